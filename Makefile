@@ -1,0 +1,147 @@
+# rollbackd. `make` builds, `make check` tests, `make demo` shows a whole rollback. MODE=release (default), asan or tsan.
+
+MODE ?= release
+O    := build/$(MODE)
+PKGS := libmicrohttpd json-c libcurl sqlite3 yaml-0.1 libpcre2-8 gnutls libsystemd
+DESTDIR ?=
+PREFIX  ?= /usr
+
+DEPS_BUILD := pkg-config libmicrohttpd-dev libjson-c-dev libcurl4-gnutls-dev libsqlite3-dev libyaml-dev libpcre2-dev \
+              libjq-dev libonig-dev libgnutls28-dev libsystemd-dev libcrypt-dev
+DEPS_CHECK := libcmocka-dev python3 python3-pytest clang-tidy cppcheck shellcheck
+DEPS_DEMO  := python3 procps
+
+mode.release := -O2 -D_FORTIFY_SOURCE=2
+mode.asan    := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+mode.analyze := -O1 -fanalyzer
+mode.tsan    := -O1 -fno-omit-frame-pointer -fsanitize=thread
+
+VERSION := 0.1.0
+cflags = -std=gnu17 -g -MMD -MP -I. -D_GNU_SOURCE -DROLLBACKD_VERSION='"$(VERSION)"' -fstack-protector-strong \
+         -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla -Wswitch-enum \
+         $(if $(WERROR),-Werror) $(shell pkg-config --cflags $(PKGS)) $(mode.$(MODE))
+libs   = $(shell pkg-config --libs $(PKGS)) -ljq -lcrypt -lpthread -lm
+
+LIB_SRCS  := $(wildcard server/core/*.c alertmanager/*.c db/*.c handlers/*/*.c) \
+             $(filter-out server/main.c,$(wildcard server/*.c))
+CTL_SRCS  := $(wildcard server/ctl/*.c)
+UNIT_SRCS := $(wildcard tests/unit/test_*.c)
+LIB_OBJS  := $(LIB_SRCS:%.c=$O/%.o)
+UNITS     := $(UNIT_SRCS:%.c=$O/%)
+PROGRAMS  := $O/rollbackd $O/rollbackctl $O/demo-service
+
+all: deps-build
+	+@$(MAKE) --no-print-directory programs
+programs: $(PROGRAMS)
+
+$O/rollbackd: $O/server/main.o $(LIB_OBJS)
+	@echo "  LD $@"
+	@$(CC) $(mode.$(MODE)) $(LDFLAGS) -o $@ $^ $(libs) $(LDLIBS)
+$O/rollbackctl: $(CTL_SRCS:%.c=$O/%.o) $(LIB_OBJS)
+	@echo "  LD $@"
+	@$(CC) $(mode.$(MODE)) $(LDFLAGS) -o $@ $^ $(libs) $(LDLIBS)
+$O/demo-service: $(patsubst %.c,$O/%.o,$(wildcard deploy/demo/*.c))
+	@echo "  LD $@"
+	@$(CC) $(mode.$(MODE)) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs libmicrohttpd) -lpthread -lm $(LDLIBS)
+$O/tests/unit/test_%: $O/tests/unit/test_%.o $(LIB_OBJS)
+	@echo "  LD $@"
+	@$(CC) $(mode.$(MODE)) $(LDFLAGS) -o $@ $^ $(libs) -lcmocka $(LDLIBS)
+$O/%.o: %.c $O/flags
+	@mkdir -p $(@D); echo "  CC $@"
+	@$(CC) $(cflags) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+# A change of compiler or flags rebuilds everything, and nothing else does.
+$O/flags: FORCE
+	@mkdir -p $O; echo '$(CC) $(cflags) $(CPPFLAGS) $(CFLAGS)' | cmp -s - $@ || \
+	 echo '$(CC) $(cflags) $(CPPFLAGS) $(CFLAGS)' > $@
+
+unit: $(UNITS)
+	@set -e; for t in $(UNITS); do echo "# $$t"; $$t; done
+
+# --- tests ---
+
+# Debian's python3 has Debian's pytest; another python3 on the PATH may have none.
+PYTEST = MODE=$(MODE) /usr/bin/python3 -m pytest -q -p no:cacheprovider --durations=5
+JOBS   := $(shell nproc)
+
+check: deps-build deps-check deps-tools
+	sh tests/includes.sh
+	+$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 all-units programs
+	+$(MAKE) --no-print-directory unit
+	+$(MAKE) --no-print-directory -j$(JOBS) MODE=asan all-units programs
+	+$(MAKE) --no-print-directory MODE=asan unit
+	+$(MAKE) --no-print-directory -j$(JOBS) lint
+	$(PYTEST) tests/e2e tests/crash
+	+$(MAKE) --no-print-directory demo
+
+# What make check runs short or in one mode only: everything under the sanitizers, the crash walk for long.
+check-long: check check-sanitized crash
+
+check-sanitized: deps-build deps-check deps-tools
+	+$(MAKE) --no-print-directory -j$(JOBS) MODE=asan all-units programs
+	+$(MAKE) --no-print-directory MODE=asan unit e2e crash-short
+	+$(MAKE) --no-print-directory -j$(JOBS) MODE=tsan all-units programs
+	+$(MAKE) --no-print-directory MODE=tsan unit e2e
+
+e2e:
+	$(PYTEST) tests/e2e
+crash-short:
+	$(PYTEST) tests/crash
+crash: deps-build deps-check deps-tools
+	+$(MAKE) --no-print-directory -j$(JOBS) programs
+	CRASH_ROUNDS=150 $(PYTEST) tests/crash
+all-units: $(UNITS)
+
+# --- static analysis: each has nothing to say ---
+
+C_FILES  := $(LIB_SRCS) $(CTL_SRCS) server/main.c $(wildcard deploy/demo/*.c)
+SH_FILES := $(wildcard tests/*.sh deploy/demo/*.sh deploy/scripts/*.sh) .ci/run
+
+lint: lint-gcc lint-tidy lint-cppcheck lint-shell
+lint-gcc:
+	+@$(MAKE) --no-print-directory MODE=analyze WERROR=1 objects
+objects: $(C_FILES:%.c=$O/%.o)
+lint-tidy: $(C_FILES:%.c=build/tidy/%.ok)
+build/tidy/%.ok: %.c .clang-tidy
+	@mkdir -p $(@D)
+	@echo "  TIDY $<"
+	@clang-tidy --quiet $< -- $(filter-out -MMD -MP,$(cflags)) 2>/dev/null
+	@touch $@
+lint-cppcheck:
+	cppcheck --quiet -j$(JOBS) --enable=warning,performance,portability --inline-suppr --error-exitcode=1 --std=c11 \
+	  -I. -D_GNU_SOURCE -DROLLBACKD_VERSION='"x"' --suppress=missingIncludeSystem $(C_FILES)
+lint-shell:
+	shellcheck $(SH_FILES)
+
+# --- the demo ---
+
+demo: deps-build deps-demo deps-tools
+	+@$(MAKE) --no-print-directory -j$(JOBS) programs
+	@O=$O TOOLS=build/tools KEEP=$(KEEP) deploy/demo/demo.sh
+
+# --- installing ---
+
+install: programs
+	install -D -m 755 $O/rollbackd $(DESTDIR)$(PREFIX)/bin/rollbackd
+	install -D -m 755 $O/rollbackctl $(DESTDIR)$(PREFIX)/bin/rollbackctl
+	install -D -m 644 deploy/rollbackd.yml $(DESTDIR)$(PREFIX)/share/doc/rollbackd/examples/rollbackd.yml
+
+deps: deps-build deps-check deps-demo deps-tools
+deps-build:
+	@sh tests/deps.sh $(DEPS_BUILD)
+deps-check:
+	@sh tests/deps.sh $(DEPS_CHECK)
+deps-demo:
+	@sh tests/deps.sh $(DEPS_DEMO)
+# Prometheus and Alertmanager, unpacked and not installed: no service starts by itself.
+deps-tools:
+	@bash tests/tools.sh build/tools
+
+clean:
+	rm -rf build
+
+FORCE:
+.PHONY: all programs all-units unit check check-long check-sanitized e2e crash crash-short lint lint-gcc lint-tidy \
+        lint-cppcheck lint-shell objects demo install deps deps-build deps-check deps-demo deps-tools clean FORCE
+.SECONDARY:
+-include $(shell find $O -name '*.d' 2>/dev/null)

@@ -1,0 +1,33 @@
+/*
+ * Alertmanager's matchers: =, !=, =~, !~, with quoting and escapes as Alertmanager 0.25 parses them
+ * (prometheus/alertmanager pkg/labels/parse.go). Regular expressions are anchored; RE2 syntax only: look-around,
+ * back-references and the like are refused as Alertmanager would. Compiled matchers are immutable: any thread.
+ */
+#ifndef ALERTMANAGER_MATCHER_H
+#define ALERTMANAGER_MATCHER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "server/core/scope.h"
+#include "server/core/text.h"
+
+struct matcher;
+struct matchers {               /* all must hold; none: matches everything */
+	struct matcher **list;
+	size_t n;
+};
+
+struct matcher_fault {
+	char why[200];          /* one sentence: what is wrong and what would be right */
+};
+
+/* Adds the one matcher in text ('action="auto_rollback"', 'stage=~1|2'), or several: '{a="b", c!~"d"}' and 'a="b",c="d"'.
+ * 0, -EINVAL with fault set, -ENOMEM. */
+int matchers_add(struct matchers *m, const char *text, struct matcher_fault *fault) MUST_CHECK;
+void matchers_free(struct matchers *m);
+
+/* A missing label counts as "". A regular expression that hits PCRE2's match limit does not match. Labels sorted or not.
+ * *ret_failed (may be NULL) tells the first matcher that did not hold: its text, borrowed. */
+bool matchers_hold(const struct matchers *m, const struct text_pair *labels, size_t n, const char **ret_failed);
+
+#endif

@@ -1,0 +1,64 @@
+/*
+ * The state directory: its lock, the database, one writing connection and any number of reading ones.
+ *
+ * The writer thread owns the only connection that writes or checkpoints (SQLite 3.40's WAL-reset bug needs two).
+ * It takes what is queued - urgent lane first, at most 256 jobs or 50 ms - into one transaction, each job in a
+ * savepoint, commits, and then tells every job. Nothing outside db/ knows that it is SQLite.
+ */
+#ifndef DB_DB_H
+#define DB_DB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "server/core/scope.h"
+
+struct db;
+struct db_conn;         /* a connection with its prepared statements: one thread at a time */
+struct db_tx;           /* the running transaction; only jobs have one */
+
+#define DB_QUEUE_MAX 4096       /* jobs waiting, both lanes; beyond: -EAGAIN (503 to a sender) */
+
+/* Creates dir (0700) if missing, takes its lock, opens and migrates the database, makes one test commit.
+ * -EBUSY: another daemon has it; -ENOTSUP: network file system; -EPROTO: newer schema; -EUCLEAN: damaged; other -errno.
+ * why (size >= 300) gets one sentence on failure. */
+int db_open(const char *dir, struct db **ret, char *why, size_t why_size);
+/* Stops the writer first. NULL is fine. */
+void db_close(struct db *db);
+const char *db_dir(const struct db *db);
+
+enum db_lane { DB_URGENT, DB_NORMAL };  /* urgent: the engine's moves; normal: intake and people */
+
+struct db_job {
+	/* Writer thread, inside this job's savepoint. < 0 undoes this job alone. */
+	int (*run)(struct db_tx *tx, struct db_job *job);
+	/* Writer thread, after COMMIT (result >= 0: what run returned) or after failure (-errno: nothing of this job is
+	 * on disk, or it is doubtful: -EIO). Must not block. The job is the callee's again. */
+	void (*done)(struct db_job *job, int result);
+	struct db_job *next;    /* the queue's */
+};
+
+/* Starts the writer thread. */
+int db_start(struct db *db);
+/* Any thread. 0; -EAGAIN queue full; -ESHUTDOWN; then done is not called. */
+int db_submit(struct db *db, struct db_job *job, enum db_lane lane);
+/* Runs what is queued, then refuses and joins the writer. */
+void db_stop(struct db *db);
+/* True while the last commit worked and there is room to record (free space >= 32 MiB): what /-/ready and intake ask. *why
+ * (may be NULL) gets a static sentence when false. Any thread; checked by the writer at most once a second, also while idle after a failure. */
+bool db_healthy(const struct db *db, const char **why);
+/* Monotonic time of the writer's last turn (it turns at least once a second), for the watchdog. */
+int64_t db_last_turn_us(const struct db *db);
+
+/* A read-only connection for the calling thread. */
+int db_reader_open(struct db *db, struct db_conn **ret);
+void db_reader_close(struct db_conn *conn);
+/* The transaction's own connection, to read what this transaction sees. */
+struct db_conn *db_tx_conn(struct db_tx *tx);
+/* Wall time of the transaction: one value for everything it writes. */
+int64_t db_tx_now(const struct db_tx *tx);
+
+/* Consistent copy (VACUUM INTO). Writer job context only. */
+int db_backup(struct db_tx *tx, const char *path);
+
+#endif

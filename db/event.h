@@ -1,0 +1,31 @@
+/*
+ * The audit trail and the timelines: who did what when. Append only.
+ */
+#ifndef DB_EVENT_H
+#define DB_EVENT_H
+
+#include "db/db.h"
+
+struct event {
+	int64_t id, at_us;      /* at 0 in event_add: now */
+	int64_t incident_id;    /* 0: none */
+	char *rollout;          /* owned in lists, borrowed in event_add; NULL or "" : none */
+	char *who, *what, *note;
+};
+struct event_list { struct event *item; size_t n; };
+struct event_filter {
+	int64_t incident_id;    /* 0: any */
+	const char *rollout;    /* NULL: any */
+	int64_t after_id, before_id;    /* 0: none. With before_id or neither: newest first; with after_id: oldest first */
+	bool oldest_first;
+	size_t limit;
+};
+int event_add(struct db_tx *tx, const struct event *e);
+int event_find(struct db_conn *c, const struct event_filter *f, struct event_list *ret);
+void event_list_free(struct event_list *l);
+
+/* Named values that outlive the process (heartbeat time, last page of a kind). -ENOENT when never set. */
+int meta_set(struct db_tx *tx, const char *key, int64_t value);
+int meta_get(struct db_conn *c, const char *key, int64_t *ret);
+
+#endif

@@ -1,0 +1,50 @@
+/*
+ * The two pipelines of the demo service: who takes which, how they fare, what they export.
+ *
+ * A struct traffic makes its own requests on its own thread. Everything here may be called from any thread.
+ * Percentages are hundredths of a percent (0..10000).
+ */
+#ifndef DEPLOY_DEMO_TRAFFIC_H
+#define DEPLOY_DEMO_TRAFFIC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PCT_MAX 10000
+
+enum pipeline { PIPELINE_CST, PIPELINE_LEGACY, PIPELINE_N };
+
+/* How a pipeline misbehaves; all zero: it does not. */
+struct fault {
+	double errors;		/* share of its requests that fail, 0..1 */
+	double slow_ms;		/* added to each request */
+	double leak_mb_per_min; /* 10^6 bytes, while it has a share of the traffic */
+};
+
+struct traffic;
+
+/* MurmurHash3 x86 32, seed 0. */
+uint32_t murmur3_32(const void *data, size_t len);
+/* Where a key stands, 0..9999: always the same for the same salt. */
+uint32_t sampling_bucket(const char *salt, const char *key);
+/* The keys of a lower percentage are among those of a higher one. */
+bool sampling_on(uint32_t bucket, int32_t pct);
+
+int pipeline_find(const char *name); /* enum pipeline or -EINVAL */
+
+/* rate: requests per second. salt is borrowed. -errno */
+int traffic_start(const char *salt, int rate, struct traffic **ret);
+void traffic_stop(struct traffic *t); /* NULL is fine */
+
+int32_t traffic_percentage(struct traffic *t);
+void traffic_set_percentage(struct traffic *t, int32_t pct);
+struct fault traffic_fault(struct traffic *t, enum pipeline p);
+void traffic_set_fault(struct traffic *t, enum pipeline p, const struct fault *fault);
+/* All faults gone, leaked memory too. */
+void traffic_heal(struct traffic *t);
+
+/* Prometheus' text format, the caller's to free. NULL when out of memory. */
+char *traffic_metrics(struct traffic *t);
+
+#endif

@@ -1,0 +1,66 @@
+/*
+ * The HTTP API: a table of routes over handlers that see a request and fill a reply. (interface: section 3.)
+ *
+ * Everything here runs on the http thread, but the done callbacks of writer jobs, which run on the writer thread.
+ */
+#ifndef HANDLERS_API_API_H
+#define HANDLERS_API_API_H
+
+#include "db/db.h"
+#include "handlers/rollback/engine.h"
+#include "server/core/http_types.h"
+#include "server/core/json.h"
+
+struct api {
+	struct db *db;
+	struct db_conn *reader;         /* the http thread's own */
+	struct engine *engine;
+	const char *version;
+	/* Rings the sender of messages. Any thread. */
+	void (*ring)(void *arg);
+	/* Reads the config again; false: why (size bytes) says what is wrong, the old one stays. Http thread. */
+	bool (*reload)(void *arg, char *why, size_t size);
+	void *arg;
+};
+
+/* What is known of a request before its body is read. */
+struct route_info {
+	int status;             /* 200, 404 or 405 */
+	const char *allow;      /* for 405 */
+	unsigned roles;         /* any of these may call it; 0: everybody */
+	bool takes_body;
+};
+struct route_info api_route(enum http_method method, const char *path);
+
+/* arg is the struct api. */
+enum http_verdict api_handle(void *arg, struct http_req *req, struct http_reply *reply);
+
+/* --- for the handlers --- */
+
+#define API_BODY_MAX (32 * 1024 * 1024) /* of an answer */
+
+/* {"status":"success","data":data,"next":next}; takes data; next NULL: left out. */
+void api_answer(struct http_reply *reply, int status, struct json_object *data, const char *next);
+/* The fitting status and sentence for -errno of a job or a query. why may be "". */
+void api_answer_errno(struct http_reply *reply, int err, const char *why);
+/* The request's JSON object (an empty body is {}); -EINVAL: the reply says what is wrong. */
+int api_body(const struct http_req *req, struct http_reply *reply, struct json_object **ret);
+/* limit and cursor of a list. -EINVAL: the reply is filled. */
+int api_page(const struct http_req *req, struct http_reply *reply, size_t *ret_limit, int64_t *ret_before);
+
+/* The handlers of the route table; segment is what stands for the first '*', word for the second. */
+enum http_verdict webhook_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
+enum http_verdict incidents_list(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
+enum http_verdict incident_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
+enum http_verdict incident_act(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
+enum http_verdict rollouts_list(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
+enum http_verdict rollout_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
+enum http_verdict rollout_flags(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
+enum http_verdict rollout_rollback(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
+enum http_verdict events_list(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
+enum http_verdict metrics_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
+enum http_verdict healthy_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
+enum http_verdict ready_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
+enum http_verdict reload_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
+
+#endif

@@ -1,0 +1,145 @@
+#include "handlers/api/flags.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "db/rollout.h"
+#include "handlers/rollback/flags_file.h"
+#include "server/core/http_reply.h"
+#include "server/core/text.h"
+
+#define VALUE_MAX 256
+
+struct reading {
+	const char *text;       /* of the flags file */
+	size_t len;
+	char why[300];          /* what is doubtful; "" nothing */
+};
+
+static struct json_object *typed_bool(const char *value)
+{
+	if (!strcmp(value, "true") || !strcmp(value, "false"))
+		return json_object_new_boolean(value[0] == 't');
+	return NULL;
+}
+
+static struct json_object *typed_int(const char *value)
+{
+	char *end = NULL;
+
+	errno = 0;
+	long long v = strtoll(value, &end, 10);
+	return errno || end == value || *end ? NULL : json_object_new_int64(v);
+}
+
+static struct json_object *typed_string(const char *value)
+{
+	return json_object_new_string(value);
+}
+
+static const struct {
+	const char *name;
+	struct json_object *(*typed)(const char *value);
+} types[] = {{"bool", typed_bool}, {"int", typed_int}, {"string", typed_string}};
+
+static struct json_object *typed_value(const char *type, const char *value)
+{
+	for (size_t i = 0; i < ARRAY_LEN(types); i++)
+		if (!strcmp(types[i].name, type))
+			return types[i].typed(value);
+	return NULL;
+}
+
+static void add_value(struct json_object *flags, const char *name, const char *type, struct reading *rd)
+{
+	char value[VALUE_MAX];
+	int r = flags_text_value(rd->text, rd->len, name, value, sizeof(value));
+	struct json_object *v = r == 0 ? typed_value(type, value) : NULL;
+
+	if (!v && !rd->why[0])
+		snprintf(rd->why, sizeof(rd->why), r == -ENOENT ? "the flags file does not set %.100s" : "%.100s is no %.10s", name, type);
+	json_add(flags, name, v);
+}
+
+static void add_values(struct json_object *flags, const struct rollout *r, struct reading *rd)
+{
+	struct json_object *section = NULL, *values = NULL;
+
+	if (json_get_obj(r->tree, "flags", &section) != 1 || json_get_arr(section, "values", &values) != 1)
+		return;
+	for (size_t i = 0; i < json_object_array_length(values); i++) {
+		struct json_object *one = json_object_array_get_idx(values, i);
+
+		add_value(flags, json_str_or(one, "name", ""), json_str_or(one, "type", "string"), rd);
+	}
+}
+
+static void add_percentage(struct json_object *o, struct json_object *flags, const struct rollout *r, struct reading *rd)
+{
+	int32_t pct = -1;
+	char why[256] = "";
+
+	if (flags_text_get(rd->text, rd->len, r->flags_key, &pct, why, sizeof(why)) < 0) {
+		pct = -1;
+		snprintf(rd->why, sizeof(rd->why), "%s", why);
+	}
+	json_add_pct(o, "percentage", pct);
+	json_add_pct(flags, r->flags_key, pct);
+}
+
+static int64_t generation_of(struct db_conn *c, const char *rollout)
+{
+	struct rollout_row row = {0};
+	int64_t g = rollout_load(c, rollout, &row) == 0 ? row.generation : 0;
+
+	rollout_row_free(&row);
+	return g;
+}
+
+/* The tag is that of the values, so a byte that changes nothing does not wake every service. */
+static void answer(struct http_req *req, struct http_reply *reply, struct json_object *o)
+{
+	const char *text = json_text(o), *known = req->header(req, "If-None-Match");
+	char sha[65];
+
+	if (text_sha256(text, strlen(text), sha) == 0)
+		snprintf(reply->etag, sizeof(reply->etag), "\"%.32s\"", sha);
+	if (known && reply->etag[0] && strstr(known, reply->etag)) {
+		json_object_put(o);
+		reply->status = 304;
+		return;
+	}
+	api_answer(reply, 200, o, NULL);
+}
+
+void flags_answer(struct api *a, struct http_req *req, struct http_reply *reply, const struct rollout *r)
+{
+	struct buf text = BUF(FLAGS_FILE_MAX);
+	struct reading rd = {.why = ""};
+
+	if (!r->flags_file) {
+		http_error(reply, 404, "not_found", "rollout %s has no flags file", r->name);
+		return;
+	}
+	if (flags_file_load(r->flags_file, &text, rd.why, sizeof(rd.why)) < 0) {
+		buf_free(&text);
+		http_error(reply, 503, "unavailable", "%s", rd.why);
+		return;
+	}
+	struct json_object *o = json_object_new_object(), *flags = json_object_new_object();
+	rd.text = buf_text(&text);
+	rd.len = text.len;
+	json_add_str(o, "rollout", r->name);
+	json_add_int(o, "generation", generation_of(a->reader, r->name));
+	add_percentage(o, flags, r, &rd);
+	add_values(flags, r, &rd);
+	json_add(o, "flags", flags);
+	buf_free(&text);
+	if (rd.why[0]) {
+		json_object_put(o);
+		http_error(reply, 503, "unavailable", "the flags are doubtful: %s", rd.why);
+		return;
+	}
+	answer(req, reply, o);
+}

@@ -1,0 +1,14 @@
+/*
+ * The flags of a rollout, typed, for services that poll. Http thread.
+ */
+#ifndef HANDLERS_API_FLAGS_H
+#define HANDLERS_API_FLAGS_H
+
+#include "handlers/api/api.h"
+#include "handlers/rollback/options.h"
+
+/* {rollout, generation, percentage, flags: {NAME: value}} with an ETag; 304 to If-None-Match; 503 when the file cannot
+ * be read or a value is none of its type: a service then keeps its last good flags. */
+void flags_answer(struct api *a, struct http_req *req, struct http_reply *reply, const struct rollout *r);
+
+#endif

@@ -1,0 +1,242 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "db/event.h"
+#include "db/incident.h"
+#include "handlers/api/api.h"
+#include "handlers/api/write_job.h"
+#include "handlers/rollback/actions.h"
+#include "handlers/rollback/current.h"
+#include "handlers/rollback/incident_json.h"
+#include "server/core/clock.h"
+#include "server/core/http_reply.h"
+#include "server/core/text.h"
+
+/* --- lists --- */
+
+static int time_param(const struct http_req *req, struct http_reply *reply, const char *name, int64_t *ret)
+{
+	const char *text = req->param(req, name);
+	int64_t span = 0;
+
+	if (!text || text_time_parse(text, strlen(text), ret) == 0)
+		return 0;
+	if (text_duration_parse(text, &span) == 0) {
+		*ret = clock_wall_us() - span;
+		return 0;
+	}
+	http_error(reply, 400, "bad_data", "%s must be a time like 2025-10-14T10:00:00Z or a duration like 24h", name);
+	return -EINVAL;
+}
+
+static int word_param(const struct http_req *req, struct http_reply *reply, const char *name, int (*find)(const char *),
+                      int *ret)
+{
+	const char *text = req->param(req, name);
+
+	if (!text)
+		return 0;
+	*ret = find(text);
+	if (*ret >= 0)
+		return 0;
+	http_error(reply, 400, "bad_data", "%s: \"%.50s\" is none", name, text);
+	return -EINVAL;
+}
+
+static int filter(const struct http_req *req, struct http_reply *reply, struct incident_filter *f)
+{
+	const char *live = req->param(req, "live");
+
+	f->rollout = req->param(req, "rollout");
+	f->q = req->param(req, "q");
+	f->live_only = live && !strcmp(live, "true");
+	if (word_param(req, reply, "state", incident_state_find, &f->state) < 0
+	    || word_param(req, reply, "kind", incident_kind_find, &f->kind) < 0
+	    || time_param(req, reply, "since", &f->since_us) < 0 || time_param(req, reply, "until", &f->until_us) < 0)
+		return -EINVAL;
+	return api_page(req, reply, &f->limit, &f->before_id);
+}
+
+enum http_verdict incidents_list(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                                 const char *word)
+{
+	struct incident_filter f = {0};
+	struct incident_list l = {0};
+
+	(void)segment;
+	(void)word;
+	if (filter(req, reply, &f) < 0)
+		return HTTP_REPLIED;
+	size_t limit = f.limit++;       /* one more tells whether there is a next page */
+	int r = incident_find(a->reader, &f, &l);
+	struct json_object *arr = json_object_new_array();
+	for (size_t i = 0; r == 0 && i < l.n && i < limit; i++) {
+		struct json_object *o = NULL;
+
+		r = incident_json(a->reader, &l.item[i], 0, &o);
+		if (r == 0)
+			json_object_array_add(arr, o);
+	}
+	char next[24] = "";
+	if (r == 0 && l.n > limit)
+		snprintf(next, sizeof(next), "%lld", (long long)l.item[limit - 1].id);
+	incident_list_free(&l);
+	if (r < 0) {
+		json_object_put(arr);
+		api_answer_errno(reply, r, "");
+	} else {
+		api_answer(reply, 200, arr, next[0] ? next : NULL);
+	}
+	return HTTP_REPLIED;
+}
+
+static int id_of(const char *segment, struct http_reply *reply, int64_t *ret)
+{
+	char *end = NULL;
+
+	errno = 0;
+	*ret = strtoll(segment, &end, 10);
+	if (!errno && end != segment && !*end && *ret > 0)
+		return 0;
+	http_error(reply, 404, "not_found", "there is no incident %.50s", segment);
+	return -EINVAL;
+}
+
+enum http_verdict incident_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                                const char *word)
+{
+	struct incident inc = {0};
+	struct json_object *o = NULL;
+	char why[100];
+	int64_t id;
+
+	(void)req;
+	(void)word;
+	if (id_of(segment, reply, &id) < 0)
+		return HTTP_REPLIED;
+	int r = incident_load(a->reader, id, &inc);
+	if (r == 0)
+		r = incident_json(a->reader, &inc, PART_ALL, &o);
+	incident_free(&inc);
+	snprintf(why, sizeof(why), "there is no incident %lld", (long long)id);
+	if (r < 0)
+		api_answer_errno(reply, r, r == -ENOENT ? why : "");
+	else
+		api_answer(reply, 200, o, NULL);
+	return HTTP_REPLIED;
+}
+
+/* --- what people do --- */
+
+struct act_job {
+	struct write_job base;
+	struct action_request rq;
+	char *note;             /* owned */
+	char *who;              /* owned */
+};
+
+static int act_job_run(struct db_tx *tx, struct write_job *w)
+{
+	struct act_job *j = (struct act_job *)w;
+
+	w->incident_id = j->rq.incident_id;
+	return action_run(tx, w->settings, &j->rq, w->why, sizeof(w->why));
+}
+
+static void act_job_free(struct write_job *w)
+{
+	struct act_job *j = (struct act_job *)w;
+
+	free(j->note);
+	free(j->who);
+	free(j);
+}
+
+static int note_of(struct json_object *body, struct http_reply *reply, enum incident_action action, char **ret)
+{
+	const char *key = action == ACTION_ETA ? "eta" : "note", *text = NULL;
+	int r = json_get_str(body, key, &text);
+
+	if (r == 0 && action == ACTION_ETA)
+		r = json_get_str(body, "note", &text);
+	if (r < 0 || (text && strlen(text) > 4000)) {
+		http_error(reply, 400, "bad_data", "%s must be a text of at most 4000 bytes", key);
+		return -EINVAL;
+	}
+	struct buf b = BUF(8192);
+	text_one_line(&b, text ? text : "", text ? strlen(text) : 0, 4000);
+	*ret = buf_take(&b);
+	return *ret ? 0 : -ENOMEM;
+}
+
+enum http_verdict incident_act(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                               const char *word)
+{
+	CLEANUP(json_cleanup) struct json_object *body = NULL;
+	int action = action_find(word);
+	int64_t id;
+
+	if (action < 0) {
+		http_error(reply, 404, "not_found", "incidents cannot %.50s: acknowledge, note, eta, cancel, retry, resolve", word);
+		return HTTP_REPLIED;
+	}
+	if (id_of(segment, reply, &id) < 0 || api_body(req, reply, &body) < 0)
+		return HTTP_REPLIED;
+	struct act_job *j = calloc(1, sizeof(*j));
+	if (!j || note_of(body, reply, (enum incident_action)action, &j->note) < 0) {
+		free(j);
+		if (!reply->body.len)
+			api_answer_errno(reply, -ENOMEM, "");
+		return HTTP_REPLIED;
+	}
+	j->who = text_format("%s", req->user);
+	j->rq = (struct action_request) {.action = (enum incident_action)action, .incident_id = id,
+	                                 .who = j->who ? j->who : "", .note = j->note};
+	j->base = (struct write_job) {.run = act_job_run, .free = act_job_free};
+	return write_job_submit(a, req, reply, &j->base);
+}
+
+/* --- the audit trail --- */
+
+static struct json_object *event_json(const struct event *e)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_add_int(o, "id", e->id);
+	json_add_time(o, "at", e->at_us);
+	json_add(o, "incident", e->incident_id ? json_object_new_int64(e->incident_id) : NULL);
+	json_add_str(o, "rollout", e->rollout && e->rollout[0] ? e->rollout : NULL);
+	json_add_str(o, "who", e->who);
+	json_add_str(o, "what", e->what);
+	json_add_str(o, "note", e->note ? e->note : "");
+	return o;
+}
+
+enum http_verdict events_list(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                              const char *word)
+{
+	struct event_filter f = {.rollout = req->param(req, "rollout")};
+	struct event_list l = {0};
+	char next[24] = "";
+
+	(void)segment;
+	(void)word;
+	if (api_page(req, reply, &f.limit, &f.before_id) < 0)
+		return HTTP_REPLIED;
+	size_t limit = f.limit++;
+	int r = event_find(a->reader, &f, &l);
+	if (r < 0) {
+		api_answer_errno(reply, r, "");
+		return HTTP_REPLIED;
+	}
+	struct json_object *arr = json_object_new_array();
+	for (size_t i = 0; i < l.n && i < limit; i++)
+		json_object_array_add(arr, event_json(&l.item[i]));
+	if (l.n > limit)
+		snprintf(next, sizeof(next), "%lld", (long long)l.item[limit - 1].id);
+	event_list_free(&l);
+	api_answer(reply, 200, arr, next[0] ? next : NULL);
+	return HTTP_REPLIED;
+}

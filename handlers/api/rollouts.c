@@ -1,0 +1,250 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "db/incident.h"
+#include "db/rollout.h"
+#include "handlers/api/api.h"
+#include "handlers/api/flags.h"
+#include "handlers/api/write_job.h"
+#include "handlers/rollback/actions.h"
+#include "handlers/rollback/adopt.h"
+#include "handlers/rollback/current.h"
+#include "handlers/rollback/message.h"
+#include "server/core/http_reply.h"
+#include "server/core/text.h"
+
+static struct json_object *stage_json(const struct stage *st)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_add_int(o, "number", st->number);
+	json_add_str(o, "name", st->name);
+	json_add_pct(o, "percentage", st->pct);
+	json_add_str(o, "environment", st->environment);
+	json_add(o, "duration", st->duration_us ? json_object_new_double((double)st->duration_us / 1e6) : NULL);
+	return o;
+}
+
+static struct json_object *stages_json(const struct rollout *r)
+{
+	struct json_object *arr = json_object_new_array();
+
+	for (size_t i = 0; i < r->n_stages; i++)
+		json_object_array_add(arr, stage_json(&r->stages[i]));
+	return arr;
+}
+
+static int add_incident(struct db_conn *c, const struct rollout *r, struct json_object *o)
+{
+	struct incident inc = {0};
+	struct buf action = BUF(1000);
+	int found = incident_live_of(c, r->name, &inc);
+
+	if (found < 0)
+		return found;
+	if (!found) {
+		json_add(o, "incident", NULL);
+		return 0;
+	}
+	struct json_object *i = json_object_new_object();
+	json_add_int(i, "id", inc.id);
+	json_add_str(i, "state", incident_state_name(inc.state));
+	json_add_str(i, "summary", inc.summary);
+	message_action(&action, &inc);
+	json_add_str(i, "action", buf_text(&action));
+	json_add_str(i, "acknowledged_by", inc.acknowledged_by);
+	json_add(o, "incident", i);
+	buf_free(&action);
+	incident_free(&inc);
+	return 0;
+}
+
+static int rollout_json(struct db_conn *c, const struct rollout *r, struct json_object **ret)
+{
+	CLEANUP(json_cleanup) struct json_object *o = json_object_new_object();
+	struct rollout_row row = {.stage = -1, .pct_wanted = -1, .pct_seen = -1};
+	char why[256] = "";
+	int err = rollout_load(c, r->name, &row);
+
+	if (err < 0 && err != -ENOENT)
+		return err;
+	const struct stage *st = rollout_stage(r, row.stage);
+	json_add_str(o, "name", r->name);
+	json_add_str(o, "title", r->title);
+	json_add_str(o, "dashboard_url", r->dashboard_url);
+	json_add(o, "stage", row.stage < 0 ? NULL : json_object_new_int(row.stage));
+	json_add_str(o, "stage_name", st ? st->name : NULL);
+	json_add_time(o, "stage_since", row.stage_since_us);
+	json_add_pct(o, "percentage_wanted", row.pct_wanted);
+	json_add_pct(o, "percentage_seen", row.pct_seen);
+	json_add_time(o, "seen_at", row.seen_at_us);
+	json_add_pct(o, "percentage_in_file", r->flags_file ? adopt_there(c, r, why, sizeof(why)) : -1);
+	json_add_str(o, "doubt", why[0] ? why : NULL);
+	json_add_time(o, "changed_at", row.pct_changed_us);
+	json_add(o, "stages", stages_json(r));
+	rollout_row_free(&row);
+	err = add_incident(c, r, o);
+	if (err < 0)
+		return err;
+	*ret = TAKE(o);
+	return 0;
+}
+
+enum http_verdict rollouts_list(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                                const char *word)
+{
+	CLEANUP(settings_cleanup) struct settings *s = current_settings();
+	CLEANUP(json_cleanup) struct json_object *arr = json_object_new_array();
+
+	(void)req;
+	(void)segment;
+	(void)word;
+	for (size_t i = 0; i < s->n_rollouts; i++) {
+		struct json_object *o = NULL;
+		int r = rollout_json(a->reader, &s->rollouts[i], &o);
+
+		if (r < 0) {
+			api_answer_errno(reply, r, "");
+			return HTTP_REPLIED;
+		}
+		json_object_array_add(arr, o);
+	}
+	api_answer(reply, 200, TAKE(arr), NULL);
+	return HTTP_REPLIED;
+}
+
+/* The rollout of the path, or a 404. */
+static const struct rollout *named(const struct settings *s, const char *name, struct http_reply *reply)
+{
+	const struct rollout *r = settings_rollout(s, name);
+
+	if (!r)
+		http_error(reply, 404, "not_found", "there is no rollout %.100s", name);
+	return r;
+}
+
+enum http_verdict rollout_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                               const char *word)
+{
+	CLEANUP(settings_cleanup) struct settings *s = current_settings();
+	const struct rollout *r = named(s, segment, reply);
+	struct json_object *o = NULL;
+
+	(void)req;
+	(void)word;
+	if (!r)
+		return HTTP_REPLIED;
+	int err = rollout_json(a->reader, r, &o);
+	if (err < 0)
+		api_answer_errno(reply, err, "");
+	else
+		api_answer(reply, 200, o, NULL);
+	return HTTP_REPLIED;
+}
+
+enum http_verdict rollout_flags(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                                const char *word)
+{
+	CLEANUP(settings_cleanup) struct settings *s = current_settings();
+	const struct rollout *r = named(s, segment, reply);
+
+	(void)word;
+	if (r)
+		flags_answer(a, req, reply, r);
+	return HTTP_REPLIED;
+}
+
+/* --- by hand --- */
+
+struct rollback_job {
+	struct write_job base;
+	struct manual_rollback rq;
+	char *rollout, *who, *reason;   /* owned */
+};
+
+static int rollback_run(struct db_tx *tx, struct write_job *w)
+{
+	struct rollback_job *j = (struct rollback_job *)w;
+
+	return manual_rollback(tx, w->settings, &j->rq, &w->incident_id, w->why, sizeof(w->why));
+}
+
+static void rollback_free(struct write_job *w)
+{
+	struct rollback_job *j = (struct rollback_job *)w;
+
+	free(j->rollout);
+	free(j->who);
+	free(j->reason);
+	free(j);
+}
+
+static bool allowed_key(const char *key)
+{
+	return !strcmp(key, "stage") || !strcmp(key, "to") || !strcmp(key, "reason");
+}
+
+static int read_request(struct json_object *body, struct http_reply *reply, struct manual_rollback *rq)
+{
+	int64_t stage = 0;
+	double to = 0;
+
+	json_object_object_foreach(body, key, value) {
+		(void)value;
+		if (!allowed_key(key)) {
+			http_error(reply, 400, "bad_data", "unknown key %.50s: stage, to and reason are known", key);
+			return -EINVAL;
+		}
+	}
+	int has_stage = json_get_int(body, "stage", &stage), has_to = json_get_double(body, "to", &to);
+	if (has_stage < 0 || stage < 0 || stage > 1000) {
+		http_error(reply, 400, "bad_data", "stage must be the number of the current stage");
+		return -EINVAL;
+	}
+	if (has_to < 0 || text_pct_from_double(to, &rq->to_pct) < 0) {
+		http_error(reply, 400, "bad_data", "to must be a percentage from 0 to 100 with at most two decimals");
+		return -EINVAL;
+	}
+	if (json_get_str(body, "reason", &rq->reason) < 0 || (rq->reason && strlen(rq->reason) > 1000)) {
+		http_error(reply, 400, "bad_data", "reason must be a text of at most 1000 bytes");
+		return -EINVAL;
+	}
+	rq->stage_given = has_stage == 1;
+	rq->stage = (int32_t)stage;
+	return 0;
+}
+
+static char *one_line(const char *text)
+{
+	struct buf b = BUF(2048);
+
+	text_one_line(&b, text, strlen(text), 1000);
+	return buf_take(&b);
+}
+
+enum http_verdict rollout_rollback(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                                   const char *word)
+{
+	CLEANUP(json_cleanup) struct json_object *body = NULL;
+	struct manual_rollback rq = {0};
+
+	(void)word;
+	if (api_body(req, reply, &body) < 0 || read_request(body, reply, &rq) < 0)
+		return HTTP_REPLIED;
+	struct rollback_job *j = calloc(1, sizeof(*j));
+	if (!j) {
+		api_answer_errno(reply, -ENOMEM, "");
+		return HTTP_REPLIED;
+	}
+	j->rollout = text_format("%s", segment);
+	j->who = text_format("%s", req->user);
+	j->reason = rq.reason ? one_line(rq.reason) : NULL;
+	rq.rollout = j->rollout ? j->rollout : "";
+	rq.who = j->who ? j->who : "";
+	rq.reason = j->reason;
+	j->rq = rq;
+	j->base = (struct write_job) {.run = rollback_run, .free = rollback_free};
+	return write_job_submit(a, req, reply, &j->base);
+}

@@ -1,0 +1,24 @@
+/*
+ * Delivery rules, pure: was it accepted, shall it be tried again, and when. (reference: delivery contracts, section D.)
+ */
+#ifndef HANDLERS_NOTIFY_DELIVERY_H
+#define HANDLERS_NOTIFY_DELIVERY_H
+
+#include <stdint.h>
+
+#include "handlers/notify/options.h"
+#include "server/core/loop.h"
+
+enum verdict { VERDICT_SENT, VERDICT_RETRY, VERDICT_REFUSED };
+
+/* error: one sentence, "" when sent; never holds the URL. */
+enum verdict delivery_verdict(enum channel_kind kind, const struct fetch_result *r, char *error, size_t size);
+
+/* Exponential with full jitter, 1 s to 5 min: somewhere in (0.5, 1] of the step, drawn from random (any 32 bits).
+ * attempts counts from 1. */
+int64_t delivery_backoff_us(int64_t attempts, uint32_t random);
+
+/* Retry-After as seconds ("2", "1.5") or an HTTP date, clamped to 1 s … 1 h; -1 for none or nonsense. now is wall time. */
+int64_t delivery_retry_after_us(const char *header, int64_t now_us);
+
+#endif

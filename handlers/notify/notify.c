@@ -1,0 +1,476 @@
+#include "handlers/notify/notify.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "db/event.h"
+#include "db/outbox.h"
+#include "handlers/notify/delivery.h"
+#include "handlers/notify/program.h"
+#include "server/core/clock.h"
+#include "server/core/failpoint.h"
+#include "server/core/log.h"
+#include "server/core/metrics.h"
+#include "server/core/text.h"
+
+#define AT_ONCE_MAX  8                          /* messages on their way at the same time */
+#define PER_CHANNEL_MAX 2                       /* of them for one channel: a dead chat cannot hold the pager */
+#define NET_US       (30 * US_PER_S)            /* looks at least so often, doorbell or not */
+#define SEND_US      (10 * US_PER_S)
+#define GIVE_UP_US   (24 * 3600 * US_PER_S)
+#define ANSWER_MAX   (64 * 1024)
+
+enum outcome { SENT, RETRIED, UNDELIVERABLE };  /* order of rollbackd_notifications_total */
+
+struct sending {
+	struct sending *next;
+	struct notify *notify;
+	struct message message;         /* owned */
+	struct json_object *input;      /* owned: what the program gets */
+	char *body;                     /* owned: what is posted */
+	struct loop_child *child;       /* the program while it runs */
+	struct loop_fetch *fetch;       /* the posting while it runs */
+	struct db_job job;              /* recording the outcome */
+	enum outcome outcome;
+	int64_t due_us;                 /* RETRIED: when again */
+	char error[300];
+	int result;
+};
+
+struct notify {
+	struct loop *loop;
+	struct db *db;
+	struct db_conn *reader;
+	char *exe;
+	struct channels channels;       /* the loop's thread */
+	struct sending *sendings;
+	struct loop_timer *timer;
+	atomic_bool rung;
+	pthread_mutex_t lock;           /* guards next */
+	struct channels next;
+	bool has_next;
+};
+
+static void scan(struct notify *n);
+
+static void sending_free(struct sending *s)
+{
+	loop_child_cancel(s->notify->loop, s->child);
+	loop_fetch_cancel(s->notify->loop, s->fetch);
+	message_free(&s->message);
+	json_object_put(s->input);
+	free(s->body);
+	free(s);
+}
+
+static void sending_drop(struct sending *s)
+{
+	struct sending **at = &s->notify->sendings;
+
+	while (*at != s)
+		at = &(*at)->next;
+	*at = s->next;
+	sending_free(s);
+}
+
+/* --- recording the outcome --- */
+
+static int tell_timeline(struct db_tx *tx, const struct sending *s)
+{
+	char text[400];
+	struct event e = {.incident_id = s->message.incident_id, .rollout = s->message.rollout, .who = (char *)"rollbackd",
+	                  .what = (char *)"message undeliverable", .note = text};
+
+	snprintf(text, sizeof(text), "channel %s, message %s: %s", s->message.channel, s->message.what, s->error);
+	return event_add(tx, &e);
+}
+
+static int record(struct db_tx *tx, struct db_job *job)
+{
+	struct sending *s = (struct sending *)((char *)job - offsetof(struct sending, job));
+	struct message m = {0};
+	int r = outbox_load(db_tx_conn(tx), s->message.id, &m);
+
+	if (r < 0 || m.state != MSG_QUEUED) {
+		message_free(&m);
+		return r;
+	}
+	m.attempts++;
+	m.state = s->outcome == SENT ? MSG_SENT : s->outcome == UNDELIVERABLE ? MSG_UNDELIVERABLE : MSG_QUEUED;
+	m.sent_at_us = s->outcome == SENT ? db_tx_now(tx) : 0;
+	m.due_at_us = s->due_us;
+	free(m.error);
+	m.error = s->error[0] ? text_format("%s", s->error) : NULL;
+	r = outbox_save(tx, &m);
+	if (r == 0 && s->outcome == UNDELIVERABLE)
+		r = tell_timeline(tx, s);
+	message_free(&m);
+	return r;
+}
+
+static void tell_log(const struct sending *s)
+{
+	const char *channel = s->message.channel, *what = s->message.what;
+
+	if (s->outcome == UNDELIVERABLE)
+		log_error("a message could not be delivered and is given up", "channel", channel, "what", what, "error", s->error);
+	else if (s->outcome == RETRIED)
+		log_warn("a message was not taken; it will be sent again", "channel", channel, "what", what, "error", s->error);
+	else
+		log_info("message sent", "channel", channel, "what", what, "incident", log_num(s->message.incident_id));
+}
+
+static void finish(struct sending *s);
+
+static void on_retry_record(void *arg)
+{
+	finish(arg);
+}
+
+static void on_recorded(void *arg)
+{
+	struct sending *s = arg;
+	struct notify *n = s->notify;
+
+	if (s->result < 0) {    /* the outcome is known but not on disk: keep it, try to record it again */
+		if (!loop_timer_at(n->loop, clock_mono_us() + US_PER_S, on_retry_record, s))
+			abort();        /* out of memory: after the restart the message is sent once more */
+		return;
+	}
+	metric_add(M_NOTIFICATIONS, s->outcome, 1);
+	tell_log(s);
+	sending_drop(s);
+	scan(n);
+}
+
+static void recorded(struct db_job *job, int result)
+{
+	struct sending *s = (struct sending *)((char *)job - offsetof(struct sending, job));
+
+	s->result = result;
+	if (loop_post(s->notify->loop, on_recorded, s) < 0)
+		abort();
+}
+
+static void finish(struct sending *s)
+{
+	s->job = (struct db_job) {.run = record, .done = recorded};
+	int r = db_submit(s->notify->db, &s->job, DB_URGENT);
+
+	if (r < 0 && r != -ESHUTDOWN) {
+		s->result = r;
+		on_recorded(s);
+	}
+}
+
+static void end(struct sending *s, enum outcome o, int64_t due_us)
+{
+	s->outcome = o;
+	s->due_us = due_us;
+	finish(s);
+}
+
+/* --- posting --- */
+
+static void again_later(struct sending *s, const char *retry_after)
+{
+	int64_t now = clock_wall_us(), asked = delivery_retry_after_us(retry_after, now);
+	uint32_t random = 0;
+
+	if (now - s->message.queued_at_us > GIVE_UP_US) {
+		end(s, UNDELIVERABLE, 0);
+		return;
+	}
+	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
+		random = (uint32_t)now;
+	int64_t wait = delivery_backoff_us(s->message.attempts + 1, random);
+	end(s, RETRIED, now + (asked > wait ? asked : wait));
+}
+
+static void on_posted(void *arg, const struct fetch_result *r)
+{
+	struct sending *s = arg;
+	const struct channel *c = channels_find(&s->notify->channels, s->message.channel);
+
+	s->fetch = NULL;
+	switch (delivery_verdict(c ? c->kind : CHANNEL_WEBHOOK, r, s->error, sizeof(s->error))) {
+	case VERDICT_SENT:
+		FAILPOINT(FAIL_MESSAGE_ACCEPTED);
+		end(s, SENT, 0);
+		break;
+	case VERDICT_RETRY:
+		again_later(s, r->retry_after);
+		break;
+	case VERDICT_REFUSED:
+		end(s, UNDELIVERABLE, 0);
+		break;
+	}
+}
+
+struct post_headers {
+	char stamp[64], signature[128], key[96];
+	const char *list[6];
+};
+
+/* The receiver checks HMAC-SHA256(secret, "<timestamp>:<body>"): the timestamp keeps an old message from being replayed. */
+static void sign(struct post_headers *h, size_t *n, const struct channel *c, const char *body)
+{
+	char hex[65];
+	long long now = (long long)(clock_wall_us() / US_PER_S);
+	CLEANUP(cleanup_free) char *text = text_format("%lld:%s", now, body);
+
+	if (!text || text_hmac_sha256(c->secret, strlen(c->secret), text, strlen(text), hex) < 0)
+		return;
+	snprintf(h->stamp, sizeof(h->stamp), "X-Rollbackd-Timestamp: %lld", now);
+	snprintf(h->signature, sizeof(h->signature), "X-Rollbackd-Signature: %s", hex);
+	h->list[(*n)++] = h->stamp;
+	h->list[(*n)++] = h->signature;
+}
+
+static void post(struct sending *s)
+{
+	const struct channel *c = channels_find(&s->notify->channels, s->message.channel);
+	struct post_headers h = {.list = {"Content-Type: application/json"}};
+	size_t n = 1;
+
+	if (!c) {
+		snprintf(s->error, sizeof(s->error), "the config has no channel of this name any more");
+		end(s, UNDELIVERABLE, 0);
+		return;
+	}
+	if (c->kind == CHANNEL_WEBHOOK) {
+		snprintf(h.key, sizeof(h.key), "Idempotency-Key: rollbackd-%lld", (long long)s->message.id);
+		h.list[n++] = h.key;
+		if (c->secret)
+			sign(&h, &n, c, s->body);
+	}
+	struct fetch_spec spec = {.method = "POST", .url = c->url, .headers = h.list, .body = s->body,
+	                          .body_len = strlen(s->body), .timeout_us = SEND_US, .max_body = ANSWER_MAX,
+	                          .share = LOOP_SHARE_TELL};
+	int r = loop_fetch(s->notify->loop, &spec, on_posted, s, &s->fetch);
+	if (r < 0) {
+		snprintf(s->error, sizeof(s->error), "it could not be sent: %s", strerror(-r));
+		again_later(s, NULL);
+	}
+}
+
+/* --- rendering --- */
+
+/* When the program fails people still hear it, in plain words. */
+static void fall_back(struct sending *s, const char *why)
+{
+	CLEANUP(json_cleanup) struct json_object *o = json_object_new_object();
+	CLEANUP(cleanup_free) char *text = text_format("%s(message %s)", json_str_or(s->input, "text", ""),
+	                                               json_str_or(s->input, "id", ""));
+
+	log_error("a channel's message program failed; sending plain text", "channel", s->message.channel, "why", why);
+	metric_add(M_MESSAGE_PROGRAM_FAILURES, 0, 1);
+	json_add_str(o, "text", text);
+	free(s->body);
+	s->body = strdup(json_text(o));
+}
+
+static bool is_json(const char *text, size_t len)
+{
+	return json_check(text, len, NULL) == 0;
+}
+
+static void on_rendered(void *arg, const struct child_result *r)
+{
+	struct sending *s = arg;
+
+	s->child = NULL;
+	if (r->error == 0 && r->exit_code == 0 && is_json(r->output, r->output_len))
+		s->body = strdup(r->output);
+	else
+		fall_back(s, r->error_text && r->error_text[0] ? r->error_text : "it took too long, died or did not yield JSON");
+	if (s->body)
+		post(s);
+	else
+		abort();        /* out of memory */
+}
+
+static struct json_object *input_of(const struct message *m)
+{
+	struct json_object *o = json_tokener_parse(m->body);
+	char id[64];
+
+	if (!o || !json_object_is_type(o, json_type_object)) {
+		json_object_put(o);
+		o = json_object_new_object();
+	}
+	if (m->incident_id)
+		snprintf(id, sizeof(id), "%lld.%lld", (long long)m->incident_id, (long long)m->number);
+	else
+		snprintf(id, sizeof(id), "m%lld", (long long)m->id);
+	json_add_str(o, "id", id);
+	json_add_int(o, "number", m->number);
+	return o;
+}
+
+static void render(struct sending *s)
+{
+	const struct channel *c = channels_find(&s->notify->channels, s->message.channel);
+	CLEANUP(cleanup_free) char *in = NULL;
+
+	if (!c) {
+		post(s);        /* says what is wrong */
+		return;
+	}
+	s->input = input_of(&s->message);
+	in = program_input(c->program, s->input);
+	struct child_spec spec = program_spec(s->notify->exe, in ? in : "");
+	int r = in ? loop_spawn(s->notify->loop, &spec, on_rendered, s, &s->child) : -ENOMEM;
+	if (r < 0) {
+		fall_back(s, strerror(-r));
+		if (s->body)
+			post(s);
+	}
+}
+
+/* --- looking what is due --- */
+
+static bool under_way(const struct notify *n, int64_t id)
+{
+	for (const struct sending *s = n->sendings; s; s = s->next)
+		if (s->message.id == id)
+			return true;
+	return false;
+}
+
+/* channel NULL: all. */
+static size_t count_sendings(const struct notify *n, const char *channel)
+{
+	size_t k = 0;
+
+	for (const struct sending *s = n->sendings; s; s = s->next)
+		k += !channel || !strcmp(s->message.channel, channel);
+	return k;
+}
+
+static void start(struct notify *n, struct message *m)
+{
+	struct sending *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return;         /* the net finds it again */
+	s->notify = n;
+	s->message = *m;
+	*m = (struct message) {0};
+	s->next = n->sendings;
+	n->sendings = s;
+	render(s);
+}
+
+static void on_timer(void *arg)
+{
+	struct notify *n = arg;
+
+	n->timer = NULL;
+	scan(n);
+}
+
+static void arm(struct notify *n)
+{
+	int64_t due = 0, wait = NET_US;
+
+	if (outbox_next_due(n->reader, &due) == 0 && due - clock_wall_us() < wait)
+		wait = due - clock_wall_us();
+	if (wait < 50 * US_PER_MS)
+		wait = 50 * US_PER_MS;  /* what is due but under way, or behind another: no spinning */
+	if (n->sendings && wait < US_PER_S)
+		wait = US_PER_S;        /* the end of a sending scans anyway */
+	loop_timer_cancel(n->loop, n->timer);
+	n->timer = loop_timer_at(n->loop, clock_mono_us() + wait, on_timer, n);
+}
+
+static void take_channels(struct notify *n)
+{
+	pthread_mutex_lock(&n->lock);
+	if (n->has_next) {
+		channels_free(&n->channels);
+		n->channels = n->next;
+		n->next = (struct channels) {0};
+		n->has_next = false;
+	}
+	pthread_mutex_unlock(&n->lock);
+}
+
+static void scan(struct notify *n)
+{
+	struct message_list l = {0};
+	size_t room = AT_ONCE_MAX - count_sendings(n, NULL);
+
+	take_channels(n);
+	if (room > 0 && outbox_due(n->reader, clock_wall_us(), 64, &l) == 0)
+		for (size_t i = 0; i < l.n && room > 0; i++)
+			if (!under_way(n, l.item[i].id) && count_sendings(n, l.item[i].channel) < PER_CHANNEL_MAX) {
+				start(n, &l.item[i]);
+				room--;
+			}
+	message_list_free(&l);
+	arm(n);
+}
+
+static void on_ring(void *arg)
+{
+	struct notify *n = arg;
+
+	atomic_store(&n->rung, false);
+	scan(n);
+}
+
+void notify_ring(struct notify *n)
+{
+	if (!atomic_exchange(&n->rung, true) && loop_post(n->loop, on_ring, n) < 0)
+		atomic_store(&n->rung, false);  /* the net finds it */
+}
+
+void notify_set_channels(struct notify *n, struct channels *c)
+{
+	pthread_mutex_lock(&n->lock);
+	channels_free(&n->next);
+	n->next = *c;
+	n->has_next = true;
+	*c = (struct channels) {0};
+	pthread_mutex_unlock(&n->lock);
+	notify_ring(n);
+}
+
+int notify_new(struct loop *l, struct db *db, const char *exe, struct notify **ret)
+{
+	struct notify *n = calloc(1, sizeof(*n));
+
+	if (!n)
+		return -ENOMEM;
+	n->loop = l;
+	n->db = db;
+	pthread_mutex_init(&n->lock, NULL);
+	n->exe = strdup(exe);
+	int r = n->exe ? db_reader_open(db, &n->reader) : -ENOMEM;
+	if (r < 0) {
+		notify_free(n);
+		return r;
+	}
+	*ret = n;
+	return 0;
+}
+
+void notify_free(struct notify *n)
+{
+	if (!n)
+		return;
+	while (n->sendings)
+		sending_drop(n->sendings);
+	loop_timer_cancel(n->loop, n->timer);
+	channels_free(&n->channels);
+	channels_free(&n->next);
+	db_reader_close(n->reader);
+	pthread_mutex_destroy(&n->lock);
+	free(n->exe);
+	free(n);
+}

@@ -1,0 +1,37 @@
+/*
+ * Channels as the config describes them. Immutable after load; any thread.
+ */
+#ifndef HANDLERS_NOTIFY_OPTIONS_H
+#define HANDLERS_NOTIFY_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "server/core/json.h"
+
+enum channel_kind { CHANNEL_SLACK = 1, CHANNEL_WEBHOOK, CHANNEL_KIND_N };
+
+struct channel {
+	const char *name;               /* borrowed from the tree */
+	enum channel_kind kind;
+	char *url;                      /* owned: from url or url_file; a secret, never logged */
+	char *secret;                   /* owned: webhook's HMAC key, or NULL */
+	const char *program;            /* jq program text: the config's own or the shipped one of the kind */
+	unsigned events;                /* bits of enum event_class (handlers/rollback/options.h) by their config names */
+};
+
+struct channels {
+	struct channel *item;
+	size_t n;
+	struct json_object *tree;       /* owned reference */
+};
+
+/* From the normalised config tree. Reads the _file twins now (a secret ends at the first newline). -ENOENT and so on with why. */
+int channels_read(struct json_object *tree, struct channels *ret, char *why, size_t why_size);
+void channels_free(struct channels *c);
+const struct channel *channels_find(const struct channels *c, const char *name);
+
+/* The shipped jq program of a kind. */
+const char *channel_program(enum channel_kind kind);
+
+#endif

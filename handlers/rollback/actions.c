@@ -1,0 +1,184 @@
+#include "handlers/rollback/actions.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "db/event.h"
+#include "db/incident.h"
+#include "db/rollout.h"
+#include "handlers/rollback/adopt.h"
+#include "handlers/rollback/announce.h"
+#include "handlers/rollback/trigger.h"
+#include "server/core/text.h"
+
+static const char *const action_words[ACTION_N] = {
+	[ACTION_ACKNOWLEDGE] = "acknowledge", [ACTION_NOTE] = "note", [ACTION_ETA] = "eta", [ACTION_CANCEL] = "cancel",
+	[ACTION_RETRY] = "retry", [ACTION_RESOLVE] = "resolve",
+};
+
+int action_find(const char *word)
+{
+	return text_enum_find(action_words, ACTION_N, word);
+}
+
+static int on_timeline(struct db_tx *tx, const struct incident *inc, const struct action_request *rq, const char *what)
+{
+	struct event e = {.incident_id = inc->id, .rollout = inc->rollout, .who = (char *)rq->who, .what = (char *)what,
+	                  .note = (char *)rq->note};
+
+	return event_add(tx, &e);
+}
+
+static int replace(char **slot, const char *text)
+{
+	char *copy = text ? text_format("%s", text) : NULL;
+
+	if (text && !copy)
+		return -ENOMEM;
+	free(*slot);
+	*slot = copy;
+	return 0;
+}
+
+static int acknowledge(struct db_tx *tx, struct incident *inc, const struct action_request *rq)
+{
+	int r = replace(&inc->acknowledged_by, rq->who);
+
+	inc->acknowledged_at_us = db_tx_now(tx);
+	if (r == 0)
+		r = incident_save(tx, inc);
+	return r < 0 ? r : on_timeline(tx, inc, rq, "acknowledged");
+}
+
+static int eta(struct db_tx *tx, struct incident *inc, const struct action_request *rq)
+{
+	int r = replace(&inc->eta, rq->note && rq->note[0] ? rq->note : NULL);
+
+	if (r == 0)
+		r = incident_save(tx, inc);
+	return r < 0 ? r : on_timeline(tx, inc, rq, "eta");
+}
+
+static const char *allowed_in(enum incident_action a)
+{
+	return a == ACTION_CANCEL ? "only a pending or held incident can be cancelled"
+	       : a == ACTION_RETRY ? "only a failed incident, or a held one with a percentage to go to, can be retried"
+	                           : "an incident cannot be resolved while it acts, nor twice";
+}
+
+static int move(struct db_tx *tx, const struct settings *s, struct incident *inc, const struct action_request *rq,
+                enum incident_event ev, char *why, size_t why_size)
+{
+	bool nothing_to_retry = ev == EV_RETRY && inc->pct_wanted < 0;
+	int r = nothing_to_retry ? 0 : incident_move(tx, s, inc, ev, rq->who, rq->note);
+
+	if (r == 0) {
+		snprintf(why, why_size, "incident %lld is %s: %s", (long long)inc->id, incident_state_name(inc->state),
+		         allowed_in(rq->action));
+		return -EPERM;
+	}
+	return r > 0 && ev == EV_RETRY ? trigger_add_steps(tx, inc) : r < 0 ? r : 0;
+}
+
+static int act_on(struct db_tx *tx, const struct settings *s, struct incident *inc, const struct action_request *rq,
+                  char *why, size_t why_size)
+{
+	switch (rq->action) {
+	case ACTION_ACKNOWLEDGE:
+		return acknowledge(tx, inc, rq);
+	case ACTION_NOTE:
+		return on_timeline(tx, inc, rq, "note");
+	case ACTION_ETA:
+		return eta(tx, inc, rq);
+	case ACTION_CANCEL:
+		return move(tx, s, inc, rq, EV_CANCEL, why, why_size);
+	case ACTION_RETRY:
+		return move(tx, s, inc, rq, EV_RETRY, why, why_size);
+	case ACTION_RESOLVE:
+		return move(tx, s, inc, rq, EV_RESOLVE, why, why_size);
+	case ACTION_N:
+		break;
+	}
+	return -EINVAL;
+}
+
+int action_run(struct db_tx *tx, const struct settings *s, const struct action_request *rq, char *why, size_t why_size)
+{
+	struct incident inc = {0};
+	int r;
+
+	if (rq->action == ACTION_NOTE && (!rq->note || !rq->note[0])) {
+		snprintf(why, why_size, "a note needs text: {\"note\": \"…\"}");
+		return -EINVAL;
+	}
+	r = incident_load(db_tx_conn(tx), rq->incident_id, &inc);
+	if (r == -ENOENT)
+		snprintf(why, why_size, "there is no incident %lld", (long long)rq->incident_id);
+	if (r == 0)
+		r = act_on(tx, s, &inc, rq, why, why_size);
+	incident_free(&inc);
+	return r;
+}
+
+static int wrong_stage(const struct manual_rollback *rq, int32_t stage, char *why, size_t why_size)
+{
+	char now[32];
+
+	snprintf(now, sizeof(now), stage < 0 ? "unstaged" : "at stage %d", stage);
+	if (!rq->stage_given && stage < 0)
+		return 0;       /* nothing to confirm: the rollout is at no stage */
+	if (!rq->stage_given)
+		snprintf(why, why_size, "say which stage you mean to roll back: %s is %s", rq->rollout, now);
+	else if (rq->stage != stage)
+		snprintf(why, why_size, "%s is %s, not at stage %d: nothing was done", rq->rollout, now, rq->stage);
+	else
+		return 0;
+	return rq->stage_given ? -EPERM : -EINVAL;
+}
+
+/* By hand a percentage may only be lowered. */
+static int may_lower(struct db_tx *tx, const struct rollout *r, int32_t to, char *why, size_t why_size)
+{
+	int32_t there = adopt_there(db_tx_conn(tx), r, NULL, 0);
+	char a[16], b[16];
+
+	if (there < 0 || to <= there)
+		return 0;
+	text_pct(to, a, sizeof(a));
+	text_pct(there, b, sizeof(b));
+	snprintf(why, why_size, "%s is at %s%%: a rollback to %s%% would raise it", r->name, b, a);
+	return -EPERM;
+}
+
+int manual_rollback(struct db_tx *tx, const struct settings *s, const struct manual_rollback *rq, int64_t *ret_incident,
+                    char *why, size_t why_size)
+{
+	const struct rollout *r = settings_rollout(s, rq->rollout);
+	struct rollout_row row = {.stage = -1};
+	enum disposition d;
+
+	if (!r) {
+		snprintf(why, why_size, "there is no rollout %.100s", rq->rollout);
+		return -ENOENT;
+	}
+	int err = rollout_load(db_tx_conn(tx), r->name, &row);
+	int32_t stage = err == 0 ? row.stage : -1;
+	rollout_row_free(&row);
+	if (err < 0 && err != -ENOENT)
+		return err;
+	err = wrong_stage(rq, stage, why, why_size);
+	if (err == 0)
+		err = may_lower(tx, r, rq->to_pct, why, why_size);
+	if (err < 0)
+		return err;
+	struct json_object *tree = json_object_new_object();
+	struct playbook by_hand = {.tree = tree, .name = "manual", .severity = "", .to_pct = rq->to_pct};
+	struct trigger t = {.rollout = r, .playbook = &by_hand, .kind = KIND_MANUAL, .who = rq->who,
+	                    .summary = rq->reason && rq->reason[0] ? rq->reason : "rolled back by hand", .severity = "",
+	                    .reason = rq->reason, .received_us = db_tx_now(tx)};
+	json_add_str(tree, "name", "manual");
+	err = trigger_apply(tx, s, &t, ret_incident, &d);
+	json_object_put(tree);
+	return err;
+}

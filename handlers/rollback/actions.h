@@ -1,0 +1,36 @@
+/*
+ * What people do to incidents and rollouts. Each runs inside a writer job and answers with a sentence when it refuses.
+ *
+ * Results: 0 done; -ENOENT no such incident or rollout; -EPERM (409) wrong state; -EINVAL bad input; other -errno. why (>= 200 bytes)
+ * says what stands in the way. *ret_incident is what the engine must look at and the answer names.
+ */
+#ifndef HANDLERS_ROLLBACK_ACTIONS_H
+#define HANDLERS_ROLLBACK_ACTIONS_H
+
+#include "db/db.h"
+#include "handlers/rollback/options.h"
+
+enum incident_action {
+	ACTION_ACKNOWLEDGE, ACTION_NOTE, ACTION_ETA, ACTION_CANCEL, ACTION_RETRY, ACTION_RESOLVE, ACTION_N
+};
+/* The word in the URL; -EINVAL for none. */
+int action_find(const char *word);
+
+struct action_request {
+	enum incident_action action;
+	int64_t incident_id;
+	const char *who;        /* borrowed */
+	const char *note;       /* borrowed; may be NULL. ETA: the text ("2 hours"); "" clears it */
+};
+int action_run(struct db_tx *tx, const struct settings *s, const struct action_request *rq, char *why, size_t why_size);
+
+struct manual_rollback {
+	const char *rollout, *who, *reason;     /* reason may be NULL */
+	int32_t stage;          /* must be the current one */
+	bool stage_given;
+	int32_t to_pct;         /* hundredths */
+};
+int manual_rollback(struct db_tx *tx, const struct settings *s, const struct manual_rollback *rq, int64_t *ret_incident,
+                    char *why, size_t why_size);
+
+#endif

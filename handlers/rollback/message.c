@@ -1,0 +1,140 @@
+#include "handlers/rollback/message.h"
+
+#include "handlers/rollback/adopt.h"
+#include "server/core/text.h"
+
+#define LABEL_SHOWN_MAX 300     /* bytes of a text from outside in one line */
+
+static const char *const kind_titles[KIND_N] = {
+	[KIND_AUTO] = "Auto-Rollback", [KIND_MANUAL] = "Manual Rollback", [KIND_DRILL] = "Drill",
+};
+
+static const char *const status_words[INC_STATE_N] = {
+	[INC_PENDING] = "Waiting",
+	[INC_ROLLING_BACK] = "Rolling back",
+	[INC_VERIFYING] = "Verifying",
+	[INC_ROLLED_BACK] = "Investigating",
+	[INC_FAILED] = "Not verified: someone must look now. rollbackd keeps looking",
+	[INC_HELD] = "Held: waits for a person",
+	[INC_CANCELLED] = "Cancelled",
+	[INC_RESOLVED] = "Resolved",
+};
+
+static const char *status_word(enum incident_state s)
+{
+	return s > 0 && s < INC_STATE_N ? status_words[s] : "unknown";
+}
+
+const char *message_kind(enum incident_kind k)
+{
+	return kind_titles[k];
+}
+
+static int action_pending(struct buf *b, const struct incident *inc, const char *to)
+{
+	char at[40];
+
+	text_time_words(inc->due_at_us, at, sizeof(at));
+	return buf_printf(b, "Rolls back to %s%% at %s unless every alert resolves first", to, at);
+}
+
+static int action_failed(struct buf *b, const struct incident *inc, const char *to)
+{
+	char seen[16];
+
+	if (inc->pct_seen < 0)
+		return buf_printf(b, "Rollback to %s%% not verified: no answer what the percentage is", to);
+	text_pct(inc->pct_seen, seen, sizeof(seen));
+	return buf_printf(b, "Rollback to %s%% not verified: last seen at %s%%", to, seen);
+}
+
+static int action_done(struct buf *b, const struct incident *inc, const char *to)
+{
+	if (inc->already_there)
+		return buf_printf(b, "None needed: already at %s%%, verified", to);
+	return buf_printf(b, "Rolled back to %s%%%s", to, inc->late ? " (late: it had failed before)" : "");
+}
+
+static int action_resolved(struct buf *b, const struct incident *inc, const char *to)
+{
+	if (inc->rolled_back_at_us)
+		return action_done(b, inc, to);
+	return inc->failed_at_us ? action_failed(b, inc, to) : buf_str(b, "None: no rollback was made");
+}
+
+int message_action(struct buf *b, const struct incident *inc)
+{
+	char to[16];
+
+	text_pct(inc->pct_wanted, to, sizeof(to));
+	switch (inc->state) {
+	case INC_PENDING:
+		return action_pending(b, inc, to);
+	case INC_ROLLING_BACK:
+		return buf_printf(b, "Rolling back to %s%%", to);
+	case INC_VERIFYING:
+		return buf_printf(b, "%s %s%%, not verified yet", inc->already_there ? "Found at" : "Set to", to);
+	case INC_ROLLED_BACK:
+		return action_done(b, inc, to);
+	case INC_FAILED:
+		return action_failed(b, inc, to);
+	case INC_HELD:
+		return buf_str(b, "None: this playbook only holds");
+	case INC_CANCELLED:
+		return buf_str(b, "None: called off before anything was changed");
+	case INC_RESOLVED:
+		return action_resolved(b, inc, to);
+	case INC_STATE_N:
+		break;
+	}
+	return buf_str(b, "unknown");
+}
+
+static void stage_line(struct buf *b, const struct incident *inc, const struct plan *plan)
+{
+	const struct stage *st = plan ? rollout_stage(&plan->rollout, inc->stage) : NULL;
+	char pct[16];
+
+	text_pct(inc->pct_before >= 0 ? inc->pct_before : st ? st->pct : -1, pct, sizeof(pct));
+	if (inc->stage < 0)
+		buf_printf(b, "- Stage: none (%s%s traffic)\n", pct, pct[0] == 'u' ? "" : "%");
+	else
+		buf_printf(b, "- Stage: %d (%s%s traffic)\n", inc->stage, pct, pct[0] == 'u' ? "" : "%");
+}
+
+static void shown(struct buf *b, const char *label, const char *text)
+{
+	buf_printf(b, "- %s: ", label);
+	text_one_line(b, text, __builtin_strlen(text), LABEL_SHOWN_MAX);
+	buf_char(b, '\n');
+}
+
+static void link_line(struct buf *b, const struct incident *inc, const struct plan *plan)
+{
+	if (plan && plan->external_url[0])
+		buf_printf(b, "- Details: %s/incidents/%lld\n", plan->external_url, (long long)inc->id);
+	else
+		buf_printf(b, "- Details: rollbackctl incident %lld\n", (long long)inc->id);
+}
+
+int message_incident(struct buf *b, const struct incident *inc, const struct plan *plan)
+{
+	const char *title = plan ? plan->rollout.title : inc->rollout;
+
+	if (inc->state == INC_FAILED)
+		buf_str(b, "CRITICAL: AUTO_ROLLBACK FAILED\n");
+	buf_str(b, "[INCIDENT] ");
+	text_one_line(b, title, __builtin_strlen(title), LABEL_SHOWN_MAX);
+	buf_printf(b, " %s\n", message_kind(inc->kind));
+	shown(b, "Trigger", inc->summary[0] ? inc->summary : "unknown");
+	stage_line(b, inc, plan);
+	buf_str(b, "- Action: ");
+	message_action(b, inc);
+	buf_printf(b, "\n- Status: %s\n", status_word(inc->state));
+	if (inc->eta && inc->eta[0])
+		buf_printf(b, "- ETA: %s to resolution\n", inc->eta);
+	else
+		buf_str(b, "- ETA: not set\n");
+	link_line(b, inc, plan);
+	return b->error;
+}

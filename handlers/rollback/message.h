@@ -1,0 +1,22 @@
+/*
+ * What people are told: the plain text of an incident's message. Pure; any thread.
+ * (interface: section 5, Messages.)
+ */
+#ifndef HANDLERS_ROLLBACK_MESSAGE_H
+#define HANDLERS_ROLLBACK_MESSAGE_H
+
+#include "db/incident.h"
+#include "handlers/rollback/machine.h"
+#include "handlers/rollback/options.h"
+#include "server/core/buf.h"
+
+#define MESSAGE_MAX 4000        /* bytes of one text: below every chat's limit but Discord's */
+
+/* The lines of interface.md section 5 for an incident as it stands. */
+int message_incident(struct buf *b, const struct incident *inc, const struct plan *plan);
+/* The action line alone ("Rolled back to 0%"), for lists and pages. */
+int message_action(struct buf *b, const struct incident *inc);
+/* "Auto-Rollback", "Manual Rollback", "Drill". */
+const char *message_kind(enum incident_kind k);
+
+#endif

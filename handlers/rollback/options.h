@@ -1,0 +1,152 @@
+/*
+ * What the config says about rollouts, playbooks and limits, as the rollback modules want it.
+ *
+ * The config loader checks the YAML against its table of keys and hands over a normalised JSON tree (durations in
+ * seconds, percentages as numbers, defaults filled in); these structs are views of it. The same reader serves an
+ * incident's frozen plan, so a live incident keeps what it was opened with.
+ * A struct settings is immutable and shared behind a reference count: any thread.
+ */
+#ifndef HANDLERS_ROLLBACK_OPTIONS_H
+#define HANDLERS_ROLLBACK_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "alertmanager/matcher.h"
+#include "server/core/json.h"
+
+enum act_kind { ACT_COMMAND = 1, ACT_HTTP };
+
+/* Something to run: a command (argv, no shell) or one HTTP request. Strings borrowed from the tree. */
+struct act {
+	enum act_kind kind;
+	const char *name;               /* for people: "systemctl reload …" when not given */
+	const char **argv;              /* owned array, NULL-terminated */
+	const char *method, *url, *body;/* body may hold ${percentage} */
+	int64_t timeout_us;
+	bool idempotent;                /* may run again when a crash left it in doubt; apply: true, then: false by default */
+};
+
+enum check_kind { CHECK_PROMETHEUS = 1, CHECK_COMMAND, CHECK_HTTP };
+struct check {
+	enum check_kind kind;
+	const char *query, *instances;  /* instances may be NULL */
+	const char **argv;
+	const char *url, *pointer;      /* JSON pointer of the number */
+	int64_t timeout_us;
+};
+
+struct stage {
+	int32_t number;
+	const char *name, *environment; /* environment: global.environment unless given */
+	int32_t pct;                    /* hundredths */
+	int64_t duration_us;            /* 0: for good */
+};
+
+struct snapshot_query {
+	const char *name, *unit, *query;
+};
+
+struct rollout {
+	struct json_object *tree;       /* owned reference */
+	const char *name, *title, *dashboard_url;       /* title: the name unless given; dashboard_url "" */
+	struct matchers alerts;
+	const char *flags_file, *flags_key;             /* NULL: no flags file */
+	struct act *apply;
+	size_t n_apply;
+	int64_t verify_delay_us, verify_every_us, verify_timeout_us;
+	int passes;
+	struct check *checks;
+	size_t n_checks;
+	int64_t snapshot_window_us;
+	struct snapshot_query *queries;
+	size_t n_queries;
+	struct stage *stages;
+	size_t n_stages;
+};
+
+struct playbook {
+	struct json_object *tree;
+	const char *name, *severity;    /* severity "" : the alert's own label */
+	struct matchers match;
+	bool hold;                      /* no rollback: tells people */
+	bool previous_stage;            /* else to_pct */
+	int32_t to_pct;
+	int64_t after_us;               /* 0: at once */
+};
+
+/* Budgets in microseconds. */
+struct sla {
+	int64_t detection_us, decision_us, execution_us, verification_us, total_us, manual_decision_us, manual_total_us;
+};
+
+struct limits {
+	int64_t cooldown_us, quiet_us;
+	int rollbacks_per_day;
+};
+
+struct prometheus_options {
+	const char *url;                /* "" : none */
+	int64_t timeout_us;
+};
+
+/* Who hears what: the name of a channel and its event classes; the rest of a channel is handlers/notify's. */
+enum event_class { EVENT_INCIDENT = 1, EVENT_PAGE = 2, EVENT_ROLLOUT = 4, EVENT_REPORT = 8, EVENT_ALL = 15 };
+struct audience {
+	const char *channel;
+	unsigned events;
+};
+
+struct settings {
+	struct json_object *tree;       /* owned: the whole normalised config */
+	const char *external_url, *environment;
+	struct prometheus_options prometheus;
+	struct matchers heartbeat;      /* n == 0: none configured */
+	int64_t heartbeat_timeout_us;
+	struct rollout *rollouts;
+	size_t n_rollouts;
+	struct playbook *playbooks;     /* the built-in auto-rollback is the last */
+	size_t n_playbooks;
+	struct sla sla;
+	struct limits limits;
+	int64_t retention_us;
+	struct audience *audiences;
+	size_t n_audiences;
+	int refs;                       /* atomic */
+};
+
+/* Builds the views. The tree is already checked: a failure (-EINVAL, -ENOMEM) is a bug or out of memory; why (>= 200)
+ * says which key. Takes its own reference of tree. */
+int settings_read(struct json_object *tree, struct settings **ret, char *why, size_t why_size);
+struct settings *settings_ref(struct settings *s);
+void settings_unref(struct settings *s);        /* NULL is fine; any thread */
+void settings_cleanup(struct settings **s);
+
+const struct rollout *settings_rollout(const struct settings *s, const char *name);    /* NULL */
+const struct playbook *settings_playbook(const struct settings *s, const char *name);
+
+/* What an incident freezes: {"rollout": …, "playbook": …, "prometheus": …, "sla": …, "limits": …, "external_url": …}. */
+char *plan_text(const struct settings *s, const struct rollout *r, const struct playbook *p);
+
+/* A frozen plan, read back. */
+struct plan {
+	struct json_object *tree;
+	struct rollout rollout;
+	struct playbook playbook;
+	struct sla sla;
+	struct limits limits;
+	struct prometheus_options prometheus;
+	const char *external_url;
+};
+int plan_read(const char *text, struct plan **ret);     /* -EINVAL, -ENOMEM */
+void plan_free(struct plan *p);
+void plan_cleanup(struct plan **p);
+
+/* One act as the JSON of a step's spec, and back. act_free releases the owned array; strings borrow from spec. */
+char *act_text(const struct act *a);
+int act_read(struct json_object *spec, struct act *ret);
+void act_free(struct act *a);
+
+/* body with ${percentage} replaced; the caller's to free. */
+char *act_body(const struct act *a, int32_t pct);
+
+#endif

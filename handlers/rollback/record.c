@@ -1,0 +1,412 @@
+#include "handlers/rollback/record.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "db/event.h"
+#include "db/rollout.h"
+#include "handlers/rollback/announce.h"
+#include "handlers/rollback/trigger.h"
+#include "server/core/clock.h"
+#include "server/core/metrics.h"
+#include "server/core/text.h"
+
+#define ROUND_SLOWEST_US (60 * US_PER_S)
+
+struct work {           /* what a change looks at: all loaded in this transaction */
+	struct db_tx *tx;
+	const struct settings *settings;
+	const struct change *ch;
+	struct incident inc;
+	struct step step;
+	struct plan *plan;
+	int64_t now;
+};
+
+static int replace(char **slot, const char *text)
+{
+	char *copy = text ? text_format("%s", text) : NULL;
+
+	if (text && !copy)
+		return -ENOMEM;
+	free(*slot);
+	*slot = copy;
+	return 0;
+}
+
+static int note(struct work *w, const char *what, const char *text)
+{
+	struct event e = {.incident_id = w->inc.id, .rollout = w->inc.rollout, .who = (char *)"rollbackd", .what = (char *)what,
+	                  .note = (char *)text};
+
+	return event_add(w->tx, &e);
+}
+
+static int page(struct work *w, const char *what, const char *text)
+{
+	CLEANUP(cleanup_free) char *line = text_format("%s: %s (incident %lld)", w->plan->rollout.title, text,
+	                                               (long long)w->inc.id);
+
+	if (!line)
+		return -ENOMEM;
+	return announce_text(w->tx, w->settings, EVENT_PAGE, what, w->inc.rollout, line);
+}
+
+static int set_rung(struct work *w, enum rung which, enum rung_state state, const char *text)
+{
+	struct rung_value *v = &w->inc.rung[which];
+
+	if (v->state != state || !v->at_us)
+		v->at_us = w->now;
+	v->state = state;
+	return replace(&v->note, text);
+}
+
+/* The rollout's row follows what was written and seen. */
+static int set_percentage(struct work *w, int32_t wanted, int32_t seen)
+{
+	struct rollout_row row = {0};
+	int r = rollout_load(db_tx_conn(w->tx), w->inc.rollout, &row);
+
+	if (r == -ENOENT) {
+		row = (struct rollout_row) {.stage = w->inc.stage, .stage_since_us = w->now, .pct_wanted = -1, .pct_seen = -1};
+		r = replace(&row.name, w->inc.rollout);
+	}
+	if (r == 0 && wanted >= 0 && wanted != row.pct_wanted) {
+		row.pct_wanted = wanted;
+		row.pct_changed_us = w->now;
+		row.generation++;
+	}
+	if (r == 0 && seen >= 0) {
+		row.pct_seen = seen;
+		row.seen_at_us = w->now;
+	}
+	if (r == 0)
+		r = rollout_save(w->tx, &row);
+	rollout_row_free(&row);
+	return r;
+}
+
+/* --- intent and outcome of a step --- */
+
+static int write_intent(struct work *w)
+{
+	bool again = w->step.state == STEP_RUNNING && w->step.attempts == w->ch->attempt;
+
+	if (w->inc.state != INC_ROLLING_BACK || !(w->step.state == STEP_TODO || again))
+		return 0;
+	w->step.state = STEP_RUNNING;
+	w->step.attempts++;
+	w->step.started_at_us = w->now;
+	w->step.ended_at_us = 0;
+	int r = step_save(w->tx, &w->step);
+	if (r < 0 || w->inc.started_at_us)
+		return r < 0 ? r : 1;
+	w->inc.started_at_us = w->now;
+	r = incident_save(w->tx, &w->inc);
+	return r < 0 ? r : 1;
+}
+
+static int apply_ended(struct work *w, bool *ret)
+{
+	struct step_list l = {0};
+	int r = step_of_incident(db_tx_conn(w->tx), w->inc.id, &l);
+
+	*ret = true;
+	for (size_t i = 0; i < l.n; i++)
+		if (l.item[i].phase == PHASE_APPLY && (l.item[i].state == STEP_TODO || l.item[i].state == STEP_RUNNING))
+			*ret = false;
+	step_list_free(&l);
+	return r;
+}
+
+static int start_verifying(struct work *w)
+{
+	w->inc.applied_at_us = w->now;
+	w->inc.verify_until_us = w->now + w->plan->rollout.verify_timeout_us;
+	w->inc.next_probe_us = w->now + w->plan->rollout.verify_delay_us;
+	return incident_move(w->tx, w->settings, &w->inc, EV_APPLIED, "rollbackd", NULL);
+}
+
+static int flags_outcome(struct work *w)
+{
+	bool ok = w->ch->outcome == STEP_DONE;
+	int r = set_rung(w, RUNG_WRITTEN, ok ? RUNG_YES : RUNG_UNKNOWN, w->ch->text);
+
+	if (r == 0)
+		r = incident_save(w->tx, &w->inc);
+	if (r == 0 && ok)
+		return set_percentage(w, w->ch->pct_after, -1);
+	if (r < 0)
+		return r;
+	CLEANUP(cleanup_free) char *text = text_format("the flags file could not be changed: %s. The other steps run; "
+	                                               "look at the file now", w->ch->text ? w->ch->text : "unknown");
+	return text ? page(w, "flags_unknown", text) : -ENOMEM;
+}
+
+static int page_doubt(struct work *w)
+{
+	CLEANUP(cleanup_free) char *text = text_format("step \"%s\" is in doubt: it was started before a crash and nobody knows "
+	                                               "whether it ended; it is not repeated. Check by hand", w->step.name);
+	return text ? page(w, "in_doubt", text) : -ENOMEM;
+}
+
+static int first_line_note(struct work *w)
+{
+	struct buf b = BUF(600);
+
+	text_one_line(&b, w->step.name, strlen(w->step.name), 100);
+	if (w->ch->text && w->ch->text[0]) {
+		buf_str(&b, ": ");
+		text_one_line(&b, w->ch->text, strcspn(w->ch->text, "\n"), 400);
+	}
+	CLEANUP(cleanup_free) char *what = text_format("step %s", step_state_name(w->ch->outcome));
+	int r = what ? note(w, what, buf_text(&b)) : -ENOMEM;
+	buf_free(&b);
+	return r;
+}
+
+static int write_outcome(struct work *w)
+{
+	static const unsigned metric_index[STEP_STATE_N] = {[STEP_FAILED] = 1, [STEP_IN_DOUBT] = 2, [STEP_SKIPPED] = 3};
+	bool ended = false;
+
+	if (w->step.state != STEP_RUNNING || w->step.attempts != w->ch->attempt)
+		return 0;
+	w->step.state = w->ch->outcome;
+	w->step.ended_at_us = w->now;
+	int r = replace(&w->step.output, w->ch->text ? w->ch->text : "");
+	if (r == 0)
+		r = step_save(w->tx, &w->step);
+	if (r == 0)
+		r = first_line_note(w);
+	if (r == 0 && w->step.kind == STEP_FLAGS)
+		r = flags_outcome(w);
+	if (r == 0 && w->ch->outcome == STEP_IN_DOUBT)
+		r = page_doubt(w);
+	if (r == 0)
+		r = apply_ended(w, &ended);
+	if (r == 0 && ended && w->inc.state == INC_ROLLING_BACK)
+		r = start_verifying(w);
+	if (r >= 0)
+		metric_add(M_STEPS, metric_index[w->ch->outcome], 1);
+	return r < 0 ? r : 1;
+}
+
+/* --- verification --- */
+
+int64_t next_round_us(const struct incident *inc, int64_t every_us, int64_t now_us)
+{
+	int64_t wait = every_us;
+
+	if (inc->state == INC_FAILED && inc->failed_at_us) {
+		int64_t slower = (now_us - inc->failed_at_us) / 10;
+
+		if (slower > ROUND_SLOWEST_US)
+			slower = ROUND_SLOWEST_US;
+		if (slower > wait)
+			wait = slower;
+	}
+	return now_us + wait;
+}
+
+static void observe_phases(const struct incident *inc)
+{
+	int64_t onset = inc->onset_at_us ? inc->onset_at_us : inc->opened_at_us;
+	const struct {
+		enum metric_phase phase;
+		int64_t from, until;
+	} spans[] = {
+		{PHASE_DETECTION, inc->onset_at_us, inc->opened_at_us},
+		{PHASE_DECISION, inc->opened_at_us, inc->started_at_us},
+		{PHASE_EXECUTION, inc->started_at_us, inc->applied_at_us},
+		{PHASE_VERIFICATION, inc->applied_at_us, inc->rolled_back_at_us},
+		{PHASE_TOTAL, onset, inc->rolled_back_at_us},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(spans); i++)
+		if (spans[i].from && spans[i].until >= spans[i].from)
+			metric_phase(spans[i].phase, (double)(spans[i].until - spans[i].from) / (double)US_PER_S);
+}
+
+/* The verify step shows the rounds as its attempts. */
+static int save_verify_step(struct work *w, enum step_state state)
+{
+	struct step_list l = {0};
+	int r = step_of_incident(db_tx_conn(w->tx), w->inc.id, &l);
+
+	for (size_t i = 0; r == 0 && i < l.n; i++) {
+		struct step *st = &l.item[i];
+
+		if (st->kind != STEP_VERIFY)
+			continue;
+		st->state = state;
+		st->attempts = (int32_t)w->inc.verify_rounds;
+		st->started_at_us = st->started_at_us ? st->started_at_us : w->now;
+		st->ended_at_us = state == STEP_RUNNING ? 0 : w->now;
+		r = replace(&st->output, w->ch->text ? w->ch->text : "");
+		if (r == 0)
+			r = step_save(w->tx, st);
+	}
+	step_list_free(&l);
+	return r;
+}
+
+static int seen_enough(struct work *w)
+{
+	char text[100], pct[16];
+
+	text_pct(w->inc.pct_wanted, pct, sizeof(pct));
+	snprintf(text, sizeof(text), "%s%% seen %lld times in a row", pct, (long long)w->inc.verify_passes);
+	int r = note(w, "verified", text);
+	if (r == 0)
+		r = set_percentage(w, -1, w->inc.pct_seen);
+	if (r == 0)
+		r = save_verify_step(w, STEP_DONE);
+	if (r == 0)
+		r = incident_move(w->tx, w->settings, &w->inc, EV_SEEN, "rollbackd", text);
+	if (r == 1)
+		observe_phases(&w->inc);
+	return r;
+}
+
+static int not_there_after_all(struct work *w)
+{
+	int r = note(w, "not there", "it was thought to be at the wanted percentage already, but the checks do not say so");
+
+	if (r == 0)
+		r = save_verify_step(w, STEP_RUNNING);
+	if (r == 0)
+		r = incident_move(w->tx, w->settings, &w->inc, EV_ABOVE, "rollbackd", NULL);
+	return r == 1 ? trigger_add_steps(w->tx, &w->inc) : r;
+}
+
+static int time_is_up(struct work *w)
+{
+	int r = save_verify_step(w, STEP_FAILED);
+
+	return r < 0 ? r : incident_move(w->tx, w->settings, &w->inc, EV_DEADLINE, "rollbackd", w->ch->text);
+}
+
+static int take_in_round(struct work *w)
+{
+	const struct change *ch = w->ch;
+	bool yes = ch->written == RUNG_YES && ch->acknowledged == RUNG_YES;
+	int r;
+
+	w->inc.verify_rounds++;
+	w->inc.verify_passes = yes ? w->inc.verify_passes + 1 : 0;
+	if (ch->seen >= 0)
+		w->inc.pct_seen = ch->seen;
+	w->inc.next_probe_us = next_round_us(&w->inc, w->plan->rollout.verify_every_us, w->now);
+	r = set_rung(w, RUNG_WRITTEN, ch->written, ch->written_note);
+	if (r == 0)
+		r = set_rung(w, RUNG_ACKNOWLEDGED, ch->acknowledged, ch->acknowledged_note);
+	return r < 0 ? r : yes;
+}
+
+static int write_round(struct work *w)
+{
+	bool asked = w->inc.state == INC_VERIFYING || w->inc.state == INC_FAILED;
+
+	if (!asked || w->ch->applied_at_us != w->inc.applied_at_us)
+		return 0;
+	int yes = take_in_round(w);
+	if (yes < 0)
+		return yes;
+	int r = incident_save(w->tx, &w->inc);
+	if (r < 0)
+		return r;
+	if (w->inc.verify_passes >= w->plan->rollout.passes)
+		r = seen_enough(w);
+	else if (w->inc.already_there && !yes)
+		r = not_there_after_all(w);
+	else if (w->inc.state == INC_VERIFYING && w->ch->deadline_passed)
+		r = time_is_up(w);
+	else
+		r = save_verify_step(w, w->inc.state == INC_FAILED ? STEP_FAILED : STEP_RUNNING);
+	return r < 0 ? r : 1;
+}
+
+/* --- the rest --- */
+
+static int write_event(struct work *w)
+{
+	int moved = incident_move(w->tx, w->settings, &w->inc, w->ch->event, "rollbackd", w->ch->text);
+
+	if (moved != 1 || w->ch->event != EV_DUE)
+		return moved;
+	int r = trigger_add_steps(w->tx, &w->inc);
+	return r < 0 ? r : 1;
+}
+
+static int write_snapshot(struct work *w)
+{
+	size_t good = 0;
+	int r = 0;
+
+	if (w->step.state != STEP_TODO)
+		return 0;
+	for (size_t i = 0; r == 0 && i < w->ch->n_items; i++) {
+		const struct snapshot_item *it = &w->ch->items[i];
+
+		good += it->series != NULL;
+		r = snapshot_put(w->tx, w->inc.id, it->name, it->unit, it->series, it->error);
+	}
+	w->step.state = good == w->ch->n_items ? STEP_DONE : STEP_FAILED;
+	w->step.attempts++;
+	w->step.started_at_us = w->step.ended_at_us = w->now;
+	if (r == 0)
+		r = replace(&w->step.output, w->ch->text ? w->ch->text : "");
+	if (r == 0)
+		r = step_save(w->tx, &w->step);
+	return r < 0 ? r : 1;
+}
+
+static int write_onset(struct work *w)
+{
+	w->inc.onset_at_us = w->ch->onset_us;
+	int r = replace(&w->inc.onset_from, "ALERTS_FOR_STATE");
+
+	if (r == 0)
+		r = incident_save(w->tx, &w->inc);
+	return r < 0 ? r : 1;
+}
+
+static int (*const writers[CHANGE_N])(struct work *) = {
+	[CHANGE_INTENT] = write_intent, [CHANGE_OUTCOME] = write_outcome, [CHANGE_ROUND] = write_round,
+	[CHANGE_EVENT] = write_event, [CHANGE_SNAPSHOT] = write_snapshot, [CHANGE_ONSET] = write_onset,
+};
+
+int change_write(struct db_tx *tx, const struct settings *s, const struct change *ch)
+{
+	struct work w = {.tx = tx, .settings = s, .ch = ch, .now = db_tx_now(tx)};
+	int r = incident_load(db_tx_conn(tx), ch->incident_id, &w.inc);
+
+	if (r == 0 && ch->step_id)
+		r = step_load(db_tx_conn(tx), ch->step_id, &w.step);
+	if (r == 0)
+		r = plan_read(w.inc.plan, &w.plan);
+	if (r == 0)
+		r = incident_is_live(w.inc.state) ? writers[ch->kind](&w) : 0;
+	plan_free(w.plan);
+	step_free(&w.step);
+	incident_free(&w.inc);
+	return r;
+}
+
+void change_clear(struct change *ch)
+{
+	free(ch->text);
+	free(ch->written_note);
+	free(ch->acknowledged_note);
+	for (size_t i = 0; i < ch->n_items; i++) {
+		free(ch->items[i].name);
+		free(ch->items[i].unit);
+		free(ch->items[i].series);
+		free(ch->items[i].error);
+	}
+	free(ch->items);
+	*ch = (struct change) {0};
+}

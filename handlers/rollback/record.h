@@ -1,0 +1,55 @@
+/*
+ * What the engine writes: one change of one incident, committed whole with what it announces. Writer thread.
+ *
+ * Each change checks on disk that it still fits (the state, the step, the attempt) and writes nothing when it does not.
+ */
+#ifndef HANDLERS_ROLLBACK_RECORD_H
+#define HANDLERS_ROLLBACK_RECORD_H
+
+#include "db/incident.h"
+#include "db/step.h"
+#include "handlers/rollback/machine.h"
+#include "handlers/rollback/options.h"
+
+enum change_kind {
+	CHANGE_INTENT = 1,      /* a step is about to be done */
+	CHANGE_OUTCOME,         /* a step has ended */
+	CHANGE_ROUND,           /* a verification round has ended */
+	CHANGE_EVENT,           /* a deadline of the incident has passed */
+	CHANGE_SNAPSHOT,        /* metrics were fetched, or could not be */
+	CHANGE_ONSET,           /* Prometheus told when it began */
+	CHANGE_N
+};
+
+struct snapshot_item {
+	char *name, *unit, *series, *error;     /* owned; series or error */
+};
+
+struct change {
+	enum change_kind kind;
+	int64_t incident_id, step_id;
+	int32_t attempt;                /* OUTCOME: of which attempt */
+	enum step_state outcome;        /* OUTCOME */
+	char *text;                     /* owned: OUTCOME, ROUND: for people */
+	int32_t pct_after;              /* OUTCOME of a flags step: what the file holds now; -1 unknown */
+	enum rung_state written, acknowledged;  /* ROUND */
+	char *written_note, *acknowledged_note; /* owned */
+	int32_t seen;                   /* ROUND: highest percentage anybody reported; -1 none */
+	bool deadline_passed;           /* ROUND: verification's time is up */
+	int64_t applied_at_us;          /* ROUND: the incident's, when the round began: an answer to an older question does not count */
+	enum incident_event event;      /* EVENT */
+	struct snapshot_item *items;    /* SNAPSHOT: owned */
+	size_t n_items;
+	int64_t onset_us;               /* ONSET */
+};
+
+/* 1 written, 0 it no longer fits (nothing written), -errno. */
+int change_write(struct db_tx *tx, const struct settings *s, const struct change *ch);
+/* Frees what it owns and zeroes it. */
+void change_clear(struct change *ch);
+
+/* When the next round of a verification is due. Pure. Keeps looking for ever after a failure, ever more rarely, at least
+ * every minute. */
+int64_t next_round_us(const struct incident *inc, int64_t every_us, int64_t now_us);
+
+#endif

@@ -1,0 +1,238 @@
+#include "handlers/rollback/trigger.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "db/event.h"
+#include "db/rollout.h"
+#include "db/step.h"
+#include "handlers/rollback/adopt.h"
+#include "handlers/rollback/announce.h"
+#include "server/core/clock.h"
+#include "server/core/metrics.h"
+#include "server/core/text.h"
+
+/* What the trigger asks for, given what is there. -1: nothing (a playbook that holds). */
+static int32_t target_of(const struct settings *s, const struct trigger *t, int32_t stage, int32_t there)
+{
+	int32_t to;
+
+	if (t->playbook->hold)
+		return -1;
+	to = t->playbook->previous_stage ? adopt_previous(s, t->rollout, stage, there) : t->playbook->to_pct;
+	return there >= 0 && there < to ? there : to;   /* a rollback never writes more than is there */
+}
+
+static int add_step(struct db_tx *tx, int64_t incident, int32_t *ord, enum step_phase phase, enum step_kind kind,
+                    const char *name, const char *spec)
+{
+	struct step st = {.incident_id = incident, .ord = (*ord)++, .phase = phase, .kind = kind, .name = (char *)name,
+	                  .spec = (char *)spec, .state = STEP_TODO};
+
+	return step_insert(tx, &st);
+}
+
+static int add_act(struct db_tx *tx, int64_t incident, int32_t *ord, const struct act *a)
+{
+	CLEANUP(cleanup_free) char *spec = act_text(a);
+
+	if (!spec)
+		return -ENOMEM;
+	return add_step(tx, incident, ord, PHASE_APPLY, a->kind == ACT_HTTP ? STEP_HTTP : STEP_COMMAND, a->name, spec);
+}
+
+static int steps_so_far(struct db_tx *tx, int64_t incident, int32_t *ret_ord, bool *ret_verify, bool *ret_snapshot)
+{
+	struct step_list l = {0};
+	int r = step_of_incident(db_tx_conn(tx), incident, &l);
+
+	*ret_ord = (int32_t)l.n;
+	for (size_t i = 0; i < l.n; i++) {
+		*ret_verify |= l.item[i].kind == STEP_VERIFY;
+		*ret_snapshot |= l.item[i].kind == STEP_SNAPSHOT;
+	}
+	step_list_free(&l);
+	return r;
+}
+
+static int add_tail(struct db_tx *tx, const struct incident *inc, const struct rollout *r)
+{
+	bool verify = false, snapshot = false;
+	int32_t ord = 0;
+	int err = steps_so_far(tx, inc->id, &ord, &verify, &snapshot);
+
+	if (err == 0 && !verify)
+		err = add_step(tx, inc->id, &ord, PHASE_VERIFY, STEP_VERIFY, "verify", "{}");
+	if (err == 0 && !snapshot && r->n_queries)
+		err = add_step(tx, inc->id, &ord, PHASE_SNAPSHOT, STEP_SNAPSHOT, "preserve metrics", "{}");
+	return err;
+}
+
+int trigger_add_steps(struct db_tx *tx, const struct incident *inc)
+{
+	CLEANUP(plan_cleanup) struct plan *plan = NULL;
+	bool verify = false, snapshot = false;
+	int32_t ord = 0;
+	int err = plan_read(inc->plan, &plan);
+
+	if (err == 0)
+		err = steps_so_far(tx, inc->id, &ord, &verify, &snapshot);
+	if (err < 0)
+		return err;
+	const struct rollout *r = &plan->rollout;
+	if (r->flags_file)
+		err = add_step(tx, inc->id, &ord, PHASE_APPLY, STEP_FLAGS, "set percentage", "{}");
+	for (size_t i = 0; err == 0 && i < r->n_apply; i++)
+		err = add_act(tx, inc->id, &ord, &r->apply[i]);
+	return err == 0 ? add_tail(tx, inc, r) : err;
+}
+
+static enum disposition open_state(const struct trigger *t, struct incident *inc, int32_t there, int64_t now)
+{
+	if (t->playbook->hold) {
+		inc->state = INC_HELD;
+		return DISP_HELD;
+	}
+	if (t->playbook->after_us > 0) {
+		inc->state = INC_PENDING;
+		inc->due_at_us = now + t->playbook->after_us;
+		return DISP_PENDING;
+	}
+	if (there >= 0 && there <= inc->pct_wanted) {
+		inc->state = INC_VERIFYING;
+		inc->already_there = true;
+		inc->next_probe_us = now;
+		return DISP_ALREADY_THERE;
+	}
+	inc->state = INC_ROLLING_BACK;
+	return DISP_ROLLBACK_STARTED;
+}
+
+static enum say say_opened(enum incident_state s)
+{
+	return s == INC_ROLLING_BACK ? SAY_STARTED : s == INC_HELD ? SAY_HELD : SAY_OPENED;
+}
+
+static int stage_now(struct db_tx *tx, const char *rollout, int32_t *ret)
+{
+	struct rollout_row row = {0};
+	int err = rollout_load(db_tx_conn(tx), rollout, &row);
+
+	*ret = err == 0 ? row.stage : -1;
+	rollout_row_free(&row);
+	return err == -ENOENT ? 0 : err;
+}
+
+static int steps_of_opening(struct db_tx *tx, const struct incident *inc, const struct trigger *t)
+{
+	return inc->state == INC_ROLLING_BACK ? trigger_add_steps(tx, inc)
+	       : inc->state == INC_VERIFYING  ? add_tail(tx, inc, t->rollout) : 0;
+}
+
+static int open_incident(struct db_tx *tx, const struct settings *s, const struct trigger *t, int32_t stage, int32_t there,
+                         int64_t *ret_incident, enum disposition *ret_disposition)
+{
+	CLEANUP(cleanup_free) char *plan = plan_text(s, t->rollout, t->playbook);
+	struct incident inc = {
+		.rollout = (char *)t->rollout->name, .playbook = (char *)t->playbook->name, .severity = (char *)t->severity,
+		.summary = (char *)t->summary, .kind = t->kind, .plan = plan, .reason = (char *)t->reason,
+		.opened_by = (char *)t->who, .stage = stage, .pct_before = there, .pct_seen = -1,
+		.pct_wanted = target_of(s, t, stage, there), .opened_at_us = t->received_us, .onset_at_us = t->onset_us,
+		.onset_from = (char *)t->onset_from,
+	};
+
+	if (!plan)
+		return -ENOMEM;
+	*ret_disposition = open_state(t, &inc, there, db_tx_now(tx));
+	if (inc.already_there)
+		inc.verify_until_us = db_tx_now(tx) + t->rollout->verify_timeout_us;
+	int err = incident_insert(tx, &inc);
+	if (err == 0)
+		err = steps_of_opening(tx, &inc, t);
+	if (err < 0)
+		return err;
+	struct event e = {.incident_id = inc.id, .rollout = inc.rollout, .who = (char *)t->who, .what = (char *)"opened",
+	                  .note = (char *)(t->reason ? t->reason : t->summary)};
+	err = event_add(tx, &e);
+	if (err == 0)
+		err = announce_incident(tx, s, &inc, say_opened(inc.state));
+	metric_add(M_INCIDENTS, (unsigned)inc.state - 1, 1);
+	*ret_incident = inc.id;
+	return err;
+}
+
+static bool is_over(enum incident_state s)
+{
+	return s == INC_ROLLED_BACK || s == INC_FAILED;
+}
+
+/* What joining asks of the live incident: EV_TRIGGER, EV_DEFER, or 0 for nothing more. */
+static int event_of_joining(const struct incident *inc, const struct trigger *t, int32_t target, int32_t there)
+{
+	if (t->playbook->hold)
+		return 0;
+	bool lower = inc->pct_wanted < 0 || target < inc->pct_wanted;
+
+	if (inc->state == INC_HELD)
+		return t->playbook->after_us > 0 ? EV_DEFER : EV_TRIGGER;
+	if (inc->state == INC_PENDING)
+		return t->playbook->after_us > 0 ? 0 : EV_TRIGGER;
+	if (t->playbook->after_us > 0)
+		return 0;       /* a deferred wish does not hurry what is already under way or done */
+	if (lower || (is_over(inc->state) && there > inc->pct_wanted))
+		return EV_TRIGGER;
+	return 0;
+}
+
+static int start_again(struct db_tx *tx, const struct settings *s, struct incident *inc, enum incident_event ev,
+                       const struct trigger *t)
+{
+	int err = incident_move(tx, s, inc, ev, t->who, t->summary);
+
+	if (err != 1 || ev != EV_TRIGGER)
+		return err < 0 ? err : 0;
+	return trigger_add_steps(tx, inc);
+}
+
+static int join(struct db_tx *tx, const struct settings *s, const struct trigger *t, struct incident *inc, int32_t there)
+{
+	int32_t target = target_of(s, t, inc->stage, there);
+	int ev = event_of_joining(inc, t, target, there);
+
+	if (target >= 0 && (inc->pct_wanted < 0 || target < inc->pct_wanted)
+	    && (ev != 0 || inc->state == INC_PENDING))
+		inc->pct_wanted = target;
+	if (t->playbook->after_us > 0) {
+		int64_t due = db_tx_now(tx) + t->playbook->after_us;
+
+		if (!inc->due_at_us || due < inc->due_at_us)
+			inc->due_at_us = due;
+	}
+	inc->quiet_since_us = 0;
+	struct event e = {.incident_id = inc->id, .rollout = inc->rollout, .who = (char *)t->who, .what = (char *)"attached",
+	                  .note = (char *)t->summary};
+	int err = event_add(tx, &e);
+	if (err < 0)
+		return err;
+	return ev ? start_again(tx, s, inc, (enum incident_event)ev, t) : incident_save(tx, inc);
+}
+
+int trigger_apply(struct db_tx *tx, const struct settings *s, const struct trigger *t, int64_t *ret_incident,
+                  enum disposition *ret_disposition)
+{
+	struct incident live = {0};
+	int32_t stage = -1, there = adopt_there(db_tx_conn(tx), t->rollout, NULL, 0);
+	int found = incident_live_of(db_tx_conn(tx), t->rollout->name, &live), err;
+
+	if (found < 0)
+		return found;
+	if (found) {
+		*ret_incident = live.id;
+		*ret_disposition = DISP_ATTACHED;
+		err = join(tx, s, t, &live, there);
+		incident_free(&live);
+		return err;
+	}
+	err = stage_now(tx, t->rollout->name, &stage);
+	return err < 0 ? err : open_incident(tx, s, t, stage, there, ret_incident, ret_disposition);
+}

@@ -1,0 +1,30 @@
+/*
+ * A trigger meets a rollout: opens an incident or joins the live one. Writer thread, inside a transaction.
+ */
+#ifndef HANDLERS_ROLLBACK_TRIGGER_H
+#define HANDLERS_ROLLBACK_TRIGGER_H
+
+#include "db/alert.h"
+#include "db/incident.h"
+#include "handlers/rollback/options.h"
+
+struct trigger {
+	const struct rollout *rollout;
+	const struct playbook *playbook;
+	enum incident_kind kind;
+	const char *who;                /* "alertmanager" or a user */
+	const char *summary, *severity; /* borrowed */
+	const char *reason;             /* what a person said; may be NULL */
+	int64_t onset_us;               /* 0: unknown */
+	const char *onset_from;         /* NULL: unknown */
+	int64_t received_us;
+};
+
+/* The live incident it opened or joined, and what came of it. The same rollout never has two live incidents. */
+int trigger_apply(struct db_tx *tx, const struct settings *s, const struct trigger *t, int64_t *ret_incident,
+                  enum disposition *ret_disposition);
+
+/* Appends the rollout's apply steps (flags first) as todo: at opening, at a lower target, at a retry. */
+int trigger_add_steps(struct db_tx *tx, const struct incident *inc);
+
+#endif

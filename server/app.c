@@ -1,0 +1,300 @@
+#include "server/app.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "db/incident.h"
+#include "handlers/api/api.h"
+#include "handlers/notify/notify.h"
+#include "handlers/rollback/adopt.h"
+#include "handlers/rollback/current.h"
+#include "handlers/rollback/engine.h"
+#include "server/core/clock.h"
+#include "server/core/log.h"
+#include "server/core/loop.h"
+#include "server/core/metrics.h"
+#include "server/http.h"
+
+#define DRAIN_US    (5 * US_PER_S)
+#define STUCK_US    (20 * US_PER_S)     /* a thread that has not turned for so long is stuck */
+
+struct app {
+	struct app_options o;
+	struct db *db;
+	struct loop *loop;
+	struct engine *engine;
+	struct notify *notify;
+	struct http *http;
+	struct api api;
+	pthread_t loop_thread;
+	bool looping;
+	pthread_mutex_t reloading;      /* guards reader: one reload at a time */
+	struct db_conn *reader;
+};
+
+static void ring(void *arg)
+{
+	struct app *a = arg;
+
+	notify_ring(a->notify);
+}
+
+/* --- one job, waited for: at start and at a reload only --- */
+
+struct adopt_job {
+	struct db_job job;
+	const struct settings *settings;
+	int result;
+	sem_t ended;
+};
+
+static int adopt_run(struct db_tx *tx, struct db_job *job)
+{
+	return adopt_all(tx, ((struct adopt_job *)job)->settings);
+}
+
+static void adopt_done(struct db_job *job, int result)
+{
+	struct adopt_job *j = (struct adopt_job *)job;
+
+	j->result = result;
+	sem_post(&j->ended);
+}
+
+static int adopt_now(struct db *db, const struct settings *s)
+{
+	struct adopt_job j = {.job = {.run = adopt_run, .done = adopt_done}, .settings = s};
+
+	sem_init(&j.ended, 0, 0);
+	int r = db_submit(db, &j.job, DB_URGENT);
+	if (r == 0) {
+		while (sem_wait(&j.ended) < 0 && errno == EINTR)
+			;
+		r = j.result;
+	}
+	sem_destroy(&j.ended);
+	return r;
+}
+
+/* --- reload --- */
+
+static bool drops_live_rollout(struct db_conn *c, const struct settings *s, char *why, size_t size)
+{
+	struct incident_filter f = {.live_only = true, .limit = 500};
+	struct incident_list l = {0};
+	bool drops = false;
+
+	if (incident_find(c, &f, &l) < 0) {
+		snprintf(why, size, "the live incidents could not be read");
+		return true;
+	}
+	for (size_t i = 0; i < l.n && !drops; i++)
+		if (!settings_rollout(s, l.item[i].rollout)) {
+			drops = true;
+			snprintf(why, size, "it drops rollout %s, whose incident %lld is still live: resolve that first",
+			         l.item[i].rollout, (long long)l.item[i].id);
+		}
+	incident_list_free(&l);
+	return drops;
+}
+
+static void join_faults(const struct config_faults *f, char *why, size_t size)
+{
+	size_t at = 0;
+
+	why[0] = '\0';
+	for (size_t i = 0; i < f->n && at < size; i++) {
+		int n = snprintf(why + at, size - at, "%s%s", i ? "; " : "", f->line[i]);
+
+		at += n > 0 ? (size_t)n : 0;
+	}
+}
+
+static void put_in_force(struct app *a, struct config *cfg)
+{
+	current_set(cfg->settings);
+	notify_set_channels(a->notify, &cfg->channels);
+	metric_set(M_RELOADS_OK, 0, 1);
+	metric_set(M_RELOAD_TIME, 0, clock_wall_us() / US_PER_S);
+}
+
+static bool reload_locked(struct app *a, char *why, size_t size)
+{
+	struct config_faults faults = {0};
+	struct config *cfg = NULL;
+	bool ok = false;
+
+	if (config_load(a->o.config_file, false, &cfg, &faults) < 0)
+		join_faults(&faults, why, size);
+	else if (notify_try_programs(&cfg->channels, a->o.exe, why, size) == 0
+	         && !drops_live_rollout(a->reader, cfg->settings, why, size))
+		ok = true;
+	if (ok) {
+		put_in_force(a, cfg);
+		if (adopt_now(a->db, cfg->settings) < 0)
+			log_error("the percentages found after the reload could not be recorded");
+	}
+	config_faults_free(&faults);
+	config_free(cfg);
+	return ok;
+}
+
+bool app_reload(void *app, char *why, size_t size)
+{
+	struct app *a = app;
+
+	pthread_mutex_lock(&a->reloading);
+	bool ok = reload_locked(a, why, size);
+	pthread_mutex_unlock(&a->reloading);
+	if (!ok)
+		metric_set(M_RELOADS_OK, 0, 0);
+	if (ok)
+		log_info("config reloaded", "file", a->o.config_file);
+	else
+		log_error("config not reloaded, the old one stays", "file", a->o.config_file, "why", why);
+	return ok;
+}
+
+/* --- start --- */
+
+static void *loop_main(void *arg)
+{
+	struct app *a = arg;
+
+	int r = loop_run(a->loop);
+	if (r < 0)
+		log_error("the engine's loop ended", "error", strerror(-r));
+	return NULL;
+}
+
+static int start_state(struct app *a, char *why, size_t size)
+{
+	int r = db_open(a->o.storage_path, &a->db, why, size);
+
+	if (r == 0 && (r = db_start(a->db)) < 0)
+		snprintf(why, size, "the writer could not start: %s", strerror(-r));
+	if (r == 0 && (r = db_reader_open(a->db, &a->reader)) < 0)
+		snprintf(why, size, "the database cannot be read: %s", strerror(-r));
+	return r;
+}
+
+static int start_engine(struct app *a, char *why, size_t size)
+{
+	int r = loop_new(&a->loop);
+
+	if (r == 0)
+		r = notify_new(a->loop, a->db, a->o.exe, &a->notify);
+	struct engine_options eo = {.loop = a->loop, .db = a->db, .exe = a->o.exe, .on_outbox = ring, .on_outbox_arg = a};
+	if (r == 0)
+		r = engine_new(&eo, &a->engine);
+	if (r < 0)
+		snprintf(why, size, "the engine could not start: %s", strerror(-r));
+	return r;
+}
+
+static int start_threads(struct app *a, struct config *cfg, char *why, size_t size)
+{
+	put_in_force(a, cfg);
+	int r = adopt_now(a->db, cfg->settings);
+	if (r == 0)
+		r = engine_start(a->engine);
+	if (r == 0)
+		r = -pthread_create(&a->loop_thread, NULL, loop_main, a);
+	if (r < 0) {
+		snprintf(why, size, "the engine could not start: %s", strerror(-r));
+		return r;
+	}
+	a->looping = true;
+	notify_ring(a->notify);
+	return 0;
+}
+
+static struct http_admission admit(void *arg, enum http_method method, const char *path)
+{
+	struct route_info i = api_route(method, path);
+
+	(void)arg;
+	return (struct http_admission) {.status = i.status, .allow = i.allow, .roles = i.roles, .takes_body = i.takes_body};
+}
+
+static int start_http(struct app *a, char *why, size_t size)
+{
+	struct http_options ho = {.addresses = a->o.address, .n_addresses = a->o.n_addresses, .admit = admit,
+	                          .handle = api_handle, .arg = &a->api};
+	int r = db_reader_open(a->db, &a->api.reader);
+
+	if (r < 0) {
+		snprintf(why, size, "the database cannot be read: %s", strerror(-r));
+		return r;
+	}
+	a->api.db = a->db;
+	a->api.engine = a->engine;
+	a->api.version = ROLLBACKD_VERSION;
+	a->api.ring = ring;
+	a->api.reload = app_reload;
+	a->api.arg = a;
+	return http_start(&ho, &a->http, why, size);
+}
+
+int app_start(const struct app_options *o, struct config *cfg, struct app **ret, bool *ret_state, char *why, size_t size)
+{
+	struct app *a = calloc(1, sizeof(*a));
+
+	if (!a) {
+		config_free(cfg);
+		return -ENOMEM;
+	}
+	a->o = *o;
+	pthread_mutex_init(&a->reloading, NULL);
+	*ret_state = true;
+	int r = start_state(a, why, size);
+	if (r == 0) {
+		*ret_state = false;
+		r = start_engine(a, why, size);
+	}
+	if (r == 0)
+		r = start_threads(a, cfg, why, size);
+	config_free(cfg);
+	if (r == 0)
+		r = start_http(a, why, size);
+	if (r < 0) {
+		app_stop(a);
+		return r;
+	}
+	*ret = a;
+	return 0;
+}
+
+bool app_alive(const struct app *a)
+{
+	int64_t now = clock_mono_us();
+
+	return now - db_last_turn_us(a->db) < STUCK_US && now - loop_last_turn_us(a->loop) < STUCK_US;
+}
+
+void app_stop(struct app *a)
+{
+	if (!a)
+		return;
+	if (a->http)
+		http_drain(a->http, DRAIN_US);
+	if (a->looping) {
+		loop_stop(a->loop);
+		pthread_join(a->loop_thread, NULL);
+	}
+	if (a->db)
+		db_stop(a->db);
+	http_stop(a->http);
+	engine_free(a->engine);
+	notify_free(a->notify);
+	loop_free(a->loop);
+	db_reader_close(a->api.reader);
+	db_reader_close(a->reader);
+	db_close(a->db);
+	current_set(NULL);
+	pthread_mutex_destroy(&a->reloading);
+	free(a);
+}

@@ -1,0 +1,242 @@
+#include "server/core/json.h"
+#include "server/core/buf.h"
+#include "server/core/text.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <string.h>
+
+static int refuse(struct json_fault *fault, size_t offset, const char *why)
+{
+	if (fault)
+		*fault = (struct json_fault) {offset, why};
+	return -EINVAL;
+}
+
+static void free_tokener(json_tokener **tok)
+{
+	if (*tok)
+		json_tokener_free(*tok);
+}
+
+int json_parse(const char *text, size_t len, struct json_object **ret_obj, struct json_fault *fault)
+{
+	if (len >= INT_MAX)
+		return refuse(fault, 0, "too large");
+	int r = json_check(text, len, fault);
+	if (r < 0)
+		return r;
+	/* It counts the value inside the innermost container too. */
+	CLEANUP(free_tokener) json_tokener *tok = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
+	if (!tok)
+		return -ENOMEM;
+	json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
+	struct json_object *obj = json_tokener_parse_ex(tok, text, (int)len);
+	if (json_tokener_get_error(tok) == json_tokener_continue)
+		obj = json_tokener_parse_ex(tok, "", 1); /* a number at the top ends only here */
+	if (json_tokener_get_error(tok) != json_tokener_success)
+		return refuse(fault, json_tokener_get_parse_end(tok),
+		              json_tokener_error_desc(json_tokener_get_error(tok)));
+	if (!obj)
+		return refuse(fault, 0, "nothing but null");
+	*ret_obj = obj;
+	return 0;
+}
+
+void json_cleanup(struct json_object **obj)
+{
+	if (obj)
+		json_object_put(*obj);
+}
+
+/* As the getters: 1 found with this type, 0 absent or null, -EINVAL. */
+static int member(struct json_object *obj, const char *key, json_type type, struct json_object **ret)
+{
+	struct json_object *value = NULL;
+
+	if (!json_object_is_type(obj, json_type_object))
+		return -EINVAL;
+	if (!json_object_object_get_ex(obj, key, &value) || !value)
+		return 0;
+	if (!json_object_is_type(value, type))
+		return -EINVAL;
+	*ret = value;
+	return 1;
+}
+
+int json_get_str(struct json_object *obj, const char *key, const char **ret)
+{
+	struct json_object *value = NULL;
+	int r = member(obj, key, json_type_string, &value);
+
+	if (r == 1)
+		*ret = json_object_get_string(value);
+	return r;
+}
+
+int json_get_int(struct json_object *obj, const char *key, int64_t *ret)
+{
+	struct json_object *value = NULL;
+	int r = member(obj, key, json_type_int, &value);
+
+	if (r == 1)
+		*ret = json_object_get_int64(value);
+	return r;
+}
+
+int json_get_double(struct json_object *obj, const char *key, double *ret)
+{
+	struct json_object *value = NULL;
+	int r = member(obj, key, json_type_double, &value);
+
+	if (r == -EINVAL)
+		r = member(obj, key, json_type_int, &value);
+	if (r != 1)
+		return r;
+	double v = json_object_get_double(value);
+	if (!isfinite(v))
+		return -EINVAL;
+	*ret = v;
+	return 1;
+}
+
+int json_get_bool(struct json_object *obj, const char *key, bool *ret)
+{
+	struct json_object *value = NULL;
+	int r = member(obj, key, json_type_boolean, &value);
+
+	if (r == 1)
+		*ret = json_object_get_boolean(value);
+	return r;
+}
+
+int json_get_obj(struct json_object *obj, const char *key, struct json_object **ret)
+{
+	return member(obj, key, json_type_object, ret);
+}
+
+int json_get_arr(struct json_object *obj, const char *key, struct json_object **ret)
+{
+	return member(obj, key, json_type_array, ret);
+}
+
+const char *json_str_or(struct json_object *obj, const char *key, const char *def)
+{
+	const char *value = def;
+
+	json_get_str(obj, key, &value);
+	return value;
+}
+
+int64_t json_int_or(struct json_object *obj, const char *key, int64_t def)
+{
+	int64_t value = def;
+
+	json_get_int(obj, key, &value);
+	return value;
+}
+
+/* A new object that must exist: out of memory ends the process (see json.h). */
+static struct json_object *must(struct json_object *obj)
+{
+	if (!obj)
+		abort();
+	return obj;
+}
+
+void json_add(struct json_object *obj, const char *key, struct json_object *value_taken)
+{
+	if (json_object_object_add(obj, key, value_taken) < 0)
+		abort();
+}
+
+/* s with every malformed byte replaced by U+FFFD. */
+static struct json_object *repaired(const char *s, size_t len)
+{
+	CLEANUP(buf_free) struct buf b = BUF(3 * len);
+	uint32_t c;
+
+	while (len > 0) {
+		size_t n = text_utf8_next(s, len, &c);
+		if (n > 0)
+			buf_add(&b, s, n);
+		else
+			buf_str(&b, "\xef\xbf\xbd");
+		s += n ? n : 1;
+		len -= n ? n : 1;
+	}
+	if (b.error)
+		abort();
+	return must(json_object_new_string(buf_text(&b)));
+}
+
+void json_add_str(struct json_object *obj, const char *key, const char *s)
+{
+	struct json_object *value = NULL;
+
+	if (s && text_utf8_valid(s, strlen(s)))
+		value = must(json_object_new_string(s));
+	else if (s)
+		value = repaired(s, strlen(s));
+	json_add(obj, key, value);
+}
+
+void json_add_int(struct json_object *obj, const char *key, int64_t v)
+{
+	json_add(obj, key, must(json_object_new_int64(v)));
+}
+
+void json_add_double(struct json_object *obj, const char *key, double v)
+{
+	char text[32];
+
+	if (!isfinite(v)) {
+		json_add(obj, key, NULL);
+		return;
+	}
+	text_double(v, text, sizeof(text));
+	json_add(obj, key, must(json_object_new_double_s(v, text)));
+}
+
+void json_add_bool(struct json_object *obj, const char *key, bool v)
+{
+	json_add(obj, key, must(json_object_new_boolean(v)));
+}
+
+void json_add_pct(struct json_object *obj, const char *key, int32_t pct)
+{
+	if (pct < 0)
+		json_add(obj, key, NULL);
+	else if (pct % 100 == 0)
+		json_add_int(obj, key, pct / 100);
+	else
+		json_add_double(obj, key, pct / 100.0);
+}
+
+void json_add_time(struct json_object *obj, const char *key, int64_t us)
+{
+	char text[40];
+
+	text_time(us, text, sizeof(text));
+	json_add_str(obj, key, us == 0 ? NULL : text);
+}
+
+const char *json_text(struct json_object *obj)
+{
+	const char *text =
+		json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+
+	if (!text)
+		abort();
+	return text;
+}
+
+struct json_object *json_at(struct json_object *obj, const char *pointer)
+{
+	struct json_object *value = NULL;
+
+	if (json_pointer_get(obj, pointer, &value) < 0)
+		return NULL;
+	return value;
+}

@@ -1,0 +1,63 @@
+/*
+ * JSON: a strict RFC 8259 validator in front of json-c, and short helpers over json-c objects.
+ *
+ * json-c's strict mode lets through NaN, -01, raw control characters, overlong UTF-8 and duplicate keys;
+ * the validator refuses those (RFC 8259 sections 4, 6, 7; RFC 7493 for duplicate keys), U+0000 and lone
+ * surrogates. Pure; any thread, one tree per thread.
+ */
+#ifndef SERVER_CORE_JSON_H
+#define SERVER_CORE_JSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <json-c/json.h>
+#include "server/core/scope.h"
+
+#define JSON_DEPTH_MAX 32
+
+struct json_fault {
+	size_t offset;          /* of the byte that is wrong */
+	const char *why;        /* static: "duplicate key", "number has a leading zero" … */
+};
+
+/* 0, or -EINVAL with *fault set (fault may be NULL); -ENOMEM. Iterative: no body can exhaust the stack; memory stays
+ * below eight times the body. */
+int json_check(const char *text, size_t len, struct json_fault *fault) MUST_CHECK;
+
+/* json_check, then json-c; -EINVAL also from 2 GiB on, -ENOMEM (fault may stay as it was). *ret_obj is the caller's to json_object_put; a top-level null is refused. */
+int json_parse(const char *text, size_t len, struct json_object **ret_obj, struct json_fault *fault) MUST_CHECK;
+
+/* For CLEANUP. */
+void json_cleanup(struct json_object **obj);
+
+/* Members of an object. 1 found, 0 absent or null, -EINVAL another type (or obj is no object); ret untouched then.
+ * Strings are borrowed and contain no NUL. Whole numbers beyond 64 bits are clamped (json-c); a number with a point or an
+ * exponent is no int; a double too large for one (1e400) is -EINVAL. */
+int json_get_str(struct json_object *obj, const char *key, const char **ret);
+int json_get_int(struct json_object *obj, const char *key, int64_t *ret);
+int json_get_double(struct json_object *obj, const char *key, double *ret);     /* integers too */
+int json_get_bool(struct json_object *obj, const char *key, bool *ret);
+int json_get_obj(struct json_object *obj, const char *key, struct json_object **ret);
+int json_get_arr(struct json_object *obj, const char *key, struct json_object **ret);
+/* Absent: the default. */
+const char *json_str_or(struct json_object *obj, const char *key, const char *def);
+int64_t json_int_or(struct json_object *obj, const char *key, int64_t def);
+
+/* Add to an object; out of memory aborts the process (crash-only: json-c 0.16 cannot report it everywhere).
+ * str: NULL adds null, malformed UTF-8 is repaired. pct: -1 adds null. time: 0 adds null, else RFC 3339. */
+void json_add(struct json_object *obj, const char *key, struct json_object *value_taken);
+void json_add_str(struct json_object *obj, const char *key, const char *s);
+void json_add_int(struct json_object *obj, const char *key, int64_t v);
+void json_add_double(struct json_object *obj, const char *key, double v);       /* NaN and infinities: null */
+void json_add_bool(struct json_object *obj, const char *key, bool v);
+void json_add_pct(struct json_object *obj, const char *key, int32_t pct);
+void json_add_time(struct json_object *obj, const char *key, int64_t us);
+
+/* Compact text (slashes not escaped), borrowed from obj. */
+const char *json_text(struct json_object *obj);
+
+/* The value at an RFC 6901 pointer; NULL when there is none. Borrowed. */
+struct json_object *json_at(struct json_object *obj, const char *pointer);
+
+#endif

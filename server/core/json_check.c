@@ -1,0 +1,398 @@
+/*
+ * The strict validator of json.h: RFC 8259's grammar as a machine of small steps with a stack of open
+ * containers.
+ *
+ * Duplicate keys: the keys of every open object lie on one stack as (hash of the unescaped key, place). When
+ * an object closes, its part of the stack is sorted and neighbours are compared, so 10^6 keys cost n log n,
+ * whatever a sender makes of their hashes, and memory stays below eight times the body.
+ */
+#include "server/core/json.h"
+#include "server/core/text.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct key {
+	uint64_t hash;
+	size_t at; /* of the byte behind the opening quote */
+};
+
+struct check {
+	const char *text;
+	size_t len, at;
+	struct json_fault fault;
+	int error;
+
+	unsigned depth;
+	struct {
+		bool object;
+		size_t first_key; /* where its keys begin on the stack of keys */
+	} open[JSON_DEPTH_MAX];
+
+	struct key *keys;
+	size_t n_keys, cap_keys;
+};
+
+/* What may come next. STEP_REFUSED: the fault is set. */
+enum step {
+	STEP_VALUE,
+	STEP_FIRST_ITEM,
+	STEP_FIRST_KEY,
+	STEP_KEY,
+	STEP_AFTER_VALUE,
+	STEP_DONE,
+	STEP_REFUSED,
+};
+
+static enum step refuse_at(struct check *c, size_t at, const char *why)
+{
+	c->fault = (struct json_fault) {at, why};
+	c->error = -EINVAL;
+	return STEP_REFUSED;
+}
+
+static enum step refuse(struct check *c, const char *why)
+{
+	return refuse_at(c, c->at, c->at < c->len ? why : "the text ends too early");
+}
+
+/* The next byte, or -1 at the end. */
+static int peek(const struct check *c)
+{
+	return c->at < c->len ? (unsigned char)c->text[c->at] : -1;
+}
+
+static bool take(struct check *c, char wanted)
+{
+	if (peek(c) != wanted)
+		return false;
+	c->at++;
+	return true;
+}
+
+static bool is_blank(int b)
+{
+	return b == ' ' || b == '\t' || b == '\r' || b == '\n';
+}
+
+static void skip_blanks(struct check *c)
+{
+	while (is_blank(peek(c)))
+		c->at++;
+}
+
+static size_t skip_digits(struct check *c)
+{
+	size_t from = c->at;
+
+	while (c->at < c->len && c->text[c->at] >= '0' && c->text[c->at] <= '9')
+		c->at++;
+	return c->at - from;
+}
+
+static bool after_value(struct check *c)
+{
+	int b = peek(c);
+
+	return b < 0 || is_blank(b) || b == ',' || b == ']' || b == '}';
+}
+
+static enum step check_number(struct check *c)
+{
+	take(c, '-');
+	if (take(c, '0')) {
+		size_t zero = c->at - 1;
+		if (skip_digits(c) > 0)
+			return refuse_at(c, zero, "number has a leading zero");
+	} else if (skip_digits(c) == 0) {
+		return refuse(c, "number has no digit after the minus sign");
+	}
+	if (take(c, '.') && skip_digits(c) == 0)
+		return refuse(c, "number has no digit after the point");
+	if (take(c, 'e') || take(c, 'E')) {
+		if (!take(c, '+'))
+			take(c, '-');
+		if (skip_digits(c) == 0)
+			return refuse(c, "number has no digit in its exponent");
+	}
+	return after_value(c) ? STEP_AFTER_VALUE : refuse(c, "number is followed by something else");
+}
+
+static enum step check_literal(struct check *c, const char *word)
+{
+	for (; *word; word++)
+		if (!take(c, *word))
+			return refuse(c, "no JSON value begins like this");
+	return after_value(c) ? STEP_AFTER_VALUE : refuse(c, "no JSON value begins like this");
+}
+
+/* Four hexadecimal digits at text[at]; -1 if they are none. */
+static int32_t hex4(const char *text, size_t len, size_t at)
+{
+	static const char digits[] = "0123456789abcdefABCDEF";
+	int32_t v = 0;
+
+	if (at > len || len - at < 4)
+		return -1;
+	for (size_t i = 0; i < 4; i++) {
+		const char *d = text[at + i] ? strchr(digits, text[at + i]) : NULL;
+		if (!d)
+			return -1;
+		v = v * 16 + (int32_t)(d - digits > 15 ? d - digits - 6 : d - digits);
+	}
+	return v;
+}
+
+static bool is_high_surrogate(int32_t v)
+{
+	return v >= 0xd800 && v <= 0xdbff;
+}
+
+static bool is_low_surrogate(int32_t v)
+{
+	return v >= 0xdc00 && v <= 0xdfff;
+}
+
+/* Length of the \u escape (two of them for a surrogate pair) at text[at], and its character; 0 with
+ * *ret_why. */
+static size_t unicode_escape(const char *text, size_t len, size_t at, uint32_t *ret_char,
+                             const char **ret_why)
+{
+	int32_t v = hex4(text, len, at + 2), low;
+
+	*ret_why = "\\u is not followed by four hexadecimal digits";
+	if (v < 0)
+		return 0;
+	*ret_why = "the character U+0000 is not accepted";
+	if (v == 0)
+		return 0;
+	*ret_char = (uint32_t)v;
+	if (!is_high_surrogate(v) && !is_low_surrogate(v))
+		return 6;
+	*ret_why = "half of a surrogate pair";
+	if (is_low_surrogate(v) || at + 8 > len || memcmp(text + at + 6, "\\u", 2) != 0)
+		return 0;
+	low = hex4(text, len, at + 8);
+	if (!is_low_surrogate(low))
+		return 0;
+	*ret_char = 0x10000u + ((uint32_t)(v - 0xd800) << 10) + (uint32_t)(low - 0xdc00);
+	return 12;
+}
+
+/* Length and character of what stands at text[at] inside a string; 0 with *ret_why if that is not allowed
+ * there. */
+static size_t string_char(const char *text, size_t len, size_t at, uint32_t *ret_char, const char **ret_why)
+{
+	static const char escapes[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
+	unsigned char b = (unsigned char)text[at];
+
+	if (b >= 0x20 && b < 0x80 && b != '\\') {
+		*ret_char = b;
+		return 1;
+	}
+	if (b < 0x20) {
+		*ret_why = "control character in a string";
+		return 0;
+	}
+	if (b >= 0x80) {
+		*ret_why = "malformed UTF-8";
+		return text_utf8_next(text + at, len - at, ret_char);
+	}
+	*ret_why = "unknown escape in a string";
+	if (len - at < 2 || text[at + 1] == '\0')
+		return 0;
+	if (text[at + 1] == 'u')
+		return unicode_escape(text, len, at, ret_char, ret_why);
+	const char *e = strchr(escapes, text[at + 1]);
+	if (!e)
+		return 0;
+	*ret_char = (unsigned char)meanings[e - escapes];
+	return 2;
+}
+
+/* From the opening quote to behind the closing one; *ret_hash is FNV-1a over the characters. */
+static bool take_string(struct check *c, uint64_t *ret_hash)
+{
+	uint64_t hash = 14695981039346656037u;
+
+	c->at++;
+	while (c->at < c->len && c->text[c->at] != '"') {
+		uint32_t ch = 0;
+		const char *why = NULL;
+		size_t n = string_char(c->text, c->len, c->at, &ch, &why);
+		if (n == 0) {
+			refuse(c, why);
+			return false;
+		}
+		hash = (hash ^ ch) * 1099511628211u;
+		c->at += n;
+	}
+	if (!take(c, '"')) {
+		refuse(c, NULL);
+		return false;
+	}
+	*ret_hash = hash;
+	return true;
+}
+
+/* Compares two keys that take_string has accepted; each ends at its closing quote. */
+static int compare_text(const struct check *c, size_t a, size_t b)
+{
+	const char *why;
+
+	while (c->text[a] != '"' && c->text[b] != '"') {
+		uint32_t ca = 0, cb = 0;
+		a += string_char(c->text, c->len, a, &ca, &why);
+		b += string_char(c->text, c->len, b, &cb, &why);
+		if (ca != cb)
+			return ca < cb ? -1 : 1;
+	}
+	return (c->text[b] == '"') - (c->text[a] == '"');
+}
+
+static int by_hash_and_text(const void *pa, const void *pb, void *check)
+{
+	const struct key *a = pa, *b = pb;
+
+	if (a->hash != b->hash)
+		return a->hash < b->hash ? -1 : 1;
+	return compare_text(check, a->at, b->at);
+}
+
+/* Pops the keys of the object that closes. Of several repeated keys the first repetition is named. */
+static bool keys_differ(struct check *c, size_t first)
+{
+	struct key *keys = c->keys + first;
+	size_t n = c->n_keys - first, worst = c->len;
+
+	c->n_keys = first;
+	if (n < 2)
+		return true;
+	qsort_r(keys, n, sizeof(*keys), by_hash_and_text, c);
+	for (size_t i = 1; i < n; i++) {
+		size_t later = keys[i].at > keys[i - 1].at ? keys[i].at : keys[i - 1].at;
+		if (later < worst && by_hash_and_text(&keys[i - 1], &keys[i], c) == 0)
+			worst = later;
+	}
+	if (worst == c->len)
+		return true;
+	refuse_at(c, worst - 1, "duplicate key");
+	return false;
+}
+
+static bool push_key(struct check *c, struct key key)
+{
+	if (c->n_keys == c->cap_keys) {
+		size_t cap = c->cap_keys ? 2 * c->cap_keys : 64;
+		struct key *keys = reallocarray(c->keys, cap, sizeof(*keys));
+		if (!keys) {
+			refuse(c, "out of memory");
+			c->error = -ENOMEM;
+			return false;
+		}
+		c->keys = keys;
+		c->cap_keys = cap;
+	}
+	c->keys[c->n_keys++] = key;
+	return true;
+}
+
+static enum step open_container(struct check *c, bool object)
+{
+	if (c->depth == JSON_DEPTH_MAX)
+		return refuse(c, "nested too deeply");
+	c->open[c->depth].object = object;
+	c->open[c->depth].first_key = c->n_keys;
+	c->depth++;
+	c->at++;
+	return object ? STEP_FIRST_KEY : STEP_FIRST_ITEM;
+}
+
+static enum step close_container(struct check *c)
+{
+	c->depth--;
+	c->at++;
+	if (c->open[c->depth].object && !keys_differ(c, c->open[c->depth].first_key))
+		return STEP_REFUSED;
+	return STEP_AFTER_VALUE;
+}
+
+static enum step step_value(struct check *c)
+{
+	uint64_t hash;
+	int b = peek(c);
+
+	if (b == '{' || b == '[')
+		return open_container(c, b == '{');
+	if (b == '"')
+		return take_string(c, &hash) ? STEP_AFTER_VALUE : STEP_REFUSED;
+	if (b == '-' || (b >= '0' && b <= '9'))
+		return check_number(c);
+	if (b == 't')
+		return check_literal(c, "true");
+	if (b == 'f')
+		return check_literal(c, "false");
+	if (b == 'n')
+		return check_literal(c, "null");
+	return refuse(c, "no JSON value begins like this");
+}
+
+static enum step step_key(struct check *c)
+{
+	struct key key = {.at = c->at + 1};
+
+	if (peek(c) != '"')
+		return refuse(c, "a key in double quotes is missing here");
+	if (!take_string(c, &key.hash) || !push_key(c, key))
+		return STEP_REFUSED;
+	skip_blanks(c);
+	return take(c, ':') ? STEP_VALUE : refuse(c, "a colon is missing after the key");
+}
+
+static enum step step_after_value(struct check *c)
+{
+	if (c->depth == 0)
+		return c->at == c->len ? STEP_DONE : refuse(c, "something follows the JSON value");
+	bool object = c->open[c->depth - 1].object;
+	if (peek(c) == (object ? '}' : ']'))
+		return close_container(c);
+	if (take(c, ','))
+		return object ? STEP_KEY : STEP_VALUE;
+	return refuse(c, object ? "a comma or } is missing here" : "a comma or ] is missing here");
+}
+
+static enum step step_once(struct check *c, enum step step)
+{
+	skip_blanks(c);
+	switch (step) {
+	case STEP_FIRST_ITEM:
+		return peek(c) == ']' ? close_container(c) : step_value(c);
+	case STEP_VALUE:
+		return step_value(c);
+	case STEP_FIRST_KEY:
+		return peek(c) == '}' ? close_container(c) : step_key(c);
+	case STEP_KEY:
+		return step_key(c);
+	case STEP_AFTER_VALUE:
+		return step_after_value(c);
+	case STEP_DONE:
+	case STEP_REFUSED:
+		break;
+	}
+	return step;
+}
+
+int json_check(const char *text, size_t len, struct json_fault *fault)
+{
+	struct check c = {.text = text, .len = len};
+	enum step step = STEP_VALUE;
+
+	if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
+		step = refuse(&c, "a byte order mark stands before the JSON");
+	while (step != STEP_DONE && step != STEP_REFUSED)
+		step = step_once(&c, step);
+	free(c.keys);
+	if (c.error && fault)
+		*fault = c.fault;
+	return c.error;
+}

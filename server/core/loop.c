@@ -1,0 +1,300 @@
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include "server/core/clock.h"
+#include "server/core/loop_private.h"
+
+#define WAIT_MAX_US US_PER_S /* an idle loop still shows the watchdog that it lives */
+
+struct loop_posted {
+	STAILQ_ENTRY(loop_posted) link;
+	loop_fn *fn;
+	void *arg;
+};
+
+struct loop_timer {
+	int64_t at_us;
+	uint64_t order;
+	size_t place; /* in the heap; NOWHERE while its callback runs */
+	loop_fn *fn;
+	void *arg;
+};
+
+#define NOWHERE SIZE_MAX
+
+int loop_global_init(void)
+{
+	/* A child may close its stdin early, a server its connection. */
+	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+		return -errno;
+	/* Who started us may have left it ignored; then the kernel would reap our children. */
+	if (signal(SIGCHLD, SIG_DFL) == SIG_ERR)
+		return -errno;
+	return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? 0 : -EIO;
+}
+
+static void loop_cleanup(struct loop **l)
+{
+	loop_free(*l);
+}
+
+int loop_new(struct loop **ret)
+{
+	CLEANUP(loop_cleanup) struct loop *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		return -ENOMEM;
+	pthread_mutex_init(&l->inbox_lock, NULL); /* glibc: cannot fail for a default mutex */
+	STAILQ_INIT(&l->inbox);
+	TAILQ_INIT(&l->children);
+	for (int i = 0; i < LOOP_SHARE_N; i++) {
+		TAILQ_INIT(&l->waiting[i]);
+		TAILQ_INIT(&l->running[i]);
+	}
+	l->multi = curl_multi_init();
+	if (!l->multi ||
+	    curl_multi_setopt(l->multi, CURLMOPT_MAXCONNECTS, (long)(LOOP_ACT_MAX + LOOP_TELL_MAX)))
+		return -ENOMEM;
+	*ret = TAKE(l);
+	return 0;
+}
+
+static void inbox_free(struct loop_inbox *inbox)
+{
+	struct loop_posted *p;
+
+	while ((p = STAILQ_FIRST(inbox)) != NULL) {
+		STAILQ_REMOVE_HEAD(inbox, link);
+		free(p);
+	}
+}
+
+void loop_free(struct loop *l)
+{
+	if (!l)
+		return;
+	loop_fetches_free(l);
+	loop_children_free(l);
+	for (size_t i = 0; i < l->timers.n; i++)
+		free(l->timers.heap[i]);
+	free(l->timers.heap);
+	inbox_free(&l->inbox);
+	if (l->multi)
+		curl_multi_cleanup(l->multi);
+	pthread_mutex_destroy(&l->inbox_lock);
+	free(l);
+}
+
+int64_t loop_later(int64_t at_us, int64_t us)
+{
+	int64_t sum;
+
+	return __builtin_add_overflow(at_us, us, &sum) ? INT64_MAX : sum;
+}
+
+/* Timers: a binary heap in an array. */
+
+static bool timer_before(const struct loop_timer *a, const struct loop_timer *b)
+{
+	return a->at_us != b->at_us ? a->at_us < b->at_us : a->order < b->order;
+}
+
+static void timer_put(struct loop_timers *ts, size_t place, struct loop_timer *t)
+{
+	ts->heap[place] = t;
+	t->place = place;
+}
+
+static void timer_rise(struct loop_timers *ts, struct loop_timer *t)
+{
+	size_t i = t->place;
+
+	for (; i > 0 && timer_before(t, ts->heap[(i - 1) / 2]); i = (i - 1) / 2)
+		timer_put(ts, i, ts->heap[(i - 1) / 2]);
+	timer_put(ts, i, t);
+}
+
+static void timer_sink(struct loop_timers *ts, struct loop_timer *t)
+{
+	size_t i = t->place;
+
+	for (;;) {
+		size_t least = 2 * i + 1;
+
+		if (least + 1 < ts->n && timer_before(ts->heap[least + 1], ts->heap[least]))
+			least++;
+		if (least >= ts->n || !timer_before(ts->heap[least], t))
+			break;
+		timer_put(ts, i, ts->heap[least]);
+		i = least;
+	}
+	timer_put(ts, i, t);
+}
+
+static void timer_remove(struct loop_timers *ts, struct loop_timer *t)
+{
+	struct loop_timer *last = ts->heap[--ts->n];
+
+	if (last != t) {
+		timer_put(ts, t->place, last);
+		timer_rise(ts, last);
+		timer_sink(ts, last);
+	}
+	t->place = NOWHERE;
+}
+
+static int timers_reserve(struct loop_timers *ts)
+{
+	size_t cap = ts->cap ? ts->cap * 2 : 64;
+	struct loop_timer **heap;
+
+	if (ts->n < ts->cap)
+		return 0;
+	heap = reallocarray(ts->heap, cap, sizeof(struct loop_timer *));
+	if (!heap)
+		return -ENOMEM;
+	ts->heap = heap;
+	ts->cap = cap;
+	return 0;
+}
+
+struct loop_timer *loop_timer_at(struct loop *l, int64_t at_mono_us, loop_fn *fn, void *arg)
+{
+	struct loop_timers *ts = &l->timers;
+	int64_t now = clock_mono_us();
+	struct loop_timer *t;
+
+	if (timers_reserve(ts) < 0)
+		return NULL;
+	t = malloc(sizeof(*t));
+	if (!t)
+		return NULL;
+	*t = (struct loop_timer) {
+	    .at_us = at_mono_us > now ? at_mono_us : now, .order = ts->order++, .fn = fn, .arg = arg};
+	timer_put(ts, ts->n++, t);
+	timer_rise(ts, t);
+	return t;
+}
+
+void loop_timer_cancel(struct loop *l, struct loop_timer *t)
+{
+	if (!t || t->place == NOWHERE) /* its own callback: timers_run frees it */
+		return;
+	timer_remove(&l->timers, t);
+	free(t);
+}
+
+/* At most as many as there are now: a timer that always sets a new one for "now" must not starve the rest;
+ * nor the timers that are due: loop_timer_at queues what is asked for too late behind them. */
+static void timers_run(struct loop *l)
+{
+	struct loop_timers *ts = &l->timers;
+	int64_t now = clock_mono_us();
+
+	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it does not see that timer_remove counts n down */
+	for (size_t left = ts->n; left > 0 && ts->n > 0 && ts->heap[0]->at_us <= now; left--) {
+		struct loop_timer *t = ts->heap[0];
+
+		timer_remove(ts, t);
+		t->fn(t->arg);
+		free(t);
+	}
+}
+
+/* Inbox. */
+
+int loop_post(struct loop *l, loop_fn *fn, void *arg)
+{
+	struct loop_posted *p = malloc(sizeof(*p));
+	bool first;
+
+	if (!p)
+		return -ENOMEM;
+	*p = (struct loop_posted) {.fn = fn, .arg = arg};
+	pthread_mutex_lock(&l->inbox_lock);
+	first = STAILQ_EMPTY(&l->inbox);
+	STAILQ_INSERT_TAIL(&l->inbox, p, link);
+	pthread_mutex_unlock(&l->inbox_lock);
+	if (first) /* else whoever posted the first one wakes the loop */
+		curl_multi_wakeup(l->multi);
+	return 0;
+}
+
+void loop_stop(struct loop *l)
+{
+	atomic_store(&l->stop, true);
+	curl_multi_wakeup(l->multi);
+}
+
+static void inbox_run(struct loop *l)
+{
+	struct loop_inbox now = STAILQ_HEAD_INITIALIZER(now);
+	struct loop_posted *p;
+
+	pthread_mutex_lock(&l->inbox_lock);
+	STAILQ_CONCAT(&now, &l->inbox);
+	pthread_mutex_unlock(&l->inbox_lock);
+	while ((p = STAILQ_FIRST(&now)) != NULL) {
+		STAILQ_REMOVE_HEAD(&now, link);
+		p->fn(p->arg);
+		free(p);
+	}
+}
+
+/* The turn. */
+
+int64_t loop_last_turn_us(const struct loop *l)
+{
+	return atomic_load(&l->last_turn_us);
+}
+
+/* Milliseconds, rounded up: a wait that ends too early would turn the loop for nothing. */
+static int wait_ms(const struct loop *l)
+{
+	int64_t now = clock_mono_us(), due = loop_later(now, WAIT_MAX_US),
+		child_due = loop_children_due_us(l);
+
+	if (l->timers.n > 0 && l->timers.heap[0]->at_us < due)
+		due = l->timers.heap[0]->at_us;
+	if (child_due < due)
+		due = child_due;
+	if (due <= now || loop_fetches_ready(l))
+		return 0;
+	return (int)((due - now + US_PER_MS - 1) / US_PER_MS);
+}
+
+static int loop_wait(struct loop *l)
+{
+	struct curl_waitfd fds[LOOP_CHILDREN_MAX * LOOP_CHILD_FDS];
+	unsigned n = loop_children_fds(l, fds);
+	CURLMcode m = curl_multi_poll(l->multi, fds, n, wait_ms(l), NULL);
+
+	if (m == CURLM_OK)
+		return 0;
+	return m == CURLM_OUT_OF_MEMORY ? -ENOMEM : -EIO;
+}
+
+int loop_run(struct loop *l)
+{
+	for (;;) {
+		int r;
+		bool last;
+
+		atomic_store(&l->last_turn_us, clock_mono_us());
+		/* Completions are read before the wait: read after it they came 150 ms late (measured). */
+		r = loop_fetches_turn(l);
+		if (r < 0)
+			return r;
+		loop_children_turn(l);
+		/* Read before the inbox, so that all that was posted before loop_stop still runs; read after
+		 * curl_multi_perform, which swallows wake-ups in later versions of curl. */
+		last = atomic_exchange(&l->stop, false);
+		inbox_run(l);
+		timers_run(l);
+		if (last)
+			return 0;
+		r = loop_wait(l);
+		if (r < 0)
+			return r;
+	}
+}

@@ -1,0 +1,65 @@
+/*
+ * What loop.c, loop_fetch.c and loop_child.c know of each other. Loop thread only.
+ *
+ * A turn: fetches, children, inbox, timers, then the wait. What a callback starts is begun in the next turn,
+ * so no callback ever runs inside the call that asked for it.
+ */
+#ifndef SERVER_CORE_LOOP_PRIVATE_H
+#define SERVER_CORE_LOOP_PRIVATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/queue.h>
+#include <curl/curl.h>
+#include "server/core/loop.h"
+
+#define LOOP_ACT_MAX      16   /* transfers at once */
+#define LOOP_TELL_MAX     8
+#define LOOP_QUEUE_MAX    1024 /* transfers that wait, per share */
+#define LOOP_CHILDREN_MAX 64   /* unkillable ones that were given up included */
+#define LOOP_CHILD_FDS    4    /* pidfd, stdin, stdout, stderr */
+
+struct loop_posted;
+TAILQ_HEAD(loop_fetches, loop_fetch);
+TAILQ_HEAD(loop_children, loop_child);
+
+struct loop_timers {
+	struct loop_timer **heap; /* least (at, order) first; each knows its place */
+	size_t n, cap;
+	uint64_t order; /* of the next timer: equal times fire in the order they were asked for */
+};
+
+struct loop {
+	pthread_mutex_t inbox_lock; /* guards inbox */
+	STAILQ_HEAD(loop_inbox, loop_posted) inbox;
+	atomic_bool stop;
+	_Atomic int64_t last_turn_us;
+	struct loop_timers timers;
+
+	CURLM *multi;
+	struct loop_fetches waiting[LOOP_SHARE_N];
+	struct loop_fetches running[LOOP_SHARE_N];
+	unsigned n_waiting[LOOP_SHARE_N], n_running[LOOP_SHARE_N];
+
+	struct loop_children children;
+	unsigned n_children;
+};
+
+/* at + us, at most INT64_MAX. */
+int64_t loop_later(int64_t at_us, int64_t us);
+
+/* Starts what is waiting, lets curl work, calls back what has ended. 0 or -errno: curl itself is broken. */
+int loop_fetches_turn(struct loop *l);
+/* Something waits that could be started now: do not wait. */
+bool loop_fetches_ready(const struct loop *l);
+void loop_fetches_free(struct loop *l);
+
+/* Moves bytes, notices exits, calls back what has ended. */
+void loop_children_turn(struct loop *l);
+/* When the next one needs a turn; INT64_MAX: never. */
+int64_t loop_children_due_us(const struct loop *l);
+/* Fills in what to wait for; at most LOOP_CHILDREN_MAX * LOOP_CHILD_FDS entries. */
+unsigned loop_children_fds(const struct loop *l, struct curl_waitfd *fds);
+void loop_children_free(struct loop *l);
+
+#endif

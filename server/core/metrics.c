@@ -1,0 +1,180 @@
+#include "server/core/metrics.h"
+#include "server/core/log.h"
+#include "server/core/scope.h"
+#include "server/core/text.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#define VALUES_MAX  16 /* label values of one metric */
+#define PHASE_NAME  "rollbackd_rollback_phase_seconds"
+#define SECONDS_MAX 1e9 /* so that no sum of microseconds overflows */
+
+static const struct family {
+	const char *name, *type, *help;
+	const char *label;  /* NULL: one series */
+	const char *values; /* each ends with NUL, the list with an empty one */
+} families[M_N] = {
+#define METRIC_ROW(id, name, type, help, label, values) [id] = {name, type, help, label, values},
+	METRICS(METRIC_ROW)
+};
+
+/* A series is one atomic; gauges keep their int64_t here as two's complement. */
+static atomic_uint_least64_t series[M_N][VALUES_MAX];
+
+static const double bucket_bounds[] = {0.1, 0.25, 0.5, 1,   2.5, 5,    10,   30,
+                                       60,  120,  300, 600, 900, 1200, 1500, 1800};
+#define BUCKETS (ARRAY_LEN(bucket_bounds) + 1) /* the last is +Inf */
+
+static const char *const phase_names[PHASE_N] = {
+	[PHASE_DETECTION] = "detection",
+	[PHASE_DECISION] = "decision",
+	[PHASE_EXECUTION] = "execution",
+	[PHASE_VERIFICATION] = "verification",
+	[PHASE_TOTAL] = "total",
+};
+
+static struct {
+	atomic_uint_least64_t in_bucket[BUCKETS]; /* not cumulative */
+	atomic_uint_least64_t sum_us;
+} phases[PHASE_N];
+
+static unsigned values_count(const struct family *f)
+{
+	unsigned n = 0;
+
+	if (!f->label)
+		return 1;
+	for (const char *v = f->values; *v; v += strlen(v) + 1)
+		n++;
+	return n;
+}
+
+static atomic_uint_least64_t *series_at(enum metric m, unsigned index)
+{
+	assert(m < M_N && index < VALUES_MAX && index < values_count(&families[m]));
+	return &series[m][index];
+}
+
+void metric_add(enum metric m, unsigned index, uint64_t n)
+{
+	atomic_fetch_add_explicit(series_at(m, index), n, memory_order_relaxed);
+}
+
+void metric_set(enum metric m, unsigned index, int64_t v)
+{
+	atomic_store_explicit(series_at(m, index), (uint64_t)v, memory_order_relaxed);
+}
+
+uint64_t metric_get(enum metric m, unsigned index)
+{
+	return atomic_load_explicit(series_at(m, index), memory_order_relaxed);
+}
+
+void metric_phase(enum metric_phase phase, double seconds)
+{
+	size_t bucket = 0;
+
+	if (isnan(seconds))
+		return;
+	seconds = fmin(fmax(seconds, 0), SECONDS_MAX); /* the wall clock may have jumped */
+	while (bucket < ARRAY_LEN(bucket_bounds) && seconds > bucket_bounds[bucket])
+		bucket++;
+	atomic_fetch_add_explicit(&phases[phase].in_bucket[bucket], 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&phases[phase].sum_us, (uint64_t)llround(seconds * 1e6),
+	                          memory_order_relaxed);
+}
+
+/* Backslash and newline, and in label values the quote. Malformed UTF-8 would spoil the whole scrape. */
+static void add_escaped(struct buf *b, const char *s, bool label)
+{
+	uint32_t c;
+
+	for (size_t left = strlen(s), n; left > 0; s += n, left -= n) {
+		n = text_utf8_next(s, left, &c);
+		if (n == 0) {
+			buf_str(b, "\xef\xbf\xbd");
+			n = 1;
+		} else if (c == '\n') {
+			buf_str(b, "\\n");
+		} else if (c == '\\' || (label && c == '"')) {
+			buf_char(b, '\\');
+			buf_char(b, (char)c);
+		} else {
+			buf_add(b, s, n);
+		}
+	}
+}
+
+int metrics_family(struct buf *b, const char *name, const char *type, const char *help)
+{
+	buf_printf(b, "# HELP %s ", name);
+	add_escaped(b, help, false);
+	return buf_printf(b, "\n# TYPE %s %s\n", name, type);
+}
+
+int metrics_sample(struct buf *b, const char *name, double value, ...)
+{
+	char number[32];
+	char before = '{';
+	va_list ap;
+
+	buf_str(b, name);
+	va_start(ap, value);
+	for (const char *label; (label = va_arg(ap, const char *)); before = ',') {
+		const char *text = va_arg(ap, const char *);
+		buf_printf(b, "%c%s=\"", before, label);
+		add_escaped(b, text ? text : "", true);
+		buf_char(b, '"');
+	}
+	va_end(ap);
+	text_double(value, number, sizeof(number));
+	return buf_printf(b, "%s %s\n", before == '{' ? "" : "}", number);
+}
+
+static void write_family(struct buf *b, enum metric m)
+{
+	const struct family *f = &families[m];
+	const char *value = f->values;
+
+	metrics_family(b, f->name, f->type, f->help);
+	for (unsigned i = 0; i < values_count(f); i++) {
+		uint64_t raw = metric_get(m, i);
+		double v = strcmp(f->type, "gauge") == 0 ? (double)(int64_t)raw : (double)raw;
+		metrics_sample(b, f->name, v, f->label, value, NULL);
+		value += strlen(value) + 1;
+	}
+}
+
+static void write_phase(struct buf *b, enum metric_phase phase)
+{
+	const char *name = phase_names[phase];
+	uint64_t count = 0;
+	char bound[32];
+
+	for (size_t i = 0; i < BUCKETS; i++) {
+		count += atomic_load_explicit(&phases[phase].in_bucket[i], memory_order_relaxed);
+		text_double(i < ARRAY_LEN(bucket_bounds) ? bucket_bounds[i] : (double)INFINITY, bound,
+		            sizeof(bound));
+		metrics_sample(b, PHASE_NAME "_bucket", (double)count, "phase", name, "le", bound, NULL);
+	}
+	uint64_t sum_us = atomic_load_explicit(&phases[phase].sum_us, memory_order_relaxed);
+	metrics_sample(b, PHASE_NAME "_sum", (double)sum_us / 1e6, "phase", name, NULL);
+	metrics_sample(b, PHASE_NAME "_count", (double)count, "phase", name, NULL);
+}
+
+int metrics_write(struct buf *b, const char *version)
+{
+	metric_set(M_LOG_DROPPED, 0, (int64_t)log_dropped());
+	for (unsigned m = 0; m < M_N; m++)
+		write_family(b, (enum metric)m);
+	metrics_family(b, PHASE_NAME, "histogram", "How long the phases of rollbacks took.");
+	for (unsigned p = 0; p < PHASE_N; p++)
+		write_phase(b, (enum metric_phase)p);
+	metrics_process(b);
+	metrics_family(b, "rollbackd_build_info", "gauge", "The version that runs; always 1.");
+	return metrics_sample(b, "rollbackd_build_info", 1, "version", version, NULL);
+}

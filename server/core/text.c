@@ -1,0 +1,195 @@
+#include "server/core/text.h"
+
+#include <errno.h>
+#include <gnutls/gnutls.h>
+#include <gnutls/crypto.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PCT_MAX        10000
+#define PCT_TOLERANCE  1e-6
+#define PAIRS_ON_STACK 128
+
+int text_enum_find(const char *const names[], size_t n, const char *word)
+{
+	for (size_t i = 0; i < n; i++)
+		if (names[i] && strcmp(names[i], word) == 0)
+			return (int)i;
+	return -EINVAL;
+}
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* Digits, or digits '.' digits; no leading zero, which some readers take for octal. */
+static bool is_plain_decimal(const char *s, size_t len, size_t *ret_whole)
+{
+	size_t i = 0;
+
+	while (i < len && is_digit(s[i]))
+		i++;
+	if (i == 0 || (i > 1 && s[0] == '0'))
+		return false;
+	*ret_whole = i;
+	if (i == len)
+		return true;
+	if (s[i++] != '.' || i == len)
+		return false;
+	while (i < len && is_digit(s[i]))
+		i++;
+	return i == len;
+}
+
+int text_pct_parse(const char *s, size_t len, int32_t *ret_pct)
+{
+	size_t whole = 0;
+	int32_t pct = 0;
+
+	for (; len > 0 && is_blank(s[0]); len--)
+		s++;
+	for (; len > 0 && is_blank(s[len - 1]); len--)
+		;
+	if (!is_plain_decimal(s, len, &whole))
+		return -EINVAL;
+	if (whole > 3 || len > whole + 3)
+		return -ERANGE;
+	for (size_t i = 0; i < whole; i++)
+		pct = pct * 10 + (s[i] - '0');
+	pct *= 100;
+	if (len > whole + 1)
+		pct += (s[whole + 1] - '0') * 10;
+	if (len > whole + 2)
+		pct += s[whole + 2] - '0';
+	if (pct > PCT_MAX)
+		return -ERANGE;
+	*ret_pct = pct;
+	return 0;
+}
+
+int text_pct_from_double(double v, int32_t *ret_pct)
+{
+	if (isnan(v))
+		return -EINVAL;
+	if (v < -1 || v > 101)
+		return -ERANGE;
+	int32_t pct = (int32_t)lround(v * 100);
+	if (pct < 0 || pct > PCT_MAX || fabs(v - pct / 100.0) > PCT_TOLERANCE)
+		return -ERANGE;
+	*ret_pct = pct;
+	return 0;
+}
+
+void text_pct(int32_t pct, char *out, size_t size)
+{
+	int32_t whole = pct / 100, rest = pct % 100;
+
+	if (pct < 0)
+		snprintf(out, size, "unknown");
+	else if (rest == 0)
+		snprintf(out, size, "%d", whole);
+	else if (rest % 10 == 0)
+		snprintf(out, size, "%d.%d", whole, rest / 10);
+	else
+		snprintf(out, size, "%d.%02d", whole, rest);
+}
+
+void text_double(double v, char *out, size_t size)
+{
+	if (isnan(v))
+		snprintf(out, size, "NaN");
+	else if (isinf(v))
+		snprintf(out, size, v > 0 ? "+Inf" : "-Inf");
+	else
+		for (int digits = 15; digits <= 17; digits++) {
+			snprintf(out, size, "%.*g", digits, v);
+			if (strtod(out, NULL) == v)
+				break;
+		}
+}
+
+static uint64_t fnv1a(uint64_t hash, const char *s)
+{
+	const uint64_t prime = 1099511628211u;
+
+	for (; *s; s++)
+		hash = (hash ^ (unsigned char)*s) * prime;
+	return (hash ^ 0xff) * prime;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp((*(const struct text_pair *const *)a)->name,
+	              (*(const struct text_pair *const *)b)->name);
+}
+
+uint64_t text_fingerprint(const struct text_pair *pairs, size_t n)
+{
+	CLEANUP(cleanup_free) const struct text_pair **many = NULL;
+	const struct text_pair *few[PAIRS_ON_STACK], **sorted = few;
+	uint64_t hash = 14695981039346656037u;
+
+	if (n > PAIRS_ON_STACK) {
+		many = calloc(n, sizeof(const struct text_pair *));
+		if (!many)
+			abort();
+		sorted = many;
+	}
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = &pairs[i];
+	if (n > 1)
+		qsort(sorted, n, sizeof(const struct text_pair *), by_name);
+	for (size_t i = 0; i < n; i++)
+		hash = fnv1a(fnv1a(hash, sorted[i]->name), sorted[i]->value);
+	return hash;
+}
+
+static void hex32(const unsigned char digest[32], char out[65])
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < 32; i++) {
+		out[2 * i] = digits[digest[i] >> 4];
+		out[2 * i + 1] = digits[digest[i] & 15];
+	}
+	out[64] = '\0';
+}
+
+int text_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len, char out[65])
+{
+	unsigned char digest[32];
+
+	if (gnutls_hmac_fast(GNUTLS_MAC_SHA256, key, key_len, data, len, digest) < 0)
+		return -EIO;
+	hex32(digest, out);
+	return 0;
+}
+
+int text_sha256(const void *data, size_t len, char out[65])
+{
+	unsigned char digest[32];
+
+	if (gnutls_hash_fast(GNUTLS_DIG_SHA256, data, len, digest) < 0)
+		return -EIO;
+	hex32(digest, out);
+	return 0;
+}
+
+char *text_format(const char *fmt, ...)
+{
+	char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	int r = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	return r < 0 ? NULL : text;
+}

@@ -1,0 +1,72 @@
+/*
+ * Small pure text functions: durations, times, percentages, escaping, hashes. Any thread.
+ */
+#ifndef SERVER_CORE_TEXT_H
+#define SERVER_CORE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "server/core/buf.h"
+
+/* A table of names for an enum: names[value], NULL for a hole. */
+int text_enum_find(const char *const names[], size_t n, const char *word); /* index or -EINVAL */
+
+/* Prometheus durations ("30s", "1h30m", "7d", "1w", "1y", "250ms", "0"): prometheus/common model.ParseDuration.
+ * -EINVAL if it is none, -ERANGE beyond 100 years. */
+int text_duration_parse(const char *s, int64_t *ret_us);
+/* The same notation, as Prometheus prints it: 5400 s -> "1h30m", 90 d -> "90d", nothing -> "0s"; years and weeks only when
+ * they are whole, finer than 1 ms is cut. At least 32 bytes. */
+void text_duration(int64_t us, char *out, size_t size);
+/* For people: "48 hours", "72 hours", "7 days", "5 minutes", "1 hour 30 minutes", "41 s", "250 ms". Two units at most, hours
+ * up to three days. At least 32 bytes. */
+void text_duration_words(int64_t us, char *out, size_t size);
+
+/* RFC 3339 with any offset; finer than microseconds is cut; years 0000-9999; leap second 60 is
+ * taken as 59. Result: unix microseconds (may be negative). -EINVAL. */
+int text_time_parse(const char *s, size_t len, int64_t *ret_us);
+/* "2025-10-14T10:00:00.123456Z", the fraction left out when zero. At least 40 bytes. */
+void text_time(int64_t us, char *out, size_t size);
+/* "2025-10-14 10:00 UTC" for messages. At least 40 bytes. */
+void text_time_words(int64_t us, char *out, size_t size);
+
+/* A percentage as written in a flags file or an answer: 0 to 100, at most two decimals, optional surrounding
+ * blanks and line ends, nothing else ("10%", "1e1", "010", ".5", "" and "-1" are none: -EINVAL). Hundredths of a
+ * percent. -ERANGE: over 100, or finer than 0.01. */
+int text_pct_parse(const char *s, size_t len, int32_t *ret_pct);
+/* From a number (a metric's or JSON's value): -EINVAL for NaN, -ERANGE outside 0..100 or finer than 0.01 (1e-6 tolerance). */
+int text_pct_from_double(double v, int32_t *ret_pct);
+/* "10", "0.5", "33.33"; "unknown" for -1. At least 16 bytes. */
+void text_pct(int32_t pct, char *out, size_t size);
+
+/* Length (1-4) of the well-formed UTF-8 character that s begins with, and its code point; 0 when it begins with none. */
+size_t text_utf8_next(const char *s, size_t len, uint32_t *ret_char);
+/* Well-formed UTF-8 (Unicode table 3-7). */
+bool text_utf8_valid(const char *s, size_t len);
+/* Appends s as well-formed UTF-8 text: malformed bytes become U+FFFD, control characters (also newline and
+ * line separators U+2028-2029 and bidirectional overrides U+202A-202E, U+2066-2069) become a space. Text that would
+ * grow over max_bytes is cut and ends in "…", within max_bytes. For text from outside that stands inside one line. */
+int text_one_line(struct buf *b, const char *s, size_t len, size_t max_bytes);
+/* Appends output of a program: as above, but newline and tab stay and other control bytes show as \xNN. */
+int text_output(struct buf *b, const char *s, size_t len, size_t max_bytes);
+
+/* Prometheus' label set fingerprint: FNV-1a 64 over name 0xff value 0xff, sorted by name
+ * (prometheus/common model.LabelSet.Fingerprint). Pairs may come in any order; they are not changed. Out of memory (only
+ * beyond 128 pairs) aborts the process. */
+struct text_pair {
+	const char *name, *value;
+};
+uint64_t text_fingerprint(const struct text_pair *pairs, size_t n);
+
+/* Lower-case hex of HMAC-SHA256 (GnuTLS). out: 65 bytes. */
+int text_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len, char out[65]);
+/* Lower-case hex of SHA-256. out: 65 bytes. */
+int text_sha256(const void *data, size_t len, char out[65]);
+
+/* Shortest decimal that reads back as the same number: "0.1", "3", "1e+300"; "NaN", "+Inf", "-Inf". At least 32 bytes. */
+void text_double(double v, char *out, size_t size);
+
+/* asprintf that never returns garbage: NULL when out of memory. */
+char *text_format(const char *fmt, ...) PRINTF_LIKE(1, 2);
+
+#endif

@@ -1,0 +1,150 @@
+/*
+ * The offline checks: is a config right, and what would a webhook body do under it.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "alertmanager/payload.h"
+#include "handlers/rollback/intake.h"
+#include "server/config.h"
+#include "server/core/text.h"
+#include "server/ctl/ctl.h"
+
+#define BODY_MAX (16 * 1024 * 1024)
+
+static int load(const char *file, struct config **ret)
+{
+	struct config_faults faults = {0};
+	int r = config_load(file, true, ret, &faults);
+
+	for (size_t i = 0; i < faults.n; i++)
+		fprintf(stderr, "%s\n", faults.line[i]);
+	config_faults_free(&faults);
+	return r;
+}
+
+int cmd_check_config(struct ctl *c, int n, char **argv)
+{
+	struct config *cfg = NULL;
+
+	(void)c;
+	if (n != 1) {
+		fputs("usage: rollbackctl check-config FILE\n", stderr);
+		return CTL_USAGE;
+	}
+	if (load(argv[0], &cfg) < 0)
+		return CTL_NO;
+	printf("%s is right: %zu rollout(s), %zu playbook(s), %zu channel(s)\n", argv[0], cfg->settings->n_rollouts,
+	       cfg->settings->n_playbooks, cfg->settings->n_audiences);
+	config_free(cfg);
+	return CTL_YES;
+}
+
+static int read_all(FILE *f, struct buf *b)
+{
+	char chunk[65536];
+	size_t got;
+	int r = 0;
+
+	while (r == 0 && (got = fread(chunk, 1, sizeof(chunk), f)) > 0)
+		r = buf_add(b, chunk, got);
+	return r;
+}
+
+/* "-" is the standard input. */
+static int read_file(const char *name, struct buf *b)
+{
+	if (!strcmp(name, "-"))
+		return read_all(stdin, b);
+	FILE *f = fopen(name, "re");
+	if (!f) {
+		perror(name);
+		return -1;
+	}
+	int r = read_all(f, b);
+	fclose(f);
+	return r;
+}
+
+/* In words: what the daemon would do on the first delivery of this alert. */
+static void would(struct buf *b, const struct alert *a, const struct route *rt)
+{
+	char to[16], after[32];
+	const struct playbook *p = rt->playbook;
+
+	if (a->rejected || (!rt->heartbeat && (!p || !rt->n_rollouts)))
+		buf_str(b, "nothing but record it");
+	else if (rt->heartbeat)
+		buf_str(b, "note the heartbeat");
+	else if (a->status == ALERT_RESOLVED)
+		buf_str(b, "record that it resolved");
+	else if (p->hold)
+		buf_str(b, "hold and tell people");
+	else {
+		text_pct(p->to_pct, to, sizeof(to));
+		text_duration(p->after_us, after, sizeof(after));
+		buf_printf(b, "roll back to %s%s", p->previous_stage ? "the previous stage" : to, p->previous_stage ? "" : "%");
+		if (p->after_us)
+			buf_printf(b, " after %s", after);
+	}
+}
+
+static void say_alert(const struct alert *a, const struct route *rt)
+{
+	const char *name = a->rejected ? NULL : alert_label(a, "alertname");
+	struct buf b = BUF(2000);
+
+	text_one_line(&b, name ? name : "(no name)", strlen(name ? name : "(no name)"), 200);
+	printf("%s %s (%s)\n", buf_text(&b), a->fingerprint,
+	       a->rejected ? "rejected" : a->status == ALERT_RESOLVED ? "resolved" : "firing");
+	buf_reset(&b);
+	would(&b, a, rt);
+	printf("  would %s\n  because %s\n", buf_text(&b), rt->why);
+	for (size_t i = 0; i < rt->n_rollouts; i++)
+		printf("  rollout %s\n", rt->rollouts[i]->name);
+	buf_free(&b);
+}
+
+static int explain(const struct settings *s, const struct alert_group *g)
+{
+	for (size_t i = 0; i < g->n; i++) {
+		struct route rt = {0};
+
+		if (route_alert(s, &g->alerts[i], &rt) < 0)
+			return CTL_UNKNOWN;
+		say_alert(&g->alerts[i], &rt);
+		route_free(&rt);
+	}
+	if (g->truncated > 0)
+		printf("%lld alerts were cut off by max_alerts: a trigger may be among them\n", (long long)g->truncated);
+	return CTL_YES;
+}
+
+int cmd_check_alert(struct ctl *c, int n, char **argv)
+{
+	CLEANUP(buf_free) struct buf body = BUF(BODY_MAX);
+	CLEANUP(alert_group_cleanup) struct alert_group *g = NULL;
+	const char *file = "rollbackd.yml", *rest[1] = {NULL};
+	const struct option options[] = {{"--config.file", &file, NULL}};
+	struct payload_fault fault = {.why = ""};
+	struct config *cfg = NULL;
+
+	(void)c;
+	if (ctl_options(n, argv, options, ARRAY_LEN(options), rest, 1) != 1) {
+		fputs("usage: rollbackctl check-alert [--config.file rollbackd.yml] FILE\n", stderr);
+		return CTL_USAGE;
+	}
+	if (load(file, &cfg) < 0)
+		return CTL_USAGE;
+	if (read_file(rest[0], &body) < 0) {
+		config_free(cfg);
+		return CTL_USAGE;
+	}
+	int r = CTL_NO;
+	if (alert_group_parse(buf_text(&body), body.len, &g, &fault) < 0)
+		printf("refused with status 400: %s\n", fault.why);
+	else
+		r = explain(cfg->settings, g);
+	config_free(cfg);
+	return r;
+}

@@ -1,0 +1,106 @@
+#include <curl/curl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "server/ctl/ctl.h"
+
+#define ANSWER_MAX (64 * 1024 * 1024)
+#define ANSWER_S   30L
+
+static size_t take_chunk(char *data, size_t size, size_t n, void *arg)
+{
+	return buf_add(arg, data, size * n) < 0 ? 0 : size * n;
+}
+
+void ctl_escape(struct buf *b, const char *text)
+{
+	for (const unsigned char *p = (const unsigned char *)text; *p; p++)
+		if ((*p >= '0' && *p <= '9') || ((*p | 32) >= 'a' && (*p | 32) <= 'z') || strchr("-._~", *p))
+			buf_char(b, (char)*p);
+		else
+			buf_printf(b, "%%%02X", *p);
+}
+
+static void set_target(CURL *h, const struct ctl *c, const char *path, struct buf *url)
+{
+	bool socket = !strncmp(c->url, "unix:", 5);
+	size_t len = strlen(c->url);
+
+	while (len > 0 && c->url[len - 1] == '/')
+		len--;
+	buf_printf(url, "%.*s%s", socket ? 16 : (int)len, socket ? "http://localhost" : c->url, path);
+	if (socket)
+		curl_easy_setopt(h, CURLOPT_UNIX_SOCKET_PATH, c->url + 5);
+	curl_easy_setopt(h, CURLOPT_URL, buf_text(url));
+}
+
+static CURLcode ask(CURL *h, const struct ctl *c, const char *method, const char *path, const char *body, struct buf *answer)
+{
+	struct buf url = BUF(8192);
+	struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
+
+	headers = curl_slist_append(headers, "Expect:");
+	set_target(h, c, path, &url);
+	curl_easy_setopt(h, CURLOPT_CUSTOMREQUEST, method);
+	curl_easy_setopt(h, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(h, CURLOPT_PROXY, "");
+	curl_easy_setopt(h, CURLOPT_TIMEOUT, ANSWER_S);
+	curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT, 5L);
+	curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, take_chunk);
+	curl_easy_setopt(h, CURLOPT_WRITEDATA, answer);
+	if (body)
+		curl_easy_setopt(h, CURLOPT_POSTFIELDS, body);
+	if (c->user && c->password) {
+		curl_easy_setopt(h, CURLOPT_USERNAME, c->user);
+		curl_easy_setopt(h, CURLOPT_PASSWORD, c->password);
+	}
+	CURLcode r = curl_easy_perform(h);
+	curl_slist_free_all(headers);
+	buf_free(&url);
+	return r;
+}
+
+static int exit_code(long status)
+{
+	return status == 401 || status == 403 || status >= 500 ? CTL_UNREACHABLE : status >= 400 ? CTL_NO : CTL_YES;
+}
+
+static int read_answer(long status, const struct buf *answer, struct json_object **ret)
+{
+	CLEANUP(json_cleanup) struct json_object *o = NULL;
+	struct json_object *data = NULL;
+	int code = exit_code(status);
+
+	if (json_parse(buf_text(answer), answer->len, &o, NULL) < 0) {
+		fprintf(stderr, "rollbackctl: HTTP %ld, and the answer is no JSON: is this rollbackd?\n", status);
+		return CTL_UNREACHABLE;
+	}
+	if (code) {
+		fprintf(stderr, "rollbackctl: %s\n", json_str_or(o, "error", "refused without a reason"));
+		return code;
+	}
+	if (json_object_object_get_ex(o, "data", &data))
+		*ret = json_object_get(data);
+	return 0;
+}
+
+int ctl_call(const struct ctl *c, const char *method, const char *path, struct json_object *body, struct json_object **ret_data)
+{
+	CLEANUP(json_cleanup) struct json_object *sent = body;
+	CLEANUP(buf_free) struct buf answer = BUF(ANSWER_MAX);
+	long status = 0;
+	CURL *h = curl_easy_init();
+
+	if (!h)
+		return CTL_UNREACHABLE;
+	CURLcode e = ask(h, c, method, path, sent ? json_text(sent) : NULL, &answer);
+	curl_easy_getinfo(h, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_cleanup(h);
+	if (e != CURLE_OK) {
+		fprintf(stderr, "rollbackctl: rollbackd at %s does not answer: %s\n", c->url, curl_easy_strerror(e));
+		return CTL_UNREACHABLE;
+	}
+	return read_answer(status, &answer, ret_data);
+}

@@ -1,0 +1,211 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "server/core/clock.h"
+#include "server/core/text.h"
+#include "server/ctl/ctl.h"
+
+#define WAIT_US       (15 * 60 * US_PER_S)      /* beyond the longest total of the SLA */
+#define WAIT_EVERY_MS 250
+
+static int wrong(const char *usage)
+{
+	fprintf(stderr, "usage: rollbackctl %s\n", usage);
+	return CTL_USAGE;
+}
+
+int cmd_status(struct ctl *c, int n, char **argv)
+{
+	CLEANUP(json_cleanup) struct json_object *data = NULL;
+
+	(void)argv;
+	if (n)
+		return wrong("status");
+	int r = ctl_call(c, "GET", "/api/v1/rollouts", NULL, &data);
+	if (r == 0)
+		ctl_print(c, data, show_rollouts);
+	return r;
+}
+
+int cmd_incidents(struct ctl *c, int n, char **argv)
+{
+	CLEANUP(json_cleanup) struct json_object *data = NULL;
+	const char *rollout = NULL, *state = NULL, *since = NULL, *limit = NULL;
+	const struct option options[] = {{"--rollout", &rollout, NULL}, {"--state", &state, NULL}, {"--since", &since, NULL},
+	                                 {"--limit", &limit, NULL}};
+	const struct {
+		const char *name, **value;
+	} params[] = {{"rollout", &rollout}, {"state", &state}, {"since", &since}, {"limit", &limit}};
+	struct buf path = BUF(4096);
+
+	if (ctl_options(n, argv, options, ARRAY_LEN(options), NULL, 0) != 0)
+		return CTL_USAGE;
+	buf_str(&path, "/api/v1/incidents?");
+	for (size_t i = 0; i < ARRAY_LEN(params); i++)
+		if (*params[i].value) {
+			buf_printf(&path, "%s=", params[i].name);
+			ctl_escape(&path, *params[i].value);
+			buf_char(&path, '&');
+		}
+	int r = ctl_call(c, "GET", buf_text(&path), NULL, &data);
+	buf_free(&path);
+	if (r == 0)
+		ctl_print(c, data, show_incidents);
+	return r;
+}
+
+/* --- one incident --- */
+
+static const struct {
+	const char *word, *path, *key;
+} actions[] = {
+	{"ack", "acknowledge", "note"}, {"note", "note", "note"}, {"eta", "eta", "eta"}, {"cancel", "cancel", "note"},
+	{"retry", "retry", "note"}, {"resolve", "resolve", "note"},
+};
+
+static int show_one(struct ctl *c, const char *id)
+{
+	CLEANUP(json_cleanup) struct json_object *data = NULL;
+	struct buf path = BUF(300);
+
+	buf_str(&path, "/api/v1/incidents/");
+	ctl_escape(&path, id);
+	int r = ctl_call(c, "GET", buf_text(&path), NULL, &data);
+	buf_free(&path);
+	if (r == 0)
+		ctl_print(c, data, show_incident);
+	return r;
+}
+
+static int act(struct ctl *c, size_t which, const char *id, const char *text)
+{
+	CLEANUP(json_cleanup) struct json_object *data = NULL;
+	struct json_object *body = json_object_new_object();
+	struct buf path = BUF(300);
+
+	if (text)
+		json_add_str(body, actions[which].key, text);
+	buf_str(&path, "/api/v1/incidents/");
+	ctl_escape(&path, id);
+	buf_printf(&path, "/%s", actions[which].path);
+	int r = ctl_call(c, "POST", buf_text(&path), body, &data);
+	buf_free(&path);
+	if (r == 0)
+		ctl_print(c, data, show_incident);
+	return r;
+}
+
+int cmd_incident(struct ctl *c, int n, char **argv)
+{
+	const char *text = NULL, *rest[3] = {NULL};
+	const struct option options[] = {{"--note", &text, NULL}, {"--text", &text, NULL}};
+	int found = ctl_options(n, argv, options, ARRAY_LEN(options), rest, 3);
+
+	if (found == 1)
+		return show_one(c, rest[0]);
+	for (size_t i = 0; found >= 2 && i < ARRAY_LEN(actions); i++)
+		if (!strcmp(rest[0], actions[i].word))
+			return act(c, i, rest[1], rest[2] ? rest[2] : text);
+	return wrong("incident ID | ack|note|eta|cancel|retry|resolve ID [TEXT]");
+}
+
+/* --- rollback by hand --- */
+
+static int result_of(struct json_object *incident)
+{
+	const char *state = json_str_or(incident, "state", "");
+
+	if (!strcmp(state, "rolled_back") || !strcmp(state, "resolved"))
+		return CTL_YES;
+	return !strcmp(state, "failed") || !strcmp(state, "cancelled") ? CTL_NO : -1;
+}
+
+/* Follows the incident until it is decided. */
+static int follow(struct ctl *c, int64_t id)
+{
+	const struct timespec pause = {.tv_nsec = WAIT_EVERY_MS * 1000000L};
+	int64_t until = clock_mono_us() + WAIT_US;
+	size_t seen = 0;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/api/v1/incidents/%lld", (long long)id);
+	while (clock_mono_us() < until) {
+		CLEANUP(json_cleanup) struct json_object *data = NULL;
+		int r = ctl_call(c, "GET", path, NULL, &data);
+
+		if (r)
+			return r;
+		seen = c->json ? seen : show_news(data, seen);
+		r = result_of(data);
+		if (r >= 0 && c->json)
+			ctl_print(c, data, show_incident);
+		if (r >= 0)
+			return r;
+		nanosleep(&pause, NULL);
+	}
+	fputs("rollbackctl: still not decided after 15 minutes; look at the incident\n", stderr);
+	return CTL_UNKNOWN;
+}
+
+static int number_of(const char *text, const char *name, double *ret)
+{
+	char *end = NULL;
+
+	*ret = strtod(text, &end);
+	if (end != text && *end == '\0')
+		return 0;
+	fprintf(stderr, "rollbackctl: %s takes a number, not \"%s\"\n", name, text);
+	return -1;
+}
+
+static int rollback_body(const char *stage, const char *to, const char *reason, struct json_object *body)
+{
+	double v;
+
+	if (stage) {
+		if (number_of(stage, "--stage", &v) < 0)
+			return -1;
+		json_add_int(body, "stage", (int64_t)v);
+	}
+	if (to) {
+		if (number_of(to, "--to", &v) < 0)
+			return -1;
+		json_add_double(body, "to", v);
+	}
+	if (reason)
+		json_add_str(body, "reason", reason);
+	return 0;
+}
+
+int cmd_rollback(struct ctl *c, int n, char **argv)
+{
+	CLEANUP(json_cleanup) struct json_object *data = NULL;
+	const char *stage = NULL, *reason = NULL, *to = NULL, *rest[1] = {NULL};
+	bool wait = false;
+	const struct option options[] = {{"--stage", &stage, NULL}, {"--reason", &reason, NULL}, {"--to", &to, NULL},
+	                                 {"--wait", NULL, &wait}};
+	struct json_object *body = json_object_new_object();
+	struct buf path = BUF(1024);
+
+	if (ctl_options(n, argv, options, ARRAY_LEN(options), rest, 1) != 1 || rollback_body(stage, to, reason, body) < 0) {
+		json_object_put(body);
+		return wrong("rollback ROLLOUT --stage N [--reason TEXT] [--to 0] [--wait]");
+	}
+	buf_str(&path, "/api/v1/rollouts/");
+	ctl_escape(&path, rest[0]);
+	buf_str(&path, "/rollback");
+	int r = ctl_call(c, "POST", buf_text(&path), body, &data);
+	buf_free(&path);
+	if (r)
+		return r;
+	int64_t id = json_int_or(data, "id", 0);
+	if (wait)
+		return follow(c, id);
+	if (c->json)
+		ctl_print(c, data, show_incident);
+	else
+		printf("incident %lld: rolling back. Follow it with: rollbackctl incident %lld\n", (long long)id, (long long)id);
+	return 0;
+}

@@ -1,0 +1,63 @@
+/*
+ * rollbackctl: what its parts share. One thread; the process is short-lived.
+ */
+#ifndef SERVER_CTL_CTL_H
+#define SERVER_CTL_CTL_H
+
+#include <stdbool.h>
+#include "server/core/buf.h"
+#include "server/core/json.h"
+
+/* Exit codes (interface, section 4). */
+enum { CTL_YES = 0, CTL_NO = 1, CTL_USAGE = 2, CTL_UNREACHABLE = 3, CTL_UNKNOWN = 4 };
+
+struct ctl {
+	const char *url, *user;
+	char *password;                 /* owned; NULL: none */
+	bool json;                      /* -o json */
+};
+
+/* --- client.c --- */
+
+/* Asks the daemon. body may be NULL (taken). 0: *ret_data (the caller's) is the envelope's data, *ret_next its cursor (may be
+ * NULL). Else an exit code, with the daemon's or curl's sentence on stderr. */
+int ctl_call(const struct ctl *c, const char *method, const char *path, struct json_object *body,
+             struct json_object **ret_data);
+/* Appends text percent-encoded. */
+void ctl_escape(struct buf *b, const char *text);
+
+/* --- show.c --- */
+
+/* Prints data: as it came with -o json, else by show. */
+void ctl_print(const struct ctl *c, struct json_object *data, void (*show)(struct json_object *));
+void show_rollouts(struct json_object *arr);
+void show_incidents(struct json_object *arr);
+void show_incident(struct json_object *o);
+/* One line a step or move that is not yet in seen (count of timeline rows shown); for --wait. Returns the new count. */
+size_t show_news(struct json_object *incident, size_t seen);
+
+/* --- arguments --- */
+
+struct option {
+	const char *name;               /* "--stage" */
+	const char **value;             /* where the value goes; NULL: a switch */
+	bool *on;                       /* for a switch */
+};
+/* Takes the options out of argv (n words, after the command) and puts the others into rest (at most max). Returns how many,
+ * or -1 with a sentence on stderr. */
+int ctl_options(int n, char **argv, const struct option *options, size_t n_options, const char **rest, int max);
+
+/* --- commands --- */
+
+struct command {
+	const char *name, *args, *help;
+	int (*run)(struct ctl *c, int n, char **argv);
+};
+int cmd_status(struct ctl *c, int n, char **argv);
+int cmd_incidents(struct ctl *c, int n, char **argv);
+int cmd_incident(struct ctl *c, int n, char **argv);
+int cmd_rollback(struct ctl *c, int n, char **argv);
+int cmd_check_config(struct ctl *c, int n, char **argv);
+int cmd_check_alert(struct ctl *c, int n, char **argv);
+
+#endif

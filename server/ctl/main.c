@@ -1,0 +1,146 @@
+/*
+ * rollbackctl: global options, then a table of commands.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/core/text.h"
+#include "server/ctl/ctl.h"
+
+static const struct command commands[] = {
+	{"status", "", "every rollout at a glance", cmd_status},
+	{"incidents", "[--rollout R] [--state S] [--since 24h] [--limit N]", "list incidents, newest first", cmd_incidents},
+	{"incident", "ID | ack|note|eta|cancel|retry|resolve ID [TEXT]", "one in full, or act on one", cmd_incident},
+	{"rollback", "ROLLOUT --stage N [--reason TEXT] [--to 0] [--wait]", "roll back by hand", cmd_rollback},
+	{"check-config", "FILE", "offline: is this config right", cmd_check_config},
+	{"check-alert", "[--config.file rollbackd.yml] FILE", "offline: what would this webhook body do, and why",
+	 cmd_check_alert},
+};
+
+static void usage(FILE *out)
+{
+	fputs("usage: rollbackctl [--url URL] [-o table|json] COMMAND\n\n", out);
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		fprintf(out, "  %s %s\n        %s\n", commands[i].name, commands[i].args, commands[i].help);
+	fputs("\nURL: http://127.0.0.1:9595 or unix:/path. Also from ROLLBACKD_URL, ROLLBACKD_USER, ROLLBACKD_PASSWORD_FILE.\n"
+	      "Exit codes: 0 yes or done, 1 no, 2 usage, 3 cannot reach or not allowed, 4 cannot tell.\n", out);
+}
+
+static char *read_password(const char *file)
+{
+	char line[1024] = "";
+	FILE *f = file ? fopen(file, "re") : NULL;
+
+	if (!f)
+		return NULL;
+	if (fgets(line, sizeof(line), f))
+		line[strcspn(line, "\r\n")] = '\0';
+	fclose(f);
+	return strdup(line);
+}
+
+static int output_format(struct ctl *c, const char *word)
+{
+	c->json = word && !strcmp(word, "json");
+	if (c->json || (word && !strcmp(word, "table")))
+		return 0;
+	fputs("rollbackctl: -o takes table or json\n", stderr);
+	return -1;
+}
+
+/* Global options stand before the command. Returns the index of the command, or -1. */
+static int globals(struct ctl *c, int argc, char **argv)
+{
+	int i = 1;
+
+	for (; i < argc && argv[i][0] == '-'; i += 2) {
+		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+
+		if (!strcmp(argv[i], "--url") && value)
+			c->url = value;
+		else if (strcmp(argv[i], "-o") != 0 || output_format(c, value) < 0)
+			return -1;
+	}
+	return i;
+}
+
+int main(int argc, char **argv)
+{
+	const char *url = getenv("ROLLBACKD_URL");
+	struct ctl c = {.url = url ? url : "http://127.0.0.1:9595", .user = getenv("ROLLBACKD_USER")};
+
+	if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help")))
+		return usage(stdout), CTL_YES;
+	if (argc == 2 && !strcmp(argv[1], "--version"))
+		return puts("rollbackctl " ROLLBACKD_VERSION), CTL_YES;
+	int at = globals(&c, argc, argv), r = CTL_USAGE;
+	c.password = read_password(getenv("ROLLBACKD_PASSWORD_FILE"));
+	for (size_t i = 0; at > 0 && at < argc && i < ARRAY_LEN(commands); i++)
+		if (!strcmp(commands[i].name, argv[at])) {
+			r = commands[i].run(&c, argc - at - 1, argv + at + 1);
+			free(c.password);
+			return r;
+		}
+	if (at > 0 && at < argc)
+		fprintf(stderr, "rollbackctl: unknown command %s\n", argv[at]);
+	usage(stderr);
+	free(c.password);
+	return r;
+}
+
+static const struct option *option_named(const char *word, const struct option *options, size_t n, size_t *ret_len)
+{
+	*ret_len = strcspn(word, "=");
+	for (size_t i = 0; i < n; i++)
+		if (strlen(options[i].name) == *ret_len && !strncmp(options[i].name, word, *ret_len))
+			return &options[i];
+	return NULL;
+}
+
+/* Returns how many words the option used, -1 when it is wrong. */
+static int take_option(int left, char **argv, const struct option *options, size_t n)
+{
+	size_t len;
+	const struct option *o = option_named(argv[0], options, n, &len);
+
+	if (!o) {
+		fprintf(stderr, "rollbackctl: unknown option %s\n", argv[0]);
+		return -1;
+	}
+	if (!o->value) {
+		*o->on = true;
+		return 1;
+	}
+	if (argv[0][len] == '=') {
+		*o->value = argv[0] + len + 1;
+		return 1;
+	}
+	if (left < 2) {
+		fprintf(stderr, "rollbackctl: %s needs a value\n", o->name);
+		return -1;
+	}
+	*o->value = argv[1];
+	return 2;
+}
+
+int ctl_options(int n, char **argv, const struct option *options, size_t n_options, const char **rest, int max)
+{
+	int found = 0;
+
+	for (int i = 0; i < n;) {
+		if (!strncmp(argv[i], "--", 2) && argv[i][2]) {
+			int used = take_option(n - i, argv + i, options, n_options);
+
+			if (used < 0)
+				return -1;
+			i += used;
+		} else if (found == max) {
+			fprintf(stderr, "rollbackctl: %s is one word too many\n", argv[i]);
+			return -1;
+		} else {
+			rest[found++] = argv[i++];
+		}
+	}
+	return found;
+}

@@ -1,0 +1,217 @@
+/*
+ * What people read: tables and an incident in full. Text from alerts is made harmless for a terminal.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/core/text.h"
+#include "server/ctl/ctl.h"
+
+#define CELL_MAX 200
+#define COLUMNS_MAX 10
+
+void ctl_print(const struct ctl *c, struct json_object *data, void (*show)(struct json_object *))
+{
+	if (c->json)
+		puts(json_object_to_json_string_ext(data, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+	else
+		show(data);
+}
+
+/* A member as one harmless line: "-" when absent or null. The caller's to free. */
+static char *cell(struct json_object *o, const char *key)
+{
+	struct json_object *v = NULL;
+	struct buf b = BUF(CELL_MAX * 4);
+	const char *text = "-";
+
+	if (json_object_object_get_ex(o, key, &v) && v)
+		text = json_object_is_type(v, json_type_string) ? json_object_get_string(v) : json_text(v);
+	text_one_line(&b, text, strlen(text), CELL_MAX);
+	char *line = buf_take(&b);
+	if (!line)
+		abort();        /* out of memory */
+	return line;
+}
+
+/* Characters, not bytes. */
+static int width(const char *s)
+{
+	int n = 0;
+
+	for (; *s; s++)
+		n += ((unsigned char)*s & 0xC0) != 0x80;
+	return n;
+}
+
+static void pad(const char *s, int to, bool last)
+{
+	fputs(s, stdout);
+	for (int i = width(s); !last && i < to + 2; i++)
+		putchar(' ');
+}
+
+struct column {
+	const char *title, *key;
+};
+
+static void table(struct json_object *arr, const struct column *cols, size_t n)
+{
+	size_t rows = json_object_array_length(arr);
+	int w[COLUMNS_MAX];
+
+	for (size_t c = 0; c < n; c++)
+		w[c] = width(cols[c].title);
+	for (size_t i = 0; i < rows; i++)
+		for (size_t c = 0; c < n; c++) {
+			CLEANUP(cleanup_free) char *text = cell(json_object_array_get_idx(arr, i), cols[c].key);
+
+			if (text && width(text) > w[c])
+				w[c] = width(text);
+		}
+	for (size_t c = 0; c < n; c++)
+		pad(cols[c].title, w[c], c + 1 == n);
+	putchar('\n');
+	for (size_t i = 0; i < rows; i++) {
+		for (size_t c = 0; c < n; c++) {
+			CLEANUP(cleanup_free) char *text = cell(json_object_array_get_idx(arr, i), cols[c].key);
+
+			pad(text ? text : "", w[c], c + 1 == n);
+		}
+		putchar('\n');
+	}
+}
+
+static void print_field(const char *title, struct json_object *o, const char *key)
+{
+	CLEANUP(cleanup_free) char *text = cell(o, key);
+
+	if (text && strcmp(text, "-") != 0 && text[0])
+		printf("  %-14s%s\n", title, text);
+}
+
+static void say_incident(struct json_object *rollout)
+{
+	struct json_object *inc = NULL;
+
+	if (json_get_obj(rollout, "incident", &inc) != 1) {
+		puts("  Incident      none");
+		return;
+	}
+	CLEANUP(cleanup_free) char *action = cell(inc, "action"), *summary = cell(inc, "summary");
+	printf("  Incident      %lld, %s: %s\n", (long long)json_int_or(inc, "id", 0), json_str_or(inc, "state", "?"), action);
+	printf("                %s\n                rollbackctl incident %lld\n", summary, (long long)json_int_or(inc, "id", 0));
+}
+
+void show_rollouts(struct json_object *arr)
+{
+	for (size_t i = 0; i < json_object_array_length(arr); i++) {
+		struct json_object *o = json_object_array_get_idx(arr, i);
+		CLEANUP(cleanup_free) char *name = cell(o, "name"), *title = cell(o, "title"), *stage = cell(o, "stage");
+		CLEANUP(cleanup_free) char *stage_name = cell(o, "stage_name"), *wanted = cell(o, "percentage_wanted");
+		CLEANUP(cleanup_free) char *seen = cell(o, "percentage_seen"), *seen_at = cell(o, "seen_at");
+
+		printf("%s (%s)\n", name, title);
+		printf("  Stage         %s\n", strcmp(stage, "-") ? stage_name[0] != '-' ? stage_name : stage : "unstaged");
+		printf("  Percentage    %s%% wanted, ", wanted);
+		if (strcmp(seen, "-") != 0)
+			printf("%s%% last seen at %s\n", seen, seen_at);
+		else
+			puts("never seen by a verification");
+		print_field("Doubt", o, "doubt");
+		say_incident(o);
+	}
+	if (!json_object_array_length(arr))
+		puts("no rollouts in the config");
+}
+
+void show_incidents(struct json_object *arr)
+{
+	static const struct column cols[] = {
+		{"ID", "id"}, {"OPENED", "opened_at"}, {"ROLLOUT", "rollout"}, {"STATE", "state"}, {"ACTION", "action"},
+		{"SUMMARY", "summary"},
+	};
+
+	if (json_object_array_length(arr))
+		table(arr, cols, ARRAY_LEN(cols));
+	else
+		puts("no incidents");
+}
+
+static void show_list(struct json_object *o, const char *key, const char *title, const struct column *cols, size_t n)
+{
+	struct json_object *arr = NULL;
+
+	if (json_get_arr(o, key, &arr) != 1 || json_object_array_length(arr) == 0)
+		return;
+	printf("\n%s\n", title);
+	table(arr, cols, n);
+}
+
+static void show_outputs(struct json_object *o)
+{
+	struct json_object *arr = NULL;
+
+	for (size_t i = 0; json_get_arr(o, "steps", &arr) == 1 && i < json_object_array_length(arr); i++) {
+		struct json_object *s = json_object_array_get_idx(arr, i);
+		const char *out = json_str_or(s, "output", "");
+
+		if (out[0])
+			printf("\nOutput of %s\n%s%s", json_str_or(s, "name", "?"), out, out[strlen(out) - 1] == '\n' ? "" : "\n");
+	}
+}
+
+static void show_keyed(struct json_object *o, const char *key, const char *title)
+{
+	struct json_object *map = NULL;
+
+	if (json_get_obj(o, key, &map) != 1 || json_object_object_length(map) == 0)
+		return;
+	printf("\n%s\n", title);
+	json_object_object_foreach(map, name, value)
+		printf("  %-14s%s\n", name, json_text(value));
+}
+
+void show_incident(struct json_object *o)
+{
+	static const struct column alerts[] = {{"STATUS", "status"}, {"SINCE", "starts_at"}, {"TIMES", "times"}, {"LABELS", "labels"}};
+	static const struct column steps[] = {{"STEP", "name"}, {"STATE", "state"}, {"ATTEMPTS", "attempts"},
+	                                      {"STARTED", "started_at"}, {"ENDED", "ended_at"}};
+	static const struct column line[] = {{"AT", "at"}, {"WHO", "who"}, {"WHAT", "what"}, {"NOTE", "note"}};
+	static const struct column told[] = {{"CHANNEL", "channel"}, {"WHAT", "what"}, {"STATE", "state"}, {"ATTEMPTS", "attempts"},
+	                                     {"SENT", "sent_at"}, {"ERROR", "error"}};
+
+	printf("Incident %lld: %s\n", (long long)json_int_or(o, "id", 0), json_str_or(o, "state", "?"));
+	static const struct column head[] = {
+		{"Action", "action"}, {"Summary", "summary"}, {"Rollout", "rollout"}, {"Stage", "stage"}, {"Playbook", "playbook"},
+		{"Severity", "severity"}, {"Kind", "kind"}, {"Opened", "opened_at"}, {"Opened by", "opened_by"}, {"Due", "due_at"},
+		{"Failed", "failed_at"}, {"Rolled back", "rolled_back_at"}, {"Resolved", "resolved_at"},
+		{"Acknowledged", "acknowledged_by"}, {"ETA", "eta"}, {"Dashboard", "dashboard_url"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(head); i++)
+		print_field(head[i].title, o, head[i].key);
+	show_keyed(o, "verification", "Verification");
+	show_keyed(o, "sla", "Time against the SLA (seconds)");
+	show_list(o, "alerts", "Alerts", alerts, ARRAY_LEN(alerts));
+	show_list(o, "steps", "Steps", steps, ARRAY_LEN(steps));
+	show_list(o, "timeline", "Timeline", line, ARRAY_LEN(line));
+	show_list(o, "notifications", "Messages", told, ARRAY_LEN(told));
+	show_outputs(o);
+}
+
+size_t show_news(struct json_object *incident, size_t seen)
+{
+	struct json_object *arr = NULL;
+
+	if (json_get_arr(incident, "timeline", &arr) != 1)
+		return seen;
+	for (; seen < json_object_array_length(arr); seen++) {
+		struct json_object *e = json_object_array_get_idx(arr, seen);
+		CLEANUP(cleanup_free) char *at = cell(e, "at"), *what = cell(e, "what"), *note = cell(e, "note");
+
+		printf("%s  %s%s%s\n", at, what, note[0] && note[0] != '-' ? ": " : "", note[0] != '-' ? note : "");
+	}
+	fflush(stdout);
+	return seen;
+}

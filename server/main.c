@@ -1,0 +1,262 @@
+/*
+ * rollbackd: flags, signals, and the life of the process.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "handlers/notify/notify.h"
+#include "handlers/rollback/runner.h"
+#include "server/app.h"
+#include "server/core/failpoint.h"
+#include "server/core/log.h"
+#include "server/core/loop.h"
+#include "server/http.h"
+#include "server/systemd.h"
+
+enum { EXIT_RUNTIME = 1, EXIT_USAGE = 2, EXIT_STATE = 3 };
+
+struct flags {
+	struct app_options app;
+	const char *log_level, *log_format;
+};
+
+static const struct flag {
+	const char *name, *def, *help;
+	size_t offset;          /* of the const char * in struct flags; 0: the list of addresses */
+} flag_table[] = {
+	{"--config.file", "rollbackd.yml", "Main config file.", offsetof(struct flags, app.config_file)},
+	{"--storage.path", "data/", "State directory: database, lock, command results.", offsetof(struct flags, app.storage_path)},
+	{"--web.listen-address", "127.0.0.1:9595", "Address to listen on; may be repeated; unix:/path too.", 0},
+	{"--log.level", "info", "Least level that is logged: debug, info, warn, error.", offsetof(struct flags, log_level)},
+	{"--log.format", "logfmt", "logfmt or json.", offsetof(struct flags, log_format)},
+};
+
+static void usage(FILE *out)
+{
+	fputs("usage: rollbackd [flags]\n\nReceives Alertmanager's webhooks and rolls back canaries.\n\nFlags:\n", out);
+	for (size_t i = 0; i < ARRAY_LEN(flag_table); i++)
+		fprintf(out, "  %-24s %s (default: %s)\n", flag_table[i].name, flag_table[i].help, flag_table[i].def);
+	fputs("  --help-config            Every key of the config file.\n  --help, --version\n", out);
+}
+
+static int set_flag(struct flags *f, const struct flag *row, const char *value)
+{
+	if (row->offset == 0) {
+		if (f->app.n_addresses == APP_ADDRESSES_MAX)
+			return -E2BIG;
+		f->app.address[f->app.n_addresses++] = value;
+		return 0;
+	}
+	memcpy((char *)f + row->offset, &value, sizeof(value));
+	return 0;
+}
+
+static const struct flag *flag_named(const char *arg, size_t len)
+{
+	for (size_t i = 0; i < ARRAY_LEN(flag_table); i++)
+		if (strlen(flag_table[i].name) == len && !strncmp(flag_table[i].name, arg, len))
+			return &flag_table[i];
+	return NULL;
+}
+
+/* --name=value or --name value. Returns how many words were used, or -1. */
+static int parse_one(struct flags *f, int left, char **argv)
+{
+	size_t len = strcspn(argv[0], "=");
+	const struct flag *row = flag_named(argv[0], len);
+	bool joined = argv[0][len] == '=';
+
+	if (!row) {
+		fprintf(stderr, "rollbackd: unknown flag %s; see rollbackd --help\n", argv[0]);
+		return -1;
+	}
+	if (!joined && left < 2) {
+		fprintf(stderr, "rollbackd: %s needs a value\n", argv[0]);
+		return -1;
+	}
+	if (set_flag(f, row, joined ? argv[0] + len + 1 : argv[1]) < 0) {
+		fprintf(stderr, "rollbackd: %s at most %d times\n", row->name, APP_ADDRESSES_MAX);
+		return -1;
+	}
+	return joined ? 1 : 2;
+}
+
+static int parse_flags(int argc, char **argv, struct flags *f)
+{
+	for (size_t i = 0; i < ARRAY_LEN(flag_table); i++)
+		if (flag_table[i].offset)
+			set_flag(f, &flag_table[i], flag_table[i].def);
+	for (int i = 1; i < argc;) {
+		int used = parse_one(f, argc - i, argv + i);
+
+		if (used < 0)
+			return EXIT_USAGE;
+		i += used;
+	}
+	if (f->app.n_addresses == 0)
+		f->app.address[f->app.n_addresses++] = "127.0.0.1:9595";
+	return 0;
+}
+
+static int start_log(const struct flags *f)
+{
+	enum log_level level;
+	bool json = !strcmp(f->log_format, "json");
+
+	if (log_level_parse(f->log_level, &level) < 0 || (!json && strcmp(f->log_format, "logfmt") != 0)) {
+		fprintf(stderr, "rollbackd: --log.level is debug, info, warn or error; --log.format is logfmt or json\n");
+		return EXIT_USAGE;
+	}
+	log_setup(level, json);
+	return 0;
+}
+
+static int check_addresses(const struct flags *f)
+{
+	for (size_t i = 0; i < f->app.n_addresses; i++)
+		if (!http_is_loopback(f->app.address[i])) {
+			fprintf(stderr, "rollbackd: %s is reachable from other machines, and nothing here asks for a password: listen "
+			                "on 127.0.0.1, [::1] or unix:/path\n", f->app.address[i]);
+			return EXIT_USAGE;
+		}
+	return 0;
+}
+
+static int load(const struct flags *f, struct config **ret)
+{
+	struct config_faults faults = {0};
+	char why[400] = "";
+	int r = config_load(f->app.config_file, false, ret, &faults);
+
+	for (size_t i = 0; i < faults.n; i++)
+		fprintf(stderr, "%s\n", faults.line[i]);
+	config_faults_free(&faults);
+	if (r == 0 && notify_try_programs(&(*ret)->channels, f->app.exe, why, sizeof(why)) < 0) {
+		fprintf(stderr, "%s: %s\n", f->app.config_file, why);
+		config_free(*ret);
+		r = -EINVAL;
+	}
+	return r < 0 ? EXIT_USAGE : 0;
+}
+
+/* Files 0 to 2 must be open: the database must never become stderr. */
+static void process_setup(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= 2);
+	if (fd > 2)
+		close(fd);
+	umask(077);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+/* Blocked before the first thread exists: all others inherit that, only the main thread waits for them. */
+static sigset_t block_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return set;
+}
+
+static void reload(struct app *a)
+{
+	char why[2000] = "";
+
+	systemd_reloading();
+	app_reload(a, why, sizeof(why));
+	systemd_ready();
+}
+
+static void wait_for_the_end(struct app *a, const sigset_t *set)
+{
+	const struct timespec second = {.tv_sec = 1};
+
+	for (;;) {
+		int sig = sigtimedwait(set, NULL, &second);
+
+		if (sig == SIGHUP)
+			reload(a);
+		else if (sig == SIGTERM || sig == SIGINT)
+			return;
+		if (app_alive(a))
+			systemd_watchdog();
+	}
+}
+
+static int serve(const struct flags *f)
+{
+	sigset_t set = block_signals();
+	struct config *cfg = NULL;
+	struct app *a = NULL;
+	bool state = false;
+	char why[500] = "";
+
+	if (loop_global_init() < 0)
+		return EXIT_RUNTIME;
+	int r = load(f, &cfg);
+	if (r)
+		return r;
+	r = app_start(&f->app, cfg, &a, &state, why, sizeof(why));
+	if (r < 0) {
+		log_error("cannot start", "why", why[0] ? why : strerror(-r));
+		return state ? EXIT_STATE : EXIT_RUNTIME;
+	}
+	log_info("rollbackd is ready", "version", ROLLBACKD_VERSION, "address", f->app.address[0], "config", f->app.config_file);
+	systemd_ready();
+	wait_for_the_end(a, &set);
+	log_info("stopping");
+	systemd_stopping();
+	app_stop(a);
+	log_info("stopped");
+	return 0;
+}
+
+static bool is(const char *arg, const char *name)
+{
+	return arg && !strcmp(arg, name);
+}
+
+int main(int argc, char **argv)
+{
+	static char exe[4096];
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	struct flags f = {.app = {.exe = n > 0 ? exe : argv[0]}};
+
+	process_setup();
+	if (failpoint_setup(getenv("ROLLBACKD_FAILPOINT")) < 0) {
+		fprintf(stderr, "rollbackd: ROLLBACKD_FAILPOINT names no failpoint\n");
+		return EXIT_USAGE;
+	}
+	if (argc == 4 && is(argv[1], "--run-step"))
+		return runner_main(argv[2], argv[3]);
+	if (argc == 2 && is(argv[1], "--run-program"))
+		return notify_program_main();
+	if (argc == 2 && is(argv[1], "--list-failpoints"))
+		return failpoint_list(stdout), 0;
+	if (argc == 2 && is(argv[1], "--help"))
+		return usage(stdout), 0;
+	if (argc == 2 && is(argv[1], "--help-config"))
+		return config_help(stdout), 0;
+	if (argc == 2 && is(argv[1], "--version"))
+		return puts("rollbackd " ROLLBACKD_VERSION), 0;
+	int r = parse_flags(argc, argv, &f);
+	if (r == 0)
+		r = start_log(&f);
+	if (r == 0)
+		r = check_addresses(&f);
+	return r ? r : serve(&f);
+}

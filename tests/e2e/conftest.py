@@ -1,0 +1,61 @@
+"""Fixtures: each test gets its own directory, and what it starts is stopped and looked at afterwards."""
+import pytest
+
+import harness
+
+
+@pytest.fixture
+def folder(request):
+    return harness.fresh(request.node.nodeid.split("::", 1)[1])
+
+
+@pytest.fixture
+def service(folder):
+    s = harness.Service(folder / "service")
+    yield s
+    s.close()
+
+
+@pytest.fixture
+def chat():
+    c = harness.Slack()
+    yield c
+    c.close()
+
+
+@pytest.fixture
+def daemon_of(folder):
+    """daemon_of(config text) starts one; at the end it must stop cleanly: exit code 0, also under the sanitizers."""
+    started = []
+
+    def make(text, name="rollbackd", start=True, **kw):
+        d = harness.Daemon(folder / name, text, **kw)
+        started.append(d)
+        return d.start() if start else d
+
+    yield make
+    for d in started:
+        code = d.stop()
+        assert code == 0, f"rollbackd ended with {code}:\n{d.log()[-6000:]}"
+        assert "runtime error" not in d.log() and "WARNING: ThreadSanitizer" not in d.log(), d.log()[-6000:]
+
+
+@pytest.fixture
+def daemon(daemon_of, service, chat):
+    """The usual one: a rollout, a chat that hears everything."""
+    channels = "channels:\n" + harness.slack_channel(chat, events="all")
+    return daemon_of(harness.config(service, channels=channels))
+
+
+@pytest.fixture
+def programs():
+    """programs(Prometheus(...)) starts it and stops it at the end."""
+    started = []
+
+    def run(p):
+        started.append(p)
+        return p.start()
+
+    yield run
+    for p in reversed(started):
+        p.stop()

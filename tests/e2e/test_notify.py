@@ -1,0 +1,115 @@
+"""Messages: what is decided is delivered, in order, or is visible as undeliverable."""
+import time
+
+from harness import Hook, Slack, alert, config, slack_channel, until
+
+OPENED = ["[INCIDENT] Shop Auto-Rollback", "- Trigger: Error rate exceeded threshold", "- Stage: 1 (10% traffic)"]
+
+
+def test_the_text_of_an_incident(daemon, chat):
+    [r] = daemon.post(alert())
+    daemon.wait_state(r["incident"], "rolled_back")
+    until(lambda: len(chat.texts()) >= 2)
+    first, last = chat.texts()[0].splitlines(), chat.texts()[1].splitlines()
+    assert first[:3] == OPENED and last[:3] == OPENED
+    assert "- Action: Rolling back to 0%" in first and "- Action: Rolled back to 0%" in last
+    assert "- Status: Investigating" in last and "- ETA: not set" in last
+    assert any(f"https://rollback.example.com/incidents/{r['incident']}" in line for line in last)
+
+
+def test_a_dead_chat_holds_neither_the_rollback_nor_another_channel(daemon_of, service, chat):
+    dead = Slack()
+    dead.hold.set()
+    channels = "channels:\n" + slack_channel(dead, "dead", "all") + "\n" + slack_channel(chat, "alive", "all")
+    d = daemon_of(config(service, channels=channels))
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    until(lambda: any("Rolled back" in t for t in chat.texts()))
+    dead.hold.clear()
+    until(lambda: any("Rolled back" in t for t in dead.texts()), 60)
+    dead.close()
+
+
+def test_every_message_arrives_once_chat_is_back_also_across_a_kill(daemon_of, service, chat):
+    d = daemon_of(config(service, channels="channels:\n" + slack_channel(chat, events="all")))
+    chat.faults = [(503, {}, "service_unavailable")] * 3
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    until(lambda: chat.requests >= 2)
+    d.kill()
+    d.start()
+    until(lambda: any("Rolled back" in t for t in chat.texts()), 60)
+    texts = chat.texts()
+    rolling = [n for n, t in enumerate(texts) if "Rolling back to" in t]
+    done = [n for n, t in enumerate(texts) if "Rolled back to" in t]
+    assert rolling and done and max(rolling) < min(done), "order is kept per incident and channel"
+
+
+def test_retry_after_is_obeyed(daemon_of, service, chat):
+    chat.faults = [(429, {"Retry-After": "2"}, "rate_limited")]
+    d = daemon_of(config(service, channels="channels:\n" + slack_channel(chat, events="incident")))
+    began = time.time()
+    d.post(alert())
+    until(lambda: chat.texts())
+    assert chat.messages[0]["at"] - began >= 1.9
+
+
+def test_a_permanent_error_is_visible_and_the_other_channel_still_hears(daemon_of, service, chat):
+    gone = Slack()
+    gone.faults = [(404, {}, "no_service")] * 100
+    channels = "channels:\n" + slack_channel(gone, "gone", "incident") + "\n" + slack_channel(chat, "alive", "incident")
+    d = daemon_of(config(service, channels=channels))
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    until(lambda: len(chat.texts()) >= 2)
+
+    def all_given_up():
+        n = [x for x in d.incident(r["incident"])["notifications"] if x["channel"] == "gone"]
+        return n and all(x["state"] == "undeliverable" and "no_service" in x["error"] for x in n)
+    until(all_given_up)
+    assert d.metric("rollbackd_notifications_undeliverable", channel="gone") >= 1
+    assert gone.requests <= 2, "a permanent error is not retried"
+    gone.close()
+
+
+def test_the_generic_webhook_is_signed(daemon_of, service):
+    hook = Hook("top secret")
+    secret = service.dir / "secret"
+    secret.write_text("top secret\n")
+    secret.chmod(0o600)
+    channels = f"channels:\n  - {{name: audit, webhook: {{url: \"{hook.url}/hook\", secret_file: {secret}}}, events: [all]}}"
+    d = daemon_of(config(service, channels=channels))
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    until(lambda: [b for b in hook.bodies if b.get("what") == "rolled_back"])
+    assert hook.forged == 0 and len(set(hook.keys)) == len(hook.keys)
+    assert hook.bodies[0]["incident"]["id"] == r["incident"]
+    hook.close()
+
+
+def test_a_channel_may_bring_its_own_program(daemon_of, service):
+    hook = Hook("s")
+    program = "{say: (.incident.rollout + \" is \" + .incident.state)}"
+    channels = (f"channels:\n  - {{name: own, webhook: {{url: \"{hook.url}/\", secret: s}}, events: [incident], "
+                f"program: '{program}'}}")
+    d = daemon_of(config(service, channels=channels))
+    d.post(alert())
+    until(lambda: {"say": "shop is rolled_back"} in hook.bodies)
+    hook.close()
+
+
+def test_a_program_that_fails_is_named_at_load_and_replaced_by_plain_text_at_night(daemon_of, service):
+    hook = Hook("s")
+    bad = f"channels:\n  - {{name: own, webhook: {{url: \"{hook.url}/\", secret: s}}, events: [incident], program: 'nonsense('}}"
+    d = daemon_of(config(service, channels=bad), start=False)
+    d.spawn()
+    assert d.died() == 2 and "own" in d.log()
+    turns = ("if .incident.id == 1 and .what != \"opened\" and (.incident.rollout == \"shop\") "
+             "then (def f: f; f) else {ok: true} end")
+    good = f"channels:\n  - {{name: own, webhook: {{url: \"{hook.url}/\", secret: s}}, events: [incident], program: '{turns}'}}"
+    d = daemon_of(config(service, channels=good), name="second")
+    [r] = d.post(alert())
+    i = d.wait_state(r["incident"], "rolled_back")
+    assert i["state"] == "rolled_back"
+    until(lambda: any("Rolled back" in b.get("text", "") for b in hook.bodies), 60)
+    hook.close()

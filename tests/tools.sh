@@ -1,0 +1,98 @@
+#!/bin/bash
+# tools.sh DIR: Debian's Prometheus and Alertmanager, unpacked below DIR and not installed, so that no service starts.
+# Afterwards DIR/usr/bin has prometheus, promtool, prometheus-alertmanager and amtool.
+set -euo pipefail
+
+packages=(prometheus prometheus-alertmanager)
+programs=(prometheus promtool prometheus-alertmanager amtool)
+
+[ $# -eq 1 ] || { echo "usage: $0 DIR" >&2; exit 2; }
+mkdir -p "$1"
+dir=$(cd "$1" && pwd)
+stamp=$dir/.unpacked
+
+die() {
+	echo "tools.sh: $*" >&2
+	exit 1
+}
+
+complete() {
+	local p
+	for p in "${programs[@]}"; do
+		[ -x "$dir/usr/bin/$p" ] || return 1
+	done
+}
+
+# Only the names and checksums of packages: nothing is installed.
+update_lists() {
+	echo "updating the package lists"
+	if [ "$(id -u)" -eq 0 ]; then
+		apt-get update -qq
+	elif command -v sudo >/dev/null; then
+		sudo apt-get update -qq
+	else
+		die "the package lists are empty or old, and updating them needs root: run 'apt-get update' as root, then try again"
+	fi
+}
+
+download() {
+	local sandbox=()
+	[ "$(id -u)" -ne 0 ] || sandbox=(-o APT::Sandbox::User=root) # apt's own user may not enter our directory
+	(cd "$dir/deb" && apt-get -qq "${sandbox[@]}" download "${packages[@]}")
+}
+
+# Debian's Alertmanager reads its default template and its page from a fixed directory below /usr/share. So that it finds
+# ours instead of needing an installation, that name becomes one of the same length: file descriptor 9, which a
+# wrapper of the program's own name opens on our directory. Nothing else of the program changes.
+relocate_alertmanager() {
+	local from=/usr/share/prometheus/alertmanager to=/proc/self/fd/9///////////////////
+	local program=$dir/usr/bin/prometheus-alertmanager
+
+	[ ${#from} -eq ${#to} ] || die "two names of different length"
+	grep -qaF "$from" "$program" || return 0 # a later package that does not need it
+	mkdir -p "$dir/usr/libexec"
+	LC_ALL=C sed "s#$from#$to#g" "$program" >"$dir/usr/libexec/prometheus-alertmanager"
+	chmod +x "$dir/usr/libexec/prometheus-alertmanager"
+	rm "$program"
+	cat >"$program" <<-'EOF2'
+		#!/bin/sh
+		usr=$(dirname "$(dirname "$(readlink -f "$0")")")
+		exec 9<"$usr/share/prometheus/alertmanager"
+		exec "$usr/libexec/prometheus-alertmanager" "$@"
+	EOF2
+	chmod +x "$program"
+}
+
+check_libraries() {
+	local p missing
+	for p in "${programs[@]}"; do
+		missing=$(ldd "$dir/usr/bin/$p" 2>/dev/null | awk '/not found/ { print $1 }' | sort -u | paste -sd ' ')
+		[ -z "$missing" ] || die "$p cannot run here, these libraries are missing: $missing"
+	done
+}
+
+if [ -e "$stamp" ] && complete; then
+	exit 0
+fi
+
+exec 9>"$dir/.lock"
+flock -w 300 9 || die "another tools.sh works in $dir and does not come to an end"
+if [ -e "$stamp" ] && complete; then
+	exit 0
+fi
+rm -rf "$dir/deb"
+mkdir "$dir/deb"
+echo "fetching ${packages[*]} (unpacked below $dir, not installed)"
+# The first try fails on a machine whose lists are empty, or too old for what the mirror still has.
+if ! download 2>"$dir/deb/why"; then
+	update_lists
+	download || die "cannot download ${packages[*]}"
+fi
+for deb in "$dir"/deb/*.deb; do
+	dpkg -x "$deb" "$dir"
+done
+rm -rf "$dir/deb"
+complete || die "the packages do not hold all of: ${programs[*]}"
+check_libraries
+relocate_alertmanager
+touch "$stamp"

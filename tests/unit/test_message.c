@@ -1,0 +1,133 @@
+/* The text of messages, as interface.md section 5 has it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "handlers/rollback/message.h"
+
+static struct incident at(enum incident_state state)
+{
+	return (struct incident) {
+		.id = 7, .rollout = (char *)"cst-pipeline", .summary = (char *)"Error rate exceeded threshold", .kind = KIND_AUTO,
+		.state = state, .stage = 2, .pct_before = 2500, .pct_wanted = 0, .pct_seen = -1,
+		.due_at_us = INT64_C(1760436000) * 1000000,     /* 2025-10-14 10:00 UTC */
+	};
+}
+
+static const struct plan plan = {.rollout = {.title = "CST Pipeline"}, .external_url = "https://rollback.example.com"};
+
+static char *text_of(const struct incident *inc)
+{
+	struct buf b = BUF(MESSAGE_MAX);
+
+	assert_int_equal(message_incident(&b, inc, &plan), 0);
+	return buf_take(&b);
+}
+
+static void a_rolled_back_incident_reads_as_the_plan_wants_it(void **state)
+{
+	struct incident inc = at(INC_ROLLED_BACK);
+	char *text = text_of(&inc);
+
+	(void)state;
+	assert_string_equal(text, "[INCIDENT] CST Pipeline Auto-Rollback\n"
+	                          "- Trigger: Error rate exceeded threshold\n"
+	                          "- Stage: 2 (25% traffic)\n"
+	                          "- Action: Rolled back to 0%\n"
+	                          "- Status: Investigating\n"
+	                          "- ETA: not set\n"
+	                          "- Details: https://rollback.example.com/incidents/7\n");
+	free(text);
+}
+
+static void an_eta_is_shown_when_a_person_set_one(void **state)
+{
+	struct incident inc = at(INC_ROLLED_BACK);
+
+	(void)state;
+	inc.eta = (char *)"2 hours";
+	char *text = text_of(&inc);
+	assert_non_null(strstr(text, "- ETA: 2 hours to resolution\n"));
+	free(text);
+}
+
+static void rolled_back_is_said_in_no_other_state(void **state)
+{
+	(void)state;
+	for (int s = 1; s < INC_STATE_N; s++) {
+		struct incident inc = at((enum incident_state)s);
+		char *text = text_of(&inc);
+
+		assert_int_equal(strstr(text, "Rolled back to") != NULL, s == INC_ROLLED_BACK);
+		assert_int_equal(strstr(text, "CRITICAL: AUTO_ROLLBACK FAILED") != NULL, s == INC_FAILED);
+		free(text);
+	}
+}
+
+static void a_failure_says_what_was_seen_or_that_nothing_was(void **state)
+{
+	struct incident inc = at(INC_FAILED);
+	char *text = text_of(&inc);
+
+	(void)state;
+	assert_non_null(strstr(text, "no answer what the percentage is"));
+	free(text);
+	inc.pct_seen = 2500;
+	text = text_of(&inc);
+	assert_non_null(strstr(text, "last seen at 25%"));
+	free(text);
+}
+
+static void a_label_cannot_add_a_line(void **state)
+{
+	struct incident inc = at(INC_ROLLED_BACK);
+	int lines = 0;
+
+	(void)state;
+	inc.summary = (char *)"bad\n- Status: all is well\r\n\x1b[31mred";
+	char *text = text_of(&inc);
+	for (const char *p = text; (p = strchr(p, '\n')); p++)
+		lines++;
+	assert_int_equal(lines, 7);
+	assert_null(strchr(text, '\x1b'));
+	free(text);
+}
+
+static void a_pending_rollback_says_when(void **state)
+{
+	struct incident inc = at(INC_PENDING);
+	char *text = text_of(&inc);
+
+	(void)state;
+	assert_non_null(strstr(text, "Rolls back to 0% at 2025-10-14 10:00 UTC unless every alert resolves first"));
+	free(text);
+}
+
+static void an_unknown_percentage_is_called_unknown(void **state)
+{
+	struct incident inc = at(INC_ROLLING_BACK);
+
+	(void)state;
+	inc.pct_before = -1;
+	char *text = text_of(&inc);
+	assert_non_null(strstr(text, "- Stage: 2 (unknown traffic)\n"));
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_rolled_back_incident_reads_as_the_plan_wants_it),
+		cmocka_unit_test(an_eta_is_shown_when_a_person_set_one),
+		cmocka_unit_test(rolled_back_is_said_in_no_other_state),
+		cmocka_unit_test(a_failure_says_what_was_seen_or_that_nothing_was),
+		cmocka_unit_test(a_label_cannot_add_a_line),
+		cmocka_unit_test(a_pending_rollback_says_when),
+		cmocka_unit_test(an_unknown_percentage_is_called_unknown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
