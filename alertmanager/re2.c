@@ -19,6 +19,7 @@ struct scan {
 	struct buf *out;
 	struct matcher_fault *fault;
 	enum before before;
+	bool folded;            /* (?i) stood somewhere before */
 	int last;               /* product of the nested counts in the item just read */
 	size_t depth;
 	int most[RE2_DEPTH_MAX + 1];    /* the highest such product per open group */
@@ -203,17 +204,14 @@ static bool is_script(const char *name, size_t len)
 /* \pL, \p{Greek}, \P{^Lu}; at behind the p or P. */
 static int escape_property(struct scan *s, bool negated)
 {
-	const char *name = s->at, *end = name + 1;
+	bool braces = *s->at == '{';
+	const char *name = s->at + (braces ? 1 : 0);
+	const char *end = braces ? strchr(name, '}') : *name ? name + 1 : NULL;
 	char q[QUOTE_SIZE];
 
-	if (*name == '\0')
-		return fail(s, "\\p needs a Unicode category or script behind it");
-	if (*name == '{') {
-		end = strchr(++name, '}');
-		if (!end)
-			return fail(s, "\\p{ is never closed");
-	}
-	s->at = *end == '}' ? end + 1 : end;
+	if (!end)
+		return fail(s, "\\p needs a Unicode category or script behind it, as \\pL or \\p{Greek}");
+	s->at = end + (braces ? 1 : 0);
 	if (name < end && *name == '^') {
 		negated = !negated;
 		name++;
@@ -222,6 +220,8 @@ static int escape_property(struct scan *s, bool negated)
 	bool plain = is_category(name, len) || (len == 3 && starts(name, "Any"));
 	if (len > 40 || (!plain && !is_script(name, len)))
 		return fail(s, "\"%s\" is no Unicode category or script", quote(q, name, len));
+	if (s->folded && len == 2 && name[0] == 'L' && strchr("ult", name[1]))
+		return fail(s, "upper and lower case by \\p{%.2s} is not possible with (?i): use \\pL", name);
 	return buf_printf(s->out, "\\%c{%s%.*s}", negated ? 'P' : 'p', plain ? "" : "sc:", (int)len, name);
 }
 
@@ -437,6 +437,7 @@ static int group_flags(struct scan *s)
 			return group_unknown(s);
 		seen = *p != '-';
 		negative |= !seen;
+		s->folded |= *p == 'i';
 		if (*p != 'U')
 			flags[n++] = *p;
 	}

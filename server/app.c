@@ -17,6 +17,7 @@
 #include "server/core/loop.h"
 #include "server/core/metrics.h"
 #include "server/http.h"
+#include "server/systemd.h"
 
 #define DRAIN_US    (5 * US_PER_S)
 #define STUCK_US    (20 * US_PER_S)     /* a thread that has not turned for so long is stuck */
@@ -224,8 +225,13 @@ static int start_http(struct app *a, char *why, size_t size)
 {
 	struct http_options ho = {.addresses = a->o.address, .n_addresses = a->o.n_addresses, .admit = admit,
 	                          .handle = api_handle, .arg = &a->api};
+	int fds[HTTP_LISTENERS_MAX], n_fds = systemd_listen_fds(fds, ARRAY_LEN(fds));
 	int r = db_reader_open(a->db, &a->api.reader);
 
+	if (n_fds > 0) {
+		ho.fds = fds;
+		ho.n_fds = (size_t)n_fds;
+	}
 	if (r < 0) {
 		snprintf(why, size, "the database cannot be read: %s", strerror(-r));
 		return r;

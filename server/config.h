@@ -23,7 +23,6 @@ void config_faults_free(struct config_faults *f);
 struct config {
 	struct settings *settings;      /* a reference */
 	struct channels channels;
-	struct json_object *tree;
 };
 
 /* 0 or -EINVAL with faults (also for an unreadable file, one line then). In offline mode (rollbackctl check-config) secret

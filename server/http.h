@@ -1,11 +1,12 @@
 /*
  * The HTTP server: libmicrohttpd on one thread of its own, turned into http_req and http_reply.
  *
- * One libmicrohttpd daemon in external epoll mode; the sockets are accepted here, so that limits, deadlines and the
- * shortage of descriptors are decided here. Every call of the library is made on the http thread: a deferred request is
- * suspended after its handler returned and resumed when its completion, from whatever thread, was taken off a queue.
+ * One libmicrohttpd daemon in external epoll mode; the sockets are accepted here, so that limits, deadlines
+ * and the shortage of descriptors are decided here. Every call of the library is made on the http thread: a
+ * deferred request is suspended after its handler returned and resumed when its completion, from whatever
+ * thread, was taken off a queue.
  *
- * What the library lets through and should not (two Content-Lengths, blanks in names …) is refused before the
+ * What the library lets through and should not (two Content-Lengths, blanks in names) is refused before the
  * body is read: http_guard.h.
  */
 #ifndef SERVER_HTTP_H
@@ -20,48 +21,51 @@
 
 /* What is known of a request before its body is read. */
 struct http_admission {
-	int status;             /* 200, or 404, 405: answered at once */
-	const char *allow;      /* static; for 405 */
-	unsigned roles;         /* any of these may call it, else 403; 0: everybody */
-	bool takes_body;        /* else a request with a body is refused */
+	int status;        /* 200, or 404, 405: answered at once */
+	const char *allow; /* static; for 405 */
+	unsigned roles;    /* any of these may call it, else 403; 0: everybody */
+	bool takes_body;   /* else a request with a body is refused */
 };
 typedef struct http_admission http_admit_fn(void *arg, enum http_method method, const char *path);
 
 typedef enum http_verdict http_handle_fn(void *arg, struct http_req *req, struct http_reply *reply);
 
-/* Sets req->user (which must live as long as the server) and req->roles from the headers, before the body is read. False:
- * the reply is filled. */
+/* Sets req->user (which must live as long as the server) and req->roles from the headers, before the body is
+ * read. False: the reply is filled. */
 typedef bool http_authenticate_fn(void *arg, struct http_req *req, struct http_reply *reply);
 
-/* Bounds; the deadlines are absolute, not of inactivity: one byte a second must not hold a connection. Without the time
- * that size / bytes_per_s grants a request ends within 5 + 15 + 20 + 20 = 60 s. */
+/* Bounds; the deadlines are absolute, not of inactivity: one byte a second must not hold a connection.
+ * Without the time that size / bytes_per_s grants a request ends within 5 + 15 + 20 + 20 = 60 s. */
 struct http_limits {
-	size_t body;            /* of one request: 16 MiB (a group of 10,000 alerts is 8 MB) */
-	size_t in_flight;       /* of all requests together: 64 MiB, beyond it 503 */
-	size_t replies;         /* of all replies being sent together: 64 MiB, beyond it 503 */
-	unsigned connections;   /* 1024, or less when the process may open fewer files */
+	size_t body;          /* of one request: 16 MiB (a group of 10,000 alerts is 8 MB) */
+	size_t in_flight;     /* of all requests together: 64 MiB, beyond it 503 */
+	size_t replies;       /* of all replies being sent together: 64 MiB, beyond it 503 */
+	unsigned connections; /* 1024, or less when the process may open fewer files */
 	/* 256: Alertmanager, Prometheus, the page and a proxy in front may all come from 127.0.0.1 */
 	unsigned per_ip;
-	int64_t head_us;        /* from accept, or the request line, to the end of the headers: 5 s */
-	int64_t body_us;        /* 15 s … */
-	int64_t pause_us;       /* … and no pause in it longer than 10 s */
-	int64_t defer_us;       /* until a deferred request gets 503: 20 s */
-	int64_t reply_us;       /* 20 s */
-	int64_t idle_us;        /* between two requests: 60 s */
-	int64_t bytes_per_s;    /* at least this fast: 64 kB/s */
+	int64_t head_us;     /* from accept, or the request line, to the end of the headers: 5 s */
+	int64_t body_us;     /* for the body: 15 s, … */
+	int64_t pause_us;    /* … and no pause in it longer than 10 s */
+	int64_t defer_us;    /* until a deferred request gets 503: 20 s */
+	int64_t reply_us;    /* 20 s */
+	int64_t idle_us;     /* between two requests: 60 s */
+	int64_t bytes_per_s; /* at least this fast: 64 kB/s */
 };
 extern const struct http_limits http_default_limits;
 
 struct http_options {
-	const char *const *addresses;   /* "127.0.0.1:9595", "[::1]:0", "unix:/path"; numbers and "localhost" only */
+	/* "127.0.0.1:9595", "[::1]:0", "unix:/path"; numbers and "localhost" only */
+	const char *const *addresses;
 	size_t n_addresses;
-	const int *fds;                 /* sockets that listen already and win over addresses; taken over by a successful start */
+	/* Sockets that listen already: they win over addresses, and belong to a successful start. */
+	const int *fds;
 	size_t n_fds;
-	bool allow_remote;              /* else all must be loopback or unix sockets: whoever connects has every role there */
+	/* Else all must be loopback or unix sockets: whoever connects has every role there. */
+	bool allow_remote;
 	http_admit_fn *admit;
 	http_authenticate_fn *authenticate; /* NULL: "local", or the peer of the unix socket; ROLE_ALL */
 	http_handle_fn *handle;
-	void *arg;                      /* of the three */
+	void *arg;                        /* of the three */
 	const struct http_limits *limits; /* NULL: http_default_limits */
 };
 
@@ -73,8 +77,8 @@ int http_start(const struct http_options *o, struct http **ret, char *why, size_
 /* Of the index-th address: its port, 0 for a unix socket. */
 int http_port(const struct http *h, size_t index);
 
-/* Stops listening and lets what is under way end, for at most bound_us; then every deferred request gets 503 and the
- * replies another second. Handlers may still complete later, until http_stop. Not on the http thread. */
+/* Stops listening and lets what is under way end, for at most bound_us; then every deferred request gets 503
+ * and the replies another second. Handlers may still complete later, until http_stop. Any other thread. */
 void http_drain(struct http *h, int64_t bound_us);
 
 /* Ends the thread and closes everything. Nothing may complete a request from here on. NULL is fine. */

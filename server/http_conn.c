@@ -10,11 +10,12 @@
 #include "server/core/clock.h"
 #include "server/core/log.h"
 
-#define SPARE_FILES     128             /* left to the database, the engine's transfers and its children */
+#define SPARE_FILES     128 /* left to the database, the engine's transfers and its children */
 #define CONNECTIONS_MIN 8
-#define SHORTAGE_US     (100 * US_PER_MS) /* how long nothing is accepted when there is no room, or no descriptor */
-#define SHORTAGE_MAKES  16              /* connections closed when descriptors are short */
-#define GRACE_US        US_PER_S        /* younger ones are not closed to make room */
+#define SHORTAGE_US     (100 * US_PER_MS) /* nothing is accepted for so long when there is no room */
+#define SHORTAGE_MAKES  16 /* connections closed when descriptors are short */
+#define GRACE_US        (100 * US_PER_MS) /* younger ones are not closed to make room */
+#define DRAIN_HEAD_US   US_PER_S          /* for headers under way while draining */
 
 /* --- deadlines --- */
 
@@ -35,7 +36,7 @@ static int64_t deadline(const struct http *h, const struct conn *c)
 
 	switch (c->phase) {
 	case PHASE_HEAD:
-		return c->since_us + (draining ? min_us(l->head_us, GRACE_US) : l->head_us);
+		return c->since_us + (draining ? min_us(l->head_us, DRAIN_HEAD_US) : l->head_us);
 	case PHASE_BODY:
 		return min_us(c->since_us + l->body_us + size_us(h, c->bytes), c->active_us + l->pause_us);
 	case PHASE_DEFERRED:
@@ -66,12 +67,10 @@ static void doom(struct http *h, struct conn *c)
 
 void conn_reap(struct http *h)
 {
-	struct conn *c;
-
 	if (h->now_us < h->reap_us)
 		return;
 	h->reap_us = INT64_MAX;
-	LIST_FOREACH(c, &h->conns, link) {
+	for (struct conn *c = LIST_FIRST(&h->conns); c; c = LIST_NEXT(c, link)) {
 		int64_t at = deadline(h, c);
 
 		if (c->doomed)
@@ -93,8 +92,10 @@ static unsigned conn_limit(const struct http *h)
 	struct rlimit files;
 	rlim_t most = h->limits.connections;
 
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur != RLIM_INFINITY && files.rlim_cur < most + SPARE_FILES)
-		most = files.rlim_cur > SPARE_FILES + CONNECTIONS_MIN ? files.rlim_cur - SPARE_FILES : CONNECTIONS_MIN;
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur != RLIM_INFINITY &&
+	    files.rlim_cur < most + SPARE_FILES)
+		most = files.rlim_cur > SPARE_FILES + CONNECTIONS_MIN ? files.rlim_cur - SPARE_FILES
+		                                                      : CONNECTIONS_MIN;
 	return (unsigned)most;
 }
 
@@ -110,17 +111,19 @@ static bool may_yield(const struct http *h, const struct conn *c)
 
 	if (c->doomed || age < GRACE_US)
 		return false;
-	return c->phase == PHASE_HEAD || c->phase == PHASE_IDLE || (c->phase == PHASE_BODY && size_us(h, c->bytes) < age);
+	return c->phase == PHASE_HEAD || c->phase == PHASE_IDLE ||
+	       (c->phase == PHASE_BODY && size_us(h, c->bytes) < age);
 }
 
-/* Closes the connection that has waited longest for its client (of that IP, if given): a flood of slow clients
- * displaces itself, not those who send their request at once. */
+/* Closes the connection that has waited longest for its client (of that IP, if given): a flood of slow
+ * clients displaces itself, not those who send their request at once. */
 static bool make_room(struct http *h, const struct peer_ip *ip)
 {
-	struct conn *c, *oldest = NULL;
+	struct conn *oldest = NULL;
 
-	LIST_FOREACH(c, &h->conns, link)
-		if (may_yield(h, c) && (!ip || same_ip(ip, &c->ip)) && (!oldest || c->since_us < oldest->since_us))
+	for (struct conn *c = LIST_FIRST(&h->conns); c; c = LIST_NEXT(c, link))
+		if (may_yield(h, c) && (!ip || same_ip(ip, &c->ip)) &&
+		    (!oldest || c->since_us < oldest->since_us))
 			oldest = c;
 	if (oldest)
 		doom(h, oldest);
@@ -129,16 +132,16 @@ static bool make_room(struct http *h, const struct peer_ip *ip)
 
 static bool ip_has_room(struct http *h, const struct peer_ip *ip)
 {
-	struct conn *c;
 	unsigned n = 0;
 
 	if (!ip->family)
 		return true;
-	LIST_FOREACH(c, &h->conns, link)
+	for (struct conn *c = LIST_FIRST(&h->conns); c; c = LIST_NEXT(c, link))
 		n += !c->doomed && same_ip(ip, &c->ip);
 	if (n < h->limits.per_ip || make_room(h, ip))
 		return true;
-	http_warn(h, "a connection was refused: too many from one address", "limit", log_num(h->limits.per_ip));
+	http_warn(h, "a connection was refused: too many from one address", "limit",
+	          log_num(h->limits.per_ip));
 	return false;
 }
 
@@ -173,7 +176,7 @@ static struct peer_ip ip_of(const struct sockaddr_storage *a)
 	return ip;
 }
 
-/* The kernel gives up on a peer that takes nothing for so long, however small a window it shows (slow read). */
+/* The kernel gives up on a peer that takes nothing for so long, whatever window it shows (slow read). */
 static void set_options(const struct http *h, int fd, const struct peer_ip *ip)
 {
 	unsigned ms = (unsigned)(h->limits.pause_us / US_PER_MS);
@@ -202,7 +205,8 @@ static void conn_add(struct http *h, int fd, const struct sockaddr_storage *peer
 		free(TAKE(h->arriving)); /* refused before conn_notify saw it */
 }
 
-/* Tells whether to go on: at a shortage nobody may turn in circles, and what waits stays in the kernel's queue. */
+/* Tells whether to go on: at a shortage nobody may turn in circles, and what waits stays in the kernel's
+ * queue. */
 static bool accept_failed(struct http *h, int error)
 {
 	if (error == EINTR || error == ECONNABORTED)
@@ -224,7 +228,8 @@ void conn_accept(struct http *h, const struct http_listener *l)
 		socklen_t len = sizeof(peer);
 
 		if (h->n_conns >= conn_limit(h) && !make_room(h, NULL)) {
-			http_warn(h, "no connection is accepted for a moment: too many", "limit", log_num(conn_limit(h)));
+			http_warn(h, "no connection is accepted for a moment: too many", "limit",
+			          log_num(conn_limit(h)));
 			conn_listen(h, false, h->now_us + SHORTAGE_US);
 			return;
 		}
@@ -248,14 +253,16 @@ static void conn_open(struct http *h, void **context)
 
 static void conn_closed(struct http *h, void **context)
 {
-	struct conn *c = TAKE(*context);
+	struct conn *c = *context;
 
+	*context = NULL;
 	LIST_REMOVE(c, link);
 	h->n_conns -= !c->doomed;
 	free(c);
 }
 
-void conn_notify(void *http, struct MHD_Connection *mhd, void **context, enum MHD_ConnectionNotificationCode code)
+void conn_notify(void *http, struct MHD_Connection *mhd, void **context,
+                 enum MHD_ConnectionNotificationCode code)
 {
 	(void)mhd;
 	if (code == MHD_CONNECTION_NOTIFY_STARTED)

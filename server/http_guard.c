@@ -59,7 +59,8 @@ void http_fields_free(struct http_fields *f)
 enum http_method http_method_find(const char *name)
 {
 	static const char *const names[] = {
-		[HTTP_GET] = "GET", [HTTP_HEAD] = "HEAD", [HTTP_POST] = "POST", [HTTP_PUT] = "PUT", [HTTP_DELETE] = "DELETE",
+		[HTTP_GET] = "GET", [HTTP_HEAD] = "HEAD",     [HTTP_POST] = "POST",
+		[HTTP_PUT] = "PUT", [HTTP_DELETE] = "DELETE",
 	};
 	int i = text_enum_find(names, ARRAY_LEN(names), name);
 
@@ -121,7 +122,8 @@ static const char *check_encoding(const struct http_fields *h, bool http_1_1)
 		return NULL;
 	if (http_fields_get(h, "Content-Length"))
 		return "Content-Length and Transfer-Encoding exclude each other";
-	if (!http_1_1 || http_fields_count(h, "Transfer-Encoding") > 1 || strcasecmp(encoding, "chunked") != 0)
+	if (!http_1_1 || http_fields_count(h, "Transfer-Encoding") > 1 ||
+	    strcasecmp(encoding, "chunked") != 0)
 		return "Transfer-Encoding can only be chunked, once, in HTTP/1.1";
 	return NULL;
 }
@@ -169,14 +171,18 @@ bool http_from_other_site(const struct http_fields *headers, enum http_method me
 {
 	const char *site = http_fields_get(headers, "Sec-Fetch-Site");
 
-	return site && method != HTTP_GET && method != HTTP_HEAD && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0;
+	return site && method != HTTP_GET && method != HTTP_HEAD && strcmp(site, "same-origin") != 0 &&
+	       strcmp(site, "none") != 0;
 }
 
 /* --- the request target --- */
 
 static int hex(char c)
 {
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+	return c >= '0' && c <= '9'   ? c - '0'
+	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
+	                              : -1;
 }
 
 /* Decodes len bytes; the result is well-formed UTF-8 without control characters, else -EINVAL. */
@@ -215,7 +221,7 @@ static bool is_dots(const char *s, size_t len)
 
 static bool has_odd_segment(const char *path)
 {
-	for (const char *s = path; *s; ) {
+	for (const char *s = path; *s;) {
 		size_t len = strcspn(++s, "/");
 
 		if (is_dots(s, len) || (len == 0 && *s == '/'))
@@ -246,7 +252,8 @@ static int add_param(const char *s, size_t len, char *room, struct http_fields *
 		return 0;
 	int r = decode(s, name_len, true, true, room);
 	if (r == 0)
-		r = decode(s + name_len + (equals != NULL), len - name_len - (equals != NULL), true, true, value);
+		r = decode(s + name_len + (equals != NULL), len - name_len - (equals != NULL), true, true,
+		           value);
 	return r < 0 ? r : http_fields_add(ret, room, value);
 }
 

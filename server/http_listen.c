@@ -25,7 +25,7 @@ union address {
 struct target {
 	union address a;
 	socklen_t len;
-	bool both_families;     /* ":9595": IPv4 too */
+	bool both_families; /* ":9595": IPv4 too */
 };
 
 /* --- addresses --- */
@@ -62,7 +62,9 @@ static int parse_host(const char *host, size_t len, in_port_t port, struct targe
 	}
 	t->a.v4 = (struct sockaddr_in) {.sin_family = AF_INET, .sin_port = port};
 	t->len = sizeof(t->a.v4);
-	return inet_pton(AF_INET, strcmp(text, "localhost") != 0 ? text : "127.0.0.1", &t->a.v4.sin_addr) == 1 ? 0 : -EINVAL;
+	return inet_pton(AF_INET, strcmp(text, "localhost") != 0 ? text : "127.0.0.1", &t->a.v4.sin_addr) == 1
+	               ? 0
+	               : -EINVAL;
 }
 
 static int parse_unix(const char *path, struct target *t)
@@ -98,7 +100,8 @@ static bool is_loopback(const union address *a)
 		return ntohl(a->v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
 	if (a->any.sa_family == AF_INET6)
 		return IN6_IS_ADDR_LOOPBACK(&a->v6.sin6_addr) ||
-		       (IN6_IS_ADDR_V4MAPPED(&a->v6.sin6_addr) && a->v6.sin6_addr.s6_addr[12] == IN_LOOPBACKNET);
+		       (IN6_IS_ADDR_V4MAPPED(&a->v6.sin6_addr) &&
+		        a->v6.sin6_addr.s6_addr[12] == IN_LOOPBACKNET);
 	return a->any.sa_family == AF_UNIX;
 }
 
@@ -111,7 +114,8 @@ bool http_is_loopback(const char *address)
 
 /* --- listening --- */
 
-/* A file left behind by a process that died: a socket to which nobody listens. Asked once, the connection is dropped. */
+/* A file left behind by a process that died: a socket to which nobody listens. Asked once, the connection is
+ * dropped. */
 static bool is_stale(const struct sockaddr_un *a)
 {
 	struct stat st;
@@ -141,14 +145,16 @@ static int bind_tcp(int fd, const struct target *t)
 
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
 		return -errno;
-	if (t->a.any.sa_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof(v6_only)) < 0)
+	if (t->a.any.sa_family == AF_INET6 &&
+	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof(v6_only)) < 0)
 		return -errno;
 	return bind(fd, &t->a.any, t->len) < 0 ? -errno : 0;
 }
 
 static int open_target(const struct target *t)
 {
-	CLEANUP(cleanup_fd) int fd = socket(t->a.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	CLEANUP(cleanup_fd)
+	int fd = socket(t->a.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return -errno;
@@ -191,14 +197,16 @@ static int refuse_remote(const char *what, char *why, size_t size)
 	return -EACCES;
 }
 
-int http_listen_open(const char *address, bool allow_remote, struct http_listener *ret, char *why, size_t size)
+int http_listen_open(const char *address, bool allow_remote, struct http_listener *ret, char *why,
+                     size_t size)
 {
 	struct http_listener l = {.fd = -1};
 	struct target t;
 	int r = parse(address, &t);
 
 	if (r < 0) {
-		snprintf(why, size, "%s is no address: 127.0.0.1:9595, [::1]:9595 or unix:/path are", address);
+		snprintf(why, size, "%s is no address: 127.0.0.1:9595, [::1]:9595 or unix:/path are",
+		         address);
 		return r;
 	}
 	if (!allow_remote && !is_loopback(&t.a))
@@ -226,7 +234,8 @@ int http_listen_adopt(int fd, bool allow_remote, struct http_listener *ret, char
 	int listening = 0;
 	socklen_t len = sizeof(listening);
 
-	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) < 0 || !listening || local_address(fd, &a) < 0) {
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) < 0 || !listening ||
+	    local_address(fd, &a) < 0) {
 		snprintf(why, size, "file descriptor %d is no socket that listens", fd);
 		return -ENOTSOCK;
 	}
@@ -274,4 +283,3 @@ void http_peer_user(int fd, char *out, size_t size)
 	else
 		snprintf(out, size, "uid %u", (unsigned)peer.uid);
 }
-

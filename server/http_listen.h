@@ -10,20 +10,22 @@
 #include "server/core/scope.h"
 
 struct http_listener {
-	int fd;                 /* non-blocking, close-on-exec; -1: none */
-	int port;               /* 0 for a unix socket */
-	char *unlink_path;      /* owned: the socket file to remove at the end, or NULL */
+	int fd;            /* non-blocking, close-on-exec; -1: none */
+	int port;          /* 0 for a unix socket */
+	char *unlink_path; /* owned: the socket file to remove at the end, or NULL */
 };
 
 /* 0, or -errno with why: -EACCES when others than this machine could connect and allow_remote is false. */
-int http_listen_open(const char *address, bool allow_remote, struct http_listener *ret, char *why, size_t size) MUST_CHECK;
+int http_listen_open(const char *address, bool allow_remote, struct http_listener *ret, char *why,
+                     size_t size) MUST_CHECK;
 /* The same for a socket that listens already; takes fd over when it returns 0. */
-int http_listen_adopt(int fd, bool allow_remote, struct http_listener *ret, char *why, size_t size) MUST_CHECK;
+int http_listen_adopt(int fd, bool allow_remote, struct http_listener *ret, char *why,
+                      size_t size) MUST_CHECK;
 /* Closes it and removes its socket file. */
 void http_listen_close(struct http_listener *l);
 
-/* Name of the user who connected to a unix socket ("uid 1234" if it has none), "local" for others. Asks the system's user
- * database on a unix socket, which may take as long as that needs. */
+/* Name of the user who connected to a unix socket ("uid 1234" if it has none), "local" for others. Asks the
+ * system's user database on a unix socket, which may take as long as that needs. */
 void http_peer_user(int fd, char *out, size_t size);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * What http.c (thread, start, end), http_conn.c (connections) and http_request.c (requests) know of each other.
+ * What http.c (thread, start, end), http_conn.c (connections), http_request.c (requests) know of each other.
  *
  * Http thread only, but what stands under the lock and the functions that say so.
  */
@@ -16,7 +16,7 @@
 
 #define PEER_NAME_MAX   64
 #define METHOD_NAME_MAX 24
-#define ACCEPT_TURN     32      /* connections taken from one listener before others get a turn */
+#define ACCEPT_TURN     32 /* connections taken from one listener before others get a turn */
 
 enum stage { STAGE_RUN, STAGE_DRAIN, STAGE_GIVE_UP, STAGE_STOP };
 
@@ -30,13 +30,13 @@ struct peer_ip {
 
 struct conn {
 	LIST_ENTRY(conn) link;
-	int fd;                 /* the library's, which closes it after conn_closed */
+	int fd; /* the library's, which closes it after conn_closed */
 	enum phase phase;
-	int64_t since_us;       /* mono: start of the phase … */
-	int64_t active_us;      /* … and the last byte of a body */
-	uint64_t bytes;         /* of a body: come; of a reply: to go */
+	int64_t since_us;        /* mono: start of the phase … */
+	int64_t active_us;       /* … and the last byte of a body */
+	uint64_t bytes;          /* of a body: come; of a reply: to go */
 	struct request *request; /* NULL between requests */
-	bool doomed;            /* shut down, no longer counted */
+	bool doomed;             /* shut down, no longer counted */
 	struct peer_ip ip;
 	char user[PEER_NAME_MAX];
 };
@@ -44,24 +44,25 @@ struct conn {
 enum request_state { REQ_NEW, REQ_BODY, REQ_DEFERRED, REQ_ANSWERED };
 
 struct request {
-	struct http_req req;    /* first: handlers know only this. All it points to is ours, so it outlives the connection */
+	/* First: handlers know only this. All it points to is ours, so it outlives the connection. */
+	struct http_req req;
 	LIST_ENTRY(request) link;
 	STAILQ_ENTRY(request) done_link;
 	struct http *http;
-	struct conn *conn;      /* both NULL once the connection is gone */
+	struct conn *conn; /* both NULL once the connection is gone */
 	struct MHD_Connection *mhd;
 	enum request_state state;
-	bool lent;              /* a deferred handler holds it: its completion is still to come */
-	bool close;             /* the connection cannot be used again */
+	bool lent;  /* a deferred handler holds it: its completion is still to come */
+	bool close; /* the connection cannot be used again */
 	struct http_reply reply;
 	struct http_reply given; /* by the completion, until the http thread takes it */
 	struct http_fields headers, query;
 	struct buf body;
 	size_t charged, reply_charged; /* bytes counted in http.in_flight and http.replies */
-	uint64_t body_seen;     /* bytes come, kept or not */
-	int body_error;         /* what stopped the keeping: -EMSGSIZE, -EDQUOT, -ENOMEM */
+	uint64_t body_seen;            /* bytes come, kept or not */
+	int body_error;                /* what stopped the keeping: -EMSGSIZE, -EDQUOT, -ENOMEM */
 	char user[PEER_NAME_MAX], method[METHOD_NAME_MAX];
-	char *target;           /* as sent */
+	char *target; /* as sent */
 	char *path;
 };
 
@@ -77,26 +78,26 @@ struct http {
 	pthread_t thread;
 	bool threaded;
 
-	pthread_mutex_t lock;   /* guards the next four */
+	pthread_mutex_t lock; /* guards the next four */
 	pthread_cond_t emptied;
 	struct done_requests done;
 	enum stage wanted;
-	bool empty;             /* no connections while draining */
+	bool empty; /* no connections while draining */
 
 	enum stage stage;
 	struct http_listener listeners[HTTP_LISTENERS_MAX]; /* ports: fixed after the start */
 	size_t n_listeners;
 	bool listening;
-	int64_t now_us;         /* mono, at the beginning of the turn */
+	int64_t now_us; /* mono, at the beginning of the turn */
 	int64_t listen_again_us;
-	int64_t reap_us;        /* no deadline before this */
+	int64_t reap_us; /* no deadline before this */
 	struct conns conns;
-	unsigned n_conns;       /* without the doomed */
+	unsigned n_conns; /* without the doomed */
 	struct conn *arriving;
 	struct requests requests;
 	size_t in_flight, replies;
-	int64_t warned_us;      /* start of the time in which … */
-	int n_warned;           /* … so many lines were logged */
+	int64_t warned_us; /* start of the time in which … */
+	int n_warned;      /* … so many lines were logged */
 };
 
 /* --- http_conn.c --- */
@@ -108,14 +109,16 @@ void conn_phase(struct http *h, struct conn *c, enum phase phase, uint64_t bytes
 void conn_reap(struct http *h);
 /* Listens, or not: for ever (again_us INT64_MAX), or until then. */
 void conn_listen(struct http *h, bool on, int64_t again_us);
-void conn_notify(void *http, struct MHD_Connection *mhd, void **context, enum MHD_ConnectionNotificationCode code);
+void conn_notify(void *http, struct MHD_Connection *mhd, void **context,
+                 enum MHD_ConnectionNotificationCode code);
 
 /* --- http_request.c --- */
 
 void *request_begin(void *http, const char *target, struct MHD_Connection *mhd);
 enum MHD_Result request_step(void *http, struct MHD_Connection *mhd, const char *url, const char *method,
                              const char *version, const char *data, size_t *size, void **context);
-void request_ended(void *http, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode why);
+void request_ended(void *http, struct MHD_Connection *mhd, void **context,
+                   enum MHD_RequestTerminationCode why);
 /* Resumes the requests that were completed since the last turn. */
 void request_take_completed(struct http *h);
 /* Answers a deferred request with 503; its completion may still come and changes nothing. */

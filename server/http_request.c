@@ -8,9 +8,9 @@
 #include "server/core/http_reply.h"
 #include "server/core/log.h"
 
-#define OVERRUN_MAX    (1024 * 1024) /* of a body over the limit, read and dropped before the connection is cut */
-#define REPLY_ALWAYS   (64 * 1024)   /* a reply up to this size is sent however many are under way */
-#define RETRY_AFTER_S  5
+#define OVERRUN_MAX   (1024 * 1024) /* read and dropped of a body over the limit before it is cut off */
+#define REPLY_ALWAYS  (64 * 1024)   /* a reply up to this size is sent however many are under way */
+#define RETRY_AFTER_S 5
 
 static const char *const drain_text = "rollbackd is stopping";
 
@@ -42,7 +42,8 @@ static void complete(struct http_req *req, struct http_reply *reply)
 		http_ring(h);
 }
 
-/* Called with the raw request line: the only moment at which %00 can be seen. NULL: out of memory, and request_step refuses. */
+/* Called with the raw request line: the only moment at which %00 can be seen. NULL: out of memory, and
+ * request_step refuses. */
 void *request_begin(void *http, const char *target, struct MHD_Connection *mhd)
 {
 	struct http *h = http;
@@ -56,8 +57,13 @@ void *request_begin(void *http, const char *target, struct MHD_Connection *mhd)
 	r->target = strdup(target ? target : "");
 	r->path = calloc(1, strlen(target ? target : "") + 1);
 	r->body = BUF(h->limits.body);
-	r->req = (struct http_req) {.path = r->path, .user = r->user, .roles = ROLE_ALL, .method_name = r->method,
-	                            .param = param_of, .header = header_of, .complete = complete};
+	r->req = (struct http_req) {.path = r->path,
+	                            .user = r->user,
+	                            .roles = ROLE_ALL,
+	                            .method_name = r->method,
+	                            .param = param_of,
+	                            .header = header_of,
+	                            .complete = complete};
 	memcpy(r->user, r->conn->user, sizeof(r->user));
 	LIST_INSERT_HEAD(&h->requests, r, link);
 	r->conn->request = r;
@@ -82,7 +88,8 @@ void request_free(struct request *r)
 }
 
 /* The library is done with it; a handler may not be. */
-void request_ended(void *http, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode why)
+void request_ended(void *http, struct MHD_Connection *mhd, void **context,
+                   enum MHD_RequestTerminationCode why)
 {
 	struct request *r = *context;
 
@@ -130,7 +137,8 @@ static void add_headers(const struct request *r, struct MHD_Response *response)
 	add_header(response, "Connection", r->close || r->http->stage >= STAGE_DRAIN ? "close" : NULL);
 }
 
-/* A handler that overran its buffer, or replies that nobody fetches, must not become a torn answer or all the memory. */
+/* A handler that overran its buffer, or replies that nobody fetches, must not become a torn answer or all the
+ * memory. */
 static void check_reply(struct request *r)
 {
 	struct http *h = r->http;
@@ -149,15 +157,16 @@ static enum MHD_Result send_reply(struct request *r)
 	check_reply(r);
 	size_t len = r->reply.body.len;
 	char *text = len ? buf_take(&r->reply.body) : NULL;
-	struct MHD_Response *response =
-		MHD_create_response_from_buffer(len, text, len ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+	struct MHD_Response *response = MHD_create_response_from_buffer(
+		len, text, len ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
 	if (!response) {
 		free(text);
 		return MHD_NO;
 	}
 	add_headers(r, response);
 	conn_phase(r->http, r->conn, PHASE_REPLY, len);
-	enum MHD_Result sent = MHD_queue_response(r->mhd, r->reply.status ? (unsigned)r->reply.status : 200, response);
+	enum MHD_Result sent =
+		MHD_queue_response(r->mhd, r->reply.status ? (unsigned)r->reply.status : 200, response);
 	MHD_destroy_response(response);
 	return sent;
 }
@@ -206,7 +215,8 @@ static bool refuse_route(struct request *r, const struct http_admission *a)
 {
 	if (a->status != 200) {
 		r->reply.allow = a->allow;
-		http_error(&r->reply, a->status, a->status == 404 ? "not_found" : "bad_data", "%s %.200s: %s", r->method, r->path,
+		http_error(&r->reply, a->status, a->status == 404 ? "not_found" : "bad_data", "%s %.200s: %s",
+		           r->method, r->path,
 		           a->status == 404 ? "there is nothing here" : "this method is not for this path");
 		return true;
 	}
@@ -265,8 +275,8 @@ static bool refuse(struct request *r, const char *version, struct http_body_head
 	return refuse_route(r, &a) || refuse_user(r, &a) || (body->any && refuse_body(r, &a, body));
 }
 
-/* The first call, with all headers and no body. A reply queued here ends the connection, so one that need not waits for the
- * last call. */
+/* The first call, with all headers and no body. A reply queued here ends the connection, so one that need not
+ * waits for the last call. */
 static enum MHD_Result judge(struct request *r, const char *method, const char *version)
 {
 	struct http_body_head body = {0};
@@ -313,7 +323,8 @@ static void keep_body(struct request *r, const char *data, size_t len)
 	}
 }
 
-/* No reply can be queued in the middle of a body: what is too long is read on, for a while, to be refused at its end. */
+/* No reply can be queued in the middle of a body: what is too long is read on, for a while, to be refused at
+ * its end. */
 static enum MHD_Result take_body(struct request *r, const char *data, size_t len)
 {
 	r->body_seen += len;
@@ -329,9 +340,11 @@ static enum MHD_Result take_body(struct request *r, const char *data, size_t len
 static void answer_body_error(struct request *r)
 {
 	if (r->body_error == -EMSGSIZE)
-		http_error(&r->reply, 413, "bad_data", "the body is longer than %zu bytes", r->http->limits.body);
+		http_error(&r->reply, 413, "bad_data", "the body is longer than %zu bytes",
+		           r->http->limits.body);
 	else
-		unavailable(r, r->body_error == -EDQUOT ? "too many bodies are being received" : "out of memory");
+		unavailable(r, r->body_error == -EDQUOT ? "too many bodies are being received"
+		                                        : "out of memory");
 	r->close = true;
 }
 

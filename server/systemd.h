@@ -11,7 +11,8 @@ void systemd_reloading(void); /* systemd_ready follows */
 void systemd_stopping(void);
 void systemd_watchdog(void);
 
-/* The sockets handed over by socket activation (close-on-exec is set): their number, or -errno; -E2BIG beyond max. */
+/* The sockets handed over by socket activation (close-on-exec is set): their number, or -errno; -E2BIG beyond
+ * max. */
 int systemd_listen_fds(int *fds, size_t max);
 
 #endif

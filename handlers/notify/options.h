@@ -12,18 +12,16 @@
 enum channel_kind { CHANNEL_SLACK = 1, CHANNEL_WEBHOOK, CHANNEL_KIND_N };
 
 struct channel {
-	const char *name;               /* borrowed from the tree */
+	char *name;                     /* owned, as everything here: json-c's reference counts are not for several threads */
 	enum channel_kind kind;
 	char *url;                      /* owned: from url or url_file; a secret, never logged */
 	char *secret;                   /* owned: webhook's HMAC key, or NULL */
-	const char *program;            /* jq program text: the config's own or the shipped one of the kind */
-	unsigned events;                /* bits of enum event_class (handlers/rollback/options.h) by their config names */
+	char *program;                  /* jq program text: the config's own or the shipped one of the kind */
 };
 
 struct channels {
 	struct channel *item;
 	size_t n;
-	struct json_object *tree;       /* owned reference */
 };
 
 /* From the normalised config tree. Reads the _file twins now (a secret ends at the first newline). -ENOENT and so on with why. */

@@ -172,13 +172,9 @@ int manual_rollback(struct db_tx *tx, const struct settings *s, const struct man
 		err = may_lower(tx, r, rq->to_pct, why, why_size);
 	if (err < 0)
 		return err;
-	struct json_object *tree = json_object_new_object();
-	struct playbook by_hand = {.tree = tree, .name = "manual", .severity = "", .to_pct = rq->to_pct};
+	struct playbook by_hand = {.frozen = (char *)"{\"name\":\"manual\"}", .name = "manual", .severity = "", .to_pct = rq->to_pct};
 	struct trigger t = {.rollout = r, .playbook = &by_hand, .kind = KIND_MANUAL, .who = rq->who,
 	                    .summary = rq->reason && rq->reason[0] ? rq->reason : "rolled back by hand", .severity = "",
 	                    .reason = rq->reason, .received_us = db_tx_now(tx)};
-	json_add_str(tree, "name", "manual");
-	err = trigger_apply(tx, s, &t, ret_incident, &d);
-	json_object_put(tree);
-	return err;
+	return trigger_apply(tx, s, &t, ret_incident, &d);
 }

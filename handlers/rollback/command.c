@@ -17,22 +17,24 @@
 #define OUTPUT_MAX    (48 * 1024) /* raw bytes; escaped they may be more, the text is cut then */
 #define POLL_FIRST_US (5 * US_PER_MS)
 #define POLL_MAX_US   (50 * US_PER_MS)
-#define SPARE_US      (15 * US_PER_S) /* beyond the time limit: the runner's way from SIGTERM to giving up takes 10.5 s */
-#define LABELS_MAX    64
-#define LABEL_MAX     4096
-#define ENV_FIXED     6
+#define SPARE_US                                                                                             \
+	(15 * US_PER_S) /* beyond the time limit: the runner's way from SIGTERM to giving up takes 10.5 s */
+#define LABELS_MAX 64
+#define LABEL_MAX  4096
+#define ENV_FIXED  6
 
 extern char **environ;
 
 struct command {
 	struct loop *loop;
 	struct loop_timer *timer;
-	struct attempt attempt;         /* dir and name owned */
-	pid_t runner;                   /* our child; 0: not ours, or reaped */
-	bool started;                   /* by us */
-	int64_t until_us, pause_us;     /* mono */
+	struct attempt attempt;     /* point into names */
+	pid_t runner;               /* our child; 0: not ours, or reaped */
+	bool started;               /* by us */
+	int64_t until_us, pause_us; /* mono */
 	command_fn *fn;
 	void *arg;
+	char names[];
 };
 
 /* The environment. */
@@ -87,11 +89,11 @@ char **command_env_new(const struct command_env *e)
 	char pct[16];
 
 	text_pct(e->pct, pct, sizeof(pct));
-	if (!env || !env_add(env, &n, text_format("ROLLBACKD_INCIDENT_ID=%lld", (long long)e->incident_id))
-	    || !env_add(env, &n, text_format("ROLLBACKD_STEP=%s", e->step))
-	    || !env_add(env, &n, text_format("ROLLBACKD_ATTEMPT=%d", e->attempt))
-	    || !env_add(env, &n, text_format("ROLLBACKD_ROLLOUT=%s", e->rollout))
-	    || (e->pct >= 0 && !env_add(env, &n, text_format("ROLLBACKD_PERCENTAGE=%s", pct))))
+	if (!env || !env_add(env, &n, text_format("ROLLBACKD_INCIDENT_ID=%lld", (long long)e->incident_id)) ||
+	    !env_add(env, &n, text_format("ROLLBACKD_STEP=%s", e->step)) ||
+	    !env_add(env, &n, text_format("ROLLBACKD_ATTEMPT=%d", e->attempt)) ||
+	    !env_add(env, &n, text_format("ROLLBACKD_ROLLOUT=%s", e->rollout)) ||
+	    (e->pct >= 0 && !env_add(env, &n, text_format("ROLLBACKD_PERCENTAGE=%s", pct))))
 		return NULL;
 	for (size_t i = 0; i < n_labels; i++)
 		if (!env_add_label(env, &n, &e->labels[i]))
@@ -150,8 +152,8 @@ static int spawn_files(posix_spawn_file_actions_t *files)
 	return bad ? -ENOMEM : 0;
 }
 
-/* In a session of its own and with nothing of ours open, so that nothing of our end reaches it. The environment is ours:
- * it is the same program; what it runs gets a clean one. */
+/* In a session of its own and with nothing of ours open, so that nothing of our end reaches it. The
+ * environment is ours: it is the same program; what it runs gets a clean one. */
 static int spawn_runner(struct command *c, const char *exe)
 {
 	const char *const argv[] = {exe, "--run-step", c->attempt.dir, c->attempt.name, NULL};
@@ -182,8 +184,6 @@ static void command_free(struct command *c)
 	if (!c)
 		return;
 	loop_timer_cancel(c->loop, c->timer);
-	free((char *)c->attempt.dir);
-	free((char *)c->attempt.name);
 	free(c);
 }
 
@@ -212,8 +212,9 @@ static struct command_outcome outcome(enum command_end end, const char *text)
 
 static struct command_outcome in_doubt(void)
 {
-	return outcome(COMMAND_IN_DOUBT, "its runner was stopped before it could say how the command ended: it may have run, "
-	                                 "wholly or in part");
+	return outcome(COMMAND_IN_DOUBT,
+	               "its runner was stopped before it could say how the command ended: it may have run, "
+	               "wholly or in part");
 }
 
 /* What the runner wrote. *ret_root holds the text. */
@@ -222,8 +223,8 @@ static struct command_outcome read_result(const struct attempt *a, struct json_o
 	CLEANUP(buf_free) struct buf text = BUF(RUNNER_FILE_MAX);
 	const char *word = NULL;
 
-	if (attempt_read(a, "res", &text) < 0 || json_parse(buf_text(&text), text.len, ret_root, NULL) < 0
-	    || json_get_str(*ret_root, "end", &word) != 1)
+	if (attempt_read(a, "res", &text) < 0 || json_parse(buf_text(&text), text.len, ret_root, NULL) < 0 ||
+	    json_get_str(*ret_root, "end", &word) != 1)
 		return in_doubt();
 	int end = command_end_find(word);
 	if (end < 0)
@@ -238,11 +239,13 @@ static struct command_outcome never_started(const struct command *c)
 {
 	if (c->started)
 		return outcome(COMMAND_COULD_NOT_START, "it was not started: its runner ended before that");
-	return outcome(COMMAND_NOT_STARTED, "it was not started before rollbackd stopped, and will not be under this number");
+	return outcome(COMMAND_NOT_STARTED,
+	               "it was not started before rollbackd stopped, and will not be under this number");
 }
 
 /* Under the lock of the claim. -errno: not known. */
-static int decide(const struct command *c, int claim, struct json_object **ret_root, struct command_outcome *ret)
+static int decide(const struct command *c, int claim, struct json_object **ret_root,
+                  struct command_outcome *ret)
 {
 	int mark = claim_read(claim), r = mark < 0 ? mark : 0;
 
@@ -273,7 +276,8 @@ static int look(struct command *c, struct json_object **ret_root, struct command
 
 static struct command_outcome time_is_up(int r)
 {
-	return r == -EAGAIN ? outcome(COMMAND_UNKILLABLE, "its runner did not end, long after the command's time limit")
+	return r == -EAGAIN ? outcome(COMMAND_UNKILLABLE,
+	                              "its runner did not end, long after the command's time limit")
 	                    : outcome(COMMAND_IN_DOUBT, "what became of it could not be found out");
 }
 
@@ -303,27 +307,25 @@ static void poll_soon(struct command *c)
 {
 	c->timer = loop_timer_at(c->loop, clock_mono_us() + c->pause_us, poll_now, c);
 	if (!c->timer)
-		abort();        /* out of memory: a crash is safe, a command nobody watches is not */
+		abort(); /* out of memory: a crash is safe, a command nobody watches is not */
 	c->pause_us = c->pause_us * 2 < POLL_MAX_US ? c->pause_us * 2 : POLL_MAX_US;
 }
 
-static int command_new(struct loop *l, const char *dir, const char *name, int64_t timeout_us, command_fn *fn, void *arg,
-                       struct command **ret)
+static int command_new(struct loop *l, const char *dir, const char *name, int64_t timeout_us, command_fn *fn,
+                       void *arg, struct command **ret)
 {
-	CLEANUP(command_cleanup) struct command *c = calloc(1, sizeof(*c));
+	size_t dir_size = strlen(dir) + 1, name_size = strlen(name) + 1;
 
 	if (attempt_check(&(struct attempt) {dir, name}) < 0)
 		return -EINVAL;
+	struct command *c = malloc(sizeof(*c) + dir_size + name_size);
 	if (!c)
 		return -ENOMEM;
-	*c = (struct command) {
-		.loop = l, .until_us = clock_mono_us() + timeout_us + SPARE_US, .pause_us = POLL_FIRST_US, .fn = fn, .arg = arg,
-	};
-	c->attempt.dir = strdup(dir);
-	c->attempt.name = strdup(name);
-	if (!c->attempt.dir || !c->attempt.name)
-		return -ENOMEM;
-	*ret = TAKE(c);
+	*c = (struct command) {.loop = l, .pause_us = POLL_FIRST_US, .fn = fn, .arg = arg};
+	c->until_us = clock_mono_us() + timeout_us + SPARE_US;
+	c->attempt.dir = memcpy(c->names, dir, dir_size);
+	c->attempt.name = memcpy(c->names + dir_size, name, name_size);
+	*ret = c;
 	return 0;
 }
 
@@ -360,7 +362,8 @@ static int64_t timeout_of(const struct attempt *a)
 	return json_int_or(root, "timeout_us", 0);
 }
 
-int command_resolve(struct loop *l, const char *dir, const char *name, command_fn *fn, void *arg, struct command **ret)
+int command_resolve(struct loop *l, const char *dir, const char *name, command_fn *fn, void *arg,
+                    struct command **ret)
 {
 	CLEANUP(command_cleanup) struct command *c = NULL;
 	int r = command_new(l, dir, name, timeout_of(&(struct attempt) {dir, name}), fn, arg, &c);
@@ -375,7 +378,7 @@ int command_resolve(struct loop *l, const char *dir, const char *name, command_f
 void command_abandon(struct command *c)
 {
 	if (c)
-		runner_lives(c);        /* lets the kernel forget it if it has ended */
+		runner_lives(c); /* lets the kernel forget it if it has ended */
 	command_free(c);
 }
 

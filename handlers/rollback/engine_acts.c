@@ -15,6 +15,8 @@
 #include "server/core/log.h"
 #include "server/core/text.h"
 
+#define DOUBTS_MAX 10   /* attempts of a command whose runner is killed again and again under us */
+
 /* What an act in SLOT_ACT is about; the slot's change names step and attempt. */
 static void begin(struct slot *s, const struct step *step, int32_t attempt)
 {
@@ -67,6 +69,42 @@ static void write_flags(struct live *l, const struct step *step)
 	end(s, STEP_DONE, text);
 }
 
+/* --- again --- */
+
+static int read_act(const struct step *step, struct json_object **ret_tree, struct act *ret)
+{
+	*ret_tree = json_tokener_parse(step->spec);
+	return *ret_tree ? act_read(*ret_tree, ret) : -EINVAL;
+}
+
+/* The attempt did not happen, or may happen again: a new one, with an intent of its own. */
+static void intend_again(struct slot *s)
+{
+	int64_t step = s->ch.step_id;
+	int32_t attempt = s->ch.attempt;
+
+	change_clear(&s->ch);
+	s->ch = (struct change) {.kind = CHANGE_INTENT, .step_id = step, .attempt = attempt};
+	s->busy = false;
+	s->ready = true;
+	s->handle = NULL;
+}
+
+static bool may_repeat(const struct live *l, int64_t step_id)
+{
+	bool yes = false;
+
+	for (size_t i = 0; i < l->steps.n; i++) {
+		CLEANUP(json_cleanup) struct json_object *tree = NULL;
+		struct act act = {0};
+
+		if (l->steps.item[i].id == step_id && read_act(&l->steps.item[i], &tree, &act) == 0)
+			yes = act.idempotent;
+		act_free(&act);
+	}
+	return yes;
+}
+
 /* --- commands --- */
 
 static void attempt_name(const struct slot *s, char *out, size_t size)
@@ -89,8 +127,13 @@ static enum step_state state_of(const struct command_outcome *o)
 static void on_command(void *arg, const struct command_outcome *o)
 {
 	struct live *l = arg;
+	struct slot *s = &l->slot[SLOT_ACT];
 
-	end(&l->slot[SLOT_ACT], state_of(o), o->text);
+	/* Its runner was killed while we live: the same rule as after a crash of ours, but not for ever. */
+	if (o->end == COMMAND_IN_DOUBT && s->ch.attempt < DOUBTS_MAX && may_repeat(l, s->ch.step_id))
+		intend_again(s);
+	else
+		end(s, state_of(o), o->text);
 	engine_advance(l);
 }
 
@@ -167,12 +210,6 @@ static void run_http(struct live *l, const struct step *step, const struct act *
 
 /* --- beginning --- */
 
-static int read_act(const struct step *step, struct json_object **ret_tree, struct act *ret)
-{
-	*ret_tree = json_tokener_parse(step->spec);
-	return *ret_tree ? act_read(*ret_tree, ret) : -EINVAL;
-}
-
 static void begin_act(struct live *l, const struct step *step)
 {
 	CLEANUP(json_cleanup) struct json_object *tree = NULL;
@@ -198,34 +235,6 @@ void act_begin(struct live *l, const struct step *step)
 }
 
 /* --- recovery: the step is running on disk, and nobody here runs it --- */
-
-/* The attempt did not happen, or may happen again: a new one, with an intent of its own. */
-static void intend_again(struct slot *s)
-{
-	int64_t step = s->ch.step_id;
-	int32_t attempt = s->ch.attempt;
-
-	change_clear(&s->ch);
-	s->ch = (struct change) {.kind = CHANGE_INTENT, .step_id = step, .attempt = attempt};
-	s->busy = false;
-	s->ready = true;
-	s->handle = NULL;
-}
-
-static bool may_repeat(const struct live *l, int64_t step_id)
-{
-	bool yes = false;
-
-	for (size_t i = 0; i < l->steps.n; i++) {
-		CLEANUP(json_cleanup) struct json_object *tree = NULL;
-		struct act act = {0};
-
-		if (l->steps.item[i].id == step_id && read_act(&l->steps.item[i], &tree, &act) == 0)
-			yes = act.idempotent;
-		act_free(&act);
-	}
-	return yes;
-}
 
 static void on_resolved(void *arg, const struct command_outcome *o)
 {

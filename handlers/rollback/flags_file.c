@@ -14,9 +14,9 @@
 #include "server/core/failpoint.h"
 #include "server/core/text.h"
 
-#define LOCK_TRIES    30
-#define LOCK_PAUSE_US 10000
-#define WRITE_TRIES   5 /* when somebody else edits the file meanwhile */
+#define LOCK_TRIES      30
+#define LOCK_PAUSE_US   10000
+#define WRITE_TRIES     5 /* when somebody else edits the file meanwhile */
 #define XATTR_NAMES_MAX 4096
 #define XATTR_VALUE_MAX 65536 /* XATTR_SIZE_MAX of the kernel */
 
@@ -26,8 +26,8 @@ struct file {
 	size_t why_size;
 	int dir;
 	char base[NAME_MAX + 1];
-	char temp[NAME_MAX + 1];        /* always the same name: what a crash left is overwritten */
-	struct stat st;                 /* as it was when text was read */
+	char temp[NAME_MAX + 1]; /* always the same name: what a crash left is overwritten */
+	struct stat st;          /* as it was when text was read */
 	struct buf text;
 };
 
@@ -95,7 +95,8 @@ static int read_all(struct file *f, int fd)
 			return cannot(f, "read");
 		int r = buf_add(&f->text, part, (size_t)n);
 		if (r < 0)
-			return refuse(f, r == -ENOSPC ? -EFBIG : r, "%.90s does not fit into memory or 1 MiB", f->path);
+			return refuse(f, r == -ENOSPC ? -EFBIG : r, "%.90s does not fit into memory or 1 MiB",
+			              f->path);
 	}
 	/* No reader of environment files takes more than what stands before it. */
 	if (f->text.len > 0 && memchr(f->text.data, '\0', f->text.len))
@@ -106,7 +107,8 @@ static int read_all(struct file *f, int fd)
 /* *ret_fd is the open file. */
 static int file_load(struct file *f, int *ret_fd)
 {
-	CLEANUP(cleanup_fd) int fd = openat(f->dir, f->base, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	CLEANUP(cleanup_fd)
+	int fd = openat(f->dir, f->base, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 
 	if (fd < 0 && errno == ELOOP)
 		return refuse(f, -ELOOP, "%.90s is a symbolic link; name the file itself", f->path);
@@ -141,6 +143,22 @@ int flags_file_read(const char *path, const char *key, int32_t *ret_pct, char *w
 	return r < 0 ? r : file_get(&f, ret_pct);
 }
 
+int flags_file_load(const char *path, struct buf *ret_text, char *why, size_t why_size)
+{
+	CLEANUP(file_close) struct file f = {.path = path, .why = why, .why_size = why_size};
+	CLEANUP(cleanup_fd) int fd = -1;
+	int r = file_open_dir(&f);
+
+	if (r == 0)
+		r = file_load(&f, &fd);
+	if (r < 0)
+		return r;
+	buf_free(ret_text);
+	*ret_text = f.text;
+	f.text = BUF(0);
+	return 0;
+}
+
 static int file_lock(const struct file *f)
 {
 	for (int i = 0; i < LOCK_TRIES; i++) {
@@ -157,12 +175,12 @@ static int file_lock(const struct file *f)
 
 static int keep_xattr(const struct file *f, int from, int to, const char *name)
 {
-	CLEANUP(cleanup_free) char *value = malloc(XATTR_VALUE_MAX);
 	bool security = strncmp(name, "security.", strlen("security.")) == 0;
 
 	/* Checksums over the old content. */
 	if (strcmp(name, "security.ima") == 0 || strcmp(name, "security.evm") == 0)
 		return 0;
+	CLEANUP(cleanup_free) char *value = malloc(XATTR_VALUE_MAX);
 	if (!value)
 		return refuse(f, -ENOMEM, "out of memory");
 	ssize_t n = fgetxattr(from, name, value, XATTR_VALUE_MAX);
@@ -198,7 +216,8 @@ static int keep_metadata(const struct file *f, int from, int to)
 
 	if (fstat(to, &st) < 0)
 		return cannot(f, "examine the temporary file beside");
-	if ((st.st_uid != f->st.st_uid || st.st_gid != f->st.st_gid) && fchown(to, f->st.st_uid, f->st.st_gid) < 0)
+	if ((st.st_uid != f->st.st_uid || st.st_gid != f->st.st_gid) &&
+	    fchown(to, f->st.st_uid, f->st.st_gid) < 0)
 		return cannot(f, "keep the owner and group of");
 	/* A default access list of the directory is not the file's. */
 	if (fremovexattr(to, "system.posix_acl_access") < 0 && errno != ENODATA && errno != ENOTSUP)
@@ -233,7 +252,8 @@ static int write_temp(const struct file *f, int from, const struct buf *text)
 
 	if (r < 0)
 		return r;
-	CLEANUP(cleanup_fd) int fd = openat(f->dir, f->temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	CLEANUP(cleanup_fd)
+	int fd = openat(f->dir, f->temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return cannot(f, "create a temporary file beside");
 	r = write_all(f, fd, text);
@@ -256,9 +276,9 @@ static bool has_changed(const struct file *f)
 {
 	struct stat now;
 
-	return fstatat(f->dir, f->base, &now, AT_SYMLINK_NOFOLLOW) < 0 || now.st_dev != f->st.st_dev
-	       || now.st_ino != f->st.st_ino || now.st_size != f->st.st_size || !same_time(&now.st_mtim, &f->st.st_mtim)
-	       || !same_time(&now.st_ctim, &f->st.st_ctim);
+	return fstatat(f->dir, f->base, &now, AT_SYMLINK_NOFOLLOW) < 0 || now.st_dev != f->st.st_dev ||
+	       now.st_ino != f->st.st_ino || now.st_size != f->st.st_size ||
+	       !same_time(&now.st_mtim, &f->st.st_mtim) || !same_time(&now.st_ctim, &f->st.st_ctim);
 }
 
 static int swap_in(const struct file *f)
@@ -266,7 +286,8 @@ static int swap_in(const struct file *f)
 	if (has_changed(f))
 		return refuse(f, -EAGAIN, "somebody else keeps changing %.90s", f->path);
 	if (renameat(f->dir, f->temp, f->dir, f->base) < 0)
-		return errno == EBUSY ? refuse(f, -EBUSY, "%.90s is a mount point; mount its directory instead", f->path)
+		return errno == EBUSY ? refuse(f, -EBUSY,
+		                               "%.90s is a mount point; mount its directory instead", f->path)
 		                      : cannot(f, "replace");
 	FAILPOINT(FAIL_FLAGS_RENAMED);
 	if (fsync(f->dir) < 0)
@@ -279,7 +300,7 @@ static int swap_in(const struct file *f)
 static int read_back(struct file *f, int32_t pct, int32_t *ret_after)
 {
 	CLEANUP(cleanup_fd) int fd = -1;
-	int32_t after;
+	int32_t after = -1;
 	int r = file_load(f, &fd);
 
 	if (r == 0)
@@ -316,8 +337,8 @@ static int settle(const struct file *f, int fd)
 {
 	unlinkat(f->dir, f->temp, 0);
 	if (fsync(fd) < 0 || fsync(f->dir) < 0)
-		return refuse(f, -EIO, "%.90s is as it should be, but may not survive a power cut: %s", f->path,
-		              strerrordesc_np(errno));
+		return refuse(f, -EIO, "%.90s is as it should be, but may not survive a power cut: %s",
+		              f->path, strerrordesc_np(errno));
 	return 0;
 }
 
@@ -342,7 +363,8 @@ static int lower(struct file *f, int32_t pct, struct flags_change *ret)
 	return r < 0 ? r : 1;
 }
 
-int flags_file_write(const char *path, const char *key, int32_t pct, struct flags_change *ret, char *why, size_t why_size)
+int flags_file_write(const char *path, const char *key, int32_t pct, struct flags_change *ret, char *why,
+                     size_t why_size)
 {
 	CLEANUP(file_close) struct file f = {.path = path, .key = key, .why = why, .why_size = why_size};
 	struct flags_change change = {.before = -1, .after = -1};

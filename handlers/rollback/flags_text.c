@@ -6,8 +6,8 @@
 #include "handlers/rollback/flags_file.h"
 #include "server/core/text.h"
 
-#define VALUE_MAX 64 /* bytes of a value that are decoded: a percentage is shorter */
-#define SHOWN_MAX 40 /* bytes of a wrong value that people are shown */
+#define VALUE_MAX 256 /* bytes of a value that are decoded: flags are shorter */
+#define SHOWN_MAX 40  /* bytes of a wrong value that people are shown */
 
 struct cursor {
 	const char *text;
@@ -17,10 +17,10 @@ struct cursor {
 struct assignment {
 	const char *key;
 	size_t key_len;
-	size_t from, to;        /* the value in the text, without quotes that enclose all of it */
-	char value[VALUE_MAX];  /* what a reader gets; cut when too_long */
+	size_t from, to;       /* the value in the text, without quotes that enclose all of it */
+	char value[VALUE_MAX]; /* what a reader gets; cut when too_long */
 	size_t value_len;
-	size_t significant;     /* of value_len: blanks at the end are no part of it */
+	size_t significant; /* of value_len: blanks at the end are no part of it */
 	bool too_long;
 };
 
@@ -157,7 +157,8 @@ static void read_key(struct cursor *c, struct assignment *a)
 	a->key_len = (size_t)(c->text + c->at - a->key);
 	while (a->key_len > 0 && is_blank(a->key[a->key_len - 1]))
 		a->key_len--;
-	if (a->key_len <= strlen(export) || memcmp(a->key, export, strlen(export)) != 0 || !is_blank(a->key[strlen(export)]))
+	if (a->key_len <= strlen(export) || memcmp(a->key, export, strlen(export)) != 0 ||
+	    !is_blank(a->key[strlen(export)]))
 		return;
 	for (a->key += strlen(export), a->key_len -= strlen(export); is_blank(*a->key); a->key_len--)
 		a->key++;
@@ -170,7 +171,8 @@ static bool next_assignment(struct cursor *c, struct assignment *a)
 			c->at++;
 		if (c->at == c->len)
 			return false;
-		/* systemd before version 254 continued a comment whose line ends in a backslash; nobody else does. */
+		/* systemd before version 254 continued a comment whose line ends in a backslash; nobody else
+		 * does. */
 		if (c->text[c->at] == '#' || c->text[c->at] == ';') {
 			skip_line(c);
 			continue;
@@ -178,7 +180,7 @@ static bool next_assignment(struct cursor *c, struct assignment *a)
 		*a = (struct assignment) {0};
 		read_key(c, a);
 		if (!in_line(c))
-			continue;       /* a line without '=' */
+			continue; /* a line without '=' */
 		c->at++;
 		read_value(c, a);
 		return true;
@@ -195,7 +197,8 @@ static bool next_of_key(struct cursor *c, const char *key, struct assignment *a)
 
 static bool needs_quotes(const char *value)
 {
-	return value[strspn(value, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ._-")] != '\0';
+	return value[strspn(value, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ._-")] !=
+	       '\0';
 }
 
 int flags_text_replace(const char *text, size_t len, const char *key, const char *value, struct buf *out)
@@ -223,13 +226,14 @@ static int no_percentage(const char *key, const struct assignment *a, char *why,
 	struct buf shown = BUF(SHOWN_MAX);
 
 	text_one_line(&shown, a->value, a->significant, SHOWN_MAX);
-	snprintf(why, why_size, "%.80s is \"%s\", which is no percentage (0 to 100, at most two decimals)", key,
-	         buf_text(&shown));
+	snprintf(why, why_size, "%.80s is \"%s\", which is no percentage (0 to 100, at most two decimals)",
+	         key, buf_text(&shown));
 	buf_free(&shown);
 	return -EINVAL;
 }
 
-int flags_text_get(const char *text, size_t len, const char *key, int32_t *ret_pct, char *why, size_t why_size)
+int flags_text_get(const char *text, size_t len, const char *key, int32_t *ret_pct, char *why,
+                   size_t why_size)
 {
 	struct cursor c = {.text = text, .len = len};
 	struct assignment a, last;
@@ -243,5 +247,22 @@ int flags_text_get(const char *text, size_t len, const char *key, int32_t *ret_p
 	}
 	if (last.too_long || text_pct_parse(last.value, last.significant, ret_pct) < 0)
 		return no_percentage(key, &last, why, why_size);
+	return 0;
+}
+
+int flags_text_value(const char *text, size_t len, const char *key, char *ret, size_t size)
+{
+	struct cursor c = {.text = text, .len = len};
+	struct assignment a, last;
+	bool found = false;
+
+	for (; next_of_key(&c, key, &a); found = true)
+		last = a;
+	if (!found)
+		return -ENOENT;
+	if (last.too_long || last.significant >= size)
+		return -E2BIG;
+	memcpy(ret, last.value, last.significant);
+	ret[last.significant] = '\0';
 	return 0;
 }

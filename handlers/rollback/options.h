@@ -48,6 +48,7 @@ struct snapshot_query {
 
 struct rollout {
 	struct json_object *tree;       /* owned reference */
+	char *frozen;                   /* owned: tree as text, for plans: a shared tree is never printed (json-c caches in it) */
 	const char *name, *title, *dashboard_url;       /* title: the name unless given; dashboard_url "" */
 	struct matchers alerts;
 	const char *flags_file, *flags_key;             /* NULL: no flags file */
@@ -65,7 +66,8 @@ struct rollout {
 };
 
 struct playbook {
-	struct json_object *tree;
+	struct json_object *tree;       /* owned reference */
+	char *frozen;                   /* owned: as in struct rollout */
 	const char *name, *severity;    /* severity "" : the alert's own label */
 	struct matchers match;
 	bool hold;                      /* no rollback: tells people */
@@ -111,6 +113,7 @@ struct settings {
 	int64_t retention_us;
 	struct audience *audiences;
 	size_t n_audiences;
+	char *frozen;                   /* owned: the rest of a plan as text */
 	int refs;                       /* atomic */
 };
 

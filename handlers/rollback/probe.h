@@ -1,8 +1,8 @@
 /*
  * One round of verification: every check of a rollout at once, and the flags file.
  *
- * Engine thread. probe_start calls back once, after the slowest check or its time limit, never inside the call. What could
- * not be established is unknown, never yes or no. The judges are pure.
+ * Engine thread. probe_start calls back once, after the slowest check or its time limit, never inside the
+ * call. What could not be established is unknown, never yes or no. The judges are pure.
  */
 #ifndef HANDLERS_ROLLBACK_PROBE_H
 #define HANDLERS_ROLLBACK_PROBE_H
@@ -17,13 +17,13 @@
 /* What one check said. */
 struct verdict {
 	enum rung_state state;
-	size_t agree, answers;          /* answers that are the wanted percentage, of how many; "6 of 6" */
-	int32_t seen;                   /* highest percentage it reported; -1 none */
-	char note[PROBE_NOTE_MAX];      /* one line: "6 of 6 at 0%", "10%, not 0%", "no answer within 3s" */
+	size_t agree, answers;     /* answers that are the wanted percentage, of how many; "6 of 6" */
+	int32_t seen;              /* highest percentage it reported; -1 none */
+	char note[PROBE_NOTE_MAX]; /* one line: "6 of 6 at 0%", "10%, not 0%", "no answer within 3s" */
 };
 
-/* Every sample must be the wanted percentage; with instances >= 0 exactly that many of them. One that is another
- * percentage: no. NaN, infinite, none, too few or too many: unknown. */
+/* Every sample must be the wanted percentage; with instances >= 0 exactly that many of them. One that is
+ * another percentage: no. NaN, infinite, none, too few or too many: unknown. */
 void judge_prometheus(const struct prom_vector *v, int64_t instances, int32_t wanted, struct verdict *ret);
 /* A percentage as text (a program's output, a JSON string). No percentage: unknown. */
 void judge_value(const char *text, size_t len, int32_t wanted, struct verdict *ret);
@@ -34,21 +34,21 @@ void judge_all(const struct verdict *v, size_t n, struct verdict *ret);
 
 struct probe_rung {
 	enum rung_state state;
-	const char *note;               /* borrowed; "6 of 6", "5 of 6: Prometheus: no answer within 3s" */
+	const char *note; /* borrowed; "6 of 6", "5 of 6: Prometheus: no answer within 3s" */
 };
 struct probe_result {
-	struct probe_rung written;      /* without a flags file: yes, there is nothing to write */
+	struct probe_rung written; /* without a flags file: yes, there is nothing to write */
 	struct probe_rung acknowledged;
-	int32_t seen;                   /* highest percentage that any check reported; -1 none */
-	const char *text;               /* borrowed: a line per answer */
+	int32_t seen;     /* highest percentage that any check reported; -1 none */
+	const char *text; /* borrowed: a line per answer */
 };
 typedef void probe_fn(void *arg, const struct probe_result *r);
 
 struct probe;
-/* plan is borrowed and must outlive the probe. Where the flags file holds less than wanted (nobody raises it), the checks
- * are judged by what it holds. 0 or -errno: nothing was started. */
+/* plan is borrowed and must outlive the probe. Where the flags file holds less than wanted (nobody raises
+ * it), the checks are judged by what it holds. 0 or -errno: nothing was started. */
 int probe_start(struct loop *l, const struct plan *plan, int32_t wanted, probe_fn *fn, void *arg,
                 struct probe **ret) MUST_CHECK;
-void probe_cancel(struct probe *p);     /* no call back; NULL is fine */
+void probe_cancel(struct probe *p); /* no call back; NULL is fine */
 
 #endif

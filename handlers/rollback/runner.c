@@ -12,11 +12,12 @@
 #include "server/core/json.h"
 #include "server/core/loop.h"
 
-#define PART_MAX (RUNNER_TEXT_MAX / 2 - 512) /* of the text: head and tail of the output, beside a sentence or two */
+#define PART_MAX                                                                                             \
+	(RUNNER_TEXT_MAX / 2 - 512) /* of the text: head and tail of the output, beside a sentence or two */
 
 struct spec {
-	struct json_object *root;       /* owned; the rest borrows from it */
-	const char **argv, **env;       /* owned arrays, NULL-terminated */
+	struct json_object *root; /* owned; the rest borrows from it */
+	const char **argv, **env; /* owned arrays, NULL-terminated */
 	int64_t timeout_us, max_output;
 };
 
@@ -70,9 +71,11 @@ static int spec_read(const struct attempt *a, struct spec *s)
 		r = read_strings(s->root, "env", &s->env);
 	if (r < 0)
 		return r;
-	if (!s->argv[0] || json_get_int(s->root, "timeout_us", &s->timeout_us) != 1 || s->timeout_us <= 0)
+	if (!s->argv || !s->argv[0] || json_get_int(s->root, "timeout_us", &s->timeout_us) != 1 ||
+	    s->timeout_us <= 0)
 		return -EINVAL;
-	if (json_get_int(s->root, "max_output", &s->max_output) != 1 || s->max_output < 0 || s->max_output > RUNNER_TEXT_MAX)
+	if (json_get_int(s->root, "max_output", &s->max_output) != 1 || s->max_output < 0 ||
+	    s->max_output > RUNNER_TEXT_MAX)
 		return -EINVAL;
 	return 0;
 }
@@ -174,7 +177,9 @@ static void on_end(void *arg, const struct child_result *r)
 static int run_in_loop(struct run *run)
 {
 	struct child_spec child = {
-		.argv = run->spec->argv, .env = run->spec->env, .timeout_us = run->spec->timeout_us,
+		.argv = run->spec->argv,
+		.env = run->spec->env,
+		.timeout_us = run->spec->timeout_us,
 		.max_output = (size_t)run->spec->max_output,
 	};
 	int r = loop_global_init();
@@ -189,10 +194,10 @@ static int run_in_loop(struct run *run)
 	return r;
 }
 
-static void run_command(struct run *run)
+static void run_command(struct run *run, const char *program)
 {
 	char why[300];
-	int r = runner_trusts(run->spec->argv[0], why, sizeof(why));
+	int r = runner_trusts(program, why, sizeof(why));
 
 	run->end = (struct command_outcome) {.end = COMMAND_COULD_NOT_START, .exit_code = -1};
 	if (r < 0) {
@@ -229,10 +234,10 @@ int runner_main(const char *dir, const char *name)
 		r = spec_read(&a, &spec);
 	if (r == 0)
 		r = claim(&a, &fd);
-	if (r < 0)
+	if (r != 0)
 		return r == -ECANCELED ? 0 : 1;
 	FAILPOINT(FAIL_RUNNER_CLAIMED);
-	run_command(&run);
+	run_command(&run, spec.argv[0]);
 	FAILPOINT(FAIL_RUNNER_RAN);
 	r = put_result(&a, &run);
 	buf_free(&run.text);

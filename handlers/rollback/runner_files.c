@@ -8,10 +8,8 @@
 #include "handlers/rollback/runner_private.h"
 
 static const char *const end_names[] = {
-	[COMMAND_EXITED] = "exited",
-	[COMMAND_SIGNALLED] = "signalled",
-	[COMMAND_TIMED_OUT] = "timed out",
-	[COMMAND_COULD_NOT_START] = "could not start",
+	[COMMAND_EXITED] = "exited",         [COMMAND_SIGNALLED] = "signalled",
+	[COMMAND_TIMED_OUT] = "timed out",   [COMMAND_COULD_NOT_START] = "could not start",
 	[COMMAND_UNKILLABLE] = "unkillable",
 };
 

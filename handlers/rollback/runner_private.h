@@ -1,5 +1,6 @@
 /*
- * What runner.c, command.c and runner_files.c share: the files of one attempt, DIR/NAME.spec, .claim and .res.
+ * What runner.c, command.c and runner_files.c share: the files of one attempt, DIR/NAME.spec, .claim and
+ * .res.
  */
 #ifndef HANDLERS_ROLLBACK_RUNNER_PRIVATE_H
 #define HANDLERS_ROLLBACK_RUNNER_PRIVATE_H
@@ -21,7 +22,7 @@ int attempt_read(const struct attempt *a, const char *suffix, struct buf *ret);
 int attempt_write(const struct attempt *a, const char *suffix, const char *text, size_t len);
 /* 0 also when it is not there. */
 int attempt_remove(const struct attempt *a, const char *suffix);
-int attempt_sync(const struct attempt *a);      /* the directory */
+int attempt_sync(const struct attempt *a); /* the directory */
 
 /* Under the lock of claim: what has been written, '\0' for nothing yet; or -errno. */
 int claim_read(int claim);

@@ -13,10 +13,10 @@
 
 /* A walk along a path, component by component, as the kernel would go. */
 struct walk {
-	char at[PATH_MAX];      /* where it is: no symbolic link in it; "" is the root */
-	char rest[PATH_MAX];    /* what lies ahead */
+	char at[PATH_MAX];   /* where it is: no symbolic link in it; "" is the root */
+	char rest[PATH_MAX]; /* what lies ahead */
 	int links;
-	struct stat st;         /* of at */
+	struct stat st; /* of at */
 	char *why;
 	size_t why_size;
 };
@@ -42,8 +42,8 @@ static int check_here(const struct walk *w)
 		return refuse(w, -EPERM, "%.120s belongs to user %u: neither root's nor rollbackd's", here(w),
 		              (unsigned)w->st.st_uid);
 	if (w->st.st_mode & (S_IWGRP | S_IWOTH))
-		return refuse(w, -EPERM, "%.120s can be written by others than its owner (mode %03o)", here(w),
-		              (unsigned)w->st.st_mode & 07777);
+		return refuse(w, -EPERM, "%.120s can be written by others than its owner (mode %03o)",
+		              here(w), (unsigned)w->st.st_mode & 07777);
 	return 0;
 }
 
@@ -79,9 +79,10 @@ static int follow_link(struct walk *w)
 	if (++w->links > LINKS_MAX)
 		return -ELOOP;
 	target[n] = '\0';
-	if (snprintf(rest, sizeof(rest), "%s%s", target, w->rest) >= (int)sizeof(rest))
+	int len = snprintf(rest, sizeof(rest), "%s%s", target, w->rest);
+	if (len < 0 || (size_t)len >= sizeof(rest))
 		return -ENAMETOOLONG;
-	strcpy(w->rest, rest);
+	memcpy(w->rest, rest, (size_t)len + 1);
 	if (target[0] == '/')
 		w->at[0] = '\0';
 	else
@@ -119,7 +120,7 @@ int runner_trusts(const char *path, char *why, size_t why_size)
 	why[0] = '\0';
 	if (path[0] != '/' || strlen(path) >= sizeof(w.rest))
 		return refuse(&w, -EINVAL, "%.120s is no absolute path", path);
-	strcpy(w.rest, path);
+	memcpy(w.rest, path, strlen(path) + 1);
 	int r = stat("/", &w.st) < 0 ? -errno : check_here(&w);
 	while (r == 0 && next_name(&w, name))
 		r = step(&w, name);

@@ -26,8 +26,7 @@ static const char *const names[FAIL_N] = {
 };
 
 int failpoint_armed;
-static int armed_point;
-static atomic_long visits_left;
+static atomic_long visits_left[FAIL_N];         /* 0: not armed */
 
 /* The n of "name:n": 1 to 10^9. */
 static int parse_visits(const char *s, long *ret)
@@ -44,25 +43,46 @@ static int parse_visits(const char *s, long *ret)
 	return 0;
 }
 
+/* One "name" or "name:n" of len bytes. */
+static int parse_one(const char *value, size_t len, int *ret_point, long *ret_visits)
+{
+	char text[NAME_MAX_BYTES];
+
+	if (len >= sizeof(text))
+		return -EINVAL;
+	memcpy(text, value, len);
+	text[len] = '\0';
+	char *colon = strchr(text, ':');
+	if (colon)
+		*colon = '\0';
+	int point = text_enum_find(names, FAIL_N, text);
+	if (point < 0)
+		return point;
+	*ret_point = point;
+	*ret_visits = 1;
+	return colon ? parse_visits(colon + 1, ret_visits) : 0;
+}
+
 int failpoint_setup(const char *value)
 {
-	char name[NAME_MAX_BYTES];
-	long visits = 1;
+	long visits[FAIL_N] = {0};
 
 	if (!value || !*value)
 		return 0;
-	size_t len = strcspn(value, ":");
-	if (len >= sizeof(name))
-		return -EINVAL;
-	memcpy(name, value, len);
-	name[len] = '\0';
-	int point = text_enum_find(names, FAIL_N, name);
-	if (point < 0)
-		return point;
-	if (value[len] == ':' && parse_visits(value + len + 1, &visits) < 0)
-		return -EINVAL;
-	armed_point = point;
-	atomic_store(&visits_left, visits);
+	for (size_t len;; value += len + 1) {
+		int point;
+		long n;
+
+		len = strcspn(value, ",");
+		int r = parse_one(value, len, &point, &n);
+		if (r < 0)
+			return r;
+		visits[point] = n;
+		if (!value[len])
+			break;
+	}
+	for (int i = 0; i < FAIL_N; i++)
+		atomic_store(&visits_left[i], visits[i]);
 	failpoint_armed = 1;
 	return 0;
 }
@@ -75,7 +95,7 @@ void failpoint_list(FILE *out)
 
 void failpoint_reached(enum failpoint point)
 {
-	if ((int)point != armed_point || atomic_fetch_sub(&visits_left, 1) != 1)
+	if (atomic_fetch_sub(&visits_left[point], 1) != 1)
 		return;
 	kill(getpid(), SIGKILL);
 	for (;;)

@@ -1,8 +1,8 @@
 /*
  * Named points at which a test can make the process die as if by kill -9.
  *
- * ROLLBACKD_FAILPOINT=name or name:n (the n-th time it is reached). Read once at failpoint_setup;
- * unset costs one branch. Each point stands in the table of failpoint.c, so a test can list them
+ * ROLLBACKD_FAILPOINT=name or name:n (the n-th time it is reached), or several between commas: the daemon and its
+ * runner, which inherits the variable, can die at a point each. Read once at failpoint_setup; unset costs one branch. Each point stands in the table of failpoint.c, so a test can list them
  * (rollbackd --list-failpoints) and walk all. Any thread.
  */
 #ifndef SERVER_CORE_FAILPOINT_H

@@ -8,8 +8,7 @@ static void kept_wrap(struct kept *k, const char *data, size_t len)
 	k->lost += len;
 	if (ring == 0)
 		return;
-	if (len > ring) {
-		k->next = (k->next + (len - ring)) % ring;
+	if (len > ring) { /* only its end survives, wherever the round stands */
 		data += len - ring;
 		len = ring;
 	}

@@ -63,8 +63,13 @@ static int start(const char *name, const char *script, int64_t timeout_us)
 	const char *argv[] = {"/bin/sh", "-c", script, "sh", dir, NULL};
 	struct act act = {.kind = ACT_COMMAND, .argv = argv, .timeout_us = timeout_us};
 	struct text_pair labels[] = {{"alertname", "CanaryErrors"}, {"tier-1", "a\nb"}};
-	struct command_env env = {.incident_id = 12, .step = "17", .attempt = 2, .rollout = "cst", .pct = 1250,
-	                          .labels = labels, .n_labels = 2};
+	struct command_env env = {.incident_id = 12,
+	                          .step = "17",
+	                          .attempt = 2,
+	                          .rollout = "cst",
+	                          .pct = 1250,
+	                          .labels = labels,
+	                          .n_labels = 2};
 	struct command *c;
 
 	answer = (struct answer) {0};
@@ -237,7 +242,9 @@ static void a_command_gets_its_facts_and_nothing_of_our_environment(void **state
 {
 	(void)state;
 	setenv("NOTIFY_SOCKET", "/secret", 1);
-	run("1.1", "env | grep -v ^PWD= | grep -v ^SHLVL= | grep -v ^_= | sort; id -un >/dev/null; pwd; umask; cat", 5 * US_PER_S);
+	run("1.1",
+	    "env | grep -v ^PWD= | grep -v ^SHLVL= | grep -v ^_= | sort; id -un >/dev/null; pwd; umask; cat",
+	    5 * US_PER_S);
 	assert_non_null(strstr(answer.text, "ROLLBACKD_INCIDENT_ID=12\n"));
 	assert_non_null(strstr(answer.text, "ROLLBACKD_STEP=17\n"));
 	assert_non_null(strstr(answer.text, "ROLLBACKD_ATTEMPT=2\n"));
@@ -285,7 +292,8 @@ static void daemon_dies_after(const char *name, const char *script, const char *
 	if (pid == 0) {
 		struct loop *fresh = NULL;
 
-		if (setenv("ROLLBACKD_FAILPOINT", failpoint, 1) < 0 || failpoint_setup(failpoint) < 0 || loop_new(&fresh) < 0)
+		if (setenv("ROLLBACKD_FAILPOINT", failpoint, 1) < 0 || failpoint_setup(failpoint) < 0 ||
+		    loop_new(&fresh) < 0)
 			_exit(2);
 		loop = fresh;
 		if (start(name, script, 5 * US_PER_S) < 0)
@@ -303,17 +311,24 @@ static void daemon_dies_after(const char *name, const char *script, const char *
 static void the_command_outlives_the_daemon_and_its_result_is_found(void **state)
 {
 	(void)state;
-	for (int i = 0; i < 5; i++) {
-		char name[16], ran[16];
+	for (int i = 0; i < 8; i++) {
+		char name[16], ran[16], script[100];
+		struct stat st;
 
 		snprintf(name, sizeof(name), "1.%d", i);
 		snprintf(ran, sizeof(ran), "ran.%d", i);
-		daemon_dies_after(name, "sleep 0.2; echo x >>$1/ran.$ROLLBACKD_INCIDENT_ID; echo done", "runner-spawned");
+		snprintf(script, sizeof(script), "sleep 0.1; echo x >>$1/%s; echo done", ran);
+		daemon_dies_after(name, script, "runner-spawned");
+		usleep((useconds_t)i * 2000); /* sometimes before the runner is up, sometimes after */
 		resolve(name);
-		if (answer.o.end == COMMAND_NOT_STARTED)
-			continue;       /* we were faster than the runner: then it must never run */
+		if (answer.o.end == COMMAND_NOT_STARTED) {
+			assert_false(exists(ran));
+			continue;
+		}
 		assert_int_equal(answer.o.end, COMMAND_EXITED);
 		assert_string_equal(answer.text, "done\n");
+		assert_int_equal(stat(file(ran), &st), 0);
+		assert_int_equal(st.st_size, 2);
 	}
 }
 
@@ -344,7 +359,9 @@ static void touch(const char *name, const char *text)
 	close(fd);
 }
 
-#define SPEC "{\"argv\": [\"/bin/sh\", \"-c\", \"echo x >>$0/ran\", \"%s\"], \"env\": [], \"timeout_us\": 1000000, \"max_output\": 1000}"
+#define SPEC                                                                                                 \
+	"{\"argv\": [\"/bin/sh\", \"-c\", \"echo x >>$0/ran\", \"%s\"], \"env\": [], \"timeout_us\": "       \
+	"1000000, \"max_output\": 1000}"
 
 static void put_spec(const char *name)
 {
@@ -374,7 +391,7 @@ static void a_runner_takes_its_attempt_once(void **state)
 {
 	(void)state;
 	put_spec("1.1.spec");
-	assert_int_equal(runner_main(dir, "1.1"), 0);   /* no claim to take: forgotten already */
+	assert_int_equal(runner_main(dir, "1.1"), 0); /* no claim to take: forgotten already */
 	assert_false(exists("ran") || exists("1.1.res"));
 	touch("1.1.claim", "");
 	for (int i = 0; i < 3; i++)
@@ -388,10 +405,15 @@ static void a_runner_takes_its_attempt_once(void **state)
 
 static void a_spec_that_cannot_be_read_is_not_run(void **state)
 {
-	static const char *const bad[] = {"", "{}", "[]", "{\"argv\": []", "{\"argv\": [\"/bin/sh\"], \"env\": []}",
-	                                  "{\"argv\": [1], \"env\": [], \"timeout_us\": 1, \"max_output\": 1}",
-	                                  "{\"argv\": [], \"env\": [], \"timeout_us\": 1, \"max_output\": 1}",
-	                                  "{\"argv\": [\"/bin/sh\"], \"env\": [], \"timeout_us\": 0, \"max_output\": 1}"};
+	static const char *const bad[] = {
+		"",
+		"{}",
+		"[]",
+		"{\"argv\": []",
+		"{\"argv\": [\"/bin/sh\"], \"env\": []}",
+		"{\"argv\": [1], \"env\": [], \"timeout_us\": 1, \"max_output\": 1}",
+		"{\"argv\": [], \"env\": [], \"timeout_us\": 1, \"max_output\": 1}",
+		"{\"argv\": [\"/bin/sh\"], \"env\": [], \"timeout_us\": 0, \"max_output\": 1}"};
 
 	(void)state;
 	touch("1.1.claim", "");
@@ -466,7 +488,8 @@ static void many_commands_at_once_all_come_back(void **state)
 
 		answers[i].calls = 0;
 		snprintf(name, sizeof(name), "2.%d", i);
-		assert_int_equal(command_start(loop, exe, dir, name, &act, &env, on_outcome, &answers[i], &c), 0);
+		assert_int_equal(command_start(loop, exe, dir, name, &act, &env, on_outcome, &answers[i], &c),
+		                 0);
 	}
 	for (int64_t until = clock_mono_us() + LIMIT_US; done < N && clock_mono_us() < until;) {
 		struct loop_timer *limit = loop_timer_at(loop, until, stop, NULL);

@@ -94,6 +94,15 @@ static void a_number_chooses_the_visit(void **state)
 	assert_true(was_killed(child_status("checkpoint:1", 1, FAIL_CHECKPOINT)));
 }
 
+static void several_points_count_their_visits_apart(void **state)
+{
+	(void)state;
+
+	assert_true(was_killed(child_status("checkpoint:2,flags-renamed", 1, FAIL_FLAGS_RENAMED)));
+	assert_true(survived(child_status("checkpoint:2,flags-renamed", 1, FAIL_CHECKPOINT)));
+	assert_true(was_killed(child_status("checkpoint:2,flags-renamed", 2, FAIL_CHECKPOINT)));
+}
+
 static void nothing_happens_unless_asked(void **state)
 {
 	(void)state;
@@ -116,6 +125,9 @@ static void an_unknown_point_is_an_error(void **state)
 		":1",
 		"Checkpoint",
 		"checkpoint ",
+		"checkpoint,",
+		",checkpoint",
+		"checkpoint,no-such-point",
 		"checkpoin",
 		"a-name-that-is-much-longer-than-any-point-could-ever-reasonably-be-in-this-program",
 	};
@@ -132,6 +144,7 @@ int main(void)
 		cmocka_unit_test(every_point_is_listed_once),
 		cmocka_unit_test(every_point_kills_where_it_stands_and_nowhere_else),
 		cmocka_unit_test(a_number_chooses_the_visit),
+		cmocka_unit_test(several_points_count_their_visits_apart),
 		cmocka_unit_test(nothing_happens_unless_asked),
 		cmocka_unit_test(an_unknown_point_is_an_error),
 	};

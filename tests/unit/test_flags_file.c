@@ -74,8 +74,16 @@ static void every_assignment_is_replaced_and_nothing_else(void **state)
 static void what_is_no_assignment_is_left_alone(void **state)
 {
 	static const char *const none[] = {
-		"", "\n", "#" KEY "=10\n", KEY "\n", KEY ":10\n", "export " KEY "\n", "X" KEY "=10\n", "A=" KEY "=10\n",
-		"A=1\\\n" KEY "=10\n", "exported_" KEY "=10",
+		"",
+		"\n",
+		"#" KEY "=10\n",
+		KEY "\n",
+		KEY ":10\n",
+		"export " KEY "\n",
+		"X" KEY "=10\n",
+		"A=" KEY "=10\n",
+		"A=1\\\n" KEY "=10\n",
+		"exported_" KEY "=10",
 	};
 	struct buf out = BUF(1000);
 	int32_t pct = 77;
@@ -84,7 +92,8 @@ static void what_is_no_assignment_is_left_alone(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(none); i++) {
 		assert_int_equal(flags_text_replace(none[i], strlen(none[i]), KEY, "0", &out), -ENOENT);
 		assert_int_equal(out.len, 0);
-		assert_int_equal(flags_text_get(none[i], strlen(none[i]), KEY, &pct, why, sizeof(why)), -ENOENT);
+		assert_int_equal(flags_text_get(none[i], strlen(none[i]), KEY, &pct, why, sizeof(why)),
+		                 -ENOENT);
 	}
 	assert_int_equal(flags_text_replace(KEY "=1", strlen(KEY "=1"), KEY, "a b", &out), -EINVAL);
 	assert_int_equal(pct, 77);
@@ -113,7 +122,8 @@ static void the_last_assignment_is_in_effect(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		int32_t pct = -1;
 
-		assert_int_equal(flags_text_get(cases[i].text, strlen(cases[i].text), KEY, &pct, why, sizeof(why)), 0);
+		assert_int_equal(
+			flags_text_get(cases[i].text, strlen(cases[i].text), KEY, &pct, why, sizeof(why)), 0);
 		assert_int_equal(pct, cases[i].pct);
 	}
 }
@@ -121,7 +131,19 @@ static void the_last_assignment_is_in_effect(void **state)
 static void a_value_that_is_no_percentage_is_shown_and_never_guessed(void **state)
 {
 	static const char *const bad[] = {
-		"", "abc", "10%", "-1", "101", "1e1", "010", "10 20", "10; export " KEY, "0x10", "10.001", "\"10\" 5", "'1 0'",
+		"",
+		"abc",
+		"10%",
+		"-1",
+		"101",
+		"1e1",
+		"010",
+		"10 20",
+		"10; export " KEY,
+		"0x10",
+		"10.001",
+		"\"10\" 5",
+		"'1 0'",
 		"1111111111111111111111111111111111111111111111111111111111111111111111111111111111111111",
 	};
 
@@ -134,8 +156,33 @@ static void a_value_that_is_no_percentage_is_shown_and_never_guessed(void **stat
 		assert_int_equal(flags_text_get(text, strlen(text), KEY, &pct, why, sizeof(why)), -EINVAL);
 		assert_int_equal(pct, 77);
 	}
-	assert_int_equal(flags_text_get(KEY "=a\nlarm", strlen(KEY "=a\nlarm"), KEY, &(int32_t) {0}, why, sizeof(why)), -EINVAL);
+	assert_int_equal(
+		flags_text_get(KEY "=a\nlarm", strlen(KEY "=a\nlarm"), KEY, &(int32_t) {0}, why, sizeof(why)),
+		-EINVAL);
 	assert_non_null(strstr(why, KEY " is \"a\""));
+}
+
+static void any_value_can_be_read_as_far_as_it_fits(void **state)
+{
+	static const char text[] = "A=x\nA=\"two words\" # said\nB=\nC=it's  \n";
+	char value[16] = "kept", long_text[400] = "D=";
+
+	(void)state;
+	assert_int_equal(flags_text_value(text, strlen(text), "A", value, sizeof(value)), 0);
+	assert_string_equal(value, "two words");
+	assert_int_equal(flags_text_value(text, strlen(text), "A", value, 9), -E2BIG);
+	assert_int_equal(flags_text_value(text, strlen(text), "A", value, 10), 0);
+	assert_int_equal(flags_text_value(text, strlen(text), "X", value, sizeof(value)), -ENOENT);
+	assert_string_equal(value, "two words");
+	assert_int_equal(flags_text_value(text, strlen(text), "B", value, sizeof(value)), 0);
+	assert_string_equal(value, "");
+	assert_int_equal(flags_text_value(text, strlen(text), "C", value, sizeof(value)), 0);
+	assert_string_equal(value, "it's");
+	memset(long_text + 2, '1', 390);
+	assert_int_equal(flags_text_value(long_text, strlen(long_text), "D", value, sizeof(value)), -E2BIG);
+	assert_int_equal(flags_text_get(long_text, strlen(long_text), "D", &(int32_t) {0}, why, sizeof(why)),
+	                 -EINVAL);
+	assert_true(strlen(why) < sizeof(why) - 1);
 }
 
 /* Lines are drawn with the answer known beside each: the parser has no say in what is expected. */
@@ -145,11 +192,17 @@ static void any_mixture_of_lines_is_replaced_as_its_lines_are(void **state)
 		const char *line, *replaced;
 		int n;
 	} lines[] = {
-		{"A=1\n", "A=1\n", 0}, {"# it's " KEY "=1\n", "# it's " KEY "=1\n", 0}, {"\r\n", "\r\n", 0},
-		{KEY "=1\n", KEY "=0\n", 1}, {"\texport " KEY "=\"50\" # \"x\n", "\texport " KEY "=\"0\" # \"x\n", 1},
-		{"B=\"a\n" KEY "=4 'b\n\"\n", "B=\"a\n" KEY "=4 'b\n\"\n", 0}, {KEY "=\\\n7\r\n", KEY "=0\r\n", 1},
-		{"C=it's \\\n" KEY "=1\n", "C=it's \\\n" KEY "=1\n", 0}, {KEY "='1\n2'\n", KEY "='0'\n", 1},
-		{"noise \" '\n", "noise \" '\n", 0}, {"; \\\r\n", "; \\\r\n", 0},
+		{"A=1\n", "A=1\n", 0},
+		{"# it's " KEY "=1\n", "# it's " KEY "=1\n", 0},
+		{"\r\n", "\r\n", 0},
+		{KEY "=1\n", KEY "=0\n", 1},
+		{"\texport " KEY "=\"50\" # \"x\n", "\texport " KEY "=\"0\" # \"x\n", 1},
+		{"B=\"a\n" KEY "=4 'b\n\"\n", "B=\"a\n" KEY "=4 'b\n\"\n", 0},
+		{KEY "=\\\n7\r\n", KEY "=0\r\n", 1},
+		{"C=it's \\\n" KEY "=1\n", "C=it's \\\n" KEY "=1\n", 0},
+		{KEY "='1\n2'\n", KEY "='0'\n", 1},
+		{"noise \" '\n", "noise \" '\n", 0},
+		{"; \\\r\n", "; \\\r\n", 0},
 	};
 	unsigned seed = 3;
 
@@ -165,7 +218,8 @@ static void any_mixture_of_lines_is_replaced_as_its_lines_are(void **state)
 			buf_str(&want, lines[k].replaced);
 			n += lines[k].n;
 		}
-		assert_int_equal(flags_text_replace(buf_text(&text), text.len, KEY, "0", &got), n > 0 ? n : -ENOENT);
+		assert_int_equal(flags_text_replace(buf_text(&text), text.len, KEY, "0", &got),
+		                 n > 0 ? n : -ENOENT);
 		if (n > 0)
 			assert_string_equal(buf_text(&got), buf_text(&want));
 		buf_free(&text);
@@ -182,7 +236,7 @@ static void no_bytes_make_it_read_beyond_the_text(void **state)
 	(void)state;
 	for (int round = 0; round < 20000; round++) {
 		size_t len = (size_t)rand_r(&seed) % 40;
-		char *text = malloc(len ? len : 1);     /* no byte more: a sanitizer watches the end */
+		char *text = malloc(len ? len : 1); /* no byte more: a sanitizer watches the end */
 		struct buf once = BUF(1000), twice = BUF(1000);
 
 		for (size_t i = 0; i < len; i++)
@@ -192,7 +246,8 @@ static void no_bytes_make_it_read_beyond_the_text(void **state)
 		if (n > 0) {
 			int32_t pct = -1;
 
-			assert_int_equal(flags_text_get(buf_text(&once), once.len, "0", &pct, why, sizeof(why)), 0);
+			assert_int_equal(
+				flags_text_get(buf_text(&once), once.len, "0", &pct, why, sizeof(why)), 0);
 			assert_int_equal(pct, 500);
 			assert_int_equal(flags_text_replace(buf_text(&once), once.len, "0", "5", &twice), n);
 			assert_string_equal(buf_text(&twice), buf_text(&once));
@@ -355,6 +410,21 @@ static void a_symbolic_link_is_refused(void **state)
 	assert_int_equal(pct, 1000);
 }
 
+static void the_whole_text_is_loaded_under_the_same_conditions(void **state)
+{
+	struct buf text = BUF(10);
+
+	(void)state;
+	assert_int_equal(flags_file_load(path, &text, why, sizeof(why)), -ENOENT);
+	put_file(path, KEY "=10\nA=1\n", 0600);
+	assert_int_equal(flags_file_load(path, &text, why, sizeof(why)), 0);
+	assert_string_equal(buf_text(&text), KEY "=10\nA=1\n");
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(symlink("/etc/passwd", path), 0);
+	assert_int_equal(flags_file_load(path, &text, why, sizeof(why)), -ELOOP);
+	buf_free(&text);
+}
+
 static void what_is_no_regular_file_is_refused(void **state)
 {
 	(void)state;
@@ -377,6 +447,25 @@ static void a_huge_file_and_one_with_zero_bytes_are_refused(void **state)
 	assert_int_equal(ftruncate(fd, FLAGS_FILE_MAX + 1), 0);
 	close(fd);
 	expect_refused(-EFBIG, "larger than");
+}
+
+static void an_immutable_file_stays_as_it_is(void **state)
+{
+	char command[200];
+
+	(void)state;
+	put_file(path, KEY "=10\n", 0600);
+	snprintf(command, sizeof(command), "chattr +i %s 2>/dev/null", path);
+	if (system(command) != 0)
+		skip();
+	struct flags_change ch;
+	int r = flags_file_write(path, KEY, 0, &ch, why, sizeof(why));
+	snprintf(command, sizeof(command), "chattr -i %s", path);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(r, -EPERM);
+	assert_non_null(strstr(why, "cannot replace"));
+	assert_int_equal(access(temp_path(), F_OK), -1);
+	assert_string_equal(file_text(), KEY "=10\n");
 }
 
 static void in_child(void (*what)(void))
@@ -475,6 +564,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_assignment_is_left_alone),
 		cmocka_unit_test(the_last_assignment_is_in_effect),
 		cmocka_unit_test(a_value_that_is_no_percentage_is_shown_and_never_guessed),
+		cmocka_unit_test(any_value_can_be_read_as_far_as_it_fits),
 		cmocka_unit_test(any_mixture_of_lines_is_replaced_as_its_lines_are),
 		cmocka_unit_test(no_bytes_make_it_read_beyond_the_text),
 #define WITH_FILES(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -483,8 +573,10 @@ int main(void)
 		WITH_FILES(a_rollback_never_writes_more_than_is_there),
 		WITH_FILES(a_missing_file_is_not_invented),
 		WITH_FILES(a_symbolic_link_is_refused),
+		WITH_FILES(the_whole_text_is_loaded_under_the_same_conditions),
 		WITH_FILES(what_is_no_regular_file_is_refused),
 		WITH_FILES(a_huge_file_and_one_with_zero_bytes_are_refused),
+		WITH_FILES(an_immutable_file_stays_as_it_is),
 		WITH_FILES(a_file_of_somebody_else_is_refused),
 		WITH_FILES(what_a_crash_left_behind_is_removed),
 		WITH_FILES(a_crash_leaves_the_old_file_or_the_new_one),

@@ -1,0 +1,255 @@
+#include "db/alert.h"
+
+#include <string.h>
+
+#include "db/list.h"
+#include "db/stmt.h"
+
+static const char *const disposition_names[DISP_N] = {
+	[DISP_ROLLBACK_STARTED] = "rollback_started", [DISP_PENDING] = "pending", [DISP_HELD] = "held",
+	[DISP_ATTACHED] = "attached", [DISP_ALREADY_THERE] = "already_there", [DISP_DUPLICATE] = "duplicate",
+	[DISP_RESOLVED] = "resolved", [DISP_STALE] = "stale", [DISP_HEARTBEAT] = "heartbeat", [DISP_NO_MATCH] = "no_match",
+	[DISP_REJECTED] = "rejected",
+};
+
+const char *disposition_name(enum disposition d)
+{
+	return disposition_names[d];
+}
+
+static int add(struct db_tx *tx, const struct alert_seen *s, int64_t *ret_id)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), ALERT_ADD);
+
+	stmt_text(&st, 1, s->fingerprint);
+	stmt_i64(&st, 2, s->starts_at_us);
+	stmt_i64(&st, 3, s->delivery);
+	stmt_text(&st, 4, s->labels);
+	stmt_text(&st, 5, s->annotations);
+	stmt_text(&st, 6, s->generator_url);
+	stmt_i64(&st, 7, s->delivery == DELIVERY_RESOLVED ? s->ends_at_us : 0);
+	stmt_i64(&st, 8, db_tx_now(tx));
+	int r = stmt_run(&st);
+	if (r < 0)
+		return r;
+	*ret_id = stmt_last_id(&st);
+	return 0;
+}
+
+static int count_again(struct db_tx *tx, int64_t id)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), ALERT_AGAIN);
+
+	stmt_i64(&st, 1, id);
+	stmt_i64(&st, 2, db_tx_now(tx));
+	int r = stmt_run(&st);
+	return r < 0 ? r : 0;
+}
+
+static int resolve(struct db_tx *tx, int64_t id, int64_t ends_at)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), ALERT_RESOLVE);
+
+	stmt_i64(&st, 1, id);
+	stmt_i64(&st, 2, ends_at);
+	int r = stmt_run(&st);
+	return r < 0 ? r : 0;
+}
+
+static int newer(struct db_tx *tx, int64_t id, const char *annotations)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), ALERT_NEWER);
+
+	stmt_i64(&st, 1, id);
+	stmt_text(&st, 2, annotations);
+	int r = stmt_run(&st);
+	return r < 0 ? r : 0;
+}
+
+static int find(struct db_tx *tx, const struct alert_seen *s, int64_t *ret_id)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), ALERT_FIND);
+
+	stmt_text(&st, 1, s->fingerprint);
+	stmt_i64(&st, 2, s->starts_at_us);
+	int r = stmt_step(&st);
+	if (r == 1)
+		*ret_id = column_i64(&st, 0);
+	return r;
+}
+
+static int what_was_said(struct db_tx *tx, struct alert_known *k)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), ALERT_SAID_WHICH);
+	int r;
+
+	stmt_i64(&st, 1, k->id);
+	while ((r = stmt_step(&st)) == 1) {
+		int64_t d = column_i64(&st, 0);
+
+		k->firing_said |= d == DELIVERY_FIRING;
+		k->resolved_said |= d == DELIVERY_RESOLVED;
+		k->stale_said |= d == DELIVERY_STALE;
+		k->rejected_said |= d == DELIVERY_REJECTED;
+	}
+	return r;
+}
+
+int alert_record(struct db_tx *tx, const struct alert_seen *seen, struct alert_known *ret)
+{
+	struct alert_known k = {0};
+	int r = find(tx, seen, &k.id);
+
+	if (r == 0) {
+		r = add(tx, seen, &k.id);
+	} else if (r == 1) {
+		r = what_was_said(tx, &k);
+		if (r == 0)
+			r = count_again(tx, k.id);
+		if (r == 0 && seen->delivery == DELIVERY_RESOLVED)
+			r = resolve(tx, k.id, seen->ends_at_us);
+		else if (r == 0 && seen->delivery == DELIVERY_FIRING && !k.resolved_said)
+			r = newer(tx, k.id, seen->annotations);
+	}
+	if (r < 0)
+		return r;
+	*ret = k;
+	return 0;
+}
+
+int alert_say(struct db_tx *tx, int64_t alert_id, enum delivery delivery, const char *rollout, enum disposition d,
+              int64_t incident_id, const char *reason)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), ALERT_SAY);
+
+	stmt_i64(&st, 1, alert_id);
+	stmt_i64(&st, 2, delivery);
+	stmt_text(&st, 3, rollout);
+	stmt_i64(&st, 4, d);
+	stmt_i64(&st, 5, incident_id);
+	stmt_text(&st, 6, reason);
+	stmt_i64(&st, 7, db_tx_now(tx));
+	int r = stmt_run(&st);
+	return r < 0 ? r : 0;
+}
+
+int alert_said(struct db_conn *c, int64_t alert_id, enum delivery delivery, struct alert_said_list *ret)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, ALERT_SAID);
+	struct alert_said_list l = {0};
+	int r;
+
+	stmt_i64(&st, 1, alert_id);
+	stmt_i64(&st, 2, delivery);
+	while ((r = stmt_step(&st)) == 1) {
+		r = list_grow(&l.item, l.n, sizeof(*l.item));
+		if (r < 0)
+			break;
+		l.item[l.n++] = (struct alert_said) {column_text(&st, 0), (enum disposition)column_i64(&st, 1), column_i64(&st, 2)};
+	}
+	if (r == 0)
+		r = st.error;
+	if (r < 0) {
+		alert_said_free(&l);
+		return r;
+	}
+	*ret = l;
+	return 0;
+}
+
+void alert_said_free(struct alert_said_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		free(l->item[i].rollout);
+	free(l->item);
+	*l = (struct alert_said_list) {0};
+}
+
+int alert_attach(struct db_tx *tx, int64_t incident_id, int64_t alert_id)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), ALERT_ATTACH);
+
+	stmt_i64(&st, 1, incident_id);
+	stmt_i64(&st, 2, alert_id);
+	int r = stmt_run(&st);
+	return r < 0 ? r : 0;
+}
+
+static void read_row(struct stmt *st, struct alert_row *a)
+{
+	*a = (struct alert_row) {
+		.id = column_i64(st, 0), .fingerprint = column_text(st, 1), .labels = column_text(st, 2),
+		.annotations = column_text(st, 3), .generator_url = column_text(st, 4), .status = (enum delivery)column_i64(st, 5),
+		.starts_at_us = column_i64(st, 6), .ends_at_us = column_i64(st, 7), .first_at_us = column_i64(st, 8),
+		.last_at_us = column_i64(st, 9), .times = column_i64(st, 10),
+	};
+}
+
+int alert_of_incident(struct db_conn *c, int64_t incident_id, size_t limit, struct alert_list *ret)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, ALERT_OF_INCIDENT);
+	struct alert_list l = {0};
+	int r;
+
+	stmt_i64(&st, 1, incident_id);
+	stmt_i64(&st, 2, (int64_t)limit);
+	while ((r = stmt_step(&st)) == 1) {
+		r = list_grow(&l.item, l.n, sizeof(*l.item));
+		if (r < 0)
+			break;
+		read_row(&st, &l.item[l.n++]);
+	}
+	if (r == 0)
+		r = st.error;
+	if (r < 0) {
+		alert_list_free(&l);
+		return r;
+	}
+	*ret = l;
+	return 0;
+}
+
+void alert_list_free(struct alert_list *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		free(l->item[i].fingerprint);
+		free(l->item[i].labels);
+		free(l->item[i].annotations);
+		free(l->item[i].generator_url);
+	}
+	free(l->item);
+	*l = (struct alert_list) {0};
+}
+
+int alert_count(struct db_conn *c, int64_t incident_id, int64_t *ret_all, int64_t *ret_firing)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, ALERT_COUNT);
+
+	stmt_i64(&st, 1, incident_id);
+	int r = stmt_step(&st);
+	if (r < 0)
+		return r;
+	*ret_all = column_i64(&st, 0);
+	*ret_firing = column_i64(&st, 1);
+	return 0;
+}
+
+int alert_incidents(struct db_conn *c, int64_t alert_id, int64_t *ids, size_t max)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, ALERT_INCIDENTS);
+	int n = 0, r;
+
+	stmt_i64(&st, 1, alert_id);
+	stmt_i64(&st, 2, (int64_t)max);
+	while ((r = stmt_step(&st)) == 1)
+		ids[n++] = column_i64(&st, 0);
+	return r < 0 ? r : n;
+}
+
+int alert_firing_of_rollout(struct db_conn *c, const char *rollout)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, ALERT_FIRING);
+
+	stmt_text(&st, 1, rollout);
+	return stmt_step(&st);
+}

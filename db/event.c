@@ -1,0 +1,87 @@
+#include "db/event.h"
+
+#include "db/list.h"
+#include "db/stmt.h"
+
+int event_add(struct db_tx *tx, const struct event *e)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), EVENT_ADD);
+
+	stmt_i64(&st, 1, e->at_us ? e->at_us : db_tx_now(tx));
+	stmt_i64(&st, 2, e->incident_id);
+	stmt_text(&st, 3, e->rollout ? e->rollout : "");
+	stmt_text(&st, 4, e->who);
+	stmt_text(&st, 5, e->what);
+	stmt_text(&st, 6, e->note);
+	int r = stmt_run(&st);
+	return r < 0 ? r : 0;
+}
+
+static void read_row(struct stmt *st, struct event *e)
+{
+	*e = (struct event) {
+		.id = column_i64(st, 0), .at_us = column_i64(st, 1), .incident_id = column_i64(st, 2), .rollout = column_text(st, 3),
+		.who = column_text(st, 4), .what = column_text(st, 5), .note = column_text_or_null(st, 6),
+	};
+}
+
+int event_find(struct db_conn *c, const struct event_filter *f, struct event_list *ret)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, f->oldest_first || f->after_id ? EVENT_OLDEST : EVENT_NEWEST);
+	struct event_list l = {0};
+	int r;
+
+	stmt_i64(&st, 1, f->incident_id);
+	stmt_text(&st, 2, f->rollout);
+	stmt_i64(&st, 3, f->after_id);
+	stmt_i64(&st, 4, f->before_id);
+	stmt_i64(&st, 5, (int64_t)f->limit);
+	while ((r = stmt_step(&st)) == 1) {
+		r = list_grow(&l.item, l.n, sizeof(*l.item));
+		if (r < 0)
+			break;
+		read_row(&st, &l.item[l.n++]);
+	}
+	if (r == 0)
+		r = st.error;
+	if (r < 0) {
+		event_list_free(&l);
+		return r;
+	}
+	*ret = l;
+	return 0;
+}
+
+void event_list_free(struct event_list *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		free(l->item[i].rollout);
+		free(l->item[i].who);
+		free(l->item[i].what);
+		free(l->item[i].note);
+	}
+	free(l->item);
+	*l = (struct event_list) {0};
+}
+
+int meta_set(struct db_tx *tx, const char *key, int64_t value)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), META_SET);
+
+	stmt_text(&st, 1, key);
+	stmt_i64(&st, 2, value);
+	int r = stmt_run(&st);
+	return r < 0 ? r : 0;
+}
+
+int meta_get(struct db_conn *c, const char *key, int64_t *ret)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, META_GET);
+
+	stmt_text(&st, 1, key);
+	int r = stmt_step(&st);
+	if (r != 1)
+		return r < 0 ? r : -ENOENT;
+	*ret = column_i64(&st, 0);
+	return 0;
+}

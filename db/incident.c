@@ -1,0 +1,311 @@
+#include "db/incident.h"
+
+#include <string.h>
+
+#include "db/list.h"
+#include "db/stmt.h"
+#include "server/core/text.h"
+
+static const char *const state_names[INC_STATE_N] = {
+	[INC_PENDING] = "pending", [INC_ROLLING_BACK] = "rolling_back", [INC_VERIFYING] = "verifying",
+	[INC_ROLLED_BACK] = "rolled_back", [INC_FAILED] = "failed", [INC_HELD] = "held", [INC_CANCELLED] = "cancelled",
+	[INC_RESOLVED] = "resolved",
+};
+static const char *const kind_names[KIND_N] = {[KIND_AUTO] = "auto", [KIND_MANUAL] = "manual", [KIND_DRILL] = "drill"};
+static const char *const rung_names[RUNG_N] = {"written", "acknowledged", "effective", "cured"};
+static const char *const rung_states[] = {"unknown", "yes", "no"};
+
+const char *incident_state_name(enum incident_state s)
+{
+	return state_names[s];
+}
+
+int incident_state_find(const char *name)
+{
+	return text_enum_find(state_names, INC_STATE_N, name);
+}
+
+const char *incident_kind_name(enum incident_kind k)
+{
+	return kind_names[k];
+}
+
+int incident_kind_find(const char *name)
+{
+	return text_enum_find(kind_names, KIND_N, name);
+}
+
+const char *rung_name(enum rung r)
+{
+	return rung_names[r];
+}
+
+const char *rung_state_name(enum rung_state s)
+{
+	return rung_states[s];
+}
+
+bool incident_is_live(enum incident_state s)
+{
+	return s != INC_CANCELLED && s != INC_RESOLVED;
+}
+
+void incident_free(struct incident *inc)
+{
+	char *owned[] = {inc->rollout, inc->playbook, inc->severity, inc->summary, inc->plan, inc->reason, inc->opened_by,
+	                 inc->onset_from, inc->acknowledged_by, inc->eta};
+
+	for (size_t i = 0; i < ARRAY_LEN(owned); i++)
+		free(owned[i]);
+	for (int i = 0; i < RUNG_N; i++)
+		free(inc->rung[i].note);
+	*inc = (struct incident) {0};
+}
+
+/* Numbers as in INCIDENT_COLUMNS, from 3 (id and seq are the caller's). */
+static void bind(struct stmt *st, const struct incident *i)
+{
+	int at = 3;
+
+	stmt_text(st, at++, i->rollout);
+	stmt_text(st, at++, i->playbook);
+	stmt_text(st, at++, i->severity);
+	stmt_text(st, at++, i->summary);
+	const int64_t before_plan[] = {i->kind, i->state};
+	for (size_t n = 0; n < ARRAY_LEN(before_plan); n++)
+		stmt_i64(st, at++, before_plan[n]);
+	stmt_text(st, at++, i->plan);
+	stmt_text(st, at++, i->reason);
+	stmt_text(st, at++, i->opened_by);
+	const int64_t numbers[] = {i->stage, i->pct_before, i->pct_wanted, i->pct_seen, i->already_there, i->opened_at_us,
+	                           i->onset_at_us};
+	for (size_t n = 0; n < ARRAY_LEN(numbers); n++)
+		stmt_i64(st, at++, numbers[n]);
+	stmt_text(st, at++, i->onset_from);
+	const int64_t times[] = {i->due_at_us, i->started_at_us, i->applied_at_us, i->verify_until_us, i->next_probe_us,
+	                         i->verify_rounds, i->verify_passes, i->late, i->rolled_back_at_us, i->failed_at_us,
+	                         i->resolved_at_us, i->quiet_since_us};
+	for (size_t n = 0; n < ARRAY_LEN(times); n++)
+		stmt_i64(st, at++, times[n]);
+	stmt_text(st, at++, i->acknowledged_by);
+	stmt_i64(st, at++, i->acknowledged_at_us);
+	stmt_text(st, at++, i->eta);
+	for (int n = 0; n < RUNG_N; n++) {
+		stmt_i64(st, at++, i->rung[n].state);
+		stmt_i64(st, at++, i->rung[n].at_us);
+		stmt_text(st, at++, i->rung[n].note);
+	}
+}
+
+static void read_row(struct stmt *st, struct incident *i)
+{
+	*i = (struct incident) {
+		.id = column_i64(st, 0), .seq = column_i64(st, 1), .rollout = column_text(st, 2), .playbook = column_text(st, 3),
+		.severity = column_text(st, 4), .summary = column_text(st, 5), .kind = (enum incident_kind)column_i64(st, 6),
+		.state = (enum incident_state)column_i64(st, 7), .plan = column_text(st, 8), .reason = column_text_or_null(st, 9),
+		.opened_by = column_text(st, 10), .stage = (int32_t)column_i64(st, 11), .pct_before = (int32_t)column_i64(st, 12),
+		.pct_wanted = (int32_t)column_i64(st, 13), .pct_seen = (int32_t)column_i64(st, 14),
+		.already_there = column_i64(st, 15) != 0, .opened_at_us = column_i64(st, 16), .onset_at_us = column_i64(st, 17),
+		.onset_from = column_text_or_null(st, 18), .due_at_us = column_i64(st, 19), .started_at_us = column_i64(st, 20),
+		.applied_at_us = column_i64(st, 21), .verify_until_us = column_i64(st, 22), .next_probe_us = column_i64(st, 23),
+		.verify_rounds = column_i64(st, 24), .verify_passes = column_i64(st, 25), .late = column_i64(st, 26) != 0,
+		.rolled_back_at_us = column_i64(st, 27), .failed_at_us = column_i64(st, 28), .resolved_at_us = column_i64(st, 29),
+		.quiet_since_us = column_i64(st, 30), .acknowledged_by = column_text_or_null(st, 31),
+		.acknowledged_at_us = column_i64(st, 32), .eta = column_text_or_null(st, 33),
+	};
+	for (int n = 0; n < RUNG_N; n++)
+		i->rung[n] = (struct rung_value) {(enum rung_state)column_i64(st, 34 + 3 * n), column_i64(st, 35 + 3 * n),
+		                                  column_text_or_null(st, 36 + 3 * n)};
+}
+
+int incident_insert(struct db_tx *tx, struct incident *inc)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), INCIDENT_ADD);
+
+	bind(&st, inc);
+	int r = stmt_run(&st);
+	if (r < 0)
+		return r;
+	inc->id = stmt_last_id(&st);
+	inc->seq = 1;
+	return 0;
+}
+
+int incident_save(struct db_tx *tx, struct incident *inc)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), INCIDENT_SAVE);
+
+	stmt_i64(&st, 1, inc->id);
+	stmt_i64(&st, 2, inc->seq);
+	bind(&st, inc);
+	int r = stmt_run(&st);
+	if (r < 0)
+		return r;
+	if (r != 1)
+		return -ESTALE;
+	inc->seq++;
+	return 0;
+}
+
+/* 1 and a row, 0 none, -errno; ret is untouched unless 1. */
+static int read_one(struct stmt *st, struct incident *ret)
+{
+	struct incident inc;
+	int r = stmt_step(st);
+
+	if (r != 1)
+		return r;
+	read_row(st, &inc);
+	if (st->error) {
+		incident_free(&inc);
+		return st->error;
+	}
+	*ret = inc;
+	return 1;
+}
+
+int incident_load(struct db_conn *c, int64_t id, struct incident *ret)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, INCIDENT_LOAD);
+
+	stmt_i64(&st, 1, id);
+	int r = read_one(&st, ret);
+	return r == 1 ? 0 : r == 0 ? -ENOENT : r;
+}
+
+int incident_live_of(struct db_conn *c, const char *rollout, struct incident *ret)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, INCIDENT_LIVE_OF);
+
+	stmt_text(&st, 1, rollout);
+	return read_one(&st, ret);
+}
+
+int incident_live_ids(struct db_conn *c, int64_t **ret, size_t *ret_n)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, INCIDENT_LIVE_IDS);
+	int64_t *ids = NULL;
+	size_t n = 0;
+	int r;
+
+	while ((r = stmt_step(&st)) == 1) {
+		r = list_grow(&ids, n, sizeof(*ids));
+		if (r < 0)
+			break;
+		ids[n++] = column_i64(&st, 0);
+	}
+	if (r < 0) {
+		free(ids);
+		return r;
+	}
+	*ret = ids;
+	*ret_n = n;
+	return 0;
+}
+
+int incident_find(struct db_conn *c, const struct incident_filter *f, struct incident_list *ret)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, INCIDENT_FIND);
+	struct incident_list l = {0};
+	int r;
+
+	stmt_text(&st, 1, f->rollout);
+	const int64_t numbers[] = {f->state, f->kind, f->live_only, f->since_us, f->until_us, f->before_id};
+	for (int i = 0; i < (int)ARRAY_LEN(numbers); i++)
+		stmt_i64(&st, 2 + i, numbers[i]);
+	stmt_text(&st, 8, f->q);
+	stmt_i64(&st, 9, (int64_t)f->limit);
+	while ((r = list_grow(&l.item, l.n, sizeof(*l.item))) == 0 && (r = read_one(&st, &l.item[l.n])) == 1)
+		l.n++;
+	if (r < 0) {
+		incident_list_free(&l);
+		return r;
+	}
+	*ret = l;
+	return 0;
+}
+
+void incident_list_free(struct incident_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		incident_free(&l->item[i]);
+	free(l->item);
+	*l = (struct incident_list) {0};
+}
+
+int incident_count_since(struct db_conn *c, const char *rollout, int64_t since_us, int64_t *ret)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, INCIDENT_COUNT_SINCE);
+
+	stmt_text(&st, 1, rollout);
+	stmt_i64(&st, 2, since_us);
+	int r = stmt_step(&st);
+	if (r < 0)
+		return r;
+	*ret = column_i64(&st, 0);
+	return 0;
+}
+
+int incident_count_states(struct db_conn *c, int64_t counts[INC_STATE_N])
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, INCIDENT_COUNT_STATES);
+	int r;
+
+	while ((r = stmt_step(&st)) == 1) {
+		int64_t state = column_i64(&st, 0);
+
+		if (state > 0 && state < INC_STATE_N)
+			counts[state] = column_i64(&st, 1);
+	}
+	return r;
+}
+
+int snapshot_put(struct db_tx *tx, int64_t incident_id, const char *name, const char *unit, const char *series_json,
+                 const char *error)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), SNAPSHOT_PUT);
+
+	stmt_i64(&st, 1, incident_id);
+	stmt_text(&st, 2, name);
+	stmt_text(&st, 3, unit ? unit : "");
+	stmt_text(&st, 4, series_json);
+	stmt_text(&st, 5, error);
+	int r = stmt_run(&st);
+	return r < 0 ? r : 0;
+}
+
+int snapshot_of(struct db_conn *c, int64_t incident_id, struct snapshot_list *ret)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, SNAPSHOT_OF);
+	struct snapshot_list l = {0};
+	int r;
+
+	stmt_i64(&st, 1, incident_id);
+	while ((r = stmt_step(&st)) == 1) {
+		r = list_grow(&l.item, l.n, sizeof(*l.item));
+		if (r < 0)
+			break;
+		l.item[l.n++] = (struct snapshot_row) {column_text(&st, 0), column_text(&st, 1), column_text_or_null(&st, 2),
+		                                       column_text_or_null(&st, 3)};
+	}
+	if (r == 0)
+		r = st.error;
+	if (r < 0) {
+		snapshot_list_free(&l);
+		return r;
+	}
+	*ret = l;
+	return 0;
+}
+
+void snapshot_list_free(struct snapshot_list *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		free(l->item[i].name);
+		free(l->item[i].unit);
+		free(l->item[i].series);
+		free(l->item[i].error);
+	}
+	free(l->item);
+	*l = (struct snapshot_list) {0};
+}

@@ -1,0 +1,119 @@
+#include <errno.h>
+#include <stdio.h>
+#include <sqlite3.h>
+
+#include "db/private.h"
+#include "db/stmt.h"
+
+/* Append only: the n-th entry takes a database from version n to n + 1. Never change one that was shipped. */
+static const char *const migrations[] = {
+	"CREATE TABLE alert ("
+	" id INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL, starts_at INTEGER NOT NULL,"
+	" status INTEGER NOT NULL CHECK (status BETWEEN 1 AND 4), labels TEXT NOT NULL, annotations TEXT NOT NULL,"
+	" generator_url TEXT NOT NULL, ends_at INTEGER NOT NULL, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL,"
+	" times INTEGER NOT NULL DEFAULT 1, UNIQUE (fingerprint, starts_at)) STRICT;"
+
+	"CREATE TABLE incident ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER NOT NULL DEFAULT 1, rollout TEXT NOT NULL, playbook TEXT NOT NULL,"
+	" severity TEXT NOT NULL, summary TEXT NOT NULL, kind INTEGER NOT NULL CHECK (kind BETWEEN 1 AND 3),"
+	" state INTEGER NOT NULL CHECK (state BETWEEN 1 AND 8), plan TEXT NOT NULL, reason TEXT, opened_by TEXT NOT NULL,"
+	" stage INTEGER NOT NULL, pct_before INTEGER NOT NULL, pct_wanted INTEGER NOT NULL, pct_seen INTEGER NOT NULL,"
+	" already_there INTEGER NOT NULL, opened_at INTEGER NOT NULL, onset_at INTEGER NOT NULL, onset_from TEXT,"
+	" due_at INTEGER NOT NULL, started_at INTEGER NOT NULL, applied_at INTEGER NOT NULL, verify_until INTEGER NOT NULL,"
+	" next_probe INTEGER NOT NULL, verify_rounds INTEGER NOT NULL, verify_passes INTEGER NOT NULL, late INTEGER NOT NULL,"
+	" rolled_back_at INTEGER NOT NULL, failed_at INTEGER NOT NULL, resolved_at INTEGER NOT NULL,"
+	" quiet_since INTEGER NOT NULL, acknowledged_by TEXT, acknowledged_at INTEGER NOT NULL, eta TEXT,"
+	" written INTEGER NOT NULL, written_at INTEGER NOT NULL, written_note TEXT,"
+	" acknowledged INTEGER NOT NULL, acked_at INTEGER NOT NULL, acknowledged_note TEXT,"
+	" effective INTEGER NOT NULL, effective_at INTEGER NOT NULL, effective_note TEXT,"
+	" cured INTEGER NOT NULL, cured_at INTEGER NOT NULL, cured_note TEXT) STRICT;"
+	/* At most one live incident per rollout: states 7 and 8 are cancelled and resolved. */
+	"CREATE UNIQUE INDEX incident_live ON incident (rollout) WHERE state NOT IN (7, 8);"
+	"CREATE INDEX incident_opened ON incident (opened_at);"
+
+	"CREATE TABLE incident_alert ("
+	" incident_id INTEGER NOT NULL REFERENCES incident (id), alert_id INTEGER NOT NULL REFERENCES alert (id),"
+	" PRIMARY KEY (incident_id, alert_id)) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX incident_alert_alert ON incident_alert (alert_id);"
+
+	"CREATE TABLE said ("
+	" alert_id INTEGER NOT NULL REFERENCES alert (id), delivery INTEGER NOT NULL CHECK (delivery BETWEEN 1 AND 4),"
+	" rollout TEXT NOT NULL, disposition INTEGER NOT NULL, incident_id INTEGER, reason TEXT, at INTEGER NOT NULL,"
+	" PRIMARY KEY (alert_id, delivery, rollout)) STRICT, WITHOUT ROWID;"
+
+	"CREATE TABLE step ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, incident_id INTEGER NOT NULL REFERENCES incident (id), ord INTEGER NOT NULL,"
+	" phase INTEGER NOT NULL, kind INTEGER NOT NULL, name TEXT NOT NULL, spec TEXT NOT NULL,"
+	" state INTEGER NOT NULL CHECK (state BETWEEN 1 AND 6), attempts INTEGER NOT NULL, started_at INTEGER NOT NULL,"
+	" ended_at INTEGER NOT NULL, output TEXT, UNIQUE (incident_id, ord)) STRICT;"
+
+	"CREATE TABLE event ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, incident_id INTEGER NOT NULL, rollout TEXT NOT NULL,"
+	" who TEXT NOT NULL, what TEXT NOT NULL, note TEXT) STRICT;"
+	"CREATE INDEX event_incident ON event (incident_id, id);"
+	"CREATE INDEX event_rollout ON event (rollout, id);"
+
+	"CREATE TABLE outbox ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, incident_id INTEGER NOT NULL, rollout TEXT, channel TEXT NOT NULL,"
+	" event TEXT NOT NULL, what TEXT NOT NULL, body TEXT NOT NULL, number INTEGER NOT NULL,"
+	" state INTEGER NOT NULL CHECK (state BETWEEN 1 AND 3), attempts INTEGER NOT NULL, queued_at INTEGER NOT NULL,"
+	" due_at INTEGER NOT NULL, sent_at INTEGER NOT NULL, error TEXT) STRICT;"
+	"CREATE INDEX outbox_queued ON outbox (channel, incident_id, id) WHERE state = 1;"
+	"CREATE INDEX outbox_incident ON outbox (incident_id, channel);"
+
+	"CREATE TABLE rollout ("
+	" name TEXT PRIMARY KEY, stage INTEGER NOT NULL, stage_since INTEGER NOT NULL, pct_wanted INTEGER NOT NULL,"
+	" pct_seen INTEGER NOT NULL, pct_changed INTEGER NOT NULL, seen_at INTEGER NOT NULL, generation INTEGER NOT NULL,"
+	" flags_sha TEXT) STRICT, WITHOUT ROWID;"
+
+	"CREATE TABLE snapshot ("
+	" incident_id INTEGER NOT NULL REFERENCES incident (id), name TEXT NOT NULL, unit TEXT NOT NULL, series TEXT, error TEXT,"
+	" PRIMARY KEY (incident_id, name)) STRICT, WITHOUT ROWID;"
+
+	"CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
+};
+
+static int version_of(sqlite3 *sql, int *ret)
+{
+	sqlite3_stmt *s = NULL;
+	int code = sqlite3_prepare_v2(sql, "PRAGMA user_version", -1, &s, NULL);
+
+	if (code == SQLITE_OK && (code = sqlite3_step(s)) == SQLITE_ROW)
+		*ret = sqlite3_column_int(s, 0);
+	sqlite3_finalize(s);
+	return code == SQLITE_ROW ? 0 : db_errno(code);
+}
+
+static int migrate_one(sqlite3 *sql, int from)
+{
+	char version[64];
+	int code = sqlite3_exec(sql, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+
+	snprintf(version, sizeof(version), "PRAGMA user_version = %d", from + 1);
+	if (code == SQLITE_OK)
+		code = sqlite3_exec(sql, migrations[from], NULL, NULL, NULL);
+	if (code == SQLITE_OK)
+		code = sqlite3_exec(sql, version, NULL, NULL, NULL);
+	if (code == SQLITE_OK)
+		code = sqlite3_exec(sql, "COMMIT", NULL, NULL, NULL);
+	if (code != SQLITE_OK)
+		sqlite3_exec(sql, "ROLLBACK", NULL, NULL, NULL);
+	return db_errno(code);
+}
+
+int db_migrate(sqlite3 *sql, char *why, size_t size)
+{
+	const int newest = (int)ARRAY_LEN(migrations);
+	int version = 0, r = version_of(sql, &version);
+
+	if (r == 0 && version > newest) {
+		snprintf(why, size, "the database was written by a newer rollbackd (version %d, this one knows %d): install that one",
+		         version, newest);
+		return -EPROTO;
+	}
+	for (; r == 0 && version < newest; version++)
+		r = migrate_one(sql, version);
+	if (r < 0)
+		snprintf(why, size, "the database could not be brought up to date: %s", sqlite3_errmsg(sql));
+	return r;
+}

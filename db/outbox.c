@@ -1,0 +1,200 @@
+#include "db/outbox.h"
+
+#include "db/list.h"
+#include "db/stmt.h"
+
+static const char *const state_names[MSG_STATE_N] = {
+	[MSG_QUEUED] = "queued", [MSG_SENT] = "sent", [MSG_UNDELIVERABLE] = "undeliverable",
+};
+
+const char *message_state_name(enum message_state s)
+{
+	return state_names[s];
+}
+
+void message_free(struct message *m)
+{
+	char *owned[] = {m->rollout, m->channel, m->event, m->what, m->body, m->error};
+
+	for (size_t i = 0; i < ARRAY_LEN(owned); i++)
+		free(owned[i]);
+	*m = (struct message) {0};
+}
+
+void message_list_free(struct message_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		message_free(&l->item[i]);
+	free(l->item);
+	*l = (struct message_list) {0};
+}
+
+static int next_number(struct db_tx *tx, const struct message *m, int64_t *ret)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), OUTBOX_NUMBER);
+
+	*ret = 0;
+	if (!m->incident_id)
+		return 0;
+	stmt_i64(&st, 1, m->incident_id);
+	stmt_text(&st, 2, m->channel);
+	int r = stmt_step(&st);
+	if (r < 0)
+		return r;
+	*ret = column_i64(&st, 0);
+	return 0;
+}
+
+int outbox_add(struct db_tx *tx, struct message *m)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), OUTBOX_ADD);
+	int r = next_number(tx, m, &m->number);
+
+	if (r < 0)
+		return r;
+	stmt_i64(&st, 2, m->incident_id);
+	stmt_text(&st, 3, m->rollout);
+	stmt_text(&st, 4, m->channel);
+	stmt_text(&st, 5, m->event);
+	stmt_text(&st, 6, m->what);
+	stmt_text(&st, 7, m->body);
+	stmt_i64(&st, 8, m->number);
+	stmt_i64(&st, 9, db_tx_now(tx));
+	r = stmt_run(&st);
+	if (r < 0)
+		return r;
+	m->id = stmt_last_id(&st);
+	return 0;
+}
+
+static void read_row(struct stmt *st, struct message *m)
+{
+	*m = (struct message) {
+		.id = column_i64(st, 0), .incident_id = column_i64(st, 1), .rollout = column_text_or_null(st, 2),
+		.channel = column_text(st, 3), .event = column_text(st, 4), .what = column_text(st, 5), .body = column_text(st, 6),
+		.number = column_i64(st, 7), .state = (enum message_state)column_i64(st, 8), .attempts = column_i64(st, 9),
+		.queued_at_us = column_i64(st, 10), .due_at_us = column_i64(st, 11), .sent_at_us = column_i64(st, 12),
+		.error = column_text_or_null(st, 13),
+	};
+}
+
+/* Appends all rows of st. */
+static int read_all(struct stmt *st, struct message_list *l)
+{
+	int r;
+
+	while ((r = stmt_step(st)) == 1) {
+		r = list_grow(&l->item, l->n, sizeof(*l->item));
+		if (r < 0)
+			return r;
+		read_row(st, &l->item[l->n++]);
+	}
+	return r < 0 ? r : st->error;
+}
+
+static int due_of_channel(struct db_conn *c, const char *channel, int64_t now_us, size_t limit, struct message_list *l)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, OUTBOX_DUE);
+
+	stmt_i64(&st, 1, now_us);
+	stmt_i64(&st, 2, (int64_t)limit);
+	stmt_text(&st, 3, channel);
+	return read_all(&st, l);
+}
+
+int outbox_due(struct db_conn *c, int64_t now_us, size_t limit, struct message_list *ret)
+{
+	CLEANUP(stmt_end) struct stmt channels = stmt_use(c, OUTBOX_CHANNELS);
+	struct message_list l = {0};
+	int r;
+
+	while ((r = stmt_step(&channels)) == 1) {
+		CLEANUP(cleanup_free) char *channel = column_text(&channels, 0);
+
+		r = channel ? due_of_channel(c, channel, now_us, limit, &l) : -ENOMEM;
+		if (r < 0)
+			break;
+	}
+	if (r < 0) {
+		message_list_free(&l);
+		return r;
+	}
+	*ret = l;
+	return 0;
+}
+
+int outbox_next_due(struct db_conn *c, int64_t *ret_us)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, OUTBOX_NEXT);
+	int r = stmt_step(&st);
+
+	if (r < 0)
+		return r;
+	CLEANUP(cleanup_free) char *text = column_text_or_null(&st, 0);
+	if (!text)
+		return -ENOENT;
+	*ret_us = column_i64(&st, 0);
+	return 0;
+}
+
+int outbox_load(struct db_conn *c, int64_t id, struct message *ret)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, OUTBOX_LOAD);
+	struct message_list l = {0};
+
+	stmt_i64(&st, 1, id);
+	int r = read_all(&st, &l);
+	if (r == 0 && l.n == 0)
+		r = -ENOENT;
+	if (r < 0) {
+		message_list_free(&l);
+		return r;
+	}
+	*ret = l.item[0];
+	free(l.item);
+	return 0;
+}
+
+int outbox_save(struct db_tx *tx, const struct message *m)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), OUTBOX_SAVE);
+
+	stmt_i64(&st, 1, m->id);
+	stmt_i64(&st, 2, m->state);
+	stmt_i64(&st, 3, m->attempts);
+	stmt_i64(&st, 4, m->due_at_us);
+	stmt_i64(&st, 5, m->sent_at_us);
+	stmt_text(&st, 6, m->error);
+	int r = stmt_run(&st);
+	return r < 0 ? r : r == 1 ? 0 : -ENOENT;
+}
+
+int outbox_of_incident(struct db_conn *c, int64_t incident_id, struct message_list *ret)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, OUTBOX_OF_INCIDENT);
+	struct message_list l = {0};
+
+	stmt_i64(&st, 1, incident_id);
+	int r = read_all(&st, &l);
+	if (r < 0) {
+		message_list_free(&l);
+		return r;
+	}
+	*ret = l;
+	return 0;
+}
+
+int outbox_count(struct db_conn *c, outbox_count_fn *fn, void *arg)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, OUTBOX_COUNT);
+	int r;
+
+	while ((r = stmt_step(&st)) == 1) {
+		CLEANUP(cleanup_free) char *channel = column_text(&st, 0);
+
+		r = channel ? fn(arg, channel, column_i64(&st, 1), column_i64(&st, 2)) : -ENOMEM;
+		if (r < 0)
+			return r;
+	}
+	return r;
+}

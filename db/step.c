@@ -1,0 +1,126 @@
+#include "db/step.h"
+
+#include "db/list.h"
+#include "db/stmt.h"
+
+static const char *const state_names[STEP_STATE_N] = {
+	[STEP_TODO] = "todo", [STEP_RUNNING] = "running", [STEP_DONE] = "done", [STEP_FAILED] = "failed",
+	[STEP_IN_DOUBT] = "in_doubt", [STEP_SKIPPED] = "skipped",
+};
+static const char *const kind_names[STEP_KIND_N] = {
+	[STEP_FLAGS] = "flags", [STEP_COMMAND] = "command", [STEP_HTTP] = "http", [STEP_VERIFY] = "verify",
+	[STEP_SNAPSHOT] = "snapshot",
+};
+
+const char *step_state_name(enum step_state s)
+{
+	return state_names[s];
+}
+
+const char *step_kind_name(enum step_kind k)
+{
+	return kind_names[k];
+}
+
+void step_free(struct step *s)
+{
+	free(s->name);
+	free(s->spec);
+	free(s->output);
+	*s = (struct step) {0};
+}
+
+void step_list_free(struct step_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		step_free(&l->item[i]);
+	free(l->item);
+	*l = (struct step_list) {0};
+}
+
+int step_insert(struct db_tx *tx, struct step *s)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), STEP_ADD);
+
+	stmt_i64(&st, 2, s->incident_id);
+	stmt_i64(&st, 3, s->ord);
+	stmt_i64(&st, 4, s->phase);
+	stmt_i64(&st, 5, s->kind);
+	stmt_text(&st, 6, s->name);
+	stmt_text(&st, 7, s->spec);
+	stmt_i64(&st, 8, s->state);
+	stmt_i64(&st, 9, s->attempts);
+	stmt_i64(&st, 10, s->started_at_us);
+	stmt_i64(&st, 11, s->ended_at_us);
+	stmt_text(&st, 12, s->output);
+	int r = stmt_run(&st);
+	if (r < 0)
+		return r;
+	s->id = stmt_last_id(&st);
+	return 0;
+}
+
+int step_save(struct db_tx *tx, const struct step *s)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), STEP_SAVE);
+
+	stmt_i64(&st, 1, s->id);
+	stmt_i64(&st, 2, s->state);
+	stmt_i64(&st, 3, s->attempts);
+	stmt_i64(&st, 4, s->started_at_us);
+	stmt_i64(&st, 5, s->ended_at_us);
+	stmt_text(&st, 6, s->output);
+	int r = stmt_run(&st);
+	return r < 0 ? r : r == 1 ? 0 : -ENOENT;
+}
+
+static void read_row(struct stmt *st, struct step *s)
+{
+	*s = (struct step) {
+		.id = column_i64(st, 0), .incident_id = column_i64(st, 1), .ord = (int32_t)column_i64(st, 2),
+		.phase = (enum step_phase)column_i64(st, 3), .kind = (enum step_kind)column_i64(st, 4), .name = column_text(st, 5),
+		.spec = column_text(st, 6), .state = (enum step_state)column_i64(st, 7), .attempts = (int32_t)column_i64(st, 8),
+		.started_at_us = column_i64(st, 9), .ended_at_us = column_i64(st, 10), .output = column_text_or_null(st, 11),
+	};
+}
+
+int step_load(struct db_conn *c, int64_t id, struct step *ret)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, STEP_LOAD);
+	struct step s;
+
+	stmt_i64(&st, 1, id);
+	int r = stmt_step(&st);
+	if (r != 1)
+		return r < 0 ? r : -ENOENT;
+	read_row(&st, &s);
+	if (st.error) {
+		step_free(&s);
+		return st.error;
+	}
+	*ret = s;
+	return 0;
+}
+
+int step_of_incident(struct db_conn *c, int64_t incident_id, struct step_list *ret)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, STEP_OF_INCIDENT);
+	struct step_list l = {0};
+	int r;
+
+	stmt_i64(&st, 1, incident_id);
+	while ((r = stmt_step(&st)) == 1) {
+		r = list_grow(&l.item, l.n, sizeof(*l.item));
+		if (r < 0)
+			break;
+		read_row(&st, &l.item[l.n++]);
+	}
+	if (r == 0)
+		r = st.error;
+	if (r < 0) {
+		step_list_free(&l);
+		return r;
+	}
+	*ret = l;
+	return 0;
+}

@@ -1,0 +1,114 @@
+#include "db/stmt.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sqlite3.h>
+
+#include "db/private.h"
+
+int db_errno(int code)
+{
+	switch (code & 0xff) {
+	case SQLITE_OK:
+	case SQLITE_ROW:
+	case SQLITE_DONE:
+		return 0;
+	case SQLITE_FULL:
+		return -ENOSPC;
+	case SQLITE_NOMEM:
+		return -ENOMEM;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return -EBUSY;
+	case SQLITE_CONSTRAINT:
+		return -EEXIST;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return -EUCLEAN;
+	default:
+		return -EIO;
+	}
+}
+
+static void remember(struct stmt *st, int code)
+{
+	if (!st->error)
+		st->error = db_errno(code);
+}
+
+struct stmt stmt_use(struct db_conn *c, enum sql which)
+{
+	return (struct stmt) {.s = c->stmt[which], .conn = c, .error = c->stmt[which] ? 0 : -EIO};
+}
+
+void stmt_end(struct stmt *st)
+{
+	if (!st->s)
+		return;
+	sqlite3_reset(st->s);
+	sqlite3_clear_bindings(st->s);
+}
+
+void stmt_i64(struct stmt *st, int at, int64_t v)
+{
+	if (!st->error)
+		remember(st, sqlite3_bind_int64(st->s, at, v));
+}
+
+void stmt_text(struct stmt *st, int at, const char *v)
+{
+	if (st->error)
+		return;
+	remember(st, v ? sqlite3_bind_text(st->s, at, v, -1, SQLITE_TRANSIENT) : sqlite3_bind_null(st->s, at));
+}
+
+int stmt_step(struct stmt *st)
+{
+	if (st->error)
+		return st->error;
+	int code = sqlite3_step(st->s);
+	if (code == SQLITE_ROW)
+		return 1;
+	if (code == SQLITE_DONE)
+		return 0;
+	remember(st, code);
+	return st->error;
+}
+
+int stmt_run(struct stmt *st)
+{
+	int r;
+
+	while ((r = stmt_step(st)) == 1)
+		;
+	return r < 0 ? r : sqlite3_changes(st->conn->sql);
+}
+
+int64_t column_i64(struct stmt *st, int at)
+{
+	return sqlite3_column_int64(st->s, at);
+}
+
+char *column_text_or_null(struct stmt *st, int at)
+{
+	const char *v = (const char *)sqlite3_column_text(st->s, at);
+	char *copy = v ? strdup(v) : NULL;
+
+	if (v && !copy && !st->error)
+		st->error = -ENOMEM;
+	return copy;
+}
+
+char *column_text(struct stmt *st, int at)
+{
+	char *v = column_text_or_null(st, at);
+
+	if (!v && !st->error && !(v = strdup("")))
+		st->error = -ENOMEM;
+	return v;
+}
+
+int64_t stmt_last_id(struct stmt *st)
+{
+	return sqlite3_last_insert_rowid(st->conn->sql);
+}

@@ -1,0 +1,289 @@
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <sqlite3.h>
+
+#include "db/private.h"
+#include "db/stmt.h"
+#include "server/core/clock.h"
+#include "server/core/failpoint.h"
+#include "server/core/log.h"
+#include "server/core/metrics.h"
+
+#define BATCH_MAX   256
+#define BATCH_US    (50 * US_PER_MS)
+#define TURN_S      1                   /* the idle writer turns so often */
+#define ROOM_LEAST  (32ULL * 1024 * 1024)
+#define WAL_MOST    (16 * 1024 * 1024 / 4096)   /* pages */
+
+struct batch {
+	struct db_job *job[BATCH_MAX];
+	int result[BATCH_MAX];
+	size_t n;
+};
+
+/* --- the queue --- */
+
+int db_submit(struct db *db, struct db_job *job, enum db_lane lane)
+{
+	int r = 0;
+
+	if (lane == DB_NORMAL && !db_healthy(db, NULL))
+		return db->no_room ? -ENOSPC : -EIO;
+	pthread_mutex_lock(&db->mutex);
+	if (db->stopping)
+		r = -ESHUTDOWN;
+	else if (db->queued >= DB_QUEUE_MAX && lane == DB_NORMAL)
+		r = -EAGAIN;
+	if (r == 0) {
+		job->next = NULL;
+		*db->tail[lane] = job;
+		db->tail[lane] = &job->next;
+		db->queued++;
+		pthread_cond_signal(&db->more);
+	}
+	pthread_mutex_unlock(&db->mutex);
+	if (r == -EAGAIN)
+		metric_add(M_QUEUE_FULL, 0, 1);
+	return r;
+}
+
+static struct db_job *pop(struct db *db)
+{
+	for (int lane = 0; lane < 2; lane++) {
+		struct db_job *job = db->head[lane];
+
+		if (!job)
+			continue;
+		db->head[lane] = job->next;
+		if (!db->head[lane])
+			db->tail[lane] = &db->head[lane];
+		db->queued--;
+		return job;
+	}
+	return NULL;
+}
+
+static struct db_job *next_job(struct db *db)
+{
+	pthread_mutex_lock(&db->mutex);
+	struct db_job *job = pop(db);
+	pthread_mutex_unlock(&db->mutex);
+	return job;
+}
+
+/* Waits for a job, at most a second. NULL: none came; *ret_stop: and none will. */
+static struct db_job *wait_job(struct db *db, bool *ret_stop)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += TURN_S;
+	pthread_mutex_lock(&db->mutex);
+	struct db_job *job = pop(db);
+	while (!job && !db->stopping && pthread_cond_timedwait(&db->more, &db->mutex, &until) == 0)
+		job = pop(db);
+	*ret_stop = !job && db->stopping;
+	pthread_mutex_unlock(&db->mutex);
+	return job;
+}
+
+/* --- health --- */
+
+static void look_for_room(struct db *db)
+{
+	struct statvfs fs;
+
+	if (statvfs(db->dir, &fs) < 0)
+		return;
+	bool none = (unsigned long long)fs.f_bavail * fs.f_frsize < ROOM_LEAST;
+	if (none != db->no_room)
+		log_warn(none ? "less than 32 MiB are free: webhooks are refused until there is room" : "there is room on the disk again",
+		         "directory", db->dir);
+	db->no_room = none;
+}
+
+bool db_healthy(const struct db *db, const char **why)
+{
+	const char *text = db->failed ? "the last write to the database failed" : db->no_room ? "less than 32 MiB are free on the disk" : NULL;
+
+	if (why)
+		*why = text;
+	return !text;
+}
+
+/* --- one transaction --- */
+
+static int run_statement(struct db_conn *c, enum sql which)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, which);
+	int r = stmt_run(&st);
+
+	return r < 0 ? r : 0;
+}
+
+/* 0 when the transaction still stands. SQLite may have ended it by itself (disk full, I/O error). */
+static int run_job(struct db_tx *tx, struct db_job *job, int *ret_result)
+{
+	int r = run_statement(tx->conn, SQL_SAVEPOINT);
+
+	if (r == 0)
+		*ret_result = job->run(tx, job);
+	if (r < 0 || sqlite3_get_autocommit(tx->conn->sql))
+		return r < 0 ? r : -EIO;
+	if (*ret_result < 0)
+		r = run_statement(tx->conn, SQL_UNDO);
+	return r < 0 ? r : run_statement(tx->conn, SQL_RELEASE);
+}
+
+/* Runs jobs until the batch is full, its time is up or nothing waits. -errno: all of them failed. */
+static int run_batch(struct db *db, struct db_tx *tx, struct batch *b)
+{
+	int64_t until = clock_mono_us() + BATCH_US;
+
+	for (;;) {
+		int r = run_job(tx, b->job[b->n - 1], &b->result[b->n - 1]);
+
+		if (r < 0)
+			return r;
+		if (b->n == BATCH_MAX || clock_mono_us() >= until || !(b->job[b->n] = next_job(db)))
+			return 0;
+		b->n++;
+	}
+}
+
+static int transaction(struct db *db, struct batch *b)
+{
+	struct db_tx tx = {.conn = db->writer, .now = clock_wall_us()};
+	int r = run_statement(db->writer, SQL_BEGIN);
+
+	if (r < 0)
+		return r;
+	r = run_batch(db, &tx, b);
+	if (r == 0)
+		r = run_statement(db->writer, SQL_COMMIT);
+	if (r < 0 && !sqlite3_get_autocommit(db->writer->sql) && run_statement(db->writer, SQL_ROLLBACK) < 0)
+		log_error("a failed transaction could not be rolled back");
+	return r;
+}
+
+/* After a failed commit nobody knows what is on disk: the connection is closed and opened anew before anything else is
+ * believed (reference: libraries.md, finding 2). */
+static void reopen(struct db *db)
+{
+	struct db_conn *fresh = NULL;
+	char why[300] = "";
+
+	if (db_conn_open(db, false, &fresh, why, sizeof(why)) < 0) {
+		log_error("the database cannot be opened again; trying once a second", "why", why);
+		return;
+	}
+	db_conn_close(db->writer);
+	db->writer = fresh;
+}
+
+static void settle(struct db *db, int r, const struct batch *b)
+{
+	if (r == 0) {
+		db->failed = false;
+		metric_add(M_COMMITS, 0, 1);
+		metric_add(M_JOBS, 0, b->n);
+		return;
+	}
+	log_error("a transaction failed; nothing of it is acknowledged", "jobs", log_num(b->n), "error", strerror(-r));
+	metric_add(M_COMMIT_FAILURES, 0, 1);
+	db->failed = true;
+	reopen(db);
+}
+
+static void tell(const struct batch *b, int r)
+{
+	for (size_t i = 0; i < b->n; i++)
+		b->job[i]->done(b->job[i], r < 0 ? (r == -ENOSPC ? r : -EIO) : b->result[i]);
+}
+
+/* An empty transaction, to find out whether writing works again. */
+static void try_again(struct db *db)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(db->writer, META_SET);
+
+	stmt_text(&st, 1, "tried");
+	stmt_i64(&st, 2, clock_wall_us());
+	if (stmt_run(&st) >= 0) {
+		db->failed = false;
+		log_info("the database can be written again");
+		return;
+	}
+	stmt_end(&st);
+	st.s = NULL;
+	reopen(db);
+}
+
+static void checkpoint(struct db *db)
+{
+	int log = 0, done = 0;
+
+	if (sqlite3_wal_checkpoint_v2(db->writer->sql, NULL, SQLITE_CHECKPOINT_PASSIVE, &log, &done) != SQLITE_OK || log <= WAL_MOST)
+		return;
+	FAILPOINT(FAIL_CHECKPOINT);
+	sqlite3_wal_checkpoint_v2(db->writer->sql, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+}
+
+static void turn(struct db *db, struct db_job *first)
+{
+	struct batch b = {.job = {first}, .n = 1};
+	int r = transaction(db, &b);
+
+	settle(db, r, &b);
+	tell(&b, r);
+}
+
+static void *writer_main(void *arg)
+{
+	struct db *db = arg;
+	int64_t looked = 0;
+	bool stop = false;
+
+	while (!stop) {
+		struct db_job *job = wait_job(db, &stop);
+
+		db->last_turn = clock_mono_us();
+		if (job)
+			turn(db, job);
+		else if (db->failed)
+			try_again(db);
+		if (clock_mono_us() - looked >= US_PER_S) {
+			looked = clock_mono_us();
+			look_for_room(db);
+			checkpoint(db);
+		}
+	}
+	return NULL;
+}
+
+int db_start(struct db *db)
+{
+	look_for_room(db);
+	int r = -pthread_create(&db->thread, NULL, writer_main, db);
+	db->started = r == 0;
+	return r;
+}
+
+void db_stop(struct db *db)
+{
+	pthread_mutex_lock(&db->mutex);
+	db->stopping = true;
+	pthread_cond_signal(&db->more);
+	pthread_mutex_unlock(&db->mutex);
+	if (!db->started)
+		return;
+	pthread_join(db->thread, NULL);
+	db->started = false;
+}
+
+int64_t db_last_turn_us(const struct db *db)
+{
+	return db->last_turn;
+}

@@ -1,0 +1,120 @@
+#include "handlers/notify/options.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "handlers/notify/programs.h"
+#include "server/core/text.h"
+
+#define SECRET_MAX 4096
+
+static const struct {
+	const char *key;
+	enum channel_kind kind;
+} kinds[] = {{"slack", CHANNEL_SLACK}, {"webhook", CHANNEL_WEBHOOK}};
+
+const char *channel_program(enum channel_kind kind)
+{
+	return channel_programs[kind];
+}
+
+/* The first line of a file. */
+static int read_secret(const char *path, char **ret, char *why, size_t size)
+{
+	CLEANUP(cleanup_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char text[SECRET_MAX];
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (n < 0) {
+		snprintf(why, size, "%s cannot be read: %s", path, strerror(errno));
+		return -errno;
+	}
+	text[n] = '\0';
+	text[strcspn(text, "\r\n")] = '\0';
+	if (!text[0]) {
+		snprintf(why, size, "%s is empty", path);
+		return -EINVAL;
+	}
+	*ret = strdup(text);
+	return *ret ? 0 : -ENOMEM;
+}
+
+/* key, or the content of key_file. *ret stays NULL when neither is there. */
+static int read_either(struct json_object *o, const char *key, const char *key_file, char **ret, char *why, size_t size)
+{
+	const char *v = NULL;
+
+	if (json_get_str(o, key, &v) == 1) {
+		*ret = strdup(v);
+		return *ret ? 0 : -ENOMEM;
+	}
+	return json_get_str(o, key_file, &v) == 1 ? read_secret(v, ret, why, size) : 0;
+}
+
+static int read_one(struct json_object *o, struct channel *c, char *why, size_t size)
+{
+	struct json_object *section = NULL;
+
+	c->name = strdup(json_str_or(o, "name", ""));
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		if (json_get_obj(o, kinds[i].key, &section) == 1) {
+			c->kind = kinds[i].kind;
+			break;
+		}
+	if (!section)
+		return -EINVAL;
+	c->program = strdup(json_str_or(o, "program", channel_program(c->kind)));
+	if (!c->name || !c->program)
+		return -ENOMEM;
+	int r = read_either(section, "url", "url_file", &c->url, why, size);
+	if (r == 0 && c->url && strncmp(c->url, "http://", 7) != 0 && strncmp(c->url, "https://", 8) != 0) {
+		snprintf(why, size, "channel %s: what stands in its url_file is no URL", c->name);
+		return -EINVAL;
+	}
+	return r < 0 ? r : read_either(section, "secret", "secret_file", &c->secret, why, size);
+}
+
+int channels_read(struct json_object *tree, struct channels *ret, char *why, size_t why_size)
+{
+	struct json_object *list = NULL;
+	struct channels c = {0};
+	size_t n = json_get_arr(tree, "channels", &list) == 1 ? json_object_array_length(list) : 0;
+	int r = 0;
+
+	c.item = calloc(n ? n : 1, sizeof(*c.item));
+	if (!c.item)
+		r = -ENOMEM;
+	while (r == 0 && c.n < n) {
+		size_t i = c.n++;
+
+		r = read_one(json_object_array_get_idx(list, i), &c.item[i], why, why_size);
+	}
+	if (r < 0) {
+		channels_free(&c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}
+
+void channels_free(struct channels *c)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		free(c->item[i].name);
+		free(c->item[i].program);
+		free(c->item[i].url);
+		free(c->item[i].secret);
+	}
+	free(c->item);
+	*c = (struct channels) {0};
+}
+
+const struct channel *channels_find(const struct channels *c, const char *name)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (!strcmp(c->item[i].name, name))
+			return &c->item[i];
+	return NULL;
+}

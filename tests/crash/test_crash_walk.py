@@ -1,0 +1,189 @@
+"""The daemon is killed at every named point, once per test; what was acknowledged must be there, and done exactly once."""
+import subprocess
+import time
+
+import pytest
+from crashing import (Ledger, Witness, check_chat, check_stopped, deliver, deliver_until_taken, dump, flags_texts, hook_channel,
+                      kill_groups, refused_or, runners, runs, tool)
+from harness import BUILD, Daemon, Hook, PATIENCE, Service, alert, config, until
+
+POINTS = subprocess.run([BUILD / "rollbackd", "--list-failpoints"], check=True, capture_output=True, text=True).stdout.split()
+RUNNER_POINTS = ["runner-claimed", "runner-ran"]        # reached by the process that runs a command, not by the daemon
+LATER_VISITS = {                                        # points that one rollback reaches more than once
+    "intake-before-commit": 4, "intake-after-commit": 4, "step-intent-committed": 3, "step-done-uncommitted": 3,
+    "runner-spawned": 2, "verify-round-uncommitted": 2, "move-committed": 8, "message-accepted": 2, "checkpoint": 2,
+}
+WALK = [p for p in POINTS if p not in RUNNER_POINTS] + [
+    f"{p}:{n}" for p, last in LATER_VISITS.items() for n in range(2, last + 1)]
+
+
+class World:
+    """A rollout of two commands: a tool that only takes notes, and the reload that makes the service follow."""
+
+    def __init__(self, folder, idempotent=None, **parts):
+        self.service = Service(folder / "service")
+        self.hook = Hook("known-to-both")
+        self.tool, self.tool_log = tool(self.service, "tool")
+        word = "" if idempotent is None else f", idempotent: {str(idempotent).lower()}"
+        apply = "".join(f"      - {{command: [{c}], timeout: 20s{word}}}\n" for c in (self.tool, self.service.reload))
+        self.daemon = Daemon(folder / "rollbackd", config(self.service, apply=apply, channels=hook_channel(self.hook), **parts))
+        self.witness = Witness({self.service.flags: flags_texts(self.service, 10, 0)})
+        self.ledger = Ledger()
+        self.webhooks = [
+            [alert("Elevated", action=None), alert("Elsewhere", action=None, rollout=None)],
+            [alert("Elevated", action=None, instance="1"), alert(instance="a"), alert("Elevated", action=None, instance="2")],
+            [alert(instance="b")],
+            [alert("Over", action=None, status="resolved"), alert("Elevated", action=None, instance="3")],
+        ]
+        self.left = list(self.webhooks)
+
+    def crash_at(self, failpoint):
+        """Until the daemon has died there; acknowledged webhooks leave self.left."""
+        d = self.daemon.spawn(env={"ROLLBACKD_FAILPOINT": failpoint})
+        until(lambda: d.process.poll() is not None or refused_or(lambda: d.call("GET", "/-/ready")[0] == 200))
+        for webhook in self.webhooks:
+            results = deliver(d, webhook) if d.process.poll() is None else None
+            if results is not None:
+                self.ledger.note(webhook, results)
+                self.left.remove(webhook)
+        self.provoke(failpoint)
+        assert d.died() == -9, f"not killed at {failpoint}:\n{d.log()[-3000:]}"
+
+    def provoke(self, failpoint):
+        """Some points are not reached by one rollback alone: more to record brings them."""
+        began, n = time.monotonic(), 0
+        while failpoint.startswith("checkpoint") and self.daemon.process.poll() is None:
+            assert time.monotonic() - began < PATIENCE, f"{failpoint} is never reached"
+            n += 1
+            noise = [alert("Noise", action=None, instance=f"{n}.{k}", pad="x" * 2000) for k in range(200)]
+            results = deliver(self.daemon, noise)
+            if results is not None:
+                self.ledger.note(noise, results)
+
+    def recover(self):
+        """Starts again and sends again, as Alertmanager would. Returns the incident."""
+        self.daemon.start()
+        self.ledger.check(self.daemon)
+        for webhook in self.left:
+            self.ledger.note(webhook, deliver_until_taken(self.daemon, webhook))
+        self.left = []
+        self.ledger.check(self.daemon)
+        [incident] = self.daemon.incidents()
+        return incident["id"]
+
+    def step(self, incident, name):
+        [step] = [s for s in incident["steps"] if s["kind"] == "command" and name in s["name"]]
+        return step
+
+    def attempts(self, log):
+        """The attempts that ran; all of one incident and one step."""
+        told = runs(log)
+        assert len({(i, s) for i, s, _ in told}) <= 1 and len(set(told)) == len(told), told
+        return [a for _, _, a in told]
+
+    def check_rolled_back(self, number, crashes=1):
+        i = self.daemon.wait_state(number, "rolled_back")
+        assert self.service.file_percentage() == "0" and self.service.percentage() == 0
+        assert i["percentage_before"] == 10 and i["percentage_seen"] == 0
+        assert len(i["alerts"]) == 2, dump(i)
+        assert [s["kind"] for s in i["steps"]] == ["flags", "command", "command", "verify"], dump(i)
+        assert i["steps"][0]["state"] == "done" and i["steps"][3]["state"] == "done"
+        told = [t["what"] for t in i["timeline"]]
+        assert told.count("opened") == 1 and told.count("rolled_back") == 1 and told.count("verified") == 1, told
+        check_chat(self.hook, self.daemon, crashes)
+        return i
+
+    def close(self):
+        self.witness.end()
+        if self.daemon.process is not None:
+            self.daemon.kill()
+        self.hook.close()
+        self.service.close()
+
+
+@pytest.fixture
+def world(folder):
+    made = []
+
+    def make(**kw):
+        made.append(World(folder, **kw))
+        return made[-1]
+    yield make
+    for w in made:
+        w.close()
+
+
+def test_the_walk_knows_every_point():
+    assert len(POINTS) >= 13 and set(LATER_VISITS) <= set(POINTS) and set(RUNNER_POINTS) <= set(POINTS)
+
+
+ABOUT_COMMANDS = [p for p in WALK if p.split(":")[0] in ("step-intent-committed", "step-done-uncommitted", "runner-spawned")]
+
+
+@pytest.mark.parametrize("idempotent, failpoint", [(False, p) for p in WALK] + [(None, p) for p in ABOUT_COMMANDS])
+def test_a_rollback_survives_a_kill_at(world, failpoint, idempotent):
+    w = world(idempotent=idempotent)
+    w.crash_at(failpoint)
+    number = w.recover()
+    i = w.check_rolled_back(number)
+    assert len(w.attempts(w.tool_log)) == 1 and len(w.attempts(w.service.runs)) == 1, "no crash of the daemon repeats a command"
+    assert [s["state"] for s in i["steps"]] == ["done"] * 4, dump(i)
+    w.ledger.check(w.daemon)
+    check_stopped(w.daemon)
+
+
+@pytest.mark.parametrize("idempotent", [None, False])
+@pytest.mark.parametrize("failpoint", RUNNER_POINTS)
+def test_a_command_whose_runner_died_with_the_daemon_is_in_doubt(world, failpoint, idempotent):
+    w = world(idempotent=idempotent)
+    w.crash_at(f"runner-spawned,{failpoint}")
+    number = w.recover()
+    i = w.check_rolled_back(number)
+    step, ran = w.step(i, "tool"), failpoint == "runner-ran"
+    if idempotent is None:
+        assert step["state"] == "done" and step["attempts"] == 2, dump(step)
+        assert w.attempts(w.tool_log) == ([1, 2] if ran else [2])
+    else:
+        assert step["state"] == "in_doubt" and step["attempts"] == 1, dump(step)
+        assert w.attempts(w.tool_log) == ([1] if ran else [])
+        until(lambda: [b for b in w.hook.bodies if b["what"] == "in_doubt" and "tool" in b["text"]])
+    assert w.step(i, "reload")["state"] == "done" and w.attempts(w.service.runs) == [1], "the next step runs, once"
+    check_stopped(w.daemon)
+
+
+@pytest.mark.parametrize("failpoint", RUNNER_POINTS)
+def test_a_runner_that_dies_every_time_under_a_living_daemon_ends_in_doubt(world, failpoint):
+    w = world(timeout="500ms")
+    w.daemon.start(env={"ROLLBACKD_FAILPOINT": failpoint})
+    [r] = w.daemon.post(alert(instance="a"))
+    i = w.daemon.wait_state(r["incident"], "failed" if failpoint == "runner-claimed" else "rolled_back")
+    for name, log in (("tool", w.tool_log), ("reload", w.service.runs)):
+        step = w.step(i, name)
+        assert step["state"] == "in_doubt" and 1 < step["attempts"] <= 20, dump(step)
+        assert w.attempts(log) == ([] if failpoint == "runner-claimed" else list(range(1, step["attempts"] + 1)))
+    assert w.daemon.restart().incident(r["incident"])["state"] == i["state"], "what was ruled stays"
+    if i["state"] == "failed":
+        assert w.daemon.act(r["incident"], "retry")[0] == 200
+        w.daemon.wait_state(r["incident"], "rolled_back")
+    assert w.service.percentage() == 0
+    check_stopped(w.daemon)
+
+
+@pytest.mark.parametrize("idempotent", [None, False])
+def test_a_runner_killed_under_a_living_daemon_is_ruled_by_the_step(world, idempotent):
+    w = world(idempotent=idempotent)
+    gate = w.service.dir / "gate"
+    w.tool.write_text(w.tool.read_text() + f"while [ ! -e {gate} ]; do sleep 0.02; done\n")
+    w.daemon.start()
+    [r] = w.daemon.post(alert(instance="a"))
+    until(lambda: runs(w.tool_log))
+    group, commands = runners(w.daemon)
+    assert len(group) == 1 and len(commands) == 1
+    gate.touch()
+    kill_groups(group)
+    i = w.daemon.wait_state(r["incident"], "rolled_back")
+    step = w.step(i, "tool")
+    assert w.attempts(w.tool_log) == ([1, 2] if idempotent is None else [1])
+    assert step["state"] == ("done" if idempotent is None else "in_doubt"), dump(step)
+    assert w.attempts(w.service.runs) == [1]
+    check_stopped(w.daemon)
