@@ -28,13 +28,14 @@ struct flags {
 
 static const struct flag {
 	const char *name, *def, *help;
-	size_t offset;          /* of the const char * in struct flags; 0: the list of addresses */
+	bool repeats;           /* --web.listen-address: a list */
+	size_t offset;          /* else: of the const char * in struct flags */
 } flag_table[] = {
-	{"--config.file", "rollbackd.yml", "Main config file.", offsetof(struct flags, app.config_file)},
-	{"--storage.path", "data/", "State directory: database, lock, command results.", offsetof(struct flags, app.storage_path)},
-	{"--web.listen-address", "127.0.0.1:9595", "Address to listen on; may be repeated; unix:/path too.", 0},
-	{"--log.level", "info", "Least level that is logged: debug, info, warn, error.", offsetof(struct flags, log_level)},
-	{"--log.format", "logfmt", "logfmt or json.", offsetof(struct flags, log_format)},
+	{"--config.file", "rollbackd.yml", "Main config file.", false, offsetof(struct flags, app.config_file)},
+	{"--storage.path", "data/", "State directory: database, lock, command results.", false, offsetof(struct flags, app.storage_path)},
+	{"--web.listen-address", "127.0.0.1:9595", "Address to listen on; may be repeated; unix:/path too.", true, 0},
+	{"--log.level", "info", "Least level that is logged: debug, info, warn, error.", false, offsetof(struct flags, log_level)},
+	{"--log.format", "logfmt", "logfmt or json.", false, offsetof(struct flags, log_format)},
 };
 
 static void usage(FILE *out)
@@ -47,7 +48,7 @@ static void usage(FILE *out)
 
 static int set_flag(struct flags *f, const struct flag *row, const char *value)
 {
-	if (row->offset == 0) {
+	if (row->repeats) {
 		if (f->app.n_addresses == APP_ADDRESSES_MAX)
 			return -E2BIG;
 		f->app.address[f->app.n_addresses++] = value;
@@ -90,7 +91,7 @@ static int parse_one(struct flags *f, int left, char **argv)
 static int parse_flags(int argc, char **argv, struct flags *f)
 {
 	for (size_t i = 0; i < ARRAY_LEN(flag_table); i++)
-		if (flag_table[i].offset)
+		if (!flag_table[i].repeats)
 			set_flag(f, &flag_table[i], flag_table[i].def);
 	for (int i = 1; i < argc;) {
 		int used = parse_one(f, argc - i, argv + i);
