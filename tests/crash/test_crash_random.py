@@ -228,6 +228,7 @@ def test_killed_at_random_under_load(folder, runners_too):
             w.one_round(runners_too)
         w.finish()
         for c in w.clients:
+            w.ended(c.name_of)
             assert c.service.file_percentage() == "0" and c.service.percentage() == 0, c.name_of
             c.ledger.check(w.daemon)
             check_runs(w, c, runners_too)

@@ -1,11 +1,10 @@
 """The daemon is killed at every named point, once per test; what was acknowledged must be there, and done exactly once."""
 import subprocess
-import time
 
 import pytest
 from crashing import (Ledger, Witness, check_chat, check_stopped, deliver, deliver_until_taken, dump, flags_texts, hook_channel,
-                      kill_groups, refused_or, runners, runs, tool)
-from harness import BUILD, Daemon, Hook, PATIENCE, Service, alert, config, until
+                      incident_numbers, kill_groups, refused_or, runners, runs, tool, wait_sent)
+from harness import BUILD, Daemon, Hook, Service, alert, config, until
 
 POINTS = subprocess.run([BUILD / "rollbackd", "--list-failpoints"], check=True, capture_output=True, text=True).stdout.split()
 RUNNER_POINTS = ["runner-claimed", "runner-ran"]        # reached by the process that runs a command, not by the daemon
@@ -50,15 +49,19 @@ class World:
         assert d.died() == -9, f"not killed at {failpoint}:\n{d.log()[-3000:]}"
 
     def provoke(self, failpoint):
-        """Some points are not reached by one rollback alone: more to record brings them."""
-        began, n = time.monotonic(), 0
-        while failpoint.startswith("checkpoint") and self.daemon.process.poll() is None:
-            assert time.monotonic() - began < PATIENCE, f"{failpoint} is never reached"
-            n += 1
-            noise = [alert("Noise", action=None, instance=f"{n}.{k}", pad="x" * 2000) for k in range(200)]
-            results = deliver(self.daemon, noise)
+        """The log is cut only when one transaction made it longer than 16 MiB: a rollback alone does not bring that about."""
+        for n in range(20 if failpoint.startswith("checkpoint") else 0):
+            if refused_or(lambda: [wait_sent(self.daemon, i) for i in incident_numbers(self.daemon)]) is None:
+                return
+            large = [alert("Noise", action=None, instance=f"{n}.{k}", annotations={"text": "x" * 3850}) for k in range(3700)]
+            results = deliver(self.daemon, large)
             if results is not None:
-                self.ledger.note(noise, results)
+                self.ledger.note(large, results)
+            try:
+                self.daemon.process.wait(2)
+                return
+            except subprocess.TimeoutExpired:
+                pass
 
     def recover(self):
         """Starts again and sends again, as Alertmanager would. Returns the incident."""

@@ -472,7 +472,8 @@ class Prometheus(Program):
         (folder / "rules.yml").write_text(rules)
         super().__init__(folder, "prometheus", [
             str(TOOLS / "prometheus"), f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/tsdb",
-            f"--web.listen-address=127.0.0.1:{self.port}", "--log.level=warn"], "/-/ready")
+            f"--web.listen-address=127.0.0.1:{self.port}", "--log.level=warn",
+            "--rules.alert.resend-delay=1s"], "/-/ready")      # the first sending may come before it knows its Alertmanagers
 
     def query(self, text):
         from urllib.parse import quote

@@ -1,8 +1,9 @@
 """Intake: what is believed, what is refused, and with which status."""
 import concurrent.futures
 import json
-import pathlib
 import http.client
+import pathlib
+import re
 import socket
 import subprocess
 import time
@@ -99,25 +100,33 @@ def test_no_body_makes_a_5xx_and_what_rfc_8259_forbids_is_400(daemon):
         assert status in (200, 400), (name, status, out)
         if verdict == "refuse":
             assert status == 400, name
-        inside = b'{"alerts":[{"status":"firing","labels":{"alertname":"x"},"annotations":{},"startsAt":"2026-01-01T00:00:00Z"}],"x":' + body + b"}"
+        inside = b'{"alerts":[],"x":' + body + b"}"
         status, _, out = request(daemon.port, "POST", "/webhook", inside)
-        assert status == (400 if verdict == "refuse" else 200), (name, status, out)
+        allowed = {400} if verdict == "refuse" else {400, 200} if name.startswith("depth-32") else {200}   # one level more
+        assert status in allowed, (name, status, out)
         seen += 1
     assert seen >= 200
 
 
 @pytest.mark.parametrize("path", sorted((DATA / "payloads").glob("*.json")), ids=lambda p: p.stem)
 def test_every_captured_body_is_understood(daemon, path):
-    sent = json.loads(path.read_text())
+    def no_repeats(pairs):
+        assert len(dict(pairs)) == len(pairs)
+        return dict(pairs)
+
     status, out = daemon.call("POST", "/webhook", path.read_bytes())
-    alerts = sent.get("alerts") if isinstance(sent, dict) else None
+    try:
+        sent = json.loads(path.read_text(), object_pairs_hook=no_repeats)
+        alerts = sent.get("alerts") if isinstance(sent, dict) else None
+    except (ValueError, AssertionError):
+        alerts = None
     if not isinstance(alerts, list):
-        assert status == 400
+        assert status == 400, out
         return
     assert status == 200, out
     assert out["data"]["alerts"] == len(alerts)
     for a, r in zip(alerts, out["data"]["results"]):
-        if isinstance(a, dict) and a.get("fingerprint"):
+        if isinstance(a, dict) and re.fullmatch("[0-9a-f]{16}", str(a.get("fingerprint"))):
             assert r["fingerprint"] == a["fingerprint"]
     again = daemon.call("POST", "/webhook", path.read_bytes())[1]["data"]["results"]
     assert {r["disposition"] for r in again} <= {"duplicate"}

@@ -179,7 +179,6 @@ static const struct verdict_case regexes[] = {
 	{"a{", "a{", HOLDS},
 	{"}]", "}]", HOLDS},
 	{"(a{10}){100}", "a", FAILS},
-	{"(?:(?:a{10}){0}){1000}", "", HOLDS},
 	{"a*?b+?c??", "aabb", HOLDS},
 };
 
@@ -204,8 +203,8 @@ static const struct {
 	{"(?-)a", "group opens"}, {"(?^)a", "group opens"}, {"(?'n'a)", "group opens"}, {"(?P<>a)", "group's name"},
 	{"(?P<n-1>a)", "group's name"}, {"[z-a]", "wrong way round"}, {"[a-\\d]", "\\d"}, {"[\\b]", "\\b"},
 	{"[\\Qa\\E]", "\\Q"}, {"[[:foo:]]", "[:foo:]"}, {"\\p{Foo}", "known property"}, {"\\pX", "\"X\""},
-	{"\\p{L", "\\p"}, {"\\p", "\\p"}, {"\\p{L&}", "\"L&\""}, {"*a", "before * to repeat"}, {"|+", "before + to repeat"},
-	{"(?)", NULL}, {"(?i)?", "before ? to repeat"}, {"{2}", "before {2} to repeat"}, {"a{1001}", "up to 1000"},
+	{"\\p{L", "\\p"}, {"\\p", "\\p"}, {"\\p{L&}", "\"L&\""}, {"*a", "before * to repeat"}, {"a|+", "before + to repeat"},
+	{"(?i)?", "before ? to repeat"}, {"{2}", "before {2} to repeat"}, {"a{1001}", "up to 1000"},
 	{"a{2,1}", "smaller number first"}, {"a{99999999999}", "up to 1000"}, {"(a{10}){101}", "multiply"},
 	{"((a{2}){500}){2}", "multiply"}, {"(?:b|(a{11})c){100}", "multiply"},
 };
@@ -269,10 +268,6 @@ static void what_re2_has_not_is_refused_with_a_clear_sentence(void **state)
 		struct matcher_fault fault = {""};
 		char text[256];
 		as_matcher(refused[i].re, text);
-		if (!refused[i].word) {
-			assert_int_equal(ask(text, "", &fault), HOLDS);
-			continue;
-		}
 		if (ask(text, "", &fault) != REFUSED)
 			fail_msg("%s is not refused", text);
 		if (!strstr(fault.why, refused[i].word))
@@ -369,9 +364,9 @@ static void a_runaway_expression_does_not_match(void **state)
 	assert_non_null(value);
 	memset(value, 'x', 16 * 1024);
 	value[16 * 1024] = '\0';
-	value[16 * 1024 - 1] = 'y';
-	assert_int_equal(ask("a=~\"(x+x+)+y?z?\"", value, &fault), FAILS);
-	assert_int_equal(ask("a!~\"(x+x+)+y?z?\"", value, &fault), HOLDS);
+	value[16 * 1024 - 1] = '!';
+	assert_int_equal(ask("a=~\"(x+x+)+[yz]\"", value, &fault), FAILS);
+	assert_int_equal(ask("a!~\"(x+x+)+[yz]\"", value, &fault), HOLDS);
 }
 
 static void long_values_match_ordinary_expressions(void **state)
