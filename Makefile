@@ -56,7 +56,7 @@ $O/flags: FORCE
 	 echo '$(CC) $(cflags) $(CPPFLAGS) $(CFLAGS)' > $@
 
 unit: $(UNITS)
-	@bad=; for t in $(UNITS); do echo "\\# $$t"; $$t || bad="$$bad $$t"; done; [ -z "$$bad" ] || { echo "failed:$$bad"; exit 1; }
+	@bad=; for t in $(UNITS); do echo "== $$t"; $$t || bad="$$bad $$t"; done; [ -z "$$bad" ] || { echo "failed:$$bad"; exit 1; }
 
 # --- tests ---
 

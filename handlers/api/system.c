@@ -61,7 +61,7 @@ static void write_rollouts(struct buf *b, struct db_conn *c, const struct settin
 
 			if (rollout_load(c, s->rollouts[i].name, &row) == 0)
 				metrics_sample(b, rollout_metrics[m].name, rollout_metrics[m].value(&row), "rollout",
-				               s->rollouts[i].name, NULL);
+				               s->rollouts[i].name, NO_MORE);
 			rollout_row_free(&row);
 		}
 	}
@@ -77,7 +77,7 @@ static void write_incidents(struct buf *b, struct db_conn *c)
 	for (int i = 1; i < INC_STATE_N; i++)
 		if (incident_is_live((enum incident_state)i))
 			metrics_sample(b, "rollbackd_incidents", (double)counts[i], "state",
-			               incident_state_name((enum incident_state)i), NULL);
+			               incident_state_name((enum incident_state)i), NO_MORE);
 }
 
 struct outbox_lines {
@@ -90,7 +90,7 @@ static int outbox_line(void *arg, const char *channel, int64_t queued, int64_t u
 {
 	struct outbox_lines *o = arg;
 
-	return metrics_sample(o->b, o->name, (double)(o->undeliverable ? undeliverable : queued), "channel", channel, NULL);
+	return metrics_sample(o->b, o->name, (double)(o->undeliverable ? undeliverable : queued), "channel", channel, NO_MORE);
 }
 
 static void write_outbox(struct buf *b, struct db_conn *c)

@@ -16,19 +16,27 @@
 #define INCIDENTS_MAX 32        /* live incidents one episode can be attached to: one per rollout it concerns */
 #define UNCLAIMED_PAGE_EVERY_US (3600 * US_PER_S)       /* interface: "paged at most once an hour" */
 
-int intake_plan(struct settings *s, struct alert_group *group, int64_t received_us, struct intake **ret)
+/* Takes group, also when it fails. */
+static struct intake *intake_new(struct settings *s, struct alert_group *group, int64_t received_us)
 {
-	CLEANUP(intake_cleanup) struct intake *in = calloc(1, sizeof(*in));
+	struct intake *in = calloc(1, sizeof(*in));
 
 	if (!in) {
 		alert_group_free(group);
-		return -ENOMEM;
+		return NULL;
 	}
 	in->settings = settings_ref(s);
 	in->group = group;
 	in->received_us = received_us;
 	in->routes = calloc(group->n ? group->n : 1, sizeof(*in->routes));
-	if (!in->routes)
+	return in;
+}
+
+int intake_plan(struct settings *s, struct alert_group *group, int64_t received_us, struct intake **ret)
+{
+	CLEANUP(intake_cleanup) struct intake *in = intake_new(s, group, received_us);
+
+	if (!in || !in->routes)
 		return -ENOMEM;
 	for (size_t i = 0; i < group->n; i++) {
 		int r = route_alert(s, &group->alerts[i], &in->routes[i]);

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include "server/core/scope.h"
 
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
 
@@ -24,10 +25,10 @@ int log_level_parse(const char *word, enum log_level *ret);
 void log_write(enum log_level level, const char *file, int line, const char *msg, ...) __attribute__((sentinel));
 uint64_t log_dropped(void);
 
-#define log_debug(...) log_write(LOG_LEVEL_DEBUG, __FILE__, __LINE__, __VA_ARGS__, NULL, NULL)
-#define log_info(...)  log_write(LOG_LEVEL_INFO, __FILE__, __LINE__, __VA_ARGS__, NULL, NULL)
-#define log_warn(...)  log_write(LOG_LEVEL_WARN, __FILE__, __LINE__, __VA_ARGS__, NULL, NULL)
-#define log_error(...) log_write(LOG_LEVEL_ERROR, __FILE__, __LINE__, __VA_ARGS__, NULL, NULL)
+#define log_debug(...) log_write(LOG_LEVEL_DEBUG, __FILE__, __LINE__, __VA_ARGS__, NO_MORE, NO_MORE)
+#define log_info(...)  log_write(LOG_LEVEL_INFO, __FILE__, __LINE__, __VA_ARGS__, NO_MORE, NO_MORE)
+#define log_warn(...)  log_write(LOG_LEVEL_WARN, __FILE__, __LINE__, __VA_ARGS__, NO_MORE, NO_MORE)
+#define log_error(...) log_write(LOG_LEVEL_ERROR, __FILE__, __LINE__, __VA_ARGS__, NO_MORE, NO_MORE)
 
 /* Text of a number for a log pair; lives until the end of the enclosing block. */
 #define log_num(n) log_num_text((char[24]) {0}, (long long)(n))

@@ -144,7 +144,7 @@ static void write_family(struct buf *b, enum metric m)
 	for (unsigned i = 0; i < values_count(f); i++) {
 		uint64_t raw = metric_get(m, i);
 		double v = strcmp(f->type, "gauge") == 0 ? (double)(int64_t)raw : (double)raw;
-		metrics_sample(b, f->name, v, f->label, value, NULL);
+		metrics_sample(b, f->name, v, f->label, value, NO_MORE);
 		value += strlen(value) + 1;
 	}
 }
@@ -159,11 +159,11 @@ static void write_phase(struct buf *b, enum metric_phase phase)
 		count += atomic_load_explicit(&phases[phase].in_bucket[i], memory_order_relaxed);
 		text_double(i < ARRAY_LEN(bucket_bounds) ? bucket_bounds[i] : (double)INFINITY, bound,
 		            sizeof(bound));
-		metrics_sample(b, PHASE_NAME "_bucket", (double)count, "phase", name, "le", bound, NULL);
+		metrics_sample(b, PHASE_NAME "_bucket", (double)count, "phase", name, "le", bound, NO_MORE);
 	}
 	uint64_t sum_us = atomic_load_explicit(&phases[phase].sum_us, memory_order_relaxed);
-	metrics_sample(b, PHASE_NAME "_sum", (double)sum_us / 1e6, "phase", name, NULL);
-	metrics_sample(b, PHASE_NAME "_count", (double)count, "phase", name, NULL);
+	metrics_sample(b, PHASE_NAME "_sum", (double)sum_us / 1e6, "phase", name, NO_MORE);
+	metrics_sample(b, PHASE_NAME "_count", (double)count, "phase", name, NO_MORE);
 }
 
 int metrics_write(struct buf *b, const char *version)
@@ -176,5 +176,5 @@ int metrics_write(struct buf *b, const char *version)
 		write_phase(b, (enum metric_phase)p);
 	metrics_process(b);
 	metrics_family(b, "rollbackd_build_info", "gauge", "The version that runs; always 1.");
-	return metrics_sample(b, "rollbackd_build_info", 1, "version", version, NULL);
+	return metrics_sample(b, "rollbackd_build_info", 1, "version", version, NO_MORE);
 }

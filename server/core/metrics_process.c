@@ -65,7 +65,7 @@ static int count_fds(void)
 static void one(struct buf *b, const char *name, const char *type, const char *help, double value)
 {
 	metrics_family(b, name, type, help);
-	metrics_sample(b, name, value, NULL);
+	metrics_sample(b, name, value, NO_MORE);
 }
 
 static void write_usage(struct buf *b, const struct usage *u)

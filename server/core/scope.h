@@ -20,6 +20,8 @@
 		*slot_ = NULL;                   \
 		value_;                          \
 	})
+/* Ends a list of text arguments; a pointer on every platform, which a bare NULL need not be. */
+#define NO_MORE ((const char *)NULL)
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 /* For CLEANUP on a pointer from malloc. */

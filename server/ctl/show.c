@@ -169,8 +169,9 @@ static void show_keyed(struct json_object *o, const char *key, const char *title
 	if (json_get_obj(o, key, &map) != 1 || json_object_object_length(map) == 0)
 		return;
 	printf("\n%s\n", title);
-	json_object_object_foreach(map, name, value)
+	json_object_object_foreach(map, name, value) {
 		printf("  %-14s%s\n", name, json_text(value));
+	}
 }
 
 void show_incident(struct json_object *o)
