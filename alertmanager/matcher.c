@@ -9,16 +9,16 @@
 #include "alertmanager/re2.h"
 #include "server/core/buf.h"
 
-#define TEXT_MAX        4096            /* bytes of what is given to matchers_add at once */
-#define PATTERN_MAX     (256 * 1024)    /* bytes of a rewritten regular expression: some items grow thirtyfold */
-#define MATCH_STEPS     100000          /* PCRE2's match limit: a few milliseconds */
-#define MATCH_HEAP_KIB  (32 * 1024)
+#define TEXT_MAX       4096   /* bytes of what is given to matchers_add at once */
+#define PATTERN_MAX    262144 /* bytes of a rewritten regular expression: some items grow thirtyfold */
+#define MATCH_STEPS    100000 /* PCRE2's match limit: a few milliseconds */
+#define MATCH_HEAP_KIB (32 * 1024)
 
 struct matcher {
 	bool negative, regex;
-	char *text;             /* as written, without surrounding blanks */
+	char *text; /* as written, without surrounding blanks */
 	char *name, *value;
-	pcre2_code *code;               /* of a regex; only read once compiled: any thread */
+	pcre2_code *code; /* of a regex; only read once compiled: any thread */
 	pcre2_match_context *limits;
 };
 
@@ -115,8 +115,8 @@ static bool strip_value(struct slice *s, bool *ret_quoted)
 	return !*ret_quoted || s->p < s->end;
 }
 
-/* \" \\ and \n are escapes, any other backslash stands for itself. A quote that is not escaped may only close the
- * value. out takes as many bytes as the slice has. */
+/* \" \\ and \n are escapes, any other backslash stands for itself. A quote that is not escaped may only close
+ * the value. out takes as many bytes as the slice has. */
 static bool unescape(struct slice s, bool quoted, char *out)
 {
 	bool closed = false;
@@ -165,9 +165,9 @@ static pcre2_code *compile(const struct buf *pattern, int *ret_code)
 	if (!ctx)
 		return NULL;
 	pcre2_set_newline(ctx, PCRE2_NEWLINE_LF);
-	pcre2_code *code = pcre2_compile((PCRE2_SPTR)buf_text(pattern), pattern->len,
-	                                 PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_CIRCUMFLEX, ret_code, &at,
-	                                 ctx);
+	pcre2_code *code =
+		pcre2_compile((PCRE2_SPTR)buf_text(pattern), pattern->len,
+	                      PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_CIRCUMFLEX, ret_code, &at, ctx);
 	pcre2_compile_context_free(ctx);
 	return code;
 }
@@ -212,7 +212,9 @@ static int matcher_parse(struct slice whole, struct matcher **ret, struct matche
 		return -ENOMEM;
 	struct slice name = take_name(&s);
 	if (name.p == name.end || !take_operator(&s, m))
-		return fail(fault, "expected a label name, then =, !=, =~ or !~, then a value, as in severity=\"critical\"",
+		return fail(fault,
+		            "expected a label name, then =, !=, =~ or !~, then a value, as in "
+		            "severity=\"critical\"",
 		            whole.p, (size_t)(whole.end - whole.p));
 	m->text = strndup(whole.p, (size_t)(whole.end - whole.p));
 	m->name = strndup(name.p, (size_t)(name.end - name.p));
@@ -229,8 +231,8 @@ static int matcher_parse(struct slice whole, struct matcher **ret, struct matche
 
 /* ---- reading several ---- */
 
-/* Up to the next comma outside of quotes, or the end. A backslash escapes the quote behind it, also across commas,
- * as Alertmanager reads it. */
+/* Up to the next comma outside of quotes, or the end. A backslash escapes the quote behind it, also across
+ * commas, as Alertmanager reads it. */
 static const char *token_end(const char *p, const char *end)
 {
 	bool quoted = false, escaped = false;
@@ -248,9 +250,9 @@ static const char *token_end(const char *p, const char *end)
 
 /* The white space of Unicode, by which Alertmanager trims what follows the last comma. */
 static const char *const spaces[] = {
-	" ", "\t", "\n", "\v", "\f", "\r", "\xc2\x85", "\u00a0", "\u1680", "\u2000", "\u2001", "\u2002", "\u2003",
-	"\u2004", "\u2005", "\u2006", "\u2007", "\u2008", "\u2009", "\u200a", "\u2028", "\u2029", "\u202f", "\u205f",
-	"\u3000",
+	" ",      "\t",     "\n",     "\v",     "\f",     "\r",     "\xc2\x85", "\u00a0", "\u1680",
+	"\u2000", "\u2001", "\u2002", "\u2003", "\u2004", "\u2005", "\u2006",   "\u2007", "\u2008",
+	"\u2009", "\u200a", "\u2028", "\u2029", "\u202f", "\u205f", "\u3000",
 };
 
 static size_t space_at(const char *p, size_t len, bool at_end)
@@ -362,7 +364,8 @@ static const char *value_of(const struct text_pair *labels, size_t n, const char
 	return "";
 }
 
-bool matchers_hold(const struct matchers *m, const struct text_pair *labels, size_t n, const char **ret_failed)
+bool matchers_hold(const struct matchers *m, const struct text_pair *labels, size_t n,
+                   const char **ret_failed)
 {
 	for (size_t i = 0; i < m->n; i++) {
 		const struct matcher *one = m->list[i];

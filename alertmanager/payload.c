@@ -23,7 +23,8 @@ static int refuse(char **ret_why, const char *fmt, ...)
 
 static int read_shape(struct alert *a, char **ret_why)
 {
-	return json_object_is_type(a->raw, json_type_object) ? 0 : refuse(ret_why, "the alert is no JSON object");
+	return json_object_is_type(a->raw, json_type_object) ? 0
+	                                                     : refuse(ret_why, "the alert is no JSON object");
 }
 
 static int read_status(struct alert *a, char **ret_why)
@@ -76,7 +77,8 @@ static int read_labels(struct alert *a, char **ret_why)
 	a->labels = calloc(n, sizeof(*a->labels));
 	if (!a->labels)
 		return -ENOMEM;
-	json_object_object_foreach(labels, name, value) {
+	json_object_object_foreach(labels, name, value)
+	{
 		int r = read_label(name, value, &a->labels[a->n_labels], ret_why);
 		if (r < 0)
 			return r;
@@ -113,7 +115,8 @@ static int read_times(struct alert *a, char **ret_why)
 
 static bool bounded_strings(struct json_object *obj)
 {
-	json_object_object_foreach(obj, name, value) {
+	json_object_object_foreach(obj, name, value)
+	{
 		(void)name;
 		if (!json_object_is_type(value, json_type_string) ||
 		    json_object_get_string_len(value) > PAYLOAD_ANNOTATION_MAX)
@@ -204,8 +207,8 @@ static int fail(struct payload_fault *fault, int error, const char *why)
 
 static int fail_json(struct payload_fault *fault, const struct json_fault *json)
 {
-	snprintf(fault->why, sizeof(fault->why), "the body is not JSON: %s at byte %zu", json->why ? json->why : "wrong",
-	         json->offset);
+	snprintf(fault->why, sizeof(fault->why), "the body is not JSON: %s at byte %zu",
+	         json->why ? json->why : "wrong", json->offset);
 	return -EINVAL;
 }
 
@@ -226,7 +229,8 @@ static int group_alerts(struct json_object *root, struct json_object **ret, stru
 {
 	if (json_object_is_type(root, json_type_array))
 		return fail(fault, -EINVAL,
-		            "the body is a bare array: that is what Prometheus posts to /api/v2/alerts. Let it post to "
+		            "the body is a bare array: that is what Prometheus posts to /api/v2/alerts. Let "
+		            "it post to "
 		            "Alertmanager, and Alertmanager's webhook_configs here");
 	if (!json_object_is_type(root, json_type_object))
 		return fail(fault, -EINVAL, "the body is no JSON object as Alertmanager's webhook sends it");
@@ -235,10 +239,12 @@ static int group_alerts(struct json_object *root, struct json_object **ret, stru
 		return fail(fault, -EINVAL, "\"alerts\" is no array");
 	if (r == 0)
 		return fail(fault, -EINVAL,
-		            "the body has no \"alerts\" array: a custom payload template has to keep the fields of "
+		            "the body has no \"alerts\" array: a custom payload template has to keep the "
+		            "fields of "
 		            "Alertmanager's webhook");
 	if (json_object_array_length(*ret) > PAYLOAD_ALERTS_MAX)
-		return fail(fault, -E2BIG, "the body holds more than 20000 alerts: set max_alerts or group them finer");
+		return fail(fault, -E2BIG,
+		            "the body holds more than 20000 alerts: set max_alerts or group them finer");
 	return 0;
 }
 

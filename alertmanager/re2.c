@@ -7,22 +7,22 @@
 #include "alertmanager/quote.h"
 #include "server/core/text.h"
 
-#define REPEAT_MAX 1000         /* RE2's limit for one count, and for the product of nested ones */
+#define REPEAT_MAX 1000 /* RE2's limit for one count, and for the product of nested ones */
 #define RUNE_MAX   0x10ffff
 
 /* What stands directly before the next item: decides whether a repetition may follow. */
 enum before { BEFORE_NOTHING, BEFORE_ATOM, BEFORE_REPEAT };
 
 struct scan {
-	const char *re;         /* the whole expression, for quotations */
-	const char *at;         /* next byte */
+	const char *re; /* the whole expression, for quotations */
+	const char *at; /* next byte */
 	struct buf *out;
 	struct matcher_fault *fault;
 	enum before before;
-	bool folded;            /* (?i) stood somewhere before */
-	int last;               /* product of the nested counts in the item just read */
+	bool folded; /* (?i) stood somewhere before */
+	int last;    /* product of the nested counts in the item just read */
 	size_t depth;
-	int most[RE2_DEPTH_MAX + 1];    /* the highest such product per open group */
+	int most[RE2_DEPTH_MAX + 1]; /* the highest such product per open group */
 };
 
 static int fail(struct scan *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -131,7 +131,8 @@ static int escape_octal(struct scan *s, char first, unsigned *ret)
 	unsigned v = (unsigned)(first - '0');
 
 	if (first != '0' && !is_octal(*s->at))
-		return fail(s, "back-references (\\%c) are not possible: Alertmanager uses RE2 syntax", first);
+		return fail(s, "back-references (\\%c) are not possible: Alertmanager uses RE2 syntax",
+		            first);
 	for (int n = 1; n < 3 && is_octal(*s->at); n++)
 		v = v * 8 + (unsigned)(*s->at++ - '0');
 	*ret = v;
@@ -144,16 +145,24 @@ static int escape_unknown(struct scan *s, const char *at)
 		char c;
 		const char *what;
 	} known[] = {
-		{'8', "back-references"},   {'9', "back-references"},        {'g', "back-references"},
-		{'k', "back-references"},   {'K', "resetting the match start"}, {'G', "the match position"},
-		{'R', "newline sequences"}, {'X', "grapheme clusters"},      {'N', "\"no newline\" (use .)"},
-		{'Z', "end of text before a newline (use \\z)"},             {'C', "single bytes"},
+		{'8', "back-references"},
+		{'9', "back-references"},
+		{'g', "back-references"},
+		{'k', "back-references"},
+		{'K', "resetting the match start"},
+		{'G', "the match position"},
+		{'R', "newline sequences"},
+		{'X', "grapheme clusters"},
+		{'N', "\"no newline\" (use .)"},
+		{'Z', "end of text before a newline (use \\z)"},
+		{'C', "single bytes"},
 		{'E', "\\E without \\Q"},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(known); i++)
 		if (known[i].c == *at)
-			return fail(s, "\\%c, %s, is not possible: Alertmanager uses RE2 syntax", *at, known[i].what);
+			return fail(s, "\\%c, %s, is not possible: Alertmanager uses RE2 syntax", *at,
+			            known[i].what);
 	if ((unsigned char)*at >= 0x80)
 		return fail(s, "a backslash before a non-ASCII character means nothing");
 	return fail(s, "\\%c means nothing in RE2 syntax, which Alertmanager uses", *at);
@@ -225,15 +234,18 @@ static int escape_property(struct scan *s, bool negated)
 	return buf_printf(s->out, "\\%c{%s%.*s}", negated ? 'P' : 'p', plain ? "" : "sc:", (int)len, name);
 }
 
-/* What stands for a set of characters, outside and inside of brackets. PCRE2's \s has the vertical tab, Go's has not. */
+/* What stands for a set of characters, outside and inside of brackets. PCRE2's \s has the vertical tab, Go's
+ * has not. */
 static const struct {
 	char c;
 	const char *alone, *inside;
 } perl_sets[] = {
-	{'d', "\\d", "\\d"}, {'D', "\\D", "\\D"}, {'w', "\\w", "\\w"}, {'W', "\\W", "\\W"},
+	{'d', "\\d", "\\d"},
+	{'D', "\\D", "\\D"},
+	{'w', "\\w", "\\w"},
+	{'W', "\\W", "\\W"},
 	{'s', "[\\x{9}\\x{a}\\x{c}\\x{d}\\x{20}]", "\\x{9}\\x{a}\\x{c}\\x{d}\\x{20}"},
-	{'S', "[^\\x{9}\\x{a}\\x{c}\\x{d}\\x{20}]",
-	 "\\x{0}-\\x{8}\\x{b}\\x{e}-\\x{1f}\\x{21}-\\x{10ffff}"},
+	{'S', "[^\\x{9}\\x{a}\\x{c}\\x{d}\\x{20}]", "\\x{0}-\\x{8}\\x{b}\\x{e}-\\x{1f}\\x{21}-\\x{10ffff}"},
 };
 
 /* 1 when a set of characters was read and emitted, 0 when there is none; at on the backslash. */
@@ -302,7 +314,7 @@ static int item_escape(struct scan *s)
 static int named_set(struct scan *s)
 {
 	static const char *const names[] = {"alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph",
-	                                    "lower", "print", "punct", "space", "upper", "word", "xdigit"};
+	                                    "lower", "print", "punct", "space", "upper", "word",  "xdigit"};
 	char q[QUOTE_SIZE];
 
 	if (!starts(s->at, "[:"))
@@ -395,17 +407,17 @@ static int group_unknown(struct scan *s)
 	static const struct {
 		const char *start, *what;
 	} known[] = {
-		{"(?=", "look-ahead"},       {"(?!", "look-ahead"},   {"(?<=", "look-behind"},
-		{"(?<!", "look-behind"},     {"(?>", "atomic groups"}, {"(?P=", "back-references"},
-		{"(?P>", "recursion"},       {"(?R", "recursion"},    {"(?&", "recursion"},
-		{"(?+", "recursion"},        {"(?(", "conditions"},   {"(?C", "callouts"},
-		{"(?#", "comments"},         {"(?|", "branch reset"},
+		{"(?=", "look-ahead"},   {"(?!", "look-ahead"},    {"(?<=", "look-behind"},
+		{"(?<!", "look-behind"}, {"(?>", "atomic groups"}, {"(?P=", "back-references"},
+		{"(?P>", "recursion"},   {"(?R", "recursion"},     {"(?&", "recursion"},
+		{"(?+", "recursion"},    {"(?(", "conditions"},    {"(?C", "callouts"},
+		{"(?#", "comments"},     {"(?|", "branch reset"},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(known); i++)
 		if (starts(s->at, known[i].start))
-			return fail(s, "%s, %s…), is not possible: Alertmanager uses RE2 syntax", known[i].what,
-			            known[i].start);
+			return fail(s, "%s, %s…), is not possible: Alertmanager uses RE2 syntax",
+			            known[i].what, known[i].start);
 	if (is_digit(s->at[2]) || (s->at[2] == '-' && is_digit(s->at[3])))
 		return fail(s, "recursion, (?%c…), is not possible: Alertmanager uses RE2 syntax", s->at[2]);
 	return fail(s, "a group opens with (, (?:, (?P<name> or flags of i, m, s, U as in (?i) or (?i-s:");
@@ -519,7 +531,9 @@ static int repeat_end(struct scan *s, const char *op, const char *end)
 	if (s->before == BEFORE_NOTHING)
 		return fail(s, "there is nothing before %.*s to repeat", (int)(end - op), op);
 	if (s->before == BEFORE_REPEAT && *op == '+')
-		return fail(s, "possessive repetition (a second +) is not possible: Alertmanager uses RE2 syntax");
+		return fail(
+			s,
+			"possessive repetition (a second +) is not possible: Alertmanager uses RE2 syntax");
 	if (s->before == BEFORE_REPEAT)
 		return fail(s, "two repetitions stand in a row (%.*s)", (int)(end - op), op);
 	s->before = BEFORE_REPEAT;

@@ -2,12 +2,13 @@
  * Go's regular expressions (RE2 syntax, as regexp.Compile reads them) rewritten for PCRE2.
  *
  * Every item is parsed and written anew, so nothing that only PCRE2 knows can slip through and nothing means
- * something else there: \s without vertical tab, \v as vertical tab, {,5} as plain text, \p{Greek} as a script.
- * Groups lose their numbers and names (nothing refers to them). Pure; any thread.
+ * something else there: \s without vertical tab, \v as vertical tab, {,5} as plain text, \p{Greek} as a
+ * script. Groups lose their numbers and names (nothing refers to them). Pure; any thread.
  *
- * Stricter than Go in a few corners: brackets have to balance inside the expression, flags can't stand between an
- * item and its repetition, groups nest 100 deep at most, no surrogate code points, no \p{Lu} after (?i). Laxer: a
- * group's name may come twice. Known to differ: \pC holds unassigned code points too, and (?i)\w and
+ * Stricter than Go in a few corners: brackets have to balance inside the expression, flags can't stand
+ * between an item and its repetition, groups nest 100 deep at most, no surrogate code points, no \p{Lu} after
+ * (?i). Laxer: a group's name may come twice. Known to differ: \pC holds unassigned code points too, and
+ * (?i)\w and
  * (?i)[[:alpha:]] miss the two non-ASCII letters (U+017F, U+212A) that fold to ASCII ones.
  */
 #ifndef ALERTMANAGER_RE2_H

@@ -1,6 +1,7 @@
 /*
- * Feeds the files named on the command line to a fuzz driver. With --mutate=N each is also fed N times with a few bytes
- * changed, cut or doubled (the same ones at every run): a small fuzzer for machines without libFuzzer.
+ * Feeds the files named on the command line to a fuzz driver. With --mutate=N each is also fed N times with a
+ * few bytes changed, cut or doubled (the same ones at every run): a small fuzzer for machines without
+ * libFuzzer.
  */
 #include "tests/fuzz/fuzz.h"
 

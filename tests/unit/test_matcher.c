@@ -186,27 +186,88 @@ static const struct verdict_case regexes[] = {
 static const struct {
 	const char *re, *word;
 } refused[] = {
-	{"(?=a)a", "look-ahead"}, {"(?!a)b", "look-ahead"}, {"(?<=a)b", "look-behind"}, {"(?<!a)b", "look-behind"},
-	{"(a)\\1", "back-references"}, {"(a)\\8", "back-references"}, {"(?P<n>a)(?P=n)", "back-references"},
-	{"(a)\\g1", "back-references"}, {"(?P<n>a)\\k<n>", "back-references"},
-	{"(?>a)", "atomic"}, {"a*+", "possessive"}, {"a++", "possessive"}, {"a?+", "possessive"},
-	{"a{2}+", "possessive"}, {"a**", "two repetitions"}, {"a*??", "two repetitions"}, {"a{2}{3}", "two repetitions"},
-	{"(?R)", "recursion"}, {"(?0)", "recursion"}, {"(a(?1))", "recursion"}, {"(?-1)", "recursion"},
-	{"(?+1)", "recursion"}, {"(?&n)", "recursion"}, {"(?P>n)", "recursion"}, {"(?(1)a)", "conditions"},
-	{"(?C)", "callouts"}, {"(?C1)", "callouts"}, {"(?#c)a", "comments"}, {"(?|a|b)", "branch reset"},
-	{"(*UTF)a", "before * to repeat"}, {"(*ACCEPT)", "before * to repeat"}, {"a\\Kb", "\\K"}, {"\\Ga", "\\G"},
-	{"\\R", "\\R"}, {"\\X", "\\X"}, {"\\N", "\\N"}, {"\\C", "\\C"}, {"a\\Z", "use \\z"}, {"\\E", "\\Q"},
-	{"\\h", "\\h"}, {"\\e", "\\e"}, {"\\cA", "\\c"}, {"\\y", "\\y"}, {"\\é", "non-ASCII"}, {"a\\", "backslash"},
-	{"\\Qa", "\\E"}, {"\\x4", "hexadecimal"}, {"\\x{}", "hexadecimal"}, {"\\x{110000}", "hexadecimal"},
-	{"[a", "never closed"}, {"[]", "never closed"}, {"[a\\", "backslash"}, {"(a", "never closed"},
-	{"(?:", "never closed"}, {"(?", "group opens"}, {"(?x)a", "group opens"}, {"(?i-)a", "group opens"},
-	{"(?-)a", "group opens"}, {"(?^)a", "group opens"}, {"(?'n'a)", "group opens"}, {"(?P<>a)", "group's name"},
-	{"(?P<n-1>a)", "group's name"}, {"[z-a]", "wrong way round"}, {"[a-\\d]", "\\d"}, {"[\\b]", "\\b"},
-	{"[\\Qa\\E]", "\\Q"}, {"[[:foo:]]", "[:foo:]"}, {"\\p{Foo}", "known property"}, {"\\pX", "\"X\""},
-	{"\\p{L", "\\p"}, {"\\p", "\\p"}, {"\\p{L&}", "\"L&\""}, {"*a", "before * to repeat"}, {"a|+", "before + to repeat"},
-	{"(?i)?", "before ? to repeat"}, {"{2}", "before {2} to repeat"}, {"a{1001}", "up to 1000"},
-	{"a{2,1}", "smaller number first"}, {"a{99999999999}", "up to 1000"}, {"(a{10}){101}", "multiply"},
-	{"((a{2}){500}){2}", "multiply"}, {"(?:b|(a{11})c){100}", "multiply"},
+	{"(?=a)a", "look-ahead"},
+	{"(?!a)b", "look-ahead"},
+	{"(?<=a)b", "look-behind"},
+	{"(?<!a)b", "look-behind"},
+	{"(a)\\1", "back-references"},
+	{"(a)\\8", "back-references"},
+	{"(?P<n>a)(?P=n)", "back-references"},
+	{"(a)\\g1", "back-references"},
+	{"(?P<n>a)\\k<n>", "back-references"},
+	{"(?>a)", "atomic"},
+	{"a*+", "possessive"},
+	{"a++", "possessive"},
+	{"a?+", "possessive"},
+	{"a{2}+", "possessive"},
+	{"a**", "two repetitions"},
+	{"a*??", "two repetitions"},
+	{"a{2}{3}", "two repetitions"},
+	{"(?R)", "recursion"},
+	{"(?0)", "recursion"},
+	{"(a(?1))", "recursion"},
+	{"(?-1)", "recursion"},
+	{"(?+1)", "recursion"},
+	{"(?&n)", "recursion"},
+	{"(?P>n)", "recursion"},
+	{"(?(1)a)", "conditions"},
+	{"(?C)", "callouts"},
+	{"(?C1)", "callouts"},
+	{"(?#c)a", "comments"},
+	{"(?|a|b)", "branch reset"},
+	{"(*UTF)a", "before * to repeat"},
+	{"(*ACCEPT)", "before * to repeat"},
+	{"a\\Kb", "\\K"},
+	{"\\Ga", "\\G"},
+	{"\\R", "\\R"},
+	{"\\X", "\\X"},
+	{"\\N", "\\N"},
+	{"\\C", "\\C"},
+	{"a\\Z", "use \\z"},
+	{"\\E", "\\Q"},
+	{"\\h", "\\h"},
+	{"\\e", "\\e"},
+	{"\\cA", "\\c"},
+	{"\\y", "\\y"},
+	{"\\é", "non-ASCII"},
+	{"a\\", "backslash"},
+	{"\\Qa", "\\E"},
+	{"\\x4", "hexadecimal"},
+	{"\\x{}", "hexadecimal"},
+	{"\\x{110000}", "hexadecimal"},
+	{"[a", "never closed"},
+	{"[]", "never closed"},
+	{"[a\\", "backslash"},
+	{"(a", "never closed"},
+	{"(?:", "never closed"},
+	{"(?", "group opens"},
+	{"(?x)a", "group opens"},
+	{"(?i-)a", "group opens"},
+	{"(?-)a", "group opens"},
+	{"(?^)a", "group opens"},
+	{"(?'n'a)", "group opens"},
+	{"(?P<>a)", "group's name"},
+	{"(?P<n-1>a)", "group's name"},
+	{"[z-a]", "wrong way round"},
+	{"[a-\\d]", "\\d"},
+	{"[\\b]", "\\b"},
+	{"[\\Qa\\E]", "\\Q"},
+	{"[[:foo:]]", "[:foo:]"},
+	{"\\p{Foo}", "known property"},
+	{"\\pX", "\"X\""},
+	{"\\p{L", "\\p"},
+	{"\\p", "\\p"},
+	{"\\p{L&}", "\"L&\""},
+	{"*a", "before * to repeat"},
+	{"a|+", "before + to repeat"},
+	{"(?i)?", "before ? to repeat"},
+	{"{2}", "before {2} to repeat"},
+	{"a{1001}", "up to 1000"},
+	{"a{2,1}", "smaller number first"},
+	{"a{99999999999}", "up to 1000"},
+	{"(a{10}){101}", "multiply"},
+	{"((a{2}){500}){2}", "multiply"},
+	{"(?:b|(a{11})c){100}", "multiply"},
 };
 
 static enum verdict ask(const char *text, const char *value, struct matcher_fault *fault)
@@ -234,7 +295,7 @@ static void as_matcher(const char *re, char *out)
 			*out++ = '\\';
 		*out++ = *re;
 	}
-	strcpy(out, "\"");
+	memcpy(out, "\"", 2);
 }
 
 static void matchers_are_read_as_alertmanager_reads_them(void **state)
@@ -244,7 +305,8 @@ static void matchers_are_read_as_alertmanager_reads_them(void **state)
 		struct matcher_fault fault = {""};
 		enum verdict v = ask(syntax[i].text, syntax[i].value, &fault);
 		if (v != syntax[i].verdict)
-			fail_msg("%s with \"%s\": verdict %d %s", syntax[i].text, syntax[i].value, v, fault.why);
+			fail_msg("%s with \"%s\": verdict %d %s", syntax[i].text, syntax[i].value, v,
+			         fault.why);
 	}
 }
 
@@ -302,9 +364,10 @@ static void groups_nest_at_most_100_deep(void **state)
 static void all_matchers_must_hold_and_the_first_that_does_not_is_told(void **state)
 {
 	(void)state;
-	static const struct text_pair labels[] = {{"severity", "critical"}, {"action", "auto_rollback"}, {"stage", "1"}};
+	static const struct text_pair labels[] = {
+		{"severity", "critical"}, {"action", "auto_rollback"}, {"stage", "1"}};
 	struct matchers m = {0};
-	struct matcher_fault fault;
+	struct matcher_fault fault = {""};
 	const char *failed = "untouched";
 
 	assert_int_equal(matchers_add(&m, "action=\"auto_rollback\"", &fault), 0);
@@ -372,7 +435,8 @@ static void a_runaway_expression_does_not_match(void **state)
 static void long_values_match_ordinary_expressions(void **state)
 {
 	(void)state;
-	static const char *const texts[] = {"a=~\".*y\"", "a=~\"(?:x|y)+\"", "a=~\"(?:[x]+|y)*\"", "a!~\".*z.*\""};
+	static const char *const texts[] = {"a=~\".*y\"", "a=~\"(?:x|y)+\"", "a=~\"(?:[x]+|y)*\"",
+	                                    "a!~\".*z.*\""};
 	CLEANUP(cleanup_free) char *value = malloc(16 * 1024 + 1);
 	struct matcher_fault fault = {""};
 
@@ -397,7 +461,8 @@ static void sentences_stay_one_line_and_well_formed(void **state)
 	(void)state;
 	struct matcher_fault fault = {""};
 
-	assert_int_equal(ask("a\x1b\n-=éééééééééééééééééééééééééééééééééééééééééééééééééééé", "", &fault), REFUSED);
+	assert_int_equal(ask("a\x1b\n-=éééééééééééééééééééééééééééééééééééééééééééééééééééé", "", &fault),
+	                 REFUSED);
 	assert_true(text_utf8_valid(fault.why, strlen(fault.why)));
 	assert_null(strpbrk(fault.why, "\x1b\n"));
 }
@@ -417,7 +482,7 @@ static void many_threads_share_compiled_matchers(void **state)
 {
 	(void)state;
 	struct matchers m = {0};
-	struct matcher_fault fault;
+	struct matcher_fault fault = {""};
 	pthread_t threads[4];
 
 	assert_int_equal(matchers_add(&m, "a=~\"(some|any)-label-[0-9]+\"", &fault), 0);

@@ -11,14 +11,14 @@
 
 #define PAYLOADS "tests/data/payloads/"
 
-/* What each body must yield. The first thirteen were captured from Alertmanager 0.25 (the last of them derived for
- * 0.34). */
+/* What each body must yield. The first thirteen were captured from Alertmanager 0.25 (the last of them
+ * derived for 0.34). */
 static const struct expected {
 	const char *file;
 	bool captured;
 	size_t n, rejected;
 	int64_t truncated;
-	const char *why;        /* not NULL: refused as a whole, and the sentence holds this */
+	const char *why; /* not NULL: refused as a whole, and the sentence holds this */
 } payloads[] = {
 	{"01_firing_one.json", true, 1, 0, 0, NULL},
 	{"02_firing_two_same_group_old_alert_repeated.json", true, 2, 0, 0, NULL},
@@ -57,7 +57,7 @@ static const struct expected {
 };
 
 struct body {
-	char *text;             /* owned, with a closing NUL that is not part of it */
+	char *text; /* owned, with a closing NUL that is not part of it */
 	size_t len;
 };
 
@@ -89,11 +89,11 @@ static struct alert_group *parse(const char *body, size_t len)
 
 static struct alert_group *parse_file(const char *file)
 {
-	CLEANUP(cleanup_free) char *text = NULL;
 	struct body b = read_body(file);
+	struct alert_group *g = parse(b.text, b.len);
 
-	text = b.text;
-	return parse(b.text, b.len);
+	free(b.text);
+	return g;
 }
 
 static struct alert_group *parse_text(const char *text)
@@ -106,14 +106,19 @@ static struct alert_group *parse_one(const char *more)
 {
 	char text[1024];
 
-	snprintf(text, sizeof(text), "{\"alerts\":[{\"status\":\"firing\",\"labels\":{\"a\":\"b\"}%s}]}", more);
+	snprintf(text, sizeof(text), "{\"alerts\":[{\"status\":\"firing\",\"labels\":{\"a\":\"b\"}%s}]}",
+	         more);
 	return parse_text(text);
 }
 
 static int64_t utc(int year, int month, int day, int hour, int minute, int second, int us)
 {
-	struct tm tm = {.tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day, .tm_hour = hour,
-	                .tm_min = minute, .tm_sec = second};
+	struct tm tm = {.tm_year = year - 1900,
+	                .tm_mon = month - 1,
+	                .tm_mday = day,
+	                .tm_hour = hour,
+	                .tm_min = minute,
+	                .tm_sec = second};
 
 	return (int64_t)timegm(&tm) * 1000000 + us;
 }
@@ -158,7 +163,8 @@ static void check_labels(const struct alert *a, struct json_object *sent)
 
 	assert_int_equal(json_get_obj(sent, "labels", &labels), 1);
 	assert_int_equal(a->n_labels, json_object_object_length(labels));
-	json_object_object_foreach(labels, name, value) {
+	json_object_object_foreach(labels, name, value)
+	{
 		assert_non_null(alert_label(a, name));
 		assert_string_equal(alert_label(a, name), json_object_get_string(value));
 	}
@@ -178,7 +184,8 @@ static void check_alert(const struct alert *a, struct json_object *sent)
 		return;
 	}
 	assert_null(a->why);
-	assert_string_equal(json_str_or(sent, "status", ""), a->status == ALERT_FIRING ? "firing" : "resolved");
+	assert_string_equal(json_str_or(sent, "status", ""),
+	                    a->status == ALERT_FIRING ? "firing" : "resolved");
 	assert_true(a->status == ALERT_RESOLVED || a->ends_at_us == 0);
 	check_labels(a, sent);
 	assert_true(json_object_equal(a->raw, sent));
@@ -231,7 +238,8 @@ static void our_label_hash_is_alertmanagers_own(void **state)
 			const char *sent = json_str_or(g->alerts[k].raw, "fingerprint", "");
 			char ours[17];
 			snprintf(ours, sizeof(ours), "%016llx",
-			         (unsigned long long)text_fingerprint(g->alerts[k].labels, g->alerts[k].n_labels));
+			         (unsigned long long)text_fingerprint(g->alerts[k].labels,
+			                                              g->alerts[k].n_labels));
 			assert_string_equal(ours, sent);
 			assert_string_equal(g->alerts[k].fingerprint, sent);
 			compared++;
@@ -245,7 +253,8 @@ static void our_label_hash_is_alertmanagers_own(void **state)
 static void a_captured_alert_is_read_in_full(void **state)
 {
 	(void)state;
-	CLEANUP(alert_group_cleanup) struct alert_group *g = parse_file("03_mixed_resolved_and_firing_status_firing.json");
+	CLEANUP(alert_group_cleanup)
+	struct alert_group *g = parse_file("03_mixed_resolved_and_firing_status_firing.json");
 	const struct alert *a = &g->alerts[0], *b = &g->alerts[1];
 
 	assert_string_equal(g->receiver, "auto\\.rollback");
@@ -261,7 +270,8 @@ static void a_captured_alert_is_read_in_full(void **state)
 	assert_string_equal(alert_label(b, "instance"), "b");
 	assert_null(alert_label(a, "instanc"));
 	assert_null(alert_label(a, "instances"));
-	assert_string_equal(json_str_or(a->annotations_json, "summary", ""), "5xx > 5% & <b>rising</b> — été");
+	assert_string_equal(json_str_or(a->annotations_json, "summary", ""),
+	                    "5xx > 5% & <b>rising</b> — été");
 	assert_string_equal(a->generator_url, "http://prom:9090/graph?g0.expr=rate(x[5m])+%3E+0.05&g0.tab=1");
 }
 
@@ -269,7 +279,8 @@ static void a_refire_is_the_same_labels_with_a_new_start(void **state)
 {
 	(void)state;
 	CLEANUP(alert_group_cleanup) struct alert_group *first = parse_file("01_firing_one.json");
-	CLEANUP(alert_group_cleanup) struct alert_group *again = parse_file("05_refire_same_fingerprint_new_startsAt.json");
+	CLEANUP(alert_group_cleanup)
+	struct alert_group *again = parse_file("05_refire_same_fingerprint_new_startsAt.json");
 
 	assert_string_equal(first->alerts[0].fingerprint, again->alerts[0].fingerprint);
 	assert_true(first->alerts[0].starts_at_us < again->alerts[0].starts_at_us);
@@ -301,7 +312,8 @@ static void the_end_of_a_firing_alert_is_never_believed(void **state)
 {
 	(void)state;
 	CLEANUP(alert_group_cleanup) struct alert_group *google = parse_file("15_google_managed.json");
-	CLEANUP(alert_group_cleanup) struct alert_group *future =
+	CLEANUP(alert_group_cleanup)
+	struct alert_group *future =
 		parse_one(",\"endsAt\":\"2035-01-01T00:00:00Z\",\"startsAt\":\"2025-10-14T10:00:00Z\"");
 
 	assert_int_equal(google->alerts[0].status, ALERT_FIRING);
@@ -404,7 +416,8 @@ static void an_unknown_status_rejects_that_alert_only(void **state)
 static void a_rejected_alert_is_known_by_the_hash_of_its_text(void **state)
 {
 	(void)state;
-	CLEANUP(alert_group_cleanup) struct alert_group *g =
+	CLEANUP(alert_group_cleanup)
+	struct alert_group *g =
 		parse_text("{\"alerts\":[ {\"status\" : \"FIRING\"}, {\"status\":\"firing\"} ]}");
 
 	assert_true(g->alerts[0].rejected && g->alerts[1].rejected);
@@ -417,12 +430,30 @@ static void strange_alerts_are_rejected_one_by_one(void **state)
 {
 	(void)state;
 	static const char *const why[] = {
-		"no JSON object", "no JSON object", "no JSON object", "no JSON object", "no status", "no status",
-		"no status", "\"pending\"", "no labels", "no labels", "no labels", "labels are no JSON object",
-		"labels are no JSON object", "label \"a\" is no string", "label \"a\" is no string", "empty name",
-		"startsAt", "startsAt", "startsAt", "startsAt", "startsAt",
+		"no JSON object",
+		"no JSON object",
+		"no JSON object",
+		"no JSON object",
+		"no status",
+		"no status",
+		"no status",
+		"\"pending\"",
+		"no labels",
+		"no labels",
+		"no labels",
+		"labels are no JSON object",
+		"labels are no JSON object",
+		"label \"a\" is no string",
+		"label \"a\" is no string",
+		"empty name",
+		"startsAt",
+		"startsAt",
+		"startsAt",
+		"startsAt",
+		"startsAt",
 	};
-	CLEANUP(alert_group_cleanup) struct alert_group *g = parse_file("28_strange_alerts_among_good_ones.json");
+	CLEANUP(alert_group_cleanup)
+	struct alert_group *g = parse_file("28_strange_alerts_among_good_ones.json");
 
 	for (size_t i = 0; i < g->n; i++) {
 		assert_int_equal(g->alerts[i].rejected, i < ARRAY_LEN(why));
@@ -446,9 +477,21 @@ static void hostile_labels_arrive_byte_for_byte(void **state)
 {
 	(void)state;
 	static const char *const values[] = {
-		"$(touch pwned)", "`id`", "; rm -rf /", "line\nbreak", "%0d%0aX: y", "<script>alert(1)</script>",
-		"' OR 1=1 --", "../../etc/passwd", "-rf", "<!channel>", "@everyone", "\x1b[31mred",
-		"\xe2\x80\xaegnp.exe", "\xf0\x9f\x94\xa5", "",
+		"$(touch pwned)",
+		"`id`",
+		"; rm -rf /",
+		"line\nbreak",
+		"%0d%0aX: y",
+		"<script>alert(1)</script>",
+		"' OR 1=1 --",
+		"../../etc/passwd",
+		"-rf",
+		"<!channel>",
+		"@everyone",
+		"\x1b[31mred",
+		"\xe2\x80\xaegnp.exe",
+		"\xf0\x9f\x94\xa5",
+		"",
 	};
 	CLEANUP(alert_group_cleanup) struct alert_group *g = parse_file("29_hostile_labels.json");
 
@@ -477,7 +520,8 @@ static void twenty_thousand_alerts_are_taken_and_no_more(void **state)
 {
 	(void)state;
 	static const char alert[] = "{\"status\":\"firing\",\"labels\":{\"a\":\"b\"}}";
-	struct body most = repeated(alert, PAYLOAD_ALERTS_MAX), over = repeated(alert, PAYLOAD_ALERTS_MAX + 1);
+	struct body most = repeated(alert, PAYLOAD_ALERTS_MAX),
+		    over = repeated(alert, PAYLOAD_ALERTS_MAX + 1);
 	CLEANUP(alert_group_cleanup) struct alert_group *g = parse(most.text, most.len);
 	struct alert_group *none = NULL;
 	struct payload_fault fault = {""};
@@ -518,7 +562,7 @@ static struct alert_group *parse_long(const char *before, size_t n, const char *
 	assert_non_null(text);
 	size_t at = (size_t)sprintf(text, "%s", before);
 	memset(text + at, 'x', n);
-	strcpy(text + at + n, after);
+	memcpy(text + at + n, after, strlen(after) + 1);
 	return parse_text(text);
 }
 
@@ -527,9 +571,12 @@ static void a_label_has_at_most_16_kib(void **state)
 	(void)state;
 	static const char before[] = "{\"alerts\":[{\"status\":\"firing\",\"labels\":{\"a\":\"";
 	static const char name[] = "{\"alerts\":[{\"status\":\"firing\",\"labels\":{\"";
-	CLEANUP(alert_group_cleanup) struct alert_group *fits = parse_long(before, PAYLOAD_VALUE_MAX, "\"}}]}");
-	CLEANUP(alert_group_cleanup) struct alert_group *over = parse_long(before, PAYLOAD_VALUE_MAX + 1, "\"}}]}");
-	CLEANUP(alert_group_cleanup) struct alert_group *named = parse_long(name, PAYLOAD_VALUE_MAX + 1, "\":\"\"}}]}");
+	CLEANUP(alert_group_cleanup)
+	struct alert_group *fits = parse_long(before, PAYLOAD_VALUE_MAX, "\"}}]}");
+	CLEANUP(alert_group_cleanup)
+	struct alert_group *over = parse_long(before, PAYLOAD_VALUE_MAX + 1, "\"}}]}");
+	CLEANUP(alert_group_cleanup)
+	struct alert_group *named = parse_long(name, PAYLOAD_VALUE_MAX + 1, "\":\"\"}}]}");
 
 	assert_false(fits->alerts[0].rejected);
 	assert_true(over->alerts[0].rejected);
@@ -541,9 +588,12 @@ static void a_label_has_at_most_16_kib(void **state)
 static void an_oversized_annotation_does_not_reject_its_alert(void **state)
 {
 	(void)state;
-	static const char before[] = "{\"alerts\":[{\"status\":\"firing\",\"labels\":{\"a\":\"b\"},\"annotations\":{\"s\":\"";
-	CLEANUP(alert_group_cleanup) struct alert_group *fits = parse_long(before, PAYLOAD_ANNOTATION_MAX, "\"}}]}");
-	CLEANUP(alert_group_cleanup) struct alert_group *over = parse_long(before, PAYLOAD_ANNOTATION_MAX + 1, "\"}}]}");
+	static const char before[] =
+		"{\"alerts\":[{\"status\":\"firing\",\"labels\":{\"a\":\"b\"},\"annotations\":{\"s\":\"";
+	CLEANUP(alert_group_cleanup)
+	struct alert_group *fits = parse_long(before, PAYLOAD_ANNOTATION_MAX, "\"}}]}");
+	CLEANUP(alert_group_cleanup)
+	struct alert_group *over = parse_long(before, PAYLOAD_ANNOTATION_MAX + 1, "\"}}]}");
 
 	assert_non_null(fits->alerts[0].annotations_json);
 	assert_false(over->alerts[0].rejected);
@@ -569,9 +619,10 @@ static void a_body_cut_anywhere_is_refused_with_a_sentence(void **state)
 static void group_fields_are_never_a_reason_to_refuse(void **state)
 {
 	(void)state;
-	CLEANUP(alert_group_cleanup) struct alert_group *g =
-		parse_text("{\"receiver\":1,\"status\":[],\"groupKey\":{},\"externalURL\":false,\"truncatedAlerts\":-5,"
-	                   "\"version\":1e400,\"alerts\":[{\"status\":\"firing\",\"labels\":{\"a\":\"b\"}}]}");
+	CLEANUP(alert_group_cleanup)
+	struct alert_group *g = parse_text(
+		"{\"receiver\":1,\"status\":[],\"groupKey\":{},\"externalURL\":false,\"truncatedAlerts\":-5,"
+		"\"version\":1e400,\"alerts\":[{\"status\":\"firing\",\"labels\":{\"a\":\"b\"}}]}");
 
 	assert_string_equal(g->receiver, "");
 	assert_string_equal(g->group_key, "");
@@ -583,8 +634,9 @@ static void group_fields_are_never_a_reason_to_refuse(void **state)
 static void sentences_stay_one_line_whatever_they_quote(void **state)
 {
 	(void)state;
-	CLEANUP(alert_group_cleanup) struct alert_group *g =
-		parse_text("{\"alerts\":[{\"status\":\"x\\ny\\u001b[31m\\u202e\",\"labels\":{\"a\":\"b\"}}]}");
+	CLEANUP(alert_group_cleanup)
+	struct alert_group *g = parse_text(
+		"{\"alerts\":[{\"status\":\"x\\ny\\u001b[31m\\u202e\",\"labels\":{\"a\":\"b\"}}]}");
 
 	assert_true(g->alerts[0].rejected);
 	assert_null(strpbrk(g->alerts[0].why, "\n\x1b"));

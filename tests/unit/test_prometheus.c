@@ -27,7 +27,8 @@ static int matrix(const char *body, size_t series, size_t points, struct json_ob
 
 /* ---- instant queries ---- */
 
-/* The reply of the documentation's example (docs/querying/api.md), and extra fields as newer versions send them. */
+/* The reply of the documentation's example (docs/querying/api.md), and extra fields as newer versions send
+ * them. */
 static void an_instant_vector_is_read(void **state)
 {
 	(void)state;
@@ -36,10 +37,12 @@ static void an_instant_vector_is_read(void **state)
 
 	assert_int_equal(
 		vector("{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":["
-	               "{\"metric\":{\"__name__\":\"up\",\"job\":\"prometheus\",\"instance\":\"localhost:9090\"},"
+	               "{\"metric\":{\"__name__\":\"up\",\"job\":\"prometheus\",\"instance\":\"localhost:"
+	               "9090\"},"
 	               "\"value\":[1435781451.781,\"1\"]},"
 	               "{\"metric\":{\"__name__\":\"up\",\"job\":\"node\",\"instance\":\"localhost:9100\"},"
-	               "\"value\":[1435781451.781,\"0\"]}],\"stats\":{}},\"warnings\":[\"w\"],\"infos\":[\"i\"]}\n",
+	               "\"value\":[1435781451.781,\"0\"]}],\"stats\":{}},\"warnings\":[\"w\"],\"infos\":["
+	               "\"i\"]}\n",
 	               &v, why),
 		0);
 	assert_int_equal(v.n, 2);
@@ -57,13 +60,15 @@ static void values_are_quoted_numbers_and_nothing_else(void **state)
 		const char *text;
 		double value;
 	} good[] = {
-		{"\"0\"", 0}, {"\"-0\"", 0}, {"\"10\"", 10}, {"\"0.002\"", 0.002}, {"\"-1.5\"", -1.5},
-		{"\"1e-7\"", 1e-7}, {"\"+Inf\"", INFINITY}, {"\"Inf\"", INFINITY}, {"\"-Inf\"", -INFINITY},
+		{"\"0\"", 0},           {"\"-0\"", 0},         {"\"10\"", 10},
+		{"\"0.002\"", 0.002},   {"\"-1.5\"", -1.5},    {"\"1e-7\"", 1e-7},
+		{"\"+Inf\"", INFINITY}, {"\"Inf\"", INFINITY}, {"\"-Inf\"", -INFINITY},
 	};
 	static const char *const bad[] = {
-		"1", "null", "true", "\"\"", "\" 1\"", "\"1 \"", "\"+1\"", "\"01\"", "\".5\"", "\"5.\"", "\"1,5\"", "\"0x10\"",
-		"\"nan\"", "\"NAN\"", "\"nan(1)\"", "\"inf\"", "\"infinity\"", "\"1e999\"", "\"true\"", "\"null\"",
-		"\"[1]\"", "\"1\\n\"", "[\"1\"]", "\"10%\"",
+		"1",        "null",     "true",       "\"\"",     "\" 1\"",       "\"1 \"",
+		"\"+1\"",   "\"01\"",   "\".5\"",     "\"5.\"",   "\"1,5\"",      "\"0x10\"",
+		"\"nan\"",  "\"NAN\"",  "\"nan(1)\"", "\"inf\"",  "\"infinity\"", "\"1e999\"",
+		"\"true\"", "\"null\"", "\"[1]\"",    "\"1\\n\"", "[\"1\"]",      "\"10%\"",
 	};
 	char body[300], why[200];
 
@@ -112,8 +117,9 @@ static void a_scalar_is_one_sample_without_labels(void **state)
 	struct prom_vector v = {0};
 	char why[200];
 
-	assert_int_equal(vector("{\"status\":\"success\",\"data\":{\"resultType\":\"scalar\",\"result\":[5,\"0.25\"]}}", &v,
-	                        why),
+	assert_int_equal(vector("{\"status\":\"success\",\"data\":{\"resultType\":\"scalar\",\"result\":[5,"
+	                        "\"0.25\"]}}",
+	                        &v, why),
 	                 0);
 	assert_int_equal(v.n, 1);
 	assert_true(v.samples[0].value == 0.25 && v.samples[0].at == 5);
@@ -132,7 +138,8 @@ static void what_is_no_answer_says_so_and_leaves_the_result_alone(void **state)
 		{"", -EBADMSG, "not JSON"},
 		{"<html><body>It works!</body></html>", -EBADMSG, "not JSON"},
 		{"{\"status\":\"success\",\"data\":{\"resultType\":\"vec", -EBADMSG, "not JSON"},
-		{"{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":[]}} x", -EBADMSG, "not JSON"},
+		{"{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":[]}} x", -EBADMSG,
+	         "not JSON"},
 		{"[]", -EBADMSG, "no answer"},
 		{"\"success\"", -EBADMSG, "no answer"},
 		{"{}", -EBADMSG, "no answer"},
@@ -153,13 +160,17 @@ static void what_is_no_answer_says_so_and_leaves_the_result_alone(void **state)
 		{VECTOR("[{\"metric\":{},\"value\":[\"1\",\"2\"]}]"), -EBADMSG, "pair"},
 		{VECTOR("[{\"metric\":{},\"value\":[1e999,\"2\"]}]"), -EBADMSG, "pair"},
 		{VECTOR("[" SAMPLE("\"1\"") ",{}]"), -EBADMSG, "no value"},
-		{VECTOR("[{\"metric\":{},\"histogram\":[1,{\"count\":\"2\",\"sum\":\"3\"}]}]"), -EINVAL, "histograms"},
+		{VECTOR("[{\"metric\":{},\"histogram\":[1,{\"count\":\"2\",\"sum\":\"3\"}]}]"), -EINVAL,
+	         "histograms"},
 		{MATRIX("[]"), -EINVAL, "a matrix"},
-		{"{\"status\":\"success\",\"data\":{\"resultType\":\"string\",\"result\":[1,\"x\"]}}", -EINVAL, "a string"},
-		{"{\"status\":\"success\",\"data\":{\"resultType\":\"streams\",\"result\":[]}}", -EINVAL, "a streams"},
-		{"{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"parse error: unexpected )\"}", -EINVAL,
-	         "bad_data: parse error: unexpected )"},
-		{"{\"status\":\"error\",\"errorType\":\"timeout\",\"error\":\"query timed out\",\"data\":{\"resultType\":"
+		{"{\"status\":\"success\",\"data\":{\"resultType\":\"string\",\"result\":[1,\"x\"]}}",
+	         -EINVAL, "a string"},
+		{"{\"status\":\"success\",\"data\":{\"resultType\":\"streams\",\"result\":[]}}", -EINVAL,
+	         "a streams"},
+		{"{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"parse error: unexpected )\"}",
+	         -EINVAL, "bad_data: parse error: unexpected )"},
+		{"{\"status\":\"error\",\"errorType\":\"timeout\",\"error\":\"query timed "
+	         "out\",\"data\":{\"resultType\":"
 	         "\"vector\",\"result\":[]}}",
 	         -EINVAL, "query timed out"},
 		{"{\"status\":\"error\"}", -EINVAL, "no reason given"},
@@ -197,9 +208,11 @@ static char *many_series(size_t n)
 	char *body = malloc(n * 64 + 200);
 
 	assert_non_null(body);
-	size_t at = (size_t)sprintf(body, "{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":[");
+	size_t at = (size_t)sprintf(
+		body, "{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":[");
 	for (size_t i = 0; i < n; i++)
-		at += (size_t)sprintf(body + at, "%s{\"metric\":{\"i\":\"%zu\"},\"value\":[1,\"%zu\"]}", i ? "," : "", i, i);
+		at += (size_t)sprintf(body + at, "%s{\"metric\":{\"i\":\"%zu\"},\"value\":[1,\"%zu\"]}",
+		                      i ? "," : "", i, i);
 	sprintf(body + at, "]}}");
 	return body;
 }
@@ -207,7 +220,8 @@ static char *many_series(size_t n)
 static void ten_thousand_series_are_taken_and_no_more(void **state)
 {
 	(void)state;
-	CLEANUP(cleanup_free) char *most = many_series(PROM_SERIES_MAX), *over = many_series(PROM_SERIES_MAX + 1);
+	CLEANUP(cleanup_free)
+	char *most = many_series(PROM_SERIES_MAX), *over = many_series(PROM_SERIES_MAX + 1);
 	struct prom_vector v = {0};
 	char why[200];
 
@@ -241,13 +255,16 @@ static void a_matrix_keeps_its_digits_and_nulls_what_is_no_number(void **state)
 	char why[200];
 
 	assert_int_equal(matrix(MATRIX("[{\"metric\":{\"job\":\"cst\"},\"values\":[[1760436000,\"0.002\"],"
-	                               "[1760436015.5,\"NaN\"],[1760436030,\"+Inf\"],[1760436045,\"-Inf\"],[1760436060,\"-0.1\"]]},"
+	                               "[1760436015.5,\"NaN\"],[1760436030,\"+Inf\"],[1760436045,\"-Inf\"],["
+	                               "1760436060,\"-0.1\"]]},"
 	                               "{\"values\":[]}]"),
 	                        10, 10, &got, why),
 	                 0);
-	assert_string_equal(json_text(got), "[{\"labels\":{\"job\":\"cst\"},\"points\":[[1760436000,0.002],[1760436015.5,null],"
-	                                    "[1760436030,null],[1760436045,null],[1760436060,-0.1]]},"
-	                                    "{\"labels\":{},\"points\":[]}]");
+	assert_string_equal(
+		json_text(got),
+		"[{\"labels\":{\"job\":\"cst\"},\"points\":[[1760436000,0.002],[1760436015.5,null],"
+		"[1760436030,null],[1760436045,null],[1760436060,-0.1]]},"
+		"{\"labels\":{},\"points\":[]}]");
 	assert_int_equal(json_check(json_text(got), strlen(json_text(got)), NULL), 0);
 }
 
@@ -264,7 +281,8 @@ static void an_empty_matrix_is_an_empty_array(void **state)
 static void a_matrix_stays_within_its_limits(void **state)
 {
 	(void)state;
-	static const char body[] = MATRIX("[{\"metric\":{},\"values\":[[1,\"1\"],[2,\"1\"]]},{\"metric\":{},\"values\":[]}]");
+	static const char body[] =
+		MATRIX("[{\"metric\":{},\"values\":[[1,\"1\"],[2,\"1\"]]},{\"metric\":{},\"values\":[]}]");
 	struct json_object *got = NULL;
 	char why[200];
 
@@ -287,7 +305,8 @@ static void what_is_no_matrix_says_so(void **state)
 	} cases[] = {
 		{"Bad Gateway", -EBADMSG, "not JSON"},
 		{VECTOR("[]"), -EINVAL, "a vector, not a matrix"},
-		{"{\"status\":\"error\",\"errorType\":\"execution\",\"error\":\"too many samples\"}", -EINVAL, "too many samples"},
+		{"{\"status\":\"error\",\"errorType\":\"execution\",\"error\":\"too many samples\"}", -EINVAL,
+	         "too many samples"},
 		{MATRIX("[{\"metric\":{},\"histograms\":[]}]"), -EINVAL, "histograms"},
 		{MATRIX("[{\"metric\":{},\"values\":[],\"histograms\":[]}]"), -EINVAL, "histograms"},
 		{MATRIX("[{\"metric\":{}}]"), -EBADMSG, "no values"},
@@ -313,9 +332,12 @@ static void a_query_is_percent_encoded(void **state)
 	(void)state;
 	CLEANUP(buf_free) struct buf b = BUF(1000);
 
-	assert_int_equal(prom_query_url(&b, "http://127.0.0.1:9090", "sum(rate(x{job=\"a&b\"}[1m])) / 2 + é#", 3), 0);
-	assert_string_equal(buf_text(&b), "http://127.0.0.1:9090/api/v1/query?query=sum%28rate%28x%7Bjob%3D%22a%26b%22%7D%5B1m"
-	                                  "%5D%29%29%20%2F%202%20%2B%20%C3%A9%23&timeout=3.000");
+	assert_int_equal(
+		prom_query_url(&b, "http://127.0.0.1:9090", "sum(rate(x{job=\"a&b\"}[1m])) / 2 + é#", 3), 0);
+	assert_string_equal(
+		buf_text(&b),
+		"http://127.0.0.1:9090/api/v1/query?query=sum%28rate%28x%7Bjob%3D%22a%26b%22%7D%5B1m"
+		"%5D%29%29%20%2F%202%20%2B%20%C3%A9%23&timeout=3.000");
 }
 
 static void a_base_may_end_in_slashes_and_have_a_path(void **state)
@@ -333,8 +355,10 @@ static void a_range_has_start_end_and_step(void **state)
 	CLEANUP(buf_free) struct buf b = BUF(1000);
 
 	assert_int_equal(prom_range_url(&b, "http://p:9090", "up", 1760436000, 1760437800.5, 15, 2.5), 0);
-	assert_string_equal(buf_text(&b), "http://p:9090/api/v1/query_range?query=up&start=1760436000.000&end=1760437800.500"
-	                                  "&step=15.000&timeout=2.500");
+	assert_string_equal(
+		buf_text(&b),
+		"http://p:9090/api/v1/query_range?query=up&start=1760436000.000&end=1760437800.500"
+		"&step=15.000&timeout=2.500");
 }
 
 static void a_url_beyond_the_buffer_is_refused(void **state)
