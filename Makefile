@@ -70,6 +70,7 @@ check: deps-build deps-check deps-tools
 	+$(MAKE) --no-print-directory unit
 	+$(MAKE) --no-print-directory -j$(JOBS) MODE=asan all-units programs
 	+$(MAKE) --no-print-directory MODE=asan unit
+	+$(MAKE) --no-print-directory -j$(JOBS) MODE=asan fuzz
 	+$(MAKE) --no-print-directory -j$(JOBS) lint
 	$(PYTEST) tests/e2e tests/crash
 	+$(MAKE) --no-print-directory demo
@@ -91,6 +92,17 @@ crash: deps-build deps-check deps-tools
 	+$(MAKE) --no-print-directory -j$(JOBS) programs
 	CRASH_ROUNDS=150 $(PYTEST) tests/crash
 all-units: $(UNITS)
+
+# The fuzz drivers with our own mutator, deterministic; MODE=asan makes them worth it.
+FUZZERS := payload matcher prometheus
+FUZZ_N  ?= 20000
+fuzz: $(FUZZERS:%=$O/tests/fuzz/fuzz_%)
+	$O/tests/fuzz/fuzz_payload --mutate=$(FUZZ_N) tests/data/payloads/*
+	$O/tests/fuzz/fuzz_matcher --mutate=$(FUZZ_N) tests/fuzz/corpus/matcher/*
+	$O/tests/fuzz/fuzz_prometheus --mutate=$(FUZZ_N) tests/fuzz/corpus/prometheus/*
+$O/tests/fuzz/fuzz_%: $O/tests/fuzz/fuzz_%.o $O/tests/fuzz/replay.o $(LIB_OBJS)
+	@echo "  LD $@"
+	@$(CC) $(mode.$(MODE)) $(LDFLAGS) -o $@ $^ $(libs) $(LDLIBS)
 
 # --- static analysis: each has nothing to say ---
 
@@ -141,7 +153,7 @@ clean:
 	rm -rf build
 
 FORCE:
-.PHONY: all programs all-units unit check check-long check-sanitized e2e crash crash-short lint lint-gcc lint-tidy \
+.PHONY: all programs all-units fuzz unit check check-long check-sanitized e2e crash crash-short lint lint-gcc lint-tidy \
         lint-cppcheck lint-shell objects demo install deps deps-build deps-check deps-demo deps-tools clean FORCE
 .SECONDARY:
 -include $(shell find $O -name '*.d' 2>/dev/null)
