@@ -8,7 +8,7 @@ PREFIX  ?= /usr
 
 DEPS_BUILD := pkg-config libmicrohttpd-dev libjson-c-dev libcurl4-gnutls-dev libsqlite3-dev libyaml-dev libpcre2-dev \
               libjq-dev libonig-dev libgnutls28-dev libsystemd-dev libcrypt-dev
-DEPS_CHECK := libcmocka-dev python3 python3-pytest clang-tidy cppcheck shellcheck
+DEPS_CHECK := strace e2fsprogs libcmocka-dev python3 python3-pytest clang-tidy cppcheck shellcheck
 DEPS_DEMO  := python3 procps
 
 mode.release := -O2 -D_FORTIFY_SOURCE=2

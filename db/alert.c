@@ -56,12 +56,14 @@ static int resolve(struct db_tx *tx, int64_t id, int64_t ends_at)
 	return r < 0 ? r : 0;
 }
 
-static int newer(struct db_tx *tx, int64_t id, const char *annotations)
+/* Its first delivery may have been a rejected one: then the labels were not understood, and the status was none. */
+static int newer(struct db_tx *tx, int64_t id, const struct alert_seen *s)
 {
 	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), ALERT_NEWER);
 
 	stmt_i64(&st, 1, id);
-	stmt_text(&st, 2, annotations);
+	stmt_text(&st, 2, s->annotations);
+	stmt_text(&st, 3, s->labels);
 	int r = stmt_run(&st);
 	return r < 0 ? r : 0;
 }
@@ -109,7 +111,7 @@ int alert_record(struct db_tx *tx, const struct alert_seen *seen, struct alert_k
 		if (r == 0 && seen->delivery == DELIVERY_RESOLVED)
 			r = resolve(tx, k.id, seen->ends_at_us);
 		else if (r == 0 && seen->delivery == DELIVERY_FIRING && !k.resolved_said)
-			r = newer(tx, k.id, seen->annotations);
+			r = newer(tx, k.id, seen);
 	}
 	if (r < 0)
 		return r;

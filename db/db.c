@@ -27,13 +27,13 @@ static const struct {
 
 /* WAL and FULL: a commit is on the disk (reference: libraries.md, finding 3). One writer only, so readers may not checkpoint. */
 static const char *const pragmas[] = {
-	"PRAGMA busy_timeout = 5000", "PRAGMA foreign_keys = ON", "PRAGMA trusted_schema = OFF", "PRAGMA cell_size_check = ON",
-	"PRAGMA mmap_size = 0", "PRAGMA synchronous = FULL",
+	"PRAGMA foreign_keys = ON", "PRAGMA trusted_schema = OFF", "PRAGMA cell_size_check = ON", "PRAGMA mmap_size = 0",
+	"PRAGMA synchronous = FULL",
 };
 
 static int run_pragmas(sqlite3 *sql)
 {
-	int code = SQLITE_OK;
+	int code = sqlite3_busy_timeout(sql, DB_BUSY_MS);
 
 	for (size_t i = 0; code == SQLITE_OK && i < ARRAY_LEN(pragmas); i++)
 		code = sqlite3_exec(sql, pragmas[i], NULL, NULL, NULL);
@@ -41,7 +41,7 @@ static int run_pragmas(sqlite3 *sql)
 	return code;
 }
 
-/* A failed switch leaves the old mode silently: the answer is read. */
+/* A failed switch leaves the old mode silently: the answer is read. 1 it is as wanted, 0 it is not. */
 static int is_answer(sqlite3 *sql, const char *pragma, const char *want)
 {
 	sqlite3_stmt *s = NULL;
@@ -51,7 +51,7 @@ static int is_answer(sqlite3 *sql, const char *pragma, const char *want)
 	if (code == SQLITE_OK && (code = sqlite3_step(s)) == SQLITE_ROW)
 		fits = !sqlite3_stricmp((const char *)sqlite3_column_text(s, 0), want);
 	sqlite3_finalize(s);
-	return code != SQLITE_ROW ? db_errno(code) : fits ? 0 : -EUCLEAN;
+	return code != SQLITE_ROW ? db_errno(code) : fits;
 }
 
 static int prepare_all(struct db_conn *c, bool read_only, char *why, size_t size)
@@ -79,32 +79,63 @@ static int setup_reader(struct db_conn *c)
 	return db_errno(code);
 }
 
+/* auto_vacuum takes effect in a new database only, and only before the switch to WAL writes its first page. */
 static int setup_writer(struct db_conn *c, char *why, size_t size)
 {
-	int r = is_answer(c->sql, "PRAGMA journal_mode = WAL", "wal");
+	static const struct {
+		const char *set, *ask, *want;
+	} must[] = {
+		{"PRAGMA auto_vacuum = INCREMENTAL", "PRAGMA journal_mode = WAL", "wal"},
+		{"PRAGMA journal_size_limit = 16777216", "PRAGMA synchronous", "2"},
+		{"", "PRAGMA foreign_keys", "1"},
+	};
 
-	if (r == 0)
-		r = db_errno(sqlite3_exec(c->sql, "PRAGMA journal_size_limit = 16777216", NULL, NULL, NULL));
-	if (r < 0)
-		snprintf(why, size, "the database cannot be used: %s", sqlite3_errmsg(c->sql));
-	return r;
+	for (size_t i = 0; i < ARRAY_LEN(must); i++) {
+		int code = sqlite3_exec(c->sql, must[i].set, NULL, NULL, NULL);
+		int r = code == SQLITE_OK ? is_answer(c->sql, must[i].ask, must[i].want) : db_errno(code);
+
+		if (r == 1)
+			continue;
+		snprintf(why, size, "the database cannot be used safely: \"%s\" did not answer %s: %s", must[i].ask, must[i].want,
+		         r < 0 ? sqlite3_errmsg(c->sql) : "the file system may not support it");
+		return r < 0 ? r : -ENOTSUP;
+	}
+	return 0;
 }
 
-int db_conn_open(struct db *db, bool read_only, struct db_conn **ret, char *why, size_t size)
+static int connect(struct db *db, bool read_only, struct db_conn *c, char *why, size_t size)
 {
 	int flags = read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+	int code = sqlite3_open_v2(db->file, &c->sql, flags | SQLITE_OPEN_NOMUTEX, NULL);
+
+	if (code == SQLITE_OK)
+		code = run_pragmas(c->sql);
+	if (code != SQLITE_OK) {
+		snprintf(why, size, "the database %s cannot be opened: %s", db->file, c->sql ? sqlite3_errmsg(c->sql) : "out of memory");
+		return db_errno(code);
+	}
+	return read_only ? setup_reader(c) : setup_writer(c, why, size);
+}
+
+/* All pages are looked at, before anything is written: nothing is rolled back from a doubtful record. */
+static int check_pages(struct db_conn *c, char *why, size_t size)
+{
+	int r = is_answer(c->sql, "PRAGMA quick_check(1)", "ok");
+
+	if (r < 0)
+		snprintf(why, size, "the database could not be checked: %s", sqlite3_errmsg(c->sql));
+	return r == 1 ? 0 : r == 0 ? -EUCLEAN : r;
+}
+
+static int conn_new(struct db *db, bool read_only, bool check, struct db_conn **ret, char *why, size_t size)
+{
 	struct db_conn *c = calloc(1, sizeof(*c));
 
 	if (!c)
 		return -ENOMEM;
-	int code = sqlite3_open_v2(db->file, &c->sql, flags | SQLITE_OPEN_NOMUTEX, NULL);
-	if (code == SQLITE_OK)
-		code = run_pragmas(c->sql);
-	int r = db_errno(code);
-	if (r < 0)
-		snprintf(why, size, "the database cannot be opened: %s", c->sql ? sqlite3_errmsg(c->sql) : "out of memory");
-	if (r == 0)
-		r = read_only ? setup_reader(c) : setup_writer(c, why, size);
+	int r = connect(db, read_only, c, why, size);
+	if (r == 0 && check)
+		r = check_pages(c, why, size);
 	if (r == 0 && !read_only)
 		r = db_migrate(c->sql, why, size);
 	if (r == 0)
@@ -115,6 +146,11 @@ int db_conn_open(struct db *db, bool read_only, struct db_conn **ret, char *why,
 	}
 	*ret = c;
 	return 0;
+}
+
+int db_conn_open(struct db *db, bool read_only, struct db_conn **ret, char *why, size_t size)
+{
+	return conn_new(db, read_only, false, ret, why, size);
 }
 
 void db_conn_close(struct db_conn *c)
@@ -129,12 +165,22 @@ void db_conn_close(struct db_conn *c)
 
 /* --- opening the directory --- */
 
+static int sync_dir(const char *dir)
+{
+	CLEANUP(cleanup_fd) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
 static int make_dir(const char *dir, char *why, size_t size)
 {
-	if (mkdir(dir, 0700) == 0 || errno == EEXIST)
-		return 0;
-	snprintf(why, size, "the state directory %s cannot be created: %s", dir, strerror(errno));
-	return -errno;
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST) {
+		int err = errno;
+
+		snprintf(why, size, "the state directory %s cannot be created: %s", dir, strerror(err));
+		return -err;
+	}
+	return 0;
 }
 
 /* WAL needs shared memory of one host. */
@@ -144,8 +190,10 @@ static int is_local(const char *dir, char *why, size_t size)
 	struct statfs fs;
 
 	if (statfs(dir, &fs) < 0) {
-		snprintf(why, size, "the state directory %s cannot be used: %s", dir, strerror(errno));
-		return -errno;
+		int err = errno;
+
+		snprintf(why, size, "the state directory %s cannot be used: %s", dir, strerror(err));
+		return -err;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(remote); i++)
 		if ((unsigned long)fs.f_type == (unsigned long)remote[i]) {
@@ -172,34 +220,41 @@ static int take_lock(struct db *db, char *why, size_t size)
 	return -EBUSY;
 }
 
-static int sync_dir(const char *dir)
+int db_test_commit(struct db_conn *c)
 {
-	CLEANUP(cleanup_fd) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, META_SET);
 
-	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+	stmt_text(&st, 1, "tried");
+	stmt_i64(&st, 2, clock_wall_us());
+	int r = stmt_run(&st);
+	return r < 0 ? r : 0;
 }
 
-static int check_health(struct db *db, char *why, size_t size)
+/* Proves before anything is promised that a commit works, and that the names of the directory and of the new files are on disk. */
+static int prove(struct db *db, char *why, size_t size)
 {
-	int r = is_answer(db->writer->sql, "PRAGMA quick_check(1)", "ok");
+	CLEANUP(cleanup_free) char *parent = text_format("%s/..", db->dir);
+	int r = parent ? db_test_commit(db->writer) : -ENOMEM;
 
+	if (r == 0)
+		r = sync_dir(db->dir);
+	int above = r == 0 ? sync_dir(parent) : 0;
+	if (above != -EACCES)   /* may it not be read, then somebody else made the directory, long ago */
+		r = r < 0 ? r : above;
 	if (r < 0)
-		snprintf(why, size, "the database %s is damaged: move the three files rollbackd.db, -wal and -shm away together (or restore "
-		                    "a backup) and start again; nothing is rolled back from a doubtful record", db->file);
-	return r < 0 ? -EUCLEAN : 0;
-}
-
-/* Proves before anything is promised that a commit works, and that the new files' names are on disk. */
-static int test_commit(struct db *db, char *why, size_t size)
-{
-	struct sqlite3 *sql = db->writer->sql;
-	int code = sqlite3_exec(sql, "BEGIN IMMEDIATE; INSERT INTO meta VALUES ('opened', 1) ON CONFLICT DO UPDATE SET value = value + 1;"
-	                             " COMMIT", NULL, NULL, NULL);
-	int r = code == SQLITE_OK ? sync_dir(db->dir) : db_errno(code);
-
-	if (r < 0)
-		snprintf(why, size, "nothing can be recorded in %s: %s", db->dir, code == SQLITE_OK ? strerror(-r) : sqlite3_errmsg(sql));
+		snprintf(why, size, "nothing can be recorded in %s: %s", db->dir, strerror(-r));
 	return r;
+}
+
+static int remember_file(struct db *db)
+{
+	struct stat st;
+
+	if (stat(db->file, &st) < 0)
+		return -errno;
+	db->device = st.st_dev;
+	db->inode = st.st_ino;
+	return 0;
 }
 
 static int open_all(struct db *db, char *why, size_t size)
@@ -210,11 +265,18 @@ static int open_all(struct db *db, char *why, size_t size)
 		r = is_local(db->dir, why, size);
 	if (r == 0)
 		r = take_lock(db, why, size);
+	if (r < 0)
+		return r;
+	db_look_for_room(db);   /* a full disk: the ballast makes room for the first commit */
+	r = conn_new(db, false, true, &db->writer, why, size);
 	if (r == 0)
-		r = db_conn_open(db, false, &db->writer, why, size);
+		r = remember_file(db);
 	if (r == 0)
-		r = check_health(db, why, size);
-	return r == 0 ? test_commit(db, why, size) : r;
+		r = prove(db, why, size);
+	if (r == -EUCLEAN)
+		snprintf(why, size, "the database %s is damaged: move rollbackd.db, rollbackd.db-wal and rollbackd.db-shm away together (or "
+		                    "restore a backup) and start again; nothing is rolled back from a doubtful record", db->file);
+	return r;
 }
 
 int db_open(const char *dir, struct db **ret, char *why, size_t why_size)
@@ -229,6 +291,7 @@ int db_open(const char *dir, struct db **ret, char *why, size_t why_size)
 	db->lock = -1;
 	db->dir = text_format("%.*s", (int)len, dir);
 	db->file = db->dir ? text_format("%s/rollbackd.db", db->dir) : NULL;
+	db->ballast_file = db->dir ? text_format("%s/ballast", db->dir) : NULL;
 	pthread_mutex_init(&db->mutex, NULL);
 	pthread_condattr_t mono;
 	pthread_condattr_init(&mono);
@@ -238,7 +301,7 @@ int db_open(const char *dir, struct db **ret, char *why, size_t why_size)
 	db->tail[0] = &db->head[0];
 	db->tail[1] = &db->head[1];
 	db->last_turn = clock_mono_us();
-	int r = db->file ? open_all(db, why, why_size) : -ENOMEM;
+	int r = db->file && db->ballast_file ? open_all(db, why, why_size) : -ENOMEM;
 	if (r < 0) {
 		db_close(db);
 		return r;
@@ -257,6 +320,7 @@ void db_close(struct db *db)
 		close(db->lock);
 	pthread_cond_destroy(&db->more);
 	pthread_mutex_destroy(&db->mutex);
+	free(db->ballast_file);
 	free(db->file);
 	free(db->dir);
 	free(db);
@@ -289,11 +353,18 @@ int64_t db_tx_now(const struct db_tx *tx)
 	return tx->now;
 }
 
-int db_backup(struct db_tx *tx, const char *path)
+/* Through a connection of its own: VACUUM is refused inside a transaction. */
+int db_backup(const struct db *db, const char *path)
 {
+	sqlite3 *sql = NULL;
+	int code = sqlite3_open_v2(db->file, &sql, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
 	char *text = sqlite3_mprintf("VACUUM INTO %Q", path);
-	int code = text ? sqlite3_exec(tx->conn->sql, text, NULL, NULL, NULL) : SQLITE_NOMEM;
 
+	if (code == SQLITE_OK)
+		code = sqlite3_db_config(sql, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	if (code == SQLITE_OK)
+		code = text ? sqlite3_exec(sql, text, NULL, NULL, NULL) : SQLITE_NOMEM;
 	sqlite3_free(text);
+	sqlite3_close(sql);
 	return db_errno(code);
 }

@@ -27,11 +27,13 @@ static void read_row(struct stmt *st, struct event *e)
 
 int event_find(struct db_conn *c, const struct event_filter *f, struct event_list *ret)
 {
-	CLEANUP(stmt_end) struct stmt st = stmt_use(c, f->oldest_first || f->after_id ? EVENT_OLDEST : EVENT_NEWEST);
+	static const enum sql which[2][2] = {{EVENT_NEWEST, EVENT_OLDEST}, {EVENT_NEWEST_OF, EVENT_OLDEST_OF}};
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, which[f->incident_id != 0][f->oldest_first || f->after_id]);
 	struct event_list l = {0};
 	int r;
 
-	stmt_i64(&st, 1, f->incident_id);
+	if (f->incident_id)
+		stmt_i64(&st, 1, f->incident_id);
 	stmt_text(&st, 2, f->rollout);
 	stmt_i64(&st, 3, f->after_id);
 	stmt_i64(&st, 4, f->before_id);

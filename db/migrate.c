@@ -29,7 +29,7 @@ static const char *const migrations[] = {
 	" cured INTEGER NOT NULL, cured_at INTEGER NOT NULL, cured_note TEXT) STRICT;"
 	/* At most one live incident per rollout: states 7 and 8 are cancelled and resolved. */
 	"CREATE UNIQUE INDEX incident_live ON incident (rollout) WHERE state NOT IN (7, 8);"
-	"CREATE INDEX incident_opened ON incident (opened_at);"
+	"CREATE INDEX incident_rollout ON incident (rollout, opened_at);"
 
 	"CREATE TABLE incident_alert ("
 	" incident_id INTEGER NOT NULL REFERENCES incident (id), alert_id INTEGER NOT NULL REFERENCES alert (id),"
@@ -60,6 +60,7 @@ static const char *const migrations[] = {
 	" due_at INTEGER NOT NULL, sent_at INTEGER NOT NULL, error TEXT) STRICT;"
 	"CREATE INDEX outbox_queued ON outbox (channel, incident_id, id) WHERE state = 1;"
 	"CREATE INDEX outbox_incident ON outbox (incident_id, channel);"
+	"CREATE INDEX outbox_channel ON outbox (channel, state);"
 
 	"CREATE TABLE rollout ("
 	" name TEXT PRIMARY KEY, stage INTEGER NOT NULL, stage_since INTEGER NOT NULL, pct_wanted INTEGER NOT NULL,"

@@ -6,11 +6,14 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/types.h>
 #include "db/db.h"
 #include "db/sql.h"
 
 struct sqlite3;
 struct sqlite3_stmt;
+
+#define DB_BUSY_MS 5000         /* only a person at the sqlite3 prompt can hold a lock against the writer */
 
 struct db_conn {
 	struct sqlite3 *sql;
@@ -23,7 +26,7 @@ struct db_tx {
 };
 
 struct db {
-	char *dir, *file;
+	char *dir, *file, *ballast_file;
 	int lock;                       /* flock on DIR/lock, held for life */
 	struct db_conn *writer;         /* the writer thread's, once it runs */
 	pthread_t thread;
@@ -35,8 +38,12 @@ struct db {
 	size_t queued;
 	bool stopping;
 
-	atomic_bool failed;             /* the last commit failed and nothing worked since */
+	bool ballast;                   /* taken, or cannot be: the writer's (room.c) */
+	dev_t device;                   /* of the database file, and its inode, when it was opened */
+	ino_t inode;
+	atomic_bool failed;             /* a commit failed and none worked since: the writer connection is not believed */
 	atomic_bool no_room;
+	atomic_bool gone;               /* the name no longer leads to the file that is open */
 	atomic_llong last_turn;
 };
 
@@ -45,7 +52,10 @@ int db_conn_open(struct db *db, bool read_only, struct db_conn **ret, char *why,
 void db_conn_close(struct db_conn *c);
 /* Brings the schema up to date. -EPROTO: it is newer than this program. */
 int db_migrate(struct sqlite3 *sql, char *why, size_t why_size);
-/* writer.c */
-void db_writer_join(struct db *db);
+/* Looks at the disk: room and the file. Sets no_room and gone, drops or takes the ballast. Writer thread, or before it runs. */
+void db_look(struct db *db);
+void db_look_for_room(struct db *db);
+/* A small commit of its own ("tried"), which proves that writing works. */
+int db_test_commit(struct db_conn *c);
 
 #endif

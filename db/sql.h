@@ -13,6 +13,8 @@
 #define STEP_COLUMNS "id, incident_id, ord, phase, kind, name, spec, state, attempts, started_at, ended_at, output"
 #define MESSAGE_COLUMNS                                                                                      \
 	"id, incident_id, rollout, channel, event, what, body, number, state, attempts, queued_at, due_at, sent_at, error"
+/* ?2 is a rollout or NULL. */
+#define EVENTS_WHERE "SELECT id, at, incident_id, rollout, who, what, note FROM event WHERE (?2 IS NULL OR rollout = ?2) AND "
 #define LIVE "state NOT IN (7, 8)"
 
 /* X(id, writes, text): statements that write are prepared on the writing connection only. */
@@ -28,8 +30,8 @@
 	X(ALERT_ADD, 1, "INSERT INTO alert (fingerprint, starts_at, status, labels, annotations, generator_url, ends_at,"   \
 	  " first_at, last_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8)")                                            \
 	X(ALERT_AGAIN, 1, "UPDATE alert SET last_at = ?2, times = times + 1 WHERE id = ?1")                             \
-	X(ALERT_NEWER, 1, "UPDATE alert SET annotations = ?2 WHERE id = ?1")                                            \
-	X(ALERT_RESOLVE, 1, "UPDATE alert SET status = 2, ends_at = ?2 WHERE id = ?1 AND status = 1")                   \
+	X(ALERT_NEWER, 1, "UPDATE alert SET annotations = ?2, labels = ?3, status = 1 WHERE id = ?1")                   \
+	X(ALERT_RESOLVE, 1, "UPDATE alert SET status = 2, ends_at = ?2 WHERE id = ?1 AND status <> 2")                  \
 	X(ALERT_SAY, 1, "INSERT INTO said (alert_id, delivery, rollout, disposition, incident_id, reason, at)"           \
 	  " VALUES (?1, ?2, ?3, ?4, nullif(?5, 0), ?6, ?7)")                                                            \
 	X(ALERT_SAID, 0, "SELECT rollout, disposition, coalesce(incident_id, 0) FROM said WHERE alert_id = ?1 AND"        \
@@ -37,7 +39,7 @@
 	X(ALERT_ATTACH, 1, "INSERT INTO incident_alert (incident_id, alert_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING")   \
 	X(ALERT_OF_INCIDENT, 0, "SELECT a.id, a.fingerprint, a.labels, a.annotations, a.generator_url, a.status,"         \
 	  " a.starts_at, a.ends_at, a.first_at, a.last_at, a.times FROM incident_alert i JOIN alert a ON a.id = i.alert_id" \
-	  " WHERE i.incident_id = ?1 ORDER BY a.id LIMIT ?2")                                                           \
+	  " WHERE i.incident_id = ?1 ORDER BY i.alert_id LIMIT ?2")                                                           \
 	X(ALERT_COUNT, 0, "SELECT count(*), coalesce(sum(a.status = 1), 0) FROM incident_alert i JOIN alert a ON"        \
 	  " a.id = i.alert_id WHERE i.incident_id = ?1")                                                                \
 	X(ALERT_INCIDENTS, 0, "SELECT i.incident_id FROM incident_alert i JOIN incident n ON n.id = i.incident_id"       \
@@ -74,10 +76,10 @@
 	X(STEP_LOAD, 0, "SELECT " STEP_COLUMNS " FROM step WHERE id = ?1")                                              \
 	X(STEP_OF_INCIDENT, 0, "SELECT " STEP_COLUMNS " FROM step WHERE incident_id = ?1 ORDER BY ord")                   \
 	X(EVENT_ADD, 1, "INSERT INTO event (at, incident_id, rollout, who, what, note) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")    \
-	X(EVENT_NEWEST, 0, "SELECT id, at, incident_id, rollout, who, what, note FROM event WHERE (?1 = 0 OR incident_id = ?1)" \
-	  " AND (?2 IS NULL OR rollout = ?2) AND id > ?3 AND (?4 = 0 OR id < ?4) ORDER BY id DESC LIMIT ?5")              \
-	X(EVENT_OLDEST, 0, "SELECT id, at, incident_id, rollout, who, what, note FROM event WHERE (?1 = 0 OR incident_id = ?1)" \
-	  " AND (?2 IS NULL OR rollout = ?2) AND id > ?3 AND (?4 = 0 OR id < ?4) ORDER BY id LIMIT ?5")                   \
+	X(EVENT_NEWEST, 0, EVENTS_WHERE "id > ?3 AND (?4 = 0 OR id < ?4) ORDER BY id DESC LIMIT ?5")                      \
+	X(EVENT_OLDEST, 0, EVENTS_WHERE "id > ?3 AND (?4 = 0 OR id < ?4) ORDER BY id LIMIT ?5")                           \
+	X(EVENT_NEWEST_OF, 0, EVENTS_WHERE "incident_id = ?1 AND id > ?3 AND (?4 = 0 OR id < ?4) ORDER BY id DESC LIMIT ?5") \
+	X(EVENT_OLDEST_OF, 0, EVENTS_WHERE "incident_id = ?1 AND id > ?3 AND (?4 = 0 OR id < ?4) ORDER BY id LIMIT ?5")       \
 	X(META_SET, 1, "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = ?2")              \
 	X(META_GET, 0, "SELECT value FROM meta WHERE key = ?1")                                                         \
 	X(OUTBOX_NUMBER, 0, "SELECT count(*) + 1 FROM outbox WHERE incident_id = ?1 AND channel = ?2")                    \
@@ -86,7 +88,7 @@
 	X(OUTBOX_DUE, 0, "SELECT " MESSAGE_COLUMNS " FROM outbox o WHERE state = 1 AND due_at <= ?1 AND channel = ?3 AND NOT"   \
 	  " EXISTS (SELECT 1 FROM outbox e WHERE e.state = 1 AND e.channel = o.channel AND e.incident_id = o.incident_id AND" \
 	  " e.id < o.id) ORDER BY id LIMIT ?2")                                                                         \
-	X(OUTBOX_CHANNELS, 0, "SELECT DISTINCT channel FROM outbox WHERE state = 1")                                    \
+	X(OUTBOX_CHANNELS, 0, "SELECT DISTINCT channel FROM outbox INDEXED BY outbox_queued WHERE state = 1")             \
 	X(OUTBOX_NEXT, 0, "SELECT min(due_at) FROM outbox WHERE state = 1")                                             \
 	X(OUTBOX_LOAD, 0, "SELECT " MESSAGE_COLUMNS " FROM outbox WHERE id = ?1")                                       \
 	X(OUTBOX_SAVE, 1, "UPDATE outbox SET state = ?2, attempts = ?3, due_at = ?4, sent_at = ?5, error = ?6 WHERE id = ?1") \

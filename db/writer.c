@@ -1,7 +1,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <time.h>
 #include <sqlite3.h>
 
@@ -15,8 +14,8 @@
 #define BATCH_MAX   256
 #define BATCH_US    (50 * US_PER_MS)
 #define TURN_S      1                   /* the idle writer turns so often */
-#define ROOM_LEAST  (32ULL * 1024 * 1024)
-#define WAL_MOST    (16 * 1024 * 1024 / 4096)   /* pages */
+#define CUT_MS      100
+#define WAL_MOST    (8 * 1024 * 1024 / 4096)    /* pages: SQLite begins anew at 1000 unless one transaction is larger */
 
 struct batch {
 	struct db_job *job[BATCH_MAX];
@@ -35,7 +34,7 @@ int db_submit(struct db *db, struct db_job *job, enum db_lane lane)
 	pthread_mutex_lock(&db->mutex);
 	if (db->stopping)
 		r = -ESHUTDOWN;
-	else if (db->queued >= DB_QUEUE_MAX && lane == DB_NORMAL)
+	else if (db->queued >= (lane == DB_URGENT ? 2 : 1) * DB_QUEUE_MAX)
 		r = -EAGAIN;
 	if (r == 0) {
 		job->next = NULL;
@@ -90,30 +89,6 @@ static struct db_job *wait_job(struct db *db, bool *ret_stop)
 	return job;
 }
 
-/* --- health --- */
-
-static void look_for_room(struct db *db)
-{
-	struct statvfs fs;
-
-	if (statvfs(db->dir, &fs) < 0)
-		return;
-	bool none = (unsigned long long)fs.f_bavail * fs.f_frsize < ROOM_LEAST;
-	if (none != db->no_room)
-		log_warn(none ? "less than 32 MiB are free: webhooks are refused until there is room" : "there is room on the disk again",
-		         "directory", db->dir);
-	db->no_room = none;
-}
-
-bool db_healthy(const struct db *db, const char **why)
-{
-	const char *text = db->failed ? "the last write to the database failed" : db->no_room ? "less than 32 MiB are free on the disk" : NULL;
-
-	if (why)
-		*why = text;
-	return !text;
-}
-
 /* --- one transaction --- */
 
 static int run_statement(struct db_conn *c, enum sql which)
@@ -131,8 +106,10 @@ static int run_job(struct db_tx *tx, struct db_job *job, int *ret_result)
 
 	if (r == 0)
 		*ret_result = job->run(tx, job);
-	if (r < 0 || sqlite3_get_autocommit(tx->conn->sql))
-		return r < 0 ? r : -EIO;
+	if (r < 0)
+		return r;
+	if (sqlite3_get_autocommit(tx->conn->sql))
+		return *ret_result == -ENOSPC ? -ENOSPC : -EIO;
 	if (*ret_result < 0)
 		r = run_statement(tx->conn, SQL_UNDO);
 	return r < 0 ? r : run_statement(tx->conn, SQL_RELEASE);
@@ -169,25 +146,47 @@ static int transaction(struct db *db, struct batch *b)
 	return r;
 }
 
-/* After a failed commit nobody knows what is on disk: the connection is closed and opened anew before anything else is
- * believed (reference: libraries.md, finding 2). */
-static void reopen(struct db *db)
+/* --- after a failure ---
+ *
+ * After a failed commit nobody knows what is on disk: its frames may stand in the log, whole, and a start after a crash would
+ * take them for a commit (reference: libraries.md, finding 2). So, before anybody is told and before anything else is written: a
+ * new connection, and a small commit through it. The index of the log (shared memory) never heard of the failed frames, so that
+ * commit is written over them. The new connection is opened before the old one is closed: a last close would checkpoint.
+ */
+static int reopen(struct db *db, char *why, size_t size)
 {
 	struct db_conn *fresh = NULL;
-	char why[300] = "";
+	int r = db_conn_open(db, false, &fresh, why, size);
 
-	if (db_conn_open(db, false, &fresh, why, sizeof(why)) < 0) {
-		log_error("the database cannot be opened again; trying once a second", "why", why);
-		return;
-	}
+	if (r < 0)
+		return r;
 	db_conn_close(db->writer);
 	db->writer = fresh;
+	r = db_test_commit(fresh);
+	if (r < 0)
+		snprintf(why, size, "%s", sqlite3_errmsg(fresh->sql));
+	return r;
+}
+
+/* Quiet while it does not work: the failure itself was logged. */
+static bool works_again(struct db *db)
+{
+	char why[300] = "";
+
+	if (!db->failed)
+		return true;
+	if (db->gone || reopen(db, why, sizeof(why)) < 0) {     /* gone: another file would be opened, or made */
+		log_debug("the database still cannot be written", "why", db->gone ? "its file is gone" : why);
+		return false;
+	}
+	log_info("the database can be written again");
+	db->failed = false;
+	return true;
 }
 
 static void settle(struct db *db, int r, const struct batch *b)
 {
 	if (r == 0) {
-		db->failed = false;
 		metric_add(M_COMMITS, 0, 1);
 		metric_add(M_JOBS, 0, b->n);
 		return;
@@ -195,7 +194,8 @@ static void settle(struct db *db, int r, const struct batch *b)
 	log_error("a transaction failed; nothing of it is acknowledged", "jobs", log_num(b->n), "error", strerror(-r));
 	metric_add(M_COMMIT_FAILURES, 0, 1);
 	db->failed = true;
-	reopen(db);
+	db_look(db);
+	works_again(db);
 }
 
 static void tell(const struct batch *b, int r)
@@ -204,40 +204,39 @@ static void tell(const struct batch *b, int r)
 		b->job[i]->done(b->job[i], r < 0 ? (r == -ENOSPC ? r : -EIO) : b->result[i]);
 }
 
-/* An empty transaction, to find out whether writing works again. */
-static void try_again(struct db *db)
-{
-	CLEANUP(stmt_end) struct stmt st = stmt_use(db->writer, META_SET);
-
-	stmt_text(&st, 1, "tried");
-	stmt_i64(&st, 2, clock_wall_us());
-	if (stmt_run(&st) >= 0) {
-		db->failed = false;
-		log_info("the database can be written again");
-		return;
-	}
-	stmt_end(&st);
-	st.s = NULL;
-	reopen(db);
-}
-
-static void checkpoint(struct db *db)
-{
-	int log = 0, done = 0;
-
-	if (sqlite3_wal_checkpoint_v2(db->writer->sql, NULL, SQLITE_CHECKPOINT_PASSIVE, &log, &done) != SQLITE_OK || log <= WAL_MOST)
-		return;
-	FAILPOINT(FAIL_CHECKPOINT);
-	sqlite3_wal_checkpoint_v2(db->writer->sql, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-}
-
 static void turn(struct db *db, struct db_job *first)
 {
 	struct batch b = {.job = {first}, .n = 1};
-	int r = transaction(db, &b);
+	int r = -EIO;
 
-	settle(db, r, &b);
+	if (works_again(db)) {
+		r = transaction(db, &b);
+		settle(db, r, &b);
+	}
 	tell(&b, r);
+}
+
+/* A reader that stays open keeps the log from being cut: that is waited for a moment only. */
+static void checkpoint(struct db *db)
+{
+	sqlite3 *sql = db->writer->sql;
+	int pages = 0, code = sqlite3_wal_checkpoint_v2(sql, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, NULL);
+
+	if (code == SQLITE_OK && pages > WAL_MOST) {
+		FAILPOINT(FAIL_CHECKPOINT);
+		sqlite3_busy_timeout(sql, CUT_MS);
+		code = sqlite3_wal_checkpoint_v2(sql, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+		sqlite3_busy_timeout(sql, DB_BUSY_MS);
+	}
+	if (code != SQLITE_OK && code != SQLITE_BUSY)
+		log_error("the database's log could not be written into the database; it is kept", "error", sqlite3_errstr(code));
+}
+
+static void every_second(struct db *db)
+{
+	db_look(db);
+	if (works_again(db))
+		checkpoint(db);
 }
 
 static void *writer_main(void *arg)
@@ -252,12 +251,9 @@ static void *writer_main(void *arg)
 		db->last_turn = clock_mono_us();
 		if (job)
 			turn(db, job);
-		else if (db->failed)
-			try_again(db);
 		if (clock_mono_us() - looked >= US_PER_S) {
 			looked = clock_mono_us();
-			look_for_room(db);
-			checkpoint(db);
+			every_second(db);
 		}
 	}
 	return NULL;
@@ -265,7 +261,7 @@ static void *writer_main(void *arg)
 
 int db_start(struct db *db)
 {
-	look_for_room(db);
+	db_look(db);
 	int r = -pthread_create(&db->thread, NULL, writer_main, db);
 	db->started = r == 0;
 	return r;

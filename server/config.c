@@ -6,22 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/config_keys.h"
 #include "server/config_yaml.h"
+#include "server/core/buf.h"
 #include "server/core/text.h"
 
-/* --- rules over several keys --- */
-
-struct rules {
-	const char *file;
-	struct config_faults *faults;
-	struct json_object *tree;
-};
-
-static size_t line_of(struct json_object *o)
-{
-	return (size_t)json_int_or(o, "(line)", 0);
-}
+#define ACT_NAME_MAX 200
 
 static struct json_object *list_in(struct json_object *o, const char *key)
 {
@@ -33,98 +22,6 @@ static struct json_object *list_in(struct json_object *o, const char *key)
 static size_t length(struct json_object *arr)
 {
 	return arr ? json_object_array_length(arr) : 0;
-}
-
-/* The same value of key in two items of a list. */
-static void unique(const struct rules *c, struct json_object *owner, const char *list, const char *path, const char *key)
-{
-	struct json_object *arr = list_in(owner, list);
-	char where[200];
-
-	for (size_t i = 0; i < length(arr); i++)
-		for (size_t j = 0; j < i; j++) {
-			struct json_object *a = NULL, *b = NULL, *later = json_object_array_get_idx(arr, i);
-
-			json_object_object_get_ex(later, key, &a);
-			json_object_object_get_ex(json_object_array_get_idx(arr, j), key, &b);
-			if (!a || !b || !json_object_equal(a, b))
-				continue;
-			snprintf(where, sizeof(where), "%s%s[%zu].%s", path, list, i, key);
-			config_fault(c->faults, c->file, line_of(later), where, "%s stands there already in item %zu", json_object_get_string(a),
-			             j);
-		}
-}
-
-static void check_rollout(const struct rules *c, struct json_object *r, size_t i)
-{
-	struct json_object *flags = NULL, *verify = NULL;
-	char where[64], path[80];
-
-	snprintf(where, sizeof(where), "rollouts[%zu]", i);
-	snprintf(path, sizeof(path), "%s.", where);
-	if (json_get_obj(r, "flags", &flags) != 1 && length(list_in(r, "apply")) == 0)
-		config_fault(c->faults, c->file, line_of(r), where, "it has neither flags nor apply: nothing could be rolled back");
-	if (json_get_obj(r, "verify", &verify) == 1 && length(list_in(verify, "checks")) == 0)
-		config_fault(c->faults, c->file, line_of(verify), where, "verify.checks is empty: \"rolled back\" could never be said");
-	unique(c, r, "stages", path, "number");
-}
-
-static void check_playbook(const struct rules *c, struct json_object *p, size_t i)
-{
-	struct json_object *rollback = NULL;
-	bool hold = true;
-	char where[64];
-
-	snprintf(where, sizeof(where), "playbooks[%zu].hold", i);
-	if (json_get_obj(p, "rollback", &rollback) != 1 && json_get_bool(p, "hold", &hold) == 1 && !hold)
-		config_fault(c->faults, c->file, line_of(p), where, "false alone means nothing: true, or rollback instead");
-}
-
-static void check_webhook(const struct rules *c, struct json_object *ch, size_t i)
-{
-	struct json_object *hook = NULL;
-	char where[64];
-
-	snprintf(where, sizeof(where), "channels[%zu].webhook", i);
-	if (json_get_obj(ch, "webhook", &hook) == 1 && json_object_object_get_ex(hook, "secret", NULL)
-	    && json_object_object_get_ex(hook, "secret_file", NULL))
-		config_fault(c->faults, c->file, line_of(hook), where, "secret or secret_file, not both");
-}
-
-/* A prometheus check or query needs to know whom to ask. */
-static void check_prometheus(const struct rules *c, struct json_object *r, size_t i, bool has_url)
-{
-	struct json_object *verify = NULL, *snapshot = NULL;
-	char where[64];
-
-	snprintf(where, sizeof(where), "rollouts[%zu]", i);
-	struct json_object *checks = json_get_obj(r, "verify", &verify) == 1 ? list_in(verify, "checks") : NULL;
-	bool asks = json_get_obj(r, "snapshot", &snapshot) == 1;
-	for (size_t n = 0; n < length(checks); n++)
-		asks |= json_object_object_get_ex(json_object_array_get_idx(checks, n), "prometheus", NULL);
-	if (asks && !has_url)
-		config_fault(c->faults, c->file, line_of(r), where, "it asks Prometheus, but global.prometheus.url is missing");
-}
-
-static void check_all(const struct rules *c)
-{
-	struct json_object *rollouts = list_in(c->tree, "rollouts"), *global = NULL, *prometheus = NULL;
-	bool has_url = json_get_obj(c->tree, "global", &global) == 1 && json_get_obj(global, "prometheus", &prometheus) == 1;
-
-	if (length(rollouts) == 0 && c->faults->n == 0)
-		config_fault(c->faults, c->file, line_of(c->tree), "rollouts", "at least one rollout is needed");
-	for (size_t i = 0; i < length(rollouts); i++) {
-		check_rollout(c, json_object_array_get_idx(rollouts, i), i);
-		check_prometheus(c, json_object_array_get_idx(rollouts, i), i, has_url);
-	}
-	for (size_t i = 0; i < length(list_in(c->tree, "playbooks")); i++)
-		check_playbook(c, json_object_array_get_idx(list_in(c->tree, "playbooks"), i), i);
-	for (size_t i = 0; i < length(list_in(c->tree, "channels")); i++)
-		check_webhook(c, json_object_array_get_idx(list_in(c->tree, "channels"), i), i);
-	unique(c, c->tree, "rollouts", "", "name");
-	unique(c, c->tree, "playbooks", "", "name");
-	unique(c, c->tree, "channels", "", "name");
-	unique(c, c->tree, "users", "", "name");
 }
 
 /* --- defaults that depend on other keys --- */
@@ -163,29 +60,40 @@ static void default_rollout(struct json_object *r, const char *environment)
 static void name_act(struct json_object *act)
 {
 	struct json_object *argv = list_in(act, "command"), *http = NULL;
-	CLEANUP(buf_free) struct buf b = BUF(200);
+	CLEANUP(buf_free) struct buf words = BUF(CONFIG_FILE_MAX), name = BUF(ACT_NAME_MAX);
 
 	if (json_object_object_get_ex(act, "name", NULL))
 		return;
 	for (size_t i = 0; i < length(argv); i++) {
-		const char *word = json_object_get_string(json_object_array_get_idx(argv, i)), *slash = strrchr(word, '/');
+		const char *word = json_object_get_string(json_object_array_get_idx(argv, i));
+		const char *slash = i == 0 ? strrchr(word, '/') : NULL;
 
-		buf_printf(&b, "%s%s", i ? " " : "", i == 0 && slash ? slash + 1 : word);
+		buf_printf(&words, "%s%s", i ? " " : "", slash ? slash + 1 : word);
 	}
 	if (json_get_obj(act, "http", &http) == 1)
-		buf_printf(&b, "%s %s", json_str_or(http, "method", ""), json_str_or(http, "url", ""));
-	json_add_str(act, "name", buf_text(&b));
+		buf_printf(&words, "%s %s", json_str_or(http, "method", ""), json_str_or(http, "url", ""));
+	text_one_line(&name, buf_text(&words), words.len, ACT_NAME_MAX);
+	json_add_str(act, "name", buf_text(&name));
+}
+
+/* A command starts a process first. */
+static void default_check(struct json_object *check)
+{
+	if (!json_object_object_get_ex(check, "timeout", NULL))
+		json_add_double(check, "timeout", json_object_object_get_ex(check, "command", NULL) ? 10 : 3);
 }
 
 static void add_builtin(struct json_object *tree)
 {
+	static const char text[] = "{\"name\":\"auto-rollback\",\"match\":[\"action=\\\"auto_rollback\\\"\"],"
+				   "\"severity\":\"\",\"rollback\":{\"to\":0,\"after\":0}}";
 	struct json_object *playbooks = list_in(tree, "playbooks");
 
 	for (size_t i = 0; i < length(playbooks); i++)
-		if (!strcmp(json_str_or(json_object_array_get_idx(playbooks, i), "name", ""), "auto-rollback"))
+		if (!strcmp(json_str_or(json_object_array_get_idx(playbooks, i), "name", ""),
+		            "auto-rollback"))
 			return;
-	json_object_array_add(playbooks, json_tokener_parse("{\"name\":\"auto-rollback\",\"match\":[\"action=\\\"auto_rollback\\\"\"],"
-	                                                    "\"severity\":\"\",\"rollback\":{\"to\":0.0,\"after\":0.0}}"));
+	json_object_array_add(playbooks, json_tokener_parse(text));
 }
 
 /* A section that is not in the file gets its defaults all the same. */
@@ -200,24 +108,10 @@ static void ensure_section(struct json_object *o, const char *name, const struct
 	json_add(o, name, sec);
 }
 
-static void remove_lines(struct json_object *o)
-{
-	if (json_object_is_type(o, json_type_array))
-		for (size_t i = 0; i < json_object_array_length(o); i++)
-			remove_lines(json_object_array_get_idx(o, i));
-	if (!json_object_is_type(o, json_type_object))
-		return;
-	json_object_object_del(o, "(line)");
-	json_object_object_foreach(o, key, value) {
-		(void)key;
-		remove_lines(value);
-	}
-}
-
 static void normalise(struct json_object *tree)
 {
 	static const char *const always[] = {"global", "sla", "limits"};
-	struct json_object *rollouts = list_in(tree, "rollouts"), *global = NULL;
+	struct json_object *rollouts = list_in(tree, "rollouts"), *global = NULL, *verify = NULL;
 
 	for (size_t i = 0; i < ARRAY_LEN(always); i++)
 		ensure_section(tree, always[i], section_named(&config_root, always[i]));
@@ -228,66 +122,62 @@ static void normalise(struct json_object *tree)
 		default_rollout(r, json_str_or(global, "environment", "production"));
 		for (size_t n = 0; n < length(list_in(r, "apply")); n++)
 			name_act(json_object_array_get_idx(list_in(r, "apply"), n));
+		json_get_obj(r, "verify", &verify);
+		for (size_t n = 0; n < length(list_in(verify, "checks")); n++)
+			default_check(json_object_array_get_idx(list_in(verify, "checks"), n));
 	}
 	add_builtin(tree);
-	remove_lines(tree);
+	config_forget_lines(tree);
 }
 
 /* --- loading --- */
 
-static int read_file(const char *path, struct buf *b, struct config_faults *faults)
+static int read_file(const struct config_reader *r, struct buf *b)
 {
-	CLEANUP(cleanup_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	CLEANUP(cleanup_fd) int fd = open(r->file, O_RDONLY | O_CLOEXEC);
 	char chunk[16384];
 	ssize_t n = fd < 0 ? -1 : 0;
 
 	while (fd >= 0 && (n = read(fd, chunk, sizeof(chunk))) > 0)
 		if (buf_add(b, chunk, (size_t)n) < 0) {
-			config_fault(faults, path, 0, "", "larger than 1 MiB");
+			config_fault(r, 0, "", "it is larger than %d bytes", CONFIG_FILE_MAX);
 			return -EINVAL;
 		}
 	if (n == 0)
 		return 0;
-	config_fault(faults, path, 0, "", "cannot be read: %s", strerror(errno));
+	config_fault(r, 0, "", "it cannot be read: %s", strerror(errno));
 	return -EINVAL;
 }
 
-static int by_line(const void *a, const void *b)
+/* The first line with a byte that is wrong; 0: none. libyaml would not say where. */
+static size_t line_of_bad_text(const char *text, size_t len)
 {
-	const char *x = *(char *const *)a, *y = *(char *const *)b, *cx = strrchr(x, '/'), *cy = strrchr(y, '/');
-	long lx, ly;
+	size_t line = 1;
 
-	cx = strchr(cx ? cx : x, ':');
-	cy = strchr(cy ? cy : y, ':');
-	lx = cx ? atol(cx + 1) : 0;
-	ly = cy ? atol(cy + 1) : 0;
-	return lx < ly ? -1 : lx > ly;
+	for (const char *end; len > 0; len -= (size_t)(end - text), text = end, line++) {
+		end = memchr(text, '\n', len);
+		end = end ? end + 1 : text + len;
+		if (!text_utf8_valid(text, (size_t)(end - text)))
+			return line;
+	}
+	return 0;
 }
 
-/* In the order of the file; the rules over several keys come last otherwise. */
-static void sort(struct config_faults *f)
-{
-	if (f->n > 1)
-		qsort(f->line, f->n, sizeof(*f->line), by_line);
-}
-
-static int load_tree(const char *path, struct json_object **ret, struct config_faults *faults)
+static int load_tree(const struct config_reader *r, bool offline, struct json_object **ret)
 {
 	CLEANUP(buf_free) struct buf text = BUF(CONFIG_FILE_MAX);
 	CLEANUP(json_cleanup) struct json_object *tree = NULL;
-	struct config_reader r = {.file = path, .faults = faults};
 
-	if (read_file(path, &text, faults) < 0)
+	if (read_file(r, &text) < 0)
 		return -EINVAL;
-	if (!text_utf8_valid(buf_text(&text), text.len)) {
-		config_fault(faults, path, 0, "", "this is no UTF-8 text");
-		return -EINVAL;
-	}
-	tree = config_tree(&r, buf_text(&text), text.len);
+	size_t bad = line_of_bad_text(buf_text(&text), text.len);
+	if (bad)
+		config_fault(r, bad, "", "this is not UTF-8 text: save the file as UTF-8");
+	else
+		tree = config_tree(r, buf_text(&text), text.len);
 	if (tree)
-		check_all(&(struct rules) {.file = path, .faults = faults, .tree = tree});
-	sort(faults);
-	if (!tree || faults->n)
+		config_check(r, tree, offline);
+	if (!tree || r->faults->n)
 		return -EINVAL;
 	normalise(tree);
 	*ret = TAKE(tree);
@@ -297,19 +187,18 @@ static int load_tree(const char *path, struct json_object **ret, struct config_f
 int config_load(const char *path, bool offline, struct config **ret, struct config_faults *faults)
 {
 	CLEANUP(json_cleanup) struct json_object *tree = NULL;
+	const struct config_reader reader = {.file = path, .faults = faults};
 	struct config *c = calloc(1, sizeof(*c));
-	char why[400] = "";
+	char why[400] = "out of memory";
 
-	if (!c)
-		return -ENOMEM;
-	int r = load_tree(path, &tree, faults);
+	int r = c ? load_tree(&reader, offline, &tree) : -ENOMEM;
 	if (r == 0)
 		r = settings_read(tree, &c->settings, why, sizeof(why));
 	if (r == 0 && !offline)
 		r = channels_read(tree, &c->channels, why, sizeof(why));
 	if (r < 0) {
-		if (why[0])
-			config_fault(faults, path, 0, "", "%s", why);
+		if (faults->n == 0)
+			config_fault(&reader, 0, "", "%s", why);
 		config_free(c);
 		return -EINVAL;
 	}
@@ -326,28 +215,34 @@ void config_free(struct config *c)
 	free(c);
 }
 
-void config_faults_free(struct config_faults *f)
-{
-	for (size_t i = 0; i < f->n; i++)
-		free(f->line[i]);
-	free(f->line);
-	*f = (struct config_faults) {0};
-}
-
 /* --- help --- */
+
+/* "(one of: bool int string; default string; required)" */
+static void help_value(FILE *out, const struct key *k)
+{
+	fputs(" (", out);
+	if (k->words)
+		fprintf(out, "%s: %s", k->type == KEY_WORDS ? "a list of" : "one of", k->words);
+	else if (k->type == KEY_NUMBER)
+		fprintf(out, "a whole number from %ld to %ld", k->least, k->most);
+	else
+		fputs(k->type == KEY_TEXT ? "a text" : key_type_text(k->type), out);
+	if (k->def && k->def[0])
+		fprintf(out, "; default %s", k->def);
+	fputs(k->required ? "; required)\n" : ")\n", out);
+}
 
 static void help_section(FILE *out, const struct section *s, int depth)
 {
+	if (s->one_of)
+		fprintf(out, "%*s# exactly one of: %s\n", depth * 2, "", s->one_of);
+	if (s->not_both)
+		fprintf(out, "%*s# at most one of: %s\n", depth * 2, "", s->not_both);
 	for (size_t i = 0; i < s->n; i++) {
-		const struct key *k = &s->keys[i];
-
-		fprintf(out, "%*s%s: %s", depth * 2, "", k->name, k->help);
-		if (!k->sub)
-			fprintf(out, " (%s%s%s)", k->words ? k->words : key_type_text(k->type), k->def && k->def[0] ? "; default " : "",
-			        k->def ? k->def : "");
-		fprintf(out, "%s\n", k->required ? " - required" : "");
-		if (k->sub)
-			help_section(out, k->sub, depth + 1);
+		fprintf(out, "%*s%s: %s", depth * 2, "", s->keys[i].name, s->keys[i].help);
+		help_value(out, &s->keys[i]);
+		if (s->keys[i].sub)
+			help_section(out, s->keys[i].sub, depth + 1);
 	}
 }
 

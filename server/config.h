@@ -14,8 +14,10 @@
 
 #define CONFIG_FILE_MAX (1024 * 1024)
 
+/* At most some 200, then one that says so. */
 struct config_faults {
 	char **line;            /* owned: "rollbackd.yml:12: rollouts[0].verify.delay: …" */
+	size_t *at;             /* owned: the line of each, by which they are sorted; 0: about the whole file */
 	size_t n;
 };
 void config_faults_free(struct config_faults *f);

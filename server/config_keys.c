@@ -2,73 +2,81 @@
 
 #include "server/core/scope.h"
 
-#define SECTION(var, rule, ...)                                   \
-	static const struct key var##_keys[] = {__VA_ARGS__};     \
-	static const struct section var = {var##_keys, ARRAY_LEN(var##_keys), rule}
-#define K(n, t, ...) {.name = n, .type = t, __VA_ARGS__}
+#define SECTION(var, rule, ...)                               \
+	static const struct key var##_keys[] = {__VA_ARGS__}; \
+	static const struct section var = {.keys = var##_keys, .n = ARRAY_LEN(var##_keys), rule}
+#define NO_RULE       .one_of = NULL
+#define ONE_OF(words) .one_of = (words)
+#define ONE_OF_BUT_NOT_BOTH(words, both) .one_of = (words), .not_both = (both)
+#define K(n, t, ...)  {.name = n, .type = t, __VA_ARGS__}
 
-SECTION(prometheus, NULL,
+/* Shortest waits, in ms: below them a typing error would be a busy loop, or a time limit that nothing can keep. */
+#define WAIT   .least = 10
+#define WINDOW .least = 1000
+
+SECTION(prometheus, NO_RULE,
 	K("url", KEY_URL, .required = true, .help = "Base URL of Prometheus"),
-	K("timeout", KEY_DURATION, .def = "3s", .help = "Longest wait for one query"));
-SECTION(alertmanager, NULL,
+	K("timeout", KEY_DURATION, .def = "3s", WAIT, .help = "Longest wait for one query"));
+SECTION(alertmanager, NO_RULE,
 	K("url", KEY_URL, .required = true, .help = "Base URL of Alertmanager"));
-SECTION(global, NULL,
+SECTION(global, NO_RULE,
 	K("external_url", KEY_URL, .def = "", .help = "How people reach rollbackd; stands in messages"),
 	K("environment", KEY_TEXT, .def = "production", .help = "Stages of another environment are shown, never applied"),
-	K("timezone", KEY_TEXT, .def = "UTC", .help = "For schedules and messages"),
-	K("prometheus", KEY_SECTION, .sub = &prometheus, .help = "Asked by checks, snapshots and for the onset of an alert"),
+	K("timezone", KEY_ZONE, .def = "UTC", .help = "For schedules and messages"),
+	K("prometheus", KEY_SECTION, .sub = &prometheus, .help = "Asked by checks, snapshots and for an alert's onset"),
 	K("alertmanager", KEY_SECTION, .sub = &alertmanager, .help = "Optional"),
-	K("retention", KEY_DURATION, .def = "400d", .help = "How long incidents are kept"));
-SECTION(heartbeat, NULL,
+	K("retention", KEY_DURATION, .def = "400d", .least = 86400000L, .help = "How long incidents are kept"));
+SECTION(heartbeat, NO_RULE,
 	K("match", KEY_MATCHERS, .required = true, .help = "Matchers of the always-firing alert"),
-	K("timeout", KEY_DURATION, .def = "5m", .help = "Missing for so long: the alert path is broken"));
+	K("timeout", KEY_DURATION, .def = "5m", WINDOW, .help = "Missing for so long: the alert path is broken"));
 
-SECTION(flag_value, NULL,
-	K("name", KEY_NAME, .required = true, .help = "Key in the flags file"),
+SECTION(flag_value, NO_RULE,
+	K("name", KEY_VARIABLE, .required = true, .help = "Key in the flags file"),
 	K("type", KEY_WORD, .words = "bool int string", .def = "string", .help = "How it is shown"));
-SECTION(flags, NULL,
+SECTION(flags, NO_RULE,
 	K("file", KEY_PATH, .required = true, .help = "Environment file, replaced atomically; owned by rollbackd's user"),
-	K("percentage", KEY_NAME, .required = true, .help = "Key that carries the percentage"),
+	K("percentage", KEY_VARIABLE, .required = true, .help = "Key that carries the percentage"),
 	K("values", KEY_LIST, .sub = &flag_value, .help = "The other flags, shown typed"));
-SECTION(http_act, NULL,
+SECTION(http_act, NO_RULE,
 	K("method", KEY_WORD, .words = "POST PUT PATCH DELETE GET", .def = "POST", .help = "HTTP method"),
 	K("url", KEY_URL, .required = true, .help = "Where"),
 	K("body", KEY_TEXT, .def = "", .help = "${percentage} is replaced"));
-SECTION(apply, "command http",
-	K("name", KEY_TEXT, .help = "For people"),
+SECTION(apply, ONE_OF("command http"),
+	K("name", KEY_TEXT, .help = "For people; default: the command or the request"),
 	K("command", KEY_ARGV, .help = "Program and arguments; no shell"),
 	K("http", KEY_SECTION, .sub = &http_act, .help = "One request"),
-	K("timeout", KEY_DURATION, .def = "30s", .help = "It is stopped then"),
+	K("timeout", KEY_DURATION, .def = "30s", WAIT, .help = "It is stopped then"),
 	K("idempotent", KEY_BOOL, .def = "true", .help = "May run again when a crash left it in doubt"));
-SECTION(http_check, NULL,
+SECTION(http_check, NO_RULE,
 	K("url", KEY_URL, .required = true, .help = "Asked with GET"),
-	K("value", KEY_POINTER, .def = "", .help = "JSON pointer of the percentage in the answer"));
-SECTION(check, "prometheus command http",
+	K("value", KEY_POINTER, .def = "", .help = "JSON pointer of the percentage in the answer; default: the whole answer"));
+SECTION(check, ONE_OF("prometheus command http"),
 	K("prometheus", KEY_TEXT, .help = "Query: every sample must be the wanted percentage"),
-	K("instances", KEY_TEXT, .help = "Query: so many samples there must be"),
+	K("instances", KEY_TEXT, .help = "Query: so many samples there must be; only beside prometheus"),
 	K("command", KEY_ARGV, .help = "Prints the percentage"),
 	K("http", KEY_SECTION, .sub = &http_check, .help = "Answers with the percentage"),
-	K("timeout", KEY_DURATION, .def = "3s", .help = "Longest wait; without an answer the check is unknown"));
-SECTION(verify, NULL,
+	K("timeout", KEY_DURATION, WAIT, .help = "Without an answer by then the check is unknown; default: 3s, a command 10s"));
+SECTION(verify, NO_RULE,
 	K("delay", KEY_DURATION, .def = "5s", .help = "Before the first round"),
-	K("every", KEY_DURATION, .def = "5s", .help = "Between rounds"),
+	K("every", KEY_DURATION, .def = "5s", WAIT, .help = "Between rounds"),
 	K("passes", KEY_NUMBER, .def = "2", .least = 1, .most = 100, .help = "Rounds in a row in which all checks agree"),
-	K("timeout", KEY_DURATION, .def = "5m", .help = "After that the rollback has failed; looking goes on"),
-	K("checks", KEY_LIST, .sub = &check, .required = true, .help = "What the world says"));
-SECTION(query, NULL,
+	K("timeout", KEY_DURATION, .def = "5m", WAIT, .help = "After that the rollback has failed; looking goes on"),
+	K("checks", KEY_LIST, .sub = &check, .required = true,
+	  .help = "What the world says; without a check \"rolled back\" could never be said"));
+SECTION(query, NO_RULE,
 	K("name", KEY_NAME, .required = true, .help = "For people"),
 	K("unit", KEY_TEXT, .def = "", .help = "ratio, seconds, bytes …"),
 	K("query", KEY_TEXT, .required = true, .help = "PromQL"));
-SECTION(snapshot, NULL,
-	K("window", KEY_DURATION, .def = "30m", .help = "How far back before the incident"),
+SECTION(snapshot, NO_RULE,
+	K("window", KEY_DURATION, .def = "30m", WINDOW, .help = "How far back before the incident"),
 	K("queries", KEY_LIST, .sub = &query, .required = true, .help = "What is preserved"));
-SECTION(stage, NULL,
+SECTION(stage, NO_RULE,
 	K("number", KEY_NUMBER, .required = true, .least = 0, .most = 1000, .help = "Order of the stages"),
 	K("name", KEY_TEXT, .required = true, .help = "For people"),
 	K("percentage", KEY_PERCENTAGE, .required = true, .help = "Traffic of this stage"),
 	K("environment", KEY_TEXT, .help = "Default: global.environment"),
-	K("duration", KEY_DURATION, .def = "0s", .help = "How long it lasts; 0: for good"));
-SECTION(rollout, NULL,
+	K("duration", KEY_DURATION, .def = "0s", .help = "How long it lasts; 0s: for good"));
+SECTION(rollout, NO_RULE,
 	K("name", KEY_NAME, .required = true, .help = "Value of the alerts' label rollout"),
 	K("alerts", KEY_MATCHERS, .help = "Which alerts concern it; default: rollout=\"NAME\""),
 	K("title", KEY_TEXT, .help = "For people; default: the name"),
@@ -78,68 +86,84 @@ SECTION(rollout, NULL,
 	K("verify", KEY_SECTION, .sub = &verify, .required = true, .help = "How to find out that it worked"),
 	K("snapshot", KEY_SECTION, .sub = &snapshot, .help = "Metrics preserved with an incident"),
 	K("stages", KEY_LIST, .sub = &stage, .help = "The rollout plan"));
-SECTION(rollback, NULL,
+SECTION(rollback, NO_RULE,
 	K("to", KEY_TARGET, .required = true, .help = "A percentage, or previous_stage"),
 	K("after", KEY_DURATION, .def = "0s", .help = "Wait so long; called off when every alert resolves first"));
-SECTION(playbook, "rollback hold",
+SECTION(playbook, ONE_OF("rollback hold"),
 	K("name", KEY_NAME, .required = true, .help = "For people"),
 	K("match", KEY_MATCHERS, .required = true, .help = "Matchers; the first playbook that matches wins"),
 	K("severity", KEY_TEXT, .def = "", .help = "Default: the alert's label severity"),
 	K("rollback", KEY_SECTION, .sub = &rollback, .help = "What to do"),
 	K("hold", KEY_BOOL, .help = "No rollback: tells people"));
-SECTION(sla, NULL,
-	K("detection", KEY_DURATION, .def = "2m", .help = "Onset to webhook"),
-	K("decision", KEY_DURATION, .def = "1m", .help = "Webhook to first act"),
-	K("execution", KEY_DURATION, .def = "2m", .help = "First act to last"),
-	K("verification", KEY_DURATION, .def = "5m", .help = "Last act to verified"),
-	K("total", KEY_DURATION, .def = "10m", .help = "Onset to verified"),
-	K("manual_decision", KEY_DURATION, .def = "15m", .help = "By hand"),
-	K("manual_total", KEY_DURATION, .def = "25m", .help = "By hand"));
-SECTION(limits, NULL,
+SECTION(sla, NO_RULE,
+	K("detection", KEY_DURATION, .def = "2m", WAIT, .help = "Onset to webhook"),
+	K("decision", KEY_DURATION, .def = "1m", WAIT, .help = "Webhook to first act"),
+	K("execution", KEY_DURATION, .def = "2m", WAIT, .help = "First act to last"),
+	K("verification", KEY_DURATION, .def = "5m", WAIT, .help = "Last act to verified"),
+	K("total", KEY_DURATION, .def = "10m", WAIT, .help = "Onset to verified"),
+	K("manual_decision", KEY_DURATION, .def = "15m", WAIT, .help = "By hand"),
+	K("manual_total", KEY_DURATION, .def = "25m", WAIT, .help = "By hand"));
+SECTION(limits, NO_RULE,
 	K("cooldown", KEY_DURATION, .def = "10m", .help = "After a rollback nothing is raised for so long"),
 	K("rollbacks_per_day", KEY_NUMBER, .def = "3", .least = 0, .most = 1000, .help = "More of them lock raising"),
 	K("quiet", KEY_DURATION, .def = "30m", .help = "All alerts resolved for so long ends an incident"));
-SECTION(slack, "url url_file",
+SECTION(slack, ONE_OF("url url_file"),
 	K("url", KEY_URL, .help = "Incoming webhook"),
-	K("url_file", KEY_PATH, .help = "File that holds it"));
-SECTION(webhook, "url url_file",
+	K("url_file", KEY_PATH, .help = "File whose first line it is"));
+SECTION(webhook, ONE_OF_BUT_NOT_BOTH("url url_file", "secret secret_file"),
 	K("url", KEY_URL, .help = "Where messages are posted"),
-	K("url_file", KEY_PATH, .help = "File that holds it"),
+	K("url_file", KEY_PATH, .help = "File whose first line it is"),
 	K("secret", KEY_TEXT, .help = "Key of the HMAC-SHA256 signature"),
-	K("secret_file", KEY_PATH, .help = "File that holds it"));
-SECTION(channel, "slack webhook",
+	K("secret_file", KEY_PATH, .help = "File whose first line it is"));
+SECTION(channel, ONE_OF("slack webhook"),
 	K("name", KEY_NAME, .required = true, .help = "For people"),
 	K("slack", KEY_SECTION, .sub = &slack, .help = "Slack, or what speaks its incoming webhooks"),
 	K("webhook", KEY_SECTION, .sub = &webhook, .help = "Any receiver of signed JSON"),
 	K("events", KEY_WORDS, .words = "incident page rollout report all", .required = true, .help = "What it hears"),
 	K("program", KEY_TEXT, .help = "jq program of the body; default: the shipped one"));
-SECTION(user, NULL,
+SECTION(user, NO_RULE,
 	K("name", KEY_NAME, .required = true, .help = "As authenticated"),
-	K("roles", KEY_TEXTS, .required = true, .help = "webhook, viewer, operator, or a role that approves"));
+	K("roles", KEY_NAMES, .required = true, .help = "webhook, viewer, operator, or a role that approves"));
 static const struct key root_keys[] = {
 	K("global", KEY_SECTION, .sub = &global, .help = "What everything shares"),
 	K("heartbeat", KEY_SECTION, .sub = &heartbeat, .help = "The alert that proves the alert path"),
-	K("rollouts", KEY_LIST, .sub = &rollout, .help = "What can be rolled back"),
+	K("rollouts", KEY_LIST, .sub = &rollout, .required = true, .help = "What can be rolled back"),
 	K("playbooks", KEY_LIST, .sub = &playbook, .help = "What an alert makes happen; the built-in last one is auto-rollback"),
 	K("sla", KEY_SECTION, .sub = &sla, .help = "Budgets"),
 	K("limits", KEY_SECTION, .sub = &limits, .help = "Per rollout"),
 	K("channels", KEY_LIST, .sub = &channel, .help = "Who is told"),
 	K("users", KEY_LIST, .sub = &user, .help = "Who may do what"),
 };
-const struct section config_root = {root_keys, ARRAY_LEN(root_keys), NULL};
+const struct section config_root = {.keys = root_keys, .n = ARRAY_LEN(root_keys), NO_RULE};
 
 const char *key_type_text(enum key_type t)
 {
 	static const char *const texts[] = {
-		[KEY_TEXT] = "text", [KEY_NAME] = "a name of letters, digits, . _ -", [KEY_URL] = "a URL like http://127.0.0.1:9090",
-		[KEY_PATH] = "an absolute path", [KEY_DURATION] = "a duration like 30s, 5m or 1h30m",
-		[KEY_PERCENTAGE] = "a percentage from 0 to 100 with at most two decimals",
-		[KEY_TARGET] = "a percentage from 0 to 100, or previous_stage", [KEY_NUMBER] = "a whole number",
-		[KEY_BOOL] = "true or false", [KEY_WORD] = "one of some words", [KEY_WORDS] = "a list of words",
-		[KEY_TEXTS] = "a list of texts", [KEY_MATCHERS] = "a list of matchers like ['action=\"auto_rollback\"']",
+		[KEY_TEXT] = "a text that is not empty",
+		[KEY_NAME] = "a name of letters, digits, . _ - (at most 128)",
+		[KEY_VARIABLE] = "a variable's name of letters, digits and _",
+		[KEY_URL] = "a URL like http://127.0.0.1:9090",
+		[KEY_PATH] = "an absolute path",
+		[KEY_ZONE] = "a time zone like UTC or Europe/Berlin",
+		[KEY_DURATION] = "a duration like 30s, 5m or 1h30m",
+		[KEY_PERCENTAGE] = "a percentage: 0 to 100 with at most two decimals, without a % sign",
+		[KEY_TARGET] = "a percentage from 0 to 100, or previous_stage",
+		[KEY_NUMBER] = "a whole number",
+		[KEY_BOOL] = "true or false",
+		[KEY_WORD] = "one word",
+		[KEY_POINTER] = "a JSON pointer like /rollout_percentage",
+		[KEY_WORDS] = "a list of words",
+		[KEY_NAMES] = "a list of names",
+		[KEY_MATCHERS] = "a list of matchers like ['action=\"auto_rollback\"']",
 		[KEY_ARGV] = "a list: a program with its absolute path, then its arguments",
-		[KEY_POINTER] = "a JSON pointer like /rollout_percentage", [KEY_SECTION] = "a section", [KEY_LIST] = "a list of sections",
+		[KEY_SECTION] = "a section of keys",
+		[KEY_LIST] = "a list of sections",
 	};
 
 	return texts[t];
+}
+
+bool key_is_texts(enum key_type t)
+{
+	return t == KEY_WORDS || t == KEY_NAMES || t == KEY_MATCHERS || t == KEY_ARGV;
 }

@@ -20,29 +20,43 @@ const char *channel_program(enum channel_kind kind)
 	return channel_programs[kind];
 }
 
-/* The first line of a file. */
-static int read_secret(const char *path, char **ret, char *why, size_t size)
+static ssize_t read_all(const char *path, char *text, size_t size)
 {
 	CLEANUP(cleanup_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char text[SECRET_MAX];
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	size_t len = 0;
+	ssize_t n = fd < 0 ? -1 : 1;
+
+	while (n > 0 && len < size) {
+		n = read(fd, text + len, size - len);
+		len += n > 0 ? (size_t)n : 0;
+	}
+	return n < 0 ? -errno : (ssize_t)len;
+}
+
+/* The first line of a file. What is in it is never shown. */
+static int read_secret(const char *path, char **ret, char *why, size_t size)
+{
+	char text[SECRET_MAX + 1];
+	ssize_t n = read_all(path, text, sizeof(text) - 1);
 
 	if (n < 0) {
-		snprintf(why, size, "%s cannot be read: %s", path, strerror(errno));
-		return -errno;
+		snprintf(why, size, "%s cannot be read: %s", path, strerror((int)-n));
+		return (int)n;
 	}
 	text[n] = '\0';
-	text[strcspn(text, "\r\n")] = '\0';
-	if (!text[0]) {
-		snprintf(why, size, "%s is empty", path);
+	size_t len = strcspn(text, "\r\n");
+	if (len == 0 || len >= SECRET_MAX) {
+		snprintf(why, size, "%s: its first line %s", path,
+		         len ? "is too long for a secret" : "is empty");
 		return -EINVAL;
 	}
-	*ret = strdup(text);
+	*ret = strndup(text, len);
 	return *ret ? 0 : -ENOMEM;
 }
 
 /* key, or the content of key_file. *ret stays NULL when neither is there. */
-static int read_either(struct json_object *o, const char *key, const char *key_file, char **ret, char *why, size_t size)
+static int read_either(struct json_object *o, const char *key, const char *key_file, char **ret, char *why,
+                       size_t size)
 {
 	const char *v = NULL;
 

@@ -1,5 +1,6 @@
 #include "handlers/rollback/engine_private.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -187,7 +188,7 @@ static void on_committed(void *arg)
 			l->slot[i].ready = false;
 	change_clear(ch);
 	FAILPOINT(FAIL_MOVE_COMMITTED);
-	if (outcome)
+	if (outcome || (intent && attempt > 0))         /* an intent to repeat ends the attempt before it */
 		forget_attempt(l, step_id, attempt);
 	if (l->engine->o.on_outbox)
 		l->engine->o.on_outbox(l->engine->o.on_outbox_arg);
@@ -418,12 +419,53 @@ void engine_notify(struct engine *e, int64_t incident_id)
 		abort();        /* out of memory: the restart takes the incident up from disk */
 }
 
+/* "17.2.res" is a file of the attempt "17.2". Length of the attempt's name; 0: no such file. */
+static size_t attempt_of_file(const char *file, int64_t *ret_step, int64_t *ret_attempt)
+{
+	char *dot = NULL, *end = NULL;
+
+	*ret_step = strtoll(file, &dot, 10);
+	if (dot == file || *dot != '.')
+		return 0;
+	*ret_attempt = strtoll(dot + 1, &end, 10);
+	return end == dot + 1 || *end != '.' ? 0 : (size_t)(end - file);
+}
+
+/* The outcome of that attempt is on disk. */
+static bool has_ended(struct engine *e, int64_t step_id, int64_t attempt)
+{
+	struct step s = {0};
+	bool ended = step_load(e->reader, step_id, &s) == 0 && (s.state != STEP_RUNNING || s.attempts != attempt);
+
+	step_free(&s);
+	return ended;
+}
+
+/* A crash between the outcome's commit and forget_attempt leaves the runner's files. */
+static void forget_ended_attempts(struct engine *e)
+{
+	DIR *dir = opendir(e->commands);
+	int64_t step, attempt;
+
+	for (struct dirent *f; dir && (f = readdir(dir)) != NULL;) {
+		size_t len = attempt_of_file(f->d_name, &step, &attempt);
+
+		if (len == 0 || !has_ended(e, step, attempt))
+			continue;
+		f->d_name[len] = '\0';
+		command_forget(e->commands, f->d_name);
+	}
+	if (dir)
+		closedir(dir);
+}
+
 int engine_start(struct engine *e)
 {
 	CLEANUP(cleanup_free) int64_t *ids = NULL;
 	size_t n = 0;
 	int r = incident_live_ids(e->reader, &ids, &n);
 
+	forget_ended_attempts(e);
 	for (size_t i = 0; r == 0 && i < n; i++)
 		engine_notify(e, ids[i]);
 	if (r == 0 && n)

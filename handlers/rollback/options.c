@@ -64,18 +64,16 @@ static int read_matchers(struct json_object *o, const char *key, struct matchers
 	return 0;
 }
 
-static int read_argv(struct json_object *o, const char *key, const char ***ret)
+/* The caller's to free; NULL: out of memory. */
+static const char **read_argv(struct json_object *o, const char *key)
 {
 	struct json_object *list;
 	size_t n = list_of(o, key, &list);
 	const char **argv = array_of(n + 1, sizeof(*argv));
 
-	if (!argv)
-		return -ENOMEM;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; argv && i < n; i++)
 		argv[i] = json_object_get_string(json_object_array_get_idx(list, i));
-	*ret = argv;
-	return 0;
+	return argv;
 }
 
 /* --- acts and checks --- */
@@ -83,21 +81,21 @@ static int read_argv(struct json_object *o, const char *key, const char ***ret)
 int act_read(struct json_object *spec, struct act *ret)
 {
 	struct json_object *http = section_of(spec, "http"), *command = NULL;
-	struct act a = {.timeout_us = duration_of(spec, "timeout"), .name = str(spec, "name")};
+	struct act a = {.kind = http ? ACT_HTTP : ACT_COMMAND,
+	                .timeout_us = duration_of(spec, "timeout"),
+	                .name = str(spec, "name")};
 
+	if (!http && json_get_arr(spec, "command", &command) != 1)
+		return -EINVAL;
 	json_get_bool(spec, "idempotent", &a.idempotent);
 	if (http) {
-		a.kind = ACT_HTTP;
 		a.method = str(http, "method");
 		a.url = str(http, "url");
 		a.body = str(http, "body");
-	} else if (json_get_arr(spec, "command", &command) == 1) {
-		a.kind = ACT_COMMAND;
-		int r = read_argv(spec, "command", &a.argv);
-		if (r < 0)
-			return r;
 	} else {
-		return -EINVAL;
+		a.argv = read_argv(spec, "command");
+		if (!a.argv)
+			return -ENOMEM;
 	}
 	*ret = a;
 	return 0;
@@ -140,7 +138,7 @@ char *act_body(const struct act *a, int32_t pct)
 	char text[16];
 
 	text_pct(pct, text, sizeof(text));
-	for (const char *at = a->body ? a->body : "", *hit; ; at = hit + sizeof(mark) - 1) {
+	for (const char *at = a->body ? a->body : "", *hit;; at = hit + sizeof(mark) - 1) {
 		hit = strstr(at, mark);
 		if (!hit) {
 			buf_str(&b, at);
@@ -165,7 +163,8 @@ static int read_check(struct json_object *o, struct check *ret)
 	}
 	if (json_get_arr(o, "command", &command) == 1) {
 		ret->kind = CHECK_COMMAND;
-		return read_argv(o, "command", &ret->argv);
+		ret->argv = read_argv(o, "command");
+		return ret->argv ? 0 : -ENOMEM;
 	}
 	ret->kind = CHECK_PROMETHEUS;
 	ret->query = str(o, "prometheus");
@@ -206,11 +205,12 @@ static int read_verify(struct json_object *o, struct rollout *r)
 	if (!r->checks)
 		return -ENOMEM;
 	while (r->n_checks < n) {
-		int e = read_check(json_object_array_get_idx(list, r->n_checks), &r->checks[r->n_checks]);
+		struct check c = {0};
+		int e = read_check(json_object_array_get_idx(list, r->n_checks), &c);
 
 		if (e < 0)
 			return e;
-		r->n_checks++;
+		r->checks[r->n_checks++] = c;
 	}
 	return 0;
 }
@@ -227,7 +227,8 @@ static int read_snapshot(struct json_object *o, struct rollout *r)
 	for (; r->n_queries < n; r->n_queries++) {
 		struct json_object *q = json_object_array_get_idx(list, r->n_queries);
 
-		r->queries[r->n_queries] = (struct snapshot_query) {str(q, "name"), str(q, "unit"), str(q, "query")};
+		r->queries[r->n_queries] =
+			(struct snapshot_query) {str(q, "name"), str(q, "unit"), str(q, "query")};
 	}
 	return 0;
 }
@@ -244,8 +245,11 @@ static int read_stages(struct json_object *o, struct rollout *r)
 		struct json_object *s = json_object_array_get_idx(list, r->n_stages);
 
 		r->stages[r->n_stages] = (struct stage) {
-			.number = (int32_t)json_int_or(s, "number", 0), .name = str(s, "name"), .environment = str(s, "environment"),
-			.pct = pct_of(s, "percentage"), .duration_us = duration_of(s, "duration"),
+			.number = (int32_t)json_int_or(s, "number", 0),
+			.name = str(s, "name"),
+			.environment = str(s, "environment"),
+			.pct = pct_of(s, "percentage"),
+			.duration_us = duration_of(s, "duration"),
 		};
 	}
 	return 0;
@@ -315,9 +319,12 @@ static void playbook_free(struct playbook *p)
 static void read_sla(struct json_object *o, struct sla *s)
 {
 	*s = (struct sla) {
-		.detection_us = duration_of(o, "detection"), .decision_us = duration_of(o, "decision"),
-		.execution_us = duration_of(o, "execution"), .verification_us = duration_of(o, "verification"),
-		.total_us = duration_of(o, "total"), .manual_decision_us = duration_of(o, "manual_decision"),
+		.detection_us = duration_of(o, "detection"),
+		.decision_us = duration_of(o, "decision"),
+		.execution_us = duration_of(o, "execution"),
+		.verification_us = duration_of(o, "verification"),
+		.total_us = duration_of(o, "total"),
+		.manual_decision_us = duration_of(o, "manual_decision"),
 		.manual_total_us = duration_of(o, "manual_total"),
 	};
 }
@@ -339,7 +346,8 @@ static const struct {
 	const char *name;
 	unsigned bits;
 } event_words[] = {
-	{"incident", EVENT_INCIDENT}, {"page", EVENT_PAGE}, {"rollout", EVENT_ROLLOUT}, {"report", EVENT_REPORT}, {"all", EVENT_ALL},
+	{"incident", EVENT_INCIDENT}, {"page", EVENT_PAGE}, {"rollout", EVENT_ROLLOUT},
+	{"report", EVENT_REPORT},     {"all", EVENT_ALL},
 };
 
 static unsigned events_of(struct json_object *o)
@@ -350,7 +358,8 @@ static unsigned events_of(struct json_object *o)
 
 	for (size_t i = 0; i < n; i++)
 		for (size_t w = 0; w < ARRAY_LEN(event_words); w++)
-			if (!strcmp(event_words[w].name, json_object_get_string(json_object_array_get_idx(list, i))))
+			if (!strcmp(event_words[w].name,
+			            json_object_get_string(json_object_array_get_idx(list, i))))
 				bits |= event_words[w].bits;
 	return bits;
 }
@@ -379,7 +388,8 @@ static int read_rollouts(struct json_object *tree, struct settings *s)
 	s->rollouts = array_of(n, sizeof(*s->rollouts));
 	if (!s->rollouts)
 		return -ENOMEM;
-	while (s->n_rollouts < n) {     /* counted before it is filled: settings_unref copes with a half-filled one */
+	while (s->n_rollouts <
+	       n) { /* counted before it is filled: settings_unref copes with a half-filled one */
 		size_t i = s->n_rollouts++;
 		int e = read_rollout(json_object_array_get_idx(list, i), &s->rollouts[i]);
 
@@ -434,7 +444,8 @@ static const char *text_of(struct json_object *o, const char *key)
 	return part ? json_text(part) : "{}";
 }
 
-/* json-c keeps the text it prints inside the tree, which is shared from here on: so everything is printed now. */
+/* json-c keeps the text it prints inside the tree, which is shared from here on: so everything is printed
+ * now. */
 static int freeze(struct settings *s)
 {
 	CLEANUP(json_cleanup) struct json_object *url = json_object_new_string(s->external_url);
@@ -520,26 +531,36 @@ char *plan_text(const struct settings *s, const struct rollout *r, const struct 
 	return text_format("{\"rollout\":%s,\"playbook\":%s,%s}", r->frozen, p->frozen, s->frozen);
 }
 
-int plan_read(const char *text, struct plan **ret)
+static int fill_plan(struct plan *p)
 {
-	CLEANUP(plan_cleanup) struct plan *p = calloc(1, sizeof(*p));
+	struct json_object *rollout = section_of(p->tree, "rollout"),
+			   *playbook = section_of(p->tree, "playbook");
 
-	if (!p)
-		return -ENOMEM;
-	p->tree = json_tokener_parse(text);
-	struct json_object *rollout = section_of(p->tree, "rollout"), *playbook = section_of(p->tree, "playbook");
 	if (!rollout || !playbook)
 		return -EINVAL;
 	int e = read_rollout(rollout, &p->rollout);
 	if (e == 0)
 		e = read_playbook(playbook, &p->playbook);
-	if (e < 0)
-		return e;
 	read_sla(section_of(p->tree, "sla"), &p->sla);
 	read_limits(section_of(p->tree, "limits"), &p->limits);
 	read_prometheus(section_of(p->tree, "prometheus"), &p->prometheus);
 	p->external_url = str(p->tree, "external_url");
-	*ret = TAKE(p);
+	return e;
+}
+
+int plan_read(const char *text, struct plan **ret)
+{
+	struct plan *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return -ENOMEM;
+	p->tree = json_tokener_parse(text);
+	int e = fill_plan(p);
+	if (e < 0) {
+		plan_free(p);
+		return e;
+	}
+	*ret = p;
 	return 0;
 }
 

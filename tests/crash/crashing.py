@@ -196,6 +196,7 @@ def check_stopped(daemon):
     assert code == 0, f"rollbackd ended with {code}:\n{daemon.log()[-4000:]}"
     log = daemon.log()
     assert "runtime error" not in log and "Sanitizer" not in log, log[-6000:]
+    assert list((daemon.state / "commands").iterdir()) == [], "files of attempts that have ended are left"
     copy = daemon.dir / "copy"
     copy.mkdir()
     files = [f for f in daemon.state.iterdir() if f.is_file()]

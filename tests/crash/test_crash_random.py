@@ -45,7 +45,7 @@ class Client(threading.Thread):
         self.random = random.Random(seed)
         self.ledger = Ledger()
         self.raised = 1                     # the service starts above 0
-        self.serial = 0
+        self.serial = self.posts = 0
         self.firing = []
         self.done = threading.Event()
         self.failure = None
@@ -63,6 +63,7 @@ class Client(threading.Thread):
         """Until it is taken, with pauses as Alertmanager makes them."""
         while True:
             results = deliver(self.world.daemon, alerts)
+            self.posts += 1
             if results is not None:
                 self.ledger.note(alerts, results)
                 return
@@ -233,6 +234,8 @@ def test_killed_at_random_under_load(folder, runners_too):
             c.ledger.check(w.daemon)
             check_runs(w, c, runners_too)
         check_chat(w.hook, w.daemon, w.kills, at_once=2)  # of one channel, and never of one incident
+        print(f"{w.kills} kills, {w.runners_killed} of runners, {sum(c.posts for c in w.clients)} posts, "
+              f"{sum(len(c.ledger.alerts) for c in w.clients)} episodes, {sum(c.raised for c in w.clients)} rollbacks")
         assert bool(w.runners_killed) == runners_too
         assert sum(len(c.ledger.alerts) for c in w.clients) > 10 * ROUNDS
         check_stopped(w.daemon)

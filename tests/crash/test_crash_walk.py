@@ -27,6 +27,7 @@ class World:
         apply = "".join(f"      - {{command: [{c}], timeout: 20s{word}}}\n" for c in (self.tool, self.service.reload))
         self.daemon = Daemon(folder / "rollbackd", config(self.service, apply=apply, channels=hook_channel(self.hook), **parts))
         self.witness = Witness({self.service.flags: flags_texts(self.service, 10, 0)})
+        self.before = open(self.service.flags, "rb")        # the old file itself, whatever has its name
         self.ledger = Ledger()
         self.webhooks = [
             [alert("Elevated", action=None), alert("Elsewhere", action=None, rollout=None)],
@@ -49,11 +50,11 @@ class World:
         assert d.died() == -9, f"not killed at {failpoint}:\n{d.log()[-3000:]}"
 
     def provoke(self, failpoint):
-        """The log is cut only when one transaction made it longer than 16 MiB: a rollback alone does not bring that about."""
+        """The log is cut only when one transaction made it longer than 8 MiB: a rollback alone does not bring that about."""
         for n in range(20 if failpoint.startswith("checkpoint") else 0):
             if refused_or(lambda: [wait_sent(self.daemon, i) for i in incident_numbers(self.daemon)]) is None:
                 return
-            large = [alert("Noise", action=None, instance=f"{n}.{k}", annotations={"text": "x" * 3850}) for k in range(3700)]
+            large = [alert("Noise", action=None, instance=f"{n}.{k}", annotations={"text": "x" * 15000}) for k in range(700)]
             results = deliver(self.daemon, large)
             if results is not None:
                 self.ledger.note(large, results)
@@ -87,6 +88,8 @@ class World:
     def check_rolled_back(self, number, crashes=1):
         i = self.daemon.wait_state(number, "rolled_back")
         assert self.service.file_percentage() == "0" and self.service.percentage() == 0
+        self.before.seek(0)
+        assert self.before.read().decode() == flags_texts(self.service, 10)[0], "replaced, never written into"
         assert i["percentage_before"] == 10 and i["percentage_seen"] == 0
         assert len(i["alerts"]) == 2, dump(i)
         assert [s["kind"] for s in i["steps"]] == ["flags", "command", "command", "verify"], dump(i)
@@ -97,6 +100,7 @@ class World:
         return i
 
     def close(self):
+        self.before.close()
         self.witness.end()
         if self.daemon.process is not None:
             self.daemon.kill()

@@ -1,0 +1,423 @@
+/* Alerts with what was said about them, and the outbox: rows with rules of their own. */
+#include "tests/unit/db_fixture.h"
+
+#include "db/alert.h"
+#include "db/incident.h"
+#include "db/outbox.h"
+
+static struct db *db;
+static struct db_conn *reader;
+
+static int setup(void **state)
+{
+	int r = scratch_make(state);
+
+	if (r == 0) {
+		db = fixture_start();
+		r = db_reader_open(db, &reader);
+	}
+	return r;
+}
+
+static int teardown(void **state)
+{
+	db_reader_close(reader);
+	db_close(db);
+	return scratch_remove(state);
+}
+
+/* --- alerts --- */
+
+struct seen {
+	struct alert_seen in;
+	struct alert_known out;
+};
+
+static int record(struct db_tx *tx, void *arg)
+{
+	struct seen *s = arg;
+
+	return alert_record(tx, &s->in, &s->out);
+}
+
+static struct alert_known see(int64_t starts_at, enum delivery d, const char *annotations)
+{
+	struct seen s = {.in = {.fingerprint = "00ff", .starts_at_us = starts_at, .delivery = d,
+	                        .labels = d == DELIVERY_REJECTED ? "{}" : "{\"a\":\"b\"}", .annotations = annotations,
+	                        .generator_url = "http://p", .ends_at_us = d == DELIVERY_RESOLVED ? 99 : 0}};
+
+	assert_int_equal(in_tx(db, record, &s), 0);
+	return s.out;
+}
+
+struct saying {
+	int64_t alert, incident;
+	enum delivery delivery;
+	const char *rollout;
+	enum disposition disposition;
+};
+
+static int say(struct db_tx *tx, void *arg)
+{
+	const struct saying *s = arg;
+
+	return alert_say(tx, s->alert, s->delivery, s->rollout, s->disposition, s->incident, "because");
+}
+
+static int open_incident(struct db_tx *tx, void *arg)
+{
+	struct incident i = {.rollout = arg, .playbook = (char *)"p", .severity = (char *)"s", .summary = (char *)"s",
+	                     .kind = KIND_AUTO, .state = INC_PENDING, .plan = (char *)"{}", .opened_by = (char *)"o"};
+	int r = incident_insert(tx, &i);
+
+	return r < 0 ? r : (int)i.id;
+}
+
+static int end_incident(struct db_tx *tx, void *arg)
+{
+	struct incident i = {0};
+	int r = incident_load(db_tx_conn(tx), *(int64_t *)arg, &i);
+
+	if (r == 0) {
+		i.state = INC_RESOLVED;
+		r = incident_save(tx, &i);
+	}
+	incident_free(&i);
+	return r;
+}
+
+struct pair {
+	int64_t incident, alert;
+};
+
+static int attach(struct db_tx *tx, void *arg)
+{
+	const struct pair *p = arg;
+
+	return alert_attach(tx, p->incident, p->alert);
+}
+
+/* Opens an incident with one alert attached. */
+static int64_t incident_with(const char *rollout, int64_t alert)
+{
+	int id = in_tx(db, open_incident, (void *)rollout);
+
+	assert_true(id > 0);
+	struct pair p = {id, alert};
+	assert_int_equal(in_tx(db, attach, &p), 0);
+	return id;
+}
+
+static struct alert_row only_alert(int64_t incident)
+{
+	struct alert_list l = {0};
+
+	assert_int_equal(alert_of_incident(reader, incident, 10, &l), 0);
+	assert_int_equal(l.n, 1);
+	struct alert_row a = l.item[0];
+	free(l.item);
+	return a;
+}
+
+static void free_alert(struct alert_row *a)
+{
+	struct alert_list l = {.item = malloc(sizeof(*a)), .n = 1};
+
+	l.item[0] = *a;
+	alert_list_free(&l);
+}
+
+static void an_episode_is_one_row_however_often_it_comes(void **state)
+{
+	(void)state;
+	int64_t before = clock_wall_us();
+	struct alert_known first = see(5, DELIVERY_FIRING, "{\"n\":1}");
+	assert_int_equal(see(5, DELIVERY_FIRING, "{\"n\":2}").id, first.id);
+	assert_true(see(6, DELIVERY_FIRING, "{}").id != first.id);      /* another start, another episode */
+	struct alert_row a = only_alert(incident_with("shop", first.id));
+	assert_string_equal(a.fingerprint, "00ff");
+	assert_string_equal(a.labels, "{\"a\":\"b\"}");
+	assert_string_equal(a.annotations, "{\"n\":2}");                /* the newer ones */
+	assert_string_equal(a.generator_url, "http://p");
+	assert_int_equal(a.status, DELIVERY_FIRING);
+	assert_int_equal(a.starts_at_us, 5);
+	assert_int_equal(a.ends_at_us, 0);
+	assert_int_equal(a.times, 2);
+	assert_true(before <= a.first_at_us && a.first_at_us < a.last_at_us);
+	free_alert(&a);
+}
+
+static void an_episode_is_resolved_once_and_stays_so(void **state)
+{
+	(void)state;
+	struct alert_known k = see(5, DELIVERY_FIRING, "{\"n\":1}");
+	int64_t incident = incident_with("shop", k.id), all = 0, firing = 0;
+	assert_int_equal(alert_count(reader, incident, &all, &firing), 0);
+	assert_int_equal(all, 1);
+	assert_int_equal(firing, 1);
+	assert_int_equal(alert_firing_of_rollout(reader, "shop"), 1);
+	assert_int_equal(alert_firing_of_rollout(reader, "cart"), 0);
+	see(5, DELIVERY_RESOLVED, "{}");
+	struct saying s = {k.id, incident, DELIVERY_RESOLVED, "", DISP_RESOLVED};
+	assert_int_equal(in_tx(db, say, &s), 0);
+	see(5, DELIVERY_FIRING, "{\"n\":2}");   /* a late copy */
+	struct alert_row a = only_alert(incident);
+	assert_int_equal(a.status, DELIVERY_RESOLVED);
+	assert_int_equal(a.ends_at_us, 99);
+	assert_string_equal(a.annotations, "{\"n\":1}");
+	assert_int_equal(a.times, 3);
+	free_alert(&a);
+	assert_int_equal(alert_count(reader, incident, &all, &firing), 0);
+	assert_int_equal(all, 1);
+	assert_int_equal(firing, 0);
+	assert_int_equal(alert_firing_of_rollout(reader, "shop"), 0);
+}
+
+static void an_episode_that_was_rejected_first_is_understood_later(void **state)
+{
+	(void)state;
+	struct alert_known k = see(5, DELIVERY_REJECTED, "{}");
+	assert_int_equal(see(5, DELIVERY_FIRING, "{\"n\":1}").id, k.id);
+	struct alert_row a = only_alert(incident_with("shop", k.id));
+	assert_int_equal(a.status, DELIVERY_FIRING);
+	assert_string_equal(a.labels, "{\"a\":\"b\"}");
+	free_alert(&a);
+}
+
+static void each_disposition_is_said_once_per_episode_delivery_and_rollout(void **state)
+{
+	struct alert_said_list l = {0};
+
+	(void)state;
+	struct alert_known k = see(5, DELIVERY_FIRING, "{}");
+	assert_false(k.firing_said || k.resolved_said || k.stale_said || k.rejected_said);
+	struct saying all[] = {
+		{k.id, 0, DELIVERY_FIRING, "shop", DISP_ROLLBACK_STARTED}, {k.id, 0, DELIVERY_FIRING, "cart", DISP_ATTACHED},
+		{k.id, 0, DELIVERY_RESOLVED, "", DISP_RESOLVED}, {k.id, 0, DELIVERY_STALE, "", DISP_STALE},
+	};
+	all[0].incident = in_tx(db, open_incident, (void *)"shop");
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+		assert_int_equal(in_tx(db, say, &all[i]), 0);
+		assert_int_equal(in_tx(db, say, &all[i]), -EEXIST);
+	}
+	k = see(5, DELIVERY_FIRING, "{}");
+	assert_true(k.firing_said && k.resolved_said && k.stale_said);
+	assert_false(k.rejected_said);
+	assert_int_equal(alert_said(reader, k.id, DELIVERY_FIRING, &l), 0);
+	assert_int_equal(l.n, 2);
+	assert_string_equal(l.item[0].rollout, "cart");
+	assert_int_equal(l.item[0].disposition, DISP_ATTACHED);
+	assert_int_equal(l.item[0].incident_id, 0);
+	assert_string_equal(l.item[1].rollout, "shop");
+	assert_int_equal(l.item[1].disposition, DISP_ROLLBACK_STARTED);
+	assert_int_equal(l.item[1].incident_id, all[0].incident);
+	alert_said_free(&l);
+	assert_int_equal(alert_said(reader, k.id, DELIVERY_REJECTED, &l), 0);
+	assert_int_equal(l.n, 0);
+	alert_said_free(&l);
+}
+
+static void an_alert_knows_its_live_incidents(void **state)
+{
+	int64_t ids[4] = {0};
+
+	(void)state;
+	struct alert_known k = see(5, DELIVERY_FIRING, "{}");
+	int64_t a = incident_with("shop", k.id), b = incident_with("cart", k.id);
+	struct pair again = {a, k.id};
+	assert_int_equal(in_tx(db, attach, &again), 0);
+	assert_int_equal(alert_incidents(reader, k.id, ids, 4), 2);
+	assert_true(ids[0] == a && ids[1] == b);
+	assert_int_equal(alert_incidents(reader, k.id, ids, 1), 1);
+	assert_int_equal(in_tx(db, end_incident, &a), 0);
+	assert_int_equal(alert_incidents(reader, k.id, ids, 4), 1);
+	assert_int_equal(ids[0], b);
+}
+
+static void dispositions_have_names(void **state)
+{
+	(void)state;
+	for (int d = 1; d < DISP_N; d++)
+		assert_non_null(disposition_name((enum disposition)d));
+	assert_string_equal(disposition_name(DISP_NO_MATCH), "no_match");
+}
+
+/* --- the outbox --- */
+
+static int add(struct db_tx *tx, void *m)
+{
+	return outbox_add(tx, m);
+}
+
+static int save(struct db_tx *tx, void *m)
+{
+	return outbox_save(tx, m);
+}
+
+static struct message put(int64_t incident, const char *channel)
+{
+	struct message m = {.incident_id = incident, .rollout = (char *)(incident ? "shop" : NULL), .channel = (char *)channel,
+	                    .event = (char *)"incident", .what = (char *)"opened", .body = (char *)"{\"text\":\"t\"}"};
+
+	assert_int_equal(in_tx(db, add, &m), 0);
+	assert_true(m.id > 0);
+	return m;
+}
+
+static void a_message_is_read_back_as_it_was_written(void **state)
+{
+	struct message got = {0};
+
+	(void)state;
+	int64_t before = clock_wall_us();
+	struct message m = put(3, "chat");
+	assert_int_equal(outbox_load(reader, m.id, &got), 0);
+	assert_int_equal(got.incident_id, 3);
+	assert_string_equal(got.rollout, "shop");
+	assert_string_equal(got.channel, "chat");
+	assert_string_equal(got.event, "incident");
+	assert_string_equal(got.what, "opened");
+	assert_string_equal(got.body, "{\"text\":\"t\"}");
+	assert_int_equal(got.state, MSG_QUEUED);
+	assert_int_equal(got.attempts, 0);
+	assert_in_range(got.queued_at_us, before, clock_wall_us());
+	assert_int_equal(got.due_at_us, got.queued_at_us);
+	assert_int_equal(got.sent_at_us, 0);
+	assert_null(got.error);
+	message_free(&got);
+	m.state = MSG_UNDELIVERABLE;
+	m.attempts = 11;
+	m.due_at_us = 12;
+	m.sent_at_us = 13;
+	m.error = (char *)"404";
+	assert_int_equal(in_tx(db, save, &m), 0);
+	assert_int_equal(outbox_load(reader, m.id, &got), 0);
+	assert_int_equal(got.state, MSG_UNDELIVERABLE);
+	assert_int_equal(got.attempts, 11);
+	assert_int_equal(got.due_at_us, 12);
+	assert_int_equal(got.sent_at_us, 13);
+	assert_string_equal(got.error, "404");
+	assert_string_equal(got.body, "{\"text\":\"t\"}");
+	message_free(&got);
+	assert_int_equal(outbox_load(reader, 4711, &got), -ENOENT);
+	m.id = 4711;
+	assert_int_equal(in_tx(db, save, &m), -ENOENT);
+}
+
+static void numbers_count_per_incident_and_channel(void **state)
+{
+	(void)state;
+	assert_int_equal(put(1, "chat").number, 1);
+	assert_int_equal(put(1, "chat").number, 2);
+	assert_int_equal(put(1, "page").number, 1);
+	assert_int_equal(put(2, "chat").number, 1);
+	assert_int_equal(put(1, "chat").number, 3);
+	assert_int_equal(put(0, "chat").number, 0);
+	assert_int_equal(put(0, "chat").number, 0);
+}
+
+/* Ids due now, in order, of one channel or (NULL) all. */
+static const char *due(const char *channel, int64_t now, size_t limit)
+{
+	static char text[200];
+	struct message_list l = {0};
+
+	text[0] = '\0';
+	assert_int_equal(outbox_due(reader, now, limit, &l), 0);
+	for (size_t i = 0; i < l.n; i++)
+		if (!channel || !strcmp(l.item[i].channel, channel))
+			snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%lld", text[0] ? " " : "", (long long)l.item[i].id);
+	message_list_free(&l);
+	return text;
+}
+
+static void move(struct message *m, enum message_state s, int64_t due_at)
+{
+	m->state = s;
+	m->due_at_us = due_at;
+	assert_int_equal(in_tx(db, save, m), 0);
+}
+
+static void messages_are_due_in_order_per_incident_and_channel(void **state)
+{
+	int64_t far = INT64_MAX, next = 0;
+
+	(void)state;
+	assert_int_equal(outbox_next_due(reader, &next), -ENOENT);
+	struct message a1 = put(1, "chat"), a2 = put(1, "chat"), b1 = put(2, "chat"), p1 = put(1, "page");
+	struct message x1 = put(0, "chat"), x2 = put(0, "chat");
+	(void)b1;
+	(void)p1;
+	(void)x2;
+	assert_string_equal(due("chat", far, 9), "1 3 5");      /* the first of each; without incident: of the channel */
+	assert_string_equal(due("page", far, 9), "4");
+	assert_string_equal(due("chat", far, 2), "1 3");
+	move(&a1, MSG_QUEUED, 1000);                            /* tried, again at 1000: the second waits behind it */
+	assert_string_equal(due(NULL, 999, 9), "");
+	assert_int_equal(outbox_next_due(reader, &next), 0);
+	assert_int_equal(next, 1000);
+	assert_string_equal(due(NULL, 1000, 9), "1");
+	move(&a1, MSG_SENT, 0);
+	assert_string_equal(due("chat", far, 9), "2 3 5");
+	move(&a2, MSG_UNDELIVERABLE, 0);                        /* given up: it holds up nobody */
+	assert_int_equal(put(1, "chat").id, 7);
+	move(&x1, MSG_SENT, 0);
+	assert_string_equal(due("chat", far, 9), "3 6 7");
+}
+
+struct tally {
+	char text[200];
+};
+
+static int tell(void *arg, const char *channel, int64_t queued, int64_t undeliverable)
+{
+	struct tally *t = arg;
+
+	snprintf(t->text + strlen(t->text), sizeof(t->text) - strlen(t->text), "%s:%lld/%lld ", channel, (long long)queued,
+	         (long long)undeliverable);
+	return 0;
+}
+
+static void messages_are_counted_per_channel_and_listed_without_bodies(void **state)
+{
+	struct tally t = {""};
+	struct message_list l = {0};
+
+	(void)state;
+	struct message a = put(1, "chat"), b = put(1, "chat"), c = put(1, "page");
+	(void)a;
+	move(&b, MSG_UNDELIVERABLE, 0);
+	move(&c, MSG_SENT, 0);
+	assert_int_equal(outbox_count(reader, tell, &t), 0);
+	assert_string_equal(t.text, "chat:1/1 page:0/0 ");
+	assert_int_equal(outbox_of_incident(reader, 1, &l), 0);
+	assert_int_equal(l.n, 3);
+	for (size_t i = 0; i < l.n; i++) {
+		assert_int_equal(l.item[i].id, i + 1);
+		assert_string_equal(l.item[i].body, "");
+		assert_string_equal(l.item[i].what, "opened");
+	}
+	assert_int_equal(l.item[2].state, MSG_SENT);
+	message_list_free(&l);
+	for (int s = 1; s < MSG_STATE_N; s++)
+		assert_non_null(message_state_name((enum message_state)s));
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(an_episode_is_one_row_however_often_it_comes),
+		T(an_episode_is_resolved_once_and_stays_so),
+		T(an_episode_that_was_rejected_first_is_understood_later),
+		T(each_disposition_is_said_once_per_episode_delivery_and_rollout),
+		T(an_alert_knows_its_live_incidents),
+		T(dispositions_have_names),
+		T(a_message_is_read_back_as_it_was_written),
+		T(numbers_count_per_incident_and_channel),
+		T(messages_are_due_in_order_per_incident_and_channel),
+		T(messages_are_counted_per_channel_and_listed_without_bodies),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
