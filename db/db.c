@@ -79,28 +79,32 @@ static int setup_reader(struct db_conn *c)
 	return db_errno(code);
 }
 
-/* auto_vacuum takes effect in a new database only, and only before the switch to WAL writes its first page. */
+/* Only a database without pages can take it, before the switch to WAL; asked first, because setting it again writes. */
+static int set_auto_vacuum(sqlite3 *sql)
+{
+	int r = is_answer(sql, "PRAGMA auto_vacuum", "2");
+
+	return r ? r : db_errno(sqlite3_exec(sql, "PRAGMA auto_vacuum = INCREMENTAL", NULL, NULL, NULL));
+}
+
 static int setup_writer(struct db_conn *c, char *why, size_t size)
 {
 	static const struct {
-		const char *set, *ask, *want;
-	} must[] = {
-		{"PRAGMA auto_vacuum = INCREMENTAL", "PRAGMA journal_mode = WAL", "wal"},
-		{"PRAGMA journal_size_limit = 16777216", "PRAGMA synchronous", "2"},
-		{"", "PRAGMA foreign_keys", "1"},
-	};
+		const char *ask, *want;
+	} must[] = {{"PRAGMA journal_mode = WAL", "wal"}, {"PRAGMA synchronous", "2"}, {"PRAGMA foreign_keys", "1"},
+	            {"PRAGMA journal_size_limit = 16777216", "16777216"}};
+	int r = set_auto_vacuum(c->sql);
 
-	for (size_t i = 0; i < ARRAY_LEN(must); i++) {
-		int code = sqlite3_exec(c->sql, must[i].set, NULL, NULL, NULL);
-		int r = code == SQLITE_OK ? is_answer(c->sql, must[i].ask, must[i].want) : db_errno(code);
-
-		if (r == 1)
-			continue;
-		snprintf(why, size, "the database cannot be used safely: \"%s\" did not answer %s: %s", must[i].ask, must[i].want,
-		         r < 0 ? sqlite3_errmsg(c->sql) : "the file system may not support it");
-		return r < 0 ? r : -ENOTSUP;
+	for (size_t i = 0; r >= 0 && i < ARRAY_LEN(must); i++) {
+		r = is_answer(c->sql, must[i].ask, must[i].want);
+		if (r == 0) {
+			snprintf(why, size, "the database cannot be used safely: %s did not answer %s", must[i].ask, must[i].want);
+			return -ENOTSUP;
+		}
 	}
-	return 0;
+	if (r < 0)
+		snprintf(why, size, "the database cannot be used: %s", sqlite3_errmsg(c->sql));
+	return r < 0 ? r : 0;
 }
 
 static int connect(struct db *db, bool read_only, struct db_conn *c, char *why, size_t size)

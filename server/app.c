@@ -12,6 +12,7 @@
 #include "handlers/rollback/adopt.h"
 #include "handlers/rollback/current.h"
 #include "handlers/rollback/engine.h"
+#include "handlers/rollback/retire.h"
 #include "server/core/clock.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
@@ -28,6 +29,7 @@ struct app {
 	struct loop *loop;
 	struct engine *engine;
 	struct notify *notify;
+	struct retire *retire;
 	struct http *http;
 	struct api api;
 	pthread_t loop_thread;
@@ -191,6 +193,8 @@ static int start_engine(struct app *a, char *why, size_t size)
 	struct engine_options eo = {.loop = a->loop, .db = a->db, .exe = a->o.exe, .on_outbox = ring, .on_outbox_arg = a};
 	if (r == 0)
 		r = engine_new(&eo, &a->engine);
+	if (r == 0)
+		r = retire_new(a->loop, a->db, &a->retire);
 	if (r < 0)
 		snprintf(why, size, "the engine could not start: %s", strerror(-r));
 	return r;
@@ -296,6 +300,7 @@ void app_stop(struct app *a)
 	http_stop(a->http);
 	engine_free(a->engine);
 	notify_free(a->notify);
+	retire_free(a->retire);
 	loop_free(a->loop);
 	db_reader_close(a->api.reader);
 	db_reader_close(a->reader);

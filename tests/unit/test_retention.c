@@ -1,0 +1,180 @@
+/* Forgetting: what is old and over goes, what is live or owed stays. */
+#include "tests/unit/db_fixture.h"
+
+#include "db/alert.h"
+#include "db/event.h"
+#include "db/incident.h"
+#include "db/outbox.h"
+#include "db/retention.h"
+#include "db/step.h"
+
+static struct db *db;
+static struct db_conn *reader;
+static int64_t ended, live, attached, lone;
+
+static int setup(void **state)
+{
+	int r = scratch_make(state);
+
+	if (r == 0) {
+		db = fixture_start();
+		r = db_reader_open(db, &reader);
+	}
+	return r;
+}
+
+static int teardown(void **state)
+{
+	db_reader_close(reader);
+	db_close(db);
+	return scratch_remove(state);
+}
+
+static int add_incident(struct db_tx *tx, const char *rollout, enum incident_state s, int64_t *ret)
+{
+	struct incident i = {.rollout = (char *)rollout, .playbook = (char *)"p", .severity = (char *)"", .summary = (char *)"s",
+	                     .kind = KIND_AUTO, .state = s, .plan = (char *)"{}", .opened_by = (char *)"o", .resolved_at_us = 50};
+	struct step st = {.ord = 0, .phase = PHASE_APPLY, .kind = STEP_FLAGS, .name = (char *)"n", .spec = (char *)"{}", .state = STEP_DONE};
+	struct event e = {.who = (char *)"w", .what = (char *)"x", .at_us = 50};
+	struct message m = {.channel = (char *)"c", .event = (char *)"incident", .what = (char *)"opened", .body = (char *)"{}"};
+	int r = incident_insert(tx, &i);
+
+	*ret = st.incident_id = e.incident_id = m.incident_id = i.id;
+	if (r == 0)
+		r = step_insert(tx, &st);
+	if (r == 0)
+		r = event_add(tx, &e);
+	return r == 0 ? outbox_add(tx, &m) : r;
+}
+
+static int add_alert(struct db_tx *tx, const char *fingerprint, int64_t incident, int64_t *ret)
+{
+	struct alert_seen in = {.fingerprint = fingerprint, .delivery = DELIVERY_FIRING, .labels = "{}", .annotations = "{}",
+	                        .generator_url = ""};
+	struct alert_known k;
+	int r = alert_record(tx, &in, &k);
+
+	*ret = k.id;
+	if (r == 0)
+		r = alert_say(tx, k.id, DELIVERY_FIRING, "", DISP_NO_MATCH, incident, "");
+	return r == 0 && incident ? alert_attach(tx, incident, k.id) : r;
+}
+
+static int fill(struct db_tx *tx, void *arg)
+{
+	int64_t of_ended;
+	struct event e = {.who = (char *)"w", .what = (char *)"lone", .at_us = 50};
+	int r = add_incident(tx, "a", INC_RESOLVED, &ended);
+
+	(void)arg;
+	if (r == 0)
+		r = add_incident(tx, "a", INC_FAILED, &live);
+	if (r == 0)
+		r = add_alert(tx, "01", ended, &of_ended);
+	if (r == 0)
+		r = add_alert(tx, "02", live, &attached);
+	if (r == 0)
+		r = add_alert(tx, "03", 0, &lone);
+	return r == 0 ? event_add(tx, &e) : r;
+}
+
+static int sweep_all(struct db_tx *tx, void *arg)
+{
+	(void)arg;
+	return retention_sweep(tx, db_tx_now(tx) + 1, 100);
+}
+
+static int sweep_old(struct db_tx *tx, void *arg)
+{
+	(void)arg;
+	return retention_sweep(tx, 40, 100);
+}
+
+static size_t steps_of(int64_t incident)
+{
+	struct step_list l = {0};
+
+	assert_int_equal(step_of_incident(reader, incident, &l), 0);
+	size_t n = l.n;
+	step_list_free(&l);
+	return n;
+}
+
+static size_t messages_of(int64_t incident)
+{
+	struct message_list l = {0};
+
+	assert_int_equal(outbox_of_incident(reader, incident, &l), 0);
+	size_t n = l.n;
+	message_list_free(&l);
+	return n;
+}
+
+static void what_is_over_and_old_goes_with_all_that_hangs_on_it(void **state)
+{
+	struct incident i = {0};
+
+	(void)state;
+	assert_int_equal(in_tx(db, fill, NULL), 0);
+	assert_true(in_tx(db, sweep_all, NULL) >= 1);
+	assert_int_equal(incident_load(reader, ended, &i), -ENOENT);
+	assert_int_equal(steps_of(ended), 0);
+}
+
+static void what_is_live_stays_whole(void **state)
+{
+	struct incident i = {0};
+	int64_t all = 0, firing = 0;
+
+	(void)state;
+	assert_int_equal(in_tx(db, fill, NULL), 0);
+	assert_true(in_tx(db, sweep_all, NULL) >= 1);
+	assert_int_equal(incident_load(reader, live, &i), 0);
+	incident_free(&i);
+	assert_int_equal(steps_of(live), 1);
+	assert_int_equal(alert_count(reader, live, &all, &firing), 0);
+	assert_int_equal(all, 1);
+}
+
+static void a_message_that_is_owed_is_not_forgotten(void **state)
+{
+	(void)state;
+	assert_int_equal(in_tx(db, fill, NULL), 0);
+	assert_true(in_tx(db, sweep_all, NULL) >= 1);
+	assert_int_equal(messages_of(ended), 1);
+}
+
+static void what_is_younger_stays(void **state)
+{
+	struct incident i = {0};
+
+	(void)state;
+	assert_int_equal(in_tx(db, fill, NULL), 0);
+	assert_int_equal(in_tx(db, sweep_old, NULL), 0);
+	assert_int_equal(incident_load(reader, ended, &i), 0);
+	incident_free(&i);
+}
+
+static void a_sweep_comes_to_an_end(void **state)
+{
+	int turns = 0;
+
+	(void)state;
+	assert_int_equal(in_tx(db, fill, NULL), 0);
+	while (in_tx(db, sweep_all, NULL) > 0)
+		assert_true(++turns < 10);
+	assert_true(turns >= 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(what_is_over_and_old_goes_with_all_that_hangs_on_it, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_live_stays_whole, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_message_that_is_owed_is_not_forgotten, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_younger_stays, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_sweep_comes_to_an_end, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
