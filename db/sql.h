@@ -99,7 +99,7 @@
 	  " FROM rollout WHERE name = ?1")                                                                              \
 	X(ROLLOUT_SAVE, 1, "INSERT OR REPLACE INTO rollout (name, stage, stage_since, pct_wanted, pct_seen, pct_changed,"   \
 	  " seen_at, generation, flags_sha) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")                                 \
-	X(RETIRE_FIND, 0, "SELECT id FROM incident WHERE NOT (" LIVE ") AND resolved_at < ?1 ORDER BY id LIMIT ?2")         \
+	X(RETIRE_FIND, 0, "SELECT id FROM incident WHERE state IN (7, 8) AND resolved_at < ?1 ORDER BY id LIMIT ?2")         \
 	X(RETIRE_STEPS, 1, "DELETE FROM step WHERE incident_id = ?1")                                                   \
 	X(RETIRE_SNAPSHOT, 1, "DELETE FROM snapshot WHERE incident_id = ?1")                                            \
 	X(RETIRE_MESSAGES, 1, "DELETE FROM outbox WHERE incident_id = ?1 AND state <> 1")                               \
@@ -107,10 +107,10 @@
 	X(RETIRE_ATTACHED, 1, "DELETE FROM incident_alert WHERE incident_id = ?1")                                      \
 	X(RETIRE_INCIDENT, 1, "DELETE FROM incident WHERE id = ?1")                                                     \
 	X(RETIRE_SAID, 1, "DELETE FROM said WHERE alert_id IN (SELECT id FROM alert a WHERE last_at < ?1 AND NOT EXISTS (SELECT 1" \
-	  " FROM incident_alert i WHERE i.alert_id = a.id) ORDER BY id LIMIT ?2)")                                      \
+	  " FROM incident_alert i WHERE i.alert_id = a.id) ORDER BY last_at, id LIMIT ?2)")                                \
 	X(RETIRE_ALERTS, 1, "DELETE FROM alert WHERE id IN (SELECT id FROM alert a WHERE last_at < ?1 AND NOT EXISTS (SELECT 1"  \
 	  " FROM incident_alert i WHERE i.alert_id = a.id) AND NOT EXISTS (SELECT 1 FROM said s WHERE s.alert_id = a.id)"  \
-	  " ORDER BY id LIMIT ?2)")                                                                                    \
+	  " ORDER BY last_at, id LIMIT ?2)")                                                                             \
 	X(RETIRE_LONE_EVENTS, 1, "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE incident_id = 0 AND at < ?1"    \
 	  " ORDER BY id LIMIT ?2)")
 

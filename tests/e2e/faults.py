@@ -1,4 +1,5 @@
 """What the fault tests share: disks of their own in a private mount namespace, and a tracer that makes system calls fail."""
+import errno
 import os
 import pathlib
 import re
@@ -35,18 +36,17 @@ class Disk:
         self.holder.stdout.close()
         self.holder.stderr.close()
 
-    def free(self):
-        s = os.statvfs(self.path)
-        return s.f_bavail * s.f_frsize
-
     def fill(self):
         """To the last block."""
         name = self.path / f"filler{len(self.fillers)}"
         self.fillers.append(name)
         with open(name, "wb") as f:
-            while self.free():
-                os.posix_fallocate(f.fileno(), 0, f.tell() + self.free())
-                f.seek(0, os.SEEK_END)
+            for piece in (1 << 20, 1 << 16, 4096):
+                try:
+                    while True:
+                        os.posix_fallocate(f.fileno(), os.fstat(f.fileno()).st_size, piece)
+                except OSError as e:
+                    assert e.errno == errno.ENOSPC
 
     def fill_names(self):
         """To the last inode."""

@@ -3,6 +3,7 @@ CREATE TABLE alert ( id INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL, starts_a
   NULL CHECK (status BETWEEN 1 AND 4), labels TEXT NOT NULL, annotations TEXT NOT NULL, generator_url TEXT NOT NULL,
   ends_at INTEGER NOT NULL, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL, times INTEGER NOT NULL DEFAULT 1,
   UNIQUE (fingerprint, starts_at)) STRICT;
+CREATE INDEX alert_last ON alert (last_at);
 CREATE TABLE incident ( id INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER NOT NULL DEFAULT 1, rollout TEXT NOT NULL,
   playbook TEXT NOT NULL, severity TEXT NOT NULL, summary TEXT NOT NULL, kind INTEGER NOT NULL CHECK (kind BETWEEN 1
   AND 3), state INTEGER NOT NULL CHECK (state BETWEEN 1 AND 8), plan TEXT NOT NULL, reason TEXT, opened_by TEXT NOT
