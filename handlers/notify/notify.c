@@ -23,6 +23,7 @@
 #define SEND_US      (10 * US_PER_S)
 #define GIVE_UP_US   (24 * 3600 * US_PER_S)
 #define ANSWER_MAX   (64 * 1024)
+#define FALL_BACK_MAX (40 * 1024)               /* bytes; the longest text with every character escaped is shorter */
 
 enum outcome { SENT, RETRIED, UNDELIVERABLE };  /* order of rollbackd_notifications_total */
 
@@ -260,16 +261,43 @@ static void post(struct sending *s)
 
 /* --- rendering --- */
 
+/* As the shipped program for Slack does. */
+static void add_inert(struct buf *b, const char *text)
+{
+	static const struct {
+		char c;
+		const char *instead;
+	} marks[] = {{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'@', "@\u200b"}};
+
+	for (; *text; text++) {
+		const char *instead = NULL;
+
+		for (size_t i = 0; i < ARRAY_LEN(marks); i++)
+			if (*text == marks[i].c)
+				instead = marks[i].instead;
+		if (instead)
+			buf_str(b, instead);
+		else
+			buf_char(b, *text);
+	}
+}
+
 /* When the program fails people still hear it, in plain words. */
 static void fall_back(struct sending *s, const char *why)
 {
+	const struct channel *c = channels_find(&s->notify->channels, s->message.channel);
 	CLEANUP(json_cleanup) struct json_object *o = json_object_new_object();
-	CLEANUP(cleanup_free) char *text = text_format("%s(message %s)", json_str_or(s->input, "text", ""),
-	                                               json_str_or(s->input, "id", ""));
+	CLEANUP(buf_free) struct buf b = BUF(FALL_BACK_MAX);
+	const char *text = json_str_or(s->input, "text", "");
 
 	log_error("a channel's message program failed; sending plain text", "channel", s->message.channel, "why", why);
 	metric_add(M_MESSAGE_PROGRAM_FAILURES, 0, 1);
-	json_add_str(o, "text", text);
+	if (c && c->kind == CHANNEL_SLACK)
+		add_inert(&b, text);
+	else
+		buf_str(&b, text);
+	buf_printf(&b, "(message %s)", json_str_or(s->input, "id", ""));
+	json_add_str(o, "text", buf_text(&b));
 	free(s->body);
 	s->body = strdup(json_text(o));
 }
@@ -400,18 +428,25 @@ static void take_channels(struct notify *n)
 	pthread_mutex_unlock(&n->lock);
 }
 
+/* Starts what fits while no channel has more than so many under way. */
+static void start_up_to(struct notify *n, struct message_list *l, size_t per_channel)
+{
+	for (size_t i = 0; i < l->n && count_sendings(n, NULL) < AT_ONCE_MAX; i++) {
+		struct message *m = &l->item[i];
+
+		if (m->id && !under_way(n, m->id) && count_sendings(n, m->channel) < per_channel)
+			start(n, m);
+	}
+}
+
 static void scan(struct notify *n)
 {
 	struct message_list l = {0};
-	size_t room = AT_ONCE_MAX - count_sendings(n, NULL);
 
 	take_channels(n);
-	if (room > 0 && outbox_due(n->reader, clock_wall_us(), 64, &l) == 0)
-		for (size_t i = 0; i < l.n && room > 0; i++)
-			if (!under_way(n, l.item[i].id) && count_sendings(n, l.item[i].channel) < PER_CHANNEL_MAX) {
-				start(n, &l.item[i]);
-				room--;
-			}
+	if (count_sendings(n, NULL) < AT_ONCE_MAX && outbox_due(n->reader, clock_wall_us(), 64, &l) == 0)
+		for (size_t k = 1; k <= PER_CHANNEL_MAX; k++)   /* each channel its first before any its second */
+			start_up_to(n, &l, k);
 	message_list_free(&l);
 	arm(n);
 }

@@ -182,7 +182,7 @@ static int try_one(const struct channel *c, const char *exe, char *why, size_t s
 
 struct child_spec program_spec(const char *exe, const char *in)
 {
-	static const char *argv[3];
+	static _Thread_local const char *argv[3];       /* a reload tries programs on its own thread */
 
 	argv[0] = exe;
 	argv[1] = "--run-program";

@@ -95,21 +95,32 @@ static int adopt_new(struct db_tx *tx, const struct settings *s, const struct ro
 	return err < 0 ? err : note(tx, r->name, "adopted", text);
 }
 
+static bool is_ours(const struct incident *inc, int32_t there)
+{
+	return inc->state == INC_ROLLING_BACK && there == inc->pct_wanted;
+}
+
 /* Above what a rollback left: someone must know at once. */
-static bool above_a_rollback(struct db_tx *tx, const struct rollout *r, int32_t there)
+static bool is_above(const struct incident *inc, int32_t there)
+{
+	return inc->pct_wanted >= 0 && there > inc->pct_wanted;
+}
+
+/* What the live incident, if there is one, says about this percentage. */
+static bool live_says(struct db_tx *tx, const struct rollout *r, int32_t there, bool (*says)(const struct incident *, int32_t))
 {
 	struct incident inc = {0};
-	bool above = incident_live_of(db_tx_conn(tx), r->name, &inc) == 1 && inc.pct_wanted >= 0 && there > inc.pct_wanted;
+	bool yes = incident_live_of(db_tx_conn(tx), r->name, &inc) == 1 && says(&inc, there);
 
 	incident_free(&inc);
-	return above;
+	return yes;
 }
 
 static int adopt_changed(struct db_tx *tx, const struct settings *s, const struct rollout *r, struct rollout_row *row,
                          int32_t there)
 {
 	char was[16], is[16], text[400];
-	bool page = above_a_rollback(tx, r, there);
+	bool page = live_says(tx, r, there, is_above);
 
 	text_pct(row->pct_wanted, was, sizeof(was));
 	text_pct(there, is, sizeof(is));
@@ -117,6 +128,7 @@ static int adopt_changed(struct db_tx *tx, const struct settings *s, const struc
 	         r->flags_file, page ? " - above what a rollback set" : "");
 	row->pct_wanted = there;
 	row->pct_changed_us = db_tx_now(tx);
+	row->generation++;
 	int err = rollout_save(tx, row);
 	if (err == 0)
 		err = note(tx, r->name, "changed outside", text);
@@ -132,9 +144,10 @@ static int adopt_one(struct db_tx *tx, const struct settings *s, const struct ro
 	int32_t there = adopt_there(db_tx_conn(tx), r, why, sizeof(why));
 	int err = rollout_load(db_tx_conn(tx), r->name, &row);
 
-	if (err == -ENOENT)
+	bool differs = err == 0 && r->flags_file && there >= 0 && there != row.pct_wanted;
+	if (err == -ENOENT || (differs && row.pct_wanted < 0))  /* never known until now */
 		err = adopt_new(tx, s, r, there, why);
-	else if (err == 0 && r->flags_file && there >= 0 && there != row.pct_wanted)
+	else if (differs && !live_says(tx, r, there, is_ours))  /* written before a crash, its outcome is not on record yet */
 		err = adopt_changed(tx, s, r, &row, there);
 	rollout_row_free(&row);
 	return err;

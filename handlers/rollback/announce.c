@@ -84,7 +84,8 @@ int announce_incident(struct db_tx *tx, const struct settings *s, const struct i
 	json_add_str(body, "title", plan ? plan->rollout.title : inc->rollout);
 	json_add(body, "incident", tree);
 	struct message m = {.incident_id = inc->id, .rollout = inc->rollout, .what = (char *)saying->what};
-	return tell(tx, s, saying->classes, &m, body);
+	/* Found where it should be: nobody was paged, so nobody is told that it is over. */
+	return tell(tx, s, saying->classes & ~(inc->already_there ? EVENT_PAGE : 0u), &m, body);
 }
 
 int announce_text(struct db_tx *tx, const struct settings *s, unsigned classes, const char *what, const char *rollout,

@@ -82,13 +82,13 @@ static int add_steps(struct db_conn *c, const struct incident *inc, struct json_
 static int add_timeline(struct db_conn *c, const struct incident *inc, struct json_object *to)
 {
 	struct event_list l = {0};
-	struct event_filter f = {.incident_id = inc->id, .oldest_first = true, .limit = TIMELINE_SHOWN};
+	struct event_filter f = {.incident_id = inc->id, .limit = TIMELINE_SHOWN};     /* the newest: how it ended is not cut off */
 	int r = event_find(c, &f, &l);
 
 	if (r < 0)
 		return r;
 	struct json_object *arr = json_object_new_array();
-	for (size_t i = 0; i < l.n; i++) {
+	for (size_t i = l.n; i-- > 0;) {        /* shown oldest first */
 		struct json_object *o = json_object_new_object();
 
 		json_add_time(o, "at", l.item[i].at_us);

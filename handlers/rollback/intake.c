@@ -209,48 +209,51 @@ static int take_firing(struct db_tx *tx, struct intake *in, const struct alert *
 }
 
 /* One of an incident's alerts resolved: when none fires any more, a pending one is called off, and quiet begins. */
-static int calm(struct db_tx *tx, struct intake *in, int64_t id, const char *summary)
+static int calm(struct db_tx *tx, struct intake *in, struct incident *inc, const char *summary)
 {
-	struct incident inc = {0};
 	int64_t all = 0, firing = 0;
-	struct event e = {.incident_id = id, .who = (char *)"alertmanager", .what = (char *)"alert resolved",
-	                  .note = (char *)summary};
+	struct event e = {.incident_id = inc->id, .rollout = inc->rollout, .who = (char *)"alertmanager",
+	                  .what = (char *)"alert resolved", .note = (char *)summary};
+	int r = alert_count(db_tx_conn(tx), inc->id, &all, &firing);
+
+	if (r == 0)
+		r = event_add(tx, &e);
+	if (r < 0 || firing > 0)
+		return r;
+	inc->quiet_since_us = db_tx_now(tx);
+	r = incident_move(tx, in->settings, inc, EV_CALM, "rollbackd", "every alert resolved before its time came");
+	return r == 0 ? incident_save(tx, inc) : r;
+}
+
+static int resolved_in(struct db_tx *tx, struct intake *in, const struct alert *a, const struct alert_known *k, int64_t id)
+{
+	CLEANUP(cleanup_free) char *summary = summary_of(a);
+	struct incident inc = {0};
 	int r = incident_load(db_tx_conn(tx), id, &inc);
 
 	if (r == 0)
-		r = alert_count(db_tx_conn(tx), id, &all, &firing);
-	e.rollout = inc.rollout;
+		r = calm(tx, in, &inc, summary);
+	if (r >= 0)
+		r = touch(in, id);
 	if (r == 0)
-		r = event_add(tx, &e);
-	if (r == 0 && firing == 0) {
-		inc.quiet_since_us = db_tx_now(tx);
-		r = incident_move(tx, in->settings, &inc, EV_CALM, "rollbackd", "every alert resolved before its time came");
-		if (r == 0)
-			r = incident_save(tx, &inc);
-	}
+		r = say(tx, in, a, k, DELIVERY_RESOLVED, inc.rollout, DISP_RESOLVED, id, "recorded with its incident");
 	incident_free(&inc);
-	return r < 0 ? r : touch(in, id);
+	return r;
 }
 
 static int take_resolved(struct db_tx *tx, struct intake *in, const struct alert *a, const struct alert_known *k)
 {
-	CLEANUP(cleanup_free) char *summary = summary_of(a);
 	int64_t ids[INCIDENTS_MAX];
-	int n;
+	int r = 0;
 
 	if (k->resolved_said)
 		return say_duplicate(tx, in, a, k, DELIVERY_RESOLVED);
-	n = alert_incidents(db_tx_conn(tx), k->id, ids, INCIDENTS_MAX);
-	for (int i = 0; i < n; i++) {
-		int r = calm(tx, in, ids[i], summary);
-
-		if (r < 0)
-			return r;
-	}
-	if (n < 0)
-		return n;
-	return say(tx, in, a, k, DELIVERY_RESOLVED, "", DISP_RESOLVED, n ? ids[0] : 0,
-	           n ? "recorded with its incident" : "no live incident has this alert");
+	int n = alert_incidents(db_tx_conn(tx), k->id, ids, INCIDENTS_MAX);
+	if (n == 0)
+		return say(tx, in, a, k, DELIVERY_RESOLVED, "", DISP_RESOLVED, 0, "no live incident has this alert");
+	for (int i = 0; r == 0 && i < n; i++)
+		r = resolved_in(tx, in, a, k, ids[i]);
+	return n < 0 ? n : r;
 }
 
 static enum delivery delivery_of(const struct alert *a)

@@ -29,7 +29,7 @@ static const struct edge edges[INC_STATE_N][EV_N] = {
 		[EV_SEEN]     = {INC_ROLLED_BACK, SAY_ROLLED_BACK_LATE},
 		[EV_TRIGGER]  = {INC_ROLLING_BACK, SAY_STARTED},
 		[EV_RETRY]    = {INC_ROLLING_BACK, SAY_STARTED},
-		[EV_RESOLVE]  = {INC_RESOLVED, SAY_RESOLVED},
+		[EV_RESOLVE]  = {INC_RESOLVED, SAY_ENDED_BY_HAND},
 	},
 	[INC_HELD] = {
 		[EV_TRIGGER]  = {INC_ROLLING_BACK, SAY_STARTED},
@@ -50,6 +50,7 @@ static const struct saying sayings[SAY_N] = {
 	[SAY_HELD]             = {"held", EVENT_INCIDENT},
 	[SAY_CANCELLED]        = {"cancelled", EVENT_INCIDENT},
 	[SAY_RESOLVED]         = {"resolved", EVENT_INCIDENT},
+	[SAY_ENDED_BY_HAND]    = {"resolved", EVENT_INCIDENT | EVENT_PAGE},     /* the all-clear of "failed" */
 };
 
 static const char *const event_names[EV_N] = {

@@ -32,7 +32,7 @@ enum incident_event {
 /* What a move announces. */
 enum say {
 	SAY_NOTHING, SAY_OPENED, SAY_STARTED, SAY_ROLLED_BACK, SAY_ROLLED_BACK_LATE, SAY_FAILED, SAY_HELD, SAY_CANCELLED,
-	SAY_RESOLVED, SAY_N
+	SAY_RESOLVED, SAY_ENDED_BY_HAND, SAY_N
 };
 
 struct edge {

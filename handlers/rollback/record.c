@@ -134,6 +134,8 @@ static int flags_outcome(struct work *w)
 	bool ok = w->ch->outcome == STEP_DONE;
 	int r = set_rung(w, RUNG_WRITTEN, ok ? RUNG_YES : RUNG_UNKNOWN, w->ch->text);
 
+	if (ok && w->ch->pct_after >= 0 && w->ch->pct_after < w->inc.pct_wanted)
+		w->inc.pct_wanted = w->ch->pct_after;   /* somebody lowered it further: no step may ask for more */
 	if (r == 0)
 		r = incident_save(w->tx, &w->inc);
 	if (r == 0 && ok)

@@ -19,6 +19,8 @@ static int32_t target_of(const struct settings *s, const struct trigger *t, int3
 
 	if (t->playbook->hold)
 		return -1;
+	if (there < 0 && t->rollout->flags_file)
+		return 0;       /* what is in the file is unknown: nothing else is certain not to raise it */
 	to = t->playbook->previous_stage ? adopt_previous(s, t->rollout, stage, there) : t->playbook->to_pct;
 	return there >= 0 && there < to ? there : to;   /* a rollback never writes more than is there */
 }
@@ -161,9 +163,20 @@ static int open_incident(struct db_tx *tx, const struct settings *s, const struc
 	return err;
 }
 
-static bool is_over(enum incident_state s)
+/* As far as is known without asking anybody. */
+static bool is_above(const struct incident *inc, const struct trigger *t, int32_t there)
 {
-	return s == INC_ROLLED_BACK || s == INC_FAILED;
+	bool by_hand = t->kind == KIND_MANUAL;
+
+	if (inc->state == INC_ROLLING_BACK)
+		return false;   /* the file may not have been written yet */
+	if (there > inc->pct_wanted)
+		return true;
+	if (inc->state == INC_FAILED)
+		return by_hand; /* a person wants another try */
+	/* Nothing to read: what was seen then says nothing about what began later. */
+	return inc->state == INC_ROLLED_BACK && !t->rollout->flags_file
+	       && (by_hand || t->onset_us > inc->rolled_back_at_us);
 }
 
 /* What joining asks of the live incident: EV_TRIGGER, EV_DEFER, or 0 for nothing more. */
@@ -177,11 +190,7 @@ static int event_of_joining(const struct incident *inc, const struct trigger *t,
 		return t->playbook->after_us > 0 ? EV_DEFER : EV_TRIGGER;
 	if (inc->state == INC_PENDING)
 		return t->playbook->after_us > 0 ? 0 : EV_TRIGGER;
-	if (t->playbook->after_us > 0)
-		return 0;       /* a deferred wish does not hurry what is already under way or done */
-	if (lower || (is_over(inc->state) && there > inc->pct_wanted))
-		return EV_TRIGGER;
-	return 0;
+	return lower || is_above(inc, t, there) ? EV_TRIGGER : 0;       /* the time of the incident has come: the earlier wins */
 }
 
 static int start_again(struct db_tx *tx, const struct settings *s, struct incident *inc, enum incident_event ev,
@@ -208,7 +217,8 @@ static int join(struct db_tx *tx, const struct settings *s, const struct trigger
 		if (!inc->due_at_us || due < inc->due_at_us)
 			inc->due_at_us = due;
 	}
-	inc->quiet_since_us = 0;
+	if (t->kind == KIND_AUTO)
+		inc->quiet_since_us = 0;        /* an alert fires again; a person's wish is none that could resolve */
 	struct event e = {.incident_id = inc->id, .rollout = inc->rollout, .who = (char *)t->who, .what = (char *)"attached",
 	                  .note = (char *)t->summary};
 	int err = event_add(tx, &e);

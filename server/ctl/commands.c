@@ -160,14 +160,26 @@ static int number_of(const char *text, const char *name, double *ret)
 	return -1;
 }
 
+static int stage_of(const char *text, int64_t *ret)
+{
+	size_t len = strlen(text);
+
+	*ret = strtoll(text, NULL, 10);
+	if (len > 0 && len <= 4 && strspn(text, "0123456789") == len)
+		return 0;
+	fprintf(stderr, "rollbackctl: --stage takes the number of a stage, not \"%s\"\n", text);
+	return -1;
+}
+
 static int rollback_body(const char *stage, const char *to, const char *reason, struct json_object *body)
 {
+	int64_t number;
 	double v;
 
 	if (stage) {
-		if (number_of(stage, "--stage", &v) < 0)
+		if (stage_of(stage, &number) < 0)
 			return -1;
-		json_add_int(body, "stage", (int64_t)v);
+		json_add_int(body, "stage", number);
 	}
 	if (to) {
 		if (number_of(to, "--to", &v) < 0)

@@ -3,7 +3,7 @@ import json
 import time
 
 import pytest
-from harness import Hook, Server, Slack, alert, config, ctl, slack_channel, until
+from harness import Server, Slack, alert, config, ctl, slack_channel, until
 
 PARTIAL = ("playbooks:\n  - {name: partial, match: ['action=\"partial\"'], rollback: {to: 10}}\n"
            "  - {name: later, match: ['action=\"later\"'], rollback: {to: 0, after: 1h}}\n"
@@ -193,11 +193,10 @@ def test_the_end_is_on_the_timeline_however_many_alerts_came_before(daemon):
     assert [e["at"] for e in i["timeline"]] == sorted(e["at"] for e in i["timeline"])
 
 
-@pytest.mark.parametrize("failpoint", ["flags_renamed", "step_done_uncommitted"])
+@pytest.mark.parametrize("failpoint", ["flags-renamed", "step-done-uncommitted"])
 def test_our_own_writing_is_not_taken_for_somebody_elses_after_a_crash(daemon_of, service, failpoint):
     d = daemon_of(config(service), start=False)
     d.start(env={"ROLLBACKD_FAILPOINT": failpoint})
-    d.call_quietly = None
     try:
         d.post(alert())
     except OSError:
@@ -231,10 +230,98 @@ def test_a_stage_is_a_whole_number(daemon, service, stage):
     assert r.returncode == 2 and "--stage" in r.stderr and daemon.incidents() == [] and service.percentage() == 10
 
 
-def test_waiting_for_a_rollback_that_a_person_ended_unverified_is_no_success(daemon_of, service):
+
+def test_below_the_target_is_there_already_and_stays(daemon_of, service, switch):
+    service.raise_to(5)
+    d = daemon_of(config(service, apply=switch.apply(), playbooks=PARTIAL))
+    [r] = d.post(alert(action="partial"))
+    assert r["disposition"] == "already_there"
+    assert d.wait_state(r["incident"], "rolled_back")["percentage_wanted"] == 5
+    assert switch.asked == [] and service.file_percentage() == "5"
+
+
+def test_the_earlier_time_and_the_lower_target_win_each_for_itself(daemon_of, service):
+    service.raise_to(25)
+    d = daemon_of(config(service, playbooks=PARTIAL))
+    [slow] = d.post(alert(action="later"))              # to 0 in an hour
+    [soon] = d.post(alert(action="degraded"))           # to 10 in less than a second
+    assert (slow["disposition"], soon["disposition"]) == ("pending", "attached")
+    assert d.wait_state(slow["incident"], "rolled_back")["percentage_wanted"] == 0
+    assert service.percentage() == 0
+
+
+def test_a_higher_target_does_not_lift_a_lower_one(daemon_of, service):
+    service.raise_to(25)
+    d = daemon_of(config(service, playbooks=PARTIAL))
+    [slow] = d.post(alert(action="later"))
+    d.post(alert(action="partial"))                     # to 10, now
+    assert d.wait_state(slow["incident"], "rolled_back")["percentage_wanted"] == 0
+    assert service.percentage() == 0
+
+
+def test_an_answer_to_an_older_question_does_not_count(daemon_of, service):
+    service.raise_to(25)
+    ask, first, go = service.dir / "ask.sh", service.dir / "first", service.dir / "go"
+    ask.write_text(f"#!/bin/sh\nif [ ! -e {first} ]; then touch {first}; while [ ! -e {go} ]; do sleep 0.02; done; echo 10; "
+                   f"else cat {service.live}; fi\n")
+    ask.chmod(0o755)
+    d = daemon_of(config(service, playbooks=PARTIAL, passes=1, timeout="1s",
+                         checks=f"        - {{command: [{ask}], timeout: 20s}}"))
+    [r] = d.post(alert(action="partial"))
+    until(first.exists)                                 # the round that asks for 10% is under way
     service.ignore_reload()
-    d = daemon_of(config(service, timeout="300ms"))
+    d.post(alert())                                     # to 0, and the service does not follow
+    until(lambda: len(service.reloads()) == 2 and d.incident(r["incident"])["state"] == "verifying")
+    go.touch()
+    assert d.wait_state(r["incident"], "failed", "rolled_back")["state"] == "failed"
+
+
+def test_a_reload_does_not_change_the_steps_of_a_live_incident(daemon_of, service):
+    service.raise_to(25)
+    d = daemon_of(config(service, playbooks=PARTIAL.replace("700ms", "1500ms")))
+    [r] = d.post(alert(action="degraded"))
+    d.config.write_text(config(service, apply="      - {command: [/bin/false]}", playbooks=PARTIAL))
+    assert d.call("POST", "/-/reload")[0] == 200
+    assert d.incident(r["incident"])["state"] == "pending"
+    d.wait_state(r["incident"], "rolled_back")
+    assert len(service.reloads()) == 1
+
+
+def test_a_command_in_doubt_is_repeated_only_where_the_config_allows_it(daemon_of, service, chat):
+    apply = f"      - {{command: [{service.reload}], timeout: 20s, idempotent: false}}"
+    d = daemon_of(config(service, apply=apply, channels="channels:\n" + slack_channel(chat, events="page")),
+                  env={"ROLLBACKD_FAILPOINT": "runner-ran"})
     [r] = d.post(alert())
-    d.wait_state(r["incident"], "failed")
-    assert d.act(r["incident"], "resolve")[0] == 200
-    assert ctl(d, "incident", r["incident"]).returncode == 0
+    i = d.wait_state(r["incident"], "rolled_back")      # it had run after all
+    assert [s["state"] for s in i["steps"] if s["kind"] == "command"] == ["in_doubt"] and len(service.reloads()) == 1
+    until(lambda: any("in doubt" in t for t in chat.texts()))
+
+
+def test_an_alert_that_fires_anew_ends_the_quiet(daemon_of, service):
+    d = daemon_of(config(service, limits="limits: {quiet: 1s}"))
+    a, b = (alert(instance=x, starts=time.time() - 60) for x in "ab")
+    [r] = d.post(a)
+    d.wait_state(r["incident"], "rolled_back")
+    d.post({**a, "status": "resolved"})
+    d.post(b)
+    quiet_over = time.monotonic() + 1.3
+    until(lambda: time.monotonic() > quiet_over)
+    assert d.incident(r["incident"])["state"] == "rolled_back", "one still fires"
+    d.post({**b, "status": "resolved"})
+    d.wait_state(r["incident"], "resolved")
+
+
+def test_the_runners_files_do_not_pile_up(daemon, service):
+    [r] = daemon.post(alert())
+    daemon.wait_state(r["incident"], "rolled_back")
+    until(lambda: not list((daemon.state / "commands").iterdir()))
+
+
+def test_a_service_at_zero_is_not_enough_while_the_file_is_in_doubt(daemon_of, service):
+    d = daemon_of(config(service, apply="      - {command: [/bin/true]}", timeout="500ms"))
+    service.flags.write_text("SHOP_PERCENTAGE=ten\n")
+    service.live.write_text("0")            # until its next restart, when it reads the file
+    [r] = d.post(alert())
+    i = d.wait_state(r["incident"], "failed", "rolled_back")
+    assert i["state"] == "failed" and i["verification"]["acknowledged"]["state"] == "yes"
+    assert i["verification"]["written"]["state"] == "unknown"
