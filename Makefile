@@ -61,7 +61,7 @@ unit: $(UNITS)
 # --- tests ---
 
 # Debian's python3 has Debian's pytest; another python3 on the PATH may have none.
-PYTEST = MODE=$(MODE) /usr/bin/python3 -m pytest -q -p no:cacheprovider --durations=5
+PYTEST = MODE=$(MODE) /usr/bin/python3 -m pytest -q -rs -p no:cacheprovider --durations=5
 JOBS   := $(shell nproc)
 
 check: deps-build deps-check deps-tools

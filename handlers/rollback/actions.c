@@ -131,7 +131,8 @@ static int wrong_stage(const struct manual_rollback *rq, int32_t stage, char *wh
 	if (!rq->stage_given)
 		snprintf(why, why_size, "say which stage you mean to roll back: %s is %s", rq->rollout, now);
 	else if (rq->stage != stage)
-		snprintf(why, why_size, "%s is %s, not at stage %d: nothing was done", rq->rollout, now, rq->stage);
+		snprintf(why, why_size, "%s is %s, not at stage %d: nothing was done%s", rq->rollout, now, rq->stage,
+		         stage < 0 ? "; leave the stage out" : "");
 	else
 		return 0;
 	return rq->stage_given ? -EPERM : -EINVAL;

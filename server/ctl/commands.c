@@ -117,8 +117,12 @@ static int result_of(struct json_object *incident)
 {
 	const char *state = json_str_or(incident, "state", "");
 
-	if (!strcmp(state, "rolled_back") || !strcmp(state, "resolved"))
+	const char *when = NULL;
+
+	if (!strcmp(state, "rolled_back"))
 		return CTL_YES;
+	if (!strcmp(state, "resolved"))         /* a person may have ended it unverified */
+		return json_get_str(incident, "rolled_back_at", &when) == 1 ? CTL_YES : CTL_NO;
 	return !strcmp(state, "failed") || !strcmp(state, "cancelled") ? CTL_NO : -1;
 }
 

@@ -132,10 +132,11 @@ static void with_little_room_only_what_runs_is_recorded(void **state)
 
 static void a_job_too_large_for_the_disk_fails_whole_and_harms_nothing(void **state)
 {
-	CLEANUP(cleanup_free) char *text = megabyte();
+	CLEANUP(cleanup_free) char *text = NULL;
 
 	(void)state;
 	use_disk_of("16m");
+	text = megabyte();
 	struct db *db = fixture_start();
 	assert_int_equal(in_tx(db, note, NULL), 0);
 	int r = in_tx(db, note_much, text);
