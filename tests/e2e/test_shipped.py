@@ -1,0 +1,59 @@
+"""What is shipped as text: the README's example, and the channels' jq programs."""
+import json
+import re
+import subprocess
+
+import pytest
+from harness import BUILD, ROOT, Slack, ctl
+
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_readmes_config_is_right(folder):
+    snippet = re.search(r"## A config for a real service\n\n```yaml\n(.*?)```", README, re.S)[1]
+    (folder / "rollbackd.yml").write_text(snippet)
+    r = ctl(None, "check-config", folder / "rollbackd.yml")
+    assert r.returncode == 0, r.stderr
+
+
+def test_every_target_and_file_that_the_readme_names_is_there():
+    makefile = (ROOT / "Makefile").read_text()
+    for target in set(re.findall(r"(?:`|^    )make ([a-z0-9-]+)", README, re.M)):
+        assert re.search(rf"^{target}:", makefile, re.M), target
+    for path in set(re.findall(r"`((?:deploy|server|db|tests|handlers|alertmanager)/[\w/.-]*)`", README)):
+        assert (ROOT / path).exists() or path == "core/", path
+
+
+def shipped_program(kind):
+    """The C string constants of a kind, as the compiler joins them."""
+    source = (ROOT / "handlers" / "notify" / "programs.c").read_text()
+    literal = r'"((?:[^"\\]|\\.)*)"'
+    macro = source[source.index("#define SLACK_ESCAPE"):source.index("const char *const")]
+    body = re.search(rf"\[{kind}\] =(.*?),\n(?:\t\[|}})", source, re.S)[1]
+    parts = (re.findall(literal, macro) if "SLACK_ESCAPE" in body else []) + re.findall(literal, body)
+    return "".join(json.loads(f'"{p}"') for p in parts)
+
+
+def run_program(program, text):
+    sent = {"program": program, "input": {"text": text, "title": "t", "what": "rolled_back", "event": "incident", "id": "1.1",
+                                          "number": 1, "link": "https://r/incidents/1", "incident": {"id": 1}}}
+    r = subprocess.run([str(BUILD / "rollbackd"), "--run-program"], input=json.dumps(sent), capture_output=True, text=True, timeout=60)
+    assert r.returncode == 0, r.stderr
+    return json.loads(r.stdout)
+
+
+@pytest.mark.parametrize("text", ["<!channel> <!here> <!everyone>", "@everyone @here @channel @all", "<@U123> <#C1|x>", "`*_~ &amp; <b>",
+                                  "x" * 10000, "été 🎉 \u200b", "[INCIDENT] a\n- b: c\n"])
+def test_the_slack_program_is_accepted_and_pings_nobody(text):
+    body = run_program(shipped_program("CHANNEL_SLACK"), text)
+    assert Slack.refuse("POST", {"Content-Type": "application/json"}, json.dumps(body).encode()) is None
+    assert "<" not in body["text"].replace("&lt;", "") and not re.search(r"@(everyone|here|channel|all)", body["text"])
+    for block in body["blocks"]:
+        if block["type"] == "section":
+            assert block["text"]["type"] == "plain_text" and not re.search(r"@(everyone|here|channel|all)", block["text"]["text"])
+
+
+def test_a_program_that_never_ends_is_ended():
+    sent = json.dumps({"program": "def f: f; f", "input": None})
+    r = subprocess.run([str(BUILD / "rollbackd"), "--run-program"], input=sent, capture_output=True, text=True, timeout=60)
+    assert r.returncode != 0 and r.stdout == ""

@@ -1,0 +1,134 @@
+/* What the config says of an alert, before anything on disk is asked. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "handlers/rollback/intake.h"
+
+static const char tree_text[] =
+	"{\"global\":{},\"sla\":{},\"limits\":{},\"channels\":[],\"heartbeat\":{\"match\":[\"alertname=Watchdog\"]},"
+	"\"rollouts\":[{\"name\":\"shop\",\"alerts\":[\"rollout=shop\"],\"verify\":{\"checks\":[]}},"
+	"{\"name\":\"till\",\"alerts\":[\"rollout=~\\\"shop|till\\\"\"],\"verify\":{\"checks\":[]}}],"
+	"\"playbooks\":[{\"name\":\"corrupt\",\"match\":[\"action=auto_rollback\",\"scenario=corruption\"],\"rollback\":{\"to\":0}},"
+	"{\"name\":\"any\",\"match\":[\"action=auto_rollback\"],\"rollback\":{\"to\":\"previous_stage\"}}]}";
+
+static struct settings *settings;
+
+static int setup(void **state)
+{
+	struct json_object *tree = json_tokener_parse(tree_text);
+	char why[300];
+	int r = settings_read(tree, &settings, why, sizeof(why));
+
+	(void)state;
+	json_object_put(tree);
+	return r;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	settings_unref(settings);
+	return 0;
+}
+
+/* The route of the one alert with these labels (JSON members). */
+static struct route route_of(const char *labels)
+{
+	CLEANUP(alert_group_cleanup) struct alert_group *g = NULL;
+	struct payload_fault fault;
+	struct route r = {0};
+	char body[1000];
+
+	snprintf(body, sizeof(body), "{\"alerts\":[{\"status\":\"firing\",\"labels\":{%s},\"startsAt\":\"2026-01-01T00:00:00Z\"}]}", labels);
+	assert_int_equal(alert_group_parse(body, strlen(body), &g, &fault), 0);
+	assert_int_equal(route_alert(settings, &g->alerts[0], &r), 0);
+	return r;
+}
+
+static void the_first_playbook_that_matches_wins(void **state)
+{
+	struct route r = route_of("\"action\":\"auto_rollback\",\"scenario\":\"corruption\",\"rollout\":\"till\"");
+
+	(void)state;
+	assert_string_equal(r.playbook->name, "corrupt");
+	route_free(&r);
+	r = route_of("\"action\":\"auto_rollback\",\"rollout\":\"till\"");
+	assert_string_equal(r.playbook->name, "any");
+	assert_true(r.playbook->previous_stage);
+	route_free(&r);
+}
+
+static void an_alert_may_concern_several_rollouts(void **state)
+{
+	struct route r = route_of("\"action\":\"auto_rollback\",\"rollout\":\"shop\"");
+
+	(void)state;
+	assert_int_equal(r.n_rollouts, 2);
+	assert_string_equal(r.rollouts[0]->name, "shop");
+	assert_string_equal(r.rollouts[1]->name, "till");
+	route_free(&r);
+	r = route_of("\"action\":\"auto_rollback\",\"rollout\":\"till\"");
+	assert_int_equal(r.n_rollouts, 1);
+	route_free(&r);
+}
+
+static void a_trigger_without_a_rollout_says_so(void **state)
+{
+	struct route r = route_of("\"action\":\"auto_rollback\",\"rollout\":\"bank\"");
+
+	(void)state;
+	assert_non_null(r.playbook);
+	assert_int_equal(r.n_rollouts, 0);
+	assert_non_null(strstr(r.why, "no rollout claims it"));
+	route_free(&r);
+}
+
+static void an_alert_that_is_no_trigger_meets_no_rollout(void **state)
+{
+	struct route r = route_of("\"rollout\":\"shop\"");
+
+	(void)state;
+	assert_null(r.playbook);
+	assert_int_equal(r.n_rollouts, 0);
+	route_free(&r);
+}
+
+static void the_heartbeat_is_no_trigger_whatever_else_it_says(void **state)
+{
+	struct route r = route_of("\"alertname\":\"Watchdog\",\"action\":\"auto_rollback\",\"rollout\":\"shop\"");
+
+	(void)state;
+	assert_true(r.heartbeat);
+	assert_null(r.playbook);
+	route_free(&r);
+}
+
+static void a_rejected_alert_is_matched_against_nothing(void **state)
+{
+	struct route r = route_of("\"action\":7");
+
+	(void)state;
+	assert_null(r.playbook);
+	assert_false(r.heartbeat);
+	assert_true(strlen(r.why) > 10);
+	route_free(&r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_first_playbook_that_matches_wins),
+		cmocka_unit_test(an_alert_may_concern_several_rollouts),
+		cmocka_unit_test(a_trigger_without_a_rollout_says_so),
+		cmocka_unit_test(an_alert_that_is_no_trigger_meets_no_rollout),
+		cmocka_unit_test(the_heartbeat_is_no_trigger_whatever_else_it_says),
+		cmocka_unit_test(a_rejected_alert_is_matched_against_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
