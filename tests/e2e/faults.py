@@ -27,7 +27,7 @@ class Disk:
             why = self.holder.stderr.read().decode()
             self.close()
             pytest.skip(f"NOT TESTED HERE: a file system of its own needs root and a mount namespace: {why}")
-        self.wrap = ["nsenter", "-t", str(self.holder.pid), "-m"]
+        self.wrap = ["nsenter", "-t", str(self.holder.pid), "-m", "-r"]    # -r: stay in a chroot
         self.path = pathlib.Path(f"/proc/{self.holder.pid}/root{self.point}")
         self.fillers = []
 
