@@ -56,6 +56,19 @@ static void default_rollout(struct json_object *r, const char *environment)
 	}
 }
 
+/* "PUT http://127.0.0.1:8080/flags". A user, a password and a query, where tokens stand, are left out: it goes to the chat. */
+static void name_request(struct buf *b, struct json_object *http)
+{
+	const char *url = json_str_or(http, "url", ""), *host = strstr(url, "://");
+	size_t authority = host ? strcspn(host + 3, "/?#") : 0;
+	const char *user = host ? memrchr(host + 3, '@', authority) : NULL;
+
+	buf_printf(b, "%s ", json_str_or(http, "method", ""));
+	buf_add(b, url, user ? (size_t)(host + 3 - url) : strcspn(url, "?#"));
+	if (user)
+		buf_add(b, user + 1, strcspn(user + 1, "?#"));
+}
+
 /* "systemctl reload checkout.service": what people read when an act has no name. */
 static void name_act(struct json_object *act)
 {
@@ -71,7 +84,7 @@ static void name_act(struct json_object *act)
 		buf_printf(&words, "%s%s", i ? " " : "", slash ? slash + 1 : word);
 	}
 	if (json_get_obj(act, "http", &http) == 1)
-		buf_printf(&words, "%s %s", json_str_or(http, "method", ""), json_str_or(http, "url", ""));
+		name_request(&words, http);
 	text_one_line(&name, buf_text(&words), words.len, ACT_NAME_MAX);
 	json_add_str(act, "name", buf_text(&name));
 }

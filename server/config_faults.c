@@ -6,7 +6,7 @@
 #include "server/core/buf.h"
 
 #define FAULTS_MAX     200
-#define FAULT_TEXT_MAX 2000
+#define FAULT_TEXT_MAX 8192 /* the name of the file takes half of it at most */
 
 /* In the order of the file; among faults of a line the order in which they were found. */
 static void insert(struct config_faults *f, size_t line, char *text)

@@ -15,13 +15,13 @@
 #define WINDOW .least = 1000
 
 SECTION(prometheus, NO_RULE,
-	K("url", KEY_URL, .required = true, .help = "Base URL of Prometheus"),
+	K("url", KEY_BASE, .required = true, .help = "Base URL of Prometheus"),
 	K("timeout", KEY_DURATION, .def = "3s", WAIT, .help = "Longest wait for one query"));
 SECTION(alertmanager, NO_RULE,
-	K("url", KEY_URL, .required = true, .help = "Base URL of Alertmanager"));
+	K("url", KEY_BASE, .required = true, .help = "Base URL of Alertmanager"));
 SECTION(global, NO_RULE,
-	K("external_url", KEY_URL, .def = "", .help = "How people reach rollbackd; stands in messages"),
-	K("environment", KEY_TEXT, .def = "production", .help = "Stages of another environment are shown, never applied"),
+	K("external_url", KEY_BASE, .def = "", .help = "How people reach rollbackd; stands in messages"),
+	K("environment", KEY_LINE, .def = "production", .help = "Stages of another environment are shown, never applied"),
 	K("timezone", KEY_ZONE, .def = "UTC", .help = "For schedules and messages"),
 	K("prometheus", KEY_SECTION, .sub = &prometheus, .help = "Asked by checks, snapshots and for an alert's onset"),
 	K("alertmanager", KEY_SECTION, .sub = &alertmanager, .help = "Optional"),
@@ -42,7 +42,7 @@ SECTION(http_act, NO_RULE,
 	K("url", KEY_URL, .required = true, .help = "Where"),
 	K("body", KEY_TEXT, .def = "", .help = "${percentage} is replaced"));
 SECTION(apply, ONE_OF("command http"),
-	K("name", KEY_TEXT, .help = "For people; default: the command or the request"),
+	K("name", KEY_LINE, .help = "For people; default: the command or the request"),
 	K("command", KEY_ARGV, .help = "Program and arguments; no shell"),
 	K("http", KEY_SECTION, .sub = &http_act, .help = "One request"),
 	K("timeout", KEY_DURATION, .def = "30s", WAIT, .help = "It is stopped then"),
@@ -65,21 +65,21 @@ SECTION(verify, NO_RULE,
 	  .help = "What the world says; without a check \"rolled back\" could never be said"));
 SECTION(query, NO_RULE,
 	K("name", KEY_NAME, .required = true, .help = "For people"),
-	K("unit", KEY_TEXT, .def = "", .help = "ratio, seconds, bytes …"),
+	K("unit", KEY_LINE, .def = "", .help = "ratio, seconds, bytes …"),
 	K("query", KEY_TEXT, .required = true, .help = "PromQL"));
 SECTION(snapshot, NO_RULE,
 	K("window", KEY_DURATION, .def = "30m", WINDOW, .help = "How far back before the incident"),
 	K("queries", KEY_LIST, .sub = &query, .required = true, .help = "What is preserved"));
 SECTION(stage, NO_RULE,
 	K("number", KEY_NUMBER, .required = true, .least = 0, .most = 1000, .help = "Order of the stages"),
-	K("name", KEY_TEXT, .required = true, .help = "For people"),
+	K("name", KEY_LINE, .required = true, .help = "For people"),
 	K("percentage", KEY_PERCENTAGE, .required = true, .help = "Traffic of this stage"),
-	K("environment", KEY_TEXT, .help = "Default: global.environment"),
+	K("environment", KEY_LINE, .help = "Default: global.environment"),
 	K("duration", KEY_DURATION, .def = "0s", .help = "How long it lasts; 0s: for good"));
 SECTION(rollout, NO_RULE,
 	K("name", KEY_NAME, .required = true, .help = "Value of the alerts' label rollout"),
 	K("alerts", KEY_MATCHERS, .help = "Which alerts concern it; default: rollout=\"NAME\""),
-	K("title", KEY_TEXT, .help = "For people; default: the name"),
+	K("title", KEY_LINE, .help = "For people; default: the name"),
 	K("dashboard_url", KEY_URL, .def = "", .help = "Stands in messages"),
 	K("flags", KEY_SECTION, .sub = &flags, .help = "The environment file with the percentage"),
 	K("apply", KEY_LIST, .sub = &apply, .help = "After the file is written, in order; a failure does not stop the next"),
@@ -92,7 +92,7 @@ SECTION(rollback, NO_RULE,
 SECTION(playbook, ONE_OF("rollback hold"),
 	K("name", KEY_NAME, .required = true, .help = "For people"),
 	K("match", KEY_MATCHERS, .required = true, .help = "Matchers; the first playbook that matches wins"),
-	K("severity", KEY_TEXT, .def = "", .help = "Default: the alert's label severity"),
+	K("severity", KEY_LINE, .def = "", .help = "Default: the alert's label severity"),
 	K("rollback", KEY_SECTION, .sub = &rollback, .help = "What to do"),
 	K("hold", KEY_BOOL, .help = "No rollback: tells people"));
 SECTION(sla, NO_RULE,
@@ -108,12 +108,12 @@ SECTION(limits, NO_RULE,
 	K("rollbacks_per_day", KEY_NUMBER, .def = "3", .least = 0, .most = 1000, .help = "More of them lock raising"),
 	K("quiet", KEY_DURATION, .def = "30m", .help = "All alerts resolved for so long ends an incident"));
 SECTION(slack, ONE_OF("url url_file"),
-	K("url", KEY_URL, .help = "Incoming webhook"),
+	K("url", KEY_URL, .secret = true, .help = "Incoming webhook"),
 	K("url_file", KEY_PATH, .help = "File whose first line it is"));
 SECTION(webhook, ONE_OF_BUT_NOT_BOTH("url url_file", "secret secret_file"),
-	K("url", KEY_URL, .help = "Where messages are posted"),
+	K("url", KEY_URL, .secret = true, .help = "Where messages are posted"),
 	K("url_file", KEY_PATH, .help = "File whose first line it is"),
-	K("secret", KEY_TEXT, .help = "Key of the HMAC-SHA256 signature"),
+	K("secret", KEY_LINE, .secret = true, .help = "Key of the HMAC-SHA256 signature"),
 	K("secret_file", KEY_PATH, .help = "File whose first line it is"));
 SECTION(channel, ONE_OF("slack webhook"),
 	K("name", KEY_NAME, .required = true, .help = "For people"),
@@ -140,9 +140,11 @@ const char *key_type_text(enum key_type t)
 {
 	static const char *const texts[] = {
 		[KEY_TEXT] = "a text that is not empty",
+		[KEY_LINE] = "a text of one line that is not empty",
 		[KEY_NAME] = "a name of letters, digits, . _ - (at most 128)",
 		[KEY_VARIABLE] = "a variable's name of letters, digits and _",
-		[KEY_URL] = "a URL like http://127.0.0.1:9090",
+		[KEY_URL] = "a URL like http://127.0.0.1:9090/path",
+		[KEY_BASE] = "a URL like http://127.0.0.1:9090, without ? and #",
 		[KEY_PATH] = "an absolute path",
 		[KEY_ZONE] = "a time zone like UTC or Europe/Berlin",
 		[KEY_DURATION] = "a duration like 30s, 5m or 1h30m",

@@ -9,9 +9,11 @@
 
 enum key_type {
 	KEY_TEXT,
+	KEY_LINE,
 	KEY_NAME,
 	KEY_VARIABLE,
 	KEY_URL,
+	KEY_BASE,
 	KEY_PATH,
 	KEY_ZONE,
 	KEY_DURATION,
@@ -37,6 +39,7 @@ struct key {
 	const char *def; /* as it would stand in the file; NULL: none. An empty text is allowed only as
 	                    default "" */
 	bool required;   /* a list: and not empty */
+	bool secret;     /* never shown, also when it is wrong */
 	const struct section *sub; /* KEY_SECTION, KEY_LIST */
 	const char *words;         /* KEY_WORD, KEY_WORDS: those allowed, separated by blanks */
 	long least, most;          /* KEY_NUMBER; KEY_DURATION: least, in ms */

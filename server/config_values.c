@@ -1,8 +1,9 @@
 #include "server/config_yaml.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "server/core/clock.h"
@@ -41,6 +42,19 @@ static bool is_variable(const char *v)
 	return only(v, DIGITS LETTERS "_") && !strchr(DIGITS, v[0]) && strlen(v) <= NAME_MAX_LEN;
 }
 
+/* host: what follows the scheme. No port at all is good. */
+static bool has_good_port(const char *host)
+{
+	size_t len = strcspn(host, "/?#");
+	const char *end = host + len, *port = memrchr(host, ':', len), *user = memrchr(host, '@', len);
+
+	if (!port || port < user || memchr(port, ']', (size_t)(end - port))) /* [::1] ends in no port */
+		return !user || user + 1 < end;
+	size_t digits = strspn(port + 1, DIGITS);
+	long n = strtol(port + 1, NULL, 10);
+	return digits > 0 && digits <= 5 && port + 1 + digits == end && n > 0 && n <= 65535;
+}
+
 static bool is_url(const char *v)
 {
 	const char *host = strncmp(v, "http://", 7) == 0    ? v + 7
@@ -48,9 +62,30 @@ static bool is_url(const char *v)
 	                                                    : "";
 
 	for (const char *at = v; *at; at++)
-		if (*at <= ' ' || *at > '~' || strchr("\"<>\\^`", *at))
+		if (*at <= ' ' || *at > '~' || strchr("\"<>\\^`{|}", *at))
 			return false;
-	return host[0] && !strchr("/?#:@", host[0]);
+	return host[0] && !strchr("/?#:@", host[0]) && has_good_port(host);
+}
+
+/* Paths are added to it. */
+static struct json_object *as_base(const char *v)
+{
+	size_t len = strlen(v);
+
+	if (!is_url(v) || strpbrk(v, "?#"))
+		return NULL;
+	while (v[len - 1] == '/')
+		len--;
+	return json_object_new_string_len(v, (int)len);
+}
+
+/* No control character, so it stands in one line. */
+static bool is_line(const char *v)
+{
+	for (; *v; v++)
+		if ((unsigned char)*v < ' ' || *v == 0x7f)
+			return false;
+	return true;
 }
 
 static bool is_pointer(const char *v)
@@ -61,18 +96,26 @@ static bool is_pointer(const char *v)
 	return !v[0] || v[0] == '/';
 }
 
+/* RFC 9636: the first four bytes. Lists of zones and of leap seconds lie there too. */
+static bool is_zone_file(const char *path)
+{
+	CLEANUP(cleanup_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	char magic[4];
+
+	return fd >= 0 && read(fd, magic, sizeof(magic)) == sizeof(magic) && !memcmp(magic, "TZif", sizeof(magic));
+}
+
 /* A machine without the zones' files can't tell: UTC is always there, any other well-formed name is believed.
  */
 static bool is_zone(const char *v)
 {
 	char path[sizeof(ZONES) + NAME_MAX_LEN];
-	struct stat st;
 
 	if (!only(v, DIGITS LETTERS "_+-/") || strlen(v) > NAME_MAX_LEN || v[0] == '/' ||
 	    v[strlen(v) - 1] == '/')
 		return false;
 	snprintf(path, sizeof(path), ZONES "%s", v);
-	return !strcmp(v, "UTC") || access(ZONES, F_OK) < 0 || (stat(path, &st) == 0 && S_ISREG(st.st_mode));
+	return !strcmp(v, "UTC") || access(ZONES, F_OK) < 0 || is_zone_file(path);
 }
 
 static struct json_object *text_if(bool ok, const char *v)
@@ -126,14 +169,18 @@ struct json_object *config_scalar(const struct key *k, const char *v)
 	switch (k->type) {
 	case KEY_TEXT:
 		return json_object_new_string(v);
+	case KEY_LINE:
+		return text_if(is_line(v), v);
 	case KEY_NAME:
 		return text_if(config_is_name(v), v);
 	case KEY_VARIABLE:
 		return text_if(is_variable(v), v);
 	case KEY_URL:
 		return text_if(is_url(v), v);
+	case KEY_BASE:
+		return as_base(v);
 	case KEY_PATH:
-		return text_if(v[0] == '/' && v[1], v);
+		return text_if(v[0] == '/' && v[1] && is_line(v), v);
 	case KEY_ZONE:
 		return text_if(is_zone(v), v);
 	case KEY_POINTER:

@@ -64,11 +64,13 @@ static const char *scalar(const yaml_node_t *n)
 	return n->type == YAML_SCALAR_NODE && strlen(v) == n->data.scalar.length ? v : NULL;
 }
 
-/* "key:" with nothing behind it. */
+/* "key:" with nothing behind it, or YAML's words for nothing. */
 static bool is_nothing(const yaml_node_t *n)
 {
-	return n->type == YAML_SCALAR_NODE && !n->data.scalar.length &&
-	       n->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+	const char *v = scalar(n);
+
+	return v && n->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
+	       config_in_words("~ null Null NULL", v[0] ? v : "~");
 }
 
 /* The value on one line, cut, for a fault. */
@@ -87,8 +89,12 @@ static void wanted(const struct place *p, const yaml_node_t *n, const struct key
 	char text[SHOWN + 1], least[32];
 	int64_t us;
 
-	if (!v || !v[0]) {
+	if (!v || !v[0] || is_nothing(n)) {
 		FAULT(p, n, "this must be %s", key_type_text(k->type));
+		return;
+	}
+	if (k->secret) {
+		FAULT(p, n, "what stands here, and is not shown, is not %s", key_type_text(k->type));
 		return;
 	}
 	shown(v, text);
@@ -105,7 +111,7 @@ static void wanted(const struct place *p, const yaml_node_t *n, const struct key
 
 static struct json_object *read_scalar(const struct place *p, const yaml_node_t *n, const struct key *k)
 {
-	struct json_object *v = scalar(n) ? config_scalar(k, scalar(n)) : NULL;
+	struct json_object *v = scalar(n) ? config_scalar(k, is_nothing(n) ? "" : scalar(n)) : NULL;
 
 	if (!v)
 		wanted(p, n, k);
@@ -144,8 +150,8 @@ static void check_item(const struct place *p, const yaml_node_t *n, const struct
 {
 	const char *v = scalar(n);
 
-	if (!v)
-		FAULT(p, n, "this must be a text");
+	if (!v || is_nothing(n))
+		FAULT(p, n, "this must be a text; an empty one is written \"\"");
 	else if (k->type == KEY_WORDS && !config_in_words(k->words, v))
 		wanted(p, n, k);
 	else if (k->type == KEY_NAMES && !config_is_name(v))
@@ -266,6 +272,16 @@ static const char *nearest(const struct section *s, const char *name)
 	return near;
 }
 
+/* {url=https://…} is a key to YAML: there a key that is like none is not shown. */
+static bool has_secrets(const struct section *s)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < s->n; i++)
+		any = any || s->keys[i].secret;
+	return any;
+}
+
 static void unknown_key(const struct place *p, const yaml_node_t *n, const struct section *s,
                         const char *name)
 {
@@ -275,7 +291,7 @@ static void unknown_key(const struct place *p, const yaml_node_t *n, const struc
 
 	for (size_t i = 0; i < s->n; i++)
 		buf_printf(&known, "%s%s", i ? ", " : "", s->keys[i].name);
-	shown(name, text);
+	shown(has_secrets(s) && !near ? "…" : name, text);
 	if (near)
 		FAULT(p, n, "unknown key \"%s\": did you mean %s? Known here: %s", text, near,
 		      buf_text(&known));

@@ -28,5 +28,8 @@ int notify_try_programs(const struct channels *c, const char *exe, char *why, si
 /* What `rollbackd --run-program` executes: reads {"program": text, "input": …} from stdin, prints the program's one result
  * as JSON (a string result: as it is). Limits itself in time and memory. The process' exit code. */
 int notify_program_main(void);
+/* Whether a program can be compiled: 0, or -EINVAL with why. In this process, which a strange program may take with it (libjq
+ * asserts): for rollbackctl, not for the daemon. */
+int notify_program_check(const char *program, char *why, size_t why_size);
 
 #endif

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "handlers/notify/programs.h"
 #include "server/core/text.h"
@@ -20,12 +21,27 @@ const char *channel_program(enum channel_kind kind)
 	return channel_programs[kind];
 }
 
+/* Not a pipe or a device, which could be waited for without end. */
+static int open_file(const char *path)
+{
+	CLEANUP(cleanup_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (S_ISDIR(st.st_mode))
+		return -EISDIR;
+	return S_ISREG(st.st_mode) ? take_fd(&fd) : -EINVAL;
+}
+
 static ssize_t read_all(const char *path, char *text, size_t size)
 {
-	CLEANUP(cleanup_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	CLEANUP(cleanup_fd) int fd = open_file(path);
 	size_t len = 0;
-	ssize_t n = fd < 0 ? -1 : 1;
+	ssize_t n = 1;
 
+	if (fd < 0)
+		return fd;
 	while (n > 0 && len < size) {
 		n = read(fd, text + len, size - len);
 		len += n > 0 ? (size_t)n : 0;
@@ -33,8 +49,37 @@ static ssize_t read_all(const char *path, char *text, size_t size)
 	return n < 0 ? -errno : (ssize_t)len;
 }
 
+/* As in the config: a URL has no blanks, and nothing that is no ASCII. */
+static bool is_url(const char *v)
+{
+	for (const char *at = v; *at; at++)
+		if (*at <= ' ' || *at > '~')
+			return false;
+	return strncmp(v, "http://", 7) == 0 || strncmp(v, "https://", 8) == 0;
+}
+
+/* Why the first line of text, len bytes long and cut there, can't be a secret; NULL: it can. */
+static const char *fault_of(const char *text, size_t len, bool url)
+{
+	if (len == 0)
+		return "its first line is empty";
+	if (len >= SECRET_MAX)
+		return "its first line is too long for a secret";
+	if (strlen(text) != len)
+		return "its first line is no text";
+	return url && !is_url(text) ? "its first line is no URL" : NULL;
+}
+
+static size_t line_len(const char *text, size_t n)
+{
+	const char *end = memchr(text, '\n', n);
+	size_t len = end ? (size_t)(end - text) : n;
+
+	return len && text[len - 1] == '\r' ? len - 1 : len;
+}
+
 /* The first line of a file. What is in it is never shown. */
-static int read_secret(const char *path, char **ret, char *why, size_t size)
+static int read_secret(const char *path, bool url, char **ret, char *why, size_t size)
 {
 	char text[SECRET_MAX + 1];
 	ssize_t n = read_all(path, text, sizeof(text) - 1);
@@ -43,28 +88,36 @@ static int read_secret(const char *path, char **ret, char *why, size_t size)
 		snprintf(why, size, "%s cannot be read: %s", path, strerror((int)-n));
 		return (int)n;
 	}
-	text[n] = '\0';
-	size_t len = strcspn(text, "\r\n");
-	if (len == 0 || len >= SECRET_MAX) {
-		snprintf(why, size, "%s: its first line %s", path,
-		         len ? "is too long for a secret" : "is empty");
+	size_t len = line_len(text, (size_t)n);
+	text[len] = '\0';
+	const char *fault = fault_of(text, len, url);
+	if (fault) {
+		snprintf(why, size, "%s: %s", path, fault);
 		return -EINVAL;
 	}
-	*ret = strndup(text, len);
+	*ret = strdup(text);
 	return *ret ? 0 : -ENOMEM;
+}
+
+int channel_secret_check(const char *path, bool url, char *why, size_t why_size)
+{
+	CLEANUP(cleanup_free) char *secret = NULL;
+
+	return read_secret(path, url, &secret, why, why_size);
 }
 
 /* key, or the content of key_file. *ret stays NULL when neither is there. */
 static int read_either(struct json_object *o, const char *key, const char *key_file, char **ret, char *why,
                        size_t size)
 {
+	bool url = !strcmp(key, "url");
 	const char *v = NULL;
 
 	if (json_get_str(o, key, &v) == 1) {
 		*ret = strdup(v);
 		return *ret ? 0 : -ENOMEM;
 	}
-	return json_get_str(o, key_file, &v) == 1 ? read_secret(v, ret, why, size) : 0;
+	return json_get_str(o, key_file, &v) == 1 ? read_secret(v, url, ret, why, size) : 0;
 }
 
 static int read_one(struct json_object *o, struct channel *c, char *why, size_t size)
@@ -83,10 +136,6 @@ static int read_one(struct json_object *o, struct channel *c, char *why, size_t 
 	if (!c->name || !c->program)
 		return -ENOMEM;
 	int r = read_either(section, "url", "url_file", &c->url, why, size);
-	if (r == 0 && c->url && strncmp(c->url, "http://", 7) != 0 && strncmp(c->url, "https://", 8) != 0) {
-		snprintf(why, size, "channel %s: what stands in its url_file is no URL", c->name);
-		return -EINVAL;
-	}
 	return r < 0 ? r : read_either(section, "secret", "secret_file", &c->secret, why, size);
 }
 

@@ -27,6 +27,8 @@ struct channels {
 /* From the normalised config tree. Reads the _file twins now (a secret ends at the first newline). -ENOENT and so on with why. */
 int channels_read(struct json_object *tree, struct channels *ret, char *why, size_t why_size);
 void channels_free(struct channels *c);
+/* Whether path is a file whose first line can be a secret, or a URL: 0, or -ENOENT and so on with why, which never shows it. */
+int channel_secret_check(const char *path, bool url, char *why, size_t why_size);
 const struct channel *channels_find(const struct channels *c, const char *name);
 
 /* The shipped jq program of a kind. */

@@ -81,6 +81,41 @@ static int run(const char *program, jv input)
 	return r;
 }
 
+struct complaint {
+	char *why;
+	size_t size;
+};
+
+/* The first line of the first one: what follows is the program again. */
+static void keep_complaint(void *data, jv msg)
+{
+	static const char prefix[] = "jq: error: ";
+	struct complaint *c = data;
+
+	if (!c->why[0] && jv_get_kind(msg) == JV_KIND_STRING) {
+		const char *text = jv_string_value(msg);
+
+		text += strncmp(text, prefix, sizeof(prefix) - 1) == 0 ? sizeof(prefix) - 1 : 0;
+		snprintf(c->why, c->size, "%.*s", (int)strcspn(text, "\n"), text);
+	}
+	jv_free(msg);
+}
+
+int notify_program_check(const char *program, char *why, size_t why_size)
+{
+	struct complaint c = {why, why_size};
+	jq_state *jq = jq_init();
+
+	if (!jq)
+		return -ENOMEM;
+	why[0] = '\0';
+	jq_set_error_cb(jq, keep_complaint, &c);
+	jq_set_attr(jq, jv_string("JQ_LIBRARY_PATH"), jv_array());
+	int r = jq_compile(jq, program) ? 0 : -EINVAL;
+	jq_teardown(&jq);
+	return r;
+}
+
 int notify_program_main(void)
 {
 	struct rlimit memory = {PROGRAM_MEMORY, PROGRAM_MEMORY}, cpu = {PROGRAM_CPU_S, PROGRAM_CPU_S};

@@ -218,12 +218,34 @@ static void wrong_values_are_refused_with_what_would_be_right(void **state)
 		{SHOP "global: {external_url: \"http://a b\"}\n", 5, "global.external_url", "a URL like"},
 		{SHOP "global: {external_url: \"http://a|<b>\"}\n", 5, "global.external_url", "a URL like"},
 		{SHOP "global: {prometheus: {url: \"\"}}\n", 5, "global.prometheus.url", "a URL like"},
+		{SHOP "global: {prometheus: {url: \"http://p:9090/?a=b\"}}\n", 5, "global.prometheus.url", "without ?"},
+		{SHOP "global: {external_url: \"http://p/#top\"}\n", 5, "global.external_url", "without ? and #"},
+		{SHOP "global: {external_url: \"http://p:x\"}\n", 5, "global.external_url", "a URL like"},
+		{SHOP "global: {external_url: \"http://p:\"}\n", 5, "global.external_url", "a URL like"},
+		{SHOP "global: {external_url: \"http://p:0\"}\n", 5, "global.external_url", "a URL like"},
+		{SHOP "global: {external_url: \"http://p:65536\"}\n", 5, "global.external_url", "a URL like"},
+		{SHOP "global: {external_url: \"http://u:p@\"}\n", 5, "global.external_url", "a URL like"},
+		{SHOP "    dashboard_url: \"http://d/${percentage}\"\n", 5, "rollouts[0].dashboard_url", "a URL like"},
+		/* nothing, in each way that YAML has */
+		{SHOP "    title: null\n", 5, "rollouts[0].title", "a text of one line"},
+		{SHOP "    title: ~\n", 5, "rollouts[0].title", "a text of one line"},
+		{SHOP "users: [{name: a, roles: null}]\n", 5, "users[0].roles", "a list of names"},
+		{SHOP "users: [{name: a, roles: [viewer, ~]}]\n", 5, "users[0].roles[1]", "must be a text"},
+		{SHOP "users:\n- name: a\n  roles:\n  -\n", 8, "users[0].roles[0]", "must be a text"},
+		/* what stands in one line of a message */
+		{SHOP "    title: \"a\\nb\"\n", 5, "rollouts[0].title", "of one line"},
+		{SHOP "    title: \"a\\e[31m\"\n", 5, "rollouts[0].title", "of one line"},
+		{SHOP "    stages: [{number: 1, name: \"a\\tb\", percentage: 1}]\n", 5, "rollouts[0].stages[0].name",
+		 "of one line"},
+		{SHOP "    flags: {file: \"/etc/a\\nb\", percentage: P}\n", 5, "rollouts[0].flags.file", "absolute"},
 		/* words */
 		{SHOP "users: [{name: a b, roles: [viewer]}]\n", 5, "users[0].name", "a name of letters"},
 		{SHOP "users: [{name: a, roles: [a b]}]\n", 5, "users[0].roles[0]", "a name of letters"},
 		{SHOP "users: [{name: a, roles: viewer}]\n", 5, "users[0].roles", "a list of names"},
 		{SHOP "users: [{name: a, roles: []}]\n", 5, "users[0].roles", "a list of names"},
 		{SHOP "global: {timezone: Middle/Earth}\n", 5, "global.timezone", "Europe/Berlin"},
+		{SHOP "global: {timezone: Europe}\n", 5, "global.timezone", "Europe/Berlin"},
+		{SHOP "global: {timezone: leapseconds}\n", 5, "global.timezone", "Europe/Berlin"},
 		{SHOP "global: {timezone: ../../etc/passwd}\n", 5, "global.timezone", "Europe/Berlin"},
 		{SHOP "global: {environment: \"\"}\n", 5, "global.environment", "not empty"},
 		{SHOP "    title: [a]\n", 5, "rollouts[0].title", "a text"},
@@ -413,6 +435,22 @@ static void what_could_never_work_is_refused(void **state)
 
 	(void)state;
 	expect_bad(rows, ARRAY_LEN(rows));
+}
+
+static void a_program_that_jq_cannot_compile_is_refused(void **state)
+{
+	static const struct bad rows[] = {
+		{SHOP "channels:\n- name: a\n  slack: {url: \"http://c\"}\n  events: [all]\n  program: 'nonsense('\n", 9,
+		 "channels[0].program", "jq cannot compile it: syntax error"},
+		{SHOP "channels:\n- name: a\n  slack: {url: \"http://c\"}\n  events: [all]\n  program: nonsense\n", 9,
+		 "channels[0].program", "nonsense/0 is not defined"},
+		{SHOP "channels: [{name: a, slack: {url: \"http://c\"}, events: [all], program: \"\"}]\n", 5,
+		 "channels[0].program", "not empty"},
+	};
+
+	(void)state;
+	expect_bad(rows, ARRAY_LEN(rows));
+	must_load(SHOP "channels: [{name: a, slack: {url: \"http://c\"}, events: [all], program: '{text}'}]\n");
 }
 
 static void all_faults_are_said_at_once_in_the_order_of_the_file(void **state)
@@ -734,10 +772,97 @@ static void secrets_come_from_their_files_only_when_online(void **state)
 	expect_fault(text, 1, 8, "channels[2].slack.url_file", "/neither cannot be read: No such file");
 	config_faults_free(&faults);
 
+	write_bytes(file, "hunter2\n", 8);
+	snprintf(text, sizeof(text), SHOP "channels:\n- {name: a, slack: {url_file: %s}, events: [all]}\n", file);
+	write_bytes(path, text, strlen(text));
+	assert_int_equal(config_load(path, false, &cfg, &faults), -EINVAL);
+	assert_int_equal(faults.n, 1);
+	expect_fault(text, 0, 6, "channels[0].slack.url_file", "its first line is no URL");
+	assert_null(strstr(faults.line[0], "hunter2"));
+	config_faults_free(&faults);
+	write_bytes(file, "http://chat/x\nmore\n", 19);
+
 	snprintf(text, sizeof(text), SHOP "channels: [{name: a, slack: {url_file: %s}, events: [all]}]\n", file);
 	write_bytes(path, text, strlen(text));
 	assert_int_equal(config_load(path, false, &cfg, &faults), 0);
 	assert_string_equal(channels_find(&cfg->channels, "a")->url, "http://chat/x");
+}
+
+/* Every place of a secret, wrong in every way. */
+static void no_fault_shows_a_secret(void **state)
+{
+	static const struct {
+		const char *channel, *key, *word;
+	} rows[] = {
+		{"slack: {url: hunter2.example.com}", "slack.url", "is not shown, is not a URL"},
+		{"slack: {url: [hunter2]}", "slack.url", "must be a URL"},
+		{"slack: {url: {hunter2: x}}", "slack.url", "must be a URL"},
+		{"slack: {url=http://chat/hunter2}", "slack", "Known here: url, url_file"},
+		{"webhook: {url: \"http://h/ hunter2\"}", "webhook.url", "is not shown"},
+		{"webhook: {url: \"http://h\", secret: \"hunter2\\n\"}", "webhook.secret",
+		 "is not shown, is not a text of one line"},
+		{"webhook: {url: \"http://h\", secret: \"hunter2\\0\"}", "webhook.secret", "must be a text"},
+		{"webhook: {url: \"http://h\", secret: hunter2, secret: hunter2}", "webhook.secret", "stands here twice"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char text[600], key[64];
+
+		snprintf(key, sizeof(key), "channels[0].%s", rows[i].key);
+		snprintf(text, sizeof(text), SHOP "channels:\n- {name: a, events: [all], %s}\n", rows[i].channel);
+		assert_int_equal(load(text), -EINVAL);
+		expect_fault(text, 0, 6, key, rows[i].word);
+		for (size_t n = 0; n < faults.n; n++)
+			assert_null(strstr(faults.line[n], "hunter2"));
+	}
+}
+
+static void a_request_is_called_by_its_address_without_password_and_token(void **state)
+{
+	static const struct {
+		const char *url, *name;
+	} rows[] = {
+		{"http://u:p@h:1/x", "POST http://h:1/x"},
+		{"http://h/x?token=t", "POST http://h/x"},
+		{"https://u@h/x?a=@b", "POST https://h/x"},
+		{"http://h/x@y", "POST http://h/x@y"},
+		{"http://[::1]:8080/x", "POST http://[::1]:8080/x"},
+		{"http://[::1]", "POST http://[::1]"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char text[400];
+
+		snprintf(text, sizeof(text),
+		         "rollouts:\n  - name: s\n    verify: {checks: [{command: [/bin/true]}]}\n"
+		         "    apply: [{http: {url: \"%s\"}}]\n", rows[i].url);
+		must_load(text);
+		assert_string_equal(cfg->settings->rollouts[0].apply[0].name, rows[i].name);
+		assert_string_equal(cfg->settings->rollouts[0].apply[0].url, rows[i].url);
+	}
+}
+
+static void an_address_that_paths_are_added_to_ends_in_no_slash(void **state)
+{
+	(void)state;
+	must_load("global: {external_url: \"https://r/base//\", prometheus: {url: \"http://p:9090/\"}}\n" SHOP);
+	assert_string_equal(cfg->settings->external_url, "https://r/base");
+	assert_string_equal(cfg->settings->prometheus.url, "http://p:9090");
+	must_load("global:\n  external_url:\n  timezone: America/Argentina/Ushuaia\n" SHOP);
+	assert_string_equal(cfg->settings->external_url, "");
+}
+
+static void a_fault_of_a_file_with_a_very_long_name_is_whole(void **state)
+{
+	char longest[4000];
+
+	(void)state;
+	memset(longest, 'a', sizeof(longest));
+	longest[sizeof(longest) - 1] = '\0';
+	assert_int_equal(config_load(longest, true, &cfg, &faults), -EINVAL);
+	assert_non_null(strstr(faults.line[0], "aaa: it cannot be read: File name too long"));
 }
 
 /* --- the table --- */
@@ -788,8 +913,8 @@ static void the_shipped_example_is_right_and_uses_every_section(void **state)
 	const struct settings *s = cfg->settings;
 	assert_int_equal(s->n_rollouts, 1);
 	assert_int_equal(s->heartbeat.n, 1);
-	assert_int_equal(s->n_playbooks, 4);
-	assert_string_equal(s->playbooks[3].name, "auto-rollback");
+	assert_int_equal(s->n_playbooks, 5);
+	assert_string_equal(s->playbooks[4].name, "auto-rollback");
 	assert_true(s->n_audiences > 0);
 	for (size_t i = 0; i < config_root.n; i++)
 		assert_true(json_object_object_get_ex(s->tree, config_root.keys[i].name, NULL));
@@ -811,6 +936,7 @@ int main(void)
 		T(what_excludes_each_other_cannot_stand_together),
 		T(names_and_numbers_are_taken_once),
 		T(what_could_never_work_is_refused),
+		T(a_program_that_jq_cannot_compile_is_refused),
 		T(all_faults_are_said_at_once_in_the_order_of_the_file),
 		T(an_unreadable_file_is_one_fault),
 		T(a_file_over_the_limit_is_refused),
@@ -828,6 +954,10 @@ int main(void)
 		T(aliases_and_anything_else_of_yaml_can_be_used),
 		T(no_note_of_the_reader_stays_in_a_plan),
 		T(secrets_come_from_their_files_only_when_online),
+		T(no_fault_shows_a_secret),
+		T(a_request_is_called_by_its_address_without_password_and_token),
+		T(an_address_that_paths_are_added_to_ends_in_no_slash),
+		T(a_fault_of_a_file_with_a_very_long_name_is_whole),
 		T(help_names_every_key_of_the_table),
 		T(the_shipped_example_is_right_and_uses_every_section),
 	};

@@ -463,13 +463,31 @@ static void a_secret_that_is_none_is_refused_without_showing_it(void **state)
 	assert_int_equal(read_file_channel("\nhttp://c\n", 10, &c), -EINVAL);
 	assert_non_null(strstr(why, "empty"));
 	assert_int_equal(read_file_channel("hunter2\n", 8, &c), -EINVAL);
-	assert_non_null(strstr(why, "channel a"));
+	assert_non_null(strstr(why, "/url: its first line is no URL"));
 	assert_null(strstr(why, "hunter2"));
+	assert_int_equal(read_file_channel("http://c/hunter2 \n", 18, &c), -EINVAL);
+	assert_non_null(strstr(why, "is no URL"));
+	assert_null(strstr(why, "hunter2"));
+	assert_int_equal(read_file_channel("http://c/a\0b\n", 13, &c), -EINVAL);
+	assert_non_null(strstr(why, "is no text"));
 	memset(longer, 'x', sizeof(longer));
 	memcpy(longer, "http://", 7);
 	assert_int_equal(read_file_channel(longer, sizeof(longer), &c), -EINVAL);
 	assert_non_null(strstr(why, "too long"));
 	assert_int_equal(c.n, 0);
+}
+
+static void a_secret_that_is_no_file_is_refused_and_never_waited_for(void **state)
+{
+	char fifo[128];
+
+	(void)state;
+	snprintf(fifo, sizeof(fifo), "%s/fifo", dir);
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	assert_int_equal(channel_secret_check(fifo, true, why, sizeof(why)), -EINVAL);
+	assert_int_equal(channel_secret_check(dir, true, why, sizeof(why)), -EISDIR);
+	assert_int_equal(channel_secret_check("/dev/zero", false, why, sizeof(why)), -EINVAL);
+	assert_int_equal(channel_secret_check("/proc/self/comm", false, why, sizeof(why)), 0);
 }
 
 int main(void)
@@ -490,6 +508,8 @@ int main(void)
 		cmocka_unit_test(channels_know_where_to_send_and_what),
 		cmocka_unit_test_setup_teardown(a_secret_is_the_first_line_of_its_file, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(a_secret_that_is_none_is_refused_without_showing_it, make_dir,
+		                                remove_dir),
+		cmocka_unit_test_setup_teardown(a_secret_that_is_no_file_is_refused_and_never_waited_for, make_dir,
 		                                remove_dir),
 	};
 
