@@ -95,6 +95,7 @@ static void bind(struct stmt *st, const struct incident *i)
 		stmt_i64(st, at++, i->rung[n].at_us);
 		stmt_text(st, at++, i->rung[n].note);
 	}
+	stmt_i64(st, at, i->raises);
 }
 
 static void read_row(struct stmt *st, struct incident *i)
@@ -111,7 +112,7 @@ static void read_row(struct stmt *st, struct incident *i)
 		.verify_rounds = column_i64(st, 24), .verify_passes = column_i64(st, 25), .late = column_i64(st, 26) != 0,
 		.rolled_back_at_us = column_i64(st, 27), .failed_at_us = column_i64(st, 28), .resolved_at_us = column_i64(st, 29),
 		.quiet_since_us = column_i64(st, 30), .acknowledged_by = column_text_or_null(st, 31),
-		.acknowledged_at_us = column_i64(st, 32), .eta = column_text_or_null(st, 33),
+		.acknowledged_at_us = column_i64(st, 32), .eta = column_text_or_null(st, 33), .raises = column_i64(st, 46) != 0,
 	};
 	for (int n = 0; n < RUNG_N; n++)
 		i->rung[n] = (struct rung_value) {(enum rung_state)column_i64(st, 34 + 3 * n), column_i64(st, 35 + 3 * n),
@@ -215,6 +216,7 @@ int incident_find(struct db_conn *c, const struct incident_filter *f, struct inc
 		stmt_i64(&st, 2 + i, numbers[i]);
 	stmt_text(&st, 8, f->q);
 	stmt_i64(&st, 9, (int64_t)f->limit);
+	stmt_i64(&st, 10, f->raises);
 	while ((r = list_grow(&l.item, l.n, sizeof(*l.item))) == 0 && (r = read_one(&st, &l.item[l.n])) == 1)
 		l.n++;
 	if (r < 0) {

@@ -59,6 +59,7 @@ struct incident {
 	int64_t acknowledged_at_us;
 	char *eta;              /* owned, may be NULL */
 	struct rung_value rung[RUNG_N];
+	bool raises;            /* no incident at all but a stage being entered: the engine carries both the same way */
 };
 
 void incident_free(struct incident *inc);       /* the members, not inc; NULL is fine; leaves zeros */
@@ -75,6 +76,7 @@ struct incident_filter {
 	const char *rollout, *q;        /* NULL: any. q: substring of summary, rollout or labels of an alert */
 	int state, kind;                /* 0: any */
 	bool live_only;
+	bool raises;                    /* entered stages instead of incidents */
 	int64_t since_us, until_us;     /* of opened_at; 0: any */
 	int64_t before_id;              /* cursor: only ids below it; 0: none */
 	size_t limit;

@@ -73,6 +73,26 @@ static const char *const migrations[] = {
 	" PRIMARY KEY (incident_id, name)) STRICT, WITHOUT ROWID;"
 
 	"CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
+
+	/* The rollout plan: where each rollout stands in it, who approved and ticked what. */
+	"ALTER TABLE incident ADD COLUMN raises INTEGER NOT NULL DEFAULT 0;"
+	"CREATE TABLE progress ("
+	" rollout TEXT PRIMARY KEY, run INTEGER NOT NULL, run_since INTEGER NOT NULL, entered INTEGER NOT NULL,"
+	" clean INTEGER NOT NULL, clean_at INTEGER NOT NULL, clean_why TEXT, stopped_at INTEGER NOT NULL, held_by TEXT, held_since INTEGER NOT NULL,"
+	" hold_note TEXT, plan_sha TEXT, restart_at INTEGER NOT NULL, review_of INTEGER NOT NULL, frozen_until INTEGER NOT NULL,"
+	" frozen_by TEXT, freeze_note TEXT) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE approval ("
+	" rollout TEXT NOT NULL, run INTEGER NOT NULL, role TEXT NOT NULL, person TEXT NOT NULL, at INTEGER NOT NULL, note TEXT,"
+	" PRIMARY KEY (rollout, run, role)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE tick ("
+	" rollout TEXT NOT NULL, list TEXT NOT NULL, item TEXT NOT NULL, run INTEGER NOT NULL, person TEXT NOT NULL,"
+	" at INTEGER NOT NULL, note TEXT, PRIMARY KEY (rollout, run, list, item)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE baseline ("
+	" rollout TEXT NOT NULL, metric TEXT NOT NULL, value REAL NOT NULL, at INTEGER NOT NULL,"
+	" PRIMARY KEY (rollout, metric)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE hold_span ("
+	" id INTEGER PRIMARY KEY, rollout TEXT NOT NULL, since INTEGER NOT NULL, until INTEGER NOT NULL, why TEXT NOT NULL) STRICT;"
+	"CREATE INDEX hold_span_rollout ON hold_span (rollout, since);",
 };
 
 static int version_of(sqlite3 *sql, int *ret)

@@ -9,7 +9,10 @@
 	" pct_seen, already_there, opened_at, onset_at, onset_from, due_at, started_at, applied_at, verify_until, next_probe," \
 	" verify_rounds, verify_passes, late, rolled_back_at, failed_at, resolved_at, quiet_since, acknowledged_by,"           \
 	" acknowledged_at, eta, written, written_at, written_note, acknowledged, acked_at, acknowledged_note, effective,"      \
-	" effective_at, effective_note, cured, cured_at, cured_note"
+	" effective_at, effective_note, cured, cured_at, cured_note, raises"
+#define PROGRESS_COLUMNS                                                                                     \
+	"rollout, run, run_since, entered, clean, clean_at, clean_why, stopped_at, held_by, held_since, hold_note, plan_sha, restart_at," \
+	" review_of, frozen_until, frozen_by, freeze_note"
 #define STEP_COLUMNS "id, incident_id, ord, phase, kind, name, spec, state, attempts, started_at, ended_at, output"
 #define MESSAGE_COLUMNS                                                                                      \
 	"id, incident_id, rollout, channel, event, what, body, number, state, attempts, queued_at, due_at, sent_at, error"
@@ -48,7 +51,7 @@
 	  " a.id = i.alert_id WHERE n.rollout = ?1 AND a.status = 1 LIMIT 1")                                           \
 	X(INCIDENT_ADD, 1, "INSERT INTO incident (" INCIDENT_COLUMNS ") VALUES (NULL, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11," \
 	  " ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34," \
-	  " ?35, ?36, ?37, ?38, ?39, ?40, ?41, ?42, ?43, ?44, ?45, ?46)")                                                \
+	  " ?35, ?36, ?37, ?38, ?39, ?40, ?41, ?42, ?43, ?44, ?45, ?46, ?47)")                                                \
 	X(INCIDENT_SAVE, 1, "UPDATE incident SET seq = seq + 1, rollout = ?3, playbook = ?4, severity = ?5, summary = ?6,"    \
 	  " kind = ?7, state = ?8, plan = ?9, reason = ?10, opened_by = ?11, stage = ?12, pct_before = ?13, pct_wanted = ?14," \
 	  " pct_seen = ?15, already_there = ?16, opened_at = ?17, onset_at = ?18, onset_from = ?19, due_at = ?20,"          \
@@ -56,18 +59,18 @@
 	  " verify_passes = ?26, late = ?27, rolled_back_at = ?28, failed_at = ?29, resolved_at = ?30, quiet_since = ?31,"  \
 	  " acknowledged_by = ?32, acknowledged_at = ?33, eta = ?34, written = ?35, written_at = ?36, written_note = ?37,"  \
 	  " acknowledged = ?38, acked_at = ?39, acknowledged_note = ?40, effective = ?41, effective_at = ?42,"              \
-	  " effective_note = ?43, cured = ?44, cured_at = ?45, cured_note = ?46 WHERE id = ?1 AND seq = ?2")               \
+	  " effective_note = ?43, cured = ?44, cured_at = ?45, cured_note = ?46, raises = ?47 WHERE id = ?1 AND seq = ?2")               \
 	X(INCIDENT_LOAD, 0, "SELECT " INCIDENT_COLUMNS " FROM incident WHERE id = ?1")                                  \
 	X(INCIDENT_LIVE_OF, 0, "SELECT " INCIDENT_COLUMNS " FROM incident WHERE rollout = ?1 AND " LIVE)                 \
 	X(INCIDENT_LIVE_IDS, 0, "SELECT id FROM incident WHERE " LIVE " ORDER BY id")                                   \
 	X(INCIDENT_FIND, 0, "SELECT " INCIDENT_COLUMNS " FROM incident n WHERE (?1 IS NULL OR rollout = ?1) AND (?2 = 0 OR" \
 	  " state = ?2) AND (?3 = 0 OR kind = ?3) AND (?4 = 0 OR " LIVE ") AND (?5 = 0 OR opened_at >= ?5) AND (?6 = 0 OR"  \
-	  " opened_at <= ?6) AND (?7 = 0 OR id < ?7) AND (?8 IS NULL OR instr(lower(summary), lower(?8)) > 0 OR"          \
+	  " opened_at <= ?6) AND (?7 = 0 OR id < ?7) AND raises = ?10 AND (?8 IS NULL OR instr(lower(summary), lower(?8)) > 0 OR"          \
 	  " instr(lower(rollout), lower(?8)) > 0 OR EXISTS (SELECT 1 FROM incident_alert i JOIN alert a ON a.id = i.alert_id" \
 	  " WHERE i.incident_id = n.id AND instr(lower(a.labels), lower(?8)) > 0)) ORDER BY id DESC LIMIT ?9")             \
 	X(INCIDENT_COUNT_SINCE, 0, "SELECT count(*) FROM incident WHERE rollout = ?1 AND opened_at >= ?2 AND state <> 7"    \
-	  " AND already_there = 0")                                                                                     \
-	X(INCIDENT_COUNT_STATES, 0, "SELECT state, count(*) FROM incident WHERE " LIVE " GROUP BY state")                \
+	  " AND already_there = 0 AND raises = 0")                                                                                     \
+	X(INCIDENT_COUNT_STATES, 0, "SELECT state, count(*) FROM incident WHERE " LIVE " AND raises = 0 GROUP BY state")                \
 	X(SNAPSHOT_PUT, 1, "INSERT INTO snapshot (incident_id, name, unit, series, error) VALUES (?1, ?2, ?3, ?4, ?5)"      \
 	  " ON CONFLICT DO UPDATE SET unit = ?3, series = ?4, error = ?5")                                              \
 	X(SNAPSHOT_OF, 0, "SELECT name, unit, series, error FROM snapshot WHERE incident_id = ?1 ORDER BY name")          \
@@ -99,6 +102,20 @@
 	  " FROM rollout WHERE name = ?1")                                                                              \
 	X(ROLLOUT_SAVE, 1, "INSERT OR REPLACE INTO rollout (name, stage, stage_since, pct_wanted, pct_seen, pct_changed,"   \
 	  " seen_at, generation, flags_sha) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")                                 \
+	X(PROGRESS_LOAD, 0, "SELECT " PROGRESS_COLUMNS " FROM progress WHERE rollout = ?1")                              \
+	X(PROGRESS_SAVE, 1, "INSERT OR REPLACE INTO progress (" PROGRESS_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"  \
+	  " ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)")                                                                \
+	X(APPROVAL_ADD, 1, "INSERT OR REPLACE INTO approval (rollout, run, role, person, at, note) VALUES (?1, ?2, ?3, ?4, ?5," \
+	  " ?6)")                                                                                                       \
+	X(APPROVAL_OF_RUN, 0, "SELECT role, person, at, note FROM approval WHERE rollout = ?1 AND run = ?2 ORDER BY at, role") \
+	X(TICK_ADD, 1, "INSERT OR REPLACE INTO tick (rollout, list, item, run, person, at, note) VALUES (?1, ?2, ?3, ?4, ?5, ?6," \
+	  " ?7)")                                                                                                       \
+	X(TICK_OF_RUN, 0, "SELECT list, item, person, at, note FROM tick WHERE rollout = ?1 AND run = ?2 ORDER BY list, item") \
+	X(BASELINE_SET, 1, "INSERT OR REPLACE INTO baseline (rollout, metric, value, at) VALUES (?1, ?2, ?3, ?4)")          \
+	X(BASELINE_OF, 0, "SELECT metric, value, at FROM baseline WHERE rollout = ?1 ORDER BY metric")                    \
+	X(HOLD_ADD, 1, "INSERT INTO hold_span (rollout, since, until, why) VALUES (?1, ?2, ?3, ?4)")                       \
+	X(HOLD_OF, 0, "SELECT since, until, why FROM hold_span WHERE rollout = ?1 AND until > ?2 AND since < ?3 ORDER BY since" \
+	  " LIMIT 1000")                                                                                                \
 	X(RETIRE_FIND, 0, "SELECT id FROM incident WHERE state IN (7, 8) AND resolved_at < ?1 ORDER BY id LIMIT ?2")         \
 	X(RETIRE_STEPS, 1, "DELETE FROM step WHERE incident_id = ?1")                                                   \
 	X(RETIRE_SNAPSHOT, 1, "DELETE FROM snapshot WHERE incident_id = ?1")                                            \

@@ -62,6 +62,12 @@ void stmt_text(struct stmt *st, int at, const char *v)
 	remember(st, v ? sqlite3_bind_text(st->s, at, v, -1, SQLITE_TRANSIENT) : sqlite3_bind_null(st->s, at));
 }
 
+void stmt_double(struct stmt *st, int at, double v)
+{
+	if (!st->error)
+		remember(st, sqlite3_bind_double(st->s, at, v));
+}
+
 int stmt_step(struct stmt *st)
 {
 	if (st->error)
@@ -87,6 +93,11 @@ int stmt_run(struct stmt *st)
 int64_t column_i64(struct stmt *st, int at)
 {
 	return sqlite3_column_int64(st->s, at);
+}
+
+double column_double(struct stmt *st, int at)
+{
+	return sqlite3_column_double(st->s, at);
 }
 
 char *column_text_or_null(struct stmt *st, int at)

@@ -24,12 +24,14 @@ void stmt_end(struct stmt *st);
 /* Parameters count from 1. NULL text binds NULL. Text is copied. */
 void stmt_i64(struct stmt *st, int at, int64_t v);
 void stmt_text(struct stmt *st, int at, const char *v);
+void stmt_double(struct stmt *st, int at, double v);
 /* A row, or none. */
 int stmt_step(struct stmt *st) MUST_CHECK;
 /* To the end; how many rows it changed. */
 int stmt_run(struct stmt *st) MUST_CHECK;
 /* Columns of the row, from 0. */
 int64_t column_i64(struct stmt *st, int at);
+double column_double(struct stmt *st, int at);
 /* A copy, "" for NULL; NULL when out of memory, which st remembers. */
 char *column_text(struct stmt *st, int at);
 /* The same, but NULL stays NULL. */

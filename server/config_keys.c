@@ -23,6 +23,7 @@ SECTION(global, NO_RULE,
 	K("external_url", KEY_BASE, .def = "", .help = "How people reach rollbackd; stands in messages"),
 	K("environment", KEY_LINE, .def = "production", .help = "Stages of another environment are shown, never applied"),
 	K("timezone", KEY_ZONE, .def = "UTC", .help = "For schedules and messages"),
+	K("evaluation_interval", KEY_DURATION, .def = "15s", .least = 100, .help = "How often criteria are evaluated and the rollouts looked after"),
 	K("prometheus", KEY_SECTION, .sub = &prometheus, .help = "Asked by checks, snapshots and for an alert's onset"),
 	K("alertmanager", KEY_SECTION, .sub = &alertmanager, .help = "Optional"),
 	K("retention", KEY_DURATION, .def = "400d", .least = 86400000L, .help = "How long incidents are kept"));
@@ -70,12 +71,60 @@ SECTION(query, NO_RULE,
 SECTION(snapshot, NO_RULE,
 	K("window", KEY_DURATION, .def = "30m", WINDOW, .help = "How far back before the incident"),
 	K("queries", KEY_LIST, .sub = &query, .required = true, .help = "What is preserved"));
+SECTION(criterion, ONE_OF("max min"),
+	K("name", KEY_LINE, .required = true, .help = "For people"),
+	K("query", KEY_TEXT, .required = true, .help = "PromQL; one number. No data, NaN or an error is unknown and never passes"),
+	K("max", KEY_FRACTION, .help = "Holds at or below this"),
+	K("min", KEY_FRACTION, .help = "Holds at or above this"),
+	K("unit", KEY_LINE, .def = "", .help = "For people: ratio, seconds, bytes"),
+	K("over", KEY_DURATION, .def = "0s", .help = "The worst value over so long, but not before the stage began"),
+	K("after", KEY_DURATION, .def = "0s", .help = "Not judged in the stage's first so long"),
+	K("samples", KEY_TEXT, .help = "PromQL: how many samples stand behind the value"),
+	K("min_samples", KEY_NUMBER, .def = "0", .least = 0, .most = 1000000000L, .help = "Fewer: unknown"));
+SECTION(stage_flag, NO_RULE,
+	K("name", KEY_VARIABLE, .required = true, .help = "One of flags.values"),
+	K("value", KEY_LINE, .required = true, .help = "Written with the percentage when the stage is entered"));
+SECTION(item, NO_RULE,
+	K("text", KEY_LINE, .required = true, .help = "What somebody does and ticks"),
+	K("valid", KEY_DURATION, .def = "0s", .help = "A tick holds so long; 0s: as long as the stage runs"),
+	K("every", KEY_DURATION, .def = "0s", .help = "To be ticked again and again; overdue is told"));
+SECTION(checklist, NO_RULE,
+	K("name", KEY_NAME, .required = true, .help = "As named by stages"),
+	K("items", KEY_LIST, .sub = &item, .required = true, .help = "In order"));
+SECTION(freeze, NO_RULE,
+	K("cron", KEY_CRON, .required = true, .help = "When it begins, in global.timezone"),
+	K("duration", KEY_DURATION, .required = true, WINDOW, .help = "How long it lasts"),
+	K("reason", KEY_LINE, .required = true, .help = "For people"));
+SECTION(milestone, NO_RULE,
+	K("after_stage", KEY_NUMBER, .required = true, .least = 0, .most = 1000, .help = "Counted from entering this stage"),
+	K("in", KEY_DURATION, .required = true, .help = "Due so long after"),
+	K("text", KEY_LINE, .required = true, .help = "What is due"),
+	K("owner", KEY_LINE, .def = "", .help = "Who does it"));
+SECTION(named_query, NO_RULE,
+	K("name", KEY_LINE, .required = true, .help = "For people"),
+	K("query", KEY_TEXT, .required = true, .help = "PromQL"));
+SECTION(watch, NO_RULE,
+	K("data", KEY_LIST, .sub = &named_query, .help = "Queries that must return data while the rollout is above 0 %"),
+	K("share", KEY_TEXT, .help = "PromQL: the share of traffic that takes the new way, 0 to 1"),
+	K("tolerance", KEY_PERCENTAGE, .def = "5", .help = "Points by which the share may differ from the percentage"),
+	K("after", KEY_DURATION, .def = "10m", .help = "Not judged so long after a change of the percentage"),
+	K("patience", KEY_DURATION, .def = "2m", WAIT, .help = "Blind for so long before anybody is paged"));
+SECTION(baseline, NO_RULE,
+	K("metric", KEY_NAME, .required = true, .help = "Label metric of rollbackd_baseline"),
+	K("query", KEY_TEXT, .required = true, .help = "PromQL: the old way's value"),
+	K("samples", KEY_TEXT, .help = "PromQL: how many samples stand behind it"),
+	K("min_samples", KEY_NUMBER, .def = "0", .least = 0, .most = 1000000000L, .help = "Fewer: the pinned value stays"));
 SECTION(stage, NO_RULE,
 	K("number", KEY_NUMBER, .required = true, .least = 0, .most = 1000, .help = "Order of the stages"),
 	K("name", KEY_LINE, .required = true, .help = "For people"),
 	K("percentage", KEY_PERCENTAGE, .required = true, .help = "Traffic of this stage"),
 	K("environment", KEY_LINE, .help = "Default: global.environment"),
-	K("duration", KEY_DURATION, .def = "0s", .help = "How long it lasts; 0s: for good"));
+	K("duration", KEY_DURATION, .def = "0s", .help = "Clean time it takes; 0s: for good"),
+	K("approvals", KEY_NAMES, .help = "Roles that must approve leaving it, each by another person"),
+	K("checklist", KEY_NAME, .help = "Name of the checklist to be ticked before it is left"),
+	K("criteria", KEY_LIST, .sub = &criterion, .help = "Must hold to leave it; while one does not, its clock stands still"),
+	K("set", KEY_LIST, .sub = &stage_flag, .help = "Other flags that entering it writes"),
+	K("release_notes", KEY_TEXT, .def = "", .help = "Text for users, published by a person"));
 SECTION(rollout, NO_RULE,
 	K("name", KEY_NAME, .required = true, .help = "Value of the alerts' label rollout"),
 	K("alerts", KEY_MATCHERS, .help = "Which alerts concern it; default: rollout=\"NAME\""),
@@ -85,7 +134,13 @@ SECTION(rollout, NO_RULE,
 	K("apply", KEY_LIST, .sub = &apply, .help = "After the file is written, in order; a failure does not stop the next"),
 	K("verify", KEY_SECTION, .sub = &verify, .required = true, .help = "How to find out that it worked"),
 	K("snapshot", KEY_SECTION, .sub = &snapshot, .help = "Metrics preserved with an incident"),
-	K("stages", KEY_LIST, .sub = &stage, .help = "The rollout plan"));
+	K("stages", KEY_LIST, .sub = &stage, .help = "The rollout plan"),
+	K("checklists", KEY_LIST, .sub = &checklist, .help = "What people tick"),
+	K("freeze", KEY_LIST, .sub = &freeze, .help = "When nothing is raised; a rollback is never stopped"),
+	K("milestones", KEY_LIST, .sub = &milestone, .help = "What is due some time after a stage was entered"),
+	K("watch", KEY_SECTION, .sub = &watch, .help = "How to tell that the canary is being watched"),
+	K("baselines", KEY_LIST, .sub = &baseline, .help = "Values of the old way, pinned before it has no traffic"),
+	K("owner", KEY_LINE, .def = "", .help = "Who owns the rollout"));
 SECTION(rollback, NO_RULE,
 	K("to", KEY_TARGET, .required = true, .help = "A percentage, or previous_stage"),
 	K("after", KEY_DURATION, .def = "0s", .help = "Wait so long; called off when every alert resolves first"));
@@ -121,6 +176,9 @@ SECTION(channel, ONE_OF("slack webhook"),
 	K("webhook", KEY_SECTION, .sub = &webhook, .help = "Any receiver of signed JSON"),
 	K("events", KEY_WORDS, .words = "incident page rollout report all", .required = true, .help = "What it hears"),
 	K("program", KEY_TEXT, .help = "jq program of the body; default: the shipped one"));
+SECTION(report, NO_RULE,
+	K("name", KEY_WORD, .words = "daily weekly final", .required = true, .help = "Which"),
+	K("cron", KEY_CRON, .required = true, .help = "When, in global.timezone"));
 SECTION(user, NO_RULE,
 	K("name", KEY_NAME, .required = true, .help = "As authenticated"),
 	K("roles", KEY_NAMES, .required = true, .help = "webhook, viewer, operator, or a role that approves"));
@@ -132,6 +190,7 @@ static const struct key root_keys[] = {
 	K("sla", KEY_SECTION, .sub = &sla, .help = "Budgets"),
 	K("limits", KEY_SECTION, .sub = &limits, .help = "Per rollout"),
 	K("channels", KEY_LIST, .sub = &channel, .help = "Who is told"),
+	K("reports", KEY_LIST, .sub = &report, .help = "Reports to the channels that hear them"),
 	K("users", KEY_LIST, .sub = &user, .help = "Who may do what"),
 };
 const struct section config_root = {.keys = root_keys, .n = ARRAY_LEN(root_keys), NO_RULE};
@@ -151,6 +210,8 @@ const char *key_type_text(enum key_type t)
 		[KEY_PERCENTAGE] = "a percentage: 0 to 100 with at most two decimals, without a % sign",
 		[KEY_TARGET] = "a percentage from 0 to 100, or previous_stage",
 		[KEY_NUMBER] = "a whole number",
+		[KEY_FRACTION] = "a number",
+		[KEY_CRON] = "five fields of cron: minute, hour, day of month, month, day of week, like 0 9 * * 1",
 		[KEY_BOOL] = "true or false",
 		[KEY_WORD] = "one word",
 		[KEY_POINTER] = "a JSON pointer like /rollout_percentage",

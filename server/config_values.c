@@ -1,12 +1,14 @@
 #include "server/config_yaml.h"
 
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "server/core/clock.h"
+#include "server/core/cron.h"
 #include "server/core/text.h"
 
 #define DIGITS       "0123456789"
@@ -155,6 +157,20 @@ static struct json_object *as_number(const struct key *k, const char *v)
 	return n >= k->least && n <= k->most ? json_object_new_int64(n) : NULL;
 }
 
+/* Any finite number as JSON would write it, with or without an exponent. */
+static struct json_object *as_fraction(const char *v)
+{
+	char *end = NULL;
+
+	if (!v[strspn(v, DIGITS "+-.eE")] && (strchr(DIGITS, v[0]) || v[0] == '-')) {
+		double d = strtod(v, &end);
+
+		if (!*end && end != v && isfinite(d))
+			return number_object(d);
+	}
+	return NULL;
+}
+
 static struct json_object *as_bool(const char *v)
 {
 	return !strcmp(v, "true") || !strcmp(v, "false") ? json_object_new_boolean(v[0] == 't') : NULL;
@@ -195,6 +211,10 @@ struct json_object *config_scalar(const struct key *k, const char *v)
 		return !strcmp(v, "previous_stage") ? json_object_new_string(v) : as_percentage(v);
 	case KEY_NUMBER:
 		return as_number(k, v);
+	case KEY_FRACTION:
+		return as_fraction(v);
+	case KEY_CRON:
+		return text_if(cron_parse(v, &(struct cron) {0}) == 0, v);
 	case KEY_BOOL:
 		return as_bool(v);
 	case KEY_WORDS:

@@ -7,7 +7,8 @@ allowed() {
 	case $1 in
 	server/core) echo 'server/core/' ;;
 	alertmanager | db) echo "$1/|server/core/" ;;
-	handlers/rollback | handlers/rollout | handlers/notify) echo "$1/|db/|alertmanager/|server/core/" ;;
+	handlers/rollout) echo 'handlers/rollout/|handlers/rollback/|db/|alertmanager/|server/core/' ;;
+	handlers/rollback | handlers/notify) echo "$1/|db/|alertmanager/|server/core/" ;;
 	handlers/api) echo 'handlers/|db/|alertmanager/|server/core/' ;;
 	esac
 }

@@ -6,6 +6,7 @@
 
 #include "db/event.h"
 #include "db/incident.h"
+#include "db/progress.h"
 #include "db/rollout.h"
 #include "handlers/rollback/announce.h"
 #include "handlers/rollback/flags_file.h"
@@ -92,6 +93,8 @@ static int adopt_new(struct db_tx *tx, const struct settings *s, const struct ro
 		snprintf(text, sizeof(text), "found at %s%%: no stage of environment %s has that, so it is unstaged", pct,
 		         s->environment);
 	int err = rollout_save(tx, &row);
+	if (err == 0)
+		err = progress_new_run(tx, r->name, st ? db_tx_now(tx) : 0, "rollbackd", "first start");
 	return err < 0 ? err : note(tx, r->name, "adopted", text);
 }
 
@@ -130,6 +133,10 @@ static int adopt_changed(struct db_tx *tx, const struct settings *s, const struc
 	row->pct_changed_us = db_tx_now(tx);
 	row->generation++;
 	int err = rollout_save(tx, row);
+	const struct stage *st = rollout_stage(r, row->stage);
+	if (err == 0)
+		err = progress_new_run(tx, r->name, st && st->pct == there ? db_tx_now(tx) : 0, "rollbackd",
+		                       "the percentage was changed outside rollbackd");
 	if (err == 0)
 		err = note(tx, r->name, "changed outside", text);
 	if (err < 0)

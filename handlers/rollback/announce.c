@@ -4,6 +4,7 @@
 
 #include "db/event.h"
 #include "db/outbox.h"
+#include "db/progress.h"
 #include "handlers/rollback/incident_json.h"
 #include "handlers/rollback/message.h"
 #include "server/core/metrics.h"
@@ -58,12 +59,14 @@ static char *incident_link(const struct incident *inc, const struct plan *plan)
 {
 	if (!plan || !plan->external_url[0])
 		return text_format("%s", "");
+	if (inc->raises)
+		return text_format("%s/rollouts/%s", plan->external_url, inc->rollout);
 	return text_format("%s/incidents/%lld", plan->external_url, (long long)inc->id);
 }
 
 int announce_incident(struct db_tx *tx, const struct settings *s, const struct incident *inc, enum say say)
 {
-	const struct saying *saying = machine_saying(say);
+	const struct saying *saying = inc->raises ? message_stage_saying(say) : machine_saying(say);
 	CLEANUP(plan_cleanup) struct plan *plan = NULL;
 	CLEANUP(json_cleanup) struct json_object *body = NULL;
 	CLEANUP(cleanup_free) char *link = NULL;
@@ -77,7 +80,7 @@ int announce_incident(struct db_tx *tx, const struct settings *s, const struct i
 	int r = incident_json(db_tx_conn(tx), inc, PART_MESSAGE, &tree);
 	if (r < 0)
 		return r;
-	message_incident(&text, inc, plan);     /* a text that reached its limit is sent as far as it goes */
+	(inc->raises ? message_stage : message_incident)(&text, inc, plan);     /* as far as it goes within its limit */
 	link = incident_link(inc, plan);
 	body = body_new(saying->what, buf_text(&text), link ? link : "");
 	buf_free(&text);
@@ -136,8 +139,11 @@ int incident_move(struct db_tx *tx, const struct settings *s, struct incident *i
 
 	if (!edge)
 		return 0;
+	bool begins = edge->to == INC_ROLLING_BACK && inc->state != INC_ROLLING_BACK && !inc->raises;
 	enter(inc, edge->to, db_tx_now(tx));
 	int r = incident_save(tx, inc);
+	if (r == 0 && begins)
+		r = progress_new_run(tx, inc->rollout, 0, who, "a rollback");
 	if (r < 0)
 		return r;
 	struct event e = {.incident_id = inc->id, .rollout = inc->rollout, .who = (char *)who,
@@ -148,6 +154,7 @@ int incident_move(struct db_tx *tx, const struct settings *s, struct incident *i
 	r = announce_incident(tx, s, inc, edge->say);
 	if (r < 0)
 		return r;
-	metric_add(M_INCIDENTS, (unsigned)edge->to - 1, 1);
+	if (!inc->raises)
+		metric_add(M_INCIDENTS, (unsigned)edge->to - 1, 1);
 	return 1;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "db/alert.h"
+#include "handlers/rollback/adopt.h"
 #include "handlers/rollback/command.h"
 #include "handlers/rollback/flags_file.h"
 #include "handlers/rollback/http_step.h"
@@ -15,6 +16,7 @@
 #include "server/core/log.h"
 #include "server/core/text.h"
 
+#define FLAGS_SET_MAX 32  /* other flags of one stage; the config's reader knows it, too */
 #define DOUBTS_MAX 10   /* attempts of a command whose runner is killed again and again under us */
 
 /* What an act in SLOT_ACT is about; the slot's change names step and attempt. */
@@ -46,6 +48,22 @@ static void end_errno(struct slot *s, const char *what, int err)
 
 /* --- the flags file: in this thread, a few milliseconds --- */
 
+/* Entering a stage sets its other flags, too; a rollback writes nothing but the percentage. */
+static int set_flags(struct live *l, struct flags_change *change, char *why, size_t why_size)
+{
+	const struct rollout *r = &l->plan->rollout;
+	const struct stage *st = rollout_stage(r, l->inc.stage);
+	struct flags_value values[FLAGS_SET_MAX];
+	size_t n = st ? st->n_set : 0;
+
+	if (!l->inc.raises)
+		return flags_file_write(r->flags_file, r->flags_key, l->inc.pct_wanted, change, why, why_size);
+	for (size_t i = 0; i < n && i < FLAGS_SET_MAX; i++)
+		values[i] = (struct flags_value) {st->set[i].name, st->set[i].value};
+	return flags_file_set(r->flags_file, r->flags_key, l->inc.pct_before, l->inc.pct_wanted, values,
+	                      n < FLAGS_SET_MAX ? n : FLAGS_SET_MAX, change, why, why_size);
+}
+
 static void write_flags(struct live *l, const struct step *step)
 {
 	struct slot *s = &l->slot[SLOT_FLAGS];
@@ -54,7 +72,7 @@ static void write_flags(struct live *l, const struct step *step)
 	const struct rollout *r = &l->plan->rollout;
 
 	begin(s, step, step->attempts);
-	int err = flags_file_write(r->flags_file, r->flags_key, l->inc.pct_wanted, &change, why, sizeof(why));
+	int err = set_flags(l, &change, why, sizeof(why));
 	if (err < 0) {
 		end(s, STEP_FAILED, why);
 		return;
@@ -294,7 +312,7 @@ static void recover_http(struct live *l)
 	struct slot *s = &l->slot[SLOT_ACT];
 	struct probe *p = NULL;
 
-	if (probe_start(l->engine->o.loop, l->plan, l->inc.pct_wanted, on_reprobe, l, &p) < 0) {
+	if (probe_start(l->engine->o.loop, l->plan, l->inc.pct_wanted, l->inc.raises, on_reprobe, l, &p) < 0) {
 		intend_again(s);
 		return;
 	}
@@ -345,7 +363,7 @@ void round_begin(struct live *l)
 
 	change_clear(&s->ch);
 	s->ch = (struct change) {.kind = CHANGE_ROUND, .seen = -1, .applied_at_us = l->inc.applied_at_us};
-	int r = probe_start(l->engine->o.loop, l->plan, l->inc.pct_wanted, on_round, l, &p);
+	int r = probe_start(l->engine->o.loop, l->plan, l->inc.pct_wanted, l->inc.raises, on_round, l, &p);
 	if (r < 0) {
 		s->ch.text = text_format("the checks could not be started: %s", strerror(-r));
 		s->ch.deadline_passed = l->inc.state == INC_VERIFYING && clock_mono_us() >= l->until.mono_us;

@@ -313,16 +313,26 @@ static int read_back(struct file *f, int32_t pct, int32_t *ret_after)
 	return 0;
 }
 
-static int replace(struct file *f, int from, int32_t pct)
+static int set_value(struct file *f, struct buf *text, const char *key, const char *value)
 {
-	CLEANUP(buf_free) struct buf text = BUF(FLAGS_FILE_MAX);
-	char value[16];
+	struct buf next = BUF(FLAGS_FILE_MAX);
+	int r = flags_text_replace(buf_text(text), text->len, key, value, &next);
 
-	text_pct(pct, value, sizeof(value));
-	int r = flags_text_replace(buf_text(&f->text), f->text.len, f->key, value, &text);
-	if (r < 0)
-		return refuse(f, r, "%.90s cannot be rewritten: %s", f->path, strerrordesc_np(-r));
-	r = write_temp(f, from, &text);
+	if (r < 0) {
+		buf_free(&next);
+		return r == -ENOENT ? refuse(f, r, "%.90s does not set %.60s", f->path, key)
+		                    : refuse(f, r, "%.90s cannot be rewritten: %s", f->path, strerrordesc_np(-r));
+	}
+	buf_free(text);
+	*text = next;
+	return 0;
+}
+
+/* text becomes the file. */
+static int put(struct file *f, int from, const struct buf *text)
+{
+	int r = write_temp(f, from, text);
+
 	if (r == 0) {
 		FAILPOINT(FAIL_FLAGS_TEMP_WRITTEN);
 		r = swap_in(f);
@@ -330,6 +340,25 @@ static int replace(struct file *f, int from, int32_t pct)
 	if (r < 0)
 		unlinkat(f->dir, f->temp, 0);
 	return r;
+}
+
+static int copy_of(const struct file *f, struct buf *ret)
+{
+	int r = buf_add(ret, f->text.data, f->text.len);
+
+	return r < 0 ? r : 0;
+}
+
+static int replace(struct file *f, int from, int32_t pct)
+{
+	CLEANUP(buf_free) struct buf text = BUF(FLAGS_FILE_MAX);
+	char value[16];
+
+	text_pct(pct, value, sizeof(value));
+	int r = copy_of(f, &text);
+	if (r == 0)
+		r = set_value(f, &text, f->key, value);
+	return r < 0 ? r : put(f, from, &text);
 }
 
 /* A crash may have come between a rename and its fsync, or before either. */
@@ -363,11 +392,59 @@ static int lower(struct file *f, int32_t pct, struct flags_change *ret)
 	return r < 0 ? r : 1;
 }
 
-int flags_file_write(const char *path, const char *key, int32_t pct, struct flags_change *ret, char *why,
-                     size_t why_size)
+struct setting {
+	int32_t from, pct;
+	const struct flags_value *values;
+	size_t n_values;
+};
+
+/* Exactly what the stage asks for. */
+static int set(struct file *f, const struct setting *want, struct flags_change *ret)
+{
+	CLEANUP(cleanup_fd) int fd = -1;
+	CLEANUP(buf_free) struct buf text = BUF(FLAGS_FILE_MAX);
+	char value[16], there_text[16], from_text[16];
+	int32_t there = -1;
+	int r = file_load(f, &fd);
+
+	if (r == 0)
+		r = file_get(f, &there);
+	if (r < 0)
+		return r;
+	if (there != want->from && there != want->pct) {
+		text_pct(there, there_text, sizeof(there_text));
+		text_pct(want->from, from_text, sizeof(from_text));
+		return refuse(f, -EPERM, "%.90s is at %s%%, not at %s%% any more: somebody else changed it", f->path,
+		              there_text, from_text);
+	}
+	*ret = (struct flags_change) {.before = ret->before < 0 ? there : ret->before, .after = there};
+	text_pct(want->pct, value, sizeof(value));
+	r = copy_of(f, &text);
+	if (r == 0)
+		r = set_value(f, &text, f->key, value);
+	for (size_t i = 0; r == 0 && i < want->n_values; i++)
+		r = set_value(f, &text, want->values[i].key, want->values[i].value);
+	if (r < 0)
+		return r;
+	if (text.len == f->text.len && !memcmp(text.data, f->text.data, text.len))
+		return settle(f, fd);
+	r = put(f, fd, &text);
+	if (r == 0)
+		r = read_back(f, want->pct, &ret->after);
+	return r < 0 ? r : 1;
+}
+
+static int lower_to(struct file *f, const struct setting *want, struct flags_change *ret)
+{
+	return lower(f, want->pct, ret);
+}
+
+static int change(const char *path, const char *key, const struct setting *want,
+                  int (*how)(struct file *, const struct setting *, struct flags_change *), struct flags_change *ret, char *why,
+                  size_t why_size)
 {
 	CLEANUP(file_close) struct file f = {.path = path, .key = key, .why = why, .why_size = why_size};
-	struct flags_change change = {.before = -1, .after = -1};
+	struct flags_change done = {.before = -1, .after = -1};
 	int r = file_open_dir(&f);
 
 	if (r == 0 && (size_t)snprintf(f.temp, sizeof(f.temp), ".%s.rollbackd-tmp", f.base) >= sizeof(f.temp))
@@ -378,8 +455,20 @@ int flags_file_write(const char *path, const char *key, int32_t pct, struct flag
 		return r;
 	r = -EAGAIN;
 	for (int i = 0; r == -EAGAIN && i < WRITE_TRIES; i++)
-		r = lower(&f, pct, &change);
+		r = how(&f, want, &done);
 	if (r >= 0)
-		*ret = change;
+		*ret = done;
 	return r;
+}
+
+int flags_file_write(const char *path, const char *key, int32_t pct, struct flags_change *ret, char *why,
+                     size_t why_size)
+{
+	return change(path, key, &(struct setting) {.pct = pct}, lower_to, ret, why, why_size);
+}
+
+int flags_file_set(const char *path, const char *key, int32_t from, int32_t pct, const struct flags_value *values,
+                   size_t n_values, struct flags_change *ret, char *why, size_t why_size)
+{
+	return change(path, key, &(struct setting) {from, pct, values, n_values}, set, ret, why, why_size);
 }

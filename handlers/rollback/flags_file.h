@@ -50,4 +50,15 @@ struct flags_change {
 int flags_file_write(const char *path, const char *key, int32_t pct, struct flags_change *ret, char *why,
                      size_t why_size) MUST_CHECK;
 
+/* Another value to set along with the percentage. */
+struct flags_value {
+	const char *key, *value;
+};
+
+/* Sets the percentage to exactly pct, and the values beside it: entering a stage. Only from: what stands there must be from
+ * (then 1: written) or pct already (0, after the values were set), else -EPERM: somebody else changed it. The rest as
+ * flags_file_write. */
+int flags_file_set(const char *path, const char *key, int32_t from, int32_t pct, const struct flags_value *values,
+                   size_t n_values, struct flags_change *ret, char *why, size_t why_size) MUST_CHECK;
+
 #endif

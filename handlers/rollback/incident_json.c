@@ -243,7 +243,7 @@ static int add_head(const struct incident *inc, struct json_object *o)
 	json_add_int(o, "id", inc->id);
 	json_add_str(o, "rollout", inc->rollout);
 	json_add_str(o, "playbook", inc->playbook);
-	json_add_str(o, "kind", incident_kind_name(inc->kind));
+	json_add_str(o, "kind", inc->raises ? "advance" : incident_kind_name(inc->kind));
 	json_add_str(o, "severity", inc->severity);
 	json_add_str(o, "state", incident_state_name(inc->state));
 	json_add_str(o, "summary", inc->summary);

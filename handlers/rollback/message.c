@@ -138,3 +138,56 @@ int message_incident(struct buf *b, const struct incident *inc, const struct pla
 	link_line(b, inc, plan);
 	return b->error;
 }
+
+/* --- stages (interface: section 5) --- */
+
+const struct saying *message_stage_saying(enum say s)
+{
+	static const struct saying sayings[SAY_N] = {
+		[SAY_ROLLED_BACK] = {"stage_entered", EVENT_ROLLOUT},
+		[SAY_ROLLED_BACK_LATE] = {"stage_entered", EVENT_ROLLOUT | EVENT_PAGE},
+		[SAY_FAILED] = {"stage_not_verified", EVENT_ROLLOUT | EVENT_PAGE},
+		[SAY_ENDED_BY_HAND] = {"stage_given_up", EVENT_ROLLOUT | EVENT_PAGE},
+	};
+
+	return sayings[s].what ? &sayings[s] : NULL;
+}
+
+static void stage_state(struct buf *b, const struct incident *raise)
+{
+	char seen[16];
+
+	text_pct(raise->pct_seen, seen, sizeof(seen));
+	if (raise->state == INC_FAILED)
+		buf_printf(b, "- Status: NOT VERIFIED: last seen at %s%s. Someone must look now; rollbackd keeps looking\n", seen,
+		           raise->pct_seen < 0 ? "" : "%");
+	else if (raise->state == INC_RESOLVED)
+		buf_str(b, "- Status: given up by a person, never verified\n");
+	else if (raise->late)
+		buf_str(b, "- Status: verified late\n");
+	if (raise->reason && raise->reason[0]) {
+		buf_printf(b, "- Forced by %s: ", raise->opened_by);
+		text_one_line(b, raise->reason, __builtin_strlen(raise->reason), LABEL_SHOWN_MAX);
+		buf_char(b, '\n');
+	}
+}
+
+int message_stage(struct buf *b, const struct incident *raise, const struct plan *plan)
+{
+	const struct stage *st = plan ? rollout_stage(&plan->rollout, raise->stage) : NULL;
+	const char *title = plan ? plan->rollout.title : raise->rollout;
+	char pct[16], at[40], words[40];
+
+	text_pct(raise->pct_wanted, pct, sizeof(pct));
+	text_time_words(raise->opened_at_us, at, sizeof(at));
+	buf_str(b, "[ROLLOUT] ");
+	text_one_line(b, title, __builtin_strlen(title), LABEL_SHOWN_MAX);
+	buf_printf(b, " Stage %d: %s%% traffic\n- Started: %s\n", raise->stage, pct, at);
+	if (st && st->duration_us)
+		text_duration_words(st->duration_us, words, sizeof(words));
+	buf_printf(b, "- Duration: %s\n", st && st->duration_us ? words : "for good");
+	buf_printf(b, "- Monitoring: %s\n", plan && plan->rollout.dashboard_url[0] ? plan->rollout.dashboard_url : "no dashboard");
+	buf_printf(b, "- Rollback: rollbackctl rollback %s --stage %d\n", raise->rollout, raise->stage);
+	stage_state(b, raise);
+	return b->error;
+}

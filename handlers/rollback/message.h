@@ -14,6 +14,10 @@
 
 /* The lines of interface.md section 5 for an incident as it stands. */
 int message_incident(struct buf *b, const struct incident *inc, const struct plan *plan);
+/* The same for a stage that was entered, or should have been. */
+int message_stage(struct buf *b, const struct incident *raise, const struct plan *plan);
+/* What entering a stage announces, and to whom; NULL: nothing. */
+const struct saying *message_stage_saying(enum say s);
 /* The action line alone ("Rolled back to 0%"), for lists and pages. */
 int message_action(struct buf *b, const struct incident *inc);
 /* "Auto-Rollback", "Manual Rollback", "Drill". */

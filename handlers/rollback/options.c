@@ -1,53 +1,12 @@
 #include "handlers/rollback/options.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "handlers/rollback/options_private.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
-
-/* --- members of the normalised tree --- */
-
-static const char *str(struct json_object *o, const char *key)
-{
-	return json_str_or(o, key, "");
-}
-
-static int64_t duration_of(struct json_object *o, const char *key)
-{
-	double s = 0;
-
-	return json_get_double(o, key, &s) == 1 ? llround(s * (double)US_PER_S) : 0;
-}
-
-static int32_t pct_of(struct json_object *o, const char *key)
-{
-	double v = 0;
-	int32_t pct = -1;
-
-	return json_get_double(o, key, &v) == 1 && text_pct_from_double(v, &pct) == 0 ? pct : -1;
-}
-
-static size_t list_of(struct json_object *o, const char *key, struct json_object **ret)
-{
-	*ret = NULL;
-	return json_get_arr(o, key, ret) == 1 ? json_object_array_length(*ret) : 0;
-}
-
-static struct json_object *section_of(struct json_object *o, const char *key)
-{
-	struct json_object *s = NULL;
-
-	return json_get_obj(o, key, &s) == 1 ? s : NULL;
-}
-
-/* calloc that never asks for nothing. */
-static void *array_of(size_t n, size_t size)
-{
-	return calloc(n ? n : 1, size);
-}
 
 static int read_matchers(struct json_object *o, const char *key, struct matchers *ret)
 {
@@ -62,18 +21,6 @@ static int read_matchers(struct json_object *o, const char *key, struct matchers
 			return r;
 	}
 	return 0;
-}
-
-/* The caller's to free; NULL: out of memory. */
-static const char **read_argv(struct json_object *o, const char *key)
-{
-	struct json_object *list;
-	size_t n = list_of(o, key, &list);
-	const char **argv = array_of(n + 1, sizeof(*argv));
-
-	for (size_t i = 0; argv && i < n; i++)
-		argv[i] = json_object_get_string(json_object_array_get_idx(list, i));
-	return argv;
 }
 
 /* --- acts and checks --- */
@@ -233,28 +180,6 @@ static int read_snapshot(struct json_object *o, struct rollout *r)
 	return 0;
 }
 
-static int read_stages(struct json_object *o, struct rollout *r)
-{
-	struct json_object *list;
-	size_t n = list_of(o, "stages", &list);
-
-	r->stages = array_of(n, sizeof(*r->stages));
-	if (!r->stages)
-		return -ENOMEM;
-	for (; r->n_stages < n; r->n_stages++) {
-		struct json_object *s = json_object_array_get_idx(list, r->n_stages);
-
-		r->stages[r->n_stages] = (struct stage) {
-			.number = (int32_t)json_int_or(s, "number", 0),
-			.name = str(s, "name"),
-			.environment = str(s, "environment"),
-			.pct = pct_of(s, "percentage"),
-			.duration_us = duration_of(s, "duration"),
-		};
-	}
-	return 0;
-}
-
 static int read_rollout(struct json_object *o, struct rollout *r)
 {
 	struct json_object *flags = section_of(o, "flags");
@@ -272,7 +197,7 @@ static int read_rollout(struct json_object *o, struct rollout *r)
 		e = read_verify(o, r);
 	if (e == 0)
 		e = read_snapshot(o, r);
-	return e == 0 ? read_stages(o, r) : e;
+	return e == 0 ? rollout_read_plan(o, r) : e;
 }
 
 static void rollout_free(struct rollout *r)
@@ -285,7 +210,7 @@ static void rollout_free(struct rollout *r)
 	free(r->apply);
 	free(r->checks);
 	free(r->queries);
-	free(r->stages);
+	rollout_free_plan(r);
 	free(r->frozen);
 	json_object_put(r->tree);
 }
@@ -417,6 +342,22 @@ static int read_playbooks(struct json_object *tree, struct settings *s)
 	return 0;
 }
 
+static int read_reports(struct json_object *tree, struct settings *s)
+{
+	struct json_object *list;
+	size_t n = list_of(tree, "reports", &list);
+
+	s->reports = array_of(n, sizeof(*s->reports));
+	if (!s->reports)
+		return -ENOMEM;
+	for (; s->n_reports < n; s->n_reports++) {
+		struct json_object *o = json_object_array_get_idx(list, s->n_reports);
+
+		s->reports[s->n_reports] = (struct report_plan) {str(o, "name"), str(o, "cron")};
+	}
+	return 0;
+}
+
 static int read_all(struct json_object *tree, struct settings *s)
 {
 	struct json_object *global = section_of(tree, "global"), *heartbeat = section_of(tree, "heartbeat");
@@ -425,6 +366,8 @@ static int read_all(struct json_object *tree, struct settings *s)
 	s->external_url = str(global, "external_url");
 	s->environment = str(global, "environment");
 	s->retention_us = duration_of(global, "retention");
+	s->evaluation_us = duration_of(global, "evaluation_interval");
+	s->alertmanager_url = str(section_of(global, "alertmanager"), "url");
 	read_prometheus(section_of(global, "prometheus"), &s->prometheus);
 	read_sla(section_of(tree, "sla"), &s->sla);
 	read_limits(section_of(tree, "limits"), &s->limits);
@@ -434,6 +377,8 @@ static int read_all(struct json_object *tree, struct settings *s)
 		e = read_rollouts(tree, s);
 	if (e == 0)
 		e = read_playbooks(tree, s);
+	if (e == 0)
+		e = read_reports(tree, s);
 	return e == 0 ? read_audiences(tree, s) : e;
 }
 
@@ -498,6 +443,7 @@ void settings_unref(struct settings *s)
 	free(s->rollouts);
 	free(s->playbooks);
 	free(s->audiences);
+	free(s->reports);
 	free(s->frozen);
 	json_object_put(s->tree);
 	free(s);

@@ -35,11 +35,74 @@ struct check {
 	int64_t timeout_us;
 };
 
+/* What must hold to leave a stage: one number within a bound. */
+struct criterion {
+	const char *name, *query, *unit;
+	bool is_min;                    /* at least bound; else at most */
+	double bound;
+	int64_t over_us;                /* the worst value over so long; 0: now */
+	int64_t after_us;               /* not judged in the stage's first so long */
+	const char *samples;            /* query of the sample size; NULL: none asked for */
+	int64_t min_samples;
+};
+
+/* Another flag that entering a stage writes. */
+struct stage_flag {
+	const char *name, *value;
+};
+
 struct stage {
 	int32_t number;
 	const char *name, *environment; /* environment: global.environment unless given */
 	int32_t pct;                    /* hundredths */
-	int64_t duration_us;            /* 0: for good */
+	int64_t duration_us;            /* clean time; 0: for good */
+	const char **approvals;         /* owned, NULL-terminated: roles */
+	const char *checklist;          /* NULL: none */
+	struct criterion *criteria;
+	size_t n_criteria;
+	struct stage_flag *set;
+	size_t n_set;
+	const char *release_notes;      /* "": none */
+};
+
+struct check_item {
+	const char *text;
+	int64_t valid_us, every_us;     /* 0: for the whole run; not recurring */
+};
+struct checklist {
+	const char *name;
+	struct check_item *items;
+	size_t n_items;
+};
+
+/* A time in which nothing is raised. */
+struct freeze {
+	const char *cron, *reason;
+	int64_t duration_us;
+};
+
+struct milestone {
+	int32_t after_stage;
+	int64_t in_us;
+	const char *text, *owner;       /* owner "": nobody named */
+};
+
+struct named_query {
+	const char *name, *query;
+};
+
+/* How to tell that the canary is being watched. */
+struct watch {
+	struct named_query *data;       /* must return data above 0 % */
+	size_t n_data;
+	const char *share;              /* NULL: not compared */
+	int32_t tolerance_pct;          /* hundredths of a point */
+	int64_t after_us, patience_us;
+};
+
+struct baseline_query {
+	const char *metric, *query, *samples;   /* samples NULL: not asked */
+	int64_t min_samples;
 };
 
 struct snapshot_query {
@@ -63,6 +126,16 @@ struct rollout {
 	size_t n_queries;
 	struct stage *stages;
 	size_t n_stages;
+	struct checklist *checklists;
+	size_t n_checklists;
+	struct freeze *freezes;
+	size_t n_freezes;
+	struct milestone *milestones;
+	size_t n_milestones;
+	struct watch watch;
+	struct baseline_query *baselines;
+	size_t n_baselines;
+	const char *owner;              /* "" : nobody named */
 };
 
 struct playbook {
@@ -86,6 +159,10 @@ struct limits {
 	int rollbacks_per_day;
 };
 
+struct report_plan {
+	const char *name, *cron;
+};
+
 struct prometheus_options {
 	const char *url;                /* "" : none */
 	int64_t timeout_us;
@@ -102,6 +179,10 @@ struct settings {
 	struct json_object *tree;       /* owned: the whole normalised config */
 	const char *external_url, *environment;
 	struct prometheus_options prometheus;
+	const char *alertmanager_url;   /* "": none */
+	int64_t evaluation_us;          /* how often rollouts are looked after */
+	struct report_plan *reports;
+	size_t n_reports;
 	struct matchers heartbeat;      /* n == 0: none configured */
 	int64_t heartbeat_timeout_us;
 	struct rollout *rollouts;
@@ -126,6 +207,11 @@ void settings_cleanup(struct settings **s);
 
 const struct rollout *settings_rollout(const struct settings *s, const char *name);    /* NULL */
 const struct playbook *settings_playbook(const struct settings *s, const char *name);
+const struct checklist *rollout_checklist(const struct rollout *r, const char *name);   /* NULL; name may be NULL */
+
+/* The parts of a rollout that make up its plan (options_plan.c). */
+int rollout_read_plan(struct json_object *o, struct rollout *r);
+void rollout_free_plan(struct rollout *r);
 
 /* What an incident freezes: {"rollout": …, "playbook": …, "prometheus": …, "sla": …, "limits": …, "external_url": …}. */
 char *plan_text(const struct settings *s, const struct rollout *r, const struct playbook *p);

@@ -318,7 +318,7 @@ static void start_http(struct run *r)
 /* The file. */
 
 /* Nobody raises what is below: then the checks are judged by that. */
-static void read_flags(struct probe *p)
+static void read_flags(struct probe *p, bool exactly)
 {
 	const struct rollout *ro = &p->plan->rollout;
 	char is[16], should[16], why[256] = "";
@@ -334,10 +334,10 @@ static void read_flags(struct probe *p)
 	}
 	text_pct(pct, is, sizeof(is));
 	text_pct(p->wanted, should, sizeof(should));
-	p->written.state = pct <= p->wanted ? RUNG_YES : RUNG_NO;
-	snprintf(p->written.note, sizeof(p->written.note), pct <= p->wanted ? "%s%%" : "%s%%, not %s%%", is,
-	         should);
-	if (pct < p->wanted)
+	bool good = exactly ? pct == p->wanted : pct <= p->wanted;
+	p->written.state = good ? RUNG_YES : RUNG_NO;
+	snprintf(p->written.note, sizeof(p->written.note), good ? "%s%%" : "%s%%, not %s%%", is, should);
+	if (good)
 		p->wanted = pct;
 }
 
@@ -362,7 +362,7 @@ static int64_t timeout_of(const struct plan *plan, const struct check *c)
 	return plan->prometheus.timeout_us > 0 ? plan->prometheus.timeout_us : TIMEOUT_DEFAULT;
 }
 
-int probe_start(struct loop *l, const struct plan *plan, int32_t wanted, probe_fn *fn, void *arg,
+int probe_start(struct loop *l, const struct plan *plan, int32_t wanted, bool exactly, probe_fn *fn, void *arg,
                 struct probe **ret)
 {
 	size_t n = plan->rollout.n_checks;
@@ -371,7 +371,7 @@ int probe_start(struct loop *l, const struct plan *plan, int32_t wanted, probe_f
 	if (!p)
 		return -ENOMEM;
 	*p = (struct probe) {.loop = l, .plan = plan, .wanted = wanted, .n_runs = n, .fn = fn, .arg = arg};
-	read_flags(p);
+	read_flags(p, exactly);
 	for (size_t i = 0; i < p->n_runs; i++) {
 		const struct check *c = &plan->rollout.checks[i];
 

@@ -46,8 +46,9 @@ typedef void probe_fn(void *arg, const struct probe_result *r);
 
 struct probe;
 /* plan is borrowed and must outlive the probe. Where the flags file holds less than wanted (nobody raises
- * it), the checks are judged by what it holds. 0 or -errno: nothing was started. */
-int probe_start(struct loop *l, const struct plan *plan, int32_t wanted, probe_fn *fn, void *arg,
+ * it), the checks are judged by what it holds, unless the percentage must be exactly wanted. 0 or -errno: nothing was
+ * started. */
+int probe_start(struct loop *l, const struct plan *plan, int32_t wanted, bool exactly, probe_fn *fn, void *arg,
                 struct probe **ret) MUST_CHECK;
 void probe_cancel(struct probe *p); /* no call back; NULL is fine */
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "db/event.h"
+#include "db/progress.h"
 #include "db/rollout.h"
 #include "handlers/rollback/announce.h"
 #include "handlers/rollback/trigger.h"
@@ -255,6 +256,26 @@ static int save_verify_step(struct work *w, enum step_state state)
 	return r;
 }
 
+/* The stage's time begins now; its row has served. */
+static int stage_entered(struct work *w)
+{
+	struct progress p = {0};
+	int r = progress_load(db_tx_conn(w->tx), w->inc.rollout, &p);
+
+	if (r == 0) {
+		p.entered_us = p.run_since_us = p.clean_at_us = w->now;
+		p.clean_us = 0;
+		r = progress_save(w->tx, &p);
+	}
+	progress_free(&p);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	w->inc.state = INC_RESOLVED;
+	w->inc.resolved_at_us = w->now;
+	r = incident_save(w->tx, &w->inc);
+	return r < 0 ? r : 1;
+}
+
 static int seen_enough(struct work *w)
 {
 	char text[100], pct[16];
@@ -268,6 +289,8 @@ static int seen_enough(struct work *w)
 		r = save_verify_step(w, STEP_DONE);
 	if (r == 0)
 		r = incident_move(w->tx, w->settings, &w->inc, EV_SEEN, "rollbackd", text);
+	if (r == 1 && w->inc.raises)
+		return stage_entered(w);
 	if (r == 1)
 		observe_phases(&w->inc);
 	return r;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "db/event.h"
+#include "db/progress.h"
 #include "db/rollout.h"
 #include "db/step.h"
 #include "handlers/rollback/adopt.h"
@@ -65,7 +66,7 @@ static int add_tail(struct db_tx *tx, const struct incident *inc, const struct r
 
 	if (err == 0 && !verify)
 		err = add_step(tx, inc->id, &ord, PHASE_VERIFY, STEP_VERIFY, "verify", "{}");
-	if (err == 0 && !snapshot && r->n_queries)
+	if (err == 0 && !snapshot && r->n_queries && !inc->raises)
 		err = add_step(tx, inc->id, &ord, PHASE_SNAPSHOT, STEP_SNAPSHOT, "preserve metrics", "{}");
 	return err;
 }
@@ -131,6 +132,16 @@ static int steps_of_opening(struct db_tx *tx, const struct incident *inc, const 
 	       : inc->state == INC_VERIFYING  ? add_tail(tx, inc, t->rollout) : 0;
 }
 
+/* A rollback and a P0 begin the stage anew: approvals, ticks and clean time are gone. */
+static int run_ends(struct db_tx *tx, const struct incident *inc)
+{
+	if (inc->state == INC_ROLLING_BACK)
+		return progress_new_run(tx, inc->rollout, 0, inc->opened_by, "a rollback");
+	if (!strcmp(inc->severity, "P0"))
+		return progress_reset_clock(tx, inc->rollout, "a P0 incident");
+	return 0;
+}
+
 static int open_incident(struct db_tx *tx, const struct settings *s, const struct trigger *t, int32_t stage, int32_t there,
                          int64_t *ret_incident, enum disposition *ret_disposition)
 {
@@ -156,6 +167,8 @@ static int open_incident(struct db_tx *tx, const struct settings *s, const struc
 	struct event e = {.incident_id = inc.id, .rollout = inc.rollout, .who = (char *)t->who, .what = (char *)"opened",
 	                  .note = (char *)(t->reason ? t->reason : t->summary)};
 	err = event_add(tx, &e);
+	if (err == 0)
+		err = run_ends(tx, &inc);
 	if (err == 0)
 		err = announce_incident(tx, s, &inc, say_opened(inc.state));
 	metric_add(M_INCIDENTS, (unsigned)inc.state - 1, 1);
@@ -227,6 +240,19 @@ static int join(struct db_tx *tx, const struct settings *s, const struct trigger
 	return ev ? start_again(tx, s, inc, (enum incident_event)ev, t) : incident_save(tx, inc);
 }
 
+/* A stage is being entered while a trigger comes: that is over at once. The engine finds its row ended before its next act,
+ * and what the act before wrote, the rollback's own flags step undoes. */
+static int supersede(struct db_tx *tx, struct incident *raise)
+{
+	struct event e = {.incident_id = raise->id, .rollout = raise->rollout, .who = (char *)"rollbackd",
+	                  .what = (char *)"called off", .note = (char *)"a rollback was asked for while the stage was being entered"};
+
+	raise->state = INC_CANCELLED;
+	raise->resolved_at_us = db_tx_now(tx);
+	int err = incident_save(tx, raise);
+	return err < 0 ? err : event_add(tx, &e);
+}
+
 int trigger_apply(struct db_tx *tx, const struct settings *s, const struct trigger *t, int64_t *ret_incident,
                   enum disposition *ret_disposition)
 {
@@ -236,6 +262,13 @@ int trigger_apply(struct db_tx *tx, const struct settings *s, const struct trigg
 
 	if (found < 0)
 		return found;
+	if (found && live.raises) {
+		err = supersede(tx, &live);
+		incident_free(&live);
+		if (err < 0)
+			return err;
+		found = 0;
+	}
 	if (found) {
 		*ret_incident = live.id;
 		*ret_disposition = DISP_ATTACHED;
