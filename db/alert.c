@@ -248,10 +248,21 @@ int alert_incidents(struct db_conn *c, int64_t alert_id, int64_t *ids, size_t ma
 	return r < 0 ? r : n;
 }
 
-int alert_firing_of_rollout(struct db_conn *c, const char *rollout)
+int alert_unresolved(struct db_conn *c, const char *rollout, int64_t since_us, char **ret_labels, size_t max)
 {
-	CLEANUP(stmt_end) struct stmt st = stmt_use(c, ALERT_FIRING);
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, ALERT_UNRESOLVED);
+	size_t n = 0;
+	int r = 0;
 
 	stmt_text(&st, 1, rollout);
-	return stmt_step(&st);
+	stmt_i64(&st, 2, since_us);
+	stmt_i64(&st, 3, (int64_t)max);
+	while (n < max && (r = stmt_step(&st)) == 1)
+		ret_labels[n++] = column_text(&st, 0);
+	if (r < 0 || st.error) {
+		while (n)
+			free(ret_labels[--n]);
+		return r < 0 ? r : st.error;
+	}
+	return (int)n;
 }

@@ -248,6 +248,17 @@ int incident_count_since(struct db_conn *c, const char *rollout, int64_t since_u
 	return 0;
 }
 
+int incident_last_rollback(struct db_conn *c, const char *rollout, int64_t *ret_us)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, INCIDENT_LAST_ROLLBACK);
+
+	stmt_text(&st, 1, rollout);
+	int r = stmt_step(&st);
+	if (r == 1)
+		*ret_us = column_i64(&st, 0);
+	return r < 0 ? r : 0;
+}
+
 int incident_count_states(struct db_conn *c, int64_t counts[INC_STATE_N])
 {
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, INCIDENT_COUNT_STATES);

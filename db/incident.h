@@ -87,6 +87,8 @@ int incident_find(struct db_conn *c, const struct incident_filter *f, struct inc
 void incident_list_free(struct incident_list *l);
 /* Rollbacks (not cancelled, not already there) of a rollout opened since. */
 int incident_count_since(struct db_conn *c, const char *rollout, int64_t since_us, int64_t *ret);
+/* When its last rollback acted or was seen done; 0 never. */
+int incident_last_rollback(struct db_conn *c, const char *rollout, int64_t *ret_us);
 /* Live incidents per state, index by enum incident_state. */
 int incident_count_states(struct db_conn *c, int64_t counts[INC_STATE_N]);
 

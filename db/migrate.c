@@ -79,7 +79,7 @@ static const char *const migrations[] = {
 	"CREATE TABLE progress ("
 	" rollout TEXT PRIMARY KEY, run INTEGER NOT NULL, run_since INTEGER NOT NULL, entered INTEGER NOT NULL,"
 	" clean INTEGER NOT NULL, clean_at INTEGER NOT NULL, clean_why TEXT, stopped_at INTEGER NOT NULL, held_by TEXT, held_since INTEGER NOT NULL,"
-	" hold_note TEXT, plan_sha TEXT, restart_at INTEGER NOT NULL, review_of INTEGER NOT NULL, frozen_until INTEGER NOT NULL,"
+	" hold_note TEXT, plan_sha TEXT, restart_at INTEGER NOT NULL, frozen_until INTEGER NOT NULL,"
 	" frozen_by TEXT, freeze_note TEXT) STRICT, WITHOUT ROWID;"
 	"CREATE TABLE approval ("
 	" rollout TEXT NOT NULL, run INTEGER NOT NULL, role TEXT NOT NULL, person TEXT NOT NULL, at INTEGER NOT NULL, note TEXT,"

@@ -30,9 +30,8 @@ int progress_load(struct db_conn *c, const char *rollout, struct progress *ret)
 		.clean_why = column_text_or_null(&st, 6), .stopped_at_us = column_i64(&st, 7),
 		.held_by = column_text_or_null(&st, 8), .held_since_us = column_i64(&st, 9),
 		.hold_note = column_text_or_null(&st, 10), .plan_sha = column_text_or_null(&st, 11),
-		.restart_at = (int32_t)column_i64(&st, 12), .review_of = column_i64(&st, 13),
-		.frozen_until_us = column_i64(&st, 14), .frozen_by = column_text_or_null(&st, 15),
-		.freeze_note = column_text_or_null(&st, 16),
+		.restart_at = (int32_t)column_i64(&st, 12), .frozen_until_us = column_i64(&st, 13),
+		.frozen_by = column_text_or_null(&st, 14), .freeze_note = column_text_or_null(&st, 15),
 	};
 	if (st.error) {
 		progress_free(&p);
@@ -58,7 +57,6 @@ int progress_save(struct db_tx *tx, const struct progress *p)
 	stmt_text(&st, at++, p->hold_note);
 	stmt_text(&st, at++, p->plan_sha);
 	stmt_i64(&st, at++, p->restart_at);
-	stmt_i64(&st, at++, p->review_of);
 	stmt_i64(&st, at++, p->frozen_until_us);
 	stmt_text(&st, at++, p->frozen_by);
 	stmt_text(&st, at, p->freeze_note);
@@ -99,6 +97,18 @@ int progress_reset_clock(struct db_tx *tx, const char *rollout, const char *why)
 	if (r < 0 && r != -ENOENT)
 		return r;
 	return progress_new_run(tx, rollout, entered, "rollbackd", why);
+}
+
+int progress_restarted(struct db_tx *tx, const char *rollout)
+{
+	struct progress p = {0};
+	int r = progress_load(db_tx_conn(tx), rollout, &p);
+
+	p.restart_at = -1;
+	if (r == 0)
+		r = progress_save(tx, &p);
+	progress_free(&p);
+	return r;
 }
 
 /* --- approvals --- */

@@ -22,7 +22,6 @@ struct progress {
 	char *hold_note;        /* owned */
 	char *plan_sha;         /* owned: of the stage's plan, as the run began */
 	int32_t restart_at;     /* raising may begin only from this stage; -1: from any */
-	int64_t review_of;      /* incident whose review must be closed before anything is raised; 0 none */
 	int64_t frozen_until_us;/* by hand; 0 not frozen */
 	char *frozen_by, *freeze_note;  /* owned */
 };
@@ -35,6 +34,9 @@ int progress_new_run(struct db_tx *tx, const char *rollout, int64_t entered_us, 
 
 /* The clock alone starts again; approvals and ticks go, too, for they vouched for that time. Keeps entered_us. */
 int progress_reset_clock(struct db_tx *tx, const char *rollout, const char *why);
+
+/* It starts again from where it had to: raising is free. */
+int progress_restarted(struct db_tx *tx, const char *rollout);
 
 struct approval {
 	char *role, *person, *note;     /* owned; borrowed in approval_add. note may be NULL */

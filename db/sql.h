@@ -12,7 +12,7 @@
 	" effective_at, effective_note, cured, cured_at, cured_note, raises"
 #define PROGRESS_COLUMNS                                                                                     \
 	"rollout, run, run_since, entered, clean, clean_at, clean_why, stopped_at, held_by, held_since, hold_note, plan_sha, restart_at," \
-	" review_of, frozen_until, frozen_by, freeze_note"
+	" frozen_until, frozen_by, freeze_note"
 #define STEP_COLUMNS "id, incident_id, ord, phase, kind, name, spec, state, attempts, started_at, ended_at, output"
 #define MESSAGE_COLUMNS                                                                                      \
 	"id, incident_id, rollout, channel, event, what, body, number, state, attempts, queued_at, due_at, sent_at, error"
@@ -47,8 +47,6 @@
 	  " a.id = i.alert_id WHERE i.incident_id = ?1")                                                                \
 	X(ALERT_INCIDENTS, 0, "SELECT i.incident_id FROM incident_alert i JOIN incident n ON n.id = i.incident_id"       \
 	  " WHERE i.alert_id = ?1 AND n." LIVE " ORDER BY i.incident_id LIMIT ?2")                                      \
-	X(ALERT_FIRING, 0, "SELECT 1 FROM incident n JOIN incident_alert i ON i.incident_id = n.id JOIN alert a ON"      \
-	  " a.id = i.alert_id WHERE n.rollout = ?1 AND a.status = 1 LIMIT 1")                                           \
 	X(INCIDENT_ADD, 1, "INSERT INTO incident (" INCIDENT_COLUMNS ") VALUES (NULL, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11," \
 	  " ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34," \
 	  " ?35, ?36, ?37, ?38, ?39, ?40, ?41, ?42, ?43, ?44, ?45, ?46, ?47)")                                                \
@@ -102,9 +100,13 @@
 	  " FROM rollout WHERE name = ?1")                                                                              \
 	X(ROLLOUT_SAVE, 1, "INSERT OR REPLACE INTO rollout (name, stage, stage_since, pct_wanted, pct_seen, pct_changed,"   \
 	  " seen_at, generation, flags_sha) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")                                 \
+	X(ALERT_UNRESOLVED, 0, "SELECT DISTINCT a.labels FROM incident n JOIN incident_alert i ON i.incident_id = n.id JOIN"   \
+	  " alert a ON a.id = i.alert_id WHERE n.rollout = ?1 AND a.status = 1 AND n.opened_at > ?2 LIMIT ?3")                \
+	X(INCIDENT_LAST_ROLLBACK, 0, "SELECT coalesce(max(max(rolled_back_at, applied_at, started_at)), 0) FROM incident WHERE" \
+	  " rollout = ?1 AND raises = 0")                                                                                \
 	X(PROGRESS_LOAD, 0, "SELECT " PROGRESS_COLUMNS " FROM progress WHERE rollout = ?1")                              \
 	X(PROGRESS_SAVE, 1, "INSERT OR REPLACE INTO progress (" PROGRESS_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"  \
-	  " ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)")                                                                \
+	  " ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)")                                                                \
 	X(APPROVAL_ADD, 1, "INSERT OR REPLACE INTO approval (rollout, run, role, person, at, note) VALUES (?1, ?2, ?3, ?4, ?5," \
 	  " ?6)")                                                                                                       \
 	X(APPROVAL_OF_RUN, 0, "SELECT role, person, at, note FROM approval WHERE rollout = ?1 AND run = ?2 ORDER BY at, role") \

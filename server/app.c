@@ -13,6 +13,7 @@
 #include "handlers/rollback/current.h"
 #include "handlers/rollback/engine.h"
 #include "handlers/rollback/retire.h"
+#include "handlers/rollout/controller.h"
 #include "server/core/clock.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
@@ -30,6 +31,7 @@ struct app {
 	struct engine *engine;
 	struct notify *notify;
 	struct retire *retire;
+	struct controller *controller;
 	struct http *http;
 	struct api api;
 	pthread_t loop_thread;
@@ -43,6 +45,11 @@ static void ring(void *arg)
 	struct app *a = arg;
 
 	notify_ring(a->notify);
+}
+
+static void raise_begun(void *arg, int64_t id)
+{
+	engine_notify(((struct app *)arg)->engine, id);
 }
 
 /* --- one job, waited for: at start and at a reload only --- */
@@ -195,6 +202,9 @@ static int start_engine(struct app *a, char *why, size_t size)
 		r = engine_new(&eo, &a->engine);
 	if (r == 0)
 		r = retire_new(a->loop, a->db, &a->retire);
+	struct controller_options co = {.loop = a->loop, .db = a->db, .on_raise = raise_begun, .on_outbox = ring, .arg = a};
+	if (r == 0)
+		r = controller_new(&co, &a->controller);
 	if (r < 0)
 		snprintf(why, size, "the engine could not start: %s", strerror(-r));
 	return r;
@@ -242,6 +252,7 @@ static int start_http(struct app *a, char *why, size_t size)
 	}
 	a->api.db = a->db;
 	a->api.engine = a->engine;
+	a->api.controller = a->controller;
 	a->api.version = ROLLBACKD_VERSION;
 	a->api.ring = ring;
 	a->api.reload = app_reload;
@@ -297,10 +308,12 @@ void app_stop(struct app *a)
 	}
 	if (a->db)
 		db_stop(a->db);
+	controller_stop(a->controller);
 	http_stop(a->http);
 	engine_free(a->engine);
 	notify_free(a->notify);
 	retire_free(a->retire);
+	controller_free(a->controller);
 	loop_free(a->loop);
 	db_reader_close(a->api.reader);
 	db_reader_close(a->reader);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -142,6 +143,10 @@ static int load(const struct flags *f, struct config **ret)
 		fprintf(stderr, "%s: %s\n", f->app.config_file, why);
 		config_free(*ret);
 		r = -EINVAL;
+	}
+	if (r == 0 && (*ret)->settings->timezone[0]) {
+		setenv("TZ", (*ret)->settings->timezone, 1);    /* before any thread: a reload does not change it */
+		tzset();
 	}
 	return r < 0 ? EXIT_USAGE : 0;
 }

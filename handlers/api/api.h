@@ -8,6 +8,7 @@
 
 #include "db/db.h"
 #include "handlers/rollback/engine.h"
+#include "handlers/rollout/controller.h"
 #include "server/core/http_types.h"
 #include "server/core/json.h"
 
@@ -15,6 +16,7 @@ struct api {
 	struct db *db;
 	struct db_conn *reader;         /* the http thread's own */
 	struct engine *engine;
+	struct controller *controller;
 	const char *version;
 	/* Rings the sender of messages. Any thread. */
 	void (*ring)(void *arg);
@@ -57,6 +59,9 @@ enum http_verdict rollouts_list(struct api *a, struct http_req *req, struct http
 enum http_verdict rollout_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
 enum http_verdict rollout_flags(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
 enum http_verdict rollout_rollback(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
+enum http_verdict plan_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
+enum http_verdict plan_advance_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
+enum http_verdict plan_report(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
 enum http_verdict events_list(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
 enum http_verdict metrics_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
 enum http_verdict healthy_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);

@@ -12,6 +12,8 @@
 #include "handlers/rollback/adopt.h"
 #include "handlers/rollback/current.h"
 #include "handlers/rollback/message.h"
+#include "handlers/rollout/plan_json.h"
+#include "server/core/clock.h"
 #include "server/core/http_reply.h"
 #include "server/core/text.h"
 
@@ -44,8 +46,10 @@ static int add_incident(struct db_conn *c, const struct rollout *r, struct json_
 
 	if (found < 0)
 		return found;
-	if (!found) {
+	json_add_str(o, "entering", found && inc.raises ? incident_state_name(inc.state) : NULL);
+	if (!found || inc.raises) {
 		json_add(o, "incident", NULL);
+		incident_free(&inc);
 		return 0;
 	}
 	struct json_object *i = json_object_new_object();
@@ -61,8 +65,25 @@ static int add_incident(struct db_conn *c, const struct rollout *r, struct json_
 	return 0;
 }
 
-static int rollout_json(struct db_conn *c, const struct rollout *r, struct json_object **ret)
+static int add_plan(struct api *a, const struct settings *s, const struct rollout *r, struct json_object *o)
 {
+	struct standing st = {0};
+	struct evaluation ev = {0};
+	int64_t now = clock_wall_us();
+	int err = standing_load(a->reader, r, now, &st);
+
+	if (err == 0)
+		err = controller_last(a->controller, r->name, &ev);
+	if (err == 0)
+		err = plan_json_add(o, a->reader, &(struct gate_view) {s, r, &st, &ev, now});
+	standing_free(&st);
+	evaluation_free(&ev);
+	return err;
+}
+
+static int rollout_json(struct api *a, const struct settings *s, const struct rollout *r, struct json_object **ret)
+{
+	struct db_conn *c = a->reader;
 	CLEANUP(json_cleanup) struct json_object *o = json_object_new_object();
 	struct rollout_row row = {.stage = -1, .pct_wanted = -1, .pct_seen = -1};
 	char why[256] = "";
@@ -86,6 +107,8 @@ static int rollout_json(struct db_conn *c, const struct rollout *r, struct json_
 	json_add(o, "stages", stages_json(r));
 	rollout_row_free(&row);
 	err = add_incident(c, r, o);
+	if (err == 0)
+		err = add_plan(a, s, r, o);
 	if (err < 0)
 		return err;
 	*ret = TAKE(o);
@@ -103,7 +126,7 @@ enum http_verdict rollouts_list(struct api *a, struct http_req *req, struct http
 	(void)word;
 	for (size_t i = 0; i < s->n_rollouts; i++) {
 		struct json_object *o = NULL;
-		int r = rollout_json(a->reader, &s->rollouts[i], &o);
+		int r = rollout_json(a, s, &s->rollouts[i], &o);
 
 		if (r < 0) {
 			api_answer_errno(reply, r, "");
@@ -136,7 +159,7 @@ enum http_verdict rollout_show(struct api *a, struct http_req *req, struct http_
 	(void)word;
 	if (!r)
 		return HTTP_REPLIED;
-	int err = rollout_json(a->reader, r, &o);
+	int err = rollout_json(a, s, r, &o);
 	if (err < 0)
 		api_answer_errno(reply, err, "");
 	else

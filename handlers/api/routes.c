@@ -22,6 +22,9 @@ static const struct route {
 	{HTTP_GET, "/api/v1/rollouts/*", ROLE_VIEWER, rollout_show},
 	{HTTP_GET, "/api/v1/rollouts/*/flags", ROLE_VIEWER, rollout_flags},
 	{HTTP_POST, "/api/v1/rollouts/*/rollback", ROLE_OPERATOR, rollout_rollback},
+	{HTTP_GET, "/api/v1/rollouts/*/report", ROLE_VIEWER, plan_report},
+	{HTTP_POST, "/api/v1/rollouts/*/advance", ROLE_OPERATOR, plan_advance_post},
+	{HTTP_POST, "/api/v1/rollouts/*/*", ROLE_OPERATOR, plan_post},
 	{HTTP_GET, "/api/v1/events", ROLE_VIEWER, events_list},
 	{HTTP_GET, "/metrics", 0, metrics_show},
 	{HTTP_GET, "/-/healthy", 0, healthy_show},
@@ -146,6 +149,7 @@ static const struct {
 	{-EPERM, 409, "conflict", "not in this state"},
 	{-EAGAIN, 503, "unavailable", "too much is waiting to be recorded; try again"},
 	{-ENOSPC, 503, "unavailable", "the disk is full: nothing can be recorded"},
+	{-EACCES, 403, "forbidden", "not allowed"},
 	{-ESHUTDOWN, 503, "unavailable", "shutting down"},
 	{-EIO, 503, "unavailable", "the disk failed: nothing can be recorded"},
 };

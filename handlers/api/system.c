@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "db/event.h"
 #include "db/incident.h"
@@ -6,6 +7,8 @@
 #include "db/rollout.h"
 #include "handlers/api/api.h"
 #include "handlers/rollback/current.h"
+#include "handlers/rollout/standing.h"
+#include "server/core/clock.h"
 #include "server/core/http_reply.h"
 #include "server/core/log.h"
 #include "server/core/metrics.h"
@@ -67,6 +70,136 @@ static void write_rollouts(struct buf *b, struct db_conn *c, const struct settin
 	}
 }
 
+/* --- the plan --- */
+
+struct plan_state {
+	const struct rollout *r;
+	const struct stage *stage;      /* NULL: unstaged */
+	struct standing st;
+	struct evaluation ev;
+};
+
+static double clean_of(const struct plan_state *p)
+{
+	return (double)p->st.p.clean_us / 1e6;
+}
+
+static double required_of(const struct plan_state *p)
+{
+	return p->stage ? (double)p->stage->duration_us / 1e6 : 0;
+}
+
+static double held_of(const struct plan_state *p)
+{
+	return p->st.p.held_by != NULL;
+}
+
+static double blind_of(const struct plan_state *p)
+{
+	return p->ev.blind[0] != '\0';
+}
+
+static double locked_of(const struct plan_state *p)
+{
+	return p->st.unreviewed || p->st.p.restart_at >= 0;
+}
+
+static const struct {
+	const char *name, *help;
+	double (*value)(const struct plan_state *p);
+} plan_metrics[] = {
+	{"rollbackd_stage_clean_seconds", "Clean time of the current stage run.", clean_of},
+	{"rollbackd_stage_clean_required_seconds", "Clean time that the current stage asks for; 0: none.", required_of},
+	{"rollbackd_held", "1: a person stopped the stage's clock.", held_of},
+	{"rollbackd_canary_blind", "1: above 0 % and nobody watches it.", blind_of},
+	{"rollbackd_locked", "1: raising waits for a review, or for a restart from an earlier stage.", locked_of},
+};
+
+static double state_of(const struct criterion *c, const struct criterion_result *r)
+{
+	(void)c;
+	return r->state == CRITERION_HOLDS ? 1 : r->state == CRITERION_FAILS ? 0 : -1;
+}
+
+static double value_of(const struct criterion *c, const struct criterion_result *r)
+{
+	(void)c;
+	return r->value;
+}
+
+static double bound_of(const struct criterion *c, const struct criterion_result *r)
+{
+	(void)r;
+	return c->bound;
+}
+
+static const struct {
+	const char *name, *help;
+	double (*value)(const struct criterion *c, const struct criterion_result *r);
+} criterion_metrics[] = {
+	{"rollbackd_criterion_state", "Criterion of the current stage: 1 holds, 0 fails, -1 unknown or not judged yet.", state_of},
+	{"rollbackd_criterion_value", "Its value; NaN: unknown.", value_of},
+	{"rollbackd_criterion_bound", "Its bound.", bound_of},
+};
+
+static void write_criteria(struct buf *b, const struct plan_state *p, size_t n)
+{
+	for (size_t m = 0; m < ARRAY_LEN(criterion_metrics); m++) {
+		metrics_family(b, criterion_metrics[m].name, "gauge", criterion_metrics[m].help);
+		for (size_t i = 0; i < n; i++) {
+			bool judged = p[i].stage && p[i].ev.stage == p[i].stage->number;
+
+			for (size_t k = 0; judged && k < p[i].ev.n && k < p[i].stage->n_criteria; k++)
+				metrics_sample(b, criterion_metrics[m].name,
+				               criterion_metrics[m].value(&p[i].stage->criteria[k], &p[i].ev.results[k]), "rollout",
+				               p[i].r->name, "criterion", p[i].stage->criteria[k].name, NO_MORE);
+		}
+	}
+}
+
+static void write_baselines(struct buf *b, const struct plan_state *p, size_t n)
+{
+	metrics_family(b, "rollbackd_baseline", "gauge", "Values of the old way, pinned while it had traffic.");
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < p[i].st.baselines.n; k++)
+			metrics_sample(b, "rollbackd_baseline", p[i].st.baselines.item[k].value, "rollout", p[i].r->name, "metric",
+			               p[i].st.baselines.item[k].metric, NO_MORE);
+}
+
+static void load_plan(struct api *a, struct plan_state *p)
+{
+	int64_t now = clock_wall_us();
+
+	if (standing_load(a->reader, p->r, now, &p->st) < 0)
+		p->st = (struct standing) {.row.stage = -1, .p.restart_at = -1};
+	if (controller_last(a->controller, p->r->name, &p->ev) < 0)
+		p->ev = (struct evaluation) {.stage = -1};
+	p->stage = standing_stage(&p->st, p->r);
+}
+
+static void write_plans(struct buf *b, struct api *a, const struct settings *s)
+{
+	CLEANUP(cleanup_free) struct plan_state *p = calloc(s->n_rollouts + 1, sizeof(*p));
+
+	for (size_t i = 0; p && i < s->n_rollouts; i++) {
+		p[i].r = &s->rollouts[i];
+		load_plan(a, &p[i]);
+	}
+	for (size_t m = 0; p && m < ARRAY_LEN(plan_metrics); m++) {
+		metrics_family(b, plan_metrics[m].name, "gauge", plan_metrics[m].help);
+		for (size_t i = 0; i < s->n_rollouts; i++)
+			metrics_sample(b, plan_metrics[m].name, plan_metrics[m].value(&p[i]), "rollout", p[i].r->name, NO_MORE);
+	}
+	if (!p)
+		return;
+	write_criteria(b, p, s->n_rollouts);
+	write_baselines(b, p, s->n_rollouts);
+	for (size_t i = 0; i < s->n_rollouts; i++) {
+		standing_free(&p[i].st);
+		evaluation_free(&p[i].ev);
+	}
+}
+
 static void write_incidents(struct buf *b, struct db_conn *c)
 {
 	int64_t counts[INC_STATE_N] = {0};
@@ -117,6 +250,7 @@ enum http_verdict metrics_show(struct api *a, struct http_req *req, struct http_
 	reply->content_type = "text/plain; version=0.0.4; charset=utf-8";
 	metrics_write(&reply->body, a->version);
 	write_rollouts(&reply->body, a->reader, s);
+	write_plans(&reply->body, a, s);
 	write_incidents(&reply->body, a->reader);
 	write_outbox(&reply->body, a->reader);
 	return HTTP_REPLIED;

@@ -14,7 +14,7 @@ struct write_job {
 	struct settings *settings;      /* a reference */
 	int64_t incident_id;            /* set by run: what the engine must look at and the answer shows */
 	struct json_object *data;       /* owned: the answer, built inside the transaction */
-	char why[300];                  /* set by run when it refuses */
+	char why[700];                  /* set by run when it refuses */
 	/* Writer thread, inside the savepoint. */
 	int (*run)(struct db_tx *tx, struct write_job *w);
 	/* Frees the whole job. */

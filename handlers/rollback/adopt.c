@@ -144,7 +144,7 @@ static int adopt_changed(struct db_tx *tx, const struct settings *s, const struc
 	return announce_text(tx, s, EVENT_ROLLOUT | (page ? EVENT_PAGE : 0), "changed_outside", r->name, text);
 }
 
-static int adopt_one(struct db_tx *tx, const struct settings *s, const struct rollout *r)
+int adopt_rollout(struct db_tx *tx, const struct settings *s, const struct rollout *r)
 {
 	struct rollout_row row = {0};
 	char why[256] = "";
@@ -163,7 +163,7 @@ static int adopt_one(struct db_tx *tx, const struct settings *s, const struct ro
 int adopt_all(struct db_tx *tx, const struct settings *s)
 {
 	for (size_t i = 0; i < s->n_rollouts; i++) {
-		int err = adopt_one(tx, s, &s->rollouts[i]);
+		int err = adopt_rollout(tx, s, &s->rollouts[i]);
 
 		if (err < 0)
 			return err;

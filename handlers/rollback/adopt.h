@@ -14,6 +14,8 @@ int32_t adopt_there(struct db_conn *c, const struct rollout *r, char *why, size_
 /* At start and after a reload: a rollout without a row adopts what it finds; a value changed outside is recorded with both
  * values and told (above what a rollback wanted: paged). Writer job context. */
 int adopt_all(struct db_tx *tx, const struct settings *s);
+/* The same of one. */
+int adopt_rollout(struct db_tx *tx, const struct settings *s, const struct rollout *r);
 
 /* The stage of this environment with that percentage, NULL: unstaged. Pure. */
 const struct stage *adopt_stage(const struct settings *s, const struct rollout *r, int32_t pct);

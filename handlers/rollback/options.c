@@ -365,6 +365,7 @@ static int read_all(struct json_object *tree, struct settings *s)
 	s->tree = json_object_get(tree);
 	s->external_url = str(global, "external_url");
 	s->environment = str(global, "environment");
+	s->timezone = str(global, "timezone");
 	s->retention_us = duration_of(global, "retention");
 	s->evaluation_us = duration_of(global, "evaluation_interval");
 	s->alertmanager_url = str(section_of(global, "alertmanager"), "url");

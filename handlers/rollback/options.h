@@ -177,7 +177,7 @@ struct audience {
 
 struct settings {
 	struct json_object *tree;       /* owned: the whole normalised config */
-	const char *external_url, *environment;
+	const char *external_url, *environment, *timezone;
 	struct prometheus_options prometheus;
 	const char *alertmanager_url;   /* "": none */
 	int64_t evaluation_us;          /* how often rollouts are looked after */

@@ -270,6 +270,10 @@ static int stage_entered(struct work *w)
 	progress_free(&p);
 	if (r < 0 && r != -ENOENT)
 		return r;
+	CLEANUP(cleanup_free) char *mark = text_format("entered:%s:%d", w->inc.rollout, w->inc.stage);
+	r = mark ? meta_set(w->tx, mark, w->now) : -ENOMEM;
+	if (r < 0)
+		return r;
 	w->inc.state = INC_RESOLVED;
 	w->inc.resolved_at_us = w->now;
 	r = incident_save(w->tx, &w->inc);

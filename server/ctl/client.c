@@ -67,6 +67,17 @@ static int exit_code(long status)
 	return status == 401 || status == 403 || status >= 500 ? CTL_UNREACHABLE : status >= 400 ? CTL_NO : CTL_YES;
 }
 
+/* All that an advance lacks. */
+static void print_missing(struct json_object *o)
+{
+	struct json_object *data = NULL, *missing = NULL;
+
+	if (json_get_obj(o, "data", &data) != 1 || json_get_arr(data, "missing", &missing) != 1)
+		return;
+	for (size_t i = 0; i < json_object_array_length(missing); i++)
+		fprintf(stderr, "  - %s\n", json_str_or(json_object_array_get_idx(missing, i), "text", ""));
+}
+
 static int read_answer(long status, const struct buf *answer, struct json_object **ret)
 {
 	CLEANUP(json_cleanup) struct json_object *o = NULL;
@@ -79,6 +90,7 @@ static int read_answer(long status, const struct buf *answer, struct json_object
 	}
 	if (code) {
 		fprintf(stderr, "rollbackctl: %s\n", json_str_or(o, "error", "refused without a reason"));
+		print_missing(o);
 		return code;
 	}
 	if (json_object_object_get_ex(o, "data", &data))
@@ -86,21 +98,42 @@ static int read_answer(long status, const struct buf *answer, struct json_object
 	return 0;
 }
 
+/* 0: an answer came. */
+static int perform(const struct ctl *c, const char *method, const char *path, const char *body, struct buf *answer, long *ret_status)
+{
+	CURL *h = curl_easy_init();
+
+	if (!h)
+		return CTL_UNREACHABLE;
+	CURLcode e = ask(h, c, method, path, body, answer);
+	curl_easy_getinfo(h, CURLINFO_RESPONSE_CODE, ret_status);
+	curl_easy_cleanup(h);
+	if (e == CURLE_OK)
+		return 0;
+	fprintf(stderr, "rollbackctl: rollbackd at %s does not answer: %s\n", c->url, curl_easy_strerror(e));
+	return CTL_UNREACHABLE;
+}
+
 int ctl_call(const struct ctl *c, const char *method, const char *path, struct json_object *body, struct json_object **ret_data)
 {
 	CLEANUP(json_cleanup) struct json_object *sent = body;
 	CLEANUP(buf_free) struct buf answer = BUF(ANSWER_MAX);
 	long status = 0;
-	CURL *h = curl_easy_init();
+	int r = perform(c, method, path, sent ? json_text(sent) : NULL, &answer, &status);
 
-	if (!h)
-		return CTL_UNREACHABLE;
-	CURLcode e = ask(h, c, method, path, sent ? json_text(sent) : NULL, &answer);
-	curl_easy_getinfo(h, CURLINFO_RESPONSE_CODE, &status);
-	curl_easy_cleanup(h);
-	if (e != CURLE_OK) {
-		fprintf(stderr, "rollbackctl: rollbackd at %s does not answer: %s\n", c->url, curl_easy_strerror(e));
-		return CTL_UNREACHABLE;
-	}
-	return read_answer(status, &answer, ret_data);
+	return r ? r : read_answer(status, &answer, ret_data);
+}
+
+int ctl_fetch(const struct ctl *c, const char *path, struct buf *ret)
+{
+	CLEANUP(json_cleanup) struct json_object *ignored = NULL;
+	CLEANUP(buf_free) struct buf answer = BUF(ANSWER_MAX);
+	long status = 0;
+	int r = perform(c, "GET", path, NULL, &answer, &status);
+
+	if (r)
+		return r;
+	if (status != 200)
+		return read_answer(status, &answer, &ignored);
+	return buf_add(ret, answer.data, answer.len) < 0 ? CTL_UNREACHABLE : 0;
 }

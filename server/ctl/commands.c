@@ -126,8 +126,7 @@ static int result_of(struct json_object *incident)
 	return !strcmp(state, "failed") || !strcmp(state, "cancelled") ? CTL_NO : -1;
 }
 
-/* Follows the incident until it is decided. */
-static int follow(struct ctl *c, int64_t id)
+int ctl_follow(struct ctl *c, int64_t id)
 {
 	const struct timespec pause = {.tv_nsec = WAIT_EVERY_MS * 1000000L};
 	int64_t until = clock_mono_us() + WAIT_US;
@@ -218,7 +217,7 @@ int cmd_rollback(struct ctl *c, int n, char **argv)
 		return r;
 	int64_t id = json_int_or(data, "id", 0);
 	if (wait)
-		return follow(c, id);
+		return ctl_follow(c, id);
 	if (c->json)
 		ctl_print(c, data, show_incident);
 	else

@@ -23,6 +23,10 @@ struct ctl {
  * NULL). Else an exit code, with the daemon's or curl's sentence on stderr. */
 int ctl_call(const struct ctl *c, const char *method, const char *path, struct json_object *body,
              struct json_object **ret_data);
+/* GET of a text that is no JSON. 0, or an exit code as above. */
+int ctl_fetch(const struct ctl *c, const char *path, struct buf *ret);
+/* Follows an incident, or a stage being entered, until it is decided; prints what happens. An exit code. */
+int ctl_follow(struct ctl *c, int64_t id);
 /* Appends text percent-encoded. */
 void ctl_escape(struct buf *b, const char *text);
 
@@ -57,6 +61,10 @@ int cmd_status(struct ctl *c, int n, char **argv);
 int cmd_incidents(struct ctl *c, int n, char **argv);
 int cmd_incident(struct ctl *c, int n, char **argv);
 int cmd_rollback(struct ctl *c, int n, char **argv);
+int cmd_stage(struct ctl *c, int n, char **argv);
+int cmd_checklist(struct ctl *c, int n, char **argv);
+int cmd_freeze(struct ctl *c, int n, char **argv);
+int cmd_report(struct ctl *c, int n, char **argv);
 int cmd_check_config(struct ctl *c, int n, char **argv);
 int cmd_check_alert(struct ctl *c, int n, char **argv);
 

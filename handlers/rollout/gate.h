@@ -1,0 +1,47 @@
+/*
+ * May the next stage be entered, and what is missing? Pure; any thread.
+ *
+ * Rollback never asks a gate. (interface: section 2; rollout plan: Approval Gates; elements 47-51.)
+ */
+#ifndef HANDLERS_ROLLOUT_GATE_H
+#define HANDLERS_ROLLOUT_GATE_H
+
+#include "handlers/rollout/evaluation.h"
+#include "handlers/rollout/standing.h"
+
+#define GATE_MISSING_MAX 100
+
+struct missing {
+	const char *what;       /* static word for machines: "criterion", "approval", "checklist", "clock" … */
+	bool hard;              /* force does not help: there would be nothing to enter, or two would act at once */
+	char text[400];         /* one sentence */
+};
+
+struct gate {
+	const struct stage *current, *next;     /* NULL: none */
+	bool enters_again;      /* next is the current one, which a rollback left */
+	struct missing *missing;        /* owned */
+	size_t n;
+};
+
+struct gate_view {
+	const struct settings *settings;
+	const struct rollout *rollout;
+	const struct standing *st;
+	const struct evaluation *ev;    /* at_us 0: never evaluated */
+	int64_t now_us;
+};
+
+int gate_judge(const struct gate_view *v, struct gate *ret);    /* -ENOMEM */
+void gate_free(struct gate *g);
+
+/* Is a freeze in force? Its reason and end, else false. */
+bool freeze_now(const struct rollout *r, const struct progress *p, int64_t now_us, char *why, size_t size);
+
+enum tick_state { TICK_OPEN, TICK_DONE, TICK_EXPIRED, TICK_OVERDUE };
+/* How an item stands; *ret_tick (may be NULL) is its last tick, NULL if there is none. */
+enum tick_state item_state(const struct checklist *list, const struct check_item *item, const struct tick_list *ticks,
+                           int64_t now_us, const struct tick **ret_tick);
+const char *tick_state_name(enum tick_state s);
+
+#endif
