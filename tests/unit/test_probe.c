@@ -239,7 +239,7 @@ static void probe(int32_t wanted)
 	struct loop_timer *limit = loop_timer_at(loop, clock_mono_us() + LIMIT_US, stop, NULL);
 	struct probe *p;
 
-	assert_int_equal(probe_start(loop, &plan, wanted, on_probe, NULL, &p), 0);
+	assert_int_equal(probe_start(loop, &plan, wanted, false, on_probe, NULL, &p), 0);
 	assert_int_equal(answer.calls, 0);
 	assert_int_equal(loop_run(loop), 0);
 	loop_timer_cancel(loop, limit);
@@ -416,13 +416,13 @@ static void a_cancelled_round_never_calls_back(void **state)
 
 	(void)state;
 	fake_answers(answers, ARRAY_LEN(answers));
-	assert_int_equal(probe_start(loop, &plan, 0, on_probe, NULL, &p), 0);
+	assert_int_equal(probe_start(loop, &plan, 0, false, on_probe, NULL, &p), 0);
 	probe_cancel(p);
 	probe_cancel(NULL);
 	add_prometheus("cst", "n");
 	add_check((struct check) {.kind = CHECK_COMMAND, .argv = argv});
 	add_http("/flags", "/p");
-	assert_int_equal(probe_start(loop, &plan, 0, on_probe, NULL, &p), 0);
+	assert_int_equal(probe_start(loop, &plan, 0, false, on_probe, NULL, &p), 0);
 	assert_non_null(loop_timer_at(loop, clock_mono_us() + 300 * US_PER_MS, stop, NULL));
 	assert_int_equal(loop_run(loop), 0);
 	probe_cancel(p);

@@ -1,0 +1,316 @@
+"""The rollout plan: stages entered and refused, the clean clock, approvals and ticks that end with a run."""
+import json
+import os
+import re
+import socket
+import time
+from urllib.parse import parse_qs, urlparse
+
+import pytest
+from harness import Server, alert, config, ctl, slack_channel, until
+
+PLAN = """
+    stages:
+      - {{number: 0, name: Pre-Production, percentage: 100, environment: staging, duration: 7d, checklist: pre}}
+      - number: 1
+        name: Canary
+        percentage: 10
+        duration: {clean}
+        checklist: canary
+        criteria:
+          - {{name: error rate delta, query: errors, max: 0.001, min_samples: 100, samples: requests}}
+          - {{name: cache hit rate, query: cache, min: 0.8}}
+      - {{number: 2, name: Expanded, percentage: 25, duration: 1h, release_notes: "Faster search for everybody."}}
+      - {{number: 3, name: Majority, percentage: 50}}
+    checklists:
+      - name: pre
+        items: [{{text: Tests pass}}, {{text: Runbook reviewed}}]
+      - name: canary
+        items: [{{text: Error logs reviewed}}]
+    milestones: [{{after_stage: 2, in: 300ms, text: Performance report, owner: Engineering}}]
+    watch: {{data: [{{name: canary traffic, query: traffic}}], patience: 200ms}}
+    baselines: [{{metric: error_ratio, query: legacy, samples: legacy_requests, min_samples: 50}}]
+"""
+
+
+class FakePrometheus(Server):
+    """Answers instant queries: each text has a value, a list of values, or an error."""
+
+    def __init__(self):
+        self.values = {"errors": 0.0005, "requests": 1000, "cache": 0.9, "traffic": 5, "legacy": 0.001, "legacy_requests": 500}
+        self.asked = []
+        super().__init__()
+
+    def handle(self, method, path, headers, body):
+        query = parse_qs(urlparse(path).query)["query"][0]
+        self.asked.append(query)
+        name = re.sub(r"^(max|min)_over_time\(\((.*)\)\[.*$", r"\2", query)
+        value = self.values.get(name, [])
+        if isinstance(value, str):
+            return 400, {}, json.dumps({"status": "error", "errorType": "bad_data", "error": value})
+        values = value if isinstance(value, list) else [value]
+        result = [{"metric": {"n": str(i)}, "value": [time.time(), str(v)]} for i, v in enumerate(values)]
+        return 200, {}, json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}})
+
+
+def plan_config(service, prometheus, chat, clean="400ms", extra="", **parts):
+    text = config(service, channels="channels:\n" + slack_channel(chat, events="all") + "\n" + extra,
+                  prometheus=f"  prometheus: {{url: \"{prometheus.url}\", timeout: 1s}}\n  evaluation_interval: 100ms", **parts)
+    head, rest = text.split("    stages:\n", 1)
+    tail = rest[rest.index("name: Majority"):].split("\n", 1)[1]
+    return head + PLAN.format(clean=clean).lstrip("\n") + tail
+
+
+@pytest.fixture
+def prometheus():
+    p = FakePrometheus()
+    yield p
+    p.close()
+
+
+def rollout(d):
+    return d.get("/api/v1/rollouts/shop")
+
+
+def missing(d):
+    return [m["what"] for m in rollout(d)["next"]["missing"]]
+
+
+def move(d, what, user=None, **body):
+    return d.call("POST", f"/api/v1/rollouts/shop/{what}", body)
+
+
+def enter(d, percentage, service, **body):
+    status, out = move(d, "advance", **body)
+    assert status == 200, out
+    until(lambda: rollout(d)["percentage_wanted"] == percentage and rollout(d)["clock"]["entered_at"])
+    assert service.file_percentage() == str(percentage) and service.percentage() == percentage
+    return out["data"]["advance"]
+
+
+def test_the_first_start_adopts_the_stage_and_counts_its_clean_time(daemon_of, service, prometheus, chat):
+    d = daemon_of(plan_config(service, prometheus, chat))
+    r = until(lambda: rollout(d)["clock"]["runs"] and rollout(d))
+    assert r["stage"] == 1 and r["clock"]["required"] == 0.4
+    until(lambda: rollout(d)["clock"]["left"] == 0)
+    assert missing(d) == ["checklist"]
+    assert [c["state"] for c in rollout(d)["criteria"]] == ["holds", "holds"]
+    assert d.metric("rollbackd_criterion_state", criterion="cache hit rate") == 1
+    assert d.metric("rollbackd_stage_clean_seconds", rollout="shop") >= 0.4
+    assert d.metric("rollbackd_baseline", rollout="shop", metric="error_ratio") == 0.001
+
+
+def test_everything_that_is_missing_is_named(daemon_of, service, prometheus, chat):
+    d = daemon_of(plan_config(service, prometheus, chat, clean="48h"))
+    prometheus.values.update(errors=0.02, cache="no such metric")
+    until(lambda: [c["state"] for c in rollout(d)["criteria"]] == ["fails", "unknown"])
+    status, out = move(d, "advance")
+    assert status == 409 and out["errorType"] == "conflict"
+    assert [m["what"] for m in out["data"]["missing"]] == ["criterion", "criterion", "clock", "checklist"]
+    texts = [m["text"] for m in out["data"]["missing"]]
+    assert texts[0] == "error rate delta: fails: 0.02, at most 0.001"
+    assert texts[1].startswith("cache hit rate: unknown: ") and "no such metric" in texts[1]
+    assert texts[3] == 'checklist canary: "Error logs reviewed" is not ticked'
+    assert service.file_percentage() == "10"
+    p = ctl(d, "stage", "advance")
+    assert p.returncode == 1 and "not advanced, 4 things are missing" in p.stderr and texts[3] in p.stderr
+
+
+@pytest.mark.parametrize("values", [{"errors": []}, {"errors": "NaN"}, {"requests": 99}, {"requests": []}, {"errors": [0.0005, 0.5]}])
+def test_the_clock_stands_while_a_criterion_fails_or_is_unknown(daemon_of, service, prometheus, chat, values):
+    d = daemon_of(plan_config(service, prometheus, chat, clean="48h"))
+    until(lambda: rollout(d)["clock"]["clean"] > 0)
+    prometheus.values.update(values)
+    if values.get("errors") == "NaN":
+        prometheus.values["errors"] = ["NaN"]
+    until(lambda: not rollout(d)["clock"]["runs"])
+    assert "error rate delta" in rollout(d)["clock"]["why"]
+    stood = rollout(d)["clock"]["clean"]
+    asked = len(prometheus.asked)
+    until(lambda: len(prometheus.asked) > asked + 30)      # some looks later
+    assert rollout(d)["clock"]["clean"] == stood
+
+
+def test_entering_a_stage_is_announced_as_promised(daemon_of, service, prometheus, chat):
+    d = daemon_of(plan_config(service, prometheus, chat, clean="100ms"))
+    until(lambda: rollout(d)["clock"]["left"] == 0)
+    enter(d, 25, service, force=True, reason="nobody to tick")
+    until(lambda: any("Stage 2" in t for t in chat.texts()))
+    [text] = [t for t in chat.texts() if "Stage 2: 25%" in t]
+    lines = text.splitlines()
+    assert lines[0] == "[ROLLOUT] Shop Stage 2: 25% traffic"
+    assert re.fullmatch(r"- Started: \d{4}-\d\d-\d\d \d\d:\d\d UTC", lines[1])
+    assert lines[2:5] == ["- Duration: 1 hour", "- Monitoring: https://grafana.example.com/d/shop",
+                          "- Rollback: rollbackctl rollback shop --stage 2"]
+    assert lines[5] == "- Forced by local: nobody to tick"
+    assert rollout(d)["stage"] == 2 and len(service.reloads()) == 1
+    assert "SHOP_ENABLED=true" in service.flags.read_text() and "OTHER='keep me'" in service.flags.read_text()
+    assert d.incidents() == []              # a stage is no incident
+    until(lambda: any("due: Performance report, by Engineering" in t for t in chat.texts()))
+
+
+def test_forcing_needs_a_reason_and_a_live_incident_cannot_be_forced(daemon_of, service, prometheus, chat):
+    d = daemon_of(plan_config(service, prometheus, chat))
+    status, out = move(d, "advance", force=True)
+    assert status == 400 and "reason" in out["error"]
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    status, out = move(d, "advance", force=True, reason="now")
+    assert status == 409 and "incident" in [m["what"] for m in out["data"]["missing"]]
+    assert service.file_percentage() == "0"
+
+
+def test_after_a_rollback_the_stage_is_entered_again_and_its_run_is_new(daemon_of, service, prometheus, chat):
+    d = daemon_of(plan_config(service, prometheus, chat, limits="limits: {cooldown: 0s, quiet: 30m}"))
+    run = until(lambda: rollout(d)["clock"]["left"] == 0 and rollout(d)["clock"]["run"])
+    a = alert()
+    [r] = d.post(a)
+    d.wait_state(r["incident"], "rolled_back")
+    assert rollout(d)["clock"]["run"] > run and rollout(d)["clock"]["clean"] == 0
+    assert rollout(d)["stage"] == 1 and rollout(d)["next"] | {"missing": 0} == {
+        "stage": 1, "name": "Canary", "percentage": 10, "again": True, "ready": False, "missing": 0}
+    d.act(r["incident"], "resolve")
+    prometheus.values['ALERTS_FOR_STATE{alertname="CanaryErrorRateHigh"}'] = []
+    status, out = move(d, "advance")        # the fake answers "no data" to whatever it is asked about the alert
+    assert status == 200, out
+    until(lambda: service.file_percentage() == "10" and rollout(d)["clock"]["entered_at"])
+    assert service.percentage() == 10
+
+
+def test_raising_is_refused_while_the_alert_is_active_or_nobody_can_tell(daemon_of, service, prometheus, chat):
+    d = daemon_of(plan_config(service, prometheus, chat, limits="limits: {cooldown: 0s}"))
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    d.act(r["incident"], "resolve")
+    asked = until(lambda: next((q for q in prometheus.asked if q.startswith("ALERTS_FOR_STATE")), None))
+    prometheus.values[asked] = 1700000000
+    status, out = move(d, "advance")
+    assert status == 409 and out["data"]["missing"] == [
+        {"what": "alert", "text": "an alert that rolled it back or held it is still active"}]
+    prometheus.values[asked] = "out of order"
+    status, out = move(d, "advance")
+    assert status == 409 and out["data"]["missing"][0]["what"] == "alert" and "unknown" in out["data"]["missing"][0]["text"]
+    prometheus.values[asked] = []
+    assert move(d, "advance")[0] == 200
+
+
+def test_cooldown_and_rollbacks_per_day_lock_raising(daemon_of, service, prometheus, chat):
+    d = daemon_of(plan_config(service, prometheus, chat, limits="limits: {cooldown: 1h, rollbacks_per_day: 1}"))
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    d.act(r["incident"], "resolve")
+    assert missing(d) == ["cooldown", "rollbacks_per_day"]
+
+
+def test_a_trigger_while_a_stage_is_being_entered_rolls_back(daemon_of, service, prometheus, chat):
+    d = daemon_of(plan_config(service, prometheus, chat, clean="100ms"))
+    until(lambda: rollout(d)["clock"]["left"] == 0)
+    service.ignore_reload()                 # so that verification goes on for long
+    status, out = move(d, "advance", force=True, reason="test")
+    assert status == 200, out
+    until(lambda: rollout(d)["entering"] == "verifying")
+    service.broken.unlink()
+    [r] = d.post(alert())
+    assert r["disposition"] == "rollback_started"
+    i = d.wait_state(r["incident"], "rolled_back")
+    assert i["stage"] == 2 and i["percentage_before"] == 25 and service.percentage() == 0
+    assert d.incident(out["data"]["advance"])["state"] == "cancelled"
+    assert rollout(d)["entering"] is None and not any("Stage 2: 25%" in t for t in chat.texts())
+
+
+def test_a_stage_that_is_not_verified_pages_and_a_late_success_is_told(daemon_of, service, prometheus, chat):
+    d = daemon_of(plan_config(service, prometheus, chat, clean="100ms", timeout="600ms"))
+    until(lambda: rollout(d)["clock"]["left"] == 0)
+    service.ignore_reload()
+    move(d, "advance", force=True, reason="test")
+    until(lambda: any("NOT VERIFIED" in t for t in chat.texts()))
+    assert rollout(d)["entering"] == "failed" and not rollout(d)["clock"]["entered_at"]
+    service.follow_again()
+    until(lambda: rollout(d)["clock"]["entered_at"])
+    until(lambda: any("verified late" in t for t in chat.texts()))
+
+
+def test_somebody_who_lowered_the_flag_meanwhile_is_not_overruled(daemon_of, service, prometheus, chat):
+    d = daemon_of(plan_config(service, prometheus, chat, clean="100ms"), env={"ROLLBACKD_FAILPOINT": "step-intent-committed"})
+    until(lambda: rollout(d)["clock"]["left"] == 0)
+    with pytest.raises((OSError, ConnectionError)):
+        move(d, "advance", force=True, reason="test")
+        d.died()
+        raise ConnectionError
+    service.raise_to(5)
+    d.start(env={"ROLLBACKD_FAILPOINT": ""})
+    until(lambda: any("somebody else changed it" in t for t in chat.texts()))
+    assert service.file_percentage() == "5"
+
+
+def test_hold_freeze_and_stage_set(daemon_of, service, prometheus, chat):
+    d = daemon_of(plan_config(service, prometheus, chat, clean="48h"))
+    until(lambda: rollout(d)["clock"]["runs"])
+    assert move(d, "hold")[0] == 400
+    assert move(d, "hold", note="customer demo")[0] == 200
+    until(lambda: not rollout(d)["clock"]["runs"])
+    assert rollout(d)["clock"]["why"] == "held by local" and d.metric("rollbackd_held", rollout="shop") == 1
+    assert move(d, "resume")[0] == 200
+    until(lambda: rollout(d)["clock"]["runs"])
+    assert ctl(d, "freeze", "4h", "--reason", "release day").returncode == 0
+    assert "freeze" in missing(d) and "release day" in rollout(d)["freeze"]
+    assert ctl(d, "freeze", "0s").returncode == 0
+    assert "freeze" not in missing(d)
+    p = ctl(d, "stage", "set", "2")
+    assert p.returncode == 0, p.stderr      # 10 % is below stage 2's: nothing is raised by saying so
+    assert rollout(d)["stage"] == 2 and service.file_percentage() == "10" and rollout(d)["next"]["again"]
+    assert ctl(d, "stage", "set", "0").returncode == 0
+    assert missing(d)[:2] == ["checklist", "checklist"]
+    assert any("held by local: customer demo" in t for t in chat.texts())
+
+
+def test_approvals_and_ticks_need_a_person(daemon, service):
+    status, out = daemon.call("POST", "/api/v1/rollouts/shop/approve", {"role": "engineering-lead"})
+    assert status == 403 and "who you are" in out["error"]
+
+
+def test_a_blind_canary_pages_once_and_says_when_sight_returns(daemon_of, service, prometheus, chat):
+    d = daemon_of(plan_config(service, prometheus, chat))
+    until(lambda: rollout(d)["clock"]["runs"])
+    prometheus.values["traffic"] = []
+    until(lambda: any("THE CANARY IS BLIND: canary traffic: no data" in t for t in chat.texts()))
+    assert d.metric("rollbackd_canary_blind", rollout="shop") == 1 and not rollout(d)["clock"]["runs"]
+    d.restart()                             # told once, also across a restart
+    asked = len(prometheus.asked)
+    until(lambda: len(prometheus.asked) > asked + 30)
+    prometheus.values["traffic"] = 5
+    until(lambda: any("the canary is watched again" in t for t in chat.texts()))
+    assert len([t for t in chat.texts() if "BLIND" in t]) == 1
+
+
+def test_somebody_who_raises_it_after_a_rollback_is_noticed(daemon_of, service, prometheus, chat):
+    d = daemon_of(plan_config(service, prometheus, chat))
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    service.live.write_text("10")           # the service alone: the file still says 0
+    until(lambda: any("raised outside rollbackd: 10% seen, 0% wanted after a rollback" in t for t in chat.texts()))
+    service.live.write_text("0")
+    until(lambda: any("at 0% again, as it should be" in t for t in chat.texts()))
+
+
+def test_a_changed_plan_begins_a_new_run(daemon_of, service, prometheus, chat):
+    d = daemon_of(plan_config(service, prometheus, chat, clean="48h"))
+    run = until(lambda: rollout(d)["clock"]["clean"] > 0 and rollout(d)["clock"]["run"])
+    d.config.write_text(d.config.read_text().replace("max: 0.001", "max: 0.002"))
+    assert d.call("POST", "/-/reload")[0] == 200
+    until(lambda: rollout(d)["clock"]["run"] == run + 1)
+    until(lambda: any("its plan was changed in the config" in t for t in chat.texts()))
+
+
+def test_reports_and_release_notes(daemon_of, service, prometheus, chat):
+    d = daemon_of(plan_config(service, prometheus, chat, clean="48h"))
+    until(lambda: rollout(d)["clock"]["runs"])
+    p = ctl(d, "report", "--weekly")
+    assert p.returncode == 0, p.stderr
+    assert p.stdout.startswith("[REPORT] Shop, weekly: ")
+    assert "- Stage: 1 Canary, 10% traffic" in p.stdout and "error rate delta: holds: 0.0005, at most 0.001" in p.stdout
+    assert "- Checklist canary: 0 of 1 done" in p.stdout and "- Rollback SLA: 0 of 0" in p.stdout
+    status, out = move(d, "publish", stage=2)
+    assert status == 200, out
+    until(lambda: any("Faster search for everybody." in t for t in chat.texts()))
+    assert move(d, "publish", stage=3)[0] == 409
