@@ -101,7 +101,7 @@
 	X(ROLLOUT_SAVE, 1, "INSERT OR REPLACE INTO rollout (name, stage, stage_since, pct_wanted, pct_seen, pct_changed,"   \
 	  " seen_at, generation, flags_sha) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")                                 \
 	X(ALERT_UNRESOLVED, 0, "SELECT DISTINCT a.labels FROM incident n JOIN incident_alert i ON i.incident_id = n.id JOIN"   \
-	  " alert a ON a.id = i.alert_id WHERE n.rollout = ?1 AND a.status = 1 AND n.opened_at > ?2 LIMIT ?3")                \
+	  " alert a ON a.id = i.alert_id WHERE n.rollout = ?1 AND a.status = 1 AND n.opened_at >= ?2 LIMIT ?3")                \
 	X(INCIDENT_LAST_ROLLBACK, 0, "SELECT coalesce(max(max(rolled_back_at, applied_at, started_at)), 0) FROM incident WHERE" \
 	  " rollout = ?1 AND raises = 0")                                                                                \
 	X(PROGRESS_LOAD, 0, "SELECT " PROGRESS_COLUMNS " FROM progress WHERE rollout = ?1")                              \

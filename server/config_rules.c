@@ -152,6 +152,9 @@ static void check_rollout(const struct rules *c, struct json_object *o, size_t i
 	unique(c, section_in(o, "snapshot"), inside, "queries", "name");
 	snprintf(inside, sizeof(inside), "%s.", path);
 	unique(c, o, inside, "stages", "number");
+	unique(c, o, inside, "checklists", "name");
+	unique(c, o, inside, "baselines", "metric");
+	config_check_plan(c->r, o, path, has(section_in(section_in(c->tree, "global"), "prometheus"), "url"));
 }
 
 /* Two rollouts with one flag would undo each other. */
@@ -226,7 +229,7 @@ static void check_program(const struct rules *c, struct json_object *channel, si
 
 void config_check(const struct config_reader *r, struct json_object *tree, bool offline)
 {
-	static const char *const lists[] = {"rollouts", "playbooks", "channels", "users"};
+	static const char *const lists[] = {"rollouts", "playbooks", "channels", "users", "reports"};
 	const struct rules c = {.r = r, .tree = tree, .offline = offline};
 	struct json_object *rollouts = list_in(tree, "rollouts"), *playbooks = list_in(tree, "playbooks"),
 			   *channels = list_in(tree, "channels");

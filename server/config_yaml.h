@@ -36,6 +36,8 @@ bool config_is_name(const char *v);
 bool config_in_words(const char *words, const char *word);
 
 /* The rules that need more than one key. offline: secret files are not looked at. */
+/* The plan of one rollout: stages, checklists, milestones. path: of the rollout. */
+void config_check_plan(const struct config_reader *r, struct json_object *rollout, const char *path, bool has_prometheus);
 void config_check(const struct config_reader *r, struct json_object *tree, bool offline);
 
 #endif

@@ -144,6 +144,23 @@ static int adopt_changed(struct db_tx *tx, const struct settings *s, const struc
 	return announce_text(tx, s, EVENT_ROLLOUT | (page ? EVENT_PAGE : 0), "changed_outside", r->name, text);
 }
 
+/* A database from before there were runs. */
+static int adopt_run(struct db_tx *tx, const struct rollout *r)
+{
+	struct progress p = {0};
+	struct rollout_row row = {0};
+	int err = progress_load(db_tx_conn(tx), r->name, &p);
+
+	progress_free(&p);
+	if (err != -ENOENT)
+		return err;
+	err = rollout_load(db_tx_conn(tx), r->name, &row);
+	const struct stage *st = err == 0 ? rollout_stage(r, row.stage) : NULL;
+	bool entered = st && st->pct == row.pct_wanted;
+	rollout_row_free(&row);
+	return err < 0 ? err : progress_new_run(tx, r->name, entered ? db_tx_now(tx) : 0, "rollbackd", "first start with a plan");
+}
+
 int adopt_rollout(struct db_tx *tx, const struct settings *s, const struct rollout *r)
 {
 	struct rollout_row row = {0};
@@ -157,7 +174,7 @@ int adopt_rollout(struct db_tx *tx, const struct settings *s, const struct rollo
 	else if (differs && !live_says(tx, r, there, is_ours))  /* written before a crash, its outcome is not on record yet */
 		err = adopt_changed(tx, s, r, &row, there);
 	rollout_row_free(&row);
-	return err;
+	return err == 0 ? adopt_run(tx, r) : err;
 }
 
 int adopt_all(struct db_tx *tx, const struct settings *s)

@@ -279,16 +279,22 @@ static int read_plan(struct evaluating *e)
 	return text ? plan_read(text, &e->plan) : -ENOMEM;
 }
 
+/* Then the engine's rounds are the answer, and ours would only double the questions. */
+static bool engine_asks(const struct standing *st)
+{
+	return st->live && (st->live_state == INC_ROLLING_BACK || st->live_state == INC_VERIFYING || st->live_state == INC_FAILED);
+}
+
 static int start(struct evaluating *e)
 {
 	int r = ask_start(e->loop, &e->settings->prometheus, (const char *const *)e->queries, e->n, on_answers, e, &e->ask);
 
 	if (r < 0)
 		return r;
-	if (e->st.row.pct_wanted < 0) {
+	if (e->st.row.pct_wanted < 0 || engine_asks(&e->st)) {
 		e->probed = true;
 		e->ev.seen = -1;
-		snprintf(e->ev.there_why, sizeof(e->ev.there_why), "the wanted percentage is unknown");
+		snprintf(e->ev.there_why, sizeof(e->ev.there_why), e->st.live ? "it is being verified" : "the wanted percentage is unknown");
 		return 0;
 	}
 	r = probe_start(e->loop, e->plan, e->st.row.pct_wanted, true, on_probe, e, &e->probe);

@@ -291,11 +291,15 @@ def test_by_hand_joins_a_live_one(daemon_of, service):
 
 def test_a_flaky_answer_must_pass_several_times_in_a_row(daemon_of, service):
     answers = service.dir / "answers"
-    answers.write_text("0\n10\n0\n0\n0\n0\n0\n")
+    answers.write_text("10\n")            # for the first look after the start; the next comes 15 s later
     ask = service.dir / "ask.sh"
     ask.write_text(f"#!/bin/sh\nhead -n 1 {answers}\nsed -i 1d {answers}\necho x >> {service.dir}/asked\n")
     ask.chmod(0o755)
     d = daemon_of(config(service, checks=f"        - {{command: [{ask}]}}", passes=3))
+    asked = service.dir / "asked"
+    until(lambda: asked.exists() and d.get("/api/v1/rollouts/shop")["watch"]["percentage"] == "yes")
+    asked.unlink()
+    answers.write_text("0\n10\n0\n0\n0\n0\n0\n")
     [r] = d.post(alert())
     i = d.wait_state(r["incident"], "rolled_back")
     verify = [s for s in i["steps"] if s["kind"] == "verify"][0]

@@ -19,7 +19,7 @@
 	"    apply: [{command: [/bin/true]}]\n"                \
 	"    verify: {checks: [{command: [/bin/true]}]}\n"
 #define SECOND "  - name: shop\n    apply: [{command: [/bin/true]}]\n    verify: {checks: [{command: [/bin/true]}]}\n"
-#define PROMETHEUS "global: {prometheus: {url: \"http://p:9090\"}}\n"
+#define ASKED "global: {prometheus: {url: \"http://p:9090\"}}\n"
 
 static char dir[64], path[128];
 static struct config *cfg;
@@ -147,10 +147,7 @@ static void unknown_keys_are_refused_with_the_nearest_and_all_known_ones(void **
 		{SHOP "limits: {[a]: 1m}\n", 5, "limits", "must be a text"},
 		{SHOP "limits: {\"cooldown\\0\": 1m}\n", 5, "limits", "must be a text"},
 		{SHOP "limits: {\"a\\nb\\e[31m\": 1m}\n", 5, "limits", "\"a b [31m\""},
-		/* later keys of the contract are not taken for known */
-		{SHOP "    freeze: []\n", 5, "rollouts[0]", "\"freeze\""},
-		{SHOP "    stages:\n    - {number: 1, name: A, percentage: 1, checklist: x}\n", 6,
-		 "rollouts[0].stages[0]", "\"checklist\""},
+		{SHOP "    freezes: []\n", 5, "rollouts[0]", "did you mean freeze?"},
 	};
 
 	(void)state;
@@ -451,6 +448,32 @@ static void a_program_that_jq_cannot_compile_is_refused(void **state)
 	(void)state;
 	expect_bad(rows, ARRAY_LEN(rows));
 	must_load(SHOP "channels: [{name: a, slack: {url: \"http://c\"}, events: [all], program: '{text}'}]\n");
+}
+
+#define STAGE SHOP "    stages:\n    - {number: 1, name: A, percentage: 1, "
+#define ASKED "global: {prometheus: {url: \"http://127.0.0.1:9090\"}}\n"
+#define CRITERION STAGE "criteria: [{name: errors, query: up, "
+
+static void a_plan_that_could_never_work_is_refused(void **state)
+{
+	static const struct bad rows[] = {
+		{STAGE "checklist: x}\n", 6, "rollouts[0].stages[0].checklist", "there is no checklist \"x\""},
+		{CRITERION "max: 1}]}\n", 6, "rollouts[0].stages[0].criteria", "set global.prometheus.url"},
+		{ASKED CRITERION "max: 1, min: 0}]}\n", 7, "rollouts[0].stages[0].criteria[0]", "max"},
+		{ASKED CRITERION "max: lots}]}\n", 7, "rollouts[0].stages[0].criteria[0].max", "a number"},
+		{ASKED CRITERION "max: .inf}]}\n", 7, "rollouts[0].stages[0].criteria[0].max", "a number"},
+		{ASKED CRITERION "max: 1, min_samples: 5}]}\n", 7, "rollouts[0].stages[0].criteria[0].min_samples", "samples"},
+		{STAGE "set: [{name: X, value: true}]}\n", 6, "rollouts[0].stages[0].set[0].name", "flags.values"},
+		{SHOP "    milestones: [{after_stage: 7, in: 1d, text: Party}]\n", 5, "rollouts[0].milestones[0].after_stage",
+		 "there is no stage 7"},
+		{SHOP "    freeze: [{cron: \"60 * * * *\", duration: 1h, reason: x}]\n", 5, "rollouts[0].freeze[0].cron", "five fields"},
+		{SHOP "    freeze: [{cron: \"@daily\", duration: 1h, reason: x}]\n", 5, "rollouts[0].freeze[0].cron", "five fields"},
+		{SHOP "    watch: {share: up}\n", 5, "rollouts[0].watch", "global.prometheus.url"},
+		{SHOP "reports: [{name: hourly, cron: \"0 * * * *\"}]\n", 5, "reports[0].name", "daily"},
+	};
+
+	(void)state;
+	expect_bad(rows, ARRAY_LEN(rows));
 }
 
 static void all_faults_are_said_at_once_in_the_order_of_the_file(void **state)
@@ -937,6 +960,7 @@ int main(void)
 		T(names_and_numbers_are_taken_once),
 		T(what_could_never_work_is_refused),
 		T(a_program_that_jq_cannot_compile_is_refused),
+		T(a_plan_that_could_never_work_is_refused),
 		T(all_faults_are_said_at_once_in_the_order_of_the_file),
 		T(an_unreadable_file_is_one_fault),
 		T(a_file_over_the_limit_is_refused),
