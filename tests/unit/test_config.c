@@ -19,7 +19,7 @@
 	"    apply: [{command: [/bin/true]}]\n"                \
 	"    verify: {checks: [{command: [/bin/true]}]}\n"
 #define SECOND "  - name: shop\n    apply: [{command: [/bin/true]}]\n    verify: {checks: [{command: [/bin/true]}]}\n"
-#define ASKED "global: {prometheus: {url: \"http://p:9090\"}}\n"
+#define PROMETHEUS "global: {prometheus: {url: \"http://p:9090\"}}\n"
 
 static char dir[64], path[128];
 static struct config *cfg;
@@ -451,7 +451,6 @@ static void a_program_that_jq_cannot_compile_is_refused(void **state)
 }
 
 #define STAGE SHOP "    stages:\n    - {number: 1, name: A, percentage: 1, "
-#define ASKED "global: {prometheus: {url: \"http://127.0.0.1:9090\"}}\n"
 #define CRITERION STAGE "criteria: [{name: errors, query: up, "
 
 static void a_plan_that_could_never_work_is_refused(void **state)
@@ -459,10 +458,10 @@ static void a_plan_that_could_never_work_is_refused(void **state)
 	static const struct bad rows[] = {
 		{STAGE "checklist: x}\n", 6, "rollouts[0].stages[0].checklist", "there is no checklist \"x\""},
 		{CRITERION "max: 1}]}\n", 6, "rollouts[0].stages[0].criteria", "set global.prometheus.url"},
-		{ASKED CRITERION "max: 1, min: 0}]}\n", 7, "rollouts[0].stages[0].criteria[0]", "max"},
-		{ASKED CRITERION "max: lots}]}\n", 7, "rollouts[0].stages[0].criteria[0].max", "a number"},
-		{ASKED CRITERION "max: .inf}]}\n", 7, "rollouts[0].stages[0].criteria[0].max", "a number"},
-		{ASKED CRITERION "max: 1, min_samples: 5}]}\n", 7, "rollouts[0].stages[0].criteria[0].min_samples", "samples"},
+		{PROMETHEUS CRITERION "max: 1, min: 0}]}\n", 7, "rollouts[0].stages[0].criteria[0]", "max"},
+		{PROMETHEUS CRITERION "max: lots}]}\n", 7, "rollouts[0].stages[0].criteria[0].max", "a number"},
+		{PROMETHEUS CRITERION "max: .inf}]}\n", 7, "rollouts[0].stages[0].criteria[0].max", "a number"},
+		{PROMETHEUS CRITERION "max: 1, min_samples: 5}]}\n", 7, "rollouts[0].stages[0].criteria[0].min_samples", "samples"},
 		{STAGE "set: [{name: X, value: true}]}\n", 6, "rollouts[0].stages[0].set[0].name", "flags.values"},
 		{SHOP "    milestones: [{after_stage: 7, in: 1d, text: Party}]\n", 5, "rollouts[0].milestones[0].after_stage",
 		 "there is no stage 7"},
