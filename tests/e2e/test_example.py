@@ -5,6 +5,7 @@ import subprocess
 from harness import ROOT, TOOLS, ctl
 
 EXAMPLE = (ROOT / "deploy" / "rollbackd.yml").read_text()
+SNAPSHOT = EXAMPLE[EXAMPLE.index("    snapshot:"):EXAMPLE.index("    # The plan.")]
 BUSY = {"cst_requests_total": "0+600x30", "cst_cache_hits_total": "0+540x30", "cst_cache_misses_total": "0+60x30",
         'cst_latency_bucket{le="0.1"}': "0+300x30", 'cst_latency_bucket{le="0.5"}': "0+600x30",
         'cst_latency_bucket{le="+Inf"}': "0+600x30", "cst_memory_rss_bytes": "1000+50x30", "cst_rollout_percentage": "10x30",
@@ -14,7 +15,7 @@ STOPPED = {name: "7x30" for name in BUSY if "total" in name or "bucket" in name}
 
 
 def queries():
-    found = re.findall(r"name: (\w+)(?:,|\n) *unit: [\w ]+(?:,|\n) *query: (?:'([^'\n]+)'|([^'{}\n]+))", EXAMPLE)
+    found = re.findall(r"name: (\w+)(?:,|\n) *unit: [\w ]+(?:,|\n) *query: (?:'([^'\n]+)'|([^'{}\n]+))", SNAPSHOT)
     return {name: quoted or plain for name, quoted, plain in found}
 
 
@@ -36,7 +37,7 @@ def evaluate(folder, series, wanted):
 
 
 def test_every_query_of_the_snapshot_is_found_here():
-    assert len(queries()) == EXAMPLE.count("query:") == 10
+    assert len(queries()) == SNAPSHOT.count("query:") == 10
 
 
 def test_the_queries_say_what_their_names_promise(folder):
@@ -67,9 +68,13 @@ def test_the_example_holds_the_whole_plan(folder):
     for flag in ("CST_PIPELINE_ENABLED", "CST_ROLLOUT_PERCENTAGE", "CST_INCREMENTAL_INDEXING", "CST_TIERED_CACHE",
                  "CST_EMBEDDING_REUSE", "CST_LEGACY_FALLBACK"):
         assert len(re.findall(rf"\b{flag}\b", EXAMPLE)) == 1, flag
-    stages = re.findall(r"number: (\d), name: [\w -]+, percentage: (\d+)(?:, environment: (\w+))?(?:, duration: (\w+))?", EXAMPLE)
-    assert stages == [("0", "100", "staging", "7d"), ("1", "10", "", "48h"), ("2", "25", "", "72h"), ("3", "50", "", "7d"),
-                      ("4", "100", "", "")]
+    stages = re.findall(r"- number: (\d)\n +name: [\w -]+\n +percentage: (\d+)\n(?: +environment: (\w+) .*\n)?(?: +duration: (\w+)\n)?"
+                        r"(?: +approvals: \[(.*)\]\n)?", EXAMPLE)
+    assert stages == [("0", "100", "staging", "7d", ""), ("1", "10", "", "48h", "engineering-lead"),
+                      ("2", "25", "", "72h", "engineering-lead, product-owner"), ("3", "50", "", "7d", "engineering-director"),
+                      ("4", "100", "", "", "")]
+    lists = {name: items.count("{text: ") for name, items in re.findall(r"      - name: ([\w-]+)\n        items:\n((?:          - .*\n)+)", EXAMPLE)}
+    assert lists["pre-rollout"] == 12 and lists["canary"] == 6 and len(lists) == 5        # the plan's 11, and its Go/No-Go
     (folder / "other.yml").write_text(EXAMPLE.replace("to: previous_stage", "to: last_stage"))
     r = ctl(None, "check-config", folder / "other.yml")
     line = 1 + EXAMPLE[:EXAMPLE.index("to: previous_stage")].count("\n")
