@@ -8,6 +8,7 @@
 
 #include "db/incident.h"
 #include "handlers/api/api.h"
+#include "handlers/api/loop_job.h"
 #include "handlers/notify/notify.h"
 #include "handlers/rollback/adopt.h"
 #include "handlers/rollback/current.h"
@@ -253,6 +254,7 @@ static int start_http(struct app *a, char *why, size_t size)
 	a->api.db = a->db;
 	a->api.engine = a->engine;
 	a->api.controller = a->controller;
+	a->api.loop = a->loop;
 	a->api.version = ROLLBACKD_VERSION;
 	a->api.ring = ring;
 	a->api.reload = app_reload;
@@ -306,6 +308,7 @@ void app_stop(struct app *a)
 		loop_stop(a->loop);
 		pthread_join(a->loop_thread, NULL);
 	}
+	loop_jobs_cancel();
 	if (a->db)
 		db_stop(a->db);
 	controller_stop(a->controller);

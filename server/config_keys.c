@@ -114,6 +114,31 @@ SECTION(baseline, NO_RULE,
 	K("query", KEY_TEXT, .required = true, .help = "PromQL: the old way's value"),
 	K("samples", KEY_TEXT, .help = "PromQL: how many samples stand behind it"),
 	K("min_samples", KEY_NUMBER, .def = "0", .least = 0, .most = 1000000000L, .help = "Fewer: the pinned value stays"));
+SECTION(compare_counts, NO_RULE,
+	K("events", KEY_TEXT, .required = true, .help = "PromQL: how many events there were in a step"),
+	K("bad", KEY_TEXT, .required = true, .help = "PromQL: how many of them were bad; 0, not nothing, when none was"));
+SECTION(compare_errors, NO_RULE,
+	K("candidate", KEY_SECTION, .sub = &compare_counts, .required = true, .help = "The new way"),
+	K("baseline", KEY_SECTION, .sub = &compare_counts, .required = true, .help = "The old way"),
+	K("absolute", KEY_FRACTION, .def = "0.001", .help = "A difference of the two ratios that is accepted in any case: 0.001 is 0.1 points"));
+SECTION(compare_histogram, NO_RULE,
+	K("candidate", KEY_TEXT, .required = true, .help = "PromQL: cumulative buckets of a step: sum by (le) (increase(…_bucket[1h]))"),
+	K("baseline", KEY_TEXT, .required = true, .help = "The same of the old way"),
+	K("quantiles", KEY_WORDS, .words = "0.5 0.9 0.95 0.99 0.999", .help = "Which are compared; default: 0.5, 0.95 and 0.99"));
+SECTION(compare_value, NO_RULE,
+	K("candidate", KEY_TEXT, .required = true, .help = "PromQL: one number for a step"),
+	K("baseline", KEY_TEXT, .required = true, .help = "The same of the old way"),
+	K("worse", KEY_WORD, .words = "higher lower", .def = "higher", .help = "Which is worse"));
+SECTION(compare_metric, ONE_OF("errors histogram value"),
+	K("name", KEY_NAME, .required = true, .help = "For people"),
+	K("unit", KEY_LINE, .def = "", .help = "For people: seconds, bytes"),
+	K("errors", KEY_SECTION, .sub = &compare_errors, .help = "Bad events of all events, as counts"),
+	K("histogram", KEY_SECTION, .sub = &compare_histogram, .help = "Quantiles of a histogram; lower is better"),
+	K("value", KEY_SECTION, .sub = &compare_value, .help = "A gauge, a ratio or a rate"));
+SECTION(compare, NO_RULE,
+	K("step", KEY_DURATION, .def = "1h", WINDOW, .help = "Both sides are compared step by step; the range in the queries must be the same"),
+	K("share", KEY_TEXT, .help = "PromQL: the share of traffic that took the new way in a step, 0 to 1"),
+	K("metrics", KEY_LIST, .sub = &compare_metric, .required = true, .help = "What is compared"));
 SECTION(stage, NO_RULE,
 	K("number", KEY_NUMBER, .required = true, .least = 0, .most = 1000, .help = "Order of the stages"),
 	K("name", KEY_LINE, .required = true, .help = "For people"),
@@ -140,6 +165,7 @@ SECTION(rollout, NO_RULE,
 	K("milestones", KEY_LIST, .sub = &milestone, .help = "What is due some time after a stage was entered"),
 	K("watch", KEY_SECTION, .sub = &watch, .help = "How to tell that the canary is being watched"),
 	K("baselines", KEY_LIST, .sub = &baseline, .help = "Values of the old way, pinned before it has no traffic"),
+	K("compare", KEY_SECTION, .sub = &compare, .help = "New way against old way: rollbackctl compare"),
 	K("owner", KEY_LINE, .def = "", .help = "Who owns the rollout"));
 SECTION(rollback, NO_RULE,
 	K("to", KEY_TARGET, .required = true, .help = "A percentage, or previous_stage"),

@@ -103,6 +103,7 @@ static void check_prometheus(const struct rules *c, struct json_object *o, const
 	struct json_object *checks = list_in(section_in(o, "verify"), "checks");
 	bool has_url = has(section_in(section_in(c->tree, "global"), "prometheus"), "url");
 	static const char why[] = "it asks Prometheus, whose address is missing: set global.prometheus.url";
+	static const char *const askers[] = {"snapshot", "compare"};
 	char where[PATH_LEN];
 
 	for (size_t i = 0; i < length(checks); i++) {
@@ -115,9 +116,11 @@ static void check_prometheus(const struct rules *c, struct json_object *o, const
 			config_fault(c->r, config_line(check, "instances"), where,
 			             "instances stands only beside prometheus: leave it out");
 	}
-	snprintf(where, sizeof(where), "%s.snapshot", path);
-	if (has(o, "snapshot") && !has_url)
-		config_fault(c->r, config_line(o, "snapshot"), where, why);
+	for (size_t i = 0; i < ARRAY_LEN(askers); i++) {
+		snprintf(where, sizeof(where), "%s.%s", path, askers[i]);
+		if (has(o, askers[i]) && !has_url)
+			config_fault(c->r, config_line(o, askers[i]), where, why);
+	}
 }
 
 /* The flag that carries the percentage is not one of the others. */
@@ -150,6 +153,8 @@ static void check_rollout(const struct rules *c, struct json_object *o, size_t i
 	unique(c, section_in(o, "flags"), inside, "values", "name");
 	snprintf(inside, sizeof(inside), "%s.snapshot.", path);
 	unique(c, section_in(o, "snapshot"), inside, "queries", "name");
+	snprintf(inside, sizeof(inside), "%s.compare.", path);
+	unique(c, section_in(o, "compare"), inside, "metrics", "name");
 	snprintf(inside, sizeof(inside), "%s.", path);
 	unique(c, o, inside, "stages", "number");
 	unique(c, o, inside, "checklists", "name");

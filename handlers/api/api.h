@@ -17,6 +17,7 @@ struct api {
 	struct db_conn *reader;         /* the http thread's own */
 	struct engine *engine;
 	struct controller *controller;
+	struct loop *loop;              /* the engine's */
 	const char *version;
 	/* Rings the sender of messages. Any thread. */
 	void (*ring)(void *arg);
@@ -58,6 +59,7 @@ enum http_verdict incident_act(struct api *a, struct http_req *req, struct http_
 enum http_verdict rollouts_list(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
 enum http_verdict rollout_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
 enum http_verdict rollout_flags(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
+enum http_verdict rollout_compare(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
 enum http_verdict rollout_rollback(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
 enum http_verdict plan_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
 enum http_verdict plan_advance_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);

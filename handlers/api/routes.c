@@ -21,6 +21,7 @@ static const struct route {
 	{HTTP_GET, "/api/v1/rollouts", ROLE_VIEWER, rollouts_list},
 	{HTTP_GET, "/api/v1/rollouts/*", ROLE_VIEWER, rollout_show},
 	{HTTP_GET, "/api/v1/rollouts/*/flags", ROLE_VIEWER, rollout_flags},
+	{HTTP_GET, "/api/v1/rollouts/*/compare", ROLE_VIEWER, rollout_compare},
 	{HTTP_POST, "/api/v1/rollouts/*/rollback", ROLE_OPERATOR, rollout_rollback},
 	{HTTP_GET, "/api/v1/rollouts/*/report", ROLE_VIEWER, plan_report},
 	{HTTP_POST, "/api/v1/rollouts/*/advance", ROLE_OPERATOR, plan_advance_post},

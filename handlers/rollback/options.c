@@ -197,6 +197,8 @@ static int read_rollout(struct json_object *o, struct rollout *r)
 		e = read_verify(o, r);
 	if (e == 0)
 		e = read_snapshot(o, r);
+	if (e == 0)
+		e = compare_options_read(section_of(o, "compare"), &r->compare);
 	return e == 0 ? rollout_read_plan(o, r) : e;
 }
 
@@ -210,6 +212,7 @@ static void rollout_free(struct rollout *r)
 	free(r->apply);
 	free(r->checks);
 	free(r->queries);
+	compare_options_free(&r->compare);
 	rollout_free_plan(r);
 	free(r->frozen);
 	json_object_put(r->tree);

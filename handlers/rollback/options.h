@@ -105,6 +105,27 @@ struct baseline_query {
 	int64_t min_samples;
 };
 
+/* New way against old way (handlers/rollout/compare.h). */
+enum compare_kind { COMPARE_ERRORS = 1, COMPARE_HISTOGRAM, COMPARE_VALUE };
+struct compare_queries {
+	const char *query, *bad;        /* errors: all events and the bad ones; else bad is NULL */
+};
+struct compare_metric {
+	const char *name, *unit;
+	enum compare_kind kind;
+	struct compare_queries candidate, baseline;
+	double absolute;                /* errors: accepted difference of the ratios */
+	bool lower_is_worse;
+	double *quantiles;              /* owned; of a histogram */
+	size_t n_quantiles;
+};
+struct compare_options {
+	int64_t step_us;                /* 0: nothing is configured */
+	const char *share;              /* NULL: not known */
+	struct compare_metric *metrics;
+	size_t n_metrics;
+};
+
 struct snapshot_query {
 	const char *name, *unit, *query;
 };
@@ -136,6 +157,7 @@ struct rollout {
 	struct baseline_query *baselines;
 	size_t n_baselines;
 	const char *owner;              /* "" : nobody named */
+	struct compare_options compare;
 };
 
 struct playbook {
@@ -212,6 +234,9 @@ const struct checklist *rollout_checklist(const struct rollout *r, const char *n
 /* The parts of a rollout that make up its plan (options_plan.c). */
 int rollout_read_plan(struct json_object *o, struct rollout *r);
 void rollout_free_plan(struct rollout *r);
+/* Its section compare (options_compare.c). o may be NULL. */
+int compare_options_read(struct json_object *o, struct compare_options *ret);
+void compare_options_free(struct compare_options *c);
 
 /* What an incident freezes: {"rollout": …, "playbook": …, "prometheus": …, "sla": …, "limits": …, "external_url": …}. */
 char *plan_text(const struct settings *s, const struct rollout *r, const struct playbook *p);

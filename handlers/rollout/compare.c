@@ -81,11 +81,42 @@ static struct evidence weigh(const struct compare_result *r, const struct compar
 
 /* --- sentences --- */
 
-/* How a number is shown: ratios of errors as percentages. */
+/* How a number is shown. Units are those that people write into the config. */
 struct scale {
 	double by;
-	const char *unit, *difference_unit; /* with their blank */
+	char unit[40], difference_unit[40]; /* with their blank */
 };
+
+static struct scale scale_of(const char *unit, double magnitude)
+{
+	static const char *const bytes[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+	struct scale s = {.by = 1};
+	size_t power = 0;
+
+	if (!strcmp(unit, "ratio"))
+		return (struct scale) {100, "%", " points"};
+	for (; power + 1 < ARRAY_LEN(bytes) && magnitude >= 1024; power++)
+		magnitude /= 1024;
+	if (!strcmp(unit, "bytes")) {
+		s.by = ldexp(1, -10 * (int)power);
+		unit = bytes[power];
+	}
+	snprintf(s.unit, sizeof(s.unit), "%s%.38s", unit[0] ? " " : "", !strcmp(unit, "seconds") ? "s" : unit);
+	memcpy(s.difference_unit, s.unit, sizeof(s.unit));
+	return s;
+}
+
+void compare_number(double v, const char *unit, bool is_difference, char *out, size_t size)
+{
+	struct scale s = scale_of(unit, fabs(v));
+
+	if (isnan(v))
+		snprintf(out, size, "unknown");
+	else if (is_difference)
+		snprintf(out, size, "%+.3g%s", v * s.by, s.difference_unit);
+	else
+		snprintf(out, size, "%.4g%s", v * s.by, s.unit);
+}
 
 static void add_interval(struct buf *b, const struct compare_result *r, const struct scale *s)
 {
@@ -187,7 +218,7 @@ static void mark_errors(const struct compare_errors *in)
 
 void compare_errors(const struct compare_errors *in, const struct compare_terms *t, struct compare_result *ret)
 {
-	static const struct scale scale = {100, "%", " points"};
+	const struct scale scale = scale_of("ratio", 1);
 
 	mark_errors(in);
 	struct compare_result r = {.hours = used(in->hours, in->n)};
@@ -226,16 +257,14 @@ static double *differences(const struct compare_values *in, size_t count)
 static int judge_pairs(const struct compare_values *in, const struct compare_terms *t, struct compare_result *r)
 {
 	CLEANUP(cleanup_free) double *d = differences(in, r->hours);
-	char unit[64];
 
 	if (!d)
 		return -ENOMEM;
 	struct shift s = stats_shift(d, r->hours, COMPARE_CONFIDENCE);
 	r->difference = s.estimate;
 	r->interval = s.interval;
-	snprintf(unit, sizeof(unit), "%s%.60s", t->unit[0] ? " " : "", t->unit);
 	struct evidence e = weigh(r, t, t->threshold * fabs(r->baseline), in->n);
-	const struct scale scale = {1, unit, unit};
+	const struct scale scale = scale_of(t->unit, fmax(fabs(r->candidate), fabs(r->baseline)));
 	r->verdict = judge(&e);
 	explain(r, &e, in->n, &scale);
 	return 0;
@@ -318,44 +347,55 @@ static double whole_quantile(const struct compare_histogram *h, const unsigned c
 /* The largest finite bound is all that is known of such a quantile: it may be any number above. */
 static void doubt_beyond(struct compare_result *r, bool beyond, const struct compare_terms *t)
 {
+	char bound[64];
+
 	if (!beyond || r->verdict == COMPARE_WORSE)
 		return;
 	r->verdict = COMPARE_INCONCLUSIVE;
-	snprintf(r->why, sizeof(r->why), "the candidate's quantile lies above the largest finite bucket (%.4g%s%s): how far is not known",
-	         r->candidate, t->unit[0] ? " " : "", t->unit);
+	compare_number(r->candidate, t->unit, false, bound, sizeof(bound));
+	snprintf(r->why, sizeof(r->why), "the candidate's quantile lies above the largest finite bucket (%s): how far is not known",
+	         bound);
+}
+
+/* scratch: two values an hour, then one a bucket of the wider side. */
+static int judge_quantile(const struct compare_histogram *candidate, const struct compare_histogram *baseline, size_t n,
+                          unsigned char *hours, double q, const struct compare_terms *t, double *scratch,
+                          struct compare_result *ret)
+{
+	struct compare_result r = {.hours = used(hours, n)};
+	const struct compare_values in = {scratch, scratch + n, n, hours};
+	bool beyond = false;
+
+	hourly_quantiles(candidate, n, q, scratch);
+	hourly_quantiles(baseline, n, q, scratch + n);
+	r.candidate = whole_quantile(candidate, hours, n, q, scratch + 2 * n, &beyond);
+	r.baseline = whole_quantile(baseline, hours, n, q, scratch + 2 * n, NULL);
+	int e = judge_pairs(&in, t, &r);
+	if (e == 0) {
+		doubt_beyond(&r, beyond, t);
+		*ret = r;
+	}
+	return e;
 }
 
 int compare_quantile(const struct compare_histogram *candidate, const struct compare_histogram *baseline, size_t n,
                      unsigned char *hours, double q, const struct compare_terms *t, struct compare_result *ret)
 {
 	size_t wide = candidate->n_upper > baseline->n_upper ? candidate->n_upper : baseline->n_upper;
-	CLEANUP(cleanup_free) double *values = calloc(2 * n + wide + 1, sizeof(*values));
-	bool beyond = false;
+	char why[COMPARE_WHY_MAX];
 
-	if (!values)
-		return -ENOMEM;
 	if (!is_histogram(candidate) || !is_histogram(baseline)) {
-		nothing_to_compare(ret, "the query gives no histogram: buckets with le, the last of them +Inf, are needed on both sides");
+		nothing_to_compare(ret, "no buckets to compare: a histogram with le up to +Inf is needed of both sides");
 		return 0;
 	}
 	mark_histograms(candidate, baseline, n, q, hours);
-	struct compare_result r = {.hours = used(hours, n)};
-	if (r.hours == 0) {
-		char why[COMPARE_WHY_MAX];
-
+	if (used(hours, n) == 0) {
 		snprintf(why, sizeof(why), "no hour in which both sides had enough observations (%.0f)", compare_quantile_least(q));
 		nothing_to_compare(ret, why);
 		return 0;
 	}
-	hourly_quantiles(candidate, n, q, values);
-	hourly_quantiles(baseline, n, q, values + n);
-	r.candidate = whole_quantile(candidate, hours, n, q, values + 2 * n, &beyond);
-	r.baseline = whole_quantile(baseline, hours, n, q, values + 2 * n, NULL);
-	const struct compare_values in = {values, values + n, n, hours};
-	int e = judge_pairs(&in, t, &r);
-	if (e < 0)
-		return e;
-	doubt_beyond(&r, beyond, t);
-	*ret = r;
-	return 0;
+	double *scratch = calloc(2 * n + wide, sizeof(*scratch));
+	int e = scratch ? judge_quantile(candidate, baseline, n, hours, q, t, scratch, ret) : -ENOMEM;
+	free(scratch);
+	return e;
 }

@@ -53,7 +53,7 @@ int loop_new(struct loop **ret)
 	}
 	l->multi = curl_multi_init();
 	if (!l->multi ||
-	    curl_multi_setopt(l->multi, CURLMOPT_MAXCONNECTS, (long)(LOOP_ACT_MAX + LOOP_TELL_MAX)))
+	    curl_multi_setopt(l->multi, CURLMOPT_MAXCONNECTS, (long)(LOOP_ACT_MAX + LOOP_TELL_MAX + LOOP_STUDY_MAX)))
 		return -ENOMEM;
 	*ret = TAKE(l);
 	return 0;

@@ -27,6 +27,7 @@ struct loop_fetch {
 static const unsigned at_once[LOOP_SHARE_N] = {
 	[LOOP_SHARE_ACT] = LOOP_ACT_MAX,
 	[LOOP_SHARE_TELL] = LOOP_TELL_MAX,
+	[LOOP_SHARE_STUDY] = LOOP_STUDY_MAX,
 };
 
 static void fetch_delete(struct loop_fetch *f)
@@ -425,7 +426,11 @@ static bool can_start(const struct loop *l, enum loop_share share)
 
 bool loop_fetches_ready(const struct loop *l)
 {
-	return can_start(l, LOOP_SHARE_ACT) || can_start(l, LOOP_SHARE_TELL);
+	bool ready = false;
+
+	for (int i = 0; i < LOOP_SHARE_N; i++)
+		ready = ready || can_start(l, i);
+	return ready;
 }
 
 static void read_completions(struct loop *l)

@@ -15,6 +15,7 @@
 
 #define LOOP_ACT_MAX      16   /* transfers at once */
 #define LOOP_TELL_MAX     8
+#define LOOP_STUDY_MAX    4
 #define LOOP_QUEUE_MAX    1024 /* transfers that wait, per share */
 #define LOOP_CHILDREN_MAX 64   /* unkillable ones that were given up included */
 #define LOOP_CHILD_FDS    4    /* pidfd, stdin, stdout, stderr */

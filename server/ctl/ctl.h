@@ -37,6 +37,7 @@ void ctl_print(const struct ctl *c, struct json_object *data, void (*show)(struc
 void show_rollouts(struct json_object *arr);
 void show_incidents(struct json_object *arr);
 void show_incident(struct json_object *o);
+void show_compare(struct json_object *o);
 /* One line a step or move that is not yet in seen (count of timeline rows shown); for --wait. Returns the new count. */
 size_t show_news(struct json_object *incident, size_t seen);
 
@@ -65,6 +66,7 @@ int cmd_stage(struct ctl *c, int n, char **argv);
 int cmd_checklist(struct ctl *c, int n, char **argv);
 int cmd_freeze(struct ctl *c, int n, char **argv);
 int cmd_report(struct ctl *c, int n, char **argv);
+int cmd_compare(struct ctl *c, int n, char **argv);
 int cmd_check_config(struct ctl *c, int n, char **argv);
 int cmd_check_alert(struct ctl *c, int n, char **argv);
 

@@ -18,6 +18,8 @@ static const struct command commands[] = {
 	{"checklist", "[ROLLOUT] [--done ITEM]", "what is ticked; tick an item, by its text or number", cmd_checklist},
 	{"freeze", "[ROLLOUT] DURATION --reason TEXT", "raise nothing for so long; 0s ends it", cmd_freeze},
 	{"report", "[ROLLOUT] [--weekly | --final]", "what management gets", cmd_report},
+	{"compare", "ROLLOUT [--percentage 50] [--duration 7d] [--threshold 0.05]",
+	 "new way against old way: 0 equal or better, 1 worse, 4 cannot tell", cmd_compare},
 	{"check-config", "FILE", "offline: is this config right", cmd_check_config},
 	{"check-alert", "[--config.file rollbackd.yml] FILE", "offline: what would this webhook body do, and why",
 	 cmd_check_alert},

@@ -1,0 +1,171 @@
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "db/incident.h"
+#include "handlers/api/api.h"
+#include "handlers/api/loop_job.h"
+#include "handlers/rollback/current.h"
+#include "handlers/rollout/compare_run.h"
+#include "server/core/http_reply.h"
+#include "server/core/text.h"
+
+#define DURATION_US   (7 * 24 * 3600 * US_PER_S) /* unless asked otherwise */
+#define THRESHOLD     0.05
+#define INCIDENTS_MAX 500
+
+struct compare_job {
+	struct loop_job base;
+	struct settings *settings;      /* a reference: rq borrows from it */
+	struct compare_request rq;
+	struct compare_run *run;        /* NULL: not under way */
+};
+
+static void job_free(struct loop_job *base)
+{
+	struct compare_job *j = (struct compare_job *)base;
+
+	compare_spans_free(&j->rq.left_out);
+	settings_unref(j->settings);
+	free(j);
+}
+
+static void job_cancel(struct loop_job *base)
+{
+	struct compare_job *j = (struct compare_job *)base;
+
+	compare_cancel(j->run);
+	j->run = NULL;
+}
+
+static void on_report(void *arg, int err, struct json_object *report)
+{
+	struct compare_job *j = arg;
+
+	j->run = NULL;
+	if (err < 0)
+		loop_job_refuse(&j->base, err, "");
+	else
+		loop_job_answer(&j->base, report);
+}
+
+static void job_run(struct loop_job *base)
+{
+	struct compare_job *j = (struct compare_job *)base;
+	int r = compare_start(j->base.api->loop, &j->rq, on_report, j, &j->run);
+
+	if (r < 0)
+		loop_job_refuse(base, r, "");
+}
+
+/* --- what was asked --- */
+
+static int read_percentage(const struct http_req *req, struct http_reply *reply, int32_t *ret)
+{
+	const char *text = req->param(req, "percentage");
+
+	*ret = -1;
+	if (!text || text_pct_parse(text, strlen(text), ret) == 0)
+		return 0;
+	http_error(reply, 400, "bad_data", "percentage must be a number from 0 to 100 with at most two decimals");
+	return -EINVAL;
+}
+
+static int read_duration(const struct http_req *req, struct http_reply *reply, int64_t *ret)
+{
+	const char *text = req->param(req, "duration");
+
+	*ret = DURATION_US;
+	if (!text || text_duration_parse(text, ret) == 0)
+		return 0;
+	http_error(reply, 400, "bad_data", "duration must be a duration like 7d or 48h");
+	return -EINVAL;
+}
+
+static int read_threshold(const struct http_req *req, struct http_reply *reply, double *ret)
+{
+	const char *text = req->param(req, "threshold");
+	char *end = NULL;
+	double v = text ? strtod(text, &end) : THRESHOLD;
+
+	if (!text || (end != text && !*end && v >= 0 && v <= 10)) {
+		*ret = v;
+		return 0;
+	}
+	http_error(reply, 400, "bad_data", "threshold must be a number from 0 to 10: 0.05 accepts a difference of 5%%");
+	return -EINVAL;
+}
+
+/* --- what does not count --- */
+
+/* From the trigger to the end; what was called off or changed nothing does not matter. */
+static int add_incident(struct compare_spans *spans, const struct incident *inc, int64_t now_us)
+{
+	CLEANUP(cleanup_free) char *reason = text_format("incident %lld: %s", (long long)inc->id, incident_state_name(inc->state));
+
+	if (inc->state == INC_CANCELLED || inc->already_there || inc->kind == KIND_DRILL)
+		return 0;
+	return reason ? compare_spans_add(spans, inc->opened_at_us, inc->resolved_at_us ? inc->resolved_at_us : now_us, reason)
+	              : -ENOMEM;
+}
+
+static int find_incidents(struct db_conn *c, const char *rollout, int64_t now_us, struct compare_spans *ret)
+{
+	const struct incident_filter f = {.rollout = rollout, .limit = INCIDENTS_MAX};
+	struct incident_list l = {0};
+	int r = incident_find(c, &f, &l);
+
+	for (size_t i = 0; r >= 0 && i < l.n; i++)
+		r = add_incident(ret, &l.item[i], now_us);
+	incident_list_free(&l);
+	return r < 0 ? r : 0;
+}
+
+/* --- the request --- */
+
+static int fill(struct compare_job *j, struct api *a, const struct http_req *req, struct http_reply *reply, const char *name)
+{
+	const struct rollout *r = settings_rollout(j->settings, name);
+	int64_t duration_us = 0;
+	char why[200];
+
+	j->rq.rollout = r;
+	j->rq.prometheus = &j->settings->prometheus;
+	if (!r || !r->compare.step_us) {
+		http_error(reply, 404, "not_found", r ? "rollout %.100s has no section compare in the config" : "there is no rollout %.100s", name);
+		return -ENOENT;
+	}
+	if (read_percentage(req, reply, &j->rq.pct) < 0 || read_duration(req, reply, &duration_us) < 0 ||
+	    read_threshold(req, reply, &j->rq.threshold) < 0)
+		return -EINVAL;
+	int64_t now_us = clock_wall_us();
+	if (compare_grid_of(&r->compare, now_us, duration_us, &j->rq.grid, why, sizeof(why)) < 0) {
+		http_error(reply, 400, "bad_data", "%s", why);
+		return -EINVAL;
+	}
+	int e = find_incidents(a->reader, name, now_us, &j->rq.left_out);
+	if (e < 0)
+		api_answer_errno(reply, e, "");
+	return e;
+}
+
+enum http_verdict rollout_compare(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                                  const char *word)
+{
+	struct compare_job *j = calloc(1, sizeof(*j));
+
+	(void)word;
+	if (!j) {
+		api_answer_errno(reply, -ENOMEM, "");
+		return HTTP_REPLIED;
+	}
+	j->base = (struct loop_job) {.run = job_run, .cancel = job_cancel, .free = job_free};
+	j->settings = current_settings();
+	if (fill(j, a, req, reply, segment) < 0) {
+		job_free(&j->base);
+		return HTTP_REPLIED;
+	}
+	return loop_job_submit(a, req, reply, &j->base);
+}
