@@ -5,9 +5,11 @@
 #include <string.h>
 
 #include "db/incident.h"
+#include "db/progress.h"
 #include "handlers/api/api.h"
 #include "handlers/api/loop_job.h"
 #include "handlers/rollback/current.h"
+#include "handlers/rollout/clean.h"
 #include "handlers/rollout/compare_run.h"
 #include "server/core/http_reply.h"
 #include "server/core/text.h"
@@ -123,6 +125,24 @@ static int find_incidents(struct db_conn *c, const char *rollout, int64_t now_us
 	return r < 0 ? r : 0;
 }
 
+/* Holds that are over, and the one that is not. */
+static int find_holds(struct db_conn *c, const char *rollout, const struct compare_grid *g, int64_t now_us,
+                      struct compare_spans *ret)
+{
+	struct hold_span_list l = {0};
+	struct progress p = {0};
+	int r = hold_span_of(c, rollout, g->from_us, now_us, &l);
+
+	for (size_t i = 0; r >= 0 && i < l.n; i++)
+		if (clean_is_hold(l.item[i].why))
+			r = compare_spans_add(ret, l.item[i].since_us, l.item[i].until_us, l.item[i].why);
+	hold_span_list_free(&l);
+	if (r >= 0 && (r = progress_load(c, rollout, &p)) >= 0 && p.held_by && p.held_since_us)
+		r = compare_spans_add(ret, p.held_since_us, now_us, "held, and still is");
+	progress_free(&p);
+	return r < 0 && r != -ENOENT ? r : 0;
+}
+
 /* --- the request --- */
 
 static int fill(struct compare_job *j, struct api *a, const struct http_req *req, struct http_reply *reply, const char *name)
@@ -146,6 +166,8 @@ static int fill(struct compare_job *j, struct api *a, const struct http_req *req
 		return -EINVAL;
 	}
 	int e = find_incidents(a->reader, name, now_us, &j->rq.left_out);
+	if (e == 0)
+		e = find_holds(a->reader, name, &j->rq.grid, now_us, &j->rq.left_out);
 	if (e < 0)
 		api_answer_errno(reply, e, "");
 	return e;

@@ -6,6 +6,8 @@
 
 #include "server/core/clock.h"
 
+#define HELD "held by "
+
 /* The first criterion that stops the clock; -1: none. */
 static long first_bad(const struct clean_view *v)
 {
@@ -25,7 +27,7 @@ void clean_why(const struct clean_view *v, char *out, size_t size)
 	else if (!v->entered)
 		snprintf(out, size, "the stage is not at its percentage");
 	else if (v->held)
-		snprintf(out, size, "held by %s", v->held);
+		snprintf(out, size, HELD "%s", v->held);
 	else if (v->incident)
 		snprintf(out, size, "incident %lld is open", (long long)v->incident);
 	else if (!v->percentage_known)
@@ -36,6 +38,11 @@ void clean_why(const struct clean_view *v, char *out, size_t size)
 		snprintf(out, size, "nobody watches: %s", v->blind);
 	else if (bad >= 0)
 		snprintf(out, size, "%s: %s", v->criteria[bad].name, v->results[bad].why);
+}
+
+bool clean_is_hold(const char *why)
+{
+	return !strncmp(why, HELD, strlen(HELD));
 }
 
 static bool stand(struct progress *p, int64_t now_us, const char *why)

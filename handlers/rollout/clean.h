@@ -23,6 +23,10 @@ struct clean_view {
 /* Why the clock stands still, a sentence in out (>= 300); "" : it runs. */
 void clean_why(const struct clean_view *v, char *out, size_t size);
 
+/* Whether the clock stood still for this reason (of clean_why) because somebody held it. A comparison leaves that time out, but
+ * not the time in which a criterion failed: that is what it is there to see. */
+bool clean_is_hold(const char *why);
+
 /* Counts the time since p->clean_at_us, if the clock ran then and runs now and nothing longer than gap_us lies between
  * (the daemon was down, or the wall clock jumped: unknown time). Sets clean_why, clean_at_us, stopped_at_us. A span in
  * which it stood still and that ends now is returned in *ret_span (why borrowed from the caller's p copy until freed):

@@ -124,8 +124,13 @@ static void add_interval(struct buf *b, const struct compare_result *r, const st
 	           r->interval.lo * s->by, r->interval.hi * s->by);
 }
 
+static const char *hours_of(const struct compare_terms *t)
+{
+	return t->hours ? t->hours : "hours";
+}
+
 static void add_reason(struct buf *b, const struct compare_result *r, const struct evidence *e, size_t n,
-                       const struct scale *s)
+                       const struct compare_terms *t, const struct scale *s)
 {
 	double margin = e->margin * s->by;
 
@@ -136,25 +141,29 @@ static void add_reason(struct buf *b, const struct compare_result *r, const stru
 	else if (r->verdict == COMPARE_EQUAL)
 		buf_printf(b, ": no worse than the %.3g%s accepted", margin, s->difference_unit);
 	else if (e->thin)
-		buf_printf(b, ": only %zu of %zu hours could be compared, ask for a span with more of them", r->hours, n);
+		buf_printf(b, ": only %zu of %zu %s could be compared, ask for a span with more of them", r->hours, n,
+		           hours_of(t));
 	else if (e->hi <= e->margin)
-		buf_printf(b, ": most hours are alike, but a few are so much worse that the whole span is; look at those");
+		buf_printf(b, ": most %s are alike, but a few are so much worse that the whole span is; look at those",
+		           hours_of(t));
 	else
 		buf_printf(b, ": too uncertain to tell whether it is within the %.3g%s accepted", margin,
 		           s->difference_unit);
 }
 
-static void explain(struct compare_result *r, const struct evidence *e, size_t n, const struct scale *s)
+static void explain(struct compare_result *r, const struct evidence *e, size_t n, const struct compare_terms *t,
+                    const struct scale *s)
 {
 	CLEANUP(buf_free) struct buf b = BUF(COMPARE_WHY_MAX - 1);
 
 	buf_printf(&b, "%.4g%s against %.4g%s", r->candidate * s->by, s->unit, r->baseline * s->by, s->unit);
 	if (isfinite(r->interval.lo) && isfinite(r->interval.hi)) {
-		buf_printf(&b, " over %zu hours; difference ", r->hours);
+		buf_printf(&b, " over %zu %s; difference ", r->hours, hours_of(t));
 		add_interval(&b, r, s);
-		add_reason(&b, r, e, n, s);
+		add_reason(&b, r, e, n, t, s);
 	} else {
-		buf_printf(&b, ": only %zu hours that both sides saw, too few for an interval (6 are the least)", r->hours);
+		buf_printf(&b, ": only %zu %s that both sides saw, too few for an interval (6 are the least)", r->hours,
+		           hours_of(t));
 	}
 	snprintf(r->why, sizeof(r->why), "%s", buf_text(&b));
 }
@@ -235,7 +244,7 @@ void compare_errors(const struct compare_errors *in, const struct compare_terms 
 	r.interval = stats_proportions_differ(c_bad, c, b_bad, b, COMPARE_CONFIDENCE);
 	struct evidence e = weigh(&r, t, fmax(t->threshold * r.baseline, t->absolute), in->n);
 	r.verdict = judge(&e);
-	explain(&r, &e, in->n, &scale);
+	explain(&r, &e, in->n, t, &scale);
 	*ret = r;
 }
 
@@ -266,7 +275,7 @@ static int judge_pairs(const struct compare_values *in, const struct compare_ter
 	struct evidence e = weigh(r, t, t->threshold * fabs(r->baseline), in->n);
 	const struct scale scale = scale_of(t->unit, fmax(fabs(r->candidate), fabs(r->baseline)));
 	r->verdict = judge(&e);
-	explain(r, &e, in->n, &scale);
+	explain(r, &e, in->n, t, &scale);
 	return 0;
 }
 

@@ -32,6 +32,7 @@ const char *compare_hour_text(enum compare_hour h);
 
 struct compare_terms {
 	const char *unit;       /* "" : none */
+	const char *hours;      /* what the steps are called in sentences; NULL: "hours" */
 	double threshold;       /* accepted, as part of the baseline: 0.05 is 5 % */
 	double absolute;        /* errors: this much of a difference of the ratios is accepted as well; 0: none */
 	bool lower_is_worse;

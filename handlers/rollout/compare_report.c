@@ -169,7 +169,9 @@ static int add_metrics(struct report *r, const struct compare_answer *answers)
 
 	for (size_t i = 0; e == 0 && i < o->n_metrics; i++) {
 		const struct compare_metric *m = &o->metrics[i];
-		const struct compare_terms t = {m->unit, r->rq->threshold, m->absolute, m->lower_is_worse};
+		const struct compare_terms t = {
+			.unit = m->unit, .hours = r->rq->grid.step_us == 3600 * US_PER_S ? "hours" : "steps",
+			.threshold = r->rq->threshold, .absolute = m->absolute, .lower_is_worse = m->lower_is_worse};
 		size_t n = m->kind == COMPARE_ERRORS ? 4 : 2;
 		const char *why = failure(a, n);
 

@@ -1,6 +1,7 @@
 /*
  * What people read: tables and an incident in full. Text from alerts is made harmless for a terminal.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -272,8 +273,13 @@ void show_compare(struct json_object *o)
 
 	for (size_t i = 0; json_get_arr(o, "metrics", &metrics) == 1 && i < json_object_array_length(metrics); i++)
 		json_object_array_add(rows, compare_row(json_object_array_get_idx(metrics, i)));
-	CLEANUP(cleanup_free) char *from = cell(o, "from"), *to = cell(o, "to"), *share = cell(o, "observed_share");
-	printf("%s from %s to %s; the candidate's share: %.5s%%\n\n", json_str_or(o, "rollout", "?"), from, to, share);
+	CLEANUP(cleanup_free) char *from = cell(o, "from"), *to = cell(o, "to");
+	double share = NAN;
+	char text[64];
+
+	json_get_double(o, "observed_share", &share);
+	compare_number(share / 100, "ratio", false, text, sizeof(text));
+	printf("%s from %s to %s; the candidate's share of the traffic: %s\n\n", json_str_or(o, "rollout", "?"), from, to, text);
 	table(rows, cols, ARRAY_LEN(cols));
 	show_list(o, "metrics", "Why", reasons, ARRAY_LEN(reasons));
 	show_list(o, "left_out", "Left out", gaps, ARRAY_LEN(gaps));
