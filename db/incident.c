@@ -53,7 +53,7 @@ bool incident_is_live(enum incident_state s)
 void incident_free(struct incident *inc)
 {
 	char *owned[] = {inc->rollout, inc->playbook, inc->severity, inc->summary, inc->plan, inc->reason, inc->opened_by,
-	                 inc->onset_from, inc->acknowledged_by, inc->eta};
+	                 inc->onset_from, inc->acknowledged_by, inc->eta, inc->reviewed_by};
 
 	for (size_t i = 0; i < ARRAY_LEN(owned); i++)
 		free(owned[i]);
@@ -95,7 +95,10 @@ static void bind(struct stmt *st, const struct incident *i)
 		stmt_i64(st, at++, i->rung[n].at_us);
 		stmt_text(st, at++, i->rung[n].note);
 	}
-	stmt_i64(st, at, i->raises);
+	stmt_i64(st, at++, i->raises);
+	stmt_i64(st, at++, i->review);
+	stmt_text(st, at++, i->reviewed_by);
+	stmt_i64(st, at, i->reviewed_at_us);
 }
 
 static void read_row(struct stmt *st, struct incident *i)
@@ -113,6 +116,8 @@ static void read_row(struct stmt *st, struct incident *i)
 		.rolled_back_at_us = column_i64(st, 27), .failed_at_us = column_i64(st, 28), .resolved_at_us = column_i64(st, 29),
 		.quiet_since_us = column_i64(st, 30), .acknowledged_by = column_text_or_null(st, 31),
 		.acknowledged_at_us = column_i64(st, 32), .eta = column_text_or_null(st, 33), .raises = column_i64(st, 46) != 0,
+		.review = (enum review)column_i64(st, 47), .reviewed_by = column_text_or_null(st, 48),
+		.reviewed_at_us = column_i64(st, 49),
 	};
 	for (int n = 0; n < RUNG_N; n++)
 		i->rung[n] = (struct rung_value) {(enum rung_state)column_i64(st, 34 + 3 * n), column_i64(st, 35 + 3 * n),
@@ -246,6 +251,17 @@ int incident_count_since(struct db_conn *c, const char *rollout, int64_t since_u
 		return r;
 	*ret = column_i64(&st, 0);
 	return 0;
+}
+
+int incident_unreviewed(struct db_conn *c, const char *rollout, int64_t *ret_id)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, INCIDENT_UNREVIEWED);
+
+	stmt_text(&st, 1, rollout);
+	int r = stmt_step(&st);
+	if (r == 1)
+		*ret_id = column_i64(&st, 0);
+	return r < 0 ? r : 0;
 }
 
 int incident_last_rollback(struct db_conn *c, const char *rollout, int64_t *ret_us)

@@ -26,6 +26,8 @@ const char *rung_name(enum rung r);             /* "written" … */
 const char *rung_state_name(enum rung_state s); /* "unknown", "yes", "no" */
 bool incident_is_live(enum incident_state s);   /* neither cancelled nor resolved */
 
+enum review { REVIEW_NONE, REVIEW_REQUIRED, REVIEW_DONE };      /* stored */
+
 struct rung_value {
 	enum rung_state state;
 	int64_t at_us;          /* when it last changed; 0 never */
@@ -59,6 +61,9 @@ struct incident {
 	int64_t acknowledged_at_us;
 	char *eta;              /* owned, may be NULL */
 	struct rung_value rung[RUNG_N];
+	enum review review;
+	char *reviewed_by;      /* owned, may be NULL */
+	int64_t reviewed_at_us;
 	bool raises;            /* no incident at all but a stage being entered: the engine carries both the same way */
 };
 
@@ -87,6 +92,8 @@ int incident_find(struct db_conn *c, const struct incident_filter *f, struct inc
 void incident_list_free(struct incident_list *l);
 /* Rollbacks (not cancelled, not already there) of a rollout opened since. */
 int incident_count_since(struct db_conn *c, const char *rollout, int64_t since_us, int64_t *ret);
+/* The newest incident whose review is required and open; 0 none. */
+int incident_unreviewed(struct db_conn *c, const char *rollout, int64_t *ret_id);
 /* When its last rollback acted or was seen done; 0 never. */
 int incident_last_rollback(struct db_conn *c, const char *rollout, int64_t *ret_us);
 /* Live incidents per state, index by enum incident_state. */

@@ -76,6 +76,21 @@ static const char *const migrations[] = {
 
 	/* The rollout plan: where each rollout stands in it, who approved and ticked what. */
 	"ALTER TABLE incident ADD COLUMN raises INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE incident ADD COLUMN review INTEGER NOT NULL DEFAULT 0;"     /* 1 required, 2 done */
+	"ALTER TABLE incident ADD COLUMN reviewed_by TEXT;"
+	"ALTER TABLE incident ADD COLUMN reviewed_at INTEGER NOT NULL DEFAULT 0;"
+	"CREATE INDEX incident_review ON incident (rollout, id) WHERE review = 1;"
+	/* One more state of a step; the numbers of steps go on where they were, for files of the command runner bear them. */
+	"CREATE TABLE step_new ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, incident_id INTEGER NOT NULL REFERENCES incident (id), ord INTEGER NOT NULL,"
+	" phase INTEGER NOT NULL, kind INTEGER NOT NULL, name TEXT NOT NULL, spec TEXT NOT NULL,"
+	" state INTEGER NOT NULL CHECK (state BETWEEN 1 AND 7), attempts INTEGER NOT NULL, started_at INTEGER NOT NULL,"
+	" ended_at INTEGER NOT NULL, output TEXT, UNIQUE (incident_id, ord)) STRICT;"
+	"INSERT INTO step_new SELECT * FROM step;"
+	"DELETE FROM sqlite_sequence WHERE name = 'step_new';"
+	"INSERT INTO sqlite_sequence (name, seq) SELECT 'step_new', seq FROM sqlite_sequence WHERE name = 'step';"
+	"DROP TABLE step;"
+	"ALTER TABLE step_new RENAME TO step;"
 	"CREATE TABLE progress ("
 	" rollout TEXT PRIMARY KEY, run INTEGER NOT NULL, run_since INTEGER NOT NULL, entered INTEGER NOT NULL,"
 	" clean INTEGER NOT NULL, clean_at INTEGER NOT NULL, clean_why TEXT, stopped_at INTEGER NOT NULL, held_by TEXT, held_since INTEGER NOT NULL,"

@@ -99,6 +99,19 @@ int progress_reset_clock(struct db_tx *tx, const char *rollout, const char *why)
 	return progress_new_run(tx, rollout, entered, "rollbackd", why);
 }
 
+int progress_restart_at(struct db_tx *tx, const char *rollout, int32_t stage)
+{
+	struct progress p = {0};
+	int r = progress_load(db_tx_conn(tx), rollout, &p);
+
+	if (r == 0 && (p.restart_at < 0 || p.restart_at > stage)) {
+		p.restart_at = stage;
+		r = progress_save(tx, &p);
+	}
+	progress_free(&p);
+	return r == -ENOENT ? 0 : r;
+}
+
 int progress_restarted(struct db_tx *tx, const char *rollout)
 {
 	struct progress p = {0};

@@ -35,6 +35,8 @@ int progress_new_run(struct db_tx *tx, const char *rollout, int64_t entered_us, 
 /* The clock alone starts again; approvals and ticks go, too, for they vouched for that time. Keeps entered_us. */
 int progress_reset_clock(struct db_tx *tx, const char *rollout, const char *why);
 
+/* Raising may begin only from this stage, or from an earlier one that was asked for before. */
+int progress_restart_at(struct db_tx *tx, const char *rollout, int32_t stage);
 /* It starts again from where it had to: raising is free. */
 int progress_restarted(struct db_tx *tx, const char *rollout);
 

@@ -9,7 +9,7 @@
 	" pct_seen, already_there, opened_at, onset_at, onset_from, due_at, started_at, applied_at, verify_until, next_probe," \
 	" verify_rounds, verify_passes, late, rolled_back_at, failed_at, resolved_at, quiet_since, acknowledged_by,"           \
 	" acknowledged_at, eta, written, written_at, written_note, acknowledged, acked_at, acknowledged_note, effective,"      \
-	" effective_at, effective_note, cured, cured_at, cured_note, raises"
+	" effective_at, effective_note, cured, cured_at, cured_note, raises, review, reviewed_by, reviewed_at"
 #define PROGRESS_COLUMNS                                                                                     \
 	"rollout, run, run_since, entered, clean, clean_at, clean_why, stopped_at, held_by, held_since, hold_note, plan_sha, restart_at," \
 	" frozen_until, frozen_by, freeze_note"
@@ -49,7 +49,7 @@
 	  " WHERE i.alert_id = ?1 AND n." LIVE " ORDER BY i.incident_id LIMIT ?2")                                      \
 	X(INCIDENT_ADD, 1, "INSERT INTO incident (" INCIDENT_COLUMNS ") VALUES (NULL, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11," \
 	  " ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34," \
-	  " ?35, ?36, ?37, ?38, ?39, ?40, ?41, ?42, ?43, ?44, ?45, ?46, ?47)")                                                \
+	  " ?35, ?36, ?37, ?38, ?39, ?40, ?41, ?42, ?43, ?44, ?45, ?46, ?47, ?48, ?49, ?50)")                                                \
 	X(INCIDENT_SAVE, 1, "UPDATE incident SET seq = seq + 1, rollout = ?3, playbook = ?4, severity = ?5, summary = ?6,"    \
 	  " kind = ?7, state = ?8, plan = ?9, reason = ?10, opened_by = ?11, stage = ?12, pct_before = ?13, pct_wanted = ?14," \
 	  " pct_seen = ?15, already_there = ?16, opened_at = ?17, onset_at = ?18, onset_from = ?19, due_at = ?20,"          \
@@ -57,7 +57,7 @@
 	  " verify_passes = ?26, late = ?27, rolled_back_at = ?28, failed_at = ?29, resolved_at = ?30, quiet_since = ?31,"  \
 	  " acknowledged_by = ?32, acknowledged_at = ?33, eta = ?34, written = ?35, written_at = ?36, written_note = ?37,"  \
 	  " acknowledged = ?38, acked_at = ?39, acknowledged_note = ?40, effective = ?41, effective_at = ?42,"              \
-	  " effective_note = ?43, cured = ?44, cured_at = ?45, cured_note = ?46, raises = ?47 WHERE id = ?1 AND seq = ?2")               \
+	  " effective_note = ?43, cured = ?44, cured_at = ?45, cured_note = ?46, raises = ?47, review = ?48, reviewed_by = ?49, reviewed_at = ?50 WHERE id = ?1 AND seq = ?2")               \
 	X(INCIDENT_LOAD, 0, "SELECT " INCIDENT_COLUMNS " FROM incident WHERE id = ?1")                                  \
 	X(INCIDENT_LIVE_OF, 0, "SELECT " INCIDENT_COLUMNS " FROM incident WHERE rollout = ?1 AND " LIVE)                 \
 	X(INCIDENT_LIVE_IDS, 0, "SELECT id FROM incident WHERE " LIVE " ORDER BY id")                                   \
@@ -102,6 +102,7 @@
 	  " seen_at, generation, flags_sha) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")                                 \
 	X(ALERT_UNRESOLVED, 0, "SELECT DISTINCT a.labels FROM incident n JOIN incident_alert i ON i.incident_id = n.id JOIN"   \
 	  " alert a ON a.id = i.alert_id WHERE n.rollout = ?1 AND a.status = 1 AND n.opened_at >= ?2 LIMIT ?3")                \
+	X(INCIDENT_UNREVIEWED, 0, "SELECT coalesce(max(id), 0) FROM incident WHERE rollout = ?1 AND review = 1")             \
 	X(INCIDENT_LAST_ROLLBACK, 0, "SELECT coalesce(max(max(rolled_back_at, applied_at, started_at)), 0) FROM incident WHERE" \
 	  " rollout = ?1 AND raises = 0")                                                                                \
 	X(PROGRESS_LOAD, 0, "SELECT " PROGRESS_COLUMNS " FROM progress WHERE rollout = ?1")                              \

@@ -5,7 +5,7 @@
 
 static const char *const state_names[STEP_STATE_N] = {
 	[STEP_TODO] = "todo", [STEP_RUNNING] = "running", [STEP_DONE] = "done", [STEP_FAILED] = "failed",
-	[STEP_IN_DOUBT] = "in_doubt", [STEP_SKIPPED] = "skipped",
+	[STEP_IN_DOUBT] = "in_doubt", [STEP_SKIPPED] = "skipped", [STEP_WAITING] = "waiting",
 };
 static const char *const kind_names[STEP_KIND_N] = {
 	[STEP_FLAGS] = "flags", [STEP_COMMAND] = "command", [STEP_HTTP] = "http", [STEP_VERIFY] = "verify",

@@ -7,10 +7,12 @@
 #include "db/db.h"
 
 /* Stored: append, never renumber. */
-enum step_state { STEP_TODO = 1, STEP_RUNNING, STEP_DONE, STEP_FAILED, STEP_IN_DOUBT, STEP_SKIPPED, STEP_STATE_N };
+enum step_state { STEP_TODO = 1, STEP_RUNNING, STEP_DONE, STEP_FAILED, STEP_IN_DOUBT, STEP_SKIPPED,
+	STEP_WAITING,           /* for a person's approval */
+	STEP_STATE_N };
 enum step_kind { STEP_FLAGS = 1, STEP_COMMAND, STEP_HTTP, STEP_VERIFY, STEP_SNAPSHOT, STEP_KIND_N };
 /* In which part of the incident's life it runs. Stored. */
-enum step_phase { PHASE_APPLY = 1, PHASE_VERIFY, PHASE_SNAPSHOT, PHASE_THEN };
+enum step_phase { PHASE_APPLY = 1, PHASE_VERIFY, PHASE_SNAPSHOT, PHASE_THEN, PHASE_FALLBACK };
 
 const char *step_state_name(enum step_state s);
 const char *step_kind_name(enum step_kind k);

@@ -89,6 +89,12 @@ static void name_act(struct json_object *act)
 	json_add_str(act, "name", buf_text(&name));
 }
 
+static void name_acts(struct json_object *o, const char *list)
+{
+	for (size_t n = 0; n < length(list_in(o, list)); n++)
+		name_act(json_object_array_get_idx(list_in(o, list), n));
+}
+
 /* A command starts a process first. */
 static void default_check(struct json_object *check)
 {
@@ -133,12 +139,14 @@ static void normalise(struct json_object *tree)
 		struct json_object *r = json_object_array_get_idx(rollouts, i);
 
 		default_rollout(r, json_str_or(global, "environment", "production"));
-		for (size_t n = 0; n < length(list_in(r, "apply")); n++)
-			name_act(json_object_array_get_idx(list_in(r, "apply"), n));
+		name_acts(r, "apply");
+		name_acts(r, "fallback");
 		json_get_obj(r, "verify", &verify);
 		for (size_t n = 0; n < length(list_in(verify, "checks")); n++)
 			default_check(json_object_array_get_idx(list_in(verify, "checks"), n));
 	}
+	for (size_t i = 0; i < length(list_in(tree, "playbooks")); i++)
+		name_acts(json_object_array_get_idx(list_in(tree, "playbooks"), i), "then");
 	add_builtin(tree);
 	config_forget_lines(tree);
 }

@@ -54,6 +54,7 @@ int api_page(const struct http_req *req, struct http_reply *reply, size_t *ret_l
 /* The handlers of the route table; segment is what stands for the first '*', word for the second. */
 enum http_verdict webhook_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
 enum http_verdict incidents_list(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
+enum http_verdict incident_open(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
 enum http_verdict incident_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
 enum http_verdict incident_act(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
 enum http_verdict rollouts_list(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);

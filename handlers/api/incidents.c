@@ -179,7 +179,7 @@ enum http_verdict incident_act(struct api *a, struct http_req *req, struct http_
 	int64_t id;
 
 	if (action < 0) {
-		http_error(reply, 404, "not_found", "incidents cannot %.50s: acknowledge, note, eta, cancel, retry, resolve", word);
+		http_error(reply, 404, "not_found", "incidents cannot %.50s: acknowledge, note, eta, approve, cancel, retry, review, resolve", word);
 		return HTTP_REPLIED;
 	}
 	if (id_of(segment, reply, &id) < 0 || api_body(req, reply, &body) < 0)
@@ -193,8 +193,77 @@ enum http_verdict incident_act(struct api *a, struct http_req *req, struct http_
 	}
 	j->who = text_format("%s", req->user);
 	j->rq = (struct action_request) {.action = (enum incident_action)action, .incident_id = id,
-	                                 .who = j->who ? j->who : "", .note = j->note};
+	                                 .who = j->who ? j->who : "", .known = strcmp(req->user, "local") != 0,
+	                                 .note = j->note};
 	j->base = (struct write_job) {.run = act_job_run, .free = act_job_free};
+	return write_job_submit(a, req, reply, &j->base);
+}
+
+/* --- a person reports one --- */
+
+struct report_job {
+	struct write_job base;
+	struct manual_report rq;
+	char *texts[4];         /* owned: rollout, severity, summary, who */
+};
+
+static int report_run(struct db_tx *tx, struct write_job *w)
+{
+	struct report_job *j = (struct report_job *)w;
+
+	return manual_report(tx, w->settings, &j->rq, &w->incident_id, w->why, sizeof(w->why));
+}
+
+static void report_free(struct write_job *w)
+{
+	struct report_job *j = (struct report_job *)w;
+
+	for (size_t i = 0; i < ARRAY_LEN(j->texts); i++)
+		free(j->texts[i]);
+	free(j);
+}
+
+/* One line of at most so many bytes. NULL: the reply says what is wrong. */
+static char *line_of(struct json_object *body, const char *key, size_t max, struct http_reply *reply)
+{
+	struct buf b = BUF(max * 4);
+	const char *text = NULL;
+
+	if (json_get_str(body, key, &text) != 1 || !text[0] || strlen(text) > max) {
+		http_error(reply, 400, "bad_data", "%s must be a text of 1 to %zu bytes", key, max);
+		return NULL;
+	}
+	text_one_line(&b, text, strlen(text), max);
+	return buf_take(&b);
+}
+
+enum http_verdict incident_open(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                                const char *word)
+{
+	static const struct {
+		const char *key;
+		size_t max;
+	} members[] = {{"rollout", 128}, {"severity", 30}, {"summary", 500}};
+	CLEANUP(json_cleanup) struct json_object *body = NULL;
+
+	(void)segment;
+	(void)word;
+	if (api_body(req, reply, &body) < 0)
+		return HTTP_REPLIED;
+	struct report_job *j = calloc(1, sizeof(*j));
+	bool ok = j != NULL;
+	for (size_t i = 0; ok && i < ARRAY_LEN(members); i++)
+		ok = (j->texts[i] = line_of(body, members[i].key, members[i].max, reply)) != NULL;
+	ok = ok && (j->texts[3] = strdup(req->user)) != NULL;
+	if (!ok) {
+		if (!reply->body.len)
+			api_answer_errno(reply, -ENOMEM, "");
+		if (j)
+			report_free(&j->base);
+		return HTTP_REPLIED;
+	}
+	j->rq = (struct manual_report) {.rollout = j->texts[0], .severity = j->texts[1], .summary = j->texts[2], .who = j->texts[3]};
+	j->base = (struct write_job) {.run = report_run, .free = report_free};
 	return write_job_submit(a, req, reply, &j->base);
 }
 

@@ -16,6 +16,7 @@ static const struct route {
 	{HTTP_POST, "/webhook", ROLE_WEBHOOK, webhook_post},
 	{HTTP_PUT, "/webhook", ROLE_WEBHOOK, webhook_post},     /* Grafana can be told to PUT */
 	{HTTP_GET, "/api/v1/incidents", ROLE_VIEWER, incidents_list},
+	{HTTP_POST, "/api/v1/incidents", ROLE_OPERATOR, incident_open},
 	{HTTP_GET, "/api/v1/incidents/*", ROLE_VIEWER, incident_show},
 	{HTTP_POST, "/api/v1/incidents/*/*", ROLE_OPERATOR, incident_act},
 	{HTTP_GET, "/api/v1/rollouts", ROLE_VIEWER, rollouts_list},

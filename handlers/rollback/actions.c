@@ -7,6 +7,7 @@
 #include "db/event.h"
 #include "db/incident.h"
 #include "db/rollout.h"
+#include "db/step.h"
 #include "handlers/rollback/adopt.h"
 #include "handlers/rollback/announce.h"
 #include "handlers/rollback/trigger.h"
@@ -15,6 +16,7 @@
 static const char *const action_words[ACTION_N] = {
 	[ACTION_ACKNOWLEDGE] = "acknowledge", [ACTION_NOTE] = "note", [ACTION_ETA] = "eta", [ACTION_CANCEL] = "cancel",
 	[ACTION_RETRY] = "retry", [ACTION_RESOLVE] = "resolve",
+	[ACTION_APPROVE] = "approve", [ACTION_REVIEW] = "review",
 };
 
 int action_find(const char *word)
@@ -60,6 +62,62 @@ static int eta(struct db_tx *tx, struct incident *inc, const struct action_reque
 	return r < 0 ? r : on_timeline(tx, inc, rq, "eta");
 }
 
+/* --- steps that wait for a person --- */
+
+static struct step *asked_step(struct step_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->item[i].state == STEP_WAITING)
+			return l->item[i].started_at_us ? &l->item[i] : NULL;
+	return NULL;
+}
+
+static int approve(struct db_tx *tx, struct incident *inc, const struct action_request *rq, char *why, size_t why_size)
+{
+	struct step_list l = {0};
+
+	if (!rq->known) {
+		snprintf(why, why_size, "approving needs to know who you are: a web config with passwords, or the unix socket");
+		return -EACCES;
+	}
+	int r = step_of_incident(db_tx_conn(tx), inc->id, &l);
+	struct step *s = r == 0 ? asked_step(&l) : NULL;
+	if (r == 0 && (!s || !incident_is_live(inc->state))) {
+		snprintf(why, why_size, "no step of incident %lld waits for approval now", (long long)inc->id);
+		r = -EPERM;
+	}
+	if (r == 0) {
+		CLEANUP(cleanup_free) char *what = text_format("approved: %s", s->name);
+
+		s->state = STEP_TODO;
+		s->started_at_us = 0;
+		r = step_save(tx, s);
+		if (r == 0)
+			r = what ? on_timeline(tx, inc, rq, what) : -ENOMEM;
+	}
+	step_list_free(&l);
+	return r;
+}
+
+static int review(struct db_tx *tx, struct incident *inc, const struct action_request *rq, char *why, size_t why_size)
+{
+	if (inc->review != REVIEW_REQUIRED) {
+		snprintf(why, why_size, "incident %lld %s", (long long)inc->id,
+		         inc->review == REVIEW_DONE ? "is reviewed already" : "needs no review");
+		return -EPERM;
+	}
+	if (!rq->note || !rq->note[0]) {
+		snprintf(why, why_size, "a review needs its result: {\"note\": \"what was wrong, and what was done\"}");
+		return -EINVAL;
+	}
+	inc->review = REVIEW_DONE;
+	inc->reviewed_at_us = db_tx_now(tx);
+	int r = replace(&inc->reviewed_by, rq->who);
+	if (r == 0)
+		r = incident_save(tx, inc);
+	return r < 0 ? r : on_timeline(tx, inc, rq, "reviewed");
+}
+
 static const char *allowed_in(enum incident_action a)
 {
 	return a == ACTION_CANCEL ? "only a pending or held incident can be cancelled"
@@ -97,6 +155,10 @@ static int act_on(struct db_tx *tx, const struct settings *s, struct incident *i
 		return move(tx, s, inc, rq, EV_RETRY, why, why_size);
 	case ACTION_RESOLVE:
 		return move(tx, s, inc, rq, EV_RESOLVE, why, why_size);
+	case ACTION_APPROVE:
+		return approve(tx, inc, rq, why, why_size);
+	case ACTION_REVIEW:
+		return review(tx, inc, rq, why, why_size);
 	case ACTION_N:
 		break;
 	}
@@ -178,9 +240,27 @@ int manual_rollback(struct db_tx *tx, const struct settings *s, const struct man
 		err = may_lower(tx, r, rq->to_pct, why, why_size);
 	if (err < 0)
 		return err;
-	struct playbook by_hand = {.frozen = (char *)"{\"name\":\"manual\"}", .name = "manual", .severity = "", .to_pct = rq->to_pct};
+	struct playbook by_hand = {.frozen = (char *)"{\"name\":\"manual\"}", .name = "manual", .restart_at = -1, .severity = "", .to_pct = rq->to_pct};
 	struct trigger t = {.rollout = r, .playbook = &by_hand, .kind = KIND_MANUAL, .who = rq->who,
 	                    .summary = rq->reason && rq->reason[0] ? rq->reason : "rolled back by hand", .severity = "",
 	                    .reason = rq->reason, .received_us = db_tx_now(tx)};
+	return trigger_apply(tx, s, &t, ret_incident, &d);
+}
+
+int manual_report(struct db_tx *tx, const struct settings *s, const struct manual_report *rq, int64_t *ret_incident, char *why,
+                  size_t why_size)
+{
+	const struct rollout *r = settings_rollout(s, rq->rollout);
+	bool urgent = !strcmp(rq->severity, "P0");
+	enum disposition d;
+
+	if (!r) {
+		snprintf(why, why_size, "there is no rollout %.100s", rq->rollout);
+		return -ENOENT;
+	}
+	struct playbook by_hand = {.frozen = (char *)"{\"name\":\"reported\"}", .name = "reported", .severity = "", .hold = !urgent,
+	                           .restart_at = -1};
+	struct trigger t = {.rollout = r, .playbook = &by_hand, .kind = KIND_MANUAL, .who = rq->who, .summary = rq->summary,
+	                    .severity = rq->severity, .received_us = db_tx_now(tx)};
 	return trigger_apply(tx, s, &t, ret_incident, &d);
 }

@@ -1,7 +1,7 @@
 /*
  * What people do to incidents and rollouts. Each runs inside a writer job and answers with a sentence when it refuses.
  *
- * Results: 0 done; -ENOENT no such incident or rollout; -EPERM (409) wrong state; -EINVAL bad input; other -errno. why (>= 200 bytes)
+ * Results: 0 done; -ENOENT no such incident or rollout; -EPERM (409) wrong state; -EACCES (403) who it is must be known; -EINVAL bad input; other -errno. why (>= 200 bytes)
  * says what stands in the way. *ret_incident is what the engine must look at and the answer names.
  */
 #ifndef HANDLERS_ROLLBACK_ACTIONS_H
@@ -11,7 +11,8 @@
 #include "handlers/rollback/options.h"
 
 enum incident_action {
-	ACTION_ACKNOWLEDGE, ACTION_NOTE, ACTION_ETA, ACTION_CANCEL, ACTION_RETRY, ACTION_RESOLVE, ACTION_N
+	ACTION_ACKNOWLEDGE, ACTION_NOTE, ACTION_ETA, ACTION_CANCEL, ACTION_RETRY, ACTION_RESOLVE, ACTION_APPROVE,
+	ACTION_REVIEW, ACTION_N
 };
 /* The word in the URL; -EINVAL for none. */
 int action_find(const char *word);
@@ -20,9 +21,17 @@ struct action_request {
 	enum incident_action action;
 	int64_t incident_id;
 	const char *who;        /* borrowed */
+	bool known;             /* authenticated: approving needs a person */
 	const char *note;       /* borrowed; may be NULL. ETA: the text ("2 hours"); "" clears it */
 };
 int action_run(struct db_tx *tx, const struct settings *s, const struct action_request *rq, char *why, size_t why_size);
+
+/* A person reports an incident: P0 rolls back to 0, anything else holds. */
+struct manual_report {
+	const char *rollout, *who, *severity, *summary;
+};
+int manual_report(struct db_tx *tx, const struct settings *s, const struct manual_report *rq, int64_t *ret_incident, char *why,
+                  size_t why_size);
 
 struct manual_rollback {
 	const char *rollout, *who, *reason;     /* reason may be NULL */

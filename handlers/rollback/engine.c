@@ -34,6 +34,8 @@ static struct live *live_new(struct engine *e, int64_t id)
 		return NULL;
 	l->engine = e;
 	l->id = id;
+	for (int i = 0; i < SLOT_N; i++)
+		l->slot[i].of = l;
 	l->next = e->lives;
 	e->lives = l;
 	return l;
@@ -122,7 +124,7 @@ static bool passed(struct deadline *d, int64_t wall_us)
 
 static bool is_verifying(const struct live *l)
 {
-	return l->inc.state == INC_VERIFYING || l->inc.state == INC_FAILED;
+	return l->inc.state == INC_VERIFYING || l->inc.state == INC_FAILED || watches_cure(&l->inc, l->plan);
 }
 
 static int64_t quiet_until(const struct live *l)
@@ -140,6 +142,16 @@ static void sooner(int64_t *best, struct deadline *d, int64_t wall_us)
 		*best = at;
 }
 
+/* What follows the rollback is not over: silence does not end the incident. */
+static bool then_is_open(const struct live *l)
+{
+	for (size_t i = 0; i < l->steps.n; i++)
+		if (l->steps.item[i].phase == PHASE_THEN && (l->steps.item[i].state == STEP_TODO || l->steps.item[i].state == STEP_RUNNING
+		                                             || l->steps.item[i].state == STEP_WAITING))
+			return true;
+	return false;
+}
+
 /* One timer for the earliest thing this state waits for. */
 static void arm(struct live *l)
 {
@@ -149,7 +161,7 @@ static void arm(struct live *l)
 		sooner(&at, &l->due, l->inc.due_at_us);
 	if (is_verifying(l) && !l->slot[SLOT_ROUND].busy)
 		sooner(&at, &l->round, l->inc.next_probe_us);
-	if (machine_edge(l->inc.state, EV_QUIET))
+	if (machine_edge(l->inc.state, EV_QUIET) && !then_is_open(l))
 		sooner(&at, &l->quiet, quiet_until(l));
 	if (at)
 		wake_at(l, at);
@@ -255,25 +267,27 @@ static bool commit_what_is_ready(struct live *l)
 	return false;
 }
 
-static const struct step *first_step(const struct live *l, enum step_state state, bool flags)
+static const struct step *first_step(const struct live *l, enum step_state state, enum slot_id slot)
 {
 	for (size_t i = 0; i < l->steps.n; i++) {
 		const struct step *s = &l->steps.item[i];
 
-		if (s->phase == PHASE_APPLY && s->state == state && (s->kind == STEP_FLAGS) == flags)
+		if (s->kind != STEP_VERIFY && s->kind != STEP_SNAPSHOT && s->state == state && slot_of(s) == slot)
 			return s;
 	}
 	return NULL;
 }
 
+static const enum slot_id act_slots[] = {SLOT_FLAGS, SLOT_ACT, SLOT_THEN};
+
 static bool recover(struct live *l)
 {
-	const struct step *flags = first_step(l, STEP_RUNNING, true), *act = first_step(l, STEP_RUNNING, false);
+	for (size_t i = 0; i < ARRAY_LEN(act_slots); i++) {
+		const struct step *s = first_step(l, STEP_RUNNING, act_slots[i]);
 
-	if (flags && !l->slot[SLOT_FLAGS].busy)
-		act_recover(l, flags);
-	if (act && !l->slot[SLOT_ACT].busy)
-		act_recover(l, act);
+		if (s && !l->slot[act_slots[i]].busy)
+			act_recover(l, s);
+	}
 	return commit_what_is_ready(l);
 }
 
@@ -285,14 +299,40 @@ static bool intend(struct live *l, const struct step *s)
 	return true;
 }
 
+/* A step that follows the rollback is done in its turn: not before one that still waits for a person. */
+static bool is_its_turn(const struct live *l, const struct step *s)
+{
+	for (size_t i = 0; s->phase == PHASE_THEN && i < l->steps.n; i++)
+		if (l->steps.item[i].phase == PHASE_THEN && l->steps.item[i].ord < s->ord && l->steps.item[i].state == STEP_WAITING)
+			return false;
+	return true;
+}
+
 /* The percentage goes first, also while an act for an earlier target is still under way. */
 static bool next_step(struct live *l)
 {
-	if (l->inc.state != INC_ROLLING_BACK)
+	for (size_t i = 0; i < ARRAY_LEN(act_slots); i++) {
+		const struct step *s = l->slot[act_slots[i]].busy ? NULL : first_step(l, STEP_TODO, act_slots[i]);
+
+		if (s && step_may_run(l->inc.state, s->phase) && is_its_turn(l, s) && intend(l, s))
+			return true;
+	}
+	return false;
+}
+
+/* Its turn has come, and a person has to say yes: that is told once. */
+static bool ask_person(struct live *l)
+{
+	const struct step *s = first_step(l, STEP_WAITING, SLOT_THEN);
+
+	if (!s || s->started_at_us || l->slot[SLOT_THEN].busy || !step_may_run(l->inc.state, PHASE_THEN))
 		return false;
-	if (!l->slot[SLOT_FLAGS].busy && intend(l, first_step(l, STEP_TODO, true)))
-		return true;
-	return !l->slot[SLOT_ACT].busy && intend(l, first_step(l, STEP_TODO, false));
+	for (size_t i = 0; i < l->steps.n; i++)
+		if (l->steps.item[i].phase == PHASE_THEN && l->steps.item[i].ord < s->ord
+		    && (l->steps.item[i].state == STEP_TODO || l->steps.item[i].state == STEP_RUNNING))
+			return false;
+	commit_own(l, (struct change) {.kind = CHANGE_ASK, .step_id = s->id});
+	return true;
 }
 
 static bool fire(struct live *l, enum incident_event ev)
@@ -305,7 +345,7 @@ static bool deadlines(struct live *l)
 {
 	if (l->inc.state == INC_PENDING && passed(&l->due, l->inc.due_at_us))
 		return fire(l, EV_DUE);
-	if (machine_edge(l->inc.state, EV_QUIET) && passed(&l->quiet, quiet_until(l)))
+	if (machine_edge(l->inc.state, EV_QUIET) && !then_is_open(l) && passed(&l->quiet, quiet_until(l)))
 		return fire(l, EV_QUIET);
 	return false;
 }
@@ -344,7 +384,7 @@ static bool preserve(struct live *l)
 void engine_advance(struct live *l)
 {
 	static bool (*const rules[])(struct live *) = {
-		commit_what_is_ready, recover, next_step, deadlines, verify, preserve,
+		commit_what_is_ready, recover, next_step, ask_person, deadlines, verify, preserve,
 	};
 
 	if (l->committing)

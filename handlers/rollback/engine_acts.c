@@ -29,6 +29,11 @@ static void begin(struct slot *s, const struct step *step, int32_t attempt)
 	s->handle = NULL;
 }
 
+enum slot_id slot_of(const struct step *step)
+{
+	return step->kind == STEP_FLAGS ? SLOT_FLAGS : step->phase == PHASE_THEN ? SLOT_THEN : SLOT_ACT;
+}
+
 static void end(struct slot *s, enum step_state outcome, const char *text)
 {
 	s->busy = false;
@@ -144,8 +149,8 @@ static enum step_state state_of(const struct command_outcome *o)
 
 static void on_command(void *arg, const struct command_outcome *o)
 {
-	struct live *l = arg;
-	struct slot *s = &l->slot[SLOT_ACT];
+	struct slot *s = arg;
+	struct live *l = s->of;
 
 	/* Its runner was killed while we live: the same rule as after a crash of ours, but not for ever. */
 	if (o->end == COMMAND_IN_DOUBT && s->ch.attempt < DOUBTS_MAX && may_repeat(l, s->ch.step_id))
@@ -175,7 +180,7 @@ static size_t labels_of(struct live *l, struct json_object **ret_tree, struct te
 static void run_command(struct live *l, const struct step *step, const struct act *act)
 {
 	CLEANUP(json_cleanup) struct json_object *labels = NULL;
-	struct slot *s = &l->slot[SLOT_ACT];
+	struct slot *s = &l->slot[slot_of(step)];
 	struct text_pair pairs[64];
 	char name[64], id[24];
 	struct command *c = NULL;
@@ -185,7 +190,7 @@ static void run_command(struct live *l, const struct step *step, const struct ac
 	                          .pct = l->inc.pct_wanted, .labels = pairs};
 	env.n_labels = labels_of(l, &labels, pairs, ARRAY_LEN(pairs));
 	attempt_name(s, name, sizeof(name));
-	int r = command_start(l->engine->o.loop, l->engine->o.exe, l->engine->commands, name, act, &env, on_command, l, &c);
+	int r = command_start(l->engine->o.loop, l->engine->o.exe, l->engine->commands, name, act, &env, on_command, s, &c);
 	if (r < 0) {
 		end_errno(s, "the command could not be started", r);
 		return;
@@ -204,20 +209,21 @@ static void drop_http(struct live *l, struct slot *s)
 
 static void on_http(void *arg, const struct http_step_result *r)
 {
-	struct live *l = arg;
+	struct slot *s = arg;
+	struct live *l = s->of;
 
-	end(&l->slot[SLOT_ACT], r->done ? STEP_DONE : STEP_FAILED, r->text);
+	end(s, r->done ? STEP_DONE : STEP_FAILED, r->text);
 	engine_advance(l);
 }
 
 static void run_http(struct live *l, const struct step *step, const struct act *act)
 {
-	struct slot *s = &l->slot[SLOT_ACT];
+	struct slot *s = &l->slot[slot_of(step)];
 	struct http_step *h = NULL;
 	char key[64];
 
 	snprintf(key, sizeof(key), "rollbackd-%lld-%lld", (long long)l->id, (long long)step->id);
-	int r = http_step_start(l->engine->o.loop, act, l->inc.pct_wanted, key, on_http, l, &h);
+	int r = http_step_start(l->engine->o.loop, act, l->inc.pct_wanted, key, on_http, s, &h);
 	if (r < 0) {
 		end_errno(s, "the request could not be sent", r);
 		return;
@@ -234,9 +240,10 @@ static void begin_act(struct live *l, const struct step *step)
 	struct act act = {0};
 	int r = read_act(step, &tree, &act);
 
-	begin(&l->slot[SLOT_ACT], step, step->attempts);
+	struct slot *s = &l->slot[slot_of(step)];
+	begin(s, step, step->attempts);
 	if (r < 0)
-		end_errno(&l->slot[SLOT_ACT], "the step cannot be read", r);
+		end_errno(s, "the step cannot be read", r);
 	else if (act.kind == ACT_HTTP)
 		run_http(l, step, &act);
 	else
@@ -256,8 +263,8 @@ void act_begin(struct live *l, const struct step *step)
 
 static void on_resolved(void *arg, const struct command_outcome *o)
 {
-	struct live *l = arg;
-	struct slot *s = &l->slot[SLOT_ACT];
+	struct slot *s = arg;
+	struct live *l = s->of;
 	bool doubt = o->end == COMMAND_IN_DOUBT;
 
 	if (o->end == COMMAND_NOT_STARTED || (doubt && may_repeat(l, s->ch.step_id)))
@@ -267,14 +274,13 @@ static void on_resolved(void *arg, const struct command_outcome *o)
 	engine_advance(l);
 }
 
-static void recover_command(struct live *l)
+static void recover_command(struct live *l, struct slot *s)
 {
-	struct slot *s = &l->slot[SLOT_ACT];
 	struct command *c = NULL;
 	char name[64];
 
 	attempt_name(s, name, sizeof(name));
-	int r = command_resolve(l->engine->o.loop, l->engine->commands, name, on_resolved, l, &c);
+	int r = command_resolve(l->engine->o.loop, l->engine->commands, name, on_resolved, s, &c);
 	if (r == -ENOENT) {
 		intend_again(s);        /* nothing of this attempt ever reached the disk */
 		return;
@@ -295,8 +301,8 @@ static void drop_probe(struct live *l, struct slot *s)
 
 static void on_reprobe(void *arg, const struct probe_result *r)
 {
-	struct live *l = arg;
-	struct slot *s = &l->slot[SLOT_ACT];
+	struct slot *s = arg;
+	struct live *l = s->of;
 
 	if (r->acknowledged.state == RUNG_YES)
 		end(s, STEP_DONE, "found done after a restart: the service is at the wanted percentage");
@@ -307,17 +313,25 @@ static void on_reprobe(void *arg, const struct probe_result *r)
 	engine_advance(l);
 }
 
-static void recover_http(struct live *l)
+static void recover_http(struct live *l, struct slot *s)
 {
-	struct slot *s = &l->slot[SLOT_ACT];
 	struct probe *p = NULL;
 
-	if (probe_start(l->engine->o.loop, l->plan, l->inc.pct_wanted, l->inc.raises, on_reprobe, l, &p) < 0) {
+	if (probe_start(l->engine->o.loop, l->plan, l->inc.pct_wanted, l->inc.raises, on_reprobe, s, &p) < 0) {
 		intend_again(s);
 		return;
 	}
 	s->handle = p;
 	s->drop = drop_probe;
+}
+
+/* What the checks say tells nothing about a step that follows the rollback. */
+static void again_or_doubt(struct live *l, struct slot *s)
+{
+	if (may_repeat(l, s->ch.step_id))
+		intend_again(s);
+	else
+		end(s, STEP_IN_DOUBT, "a crash came between the request and its answer; it is not repeated");
 }
 
 void act_recover(struct live *l, const struct step *step)
@@ -328,11 +342,14 @@ void act_recover(struct live *l, const struct step *step)
 		write_flags(l, step);   /* reads first, writes only if it differs */
 		return;
 	}
-	begin(&l->slot[SLOT_ACT], step, step->attempts);
-	if (step->kind == STEP_HTTP)
-		recover_http(l);
+	struct slot *s = &l->slot[slot_of(step)];
+	begin(s, step, step->attempts);
+	if (step->kind == STEP_HTTP && step->phase != PHASE_THEN)
+		recover_http(l, s);
+	else if (step->kind == STEP_HTTP)
+		again_or_doubt(l, s);
 	else
-		recover_command(l);
+		recover_command(l, s);
 }
 
 /* --- verification --- */
@@ -350,6 +367,10 @@ static void on_round(void *arg, const struct probe_result *r)
 	ch->acknowledged = r->acknowledged.state;
 	ch->written_note = strdup(r->written.note ? r->written.note : "");
 	ch->acknowledged_note = strdup(r->acknowledged.note ? r->acknowledged.note : "");
+	ch->effective = r->effective.state;
+	ch->effective_note = strdup(r->effective.note ? r->effective.note : "");
+	ch->cured = r->cured.state;
+	ch->cured_note = strdup(r->cured.note ? r->cured.note : "");
 	ch->text = strdup(r->text ? r->text : "");
 	ch->seen = r->seen;
 	ch->deadline_passed = l->inc.state == INC_VERIFYING && clock_mono_us() >= l->until.mono_us;

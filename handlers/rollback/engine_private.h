@@ -11,8 +11,9 @@
 struct live;
 
 /* Things that run beside each other for one incident. Each ends in a change to commit. */
-enum slot_id { SLOT_FLAGS, SLOT_ACT, SLOT_ROUND, SLOT_SNAPSHOT, SLOT_ONSET, SLOT_N };
+enum slot_id { SLOT_FLAGS, SLOT_ACT, SLOT_THEN, SLOT_ROUND, SLOT_SNAPSHOT, SLOT_ONSET, SLOT_N };
 struct slot {
+	struct live *of;
 	bool busy;              /* started, has not ended */
 	bool ready;             /* ended: ch waits to be committed */
 	struct change ch;
@@ -56,6 +57,9 @@ struct engine {
 
 /* Looks at the incident and starts or commits what is next. */
 void engine_advance(struct live *l);
+
+/* Which slot does a step of that phase. */
+enum slot_id slot_of(const struct step *step);
 
 /* After the intent is on disk. step is borrowed. */
 void act_begin(struct live *l, const struct step *step);

@@ -266,6 +266,9 @@ static int add_head(const struct incident *inc, struct json_object *o)
 	json_add_str(o, "acknowledged_by", inc->acknowledged_by);
 	json_add_time(o, "acknowledged_at", inc->acknowledged_at_us);
 	json_add_str(o, "eta", inc->eta);
+	json_add_str(o, "review", inc->review == REVIEW_NONE ? NULL : inc->review == REVIEW_DONE ? "done" : "required");
+	json_add_str(o, "reviewed_by", inc->reviewed_by);
+	json_add_time(o, "reviewed_at", inc->reviewed_at_us);
 	json_add(o, "verification", verification(inc));
 	if (plan_read(inc->plan, &plan) < 0)
 		return 0;       /* a plan that cannot be read is an error elsewhere; the incident is still shown */

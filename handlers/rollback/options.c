@@ -162,6 +162,45 @@ static int read_verify(struct json_object *o, struct rollout *r)
 	return 0;
 }
 
+static double number_of(struct json_object *o, const char *key)
+{
+	double v = 0;
+
+	json_get_double(o, key, &v);
+	return v;
+}
+
+static int read_effects(struct json_object *v, struct rollout *r)
+{
+	struct json_object *effective = section_of(v, "effective"), *cured = section_of(v, "cured");
+
+	r->effective_query = effective ? str(effective, "prometheus") : NULL;
+	r->effective_max = number_of(effective, "max");
+	r->cured_query = cured ? str(cured, "prometheus") : NULL;
+	r->cured_max = number_of(cured, "max");
+	r->cured_timeout_us = duration_of(cured, "timeout");
+	return 0;
+}
+
+static int read_fallbacks(struct json_object *o, struct rollout *r)
+{
+	struct json_object *list;
+	size_t n = list_of(o, "fallback", &list);
+
+	r->fallbacks = array_of(n, sizeof(*r->fallbacks));
+	if (!r->fallbacks)
+		return -ENOMEM;
+	while (r->n_fallbacks < n) {
+		struct json_object *one = json_object_array_get_idx(list, r->n_fallbacks);
+		int e = act_read(one, &r->fallbacks[r->n_fallbacks].act);
+
+		if (e < 0)
+			return e;
+		r->fallbacks[r->n_fallbacks++].after_us = duration_of(one, "after");
+	}
+	return 0;
+}
+
 static int read_snapshot(struct json_object *o, struct rollout *r)
 {
 	struct json_object *s = section_of(o, "snapshot"), *list;
@@ -196,6 +235,10 @@ static int read_rollout(struct json_object *o, struct rollout *r)
 	if (e == 0)
 		e = read_verify(o, r);
 	if (e == 0)
+		e = read_effects(section_of(o, "verify"), r);
+	if (e == 0)
+		e = read_fallbacks(o, r);
+	if (e == 0)
 		e = read_snapshot(o, r);
 	if (e == 0)
 		e = compare_options_read(section_of(o, "compare"), &r->compare);
@@ -207,6 +250,9 @@ static void rollout_free(struct rollout *r)
 	matchers_free(&r->alerts);
 	for (size_t i = 0; i < r->n_apply; i++)
 		act_free(&r->apply[i]);
+	for (size_t i = 0; i < r->n_fallbacks; i++)
+		act_free(&r->fallbacks[i].act);
+	free(r->fallbacks);
 	for (size_t i = 0; i < r->n_checks; i++)
 		free(r->checks[i].argv);
 	free(r->apply);
@@ -219,6 +265,25 @@ static void rollout_free(struct rollout *r)
 }
 
 /* --- the rest --- */
+
+static int read_then(struct json_object *o, struct playbook *p)
+{
+	struct json_object *list;
+	size_t n = list_of(o, "then", &list);
+
+	p->then = array_of(n, sizeof(*p->then));
+	if (!p->then)
+		return -ENOMEM;
+	while (p->n_then < n) {
+		struct json_object *one = json_object_array_get_idx(list, p->n_then);
+		int e = act_read(one, &p->then[p->n_then].act);
+
+		if (e < 0)
+			return e;
+		p->then[p->n_then++].needs_approval = str(one, "needs")[0] != '\0';
+	}
+	return 0;
+}
 
 static int read_playbook(struct json_object *o, struct playbook *p)
 {
@@ -234,11 +299,17 @@ static int read_playbook(struct json_object *o, struct playbook *p)
 		p->to_pct = p->previous_stage ? -1 : pct_of(rollback, "to");
 		p->after_us = duration_of(rollback, "after");
 	}
-	return read_matchers(o, "match", &p->match);
+	p->review = str(o, "review")[0] != '\0';
+	p->restart_at = (int32_t)json_int_or(o, "restart_at", -1);
+	int e = read_then(o, p);
+	return e == 0 ? read_matchers(o, "match", &p->match) : e;
 }
 
 static void playbook_free(struct playbook *p)
 {
+	for (size_t i = 0; i < p->n_then; i++)
+		act_free(&p->then[i].act);
+	free(p->then);
 	matchers_free(&p->match);
 	free(p->frozen);
 	json_object_put(p->tree);

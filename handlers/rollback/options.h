@@ -26,6 +26,12 @@ struct act {
 	bool idempotent;                /* may run again when a crash left it in doubt; apply: true, then: false by default */
 };
 
+/* Another way to get there, tried so long after the apply when nobody acknowledged. */
+struct fallback {
+	struct act act;
+	int64_t after_us;
+};
+
 enum check_kind { CHECK_PROMETHEUS = 1, CHECK_COMMAND, CHECK_HTTP };
 struct check {
 	enum check_kind kind;
@@ -140,6 +146,13 @@ struct rollout {
 	size_t n_apply;
 	int64_t verify_delay_us, verify_every_us, verify_timeout_us;
 	int passes;
+	const char *effective_query;    /* NULL: not asked */
+	double effective_max;
+	const char *cured_query;        /* NULL: not asked */
+	double cured_max;
+	int64_t cured_timeout_us;
+	struct fallback *fallbacks;
+	size_t n_fallbacks;
 	struct check *checks;
 	size_t n_checks;
 	int64_t snapshot_window_us;
@@ -160,6 +173,12 @@ struct rollout {
 	struct compare_options compare;
 };
 
+/* What follows a rollback. */
+struct then {
+	struct act act;
+	bool needs_approval;
+};
+
 struct playbook {
 	struct json_object *tree;       /* owned reference */
 	char *frozen;                   /* owned: as in struct rollout */
@@ -169,6 +188,10 @@ struct playbook {
 	bool previous_stage;            /* else to_pct */
 	int32_t to_pct;
 	int64_t after_us;               /* 0: at once */
+	struct then *then;              /* after the apply steps, in order, beside verification */
+	size_t n_then;
+	bool review;                    /* nothing is raised before the incident is reviewed */
+	int32_t restart_at;             /* and then only from this stage; -1: any */
 };
 
 /* Budgets in microseconds. */

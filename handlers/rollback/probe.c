@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "handlers/rollback/answer.h"
+#include "handlers/rollback/ask.h"
 #include "handlers/rollback/flags_file.h"
 #include "handlers/rollback/runner.h"
 #include "server/core/clock.h"
@@ -42,7 +43,9 @@ struct probe {
 	int32_t wanted;
 	size_t n_runs;
 	unsigned waiting; /* runs that have not ended */
-	struct verdict written;
+	struct verdict written, effective, cured;
+	bool judge_effective;   /* only at 0 % no traffic is expected */
+	struct ask *ask;        /* effective and cured */
 	probe_fn *fn;
 	void *arg;
 	struct run runs[]; /* n_runs */
@@ -131,6 +134,8 @@ static void probe_tell(void *arg)
 	p->fn(p->arg, &(struct probe_result) {
 			      .written = {p->written.state, p->written.note},
 			      .acknowledged = {sum.state, sum.note},
+			      .effective = {p->effective.state, p->effective.note},
+			      .cured = {p->cured.state, p->cured.note},
 			      .seen = sum.seen,
 			      .text = buf_text(&text),
 		      });
@@ -341,6 +346,52 @@ static void read_flags(struct probe *p, bool exactly)
 		p->wanted = pct;
 }
 
+/* What it did to the world: no traffic any more, and the symptom gone. */
+
+static void judge_bound(const struct answer *a, double max, struct verdict *ret)
+{
+	char value[32], bound[32];
+
+	if (isnan(a->most)) {
+		snprintf(ret->note, sizeof(ret->note), "%s", a->why[0] ? a->why : "no data");
+		return;
+	}
+	text_double(a->most, value, sizeof(value));
+	text_double(max, bound, sizeof(bound));
+	ret->state = a->most <= max ? RUNG_YES : RUNG_NO;
+	snprintf(ret->note, sizeof(ret->note), "%s, at most %s", value, bound);
+}
+
+static void on_effects(void *arg, const struct answer *a, size_t n)
+{
+	struct probe *p = arg;
+	const struct rollout *r = &p->plan->rollout;
+
+	(void)n;
+	p->ask = NULL;
+	if (a[0].asked)
+		judge_bound(&a[0], r->effective_max, &p->effective);
+	if (a[1].asked)
+		judge_bound(&a[1], r->cured_max, &p->cured);
+	if (--p->waiting == 0)
+		probe_tell(p);
+}
+
+static void ask_for_effects(struct probe *p)
+{
+	const struct rollout *r = &p->plan->rollout;
+	const char *queries[] = {p->judge_effective ? r->effective_query : NULL, r->cured_query};
+
+	snprintf(p->effective.note, sizeof(p->effective.note), "%s",
+	         !r->effective_query ? "not configured" : "judged only at 0%");
+	snprintf(p->cured.note, sizeof(p->cured.note), "not configured");
+	if (!queries[0] && !queries[1])
+		return;
+	int err = ask_start(p->loop, &p->plan->prometheus, queries, ARRAY_LEN(queries), on_effects, p, &p->ask);
+	if (err == 0)
+		p->waiting++;
+}
+
 /* The round. */
 
 static void run_start(struct run *r)
@@ -371,7 +422,9 @@ int probe_start(struct loop *l, const struct plan *plan, int32_t wanted, bool ex
 	if (!p)
 		return -ENOMEM;
 	*p = (struct probe) {.loop = l, .plan = plan, .wanted = wanted, .n_runs = n, .fn = fn, .arg = arg};
+	p->judge_effective = wanted == 0 && !exactly;
 	read_flags(p, exactly);
+	ask_for_effects(p);
 	for (size_t i = 0; i < p->n_runs; i++) {
 		const struct check *c = &plan->rollout.checks[i];
 
@@ -396,6 +449,7 @@ void probe_cancel(struct probe *p)
 	if (!p)
 		return;
 	loop_timer_cancel(p->loop, p->timer);
+	ask_cancel(p->ask);
 	for (size_t i = 0; i < p->n_runs; i++) {
 		struct run *r = &p->runs[i];
 

@@ -39,6 +39,7 @@ struct probe_rung {
 struct probe_result {
 	struct probe_rung written; /* without a flags file: yes, there is nothing to write */
 	struct probe_rung acknowledged;
+	struct probe_rung effective, cured;     /* unknown where they are not configured, or not judged now */
 	int32_t seen;     /* highest percentage that any check reported; -1 none */
 	const char *text; /* borrowed: a line per answer */
 };

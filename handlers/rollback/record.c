@@ -91,11 +91,20 @@ static int set_percentage(struct work *w, int32_t wanted, int32_t seen)
 
 /* --- intent and outcome of a step --- */
 
+bool step_may_run(enum incident_state state, enum step_phase phase)
+{
+	bool looks = state == INC_VERIFYING || state == INC_FAILED;
+
+	return phase == PHASE_APPLY ? state == INC_ROLLING_BACK
+	       : phase == PHASE_FALLBACK ? looks
+	       : phase == PHASE_THEN && (looks || state == INC_ROLLED_BACK);
+}
+
 static int write_intent(struct work *w)
 {
 	bool again = w->step.state == STEP_RUNNING && w->step.attempts == w->ch->attempt;
 
-	if (w->inc.state != INC_ROLLING_BACK || !(w->step.state == STEP_TODO || again))
+	if (!step_may_run(w->inc.state, w->step.phase) || !(w->step.state == STEP_TODO || again))
 		return 0;
 	w->step.state = STEP_RUNNING;
 	w->step.attempts++;
@@ -127,7 +136,8 @@ static int start_verifying(struct work *w)
 	w->inc.applied_at_us = w->now;
 	w->inc.verify_until_us = w->now + w->plan->rollout.verify_timeout_us;
 	w->inc.next_probe_us = w->now + w->plan->rollout.verify_delay_us;
-	return incident_move(w->tx, w->settings, &w->inc, EV_APPLIED, "rollbackd", NULL);
+	int r = w->inc.raises ? 0 : trigger_add_then(w->tx, &w->inc, &w->plan->playbook);
+	return r < 0 ? r : incident_move(w->tx, w->settings, &w->inc, EV_APPLIED, "rollbackd", NULL);
 }
 
 static int flags_outcome(struct work *w)
@@ -153,6 +163,13 @@ static int page_doubt(struct work *w)
 	CLEANUP(cleanup_free) char *text = text_format("step \"%s\" is in doubt: it was started before a crash and nobody knows "
 	                                               "whether it ended; it is not repeated. Check by hand", w->step.name);
 	return text ? page(w, "in_doubt", text) : -ENOMEM;
+}
+
+static int page_then(struct work *w)
+{
+	CLEANUP(cleanup_free) char *text = text_format("step \"%s\", which follows the rollback, has failed; do it by hand",
+	                                               w->step.name);
+	return text ? page(w, "then_failed", text) : -ENOMEM;
 }
 
 static int first_line_note(struct work *w)
@@ -188,6 +205,8 @@ static int write_outcome(struct work *w)
 		r = flags_outcome(w);
 	if (r == 0 && w->ch->outcome == STEP_IN_DOUBT)
 		r = page_doubt(w);
+	if (r == 0 && w->ch->outcome == STEP_FAILED && w->step.phase == PHASE_THEN)
+		r = page_then(w);
 	if (r == 0)
 		r = apply_ended(w, &ended);
 	if (r == 0 && ended && w->inc.state == INC_ROLLING_BACK)
@@ -287,6 +306,8 @@ static int seen_enough(struct work *w)
 	text_pct(w->inc.pct_wanted, pct, sizeof(pct));
 	snprintf(text, sizeof(text), "%s%% seen %lld times in a row", pct, (long long)w->inc.verify_passes);
 	int r = note(w, "verified", text);
+	if (r == 0 && w->inc.rung[RUNG_CURED].state == RUNG_YES)
+		w->inc.next_probe_us = 0;       /* cured already: nothing more to watch */
 	if (r == 0)
 		r = set_percentage(w, -1, w->inc.pct_seen);
 	if (r == 0)
@@ -298,6 +319,69 @@ static int seen_enough(struct work *w)
 	if (r == 1)
 		observe_phases(&w->inc);
 	return r;
+}
+
+/* --- did it help: watched after it was seen, reported beside it --- */
+
+static int tell_cure(struct work *w, bool cured)
+{
+	CLEANUP(cleanup_free) char *text =
+		cured ? text_format("%s: cured: the symptom is gone (%s) (incident %lld)", w->plan->rollout.title, w->ch->cured_note,
+	                            (long long)w->inc.id)
+		      : text_format("%s: at %g%% and the symptom persists (%s): the canary is probably not the cause. Look elsewhere "
+	                            "(incident %lld)", w->plan->rollout.title, w->inc.pct_wanted / 100.0,
+	                            w->inc.rung[RUNG_CURED].note ? w->inc.rung[RUNG_CURED].note : "unknown", (long long)w->inc.id);
+	int r = text ? note(w, cured ? "cured" : "not cured", w->ch->cured_note) : -ENOMEM;
+
+	return r < 0 ? r : announce_text(w->tx, w->settings, cured ? EVENT_INCIDENT : EVENT_INCIDENT | EVENT_PAGE,
+	                                 cured ? "cured" : "not_cured", w->inc.rollout, text);
+}
+
+static int write_cure(struct work *w)
+{
+	bool over = w->now >= w->inc.rolled_back_at_us + w->plan->rollout.cured_timeout_us;
+	bool cured = w->ch->cured == RUNG_YES;
+	int r = set_rung(w, RUNG_CURED, w->ch->cured, w->ch->cured_note);
+
+	w->inc.next_probe_us = cured || over ? 0 : w->now + w->plan->rollout.verify_every_us;
+	if (r == 0)
+		r = incident_save(w->tx, &w->inc);
+	if (r == 0 && cured)
+		r = tell_cure(w, true);
+	else if (r == 0 && over && w->ch->cured == RUNG_NO)
+		r = tell_cure(w, false);
+	else if (r == 0 && over)
+		r = note(w, "cure unknown", w->ch->cured_note);
+	return r < 0 ? r : 1;
+}
+
+bool watches_cure(const struct incident *inc, const struct plan *plan)
+{
+	return inc->state == INC_ROLLED_BACK && !inc->raises && plan->rollout.cured_query && inc->next_probe_us;
+}
+
+/* --- other ways to get there --- */
+
+/* At most one at a time: the next one waits until the one before has ended. */
+static int add_fallback(struct work *w)
+{
+	struct step_list l = {0};
+	size_t used = 0;
+	bool busy = false;
+	int r = step_of_incident(db_tx_conn(w->tx), w->inc.id, &l);
+
+	for (size_t i = 0; i < l.n; i++)
+		if (l.item[i].phase == PHASE_FALLBACK) {
+			used++;
+			busy |= l.item[i].state == STEP_TODO || l.item[i].state == STEP_RUNNING;
+		}
+	int32_t ord = (int32_t)l.n;
+	step_list_free(&l);
+	if (r < 0 || busy || used >= w->plan->rollout.n_fallbacks
+	    || w->now < w->inc.applied_at_us + w->plan->rollout.fallbacks[used].after_us)
+		return r;
+	r = note(w, "fallback", w->plan->rollout.fallbacks[used].act.name);
+	return r < 0 ? r : trigger_add_act(w->tx, w->inc.id, ord, PHASE_FALLBACK, &w->plan->rollout.fallbacks[used].act, STEP_TODO);
 }
 
 static int not_there_after_all(struct work *w)
@@ -321,7 +405,8 @@ static int time_is_up(struct work *w)
 static int take_in_round(struct work *w)
 {
 	const struct change *ch = w->ch;
-	bool yes = ch->written == RUNG_YES && ch->acknowledged == RUNG_YES;
+	bool wants_effect = w->plan->rollout.effective_query && w->inc.pct_wanted == 0 && !w->inc.raises;
+	bool yes = ch->written == RUNG_YES && ch->acknowledged == RUNG_YES && (!wants_effect || ch->effective == RUNG_YES);
 	int r;
 
 	w->inc.verify_rounds++;
@@ -332,6 +417,12 @@ static int take_in_round(struct work *w)
 	r = set_rung(w, RUNG_WRITTEN, ch->written, ch->written_note);
 	if (r == 0)
 		r = set_rung(w, RUNG_ACKNOWLEDGED, ch->acknowledged, ch->acknowledged_note);
+	if (r == 0 && wants_effect)
+		r = set_rung(w, RUNG_EFFECTIVE, ch->effective, ch->effective_note);
+	if (r == 0 && w->plan->rollout.cured_query && !w->inc.raises)
+		r = set_rung(w, RUNG_CURED, ch->cured, ch->cured_note);
+	if (r == 0 && ch->acknowledged != RUNG_YES)
+		r = add_fallback(w);
 	return r < 0 ? r : yes;
 }
 
@@ -339,6 +430,8 @@ static int write_round(struct work *w)
 {
 	bool asked = w->inc.state == INC_VERIFYING || w->inc.state == INC_FAILED;
 
+	if (watches_cure(&w->inc, w->plan) && w->ch->applied_at_us == w->inc.applied_at_us)
+		return write_cure(w);
 	if (!asked || w->ch->applied_at_us != w->inc.applied_at_us)
 		return 0;
 	int yes = take_in_round(w);
@@ -403,9 +496,24 @@ static int write_onset(struct work *w)
 	return r < 0 ? r : 1;
 }
 
+static int write_ask(struct work *w)
+{
+	if (w->step.state != STEP_WAITING || w->step.started_at_us)
+		return 0;
+	w->step.started_at_us = w->now;
+	CLEANUP(cleanup_free) char *text = text_format("step \"%s\" waits for a person: rollbackctl incident approve %lld",
+	                                               w->step.name, (long long)w->inc.id);
+	int r = text ? step_save(w->tx, &w->step) : -ENOMEM;
+	if (r == 0)
+		r = note(w, "waits for approval", w->step.name);
+	if (r == 0)
+		r = page(w, "waits_for_approval", text);
+	return r < 0 ? r : 1;
+}
+
 static int (*const writers[CHANGE_N])(struct work *) = {
 	[CHANGE_INTENT] = write_intent, [CHANGE_OUTCOME] = write_outcome, [CHANGE_ROUND] = write_round,
-	[CHANGE_EVENT] = write_event, [CHANGE_SNAPSHOT] = write_snapshot, [CHANGE_ONSET] = write_onset,
+	[CHANGE_EVENT] = write_event, [CHANGE_SNAPSHOT] = write_snapshot, [CHANGE_ONSET] = write_onset, [CHANGE_ASK] = write_ask,
 };
 
 int change_write(struct db_tx *tx, const struct settings *s, const struct change *ch)
@@ -430,6 +538,8 @@ void change_clear(struct change *ch)
 	free(ch->text);
 	free(ch->written_note);
 	free(ch->acknowledged_note);
+	free(ch->effective_note);
+	free(ch->cured_note);
 	for (size_t i = 0; i < ch->n_items; i++) {
 		free(ch->items[i].name);
 		free(ch->items[i].unit);

@@ -18,6 +18,7 @@ enum change_kind {
 	CHANGE_EVENT,           /* a deadline of the incident has passed */
 	CHANGE_SNAPSHOT,        /* metrics were fetched, or could not be */
 	CHANGE_ONSET,           /* Prometheus told when it began */
+	CHANGE_ASK,             /* a step waits for a person: told once */
 	CHANGE_N
 };
 
@@ -34,6 +35,8 @@ struct change {
 	int32_t pct_after;              /* OUTCOME of a flags step: what the file holds now; -1 unknown */
 	enum rung_state written, acknowledged;  /* ROUND */
 	char *written_note, *acknowledged_note; /* owned */
+	enum rung_state effective, cured;       /* ROUND */
+	char *effective_note, *cured_note;      /* owned */
 	int32_t seen;                   /* ROUND: highest percentage anybody reported; -1 none */
 	bool deadline_passed;           /* ROUND: verification's time is up */
 	int64_t applied_at_us;          /* ROUND: the incident's, when the round began: an answer to an older question does not count */
@@ -47,6 +50,11 @@ struct change {
 int change_write(struct db_tx *tx, const struct settings *s, const struct change *ch);
 /* Frees what it owns and zeroes it. */
 void change_clear(struct change *ch);
+
+/* May a step of that phase be done in that state. Pure. */
+bool step_may_run(enum incident_state state, enum step_phase phase);
+/* Is an incident that was rolled back still looked at, for whether it helped. Pure. */
+bool watches_cure(const struct incident *inc, const struct plan *plan);
 
 /* When the next round of a verification is due. Pure. Keeps looking for ever after a failure, ever more rarely, at least
  * every minute. */

@@ -35,13 +35,31 @@ static int add_step(struct db_tx *tx, int64_t incident, int32_t *ord, enum step_
 	return step_insert(tx, &st);
 }
 
-static int add_act(struct db_tx *tx, int64_t incident, int32_t *ord, const struct act *a)
+int trigger_add_act(struct db_tx *tx, int64_t incident, int32_t ord, enum step_phase phase, const struct act *a,
+                    enum step_state state)
 {
 	CLEANUP(cleanup_free) char *spec = act_text(a);
+	struct step st = {.incident_id = incident, .ord = ord, .phase = phase,
+	                  .kind = a->kind == ACT_HTTP ? STEP_HTTP : STEP_COMMAND, .name = (char *)a->name, .spec = spec,
+	                  .state = state};
 
-	if (!spec)
-		return -ENOMEM;
-	return add_step(tx, incident, ord, PHASE_APPLY, a->kind == ACT_HTTP ? STEP_HTTP : STEP_COMMAND, a->name, spec);
+	return spec ? step_insert(tx, &st) : -ENOMEM;
+}
+
+int trigger_add_then(struct db_tx *tx, const struct incident *inc, const struct playbook *p)
+{
+	struct step_list l = {0};
+	int err = step_of_incident(db_tx_conn(tx), inc->id, &l);
+	int32_t ord = (int32_t)l.n;
+	bool there = false;
+
+	for (size_t i = 0; i < l.n; i++)
+		there |= l.item[i].phase == PHASE_THEN;
+	step_list_free(&l);
+	for (size_t i = 0; err == 0 && !there && i < p->n_then; i++)
+		err = trigger_add_act(tx, inc->id, ord++, PHASE_THEN, &p->then[i].act,
+		                      p->then[i].needs_approval ? STEP_WAITING : STEP_TODO);
+	return err;
 }
 
 static int steps_so_far(struct db_tx *tx, int64_t incident, int32_t *ret_ord, bool *ret_verify, bool *ret_snapshot)
@@ -86,7 +104,7 @@ int trigger_add_steps(struct db_tx *tx, const struct incident *inc)
 	if (r->flags_file)
 		err = add_step(tx, inc->id, &ord, PHASE_APPLY, STEP_FLAGS, "set percentage", "{}");
 	for (size_t i = 0; err == 0 && i < r->n_apply; i++)
-		err = add_act(tx, inc->id, &ord, &r->apply[i]);
+		err = trigger_add_act(tx, inc->id, ord++, PHASE_APPLY, &r->apply[i], STEP_TODO);
 	return err == 0 ? add_tail(tx, inc, r) : err;
 }
 
@@ -150,6 +168,7 @@ static int open_incident(struct db_tx *tx, const struct settings *s, const struc
 		.rollout = (char *)t->rollout->name, .playbook = (char *)t->playbook->name, .severity = (char *)t->severity,
 		.summary = (char *)t->summary, .kind = t->kind, .plan = plan, .reason = (char *)t->reason,
 		.opened_by = (char *)t->who, .stage = stage, .pct_before = there, .pct_seen = -1,
+		.review = t->playbook->review ? REVIEW_REQUIRED : REVIEW_NONE,
 		.pct_wanted = target_of(s, t, stage, there), .opened_at_us = t->received_us, .onset_at_us = t->onset_us,
 		.onset_from = (char *)t->onset_from,
 	};
@@ -232,6 +251,8 @@ static int join(struct db_tx *tx, const struct settings *s, const struct trigger
 	}
 	if (t->kind == KIND_AUTO)
 		inc->quiet_since_us = 0;        /* an alert fires again; a person's wish is none that could resolve */
+	if (t->playbook->review && inc->review == REVIEW_NONE)
+		inc->review = REVIEW_REQUIRED;
 	struct event e = {.incident_id = inc->id, .rollout = inc->rollout, .who = (char *)t->who, .what = (char *)"attached",
 	                  .note = (char *)t->summary};
 	int err = event_add(tx, &e);
@@ -262,6 +283,11 @@ int trigger_apply(struct db_tx *tx, const struct settings *s, const struct trigg
 
 	if (found < 0)
 		return found;
+	if (t->playbook->restart_at >= 0 && !t->playbook->hold) {
+		err = progress_restart_at(tx, t->rollout->name, t->playbook->restart_at);
+		if (err < 0)
+			return err;
+	}
 	if (found && live.raises) {
 		err = supersede(tx, &live);
 		incident_free(&live);

@@ -6,6 +6,7 @@
 
 #include "db/alert.h"
 #include "db/incident.h"
+#include "db/step.h"
 #include "handlers/rollback/options.h"
 
 struct trigger {
@@ -26,5 +27,11 @@ int trigger_apply(struct db_tx *tx, const struct settings *s, const struct trigg
 
 /* Appends the rollout's apply steps (flags first) as todo: at opening, at a lower target, at a retry. */
 int trigger_add_steps(struct db_tx *tx, const struct incident *inc);
+
+/* The playbook's then steps, once per incident: a second apply adds none. */
+int trigger_add_then(struct db_tx *tx, const struct incident *inc, const struct playbook *p);
+/* One act as a step. */
+int trigger_add_act(struct db_tx *tx, int64_t incident, int32_t ord, enum step_phase phase, const struct act *a,
+                    enum step_state state);
 
 #endif

@@ -62,6 +62,14 @@ bool clean_count(struct progress *p, int64_t now_us, int64_t gap_us, const char 
 	bool ran = !p->clean_why && !p->stopped_at_us, lost = passed < 0 || passed > gap_us;
 
 	p->clean_at_us = now_us;
+	/* A hold and what stopped the clock before or after it are two spans: only the hold is left out of comparisons. */
+	if (why[0] && p->stopped_at_us && p->clean_why && clean_is_hold(p->clean_why) != clean_is_hold(why)) {
+		*ret_span = (struct hold_span) {.since_us = p->stopped_at_us, .until_us = now_us, .why = p->clean_why};
+		p->clean_why = NULL;
+		p->stopped_at_us = 0;
+		stand(p, now_us, why);
+		return ret_span->since_us < now_us;
+	}
 	if (why[0])
 		return stand(p, ran && !lost ? from : now_us, why);
 	if (ran && !lost) {

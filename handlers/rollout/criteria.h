@@ -6,7 +6,7 @@
 #ifndef HANDLERS_ROLLOUT_CRITERIA_H
 #define HANDLERS_ROLLOUT_CRITERIA_H
 
-#include "handlers/rollout/ask.h"
+#include "handlers/rollback/ask.h"
 
 enum criterion_state { CRITERION_UNKNOWN, CRITERION_HOLDS, CRITERION_FAILS, CRITERION_NOT_YET };
 const char *criterion_state_name(enum criterion_state s);       /* "unknown", "holds", "fails", "not_judged_yet" */

@@ -273,7 +273,7 @@ static void on_probe(void *arg, const struct probe_result *r)
 /* The checks are read from a plan, as an incident's are. */
 static int read_plan(struct evaluating *e)
 {
-	struct playbook none = {.frozen = (char *)"{\"name\":\"evaluation\"}", .name = "evaluation", .severity = ""};
+	struct playbook none = {.frozen = (char *)"{\"name\":\"evaluation\"}", .name = "evaluation", .restart_at = -1, .severity = ""};
 	CLEANUP(cleanup_free) char *text = plan_text(e->settings, e->rollout, &none);
 
 	return text ? plan_read(text, &e->plan) : -ENOMEM;

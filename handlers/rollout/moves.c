@@ -369,7 +369,7 @@ static size_t hard_ones(const struct gate *g)
 static int open_raise(struct work *w, const struct stage *to, const struct advance_request *rq, const char *forced,
                       int64_t *ret_raise)
 {
-	struct playbook by_hand = {.frozen = (char *)"{\"name\":\"advance\"}", .name = "advance", .severity = ""};
+	struct playbook by_hand = {.frozen = (char *)"{\"name\":\"advance\"}", .name = "advance", .restart_at = -1, .severity = ""};
 	CLEANUP(cleanup_free) char *plan = plan_text(w->s, w->r, &by_hand), *summary = text_format("stage %d: %s", to->number, to->name);
 	struct incident raise = {
 		.raises = true, .rollout = (char *)w->r->name, .playbook = (char *)"advance", .severity = (char *)"",

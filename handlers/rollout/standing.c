@@ -41,6 +41,8 @@ static int load_incidents(struct db_conn *c, const char *name, int64_t now_us, s
 	incident_free(&live);
 	if (r >= 0)
 		r = incident_count_since(c, name, now_us - 86400 * US_PER_S, &st->rollbacks_today);
+	if (r >= 0)
+		r = incident_unreviewed(c, name, &st->unreviewed);
 	return r < 0 ? r : incident_last_rollback(c, name, &st->last_rollback_us);
 }
 

@@ -63,6 +63,7 @@ static const struct {
 } actions[] = {
 	{"ack", "acknowledge", "note"}, {"note", "note", "note"}, {"eta", "eta", "eta"}, {"cancel", "cancel", "note"},
 	{"retry", "retry", "note"}, {"resolve", "resolve", "note"},
+	{"approve", "approve", "note"}, {"review", "review", "note"},
 };
 
 static int show_one(struct ctl *c, const char *id)
@@ -97,18 +98,37 @@ static int act(struct ctl *c, size_t which, const char *id, const char *text)
 	return r;
 }
 
+static int open_one(struct ctl *c, const char *rollout, const char *severity, const char *summary)
+{
+	CLEANUP(json_cleanup) struct json_object *data = NULL;
+	struct json_object *body = json_object_new_object();
+
+	json_add_str(body, "rollout", rollout);
+	json_add_str(body, "severity", severity);
+	json_add_str(body, "summary", summary);
+	int r = ctl_call(c, "POST", "/api/v1/incidents", body, &data);
+	if (r == 0)
+		ctl_print(c, data, show_incident);
+	return r;
+}
+
 int cmd_incident(struct ctl *c, int n, char **argv)
 {
-	const char *text = NULL, *rest[3] = {NULL};
-	const struct option options[] = {{"--note", &text, NULL}, {"--text", &text, NULL}};
+	const char *text = NULL, *severity = NULL, *summary = NULL, *rest[3] = {NULL};
+	const struct option options[] = {{"--note", &text, NULL}, {"--text", &text, NULL}, {"--severity", &severity, NULL},
+	                                 {"--summary", &summary, NULL}};
 	int found = ctl_options(n, argv, options, ARRAY_LEN(options), rest, 3);
+
+	if (found == 2 && !strcmp(rest[0], "open") && severity && summary)
+		return open_one(c, rest[1], severity, summary);
 
 	if (found == 1)
 		return show_one(c, rest[0]);
 	for (size_t i = 0; found >= 2 && i < ARRAY_LEN(actions); i++)
 		if (!strcmp(rest[0], actions[i].word))
 			return act(c, i, rest[1], rest[2] ? rest[2] : text);
-	return wrong("incident ID | ack|note|eta|cancel|retry|resolve ID [TEXT]");
+	return wrong("incident ID | ack|note|eta|approve|cancel|retry|review|resolve ID [TEXT] | open ROLLOUT --severity P0 --summary "
+	             "TEXT");
 }
 
 /* --- rollback by hand --- */

@@ -73,6 +73,24 @@ static void held_time_does_not_count_and_is_remembered_as_a_span(void **state)
 	done(&p);
 }
 
+static void a_hold_after_a_failed_criterion_is_a_span_of_its_own(void **state)
+{
+	struct progress p = fresh();
+	int64_t began;
+
+	(void)state;
+	run(&p, HOUR, "errors: fails");
+	began = now + 15 * S;
+	assert_int_equal(run(&p, 15 * S, "held by alice"), 1);
+	assert_string_equal(span.why, "errors: fails");
+	assert_true(span.until_us == began);
+	run(&p, HOUR, "held by alice");
+	run(&p, 15 * S, "");
+	assert_string_equal(span.why, "held by alice");
+	assert_true(span.since_us == began);
+	done(&p);
+}
+
 static void time_that_nobody_looked_at_is_unknown(void **state)
 {
 	struct progress p = fresh();
@@ -196,6 +214,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(forty_eight_quiet_hours_are_forty_eight_clean_hours),
 		cmocka_unit_test(held_time_does_not_count_and_is_remembered_as_a_span),
+		cmocka_unit_test(a_hold_after_a_failed_criterion_is_a_span_of_its_own),
 		cmocka_unit_test(time_that_nobody_looked_at_is_unknown),
 		cmocka_unit_test(each_thing_that_stops_the_clock_is_named),
 		cmocka_unit_test(a_bound_is_met_at_the_bound_itself),

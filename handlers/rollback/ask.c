@@ -1,4 +1,4 @@
-#include "handlers/rollout/ask.h"
+#include "handlers/rollback/ask.h"
 
 #include <errno.h>
 #include <math.h>

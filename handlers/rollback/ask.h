@@ -3,8 +3,8 @@
  *
  * Engine thread. ask_start calls back once, after the slowest answer or its time limit, never inside the call.
  */
-#ifndef HANDLERS_ROLLOUT_ASK_H
-#define HANDLERS_ROLLOUT_ASK_H
+#ifndef HANDLERS_ROLLBACK_ASK_H
+#define HANDLERS_ROLLBACK_ASK_H
 
 #include "handlers/rollback/options.h"
 #include "server/core/loop.h"

@@ -1,0 +1,208 @@
+"""The verification ladder (written, acknowledged, effective, cured), other ways to get there, and what follows a rollback."""
+import json
+import time
+from urllib.parse import parse_qs, urlparse
+
+import pytest
+from harness import Server, alert, config, ctl, slack_channel, until
+
+
+class Answers(Server):
+    """A Prometheus whose answers a test sets: query to value."""
+
+    def __init__(self):
+        self.values = {"traffic": 0, "symptom": 0}
+        super().__init__()
+
+    def handle(self, method, path, headers, body):
+        query = parse_qs(urlparse(path).query).get("query", [""])[0]
+        value = self.values.get(query)
+        result = [] if value is None else [{"metric": {}, "value": [time.time(), str(value)]}]
+        return 200, {}, json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}})
+
+
+@pytest.fixture
+def prometheus():
+    p = Answers()
+    yield p
+    p.close()
+
+
+def ladder(service, prometheus, chat, extra="", verify="", **parts):
+    text = config(service, channels="channels:\n" + slack_channel(chat, events="all"),
+                  prometheus=f"  prometheus: {{url: \"{prometheus.url}\", timeout: 1s}}", **parts)
+    text = text.replace("      checks:\n", f"{verify}      checks:\n")
+    return text.replace("    verify:\n", f"{extra}    verify:\n", 1)
+
+
+EFFECTIVE = "      effective: {prometheus: traffic, max: 0.01}\n"
+CURED = "      cured: {prometheus: symptom, max: 0.001, timeout: 600ms}\n"
+
+
+def told(chat, words):
+    return until(lambda: next((t for t in chat.texts() if words in t), None))
+
+
+def test_rolled_back_is_not_said_while_traffic_goes_on(daemon_of, service, prometheus, chat):
+    d = daemon_of(ladder(service, prometheus, chat, verify=EFFECTIVE))
+    prometheus.values["traffic"] = 3.5
+    [r] = d.post(alert())
+    i = until(lambda: [x for x in [d.incident(r["incident"])] if x["verification"]["effective"]["state"] == "no"])[0]
+    assert i["verification"]["acknowledged"]["state"] == "yes" and i["state"] == "verifying"
+    assert i["verification"]["effective"]["note"] == "3.5, at most 0.01"
+    prometheus.values["traffic"] = None             # no data is unknown, and never yes
+    until(lambda: d.incident(r["incident"])["verification"]["effective"]["state"] == "unknown")
+    prometheus.values["traffic"] = 0.01
+    assert d.wait_state(r["incident"], "rolled_back")["verification"]["effective"]["state"] == "yes"
+
+
+def test_effective_is_judged_only_at_zero(daemon_of, service, prometheus, chat):
+    playbook = "playbooks:\n  - {name: partly, match: ['action=\"auto_rollback\"'], rollback: {to: 5}}"
+    d = daemon_of(ladder(service, prometheus, chat, verify=EFFECTIVE, playbooks=playbook))
+    prometheus.values["traffic"] = 3.5
+    [r] = d.post(alert())
+    i = d.wait_state(r["incident"], "rolled_back")
+    assert i["percentage_seen"] == 5 and i["verification"]["effective"]["state"] == "unknown"
+
+
+def test_cured_is_told_when_the_symptom_is_gone(daemon_of, service, prometheus, chat):
+    d = daemon_of(ladder(service, prometheus, chat, verify=CURED.replace("600ms", "30s")))
+    prometheus.values["symptom"] = 0.3
+    [r] = d.post(alert())
+    i = d.wait_state(r["incident"], "rolled_back")              # said before it is cured
+    assert i["verification"]["cured"]["state"] == "no"
+    prometheus.values["symptom"] = 0.0005
+    told(chat, "Shop: cured: the symptom is gone (0.0005, at most 0.001)")
+    assert d.incident(r["incident"])["verification"]["cured"]["state"] == "yes"
+
+
+def test_at_zero_and_the_symptom_persists(daemon_of, service, prometheus, chat):
+    d = daemon_of(ladder(service, prometheus, chat, verify=CURED))
+    prometheus.values["symptom"] = 0.3
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    text = told(chat, "the symptom persists")
+    assert text.startswith("Shop: at 0% and the symptom persists (0.3, at most 0.001): the canary is probably not the cause.")
+    rounds = d.incident(r["incident"])["timeline"]
+    d.restart()                                     # told once
+    assert d.incident(r["incident"])["timeline"] == rounds
+    assert len([t for t in chat.texts() if "persists" in t]) == 1
+
+
+def test_an_unknown_cure_is_neither_claimed_nor_paged(daemon_of, service, prometheus, chat):
+    d = daemon_of(ladder(service, prometheus, chat, verify=CURED))
+    prometheus.values["symptom"] = None
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    until(lambda: [e for e in d.incident(r["incident"])["timeline"] if e["what"] == "cure unknown"])
+    assert d.incident(r["incident"])["verification"]["cured"]["state"] == "unknown"
+    assert not [t for t in chat.texts() if "cure" in t or "persists" in t]
+
+
+def fallback(service, after="300ms", **more):
+    script = service.dir / "restart.sh"
+    script.write_text(f"#!/bin/sh\necho restart >> {service.dir}/restarts\n"
+                      f"sed -n 's/^SHOP_PERCENTAGE=//p' {service.flags} > {service.live}\n")
+    script.chmod(0o755)
+    return script, f"    fallback:\n      - {{after: {after}, command: [{script}], timeout: 5s}}\n"
+
+
+def test_another_way_is_tried_once_when_nobody_acknowledges(daemon_of, service, prometheus, chat):
+    script, extra = fallback(service)
+    d = daemon_of(ladder(service, prometheus, chat, extra=extra))
+    service.ignore_reload()
+    [r] = d.post(alert())
+    i = d.wait_state(r["incident"], "rolled_back")
+    assert (service.dir / "restarts").read_text() == "restart\n" and service.percentage() == 0
+    step = [s for s in i["steps"] if s["name"].endswith("restart.sh")]
+    assert len(step) == 1 and step[0]["state"] == "done"
+
+
+def test_no_other_way_is_tried_when_the_first_one_worked(daemon_of, service, prometheus, chat):
+    script, extra = fallback(service, after="10ms")
+    d = daemon_of(ladder(service, prometheus, chat, extra=extra, passes=5))
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    assert not (service.dir / "restarts").exists()
+
+
+def test_a_fallback_that_fails_leaves_the_incident_failed_and_paged(daemon_of, service, prometheus, chat):
+    script, extra = fallback(service)
+    d = daemon_of(ladder(service, prometheus, chat, extra=extra, timeout="1s"))
+    script.write_text("#!/bin/sh\nexit 3\n")
+    service.ignore_reload()
+    [r] = d.post(alert())
+    i = d.wait_state(r["incident"], "failed")
+    assert [s["state"] for s in i["steps"] if s["name"].endswith("restart.sh")] == ["failed"]
+    told(chat, "CRITICAL: AUTO_ROLLBACK FAILED")
+
+
+# --- what follows ---
+
+def follow(service, *needs):
+    lines = []
+    for name, more in needs:
+        script = service.dir / f"{name}.sh"
+        script.write_text(f"#!/bin/sh\necho {name} $(cat {service.live}) >> {service.dir}/then.log\n")
+        script.chmod(0o755)
+        lines.append(f"      - {{name: {name}, command: [{script}], timeout: 5s{more}}}")
+    return ("playbooks:\n  - name: data-corruption\n    match: ['action=\"auto_rollback\"']\n    rollback: {to: 0}\n"
+            "    then:\n" + "\n".join(lines) + "\n    review: required\n    restart_at: 1\n")
+
+
+def log(service):
+    file = service.dir / "then.log"
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def test_what_follows_runs_in_order_after_the_percentage_was_lowered(daemon_of, service, prometheus, chat):
+    d = daemon_of(ladder(service, prometheus, chat, playbooks=follow(service, ("halt", ""), ("validate", ", idempotent: true"))))
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    until(lambda: len(log(service)) == 2)
+    assert log(service) == ["halt 0", "validate 0"]
+    i = d.incident(r["incident"])
+    assert [s["state"] for s in i["steps"] if s["name"] in ("halt", "validate")] == ["done", "done"]
+
+
+def test_a_step_that_needs_approval_waits_and_tells_people_once(daemon_of, service, prometheus, chat):
+    d = daemon_of(ladder(service, prometheus, chat, playbooks=follow(service, ("halt", ""), ("restore", ", needs: approval"), ("after", ""))))
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    told(chat, f'step "restore" waits for a person: rollbackctl incident approve {r["incident"]}')
+    status, out = d.act(r["incident"], "approve")
+    assert status == 403 and "who you are" in out["error"]
+    d.restart()
+    assert log(service) == ["halt 0"]
+    assert len([t for t in chat.texts() if "waits for a person" in t]) == 1
+
+
+def test_a_rollout_under_review_is_locked(daemon_of, service, prometheus, chat):
+    d = daemon_of(ladder(service, prometheus, chat, playbooks=follow(service, ("halt", "")), limits="limits: {cooldown: 0s}"))
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    until(lambda: log(service) == ["halt 0"])
+    assert d.act(r["incident"], "resolve")[0] == 200
+    rollout = d.get("/api/v1/rollouts/shop")
+    assert rollout["review_of"] == r["incident"] and "review" in [m["what"] for m in rollout["next"]["missing"]]
+    assert d.metric("rollbackd_locked", rollout="shop") == 1
+    assert d.act(r["incident"], "review")[0] == 400
+    p = ctl(d, "incident", "review", r["incident"], "the parser lost a lock; fixed in 1.2")
+    assert p.returncode == 0, p.stderr
+    assert d.incident(r["incident"])["reviewed_by"] == "local"
+    assert "review" not in [m["what"] for m in d.get("/api/v1/rollouts/shop")["next"]["missing"]]
+    assert d.act(r["incident"], "review", note="again")[0] == 409
+
+
+def test_a_person_reports_an_incident(daemon_of, service, prometheus, chat):
+    d = daemon_of(ladder(service, prometheus, chat))
+    p = ctl(d, "-o", "json", "incident", "open", "shop", "--severity", "P2", "--summary", "search feels slow")
+    assert p.returncode == 0, p.stderr
+    i = json.loads(p.stdout)
+    assert i["state"] == "held" and i["kind"] == "manual" and service.percentage() == 10
+    p = ctl(d, "-o", "json", "incident", "open", "shop", "--severity", "P0", "--summary", "search returns wrong files")
+    i = d.wait_state(json.loads(p.stdout)["id"], "rolled_back")
+    assert service.percentage() == 0
+    for bad in ({}, {"rollout": "shop"}, {"rollout": "shop", "severity": "", "summary": "x"}):
+        assert d.call("POST", "/api/v1/incidents", bad)[0] == 400
+    assert d.call("POST", "/api/v1/incidents", {"rollout": "none", "severity": "P0", "summary": "x"})[0] == 404
