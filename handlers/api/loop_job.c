@@ -10,7 +10,7 @@
 /* One daemon, one list: the http thread adds, the loop's thread removes. */
 static struct {
 	pthread_mutex_t lock;
-	LIST_HEAD(, loop_job) all;
+	LIST_HEAD(loop_jobs, loop_job) all;
 	size_t n;
 } jobs = {.lock = PTHREAD_MUTEX_INITIALIZER};
 

@@ -106,17 +106,18 @@ int compare_buckets_read(struct json_object *series, const struct compare_grid *
 	int e = sort_buckets(series, sorted, n, why, size);
 	if (e < 0)
 		return e;
-	CLEANUP(compare_buckets_free) struct compare_buckets b = {
+	struct compare_buckets b = {
 		.upper = calloc(n + 1, sizeof(*b.upper)), .counts = calloc(grid->n * n + 1, sizeof(*b.counts)), .n_upper = n};
-	if (!b.upper || !b.counts)
+	if (!b.upper || !b.counts) {
+		compare_buckets_free(&b);
 		return -ENOMEM;
+	}
 	fill_nan(b.counts, grid->n * n);
 	for (size_t i = 0; i < n; i++) {
 		b.upper[i] = sorted[i].upper;
 		read_points(sorted[i].series, grid, b.counts + i, n);
 	}
 	*ret = b;
-	b = (struct compare_buckets) {0};
 	return 0;
 }
 

@@ -41,13 +41,15 @@ void compare_spans_free(struct compare_spans *s)
 
 int compare_spans_add(struct compare_spans *s, int64_t from_us, int64_t to_us, const char *reason)
 {
-	CLEANUP(cleanup_free) char *copy = strdup(reason);
-	struct compare_span *more = copy ? reallocarray(s->item, s->n + 1, sizeof(*more)) : NULL;
+	struct compare_span *more = reallocarray(s->item, s->n + 1, sizeof(*more));
 
 	if (!more)
 		return -ENOMEM;
 	s->item = more;
-	s->item[s->n++] = (struct compare_span) {from_us, to_us, TAKE(copy)};
+	s->item[s->n] = (struct compare_span) {from_us, to_us, strdup(reason)};
+	if (!s->item[s->n].reason)
+		return -ENOMEM;
+	s->n++;
 	return 0;
 }
 
