@@ -341,6 +341,33 @@ static void what_must_be_there_is_named_when_it_is_missing(void **state)
 	expect_bad(rows, ARRAY_LEN(rows));
 }
 
+/* What a comparison asks; the shop has no Prometheus unless the text brings one. */
+#define COMPARE(metric) PROMETHEUS SHOP "    compare:\n      metrics:\n        - {name: m, " metric "}\n"
+#define VALUE           "value: {candidate: a, baseline: b}"
+
+static void what_cannot_be_compared_is_refused(void **state)
+{
+	static const struct bad rows[] = {
+		{SHOP "    compare: {metrics: [{name: m, " VALUE "}]}\n", 5, "rollouts[0].compare", "global.prometheus.url"},
+		{PROMETHEUS SHOP "    compare: {share: a}\n", 6, "rollouts[0].compare", "metrics is missing"},
+		{COMPARE("unit: bytes"), 8, "rollouts[0].compare.metrics[0]", "errors histogram value"},
+		{COMPARE(VALUE ", histogram: {candidate: a, baseline: b}"), 8, "rollouts[0].compare.metrics[0]",
+		 "errors histogram value"},
+		{COMPARE("value: {candidate: a}"), 8, "rollouts[0].compare.metrics[0].value", "baseline is missing"},
+		{COMPARE("value: {candidate: a, baseline: b, worse: up}"), 8, "rollouts[0].compare.metrics[0].value.worse",
+		 "higher lower"},
+		{COMPARE("histogram: {candidate: a, baseline: b, quantiles: [1.5]}"), 8,
+		 "rollouts[0].compare.metrics[0].histogram.quantiles[0]", "0.95"},
+		{COMPARE("errors: {candidate: {events: a, bad: b}, baseline: {events: a}}"), 8,
+		 "rollouts[0].compare.metrics[0].errors.baseline", "bad is missing"},
+		{COMPARE(VALUE "}\n        - {name: m, " VALUE), 9, "rollouts[0].compare.metrics[1].name", "is taken by"},
+	};
+
+	(void)state;
+	expect_bad(rows, ARRAY_LEN(rows));
+	must_load(COMPARE(VALUE));
+}
+
 static void what_excludes_each_other_cannot_stand_together(void **state)
 {
 	static const struct bad rows[] = {
@@ -955,6 +982,7 @@ int main(void)
 		T(commands_begin_with_an_absolute_path),
 		T(matchers_are_checked_as_alertmanager_would),
 		T(what_must_be_there_is_named_when_it_is_missing),
+		T(what_cannot_be_compared_is_refused),
 		T(what_excludes_each_other_cannot_stand_together),
 		T(names_and_numbers_are_taken_once),
 		T(what_could_never_work_is_refused),
