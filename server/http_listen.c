@@ -264,6 +264,14 @@ void http_listen_close(struct http_listener *l)
 
 /* --- the other end --- */
 
+int64_t http_peer_uid(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 ? -1 : (int64_t)peer.uid;
+}
+
 void http_peer_user(int fd, char *out, size_t size)
 {
 	struct ucred peer;

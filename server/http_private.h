@@ -14,7 +14,6 @@
 #include "server/http_guard.h"
 #include "server/http_listen.h"
 
-#define PEER_NAME_MAX   64
 #define METHOD_NAME_MAX 24
 #define ACCEPT_TURN     32 /* connections taken from one listener before others get a turn */
 
@@ -38,7 +37,8 @@ struct conn {
 	struct request *request; /* NULL between requests */
 	bool doomed;             /* shut down, no longer counted */
 	struct peer_ip ip;
-	char user[PEER_NAME_MAX];
+	struct http_peer peer;
+	char user[HTTP_USER_MAX];
 };
 
 enum request_state { REQ_NEW, REQ_BODY, REQ_DEFERRED, REQ_ANSWERED };
@@ -61,7 +61,7 @@ struct request {
 	size_t charged, reply_charged; /* bytes counted in http.in_flight and http.replies */
 	uint64_t body_seen;            /* bytes come, kept or not */
 	int body_error;                /* what stopped the keeping: -EMSGSIZE, -EDQUOT, -ENOMEM */
-	char user[PEER_NAME_MAX], method[METHOD_NAME_MAX];
+	char method[METHOD_NAME_MAX];
 	char *target; /* as sent */
 	char *path;
 };

@@ -58,13 +58,14 @@ void *request_begin(void *http, const char *target, struct MHD_Connection *mhd)
 	r->path = calloc(1, strlen(target ? target : "") + 1);
 	r->body = BUF(h->limits.body);
 	r->req = (struct http_req) {.path = r->path,
-	                            .user = r->user,
+	                            .authenticated = r->conn->peer.uid >= 0,
 	                            .roles = ROLE_ALL,
+	                            .peer = r->conn->peer,
 	                            .method_name = r->method,
 	                            .param = param_of,
 	                            .header = header_of,
 	                            .complete = complete};
-	memcpy(r->user, r->conn->user, sizeof(r->user));
+	memcpy(r->req.user, r->conn->user, sizeof(r->req.user));
 	LIST_INSERT_HEAD(&h->requests, r, link);
 	r->conn->request = r;
 	if (r->conn->phase == PHASE_IDLE)
@@ -235,7 +236,7 @@ static bool refuse_user(struct request *r, const struct http_admission *a)
 		return true;
 	if (!a->roles || (r->req.roles & a->roles))
 		return false;
-	http_error(&r->reply, 403, "forbidden", "%.100s may not do this", r->req.user);
+	http_forbidden(&r->reply, &r->req, a->roles);
 	return true;
 }
 

@@ -48,6 +48,8 @@ void api_answer(struct http_reply *reply, int status, struct json_object *data, 
 void api_answer_errno(struct http_reply *reply, int err, const char *why);
 /* The request's JSON object (an empty body is {}); -EINVAL: the reply says what is wrong. */
 int api_body(const struct http_req *req, struct http_reply *reply, struct json_object **ret);
+/* Has the one who asks this role: webhook, viewer, operator, or a named one (which only somebody authenticated can have). */
+bool api_may(const struct http_req *req, const char *role);
 /* limit and cursor of a list. -EINVAL: the reply is filled. */
 int api_page(const struct http_req *req, struct http_reply *reply, size_t *ret_limit, int64_t *ret_before);
 
@@ -63,6 +65,7 @@ enum http_verdict rollout_flags(struct api *a, struct http_req *req, struct http
 enum http_verdict rollout_compare(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
 enum http_verdict rollout_rollback(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
 enum http_verdict plan_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
+enum http_verdict plan_approve_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
 enum http_verdict plan_advance_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
 enum http_verdict plan_report(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
 enum http_verdict events_list(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);

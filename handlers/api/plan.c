@@ -84,7 +84,7 @@ static int read_asked(struct http_req *req, struct http_reply *reply, struct ask
 
 static struct person person_of(const struct http_req *req)
 {
-	return (struct person) {req->user, strcmp(req->user, "local") != 0};
+	return (struct person) {req->user, req->authenticated};
 }
 
 /* --- the moves --- */
@@ -138,6 +138,13 @@ enum http_verdict plan_post(struct api *a, struct http_req *req, struct http_rep
 	                               .for_us = k->for_us, .stage = (int32_t)k->stage};
 	j->base = (struct write_job) {.run = move_run, .free = move_free};
 	return write_job_submit(a, req, reply, &j->base);
+}
+
+enum http_verdict plan_approve_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                                    const char *word)
+{
+	(void)word;
+	return plan_post(a, req, reply, segment, "approve");
 }
 
 /* --- advance: asks the world first, so it is answered later --- */

@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "handlers/api/api.h"
+#include "handlers/rollback/current.h"
+#include "handlers/rollout/moves.h"
 #include "server/core/http_reply.h"
 
 #define SEGMENT_MAX 256
@@ -26,6 +28,8 @@ static const struct route {
 	{HTTP_POST, "/api/v1/rollouts/*/rollback", ROLE_OPERATOR, rollout_rollback},
 	{HTTP_GET, "/api/v1/rollouts/*/report", ROLE_VIEWER, plan_report},
 	{HTTP_POST, "/api/v1/rollouts/*/advance", ROLE_OPERATOR, plan_advance_post},
+	/* Needs only the role that approves, which is looked for by the handler. */
+	{HTTP_POST, "/api/v1/rollouts/*/approve", ROLE_USER, plan_approve_post},
 	{HTTP_POST, "/api/v1/rollouts/*/*", ROLE_OPERATOR, plan_post},
 	{HTTP_GET, "/api/v1/events", ROLE_VIEWER, events_list},
 	{HTTP_GET, "/metrics", 0, metrics_show},
@@ -120,7 +124,7 @@ enum http_verdict api_handle(void *arg, struct http_req *req, struct http_reply 
 		return HTTP_REPLIED;
 	}
 	if (r->roles && !(req->roles & r->roles)) {
-		http_error(reply, 403, "forbidden", "%.100s may not do this", req->user);
+		http_forbidden(reply, req, r->roles);
 		return HTTP_REPLIED;
 	}
 	return r->handle(arg, req, reply, seg.value[0], seg.value[1]);
@@ -190,6 +194,15 @@ int api_body(const struct http_req *req, struct http_reply *reply, struct json_o
 	}
 	*ret = o;
 	return 0;
+}
+
+bool api_may(const struct http_req *req, const char *role)
+{
+	CLEANUP(settings_cleanup) struct settings *s = current_settings();
+	const struct person who = {req->user, req->authenticated};
+	unsigned bit = http_role_find(role);
+
+	return bit ? (req->roles & bit) != 0 : req->authenticated && person_has_role(s, &who, role);
 }
 
 static int number(const struct http_req *req, struct http_reply *reply, const char *name, int64_t least, int64_t most,

@@ -1,6 +1,7 @@
 #include "server/core/http_reply.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "server/core/json.h"
 
@@ -26,4 +27,30 @@ void http_error(struct http_reply *reply, int status, const char *type, const ch
 	buf_free(&reply->body);
 	reply->body.max = BODY_MAX;
 	buf_printf(&reply->body, "%s\n", json_text(o));
+}
+
+static const struct {
+	const char *name;
+	unsigned role;
+} role_names[] = {{"webhook", ROLE_WEBHOOK}, {"viewer", ROLE_VIEWER}, {"operator", ROLE_OPERATOR}};
+
+unsigned http_role_find(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(role_names); i++)
+		if (!strcmp(role_names[i].name, name))
+			return role_names[i].role;
+	return 0;
+}
+
+void http_forbidden(struct http_reply *reply, const struct http_req *req, unsigned roles)
+{
+	char wanted[100] = "";
+	size_t len = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(role_names); i++)
+		if (roles & role_names[i].role)
+			len += (size_t)snprintf(wanted + len, sizeof(wanted) - len, "%s%s", len ? " or " : "",
+			                        role_names[i].name);
+	http_error(reply, 403, "forbidden", len ? "%s may not do this: the role %s is missing (section users of the config)"
+	                                        : "%s may not do this%s", req->user, wanted);
 }

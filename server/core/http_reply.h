@@ -12,4 +12,10 @@
 void http_error(struct http_reply *reply, int status, const char *type, const char *fmt, ...)
 	PRINTF_LIKE(4, 5);
 
+/* 403 with a sentence that names the roles, any of which would do. */
+void http_forbidden(struct http_reply *reply, const struct http_req *req, unsigned roles);
+
+/* "webhook", "viewer", "operator"; 0: no such role. */
+unsigned http_role_find(const char *name);
+
 #endif

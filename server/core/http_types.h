@@ -7,6 +7,7 @@
 #ifndef SERVER_CORE_HTTP_TYPES_H
 #define SERVER_CORE_HTTP_TYPES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "server/core/buf.h"
@@ -22,6 +23,14 @@ struct http_reply {
 	struct buf body;
 };
 
+#define HTTP_USER_MAX 64                /* bytes of a name, with its NUL */
+
+/* The other end of the connection. */
+struct http_peer {
+	int64_t uid;                    /* of a unix socket; -1: TCP, or not to be found out */
+	unsigned char ip[16];           /* IPv4 in the first four; all zero on a unix socket */
+};
+
 struct http_req;
 typedef void http_complete_fn(struct http_req *req, struct http_reply *reply);
 
@@ -29,8 +38,12 @@ struct http_req {
 	enum http_method method;
 	const char *method_name;
 	const char *path;               /* decoded, no query */
-	const char *user;               /* who asks: a name, never NULL ("local" on loopback without passwords) */
-	unsigned roles;                 /* bits of enum http_role */
+	/* Who asks: "local" on loopback without passwords. Only when authenticated is it a person, or a machine, that can
+	 * answer for something (a password was right, or it is the peer of the unix socket). */
+	char user[HTTP_USER_MAX];
+	bool authenticated;
+	unsigned roles;                 /* bits of enum http_role; the roles that approve: api_may() */
+	struct http_peer peer;
 	const char *body;               /* NUL-terminated */
 	size_t body_len;
 	int64_t received_us;            /* wall */
@@ -41,7 +54,8 @@ struct http_req {
 	http_complete_fn *complete;
 };
 
-enum http_role { ROLE_WEBHOOK = 1, ROLE_VIEWER = 2, ROLE_OPERATOR = 4, ROLE_ALL = 7 };
+/* What a route can ask for. ROLE_USER: everybody who is known, whatever his roles; the handler looks closer. */
+enum http_role { ROLE_WEBHOOK = 1, ROLE_VIEWER = 2, ROLE_OPERATOR = 4, ROLE_USER = 8, ROLE_ALL = 15 };
 
 /* What a handler returns: the reply is filled, or it will come through req->complete. */
 enum http_verdict { HTTP_REPLIED, HTTP_DEFERRED };

@@ -155,7 +155,7 @@ static inline struct http_admission bench_admit(void *arg, enum http_method aske
 	} routes[] = {
 		{"/hello", HTTP_GET, 0},   {"/tagged", HTTP_GET, 0},   {"/big", HTTP_GET, 0},
 		{"/overrun", HTTP_GET, 0}, {"/echo", HTTP_POST, 0},    {"/defer", HTTP_POST, 0},
-		{"/hold", HTTP_POST, 0},   {"/at-once", HTTP_POST, 0}, {"/secret", HTTP_GET, 8},
+		{"/hold", HTTP_POST, 0},   {"/at-once", HTTP_POST, 0}, {"/secret", HTTP_GET, 16},
 	};
 
 	(void)arg;

@@ -466,7 +466,7 @@ static bool knock(void *arg, struct http_req *req, struct http_reply *reply)
 {
 	(void)arg;
 	if (req->header(req, "Authorization")) {
-		req->user = "alice";
+		snprintf(req->user, sizeof(req->user), "alice");
 		return true;
 	}
 	http_error(reply, 401, "unauthorized", "who are you?");
