@@ -30,9 +30,12 @@ typedef struct http_admission http_admit_fn(void *arg, enum http_method method, 
 
 typedef enum http_verdict http_handle_fn(void *arg, struct http_req *req, struct http_reply *reply);
 
-/* Sets req->user (which must live as long as the server) and req->roles from the headers, before the body is
- * read. False: the reply is filled. */
-typedef bool http_authenticate_fn(void *arg, struct http_req *req, struct http_reply *reply);
+/* Who asks, from the headers and the peer, before the body is read; not asked for routes that are open to
+ * everybody. HTTP_ADMITTED: req's user, authenticated and roles are set. HTTP_REFUSED: the reply is filled.
+ * HTTP_ASKED: it comes through req->complete, as from a handler that defers: status 200 admits (the three of
+ * req were set before), any other status is the answer. */
+enum http_knock { HTTP_ADMITTED, HTTP_REFUSED, HTTP_ASKED };
+typedef enum http_knock http_authenticate_fn(void *arg, struct http_req *req, struct http_reply *reply);
 
 /* Bounds; the deadlines are absolute, not of inactivity: one byte a second must not hold a connection.
  * Without the time that size / bytes_per_s grants a request ends within 5 + 15 + 20 + 20 = 60 s. */
@@ -60,10 +63,10 @@ struct http_options {
 	/* Sockets that listen already: they win over addresses, and belong to a successful start. */
 	const int *fds;
 	size_t n_fds;
-	/* Else all must be loopback or unix sockets: whoever connects has every role there. */
+	/* Else all must be loopback or unix sockets: without passwords whoever connects has every role. */
 	bool allow_remote;
 	http_admit_fn *admit;
-	http_authenticate_fn *authenticate; /* NULL: "local", or the peer of the unix socket; ROLE_ALL */
+	http_authenticate_fn *authenticate; /* NULL: all are "local", with ROLE_ALL */
 	http_handle_fn *handle;
 	void *arg;                        /* of the three */
 	const struct http_limits *limits; /* NULL: http_default_limits */

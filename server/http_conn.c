@@ -199,7 +199,6 @@ static void conn_add(struct http *h, int fd, const struct sockaddr_storage *peer
 	c->ip = ip;
 	c->peer.uid = ip.family ? -1 : http_peer_uid(fd);
 	memcpy(c->peer.ip, ip.bytes, sizeof(c->peer.ip));
-	http_peer_user(fd, c->user, sizeof(c->user));
 	set_options(h, fd, &ip);
 	h->arriving = c;
 	MHD_add_connection(h->mhd, fd, (const struct sockaddr *)peer, len);

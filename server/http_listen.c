@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -270,24 +269,4 @@ int64_t http_peer_uid(int fd)
 	socklen_t len = sizeof(peer);
 
 	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 ? -1 : (int64_t)peer.uid;
-}
-
-void http_peer_user(int fd, char *out, size_t size)
-{
-	struct ucred peer;
-	socklen_t len = sizeof(peer);
-	union address a = {0};
-	struct passwd entry, *found = NULL;
-	char room[4096];
-
-	if (local_address(fd, &a) < 0 || a.any.sa_family != AF_UNIX) {
-		snprintf(out, size, "local");
-		return;
-	}
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
-		snprintf(out, size, "unknown");
-	else if (getpwuid_r(peer.uid, &entry, room, sizeof(room), &found) == 0 && found)
-		snprintf(out, size, "%s", entry.pw_name);
-	else
-		snprintf(out, size, "uid %u", (unsigned)peer.uid);
 }

@@ -24,10 +24,6 @@ int http_listen_adopt(int fd, bool allow_remote, struct http_listener *ret, char
 /* Closes it and removes its socket file. */
 void http_listen_close(struct http_listener *l);
 
-/* Uid of the process that connected to a unix socket; -1: unknown. */
+/* Uid of the process that connected to a unix socket; -1: not to be found out. */
 int64_t http_peer_uid(int fd);
-/* Name of the user who connected to a unix socket ("uid 1234" if it has none), "local" for others. Asks the
- * system's user database on a unix socket, which may take as long as that needs. */
-void http_peer_user(int fd, char *out, size_t size);
-
 #endif

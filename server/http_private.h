@@ -38,10 +38,10 @@ struct conn {
 	bool doomed;             /* shut down, no longer counted */
 	struct peer_ip ip;
 	struct http_peer peer;
-	char user[HTTP_USER_MAX];
 };
 
-enum request_state { REQ_NEW, REQ_BODY, REQ_DEFERRED, REQ_ANSWERED };
+/* KNOCKING: who asks is being found out; then ADMITTED or REFUSED, until the library asks again. */
+enum request_state { REQ_NEW, REQ_KNOCKING, REQ_ADMITTED, REQ_REFUSED, REQ_BODY, REQ_DEFERRED, REQ_ANSWERED };
 
 struct request {
 	/* First: handlers know only this. All it points to is ours, so it outlives the connection. */
@@ -54,6 +54,8 @@ struct request {
 	enum request_state state;
 	bool lent;  /* a deferred handler holds it: its completion is still to come */
 	bool close; /* the connection cannot be used again */
+	struct http_admission admission;
+	struct http_body_head body_head;
 	struct http_reply reply;
 	struct http_reply given; /* by the completion, until the http thread takes it */
 	struct http_fields headers, query;

@@ -58,14 +58,13 @@ void *request_begin(void *http, const char *target, struct MHD_Connection *mhd)
 	r->path = calloc(1, strlen(target ? target : "") + 1);
 	r->body = BUF(h->limits.body);
 	r->req = (struct http_req) {.path = r->path,
-	                            .authenticated = r->conn->peer.uid >= 0,
+	                            .user = "local",
 	                            .roles = ROLE_ALL,
 	                            .peer = r->conn->peer,
 	                            .method_name = r->method,
 	                            .param = param_of,
 	                            .header = header_of,
 	                            .complete = complete};
-	memcpy(r->req.user, r->conn->user, sizeof(r->req.user));
 	LIST_INSERT_HEAD(&h->requests, r, link);
 	r->conn->request = r;
 	if (r->conn->phase == PHASE_IDLE)
@@ -135,6 +134,7 @@ static void add_headers(const struct request *r, struct MHD_Response *response)
 	add_header(response, "ETag", reply->etag);
 	add_header(response, "Retry-After", seconds);
 	add_header(response, "Allow", reply->allow);
+	add_header(response, "WWW-Authenticate", reply->challenge);
 	add_header(response, "Connection", r->close || r->http->stage >= STAGE_DRAIN ? "close" : NULL);
 }
 
@@ -228,12 +228,8 @@ static bool refuse_route(struct request *r, const struct http_admission *a)
 	return false;
 }
 
-static bool refuse_user(struct request *r, const struct http_admission *a)
+static bool refuse_roles(struct request *r, const struct http_admission *a)
 {
-	const struct http_options *o = &r->http->o;
-
-	if (o->authenticate && !o->authenticate(o->arg, &r->req, &r->reply))
-		return true;
 	if (!a->roles || (r->req.roles & a->roles))
 		return false;
 	http_forbidden(&r->reply, &r->req, a->roles);
@@ -263,39 +259,75 @@ static bool refuse_body(struct request *r, const struct http_admission *a, const
 	return true;
 }
 
-static bool refuse(struct request *r, const char *version, struct http_body_head *body)
+static bool refuse_request(struct request *r, const char *version)
 {
 	const struct http_options *o = &r->http->o;
 
 	if (refuse_malformed(r, version))
 		return true;
-	*body = http_body_head(&r->headers);
+	r->body_head = http_body_head(&r->headers);
 	if (refuse_target(r))
 		return true;
-	struct http_admission a = o->admit(o->arg, r->req.method, r->path);
-	return refuse_route(r, &a) || refuse_user(r, &a) || (body->any && refuse_body(r, &a, body));
+	r->admission = o->admit(o->arg, r->req.method, r->path);
+	return refuse_route(r, &r->admission);
 }
 
-/* The first call, with all headers and no body. A reply queued here ends the connection, so one that need not
- * waits for the last call. */
+static enum http_knock knock(struct request *r)
+{
+	const struct http_options *o = &r->http->o;
+
+	if (!o->authenticate || !r->admission.roles)
+		return HTTP_ADMITTED;
+	if (r->http->stage >= STAGE_GIVE_UP) {
+		unavailable(r, drain_text);
+		return HTTP_REFUSED;
+	}
+	return o->authenticate(o->arg, &r->req, &r->reply);
+}
+
+/* A reply queued in the first call ends the connection, so one that need not waits for the last call. */
+static enum MHD_Result refused(struct request *r)
+{
+	r->state = REQ_ANSWERED;
+	r->close = r->close || r->body_head.any;
+	return r->close ? send_reply(r) : MHD_YES;
+}
+
+static enum MHD_Result admitted(struct request *r)
+{
+	r->state = REQ_BODY;
+	if (refuse_roles(r, &r->admission) ||
+	    (r->body_head.any && refuse_body(r, &r->admission, &r->body_head)))
+		return refused(r);
+	if (r->body_head.any)
+		conn_phase(r->http, r->conn, PHASE_BODY, 0);
+	return MHD_YES;
+}
+
+/* A completion that came first waits in the queue for this thread. */
+static enum MHD_Result suspend(struct request *r, enum request_state state)
+{
+	r->state = state;
+	r->lent = true;
+	conn_phase(r->http, r->conn, PHASE_DEFERRED, 0);
+	MHD_suspend_connection(r->mhd);
+	return MHD_YES;
+}
+
+/* The first call, with all headers and no body; made again after a suspension. */
 static enum MHD_Result judge(struct request *r, const char *method, const char *version)
 {
-	struct http_body_head body = {0};
-
 	if (!r->target || !r->path)
 		return MHD_NO;
 	snprintf(r->method, sizeof(r->method), "%s", method);
 	r->req.method = http_method_find(method);
 	r->req.received_us = clock_wall_us();
-	r->state = REQ_BODY;
-	if (refuse(r, version, &body)) {
-		r->state = REQ_ANSWERED;
-		r->close = r->close || body.any;
-		return r->close ? send_reply(r) : MHD_YES;
-	}
-	if (body.any)
-		conn_phase(r->http, r->conn, PHASE_BODY, 0);
-	return MHD_YES;
+	if (refuse_request(r, version))
+		return refused(r);
+	enum http_knock k = knock(r);
+	if (k == HTTP_ASKED)
+		return suspend(r, REQ_KNOCKING);
+	return k == HTTP_ADMITTED ? admitted(r) : refused(r);
 }
 
 /* --- the body --- */
@@ -372,12 +404,7 @@ static enum MHD_Result finish(struct request *r)
 		if (r->body_error) {
 			answer_body_error(r);
 		} else if (handle(r) == HTTP_DEFERRED) {
-			/* A completion that came first waits in the queue for this thread. */
-			r->state = REQ_DEFERRED;
-			r->lent = true;
-			conn_phase(r->http, r->conn, PHASE_DEFERRED, 0);
-			MHD_suspend_connection(r->mhd);
-			return MHD_YES;
+			return suspend(r, REQ_DEFERRED);
 		}
 	}
 	return send_reply(r);
@@ -395,6 +422,10 @@ enum MHD_Result request_step(void *http, struct MHD_Connection *mhd, const char 
 		return MHD_NO;
 	if (r->state == REQ_NEW)
 		return judge(r, method, version);
+	if (r->state == REQ_ADMITTED)
+		return admitted(r);
+	if (r->state == REQ_REFUSED)
+		return refused(r);
 	if (*size > 0) {
 		size_t len = *size;
 
@@ -404,21 +435,28 @@ enum MHD_Result request_step(void *http, struct MHD_Connection *mhd, const char 
 	return finish(r);
 }
 
-static void resume(struct request *r)
+static void resume(struct request *r, enum request_state state)
 {
-	r->state = REQ_ANSWERED;
+	r->state = state;
 	conn_phase(r->http, r->conn, PHASE_REPLY, r->reply.body.len);
 	MHD_resume_connection(r->mhd);
+}
+
+static void take_reply(struct request *r)
+{
+	buf_free(&r->reply.body);
+	r->reply = r->given;
+	r->given.body = BUF(0);
 }
 
 static void take(struct request *r)
 {
 	r->lent = false;
-	if (r->state == REQ_DEFERRED) {
-		buf_free(&r->reply.body);
-		r->reply = r->given;
-		r->given.body = BUF(0);
-		resume(r);
+	if (r->state == REQ_KNOCKING && r->given.status == 200) {
+		resume(r, REQ_ADMITTED);
+	} else if (r->state == REQ_KNOCKING || r->state == REQ_DEFERRED) {
+		take_reply(r);
+		resume(r, r->state == REQ_KNOCKING ? REQ_REFUSED : REQ_ANSWERED);
 	} else if (!r->mhd) {
 		request_free(r);
 	}
@@ -442,5 +480,5 @@ void request_take_completed(struct http *h)
 void request_give_up(struct request *r, const char *why)
 {
 	unavailable(r, why);
-	resume(r);
+	resume(r, r->state == REQ_KNOCKING ? REQ_REFUSED : REQ_ANSWERED);
 }

@@ -18,6 +18,7 @@ struct http_reply {
 	int status;                     /* 200 unless set */
 	const char *content_type;       /* static; application/json unless set */
 	const char *allow;              /* static; the Allow header of a 405 */
+	const char *challenge;          /* static; the WWW-Authenticate header of a 401 */
 	int retry_after_s;              /* > 0: Retry-After */
 	char etag[72];                  /* "" or a quoted ETag */
 	struct buf body;

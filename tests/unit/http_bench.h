@@ -107,7 +107,7 @@ static inline enum http_verdict bench_handle(void *arg, struct http_req *req, st
 
 	atomic_fetch_add(&b->handled, 1);
 	reply->body.max = 32 << 20;
-	if (!strcmp(req->path, "/echo")) {
+	if (!strcmp(req->path, "/echo") || !strcmp(req->path, "/deposit")) {
 		buf_add(&reply->body, req->body, req->body_len);
 		return HTTP_REPLIED;
 	}
@@ -156,6 +156,7 @@ static inline struct http_admission bench_admit(void *arg, enum http_method aske
 		{"/hello", HTTP_GET, 0},   {"/tagged", HTTP_GET, 0},   {"/big", HTTP_GET, 0},
 		{"/overrun", HTTP_GET, 0}, {"/echo", HTTP_POST, 0},    {"/defer", HTTP_POST, 0},
 		{"/hold", HTTP_POST, 0},   {"/at-once", HTTP_POST, 0}, {"/secret", HTTP_GET, 16},
+		{"/private", HTTP_GET, ROLE_VIEWER}, {"/deposit", HTTP_POST, ROLE_VIEWER},
 	};
 
 	(void)arg;
