@@ -193,7 +193,7 @@ enum http_verdict incident_act(struct api *a, struct http_req *req, struct http_
 	}
 	j->who = text_format("%s", req->user);
 	j->rq = (struct action_request) {.action = (enum incident_action)action, .incident_id = id,
-	                                 .who = j->who ? j->who : "", .known = strcmp(req->user, "local") != 0,
+	                                 .who = j->who ? j->who : "", .known = req->authenticated,
 	                                 .note = j->note};
 	j->base = (struct write_job) {.run = act_job_run, .free = act_job_free};
 	return write_job_submit(a, req, reply, &j->base);
