@@ -37,6 +37,7 @@ SECTION(flag_value, NO_RULE,
 SECTION(flags, NO_RULE,
 	K("file", KEY_PATH, .required = true, .help = "Environment file, replaced atomically; owned by rollbackd's user"),
 	K("percentage", KEY_VARIABLE, .required = true, .help = "Key that carries the percentage"),
+	K("salt", KEY_LINE, .help = "Of the sampling rule (deploy/sampling.md); default: the rollout's name"),
 	K("values", KEY_LIST, .sub = &flag_value, .help = "The other flags, shown typed"));
 SECTION(http_act, NO_RULE,
 	K("method", KEY_WORD, .words = "POST PUT PATCH DELETE GET", .def = "POST", .help = "HTTP method"),

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "server/core/sampling.h"
 
 #define TICK_NS	   50000000L
 #define BEHIND_MAX 1.0 /* s: a machine that slept does not serve the night at once */
@@ -20,15 +21,31 @@ static const struct character {
 	const char *name;
 	double errors, latency, cache_hits; /* share, typical seconds, share */
 	double rss;			    /* bytes */
+	double cpu, api_calls, reused;	    /* seconds and calls per request; share of embeddings */
 } characters[PIPELINE_N] = {
-    [PIPELINE_CST] = {"cst", 0.0005, 0.04, 0.90, 220e6},
-    [PIPELINE_LEGACY] = {"legacy", 0.0005, 0.06, 0.85, 310e6},
+    [PIPELINE_CST] = {"cst", 0.0005, 0.04, 0.90, 220e6, 0.012, 0.3, 0.92},
+    [PIPELINE_LEGACY] = {"legacy", 0.0005, 0.06, 0.85, 310e6, 0.020, 0.8, 0},
+};
+
+static const struct {
+	const char *name;
+	double share;
+} languages[] = {{"rust", 0.4}, {"python", 0.3}, {"typescript", 0.2}, {"go", 0.1}};
+#define LANGUAGES_N 4
+
+/* What is counted per language. */
+struct by_language {
+	uint64_t requests, errors;
+	uint64_t latency[BUCKETS_N]; /* of the bucket alone, not cumulative */
+	double latency_sum;
 };
 
 struct tally {
-	uint64_t requests, errors, cache_hits, cache_misses;
-	uint64_t latency[BUCKETS_N]; /* of the bucket alone, not cumulative */
-	double latency_sum;
+	struct by_language language[LANGUAGES_N];
+	uint64_t cache_hits, cache_misses, embeddings_reused, embeddings_computed, fallbacks;
+	uint64_t nodes, changes; /* looked at by the change detection */
+	double change_seconds, cpu_seconds, api_calls;
+	double index_failures, p0; /* come by the minute, so in fractions */
 	double leaked; /* bytes; both pipelines live in one process, so this is told, not measured */
 };
 
@@ -44,50 +61,6 @@ struct traffic {
 	struct tally tally[PIPELINE_N];
 	struct fault fault[PIPELINE_N];
 };
-
-static uint32_t rotl(uint32_t x, int by)
-{
-	return x << by | x >> (32 - by);
-}
-
-static uint32_t murmur_mix(uint32_t k)
-{
-	return rotl(k * 0xcc9e2d51u, 15) * 0x1b873593u;
-}
-
-uint32_t murmur3_32(const void *data, size_t len)
-{
-	const unsigned char *p = data;
-	size_t whole = len / 4 * 4;
-	uint32_t h = 0, tail = 0;
-
-	for (size_t i = 0; i < whole; i += 4) {
-		uint32_t k =
-		    p[i] | (uint32_t)p[i + 1] << 8 | (uint32_t)p[i + 2] << 16 | (uint32_t)p[i + 3] << 24;
-		h = rotl(h ^ murmur_mix(k), 13) * 5 + 0xe6546b64u;
-	}
-	for (size_t i = len; i > whole; i--)
-		tail = tail << 8 | p[i - 1];
-	h ^= murmur_mix(tail); /* 0 mixes to 0 */
-	h ^= (uint32_t)len;
-	h = (h ^ h >> 16) * 0x85ebca6bu;
-	h = (h ^ h >> 13) * 0xc2b2ae35u;
-	return h ^ h >> 16;
-}
-
-uint32_t sampling_bucket(const char *salt, const char *key)
-{
-	char text[256]; /* a longer key is cut: still stable */
-	int n = snprintf(text, sizeof(text), "%s:%s", salt, key);
-	size_t len = n < (int)sizeof(text) ? (size_t)n : sizeof(text) - 1;
-
-	return (uint32_t)((uint64_t)murmur3_32(text, len) * PCT_MAX >> 32);
-}
-
-bool sampling_on(uint32_t bucket, int32_t pct)
-{
-	return bucket < (uint32_t)pct;
-}
 
 int pipeline_find(const char *name)
 {
@@ -106,7 +79,7 @@ static double chance(struct traffic *t)
 	return (double)(t->random >> 11) / 9007199254740992.0;
 }
 
-static void record_latency(struct tally *n, double seconds)
+static void record_latency(struct by_language *n, double seconds)
 {
 	n->latency_sum += seconds;
 	for (int i = 0; i < BUCKETS_N; i++)
@@ -114,6 +87,16 @@ static void record_latency(struct tally *n, double seconds)
 			n->latency[i]++;
 			return;
 		}
+}
+
+static int a_language(struct traffic *t)
+{
+	double at = chance(t);
+	int i = 0;
+
+	while (i < LANGUAGES_N - 1 && at >= languages[i].share)
+		at -= languages[i++].share;
+	return i;
 }
 
 static void serve_one(struct traffic *t)
@@ -124,24 +107,41 @@ static void serve_one(struct traffic *t)
 	const struct character *c = &characters[p];
 	const struct fault *f = &t->fault[p];
 	struct tally *n = &t->tally[p];
+	struct by_language *l = &n->language[a_language(t)];
+	double nodes = 200 + 800 * chance(t);
 
-	n->requests++;
+	l->requests++;
 	if (chance(t) < c->errors + f->errors)
-		n->errors++;
-	if (chance(t) < c->cache_hits)
+		l->errors++;
+	else if (p == PIPELINE_CST && chance(t) < 0.001)
+		n->fallbacks++;
+	if (chance(t) < c->cache_hits - f->cache_misses)
 		n->cache_hits++;
 	else
 		n->cache_misses++;
-	record_latency(n, c->latency * (0.5 - log(1 - chance(t))) + f->slow_ms / 1000);
+	if (chance(t) < c->reused - f->reuse_loss)
+		n->embeddings_reused++;
+	else
+		n->embeddings_computed++;
+	n->changes++;
+	n->nodes += (uint64_t)nodes;
+	n->change_seconds += nodes * 0.4e-6; /* 0.4 ms per 1,000 nodes */
+	n->cpu_seconds += c->cpu * (0.5 + chance(t));
+	n->api_calls += chance(t) < c->api_calls;
+	record_latency(l, c->latency * (0.5 - log(1 - chance(t))) + f->slow_ms / 1000);
 }
 
+/* What comes by the minute, as long as the pipeline has traffic. */
 static void leak(struct traffic *t, double seconds)
 {
 	const int32_t share[PIPELINE_N] = {[PIPELINE_CST] = t->pct, [PIPELINE_LEGACY] = PCT_MAX - t->pct};
 
 	for (int p = 0; p < PIPELINE_N; p++)
-		if (share[p] > 0)
+		if (share[p] > 0) {
 			t->tally[p].leaked += t->fault[p].leak_mb_per_min * 1e6 / 60 * seconds;
+			t->tally[p].index_failures += t->fault[p].index_failures_per_min / 60 * seconds;
+			t->tally[p].p0 += t->fault[p].p0_per_min / 60 * seconds;
+		}
 }
 
 static double seconds_between(const struct timespec *from, const struct timespec *to)
@@ -264,39 +264,71 @@ void traffic_heal(struct traffic *t)
 	pthread_mutex_unlock(&t->lock);
 }
 
-static void print_counter(FILE *out, const char *pipeline, const char *what, const char *help, uint64_t value)
+static void print_head(FILE *out, const char *pipeline, const char *what, const char *type, const char *help)
 {
-	fprintf(out, "# HELP %s_%s %s\n# TYPE %s_%s counter\n%s_%s %llu\n", pipeline, what, help, pipeline,
-		what, pipeline, what, (unsigned long long)value);
+	fprintf(out, "# HELP %s_%s %s\n# TYPE %s_%s %s\n", pipeline, what, help, pipeline, what, type);
 }
 
-static void print_latency(FILE *out, const char *pipeline, const struct tally *n)
+static void print_counter(FILE *out, const char *pipeline, const char *what, const char *help, double value)
+{
+	print_head(out, pipeline, what, "counter", help);
+	fprintf(out, "%s_%s %.15g\n", pipeline, what, value);
+}
+
+static void print_languages(FILE *out, const char *pipeline, const struct tally *n)
+{
+	print_head(out, pipeline, "requests_total", "counter", "Requests served.");
+	for (int i = 0; i < LANGUAGES_N; i++)
+		fprintf(out, "%s_requests_total{language=\"%s\"} %llu\n", pipeline, languages[i].name,
+			(unsigned long long)n->language[i].requests);
+	print_head(out, pipeline, "errors_total", "counter", "Requests that failed.");
+	for (int i = 0; i < LANGUAGES_N; i++)
+		fprintf(out, "%s_errors_total{language=\"%s\"} %llu\n", pipeline, languages[i].name,
+			(unsigned long long)n->language[i].errors);
+}
+
+static void print_latency(FILE *out, const char *pipeline, const char *language, const struct by_language *n)
 {
 	uint64_t sum = 0;
 
-	fprintf(out, "# HELP %s_latency Time to answer a request, in seconds.\n# TYPE %s_latency histogram\n",
-		pipeline, pipeline);
 	for (int i = 0; i < BUCKETS_N; i++) {
 		sum += n->latency[i];
-		fprintf(out, "%s_latency_bucket{le=\"%g\"} %llu\n", pipeline, latency_bounds[i],
+		fprintf(out, "%s_latency_bucket{language=\"%s\",le=\"%g\"} %llu\n", pipeline, language, latency_bounds[i],
 			(unsigned long long)sum);
 	}
-	fprintf(out, "%s_latency_bucket{le=\"+Inf\"} %llu\n", pipeline, (unsigned long long)n->requests);
-	fprintf(out, "%s_latency_sum %.6f\n", pipeline, n->latency_sum);
-	fprintf(out, "%s_latency_count %llu\n", pipeline, (unsigned long long)n->requests);
+	fprintf(out, "%s_latency_bucket{language=\"%s\",le=\"+Inf\"} %llu\n", pipeline, language,
+		(unsigned long long)n->requests);
+	fprintf(out, "%s_latency_sum{language=\"%s\"} %.6f\n", pipeline, language, n->latency_sum);
+	fprintf(out, "%s_latency_count{language=\"%s\"} %llu\n", pipeline, language, (unsigned long long)n->requests);
 }
 
 static void print_pipeline(FILE *out, const struct character *c, const struct tally *n)
 {
-	print_counter(out, c->name, "requests_total", "Requests served.", n->requests);
-	print_counter(out, c->name, "errors_total", "Requests that failed.", n->errors);
-	print_counter(out, c->name, "cache_hits_total", "Requests answered from the cache.", n->cache_hits);
-	print_counter(out, c->name, "cache_misses_total", "Requests not answered from the cache.",
-		      n->cache_misses);
-	print_latency(out, c->name, n);
-	fprintf(out, "# HELP %s_memory_rss_bytes Resident memory.\n# TYPE %s_memory_rss_bytes gauge\n",
-		c->name, c->name);
+	print_languages(out, c->name, n);
+	print_counter(out, c->name, "cache_hits_total", "Requests answered from the cache.", (double)n->cache_hits);
+	print_counter(out, c->name, "cache_misses_total", "Requests not answered from the cache.", (double)n->cache_misses);
+	print_counter(out, c->name, "cpu_seconds_total", "Compute time.", n->cpu_seconds);
+	print_counter(out, c->name, "api_calls_total", "Calls of paid services.", n->api_calls);
+	print_head(out, c->name, "latency", "histogram", "Time to answer a request, in seconds.");
+	for (int i = 0; i < LANGUAGES_N; i++)
+		print_latency(out, c->name, languages[i].name, &n->language[i]);
+	print_head(out, c->name, "memory_rss_bytes", "gauge", "Resident memory.");
 	fprintf(out, "%s_memory_rss_bytes %.0f\n", c->name, c->rss + n->leaked);
+}
+
+/* What only the new pipeline has. */
+static void print_new(FILE *out, const struct character *c, const struct tally *n)
+{
+	print_counter(out, c->name, "embeddings_reused_total", "Embeddings taken from before.", (double)n->embeddings_reused);
+	print_counter(out, c->name, "embeddings_computed_total", "Embeddings computed.", (double)n->embeddings_computed);
+	print_counter(out, c->name, "index_validation_failures_total", "Checks of the index that failed.",
+		      floor(n->index_failures));
+	print_counter(out, c->name, "p0_incidents_total", "P0 incidents that the service reported itself.", floor(n->p0));
+	print_counter(out, c->name, "fallbacks_total", "Requests that legacy answered after an error.", (double)n->fallbacks);
+	print_counter(out, c->name, "change_detection_nodes_total", "Syntax nodes compared.", (double)n->nodes);
+	print_head(out, c->name, "change_detection_seconds", "summary", "Time to find what changed.");
+	fprintf(out, "%s_change_detection_seconds_sum %.9g\n%s_change_detection_seconds_count %llu\n", c->name,
+		n->change_seconds, c->name, (unsigned long long)n->changes);
 }
 
 char *traffic_metrics(struct traffic *t)
@@ -314,6 +346,7 @@ char *traffic_metrics(struct traffic *t)
 	pthread_mutex_unlock(&t->lock);
 	for (int p = 0; p < PIPELINE_N; p++)
 		print_pipeline(out, &characters[p], &tally[p]);
+	print_new(out, &characters[PIPELINE_CST], &tally[PIPELINE_CST]);
 	fprintf(out,
 		"# HELP cst_rollout_percentage Share of the keys that take the cst pipeline, in effect now.\n"
 		"# TYPE cst_rollout_percentage gauge\ncst_rollout_percentage %g\n",

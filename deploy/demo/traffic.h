@@ -20,16 +20,12 @@ struct fault {
 	double errors;		/* share of its requests that fail, 0..1 */
 	double slow_ms;		/* added to each request */
 	double leak_mb_per_min; /* 10^6 bytes, while it has a share of the traffic */
+	double cache_misses;	/* share of its cache hits that become misses, 0..1 */
+	double reuse_loss;	/* share of its embeddings that are not reused any more, 0..1 */
+	double index_failures_per_min, p0_per_min; /* while it has a share of the traffic */
 };
 
 struct traffic;
-
-/* MurmurHash3 x86 32, seed 0. */
-uint32_t murmur3_32(const void *data, size_t len);
-/* Where a key stands, 0..9999: always the same for the same salt. */
-uint32_t sampling_bucket(const char *salt, const char *key);
-/* The keys of a lower percentage are among those of a higher one. */
-bool sampling_on(uint32_t bucket, int32_t pct);
 
 int pipeline_find(const char *name); /* enum pipeline or -EINVAL */
 

@@ -4,6 +4,7 @@
  *   PUT  /flags                   the same document sets it
  *   GET  /decide?key=user-7       {"pipeline": "legacy", "bucket": 7261}
  *   POST /fault?pipeline=cst&errors=0.2&slow_ms=300&leak_mb_per_min=60
+ *        and cache_misses=0.3, reuse_loss=0.2, index_failures_per_min=6, p0_per_min=60
  *   POST /fault?ignore_reload=1   from now on SIGHUP changes nothing
  *   POST /fault/clear             healthy again; a SIGHUP ignored meanwhile is made up for
  */
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "deploy/demo/service.h"
+#include "server/core/sampling.h"
 
 #define BODY_MAX 4096
 
@@ -97,6 +99,10 @@ static const struct fault_kind {
     {"errors", offsetof(struct fault, errors), 1},
     {"slow_ms", offsetof(struct fault, slow_ms), 60000},
     {"leak_mb_per_min", offsetof(struct fault, leak_mb_per_min), 100000},
+    {"cache_misses", offsetof(struct fault, cache_misses), 1},
+    {"reuse_loss", offsetof(struct fault, reuse_loss), 1},
+    {"index_failures_per_min", offsetof(struct fault, index_failures_per_min), 100000},
+    {"p0_per_min", offsetof(struct fault, p0_per_min), 100000},
 };
 
 static bool order_fault(struct order *o, const char *key, const char *value)
@@ -140,8 +146,8 @@ static struct answer post_fault(struct service *s, struct MHD_Connection *c, con
 	bool nobody = (name || o.names_fault) && o.pipeline < 0;
 	if (n < 1 || o.wrong || nobody)
 		return reply(MHD_HTTP_BAD_REQUEST,
-			     "want pipeline=cst or legacy with errors=0..1, slow_ms=MS or "
-			     "leak_mb_per_min=MB; or ignore_reload=0 or 1\n");
+			     "want pipeline=cst or legacy with errors, cache_misses or reuse_loss=0..1, slow_ms=MS, "
+			     "leak_mb_per_min=MB, index_failures_per_min or p0_per_min=N; or ignore_reload=0 or 1\n");
 	if (o.names_fault)
 		traffic_set_fault(s->traffic, (enum pipeline)o.pipeline, &o.fault);
 	if (o.ignore_reload >= 0) {

@@ -135,6 +135,7 @@ void flags_answer(struct api *a, struct http_req *req, struct http_reply *reply,
 	add_percentage(o, flags, r, &rd);
 	add_values(flags, r, &rd);
 	json_add(o, "flags", flags);
+	json_add_str(o, "salt", r->salt);       /* bucket = murmur3_32(salt:key) * 10000 >> 32: deploy/sampling.md */
 	buf_free(&text);
 	if (rd.why[0]) {
 		json_object_put(o);

@@ -105,6 +105,7 @@ static int rollout_json(struct api *a, const struct settings *s, const struct ro
 	json_add_str(o, "doubt", why[0] ? why : NULL);
 	json_add_time(o, "changed_at", row.pct_changed_us);
 	json_add(o, "stages", stages_json(r));
+	json_add_str(o, "salt", r->salt);
 	rollout_row_free(&row);
 	err = add_incident(c, r, o);
 	if (err == 0)

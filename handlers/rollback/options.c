@@ -229,6 +229,7 @@ static int read_rollout(struct json_object *o, struct rollout *r)
 	r->dashboard_url = str(o, "dashboard_url");
 	r->flags_file = flags ? str(flags, "file") : NULL;
 	r->flags_key = flags ? str(flags, "percentage") : NULL;
+	r->salt = flags ? json_str_or(flags, "salt", r->name) : r->name;
 	int e = read_matchers(o, "alerts", &r->alerts);
 	if (e == 0)
 		e = read_apply(o, r);

@@ -142,6 +142,7 @@ struct rollout {
 	const char *name, *title, *dashboard_url;       /* title: the name unless given; dashboard_url "" */
 	struct matchers alerts;
 	const char *flags_file, *flags_key;             /* NULL: no flags file */
+	const char *salt;                               /* of the sampling rule */
 	struct act *apply;
 	size_t n_apply;
 	int64_t verify_delay_us, verify_every_us, verify_timeout_us;

@@ -62,6 +62,7 @@ int cmd_status(struct ctl *c, int n, char **argv);
 int cmd_incidents(struct ctl *c, int n, char **argv);
 int cmd_incident(struct ctl *c, int n, char **argv);
 int cmd_rollback(struct ctl *c, int n, char **argv);
+int cmd_flags(struct ctl *c, int n, char **argv);
 int cmd_stage(struct ctl *c, int n, char **argv);
 int cmd_checklist(struct ctl *c, int n, char **argv);
 int cmd_freeze(struct ctl *c, int n, char **argv);

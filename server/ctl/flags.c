@@ -1,0 +1,125 @@
+/*
+ * The flags of a rollout, and which side a key falls on.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/core/sampling.h"
+#include "server/core/text.h"
+#include "server/ctl/ctl.h"
+
+static int get(struct ctl *c, const char *rollout, const char *what, struct json_object **ret)
+{
+	struct buf path = BUF(1024);
+
+	buf_str(&path, "/api/v1/rollouts/");
+	ctl_escape(&path, rollout);
+	buf_str(&path, what);
+	int r = ctl_call(c, "GET", buf_text(&path), NULL, ret);
+	buf_free(&path);
+	return r;
+}
+
+static void show_flags(struct json_object *o)
+{
+	struct json_object *flags = NULL;
+
+	printf("%s, generation %lld\n", json_str_or(o, "rollout", ""), (long long)json_int_or(o, "generation", 0));
+	if (json_get_obj(o, "flags", &flags) != 1)
+		return;
+	json_object_object_foreach(flags, name, value)
+		printf("  %-32s %s\n", name, value ? json_object_get_string(value) : "unknown");
+}
+
+static int32_t pct_in(struct json_object *o, const char *key)
+{
+	double v = 0;
+	int32_t pct = -1;
+
+	return json_get_double(o, key, &v) == 1 && text_pct_from_double(v, &pct) == 0 ? pct : -1;
+}
+
+/* The first stage, by number, whose percentage takes the bucket in. */
+static struct json_object *first_stage(struct json_object *stages, uint32_t bucket, const char *environment)
+{
+	struct json_object *best = NULL;
+
+	for (size_t i = 0; i < json_object_array_length(stages); i++) {
+		struct json_object *s = json_object_array_get_idx(stages, i);
+
+		if (strcmp(json_str_or(s, "environment", ""), environment) != 0 || !sampling_on(bucket, pct_in(s, "percentage")))
+			continue;
+		if (!best || json_int_or(s, "number", 0) < json_int_or(best, "number", 0))
+			best = s;
+	}
+	return best;
+}
+
+/* Stages of the environment that the daemon applies: the last stage's, which is where a rollout ends. */
+static const char *environment_of(struct json_object *stages)
+{
+	size_t n = json_object_array_length(stages);
+
+	return n ? json_str_or(json_object_array_get_idx(stages, n - 1), "environment", "") : "";
+}
+
+static int explain(struct json_object *o, const char *key, bool as_json)
+{
+	const char *salt = json_str_or(o, "salt", "");
+	uint32_t bucket = sampling_bucket(salt, key);
+	int32_t pct = pct_in(o, "percentage_wanted");
+	struct json_object *stages = NULL;
+	char now[16], place[16];
+
+	if (json_get_arr(o, "stages", &stages) != 1)
+		return CTL_UNKNOWN;
+	struct json_object *first = first_stage(stages, bucket, environment_of(stages));
+	text_pct(pct, now, sizeof(now));
+	text_pct((int32_t)bucket, place, sizeof(place));
+	if (as_json) {
+		struct json_object *out = json_object_new_object();
+
+		json_add_str(out, "key", key);
+		json_add_str(out, "salt", salt);
+		json_add_int(out, "bucket", bucket);
+		json_add_pct(out, "percentage", pct);
+		json_add(out, "new", pct < 0 ? NULL : json_object_new_boolean(sampling_on(bucket, pct)));
+		json_add(out, "from_stage", first ? json_object_new_int64(json_int_or(first, "number", 0)) : NULL);
+		puts(json_text(out));
+		json_object_put(out);
+	} else {
+		printf("%s stands at %s%% of all keys (bucket %u of 10000: murmur3_32(\"%s:%s\"))\n", key, place, bucket, salt, key);
+		if (pct < 0)
+			puts("the percentage is unknown, so nobody can say which side it takes now");
+		else
+			printf("at %s%% it takes the %s way, because %s%% is %s %s%%\n", now, sampling_on(bucket, pct) ? "new" : "old", place,
+			       sampling_on(bucket, pct) ? "below" : "not below", now);
+		if (first)
+			printf("it takes the new way from stage %lld (%s) on\n", (long long)json_int_or(first, "number", 0),
+			       json_str_or(first, "name", ""));
+		else
+			puts("no stage takes it in");
+	}
+	return pct < 0 ? CTL_UNKNOWN : CTL_YES;
+}
+
+int cmd_flags(struct ctl *c, int n, char **argv)
+{
+	CLEANUP(json_cleanup) struct json_object *data = NULL;
+	const char *key = NULL, *rest[2] = {NULL};
+	const struct option options[] = {{"--key", &key, NULL}};
+	int found = ctl_options(n, argv, options, ARRAY_LEN(options), rest, 2);
+	bool explains = found == 2 && !strcmp(rest[0], "explain") && key;
+
+	if (!explains && (found != 1 || key)) {
+		fputs("usage: rollbackctl flags ROLLOUT | flags explain ROLLOUT --key K\n", stderr);
+		return CTL_USAGE;
+	}
+	int r = get(c, rest[found - 1], explains ? "" : "/flags", &data);
+	if (r == 0 && explains)
+		return explain(data, key, c->json);
+	if (r == 0)
+		ctl_print(c, data, show_flags);
+	return r;
+}
