@@ -19,6 +19,7 @@
 #include "server/core/log.h"
 #include "server/core/loop.h"
 #include "server/core/metrics.h"
+#include "server/auth.h"
 #include "server/http.h"
 #include "server/systemd.h"
 
@@ -33,6 +34,7 @@ struct app {
 	struct notify *notify;
 	struct retire *retire;
 	struct controller *controller;
+	struct auth *auth;
 	struct http *http;
 	struct api api;
 	pthread_t loop_thread;
@@ -124,32 +126,56 @@ static void join_faults(const struct config_faults *f, char *why, size_t size)
 	}
 }
 
-static void put_in_force(struct app *a, struct config *cfg)
+/* Takes web. -ENOMEM: nothing changed. */
+static int put_in_force(struct app *a, struct config *cfg, struct web_config *web)
 {
+	int r = auth_set(a->auth, web, cfg->settings);
+
+	if (r < 0)
+		return r;
 	current_set(cfg->settings);
 	notify_set_channels(a->notify, &cfg->channels);
 	metric_set(M_RELOADS_OK, 0, 1);
 	metric_set(M_RELOAD_TIME, 0, clock_wall_us() / US_PER_S);
+	return 0;
+}
+
+static bool load_web(const struct app *a, struct web_config **ret, char *why, size_t size)
+{
+	struct config_faults faults = {0};
+	int r = a->o.web_config_file ? web_config_load(a->o.web_config_file, ret, &faults) : 0;
+
+	if (r < 0)
+		join_faults(&faults, why, size);
+	config_faults_free(&faults);
+	return r == 0;
 }
 
 static bool reload_locked(struct app *a, char *why, size_t size)
 {
 	struct config_faults faults = {0};
+	struct web_config *web = NULL;
 	struct config *cfg = NULL;
 	bool ok = false;
 
+	if (!load_web(a, &web, why, size))
+		return false;
 	if (config_load(a->o.config_file, false, &cfg, &faults) < 0)
 		join_faults(&faults, why, size);
 	else if (notify_try_programs(&cfg->channels, a->o.exe, why, size) == 0
 	         && !drops_live_rollout(a->reader, cfg->settings, why, size))
 		ok = true;
+	if (ok && put_in_force(a, cfg, TAKE(web)) < 0) {
+		ok = false;
+		snprintf(why, size, "out of memory");
+	}
 	if (ok) {
-		put_in_force(a, cfg);
 		if (adopt_now(a->db, cfg->settings) < 0)
 			log_error("the percentages found after the reload could not be recorded");
 	}
 	config_faults_free(&faults);
 	config_free(cfg);
+	web_config_free(web);
 	return ok;
 }
 
@@ -211,10 +237,12 @@ static int start_engine(struct app *a, char *why, size_t size)
 	return r;
 }
 
-static int start_threads(struct app *a, struct config *cfg, char *why, size_t size)
+static int start_threads(struct app *a, struct config *cfg, struct web_config *web, char *why, size_t size)
 {
-	put_in_force(a, cfg);
-	int r = adopt_now(a->db, cfg->settings);
+	int r = put_in_force(a, cfg, web);
+
+	if (r == 0)
+		r = adopt_now(a->db, cfg->settings);
 	if (r == 0)
 		r = engine_start(a->engine);
 	if (r == 0)
@@ -236,10 +264,17 @@ static struct http_admission admit(void *arg, enum http_method method, const cha
 	return (struct http_admission) {.status = i.status, .allow = i.allow, .roles = i.roles, .takes_body = i.takes_body};
 }
 
+static enum http_knock knock(void *arg, struct http_req *req, struct http_reply *reply)
+{
+	const struct app *a = ((struct api *)arg)->arg;
+
+	return auth_knock(a->auth, req, reply);
+}
+
 static int start_http(struct app *a, char *why, size_t size)
 {
 	struct http_options ho = {.addresses = a->o.address, .n_addresses = a->o.n_addresses, .admit = admit,
-	                          .handle = api_handle, .arg = &a->api};
+	                          .allow_remote = a->o.web_config_file != NULL, .authenticate = knock, .handle = api_handle, .arg = &a->api};
 	int fds[HTTP_LISTENERS_MAX], n_fds = systemd_listen_fds(fds, ARRAY_LEN(fds));
 	int r = db_reader_open(a->db, &a->api.reader);
 
@@ -262,12 +297,14 @@ static int start_http(struct app *a, char *why, size_t size)
 	return http_start(&ho, &a->http, why, size);
 }
 
-int app_start(const struct app_options *o, struct config *cfg, struct app **ret, bool *ret_state, char *why, size_t size)
+int app_start(const struct app_options *o, struct config *cfg, struct web_config *web, struct app **ret, bool *ret_state,
+              char *why, size_t size)
 {
 	struct app *a = calloc(1, sizeof(*a));
 
 	if (!a) {
 		config_free(cfg);
+		web_config_free(web);
 		return -ENOMEM;
 	}
 	a->o = *o;
@@ -278,9 +315,12 @@ int app_start(const struct app_options *o, struct config *cfg, struct app **ret,
 		*ret_state = false;
 		r = start_engine(a, why, size);
 	}
+	if (r == 0 && (r = auth_new(&a->auth)) < 0)
+		snprintf(why, size, "the checking of passwords could not start: %s", strerror(-r));
 	if (r == 0)
-		r = start_threads(a, cfg, why, size);
+		r = start_threads(a, cfg, TAKE(web), why, size);
 	config_free(cfg);
+	web_config_free(web);
 	if (r == 0)
 		r = start_http(a, why, size);
 	if (r < 0) {
@@ -304,6 +344,7 @@ void app_stop(struct app *a)
 		return;
 	if (a->http)
 		http_drain(a->http, DRAIN_US);
+	auth_stop(a->auth);
 	if (a->looping) {
 		loop_stop(a->loop);
 		pthread_join(a->loop_thread, NULL);
@@ -313,6 +354,7 @@ void app_stop(struct app *a)
 		db_stop(a->db);
 	controller_stop(a->controller);
 	http_stop(a->http);
+	auth_free(a->auth);
 	engine_free(a->engine);
 	notify_free(a->notify);
 	retire_free(a->retire);

@@ -153,7 +153,7 @@ static void normalise(struct json_object *tree)
 
 /* --- loading --- */
 
-static int read_file(const struct config_reader *r, struct buf *b)
+static int read_bytes(const struct config_reader *r, struct buf *b)
 {
 	CLEANUP(cleanup_fd) int fd = open(r->file, O_RDONLY | O_CLOEXEC);
 	char chunk[16384];
@@ -184,18 +184,24 @@ static size_t line_of_bad_text(const char *text, size_t len)
 	return 0;
 }
 
+int config_text(const struct config_reader *r, struct buf *ret)
+{
+	if (read_bytes(r, ret) < 0)
+		return -EINVAL;
+	size_t bad = line_of_bad_text(buf_text(ret), ret->len);
+	if (bad)
+		config_fault(r, bad, "", "this is not UTF-8 text: save the file as UTF-8");
+	return bad ? -EINVAL : 0;
+}
+
 static int load_tree(const struct config_reader *r, bool offline, struct json_object **ret)
 {
 	CLEANUP(buf_free) struct buf text = BUF(CONFIG_FILE_MAX);
 	CLEANUP(json_cleanup) struct json_object *tree = NULL;
 
-	if (read_file(r, &text) < 0)
+	if (config_text(r, &text) < 0)
 		return -EINVAL;
-	size_t bad = line_of_bad_text(buf_text(&text), text.len);
-	if (bad)
-		config_fault(r, bad, "", "this is not UTF-8 text: save the file as UTF-8");
-	else
-		tree = config_tree(r, buf_text(&text), text.len);
+	tree = config_tree(r, buf_text(&text), text.len);
 	if (tree)
 		config_check(r, tree, offline);
 	if (!tree || r->faults->n)

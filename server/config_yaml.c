@@ -488,15 +488,17 @@ static bool is_readable(const struct config_reader *r, const char *text, size_t 
 	return depth <= DEPTH_MAX && anchors <= ANCHORS_MAX;
 }
 
-static struct json_object *read_document(const struct config_reader *r, yaml_document_t *doc)
+static bool read_document(const struct config_reader *r, yaml_document_t *doc, void *ret_tree)
 {
+	struct json_object **tree = ret_tree;
 	struct place p = {.r = r, .doc = doc};
 	yaml_node_t *root = yaml_document_get_root_node(doc);
 
 	if (root)
-		return read_section(&p, root, &config_root);
-	config_fault(r, 0, "", "the file is empty: at least one rollout is needed");
-	return NULL;
+		*tree = read_section(&p, root, &config_root);
+	else
+		config_fault(r, 0, "", "the file is empty: at least one rollout is needed");
+	return *tree != NULL;
 }
 
 /* libyaml would leave the rest of the file unread, and so unheard. */
@@ -514,25 +516,32 @@ static void refuse_more(const struct config_reader *r, yaml_parser_t *y, const c
 	yaml_document_delete(&doc);
 }
 
-struct json_object *config_tree(const struct config_reader *r, const char *text, size_t len)
+void config_document(const struct config_reader *r, const char *text, size_t len, config_visit_fn *visit, void *arg)
 {
-	struct json_object *tree = NULL;
 	yaml_parser_t y;
 	yaml_document_t doc;
 
 	if (!is_readable(r, text, len))
-		return NULL;
+		return;
 	if (!yaml_parser_initialize(&y))
 		abort(); /* out of memory */
 	yaml_parser_set_input_string(&y, (const unsigned char *)text, len);
 	if (yaml_parser_load(&y, &doc)) {
-		tree = read_document(r, &doc);
+		bool read = visit(r, &doc, arg);
+
 		yaml_document_delete(&doc);
-		if (tree)
+		if (read)
 			refuse_more(r, &y, text, len);
 	} else {
 		not_yaml(r, &y, text, len);
 	}
 	yaml_parser_delete(&y);
+}
+
+struct json_object *config_tree(const struct config_reader *r, const char *text, size_t len)
+{
+	struct json_object *tree = NULL;
+
+	config_document(r, text, len, read_document, &tree);
 	return tree;
 }

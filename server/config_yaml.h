@@ -18,6 +18,14 @@ struct config_reader {
 void config_fault(const struct config_reader *r, size_t line, const char *path, const char *fmt, ...)
 	PRINTF_LIKE(4, 5);
 
+/* The whole file as UTF-8 text; -EINVAL: a fault was added. */
+int config_text(const struct config_reader *r, struct buf *ret) MUST_CHECK;
+
+struct yaml_document_s;
+/* Parses the text, which must be one document, and shows it to visit once. False from visit: it said what is wrong. */
+typedef bool config_visit_fn(const struct config_reader *r, struct yaml_document_s *doc, void *arg);
+void config_document(const struct config_reader *r, const char *text, size_t len, config_visit_fn *visit, void *arg);
+
 /* NULL when the text is no YAML at all (a fault was added); otherwise a tree, whole only if no fault was
  * added: a value with a fault is null in it. */
 struct json_object *config_tree(const struct config_reader *r, const char *text, size_t len);

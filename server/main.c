@@ -35,6 +35,7 @@ static const struct flag {
 	{"--config.file", "rollbackd.yml", "Main config file.", false, offsetof(struct flags, app.config_file)},
 	{"--storage.path", "data/", "State directory: database, lock, command results.", false, offsetof(struct flags, app.storage_path)},
 	{"--web.listen-address", "127.0.0.1:9595", "Address to listen on; may be repeated; unix:/path too.", true, 0},
+	{"--web.config.file", NULL, "Passwords (basic_auth_users), as of every Prometheus exporter.", false, offsetof(struct flags, app.web_config_file)},
 	{"--log.level", "info", "Least level that is logged: debug, info, warn, error.", false, offsetof(struct flags, log_level)},
 	{"--log.format", "logfmt", "logfmt or json.", false, offsetof(struct flags, log_format)},
 };
@@ -43,7 +44,7 @@ static void usage(FILE *out)
 {
 	fputs("usage: rollbackd [flags]\n\nReceives Alertmanager's webhooks and rolls back canaries.\n\nFlags:\n", out);
 	for (size_t i = 0; i < ARRAY_LEN(flag_table); i++)
-		fprintf(out, "  %-24s %s (default: %s)\n", flag_table[i].name, flag_table[i].help, flag_table[i].def);
+		fprintf(out, "  %-24s %s (default: %s)\n", flag_table[i].name, flag_table[i].help, flag_table[i].def ? flag_table[i].def : "none");
 	fputs("  --help-config            Every key of the config file.\n  --help, --version\n", out);
 }
 
@@ -101,6 +102,8 @@ static int parse_flags(int argc, char **argv, struct flags *f)
 			return EXIT_USAGE;
 		i += used;
 	}
+	if (f->app.web_config_file && !f->app.web_config_file[0])
+		f->app.web_config_file = NULL;
 	if (f->app.n_addresses == 0)
 		f->app.address[f->app.n_addresses++] = "127.0.0.1:9595";
 	return 0;
@@ -122,9 +125,9 @@ static int start_log(const struct flags *f)
 static int check_addresses(const struct flags *f)
 {
 	for (size_t i = 0; i < f->app.n_addresses; i++)
-		if (!http_is_loopback(f->app.address[i])) {
-			fprintf(stderr, "rollbackd: %s is reachable from other machines, and nothing here asks for a password: listen "
-			                "on 127.0.0.1, [::1] or unix:/path\n", f->app.address[i]);
+		if (!f->app.web_config_file && !http_is_loopback(f->app.address[i])) {
+			fprintf(stderr, "rollbackd: %s is reachable from other machines, and nothing here asks for a password: give "
+			                "--web.config.file, or listen on 127.0.0.1, [::1] or unix:/path\n", f->app.address[i]);
 			return EXIT_USAGE;
 		}
 	return 0;
@@ -148,6 +151,17 @@ static int load(const struct flags *f, struct config **ret)
 		setenv("TZ", (*ret)->settings->timezone, 1);    /* before any thread: a reload does not change it */
 		tzset();
 	}
+	return r < 0 ? EXIT_USAGE : 0;
+}
+
+static int load_web(const struct flags *f, struct web_config **ret)
+{
+	struct config_faults faults = {0};
+	int r = f->app.web_config_file ? web_config_load(f->app.web_config_file, ret, &faults) : 0;
+
+	for (size_t i = 0; i < faults.n; i++)
+		fprintf(stderr, "%s\n", faults.line[i]);
+	config_faults_free(&faults);
 	return r < 0 ? EXIT_USAGE : 0;
 }
 
@@ -206,6 +220,7 @@ static void wait_for_the_end(struct app *a, const sigset_t *set)
 static int serve(const struct flags *f)
 {
 	sigset_t set = block_signals();
+	struct web_config *web = NULL;
 	struct config *cfg = NULL;
 	struct app *a = NULL;
 	bool state = false;
@@ -213,10 +228,14 @@ static int serve(const struct flags *f)
 
 	if (loop_global_init() < 0)
 		return EXIT_RUNTIME;
-	int r = load(f, &cfg);
-	if (r)
+	int r = load_web(f, &web);
+	if (r == 0)
+		r = load(f, &cfg);
+	if (r) {
+		web_config_free(web);
 		return r;
-	r = app_start(&f->app, cfg, &a, &state, why, sizeof(why));
+	}
+	r = app_start(&f->app, cfg, web, &a, &state, why, sizeof(why));
 	if (r < 0) {
 		log_error("cannot start", "why", why[0] ? why : strerror(-r));
 		return state ? EXIT_STATE : EXIT_RUNTIME;

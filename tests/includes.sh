@@ -26,6 +26,7 @@ only() {
 only microhttpd.h '^server/http[a-z_]*\.[ch]$'
 only sqlite3.h '^db/'
 only curl/ '^server/(core/loop|ctl/)'
-only yaml.h "^server/config"
+only yaml.h '^server/(web_)?config'
+only crypt.h '^server/auth_basic\.c$'
 only jq.h '^handlers/notify/'
 exit $bad

@@ -9,6 +9,7 @@
 #include "server/config.h"
 #include "server/core/text.h"
 #include "server/ctl/ctl.h"
+#include "server/web_config.h"
 
 #define BODY_MAX (16 * 1024 * 1024)
 
@@ -37,6 +38,27 @@ int cmd_check_config(struct ctl *c, int n, char **argv)
 	printf("%s is right: %zu rollout(s), %zu playbook(s), %zu channel(s)\n", argv[0], cfg->settings->n_rollouts,
 	       cfg->settings->n_playbooks, cfg->settings->n_audiences);
 	config_free(cfg);
+	return CTL_YES;
+}
+
+int cmd_check_web_config(struct ctl *c, int n, char **argv)
+{
+	struct config_faults faults = {0};
+	struct web_config *w = NULL;
+
+	(void)c;
+	if (n != 1) {
+		fputs("usage: rollbackctl check-web-config FILE\n", stderr);
+		return CTL_USAGE;
+	}
+	int r = web_config_load(argv[0], &w, &faults);
+	for (size_t i = 0; i < faults.n; i++)
+		fprintf(stderr, "%s\n", faults.line[i]);
+	config_faults_free(&faults);
+	if (r < 0)
+		return CTL_NO;
+	printf("%s is right: %zu user(s)\n", argv[0], w->n);
+	web_config_free(w);
 	return CTL_YES;
 }
 

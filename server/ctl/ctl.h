@@ -69,6 +69,7 @@ int cmd_freeze(struct ctl *c, int n, char **argv);
 int cmd_report(struct ctl *c, int n, char **argv);
 int cmd_compare(struct ctl *c, int n, char **argv);
 int cmd_check_config(struct ctl *c, int n, char **argv);
+int cmd_check_web_config(struct ctl *c, int n, char **argv);
 int cmd_check_alert(struct ctl *c, int n, char **argv);
 
 #endif

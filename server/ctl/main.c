@@ -22,6 +22,7 @@ static const struct command commands[] = {
 	{"compare", "ROLLOUT [--percentage 50] [--duration 7d] [--threshold 0.05]",
 	 "new way against old way: 0 equal or better, 1 worse, 4 cannot tell", cmd_compare},
 	{"check-config", "FILE", "offline: is this config right", cmd_check_config},
+	{"check-web-config", "FILE", "offline: is this file of passwords right", cmd_check_web_config},
 	{"check-alert", "[--config.file rollbackd.yml] FILE", "offline: what would this webhook body do, and why",
 	 cmd_check_alert},
 };
@@ -35,17 +36,38 @@ static void usage(FILE *out)
 	      "Exit codes: 0 yes or done, 1 no, 2 usage, 3 cannot reach or not allowed, 4 cannot tell.\n", out);
 }
 
-static char *read_password(const char *file)
+/* The first line of ROLLBACKD_PASSWORD_FILE, for ROLLBACKD_USER. -1: said what is wrong. */
+static int read_password(struct ctl *c)
 {
-	char line[1024] = "";
-	FILE *f = file ? fopen(file, "re") : NULL;
+	const char *file = getenv("ROLLBACKD_PASSWORD_FILE");
+	CLEANUP(cleanup_free) char *line = NULL;
+	size_t room = 0;
 
-	if (!f)
-		return NULL;
-	if (fgets(line, sizeof(line), f))
+	if (!c->user || !c->user[0] || !file || !file[0]) {
+		if ((c->user && c->user[0]) || (file && file[0]))
+			fputs("rollbackctl: ROLLBACKD_USER and ROLLBACKD_PASSWORD_FILE belong together; only one is set\n", stderr);
+		return (c->user && c->user[0]) || (file && file[0]) ? -1 : 0;
+	}
+	FILE *f = fopen(file, "re");
+	ssize_t n = f ? getline(&line, &room, f) : -1;
+	if (f)
+		fclose(f);
+	if (n > 0)
 		line[strcspn(line, "\r\n")] = '\0';
-	fclose(f);
-	return strdup(line);
+	if (n > 0 && line[0]) {
+		c->password = TAKE(line);
+		return 0;
+	}
+	fprintf(stderr, "rollbackctl: ROLLBACKD_PASSWORD_FILE: %s %s\n", file, f ? "has no password in its first line" : "cannot be read");
+	return -1;
+}
+
+static int run(struct ctl *c, const struct command *cmd, int n, char **argv)
+{
+	/* The offline checks ask nobody. */
+	if (strncmp(cmd->name, "check-", 6) != 0 && read_password(c) < 0)
+		return CTL_USAGE;
+	return cmd->run(c, n, argv);
 }
 
 static int output_format(struct ctl *c, const char *word)
@@ -83,17 +105,15 @@ int main(int argc, char **argv)
 	if (argc == 2 && !strcmp(argv[1], "--version"))
 		return puts("rollbackctl " ROLLBACKD_VERSION), CTL_YES;
 	int at = globals(&c, argc, argv), r = CTL_USAGE;
-	c.password = read_password(getenv("ROLLBACKD_PASSWORD_FILE"));
 	for (size_t i = 0; at > 0 && at < argc && i < ARRAY_LEN(commands); i++)
 		if (!strcmp(commands[i].name, argv[at])) {
-			r = commands[i].run(&c, argc - at - 1, argv + at + 1);
+			r = run(&c, &commands[i], argc - at - 1, argv + at + 1);
 			free(c.password);
 			return r;
 		}
 	if (at > 0 && at < argc)
 		fprintf(stderr, "rollbackctl: unknown command %s\n", argv[at]);
 	usage(stderr);
-	free(c.password);
 	return r;
 }
 
