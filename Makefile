@@ -72,6 +72,7 @@ check: deps-build deps-check deps-tools
 	+$(MAKE) --no-print-directory MODE=asan unit
 	+$(MAKE) --no-print-directory -j$(JOBS) MODE=asan fuzz
 	+$(MAKE) --no-print-directory -j$(JOBS) lint
+	+$(MAKE) --no-print-directory rules
 	$(PYTEST) tests/e2e tests/crash
 	+$(MAKE) --no-print-directory demo
 
@@ -104,10 +105,14 @@ $O/tests/fuzz/fuzz_%: $O/tests/fuzz/fuzz_%.o $O/tests/fuzz/replay.o $(LIB_OBJS)
 	@echo "  LD $@"
 	@$(CC) $(mode.$(MODE)) $(LDFLAGS) -o $@ $^ $(libs) $(LDLIBS)
 
+# The shipped rules: well-formed, and each at, below and above its bound.
+rules: deps-tools
+	bash tests/rules/run.sh build/tools
+
 # --- static analysis: each has nothing to say ---
 
 C_FILES  := $(LIB_SRCS) $(CTL_SRCS) server/main.c $(wildcard deploy/demo/*.c)
-SH_FILES := $(wildcard tests/*.sh deploy/demo/*.sh deploy/scripts/*.sh) .ci/run
+SH_FILES := $(wildcard tests/*.sh tests/rules/*.sh deploy/demo/*.sh deploy/scripts/*.sh) .ci/run
 
 lint: lint-gcc lint-tidy lint-cppcheck lint-shell
 lint-gcc:
@@ -153,7 +158,7 @@ clean:
 	rm -rf build
 
 FORCE:
-.PHONY: all programs all-units fuzz unit check check-long check-sanitized e2e crash crash-short lint lint-gcc lint-tidy \
+.PHONY: all programs all-units fuzz unit check check-long check-sanitized e2e crash crash-short rules lint lint-gcc lint-tidy \
         lint-cppcheck lint-shell objects demo install deps deps-build deps-check deps-demo deps-tools clean FORCE
 .SECONDARY:
 -include $(shell find $O -name '*.d' 2>/dev/null)
