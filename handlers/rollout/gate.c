@@ -79,7 +79,7 @@ static void missing_stage(const struct gate_view *v, struct gate *g)
 static bool leaves(const struct gate_view *v, const struct gate *g)
 {
 	(void)v;
-	return g->current && !g->enters_again;
+	return g->current && g->next && !g->enters_again;
 }
 
 static void missing_criteria(const struct gate_view *v, struct gate *g)

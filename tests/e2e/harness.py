@@ -461,10 +461,10 @@ class Program:
 
 
 class Prometheus(Program):
-    def __init__(self, folder, scrapes, rules, alertmanagers=(), every="1s"):
+    def __init__(self, folder, scrapes, rules, alertmanagers=(), every="1s", port=None):
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        self.port = free_port()
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         jobs = "".join(f"  - {{job_name: {job}, static_configs: [{{targets: ['{target}']}}]}}\n" for job, target in scrapes)
         targets = ", ".join(f"'127.0.0.1:{a.port}'" for a in alertmanagers)
