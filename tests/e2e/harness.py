@@ -2,6 +2,7 @@
 
 Nothing here sleeps for a result: until() polls a condition with a bound.
 """
+import base64
 import calendar
 import hashlib
 import hmac
@@ -47,9 +48,26 @@ def free_port():
         return s.getsockname()[1]
 
 
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path, timeout=30):
+        super().__init__("localhost", timeout=timeout)
+        self.path = str(path)
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+def basic(user, password):
+    """The header of HTTP Basic."""
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
 def request(port, method, path, body=None, headers=None, timeout=30):
-    """(status, headers, bytes)"""
-    c = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    """(status, headers, bytes); port may be the path of a unix socket."""
+    c = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout) if isinstance(port, int) \
+        else UnixConnection(port, timeout)
     try:
         if isinstance(body, (dict, list)):
             body = json.dumps(body).encode()
@@ -321,7 +339,9 @@ def slack_channel(chat, name="rollouts", events="incident"):
 
 
 class Daemon:
-    def __init__(self, folder, text, env=None, wrap=None):
+    def __init__(self, folder, text, env=None, wrap=None, args=(), auth=None):
+        self.args = list(args)
+        self.auth = auth                    # (user, password) of every call that does not bring its own headers
         self.dir = pathlib.Path(folder)
         self.dir.mkdir(parents=True, exist_ok=True)
         self.config = self.dir / "rollbackd.yml"
@@ -339,7 +359,7 @@ class Daemon:
         log = open(self.log_file, "ab")
         self.process = subprocess.Popen(
             [*self.wrap, str(BUILD / "rollbackd"), f"--config.file={self.config}", f"--storage.path={self.state}",
-             f"--web.listen-address=127.0.0.1:{self.port}", "--log.level=debug", *args],
+             f"--web.listen-address=127.0.0.1:{self.port}", "--log.level=debug", *self.args, *args],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.dir,
             env={"PATH": "/usr/bin:/bin", **options, **self.env, **(env or {})})
         log.close()
@@ -386,6 +406,8 @@ class Daemon:
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
     def call(self, method, path, body=None, **kw):
+        if self.auth and "headers" not in kw:
+            kw["headers"] = basic(*self.auth)
         status, _, out = request(self.port, method, path, body, **kw)
         try:
             return status, json.loads(out)
@@ -487,14 +509,15 @@ class Prometheus(Program):
 
 class Alertmanager(Program):
     def __init__(self, folder, hook_url, peer=None, max_alerts=0, intervals="group_wait: 0s, group_interval: 1s, repeat_interval: 3s",
-                 group_by="alertname"):
+                 group_by="alertname", auth=None):
+        http_config = f", http_config: {{basic_auth: {{username: '{auth[0]}', password: '{auth[1]}'}}}}" if auth else ""
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self.port, self.cluster = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         (folder / "alertmanager.yml").write_text(
             f"route: {{receiver: rollbackd, group_by: [{group_by}], {intervals}}}\n"
-            f"receivers: [{{name: rollbackd, webhook_configs: [{{url: '{hook_url}', send_resolved: true, max_alerts: {max_alerts}}}]}}]\n")
+            f"receivers: [{{name: rollbackd, webhook_configs: [{{url: '{hook_url}', send_resolved: true, max_alerts: {max_alerts}{http_config}}}]}}]\n")
         cluster = [f"--cluster.listen-address=127.0.0.1:{self.cluster}", "--cluster.settle-timeout=1s",
                    f"--cluster.peer=127.0.0.1:{peer.cluster}"] if peer else \
                   [f"--cluster.listen-address=127.0.0.1:{self.cluster}", "--cluster.settle-timeout=1s"]
