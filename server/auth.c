@@ -17,25 +17,25 @@
 #include "server/core/metrics.h"
 #include "server/core/text.h"
 
-#define JOBS_MAX          64    /* checks waiting; at cost 10 some three seconds of work */
-#define JOBS_PER_ADDRESS  16
-#define JOBS_PER_SOURCE   4
-#define WAITERS_MAX       256   /* requests that wait for the same check */
-#define VERDICTS_MAX      256
-#define NAMES_MAX         64
-#define NAME_US           (60 * US_PER_S) /* how long the name of a uid is believed */
-#define WARN_US           (10 * US_PER_S)
-#define RETRY_AFTER_S     5
-#define NAME_ROOM         16384
-#define MAC_LEN           65
+#define JOBS_MAX         64 /* checks waiting; at cost 10 some three seconds of work */
+#define JOBS_PER_ADDRESS 16
+#define JOBS_PER_SOURCE  4
+#define WAITERS_MAX      256 /* requests that wait for the same check */
+#define VERDICTS_MAX     256
+#define NAMES_MAX        64
+#define NAME_US          (60 * US_PER_S) /* how long the name of a uid is believed */
+#define WARN_US          (10 * US_PER_S)
+#define RETRY_AFTER_S    5
+#define NAME_ROOM        16384
+#define MAC_LEN          65
 
 enum { AUTH_PEER, AUTH_CACHED, AUTH_VERIFIED, AUTH_MISSING, AUTH_WRONG, AUTH_BUSY };
 
 struct job {
 	TAILQ_ENTRY(job) link;
-	int64_t uid;            /* >= 0: its name is wanted; else c is to be checked */
+	int64_t uid; /* >= 0: its name is wanted; else c is to be checked */
 	struct credentials c;
-	char mac[MAC_LEN];      /* of c */
+	char mac[MAC_LEN]; /* of c */
 	struct auth_source source;
 	struct http_req **waiting;
 	size_t n_waiting;
@@ -43,34 +43,34 @@ struct job {
 TAILQ_HEAD(jobs, job);
 
 struct verdict {
-	char mac[MAC_LEN];      /* of a user and a password that fit; "": unused */
-	int64_t used_us;        /* mono */
+	char mac[MAC_LEN]; /* of a user and a password that fit; "": unused */
+	int64_t used_us;   /* mono */
 };
 
 struct name {
-	int64_t uid, at_us;     /* mono; 0: unused */
+	int64_t uid, at_us; /* mono; 0: unused */
 	char name[HTTP_USER_MAX];
 };
 
 struct auth {
 	pthread_t worker;
 	bool working;
-	unsigned char key[32];  /* of the macs; fixed */
+	unsigned char key[32]; /* of the macs; fixed */
 
-	pthread_mutex_t lock;   /* guards the rest */
+	pthread_mutex_t lock; /* guards the rest */
 	pthread_cond_t changed;
 	bool stop;
 	struct web_config *passwords; /* owned; NULL: none */
 	char nobody[BCRYPT_LEN + 1];
 	struct auth_people people;
-	uint64_t generation;    /* of the passwords */
-	struct jobs jobs;       /* the first may be under way */
+	uint64_t generation; /* of the passwords */
+	struct jobs jobs;    /* the first may be under way */
 	size_t n_jobs;
 	struct verdict verdicts[VERDICTS_MAX];
 	struct name names[NAMES_MAX];
 	struct auth_failures failures;
 	int64_t warned_us;
-	int64_t n_wrong;        /* since then */
+	int64_t n_wrong; /* since then */
 };
 
 /* --- replies --- */
@@ -238,8 +238,9 @@ static int ask_password(struct auth *a, struct http_req *req, const struct crede
 	j->c = *c;
 	j->source = s;
 	memcpy(j->mac, mac, MAC_LEN);
+	j->waiting[j->n_waiting++] = req;
 	enqueue(a, j);
-	return wait_for(j, req);
+	return 0;
 }
 
 static int ask_name(struct auth *a, struct http_req *req)
@@ -250,8 +251,9 @@ static int ask_name(struct auth *a, struct http_req *req)
 	struct job *j = a->n_jobs < JOBS_MAX ? job_new(req->peer.uid) : NULL;
 	if (!j)
 		return -EAGAIN;
+	j->waiting[j->n_waiting++] = req;
 	enqueue(a, j);
-	return wait_for(j, req);
+	return 0;
 }
 
 /* --- a request; under the lock --- */
@@ -265,7 +267,8 @@ static enum http_knock asked(int r, struct http_reply *reply)
 	return HTTP_REFUSED;
 }
 
-static enum http_knock knock_password(struct auth *a, struct http_req *req, struct http_reply *reply, const char *header)
+static enum http_knock knock_password(struct auth *a, struct http_req *req, struct http_reply *reply,
+                                      const char *header)
 {
 	struct credentials c = {0};
 	char mac[MAC_LEN];
@@ -326,8 +329,8 @@ static void look_up(int64_t uid, char out[HTTP_USER_MAX])
 	CLEANUP(cleanup_free) char *room = malloc(NAME_ROOM);
 	struct passwd entry, *found = NULL;
 
-	if (room && getpwuid_r((uid_t)uid, &entry, room, NAME_ROOM, &found) == 0 && found && found->pw_name[0] &&
-	    strlen(found->pw_name) < HTTP_USER_MAX)
+	if (room && getpwuid_r((uid_t)uid, &entry, room, NAME_ROOM, &found) == 0 && found &&
+	    found->pw_name[0] && strlen(found->pw_name) < HTTP_USER_MAX)
 		snprintf(out, HTTP_USER_MAX, "%s", found->pw_name);
 	else
 		snprintf(out, HTTP_USER_MAX, "uid %lld", (long long)uid);

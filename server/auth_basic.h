@@ -8,7 +8,7 @@
 #include "server/core/http_types.h"
 #include "server/core/scope.h"
 
-#define PASSWORD_MAX 512        /* bytes, with the NUL; bcrypt looks at the first 72 */
+#define PASSWORD_MAX 512 /* bytes, with the NUL; bcrypt looks at the first 72 */
 #define BCRYPT_LEN   60
 
 /* Wipe it after use. */

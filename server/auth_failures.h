@@ -8,22 +8,22 @@
 #include "server/core/http_types.h"
 
 #define AUTH_SOURCES_MAX    256
-#define AUTH_FAILURES_BURST 10  /* wrong passwords of a source without a pause; then one every … */
+#define AUTH_FAILURES_BURST 10 /* wrong passwords of a source without a pause; then one every … */
 #define AUTH_FAILURE_US     2000000
 
-/* Where failures are counted: an address, and a share of all names. Not the name itself: a thousand invented ones must not
- * count as a thousand sources; nor whether it exists, which must not show. */
+/* Where failures are counted: an address, and a share of all names. Not the name itself: a thousand invented
+ * ones must not count as a thousand sources; nor whether it exists, which must not show. */
 struct auth_source {
-	unsigned char ip[16];   /* IPv6: the first 64 bits */
-	int64_t uid;            /* of the unix socket's peer; -1: TCP */
-	char share;             /* a hexadecimal digit: one of sixteen */
+	unsigned char ip[16]; /* IPv6: the first 64 bits */
+	int64_t uid;          /* of the unix socket's peer; -1: TCP */
+	char share;           /* a hexadecimal digit: one of sixteen */
 };
 
 struct auth_failures {
 	struct {
 		struct auth_source source;
 		double left;
-		int64_t at_us;  /* mono; 0: unused */
+		int64_t at_us; /* mono; 0: unused */
 	} rows[AUTH_SOURCES_MAX];
 };
 

@@ -10,7 +10,7 @@
 #include "server/core/http_types.h"
 #include "server/core/text.h"
 
-#define COST_MAX  14    /* more than a second for each guess, of the daemon's time too */
+#define COST_MAX  14 /* more than a second for each guess, of the daemon's time too */
 #define SHOWN_MAX 60
 
 static size_t line_of(const yaml_node_t *n)
@@ -43,7 +43,9 @@ static const char *wrong_name(const char *name)
 	for (const char *p = name; *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f || *p == ':')
 			return "a user's name contains neither a colon nor control characters";
-	return strcmp(name, "local") != 0 ? NULL : "local stands for whoever asks without a password: choose another name";
+	return strcmp(name, "local") != 0
+	               ? NULL
+	               : "local stands for whoever asks without a password: choose another name";
 }
 
 /* What is no hash may be the password: it is never shown. */
@@ -52,23 +54,29 @@ static const char *wrong_hash(const char *hash)
 	int cost = hash ? bcrypt_cost(hash) : -EINVAL;
 
 	if (cost < 0)
-		return "this is no bcrypt hash, and is not shown; \"htpasswd -nBC 10 NAME\" makes one ($2y$10$ and 53 characters)";
-	return cost <= COST_MAX ? NULL : "a bcrypt cost above 14 would hold up everybody who asks: make the hash with 10 to 12";
+		return "this is no bcrypt hash, and is not shown; \"htpasswd -nBC 10 NAME\" makes one "
+		       "($2y$10$ and 53 characters)";
+	return cost <= COST_MAX ? NULL
+	                        : "a bcrypt cost above 14 would hold up everybody who asks: make the hash "
+	                          "with 10 to 12";
 }
 
 static int add_user(struct web_config *w, const char *name, const char *hash)
 {
 	struct web_user *more = reallocarray(w->users, w->n + 1, sizeof(*more));
+	CLEANUP(cleanup_free) char *n = strdup(name);
+	CLEANUP(cleanup_free) char *h = strdup(hash);
 
-	if (!more)
+	if (more)
+		w->users = more;
+	if (!more || !n || !h)
 		return -ENOMEM;
-	w->users = more;
-	w->users[w->n] = (struct web_user) {strdup(name), strdup(hash)};
-	w->n++;
-	return w->users[w->n - 1].name && w->users[w->n - 1].hash ? 0 : -ENOMEM;
+	w->users[w->n++] = (struct web_user) {TAKE(n), TAKE(h)};
+	return 0;
 }
 
-static void read_user(const struct config_reader *r, const yaml_node_t *kn, const yaml_node_t *vn, struct web_config *w)
+static void read_user(const struct config_reader *r, const yaml_node_t *kn, const yaml_node_t *vn,
+                      struct web_config *w)
 {
 	const char *name = text_of(kn), *hash = text_of(vn), *why = wrong_name(name);
 
@@ -87,16 +95,19 @@ static void read_user(const struct config_reader *r, const yaml_node_t *kn, cons
 		config_fault(r, line_of(kn), "basic_auth_users", "out of memory");
 }
 
-static void read_users(const struct config_reader *r, yaml_document_t *doc, const yaml_node_t *n, struct web_config *w)
+static void read_users(const struct config_reader *r, yaml_document_t *doc, const yaml_node_t *n,
+                       struct web_config *w)
 {
 	if (n->type != YAML_MAPPING_NODE && !is_nothing(n)) {
-		config_fault(r, line_of(n), "basic_auth_users", "this must be users and the hashes of their passwords: \"name: $2y$10$…\"");
+		config_fault(r, line_of(n), "basic_auth_users",
+		             "this must be users and the hashes of their passwords: \"name: $2y$10$…\"");
 		return;
 	}
 	if (n->type == YAML_MAPPING_NODE)
 		for (yaml_node_pair_t *it = n->data.mapping.pairs.start;
 		     it < n->data.mapping.pairs.top && w->n <= WEB_USERS_MAX && r->faults->n < 100; it++)
-			read_user(r, yaml_document_get_node(doc, it->key), yaml_document_get_node(doc, it->value), w);
+			read_user(r, yaml_document_get_node(doc, it->key),
+			          yaml_document_get_node(doc, it->value), w);
 }
 
 /* --- keys --- */
@@ -117,7 +128,9 @@ static void unknown_key(const struct config_reader *r, size_t line, const char *
 	CLEANUP(buf_free) struct buf shown = BUF(SHOWN_MAX);
 
 	if (is_known_elsewhere(key)) {
-		config_fault(r, line, key, "not yet supported: take it out; TLS is the business of a proxy in front, for now");
+		config_fault(
+			r, line, key,
+			"not yet supported: take it out; TLS is the business of a proxy in front, for now");
 		return;
 	}
 	text_one_line(&shown, key, strlen(key), SHOWN_MAX);
@@ -129,7 +142,8 @@ struct reading {
 	bool seen;
 };
 
-static void read_pair(const struct config_reader *r, yaml_document_t *doc, const yaml_node_pair_t *it, struct reading *g)
+static void read_pair(const struct config_reader *r, yaml_document_t *doc, const yaml_node_pair_t *it,
+                      struct reading *g)
 {
 	yaml_node_t *kn = yaml_document_get_node(doc, it->key);
 	const char *key = text_of(kn);
@@ -151,7 +165,8 @@ static bool read_document(const struct config_reader *r, yaml_document_t *doc, v
 	yaml_node_t *root = yaml_document_get_root_node(doc);
 
 	if (root && root->type != YAML_MAPPING_NODE) {
-		config_fault(r, line_of(root), "", "this must be keys and values: \"basic_auth_users:\", then the users");
+		config_fault(r, line_of(root), "",
+		             "this must be keys and values: \"basic_auth_users:\", then the users");
 		return false;
 	}
 	if (root)
@@ -167,9 +182,11 @@ int web_config_load(const char *path, struct web_config **ret, struct config_fau
 	const struct config_reader r = {.file = path, .faults = faults};
 	struct reading g = {.w = calloc(1, sizeof(*g.w))};
 
-	if (!g.w)
+	if (!g.w) {
 		config_fault(&r, 0, "", "out of memory");
-	else if (config_text(&r, &text) == 0)
+		return -EINVAL;
+	}
+	if (config_text(&r, &text) == 0)
 		config_document(&r, buf_text(&text), text.len, read_document, &g);
 	if (!faults->n && !g.w->n)
 		config_fault(&r, 0, "", "basic_auth_users is missing or empty: nobody could do anything");

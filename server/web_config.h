@@ -1,8 +1,9 @@
 /*
- * The web config file (--web.config.file): who has which password, in the format that Prometheus and its exporters share.
+ * The web config file (--web.config.file): who has which password, in the format that Prometheus and its
+ * exporters share.
  *
- * basic_auth_users: name to bcrypt hash. The other keys of that format are refused, not passed over: whoever writes
- * tls_server_config must not believe that he is served with TLS.
+ * basic_auth_users: name to bcrypt hash. The other keys of that format are refused, not passed over: whoever
+ * writes tls_server_config must not believe that he is served with TLS.
  */
 #ifndef SERVER_WEB_CONFIG_H
 #define SERVER_WEB_CONFIG_H
@@ -14,7 +15,7 @@
 #define WEB_USERS_MAX 1000
 
 struct web_user {
-	char *name, *hash;      /* owned */
+	char *name, *hash; /* owned */
 };
 
 struct web_config {

@@ -1,0 +1,527 @@
+/* Who asks: passwords, the peer of the unix socket, the bounds of the worker. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <pthread.h>
+#include <pwd.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "server/auth.h"
+#include "server/auth_basic.h"
+#include "server/auth_failures.h"
+#include "server/core/clock.h"
+#include "server/core/json.h"
+#include "server/core/log.h"
+#include "server/core/metrics.h"
+
+/* Published vectors: crypt_blowfish, wrapper.c. */
+#define UU_HASH  "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW" /* U*U */
+#define UUS_HASH "$2a$05$CCCCCCCCCCCCCCCCCCCCC.VGOzA784oUp/Z0DY336zx7pLYAy0lwK" /* U*U* */
+/* Well-formed; nobody knows what fits. */
+#define SLOW_HASH  "$2y$12$abcdefghijklmnopqrstuuAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+#define STUCK_HASH "$2y$14$abcdefghijklmnopqrstuuAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+
+/* alice:U*U, alice:U*U*, alice:wrong, bob:U*U, nobody:U*U in base64 (RFC 4648). */
+#define ALICE     "Basic YWxpY2U6VSpV"
+#define ALICE2    "Basic YWxpY2U6VSpVKg=="
+#define ALICE_BAD "Basic YWxpY2U6d3Jvbmc="
+#define BOB       "Basic Ym9iOlUqVQ=="
+#define NOBODY    "Basic bm9ib2R5OlUqVQ=="
+
+/* --- requests --- */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t answered = PTHREAD_COND_INITIALIZER;
+
+struct asked {
+	struct http_req req;
+	const char *authorization;
+	enum http_knock knock;
+	struct http_reply reply; /* of the refusal, or of the completion */
+	int completed;
+};
+
+static const char *header(const struct http_req *req, const char *name)
+{
+	const struct asked *k = (const struct asked *)req;
+
+	return !strcasecmp(name, "Authorization") ? k->authorization : NULL;
+}
+
+static void complete(struct http_req *req, struct http_reply *reply)
+{
+	struct asked *k = (struct asked *)req;
+
+	pthread_mutex_lock(&lock);
+	k->reply = *reply;
+	reply->body = BUF(0);
+	k->completed++;
+	pthread_cond_broadcast(&answered);
+	pthread_mutex_unlock(&lock);
+}
+
+static void ask(struct auth *a, struct asked *k, const char *authorization, struct http_peer peer)
+{
+	*k = (struct asked) {.authorization = authorization,
+	                     .req = {.user = "local",
+	                             .roles = ROLE_ALL,
+	                             .peer = peer,
+	                             .header = header,
+	                             .complete = complete}};
+	k->knock = auth_knock(a, &k->req, &k->reply);
+}
+
+/* The status in the end; 200: admitted. */
+static int status_of(struct asked *k)
+{
+	struct timespec until;
+
+	if (k->knock == HTTP_ADMITTED)
+		return 200;
+	if (k->knock == HTTP_REFUSED)
+		return k->reply.status;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 60;
+	pthread_mutex_lock(&lock);
+	while (!k->completed)
+		assert_int_equal(pthread_cond_timedwait(&answered, &lock, &until), 0);
+	pthread_mutex_unlock(&lock);
+	assert_int_equal(k->completed, 1);
+	return k->reply.status;
+}
+
+static const struct http_peer tcp = {.uid = -1, .ip = {127, 0, 0, 1}};
+
+static int status(struct auth *a, const char *authorization)
+{
+	struct asked k;
+
+	ask(a, &k, authorization, tcp);
+	int s = status_of(&k);
+	buf_free(&k.reply.body);
+	return s;
+}
+
+/* --- the thing itself --- */
+
+static struct web_config *passwords(const char *name, const char *hash)
+{
+	struct web_config *w = calloc(1, sizeof(*w));
+
+	assert_non_null(w);
+	w->users = calloc(1, sizeof(*w->users));
+	assert_non_null(w->users);
+	w->users[0] = (struct web_user) {strdup(name), strdup(hash)};
+	w->n = 1;
+	return w;
+}
+
+static void set(struct auth *a, struct web_config *w)
+{
+	CLEANUP(json_cleanup)
+	struct json_object *tree = json_tokener_parse(
+		"{\"users\":[{\"name\":\"alice\",\"roles\":[\"operator\",\"engineering-lead\"]},"
+		"{\"name\":\"am\",\"roles\":[\"webhook\"]}]}");
+	struct settings s = {.tree = tree};
+
+	assert_int_equal(auth_set(a, w, &s), 0);
+}
+
+static struct auth *started(struct web_config *w)
+{
+	struct auth *a = NULL;
+
+	assert_int_equal(auth_new(&a), 0);
+	set(a, w);
+	return a;
+}
+
+static void without_passwords_everybody_is_local_with_every_role(void **state)
+{
+	struct auth *a = started(NULL);
+	struct asked k;
+
+	(void)state;
+	ask(a, &k, ALICE, tcp); /* a header changes nothing: nothing could check it */
+	assert_int_equal(k.knock, HTTP_ADMITTED);
+	assert_string_equal(k.req.user, "local");
+	assert_false(k.req.authenticated);
+	assert_int_equal(k.req.roles, ROLE_ALL);
+	auth_free(a);
+}
+
+static void the_peer_of_the_unix_socket_is_known_by_name(void **state)
+{
+	const struct http_peer me = {.uid = getuid()}, nobody = {.uid = 3999999999};
+	struct passwd *entry = getpwuid(getuid());
+	struct auth *a = started(NULL);
+	struct asked k;
+
+	(void)state;
+	assert_non_null(entry);
+	ask(a, &k, NULL, me);
+	assert_int_equal(k.knock, HTTP_ASKED);
+	assert_int_equal(status_of(&k), 200);
+	for (int i = 0; i < 2; i++) {
+		assert_string_equal(k.req.user, entry->pw_name);
+		assert_true(k.req.authenticated);
+		assert_int_equal(k.req.roles, ROLE_ALL);
+		ask(a, &k, NULL, me);
+		assert_int_equal(k.knock, HTTP_ADMITTED);
+	}
+	ask(a, &k, NULL, nobody);
+	assert_int_equal(status_of(&k), 200);
+	assert_string_equal(k.req.user, "uid 3999999999");
+	set(a, passwords("alice", UU_HASH)); /* now roles are what the config says */
+	ask(a, &k, NULL, nobody);
+	assert_int_equal(status_of(&k), 200);
+	assert_true(k.req.authenticated);
+	assert_int_equal(k.req.roles, ROLE_USER);
+	ask(a, &k, ALICE, me); /* a password wins over the peer */
+	assert_int_equal(status_of(&k), 200);
+	assert_string_equal(k.req.user, "alice");
+	ask(a, &k, ALICE_BAD, me);
+	assert_int_equal(status_of(&k), 401);
+	buf_free(&k.reply.body);
+	auth_free(a);
+}
+
+static void a_right_password_is_checked_once(void **state)
+{
+	struct auth *a = started(passwords("alice", UU_HASH));
+	struct asked k;
+
+	(void)state;
+	ask(a, &k, ALICE, tcp);
+	assert_int_equal(k.knock, HTTP_ASKED);
+	assert_int_equal(status_of(&k), 200);
+	for (int i = 0; i < 2; i++) {
+		assert_string_equal(k.req.user, "alice");
+		assert_true(k.req.authenticated);
+		assert_int_equal(k.req.roles, ROLE_OPERATOR | ROLE_VIEWER | ROLE_USER);
+		ask(a, &k, ALICE, tcp);
+		assert_int_equal(k.knock, HTTP_ADMITTED);
+	}
+	auth_free(a);
+}
+
+static void a_wrong_one_and_none_are_401(void **state)
+{
+	struct auth *a = started(passwords("alice", UU_HASH));
+	static const char *const wrong[] = {
+		NULL,
+		"",
+		"Basic",
+		"Basic ",
+		"Basic !!!!",
+		"Basic YWxpY2U=" /* no colon */,
+		"Basic OlUqVQ==" /* no name */,
+		"Bearer YWxpY2U6VSpV",
+	};
+	struct asked k;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		ask(a, &k, wrong[i], tcp);
+		assert_int_equal(k.knock, HTTP_REFUSED);
+		assert_int_equal(k.reply.status, 401);
+		assert_string_equal(k.reply.challenge, "Basic realm=\"rollbackd\", charset=\"UTF-8\"");
+		buf_free(&k.reply.body);
+	}
+	static const char *const checked[] = {ALICE_BAD, BOB, NOBODY, ALICE2};
+	for (size_t i = 0; i < ARRAY_LEN(checked); i++) {
+		ask(a, &k, checked[i], tcp);
+		assert_int_equal(k.knock, HTTP_ASKED);
+		assert_int_equal(status_of(&k), 401);
+		assert_non_null(k.reply.challenge);
+		assert_false(k.req.authenticated);
+		assert_non_null(strstr(k.reply.body.data, "the user name or the password is wrong"));
+		buf_free(&k.reply.body);
+	}
+	auth_free(a);
+}
+
+static void a_reload_forgets_every_verdict(void **state)
+{
+	struct auth *a = started(passwords("alice", UU_HASH));
+
+	(void)state;
+	assert_int_equal(status(a, ALICE), 200);
+	set(a, passwords("alice", UUS_HASH));
+	assert_int_equal(status(a, ALICE), 401);
+	assert_int_equal(status(a, ALICE2), 200);
+	set(a, passwords("bob", UU_HASH));
+	assert_int_equal(status(a, ALICE2), 401);
+	assert_int_equal(status(a, BOB), 200);
+	auth_free(a);
+}
+
+static void a_check_under_way_at_a_reload_is_made_again(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 30; i++) {
+		struct auth *a = started(passwords("alice", UU_HASH));
+		struct asked k;
+
+		ask(a, &k, ALICE, tcp);
+		if (i % 3)
+			usleep((unsigned)(i % 3) * 700); /* somewhere inside the check, which takes 2 ms */
+		set(a, passwords("alice", UUS_HASH));
+		int first = status_of(&k);
+		assert_true(first == 401 || first == 200); /* it may have been over */
+		buf_free(&k.reply.body);
+		/* but the old password is not remembered */
+		assert_int_equal(status(a, ALICE), 401);
+		assert_int_equal(status(a, ALICE2), 200);
+		auth_free(a);
+	}
+}
+
+static double cpu_s(struct auth *a, const char *authorization)
+{
+	struct timespec t0, t1;
+	double best = 1e9;
+
+	for (int i = 0; i < 4; i++) {
+		clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t0);
+		assert_int_equal(status(a, authorization), 401);
+		clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t1);
+		double s = (double)(t1.tv_sec - t0.tv_sec) + (double)(t1.tv_nsec - t0.tv_nsec) / 1e9;
+		best = s < best ? s : best;
+	}
+	return best;
+}
+
+static void who_does_not_exist_takes_as_long(void **state)
+{
+	struct auth *a = started(passwords("alice", SLOW_HASH));
+	double known = cpu_s(a, ALICE), unknown = cpu_s(a, NOBODY);
+
+	(void)state;
+	if (unknown < 0.6 * known || unknown > 1.7 * known)
+		fail_msg("known %f s, unknown %f s", known, unknown);
+	auth_free(a);
+}
+
+static void the_same_password_at_the_same_time_is_checked_once(void **state)
+{
+	struct auth *a = started(passwords("alice", UU_HASH));
+	static struct asked k[200], slow;
+	uint64_t before = metric_get(M_AUTH, 2);
+
+	(void)state;
+	/* Something else first, so that all of them find the worker at work. */
+	ask(a, &slow, NOBODY, tcp);
+	for (size_t i = 0; i < ARRAY_LEN(k); i++)
+		ask(a, &k[i], ALICE, tcp);
+	for (size_t i = 0; i < ARRAY_LEN(k); i++)
+		assert_int_equal(status_of(&k[i]), 200);
+	assert_true(metric_get(M_AUTH, 2) > before);
+	assert_int_equal(status_of(&slow), 401);
+	buf_free(&slow.reply.body);
+	auth_free(a);
+}
+
+/* --- floods --- */
+
+/* "flood:N" */
+static const char *guess(char out[64], const char *user, int n)
+{
+	static const char abc[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	char text[40];
+	size_t len = (size_t)snprintf(text, sizeof(text), "%s:%07d", user, n), at = 6;
+
+	while (len % 3)
+		text[len++] = 'x';
+	snprintf(out, 64, "Basic ");
+	for (size_t i = 0; i < len; i += 3) {
+		unsigned bits = (unsigned)(text[i] << 16 | text[i + 1] << 8 | text[i + 2]);
+
+		for (int s = 18; s >= 0; s -= 6)
+			out[at++] = abc[bits >> s & 63];
+	}
+	out[at] = '\0';
+	return out;
+}
+
+static void the_queue_is_bounded_and_a_stop_answers_all(void **state)
+{
+	struct auth *a = started(passwords("alice", STUCK_HASH));
+	static struct asked one[10], names[40], far[400];
+	static char text[450][64];
+	size_t waiting = 0, waiting_far = 0;
+
+	(void)state;
+	/* One name from one address. */
+	for (size_t i = 0; i < ARRAY_LEN(one); i++)
+		ask(a, &one[i], guess(text[i], "alice", (int)i), tcp);
+	for (size_t i = 0; i < ARRAY_LEN(one); i++)
+		waiting += one[i].knock == HTTP_ASKED;
+	assert_int_equal(waiting, 4);
+	assert_int_equal(one[9].reply.status, 503);
+	assert_true(one[9].reply.retry_after_s > 0);
+	assert_null(one[9].reply.challenge);
+	/* Many names from that address. */
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		char user[16];
+
+		snprintf(user, sizeof(user), "user%zu", i);
+		ask(a, &names[i], guess(text[10 + i], user, 0), tcp);
+		waiting += names[i].knock == HTTP_ASKED;
+	}
+	assert_int_equal(waiting, 16);
+	/* Another address still has its turn, until all are too many. */
+	for (size_t i = 0; i < ARRAY_LEN(far); i++) {
+		ask(a, &far[i], guess(text[50 + i], "alice", (int)(100 + i)),
+		    (struct http_peer) {.uid = -1,
+		                        .ip = {10, 0, (unsigned char)(i / 250), (unsigned char)(i % 250)}});
+		waiting_far += far[i].knock == HTTP_ASKED;
+	}
+	assert_int_equal(far[0].knock, HTTP_ASKED);
+	/* 64 in all; a check or two may have ended in the meantime. */
+	assert_in_range(waiting_far, 48, 52);
+	assert_int_equal(far[399].reply.status, 503);
+	auth_stop(a);
+	for (size_t i = 0; i < ARRAY_LEN(far); i++) {
+		assert_int_equal(far[i].completed, far[i].knock == HTTP_ASKED);
+		assert_true(far[i].reply.status == 503 || far[i].reply.status == 401);
+		buf_free(&far[i].reply.body);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(one); i++)
+		buf_free(&one[i].reply.body);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		buf_free(&names[i].reply.body);
+	struct asked late;
+	ask(a, &late, ALICE, tcp);
+	assert_int_equal(late.knock, HTTP_REFUSED);
+	assert_int_equal(late.reply.status, 503);
+	buf_free(&late.reply.body);
+	auth_free(a);
+}
+
+static void who_guesses_too_often_has_to_wait_but_not_the_known(void **state)
+{
+	struct auth *a = started(passwords("alice", UU_HASH));
+	char text[64];
+	int refused = 0;
+
+	(void)state;
+	assert_int_equal(status(a, ALICE), 200);
+	for (int i = 0; i < 40; i++) {
+		int s = status(a, guess(text, "alice", i));
+
+		assert_true(s == 401 || s == 503);
+		refused += s == 503;
+		assert_int_equal(status(a, ALICE), 200);
+	}
+	/* Ten at once, then one every two seconds: a machine that takes a minute for this lets 30 more
+	 * through. */
+	assert_true(refused > 0);
+	auth_free(a);
+}
+
+static void failures_run_out_and_come_back(void **state)
+{
+	static struct auth_failures f;
+	struct http_peer v6 = {.uid = -1, .ip = {0x20, 1, 0xd, 0xb8, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1}},
+			 near = v6, far = v6;
+	struct auth_source s = auth_source(&v6, "a"), other = auth_source(&v6, "b");
+	int64_t now = 1000 * US_PER_S;
+
+	(void)state;
+	near.ip[15] = 9;
+	far.ip[7] = 9;
+	for (int i = 0; i < 10; i++) {
+		assert_false(auth_failed_too_often(&f, &s, now));
+		auth_count_failure(&f, &s, now);
+	}
+	struct auth_source same = auth_source(&near, "a"), elsewhere = auth_source(&far, "a");
+	assert_true(auth_failed_too_often(&f, &s, now));
+	assert_true(auth_failed_too_often(&f, &same, now));
+	assert_false(auth_failed_too_often(&f, &other, now));
+	assert_false(auth_failed_too_often(&f, &elsewhere, now));
+	assert_true(auth_failed_too_often(&f, &s, now + 1900 * US_PER_MS));
+	assert_false(auth_failed_too_often(&f, &s, now + 2 * US_PER_S));
+	auth_count_failure(&f, &s, now + 2 * US_PER_S);
+	assert_true(auth_failed_too_often(&f, &s, now + 3 * US_PER_S));
+	/* The table is full: the oldest is forgotten, nothing else happens. */
+	for (int i = 0; i < 1000; i++) {
+		struct http_peer p = {.uid = i};
+		struct auth_source one = auth_source(&p, "a");
+
+		auth_count_failure(&f, &one, now + 4 * US_PER_S + i);
+	}
+	assert_false(auth_failed_too_often(&f, &s, now + 5 * US_PER_S));
+}
+
+/* --- Basic and bcrypt --- */
+
+static void basic_is_read_as_the_rfc_writes_it(void **state)
+{
+	struct credentials c;
+
+	(void)state;
+	assert_int_equal(credentials_parse("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==", &c), 0); /* RFC 7617, 2 */
+	assert_string_equal(c.user, "Aladdin");
+	assert_string_equal(c.password, "open sesame");
+	assert_int_equal(credentials_parse("basic dGVzdDoxMjPCow==", &c), 0); /* RFC 7617, 2.1 */
+	assert_string_equal(c.user, "test");
+	assert_string_equal(c.password, "123\xc2\xa3");
+	assert_int_equal(credentials_parse("Basic dGVzdDoxMjPCow", &c), 0); /* without padding */
+	assert_int_equal(credentials_parse("Basic YTpiOmM=", &c), 0);       /* a:b:c */
+	assert_string_equal(c.password, "b:c");
+	assert_true(credentials_parse("Basic YToAYg==", &c) < 0); /* a:\0b */
+	assert_true(credentials_parse("Basic YTpiY", &c) < 0);
+	char text[3000] = "Basic ";
+	memset(text + 6, 'Y', 2900);
+	assert_true(credentials_parse(text, &c) < 0);
+}
+
+static void bcrypt_agrees_with_the_published_vectors(void **state)
+{
+	char nobody[BCRYPT_LEN + 1];
+
+	(void)state;
+	assert_true(bcrypt_fits("U*U", UU_HASH));
+	assert_true(bcrypt_fits("U*U*", UUS_HASH));
+	assert_true(bcrypt_fits("U*U*U", "$2a$05$XXXXXXXXXXXXXXXXXXXXXOAcXxm9kjPGEMsLznoKqmqw7tc8WCx4a"));
+	assert_true(bcrypt_fits("\xa3", "$2y$05$/OK.fbVrR/bpIqNJ5ianF.Sa7shbm4.OzKpvFnX1pQLmQW96oUlCq"));
+	assert_false(bcrypt_fits("U*U", UUS_HASH));
+	assert_false(bcrypt_fits("", UU_HASH));
+	assert_false(bcrypt_fits("U*U", "$2a$05$"));
+	assert_int_equal(bcrypt_cost(UU_HASH), 5);
+	bcrypt_nobody(4, nobody);
+	assert_int_equal(strlen(nobody), BCRYPT_LEN);
+	assert_int_equal(bcrypt_cost(nobody), 4);
+	assert_false(bcrypt_fits("", nobody));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(without_passwords_everybody_is_local_with_every_role),
+		cmocka_unit_test(the_peer_of_the_unix_socket_is_known_by_name),
+		cmocka_unit_test(a_right_password_is_checked_once),
+		cmocka_unit_test(a_wrong_one_and_none_are_401),
+		cmocka_unit_test(a_reload_forgets_every_verdict),
+		cmocka_unit_test(a_check_under_way_at_a_reload_is_made_again),
+		cmocka_unit_test(who_does_not_exist_takes_as_long),
+		cmocka_unit_test(the_same_password_at_the_same_time_is_checked_once),
+		cmocka_unit_test(the_queue_is_bounded_and_a_stop_answers_all),
+		cmocka_unit_test(who_guesses_too_often_has_to_wait_but_not_the_known),
+		cmocka_unit_test(failures_run_out_and_come_back),
+		cmocka_unit_test(basic_is_read_as_the_rfc_writes_it),
+		cmocka_unit_test(bcrypt_agrees_with_the_published_vectors),
+	};
+
+	log_setup(LOG_LEVEL_ERROR, false);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
