@@ -1,6 +1,7 @@
 #include "server/web_config.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <yaml.h>
 
@@ -61,18 +62,12 @@ static const char *wrong_hash(const char *hash)
 	                          "with 10 to 12";
 }
 
-static int add_user(struct web_config *w, const char *name, const char *hash)
+static void add_user(struct web_config *w, const char *name, const char *hash)
 {
-	struct web_user *more = reallocarray(w->users, w->n + 1, sizeof(*more));
-	CLEANUP(cleanup_free) char *n = strdup(name);
-	CLEANUP(cleanup_free) char *h = strdup(hash);
+	struct web_user *u = &w->users[w->n++];
 
-	if (more)
-		w->users = more;
-	if (!more || !n || !h)
-		return -ENOMEM;
-	w->users[w->n++] = (struct web_user) {TAKE(n), TAKE(h)};
-	return 0;
+	snprintf(u->name, sizeof(u->name), "%s", name);
+	snprintf(u->hash, sizeof(u->hash), "%s", hash);
 }
 
 static void read_user(const struct config_reader *r, const yaml_node_t *kn, const yaml_node_t *vn,
@@ -91,8 +86,8 @@ static void read_user(const struct config_reader *r, const yaml_node_t *kn, cons
 		config_fault(r, line_of(vn), "basic_auth_users", "%s: %s", name, why);
 	else if (w->n == WEB_USERS_MAX)
 		config_fault(r, line_of(kn), "basic_auth_users", "more than %d users", WEB_USERS_MAX);
-	else if (add_user(w, name, hash) < 0)
-		config_fault(r, line_of(kn), "basic_auth_users", "out of memory");
+	else
+		add_user(w, name, hash);
 }
 
 static void read_users(const struct config_reader *r, yaml_document_t *doc, const yaml_node_t *n,
@@ -100,7 +95,7 @@ static void read_users(const struct config_reader *r, yaml_document_t *doc, cons
 {
 	if (n->type != YAML_MAPPING_NODE && !is_nothing(n)) {
 		config_fault(r, line_of(n), "basic_auth_users",
-		             "this must be users and the hashes of their passwords: \"name: $2y$10$…\"");
+		             "this must be users and the hashes of their passwords: \"name: $2y$10$...\"");
 		return;
 	}
 	if (n->type == YAML_MAPPING_NODE)
@@ -182,7 +177,10 @@ int web_config_load(const char *path, struct web_config **ret, struct config_fau
 	const struct config_reader r = {.file = path, .faults = faults};
 	struct reading g = {.w = calloc(1, sizeof(*g.w))};
 
-	if (!g.w) {
+	if (g.w)
+		g.w->users = calloc(WEB_USERS_MAX, sizeof(*g.w->users));
+	if (!g.w || !g.w->users) {
+		web_config_free(g.w);
 		config_fault(&r, 0, "", "out of memory");
 		return -EINVAL;
 	}
@@ -210,10 +208,6 @@ void web_config_free(struct web_config *w)
 {
 	if (!w)
 		return;
-	for (size_t i = 0; i < w->n; i++) {
-		free(w->users[i].name);
-		free(w->users[i].hash);
-	}
 	free(w->users);
 	free(w);
 }

@@ -9,13 +9,14 @@
 #define SERVER_WEB_CONFIG_H
 
 #include <stddef.h>
+#include "server/auth_basic.h"
 #include "server/config.h"
 #include "server/core/scope.h"
 
 #define WEB_USERS_MAX 1000
 
 struct web_user {
-	char *name, *hash; /* owned */
+	char name[HTTP_USER_MAX], hash[BCRYPT_LEN + 1];
 };
 
 struct web_config {

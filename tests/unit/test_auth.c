@@ -119,7 +119,8 @@ static struct web_config *passwords(const char *name, const char *hash)
 	assert_non_null(w);
 	w->users = calloc(1, sizeof(*w->users));
 	assert_non_null(w->users);
-	w->users[0] = (struct web_user) {strdup(name), strdup(hash)};
+	snprintf(w->users[0].name, sizeof(w->users[0].name), "%s", name);
+	snprintf(w->users[0].hash, sizeof(w->users[0].hash), "%s", hash);
 	w->n = 1;
 	return w;
 }
