@@ -1,7 +1,21 @@
 """Fixtures: each test gets its own directory, and what it starts is stopped and looked at afterwards."""
+import os
+
 import pytest
 
 import harness
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: takes more than a minute; run with LONG=1, as make check-long does")
+
+
+def pytest_collection_modifyitems(items):
+    if os.environ.get("LONG") != "1":
+        skip = pytest.mark.skip(reason="long: LONG=1 runs it")
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(skip)
 
 
 @pytest.fixture
