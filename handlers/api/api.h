@@ -58,6 +58,7 @@ enum http_verdict webhook_post(struct api *a, struct http_req *req, struct http_
 enum http_verdict incidents_list(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
 enum http_verdict incident_open(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
 enum http_verdict incident_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
+enum http_verdict incident_report_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
 enum http_verdict incident_act(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
 enum http_verdict rollouts_list(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
 enum http_verdict rollout_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);

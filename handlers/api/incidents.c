@@ -10,6 +10,7 @@
 #include "handlers/rollback/actions.h"
 #include "handlers/rollback/current.h"
 #include "handlers/rollback/incident_json.h"
+#include "handlers/rollback/report.h"
 #include "server/core/clock.h"
 #include "server/core/http_reply.h"
 #include "server/core/text.h"
@@ -125,6 +126,33 @@ enum http_verdict incident_show(struct api *a, struct http_req *req, struct http
 		api_answer_errno(reply, r, r == -ENOENT ? why : "");
 	else
 		api_answer(reply, 200, o, NULL);
+	return HTTP_REPLIED;
+}
+
+enum http_verdict incident_report_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                                       const char *word)
+{
+	struct incident inc = {0};
+	char why[100];
+	int64_t id;
+
+	(void)req;
+	(void)word;
+	if (id_of(segment, reply, &id) < 0)
+		return HTTP_REPLIED;
+	reply->body.max = INCIDENT_REPORT_MAX;
+	int r = incident_load(a->reader, id, &inc);
+	if (r == 0)
+		r = incident_report(a->reader, &inc, &reply->body);
+	incident_free(&inc);
+	snprintf(why, sizeof(why), "there is no incident %lld", (long long)id);
+	if (r < 0) {
+		buf_free(&reply->body);
+		api_answer_errno(reply, r, r == -ENOENT ? why : "");
+		return HTTP_REPLIED;
+	}
+	reply->status = 200;
+	reply->content_type = "text/markdown; charset=utf-8";
 	return HTTP_REPLIED;
 }
 

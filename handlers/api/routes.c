@@ -20,6 +20,7 @@ static const struct route {
 	{HTTP_GET, "/api/v1/incidents", ROLE_VIEWER, incidents_list},
 	{HTTP_POST, "/api/v1/incidents", ROLE_OPERATOR, incident_open},
 	{HTTP_GET, "/api/v1/incidents/*", ROLE_VIEWER, incident_show},
+	{HTTP_GET, "/api/v1/incidents/*/report", ROLE_VIEWER, incident_report_show},
 	{HTTP_POST, "/api/v1/incidents/*/*", ROLE_OPERATOR, incident_act},
 	{HTTP_GET, "/api/v1/rollouts", ROLE_VIEWER, rollouts_list},
 	{HTTP_GET, "/api/v1/rollouts/*", ROLE_VIEWER, rollout_show},

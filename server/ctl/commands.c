@@ -98,6 +98,21 @@ static int act(struct ctl *c, size_t which, const char *id, const char *text)
 	return r;
 }
 
+static int report_one(struct ctl *c, const char *id)
+{
+	struct buf path = BUF(300), text = BUF(1024 * 1024);
+
+	buf_str(&path, "/api/v1/incidents/");
+	ctl_escape(&path, id);
+	buf_str(&path, "/report");
+	int r = ctl_fetch(c, buf_text(&path), &text);
+	buf_free(&path);
+	if (r == 0)
+		fputs(buf_text(&text), stdout);
+	buf_free(&text);
+	return r;
+}
+
 static int open_one(struct ctl *c, const char *rollout, const char *severity, const char *summary)
 {
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
@@ -124,10 +139,12 @@ int cmd_incident(struct ctl *c, int n, char **argv)
 
 	if (found == 1)
 		return show_one(c, rest[0]);
+	if (found == 2 && !strcmp(rest[0], "report"))
+		return report_one(c, rest[1]);
 	for (size_t i = 0; found >= 2 && i < ARRAY_LEN(actions); i++)
 		if (!strcmp(rest[0], actions[i].word))
 			return act(c, i, rest[1], rest[2] ? rest[2] : text);
-	return wrong("incident ID | ack|note|eta|approve|cancel|retry|review|resolve ID [TEXT] | open ROLLOUT --severity P0 --summary "
+	return wrong("incident ID | ack|note|eta|approve|cancel|retry|review|resolve ID [TEXT] | report ID | open ROLLOUT --severity P0 --summary "
 	             "TEXT");
 }
 

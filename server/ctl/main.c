@@ -11,7 +11,7 @@
 static const struct command commands[] = {
 	{"status", "", "every rollout at a glance", cmd_status},
 	{"incidents", "[--rollout R] [--state S] [--since 24h] [--limit N]", "list incidents, newest first", cmd_incidents},
-	{"incident", "ID | ack|note|eta|approve|cancel|retry|review|resolve ID [TEXT] | open ROLLOUT …", "one in full, or act on one", cmd_incident},
+	{"incident", "ID | ack|note|eta|approve|cancel|retry|review|resolve ID [TEXT] | report ID | open ROLLOUT …", "one in full, or act on one", cmd_incident},
 	{"rollback", "ROLLOUT --stage N [--reason TEXT] [--to 0] [--wait]", "roll back by hand", cmd_rollback},
 	{"flags", "ROLLOUT | explain ROLLOUT --key K", "values and generation; which side a key falls on, and why", cmd_flags},
 	{"stage", "ROLLOUT | advance|set|hold|resume|approve|publish …", "where it stands in its plan, and what is missing; or move it",

@@ -206,3 +206,19 @@ def test_a_person_reports_an_incident(daemon_of, service, prometheus, chat):
     for bad in ({}, {"rollout": "shop"}, {"rollout": "shop", "severity": "", "summary": "x"}):
         assert d.call("POST", "/api/v1/incidents", bad)[0] == 400
     assert d.call("POST", "/api/v1/incidents", {"rollout": "none", "severity": "P0", "summary": "x"})[0] == 404
+
+
+def test_the_report_holds_the_story_and_no_markdown_from_outside(daemon_of, service, prometheus, chat):
+    d = daemon_of(ladder(service, prometheus, chat))
+    [r] = d.post(alert(annotations={"summary": "errors | <script> **up** [x](http://evil)"}))
+    d.wait_state(r["incident"], "rolled_back")
+    p = ctl(d, "incident", "report", r["incident"])
+    assert p.returncode == 0, p.stderr
+    lines = p.stdout.splitlines()
+    assert lines[0] == f"# Incident {r['incident']}: errors \\| \\<script\\> \\*\\*up\\*\\* \\[x\\](http://evil)"
+    for section in ("Time", "Verification", "Timeline", "Alerts", "Steps", "Who was told", "Review"):
+        assert f"## {section}" in lines, section
+    assert any(line.startswith("| total | ") and line.endswith("| met |") for line in lines)
+    assert any("| set percentage | done | 1 |" in line for line in lines)
+    assert "- [ ] What was the cause?" in lines
+    assert ctl(d, "incident", "report", 99).returncode == 1

@@ -1,0 +1,183 @@
+#include "handlers/rollback/report.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "handlers/rollback/incident_json.h"
+#include "handlers/rollback/message.h"
+#include "server/core/clock.h"
+#include "server/core/text.h"
+
+#define CELL_MAX 300
+
+/* Text from outside inside one line or cell: nothing in it is Markdown. */
+static void cell(struct buf *b, const char *text)
+{
+	struct buf line = BUF(CELL_MAX * 4);
+
+	text_one_line(&line, text ? text : "", text ? strlen(text) : 0, CELL_MAX);
+	for (const char *c = buf_text(&line); *c; c++) {
+		if (strchr("\\`*_{}[]<>#|~!", *c))
+			buf_char(b, '\\');
+		buf_char(b, *c);
+	}
+	buf_free(&line);
+}
+
+static void member(struct buf *b, const char *label, struct json_object *o, const char *key)
+{
+	const char *text = NULL;
+
+	if (json_get_str(o, key, &text) != 1 || !text[0])
+		return;
+	buf_printf(b, "- %s: ", label);
+	cell(b, text);
+	buf_char(b, '\n');
+}
+
+static void head(struct buf *b, struct json_object *o)
+{
+	buf_printf(b, "# Incident %lld: ", (long long)json_int_or(o, "id", 0));
+	cell(b, json_str_or(o, "summary", ""));
+	buf_str(b, "\n\n");
+	static const struct {
+		const char *label, *key;
+	} lines[] = {
+		{"Rollout", "rollout"}, {"State", "state"}, {"Kind", "kind"}, {"Severity", "severity"}, {"Playbook", "playbook"},
+		{"Action", "action"}, {"Began", "onset_at"}, {"Opened", "opened_at"}, {"Opened by", "opened_by"}, {"Reason", "reason"},
+		{"Failed", "failed_at"}, {"Rolled back", "rolled_back_at"}, {"Resolved", "resolved_at"},
+		{"Acknowledged by", "acknowledged_by"}, {"ETA", "eta"}, {"Review", "review"}, {"Reviewed by", "reviewed_by"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++)
+		member(b, lines[i].label, o, lines[i].key);
+}
+
+static void budgets(struct buf *b, struct json_object *o)
+{
+	struct json_object *sla = NULL;
+	char took[40], limit[40];
+
+	if (json_get_obj(o, "sla", &sla) != 1)
+		return;
+	buf_str(b, "\n## Time\n\n| phase | took | limit | |\n|---|---|---|---|\n");
+	json_object_object_foreach(sla, phase, one) {
+		double seconds = 0, most = 0;
+		bool met = false;
+
+		json_get_double(one, "seconds", &seconds);
+		json_get_double(one, "limit", &most);
+		json_get_bool(one, "met", &met);
+		text_duration_words((int64_t)(seconds * (double)US_PER_S), took, sizeof(took));
+		text_duration_words((int64_t)(most * (double)US_PER_S), limit, sizeof(limit));
+		buf_printf(b, "| %s | %s | %s | %s |\n", phase, took, limit, met ? "met" : "MISSED");
+	}
+}
+
+static void rungs(struct buf *b, struct json_object *o)
+{
+	struct json_object *all = NULL;
+
+	if (json_get_obj(o, "verification", &all) != 1)
+		return;
+	buf_str(b, "\n## Verification\n\n| | | |\n|---|---|---|\n");
+	json_object_object_foreach(all, rung, one) {
+		buf_printf(b, "| %s | %s | ", rung, json_str_or(one, "state", "unknown"));
+		cell(b, json_str_or(one, "note", ""));
+		buf_str(b, " |\n");
+	}
+}
+
+/* One table of a list's members. */
+static void table(struct buf *b, struct json_object *o, const char *list, const char *title, const char *const keys[], size_t n)
+{
+	struct json_object *arr = NULL;
+
+	if (json_get_arr(o, list, &arr) != 1 || !json_object_array_length(arr))
+		return;
+	buf_printf(b, "\n## %s\n\n|", title);
+	for (size_t k = 0; k < n; k++)
+		buf_printf(b, " %s |", keys[k]);
+	buf_str(b, "\n|");
+	for (size_t k = 0; k < n; k++)
+		buf_str(b, "---|");
+	buf_char(b, '\n');
+	for (size_t i = 0; i < json_object_array_length(arr); i++) {
+		struct json_object *row = json_object_array_get_idx(arr, i), *v = NULL;
+
+		buf_char(b, '|');
+		for (size_t k = 0; k < n; k++) {
+			buf_char(b, ' ');
+			json_object_object_get_ex(row, keys[k], &v);
+			cell(b, !v ? "" : json_object_is_type(v, json_type_string) ? json_object_get_string(v) : json_text(v));
+			buf_str(b, " |");
+		}
+		buf_char(b, '\n');
+	}
+}
+
+/* Mean of the points before and after a moment; NaN: none. */
+static double mean(struct json_object *points, double at, bool after)
+{
+	double sum = 0;
+	size_t n = 0;
+
+	for (size_t i = 0; i < json_object_array_length(points); i++) {
+		struct json_object *p = json_object_array_get_idx(points, i), *v = json_object_array_get_idx(p, 1);
+
+		if (!v || (json_object_get_double(json_object_array_get_idx(p, 0)) >= at) != after)
+			continue;
+		sum += json_object_get_double(v);
+		n++;
+	}
+	return n ? sum / (double)n : NAN;
+}
+
+static void metrics(struct buf *b, struct json_object *o, const struct incident *inc)
+{
+	struct json_object *snap = NULL, *series = NULL;
+	int64_t moment = inc->onset_at_us ? inc->onset_at_us : inc->opened_at_us;
+	char before[32], after[32];
+
+	if (json_get_obj(o, "snapshot", &snap) != 1 || json_get_obj(snap, "series", &series) != 1 || !json_object_object_length(series))
+		return;
+	buf_str(b, "\n## Metrics, mean before and after it began\n\n| series | before | after |\n|---|---|---|\n");
+	json_object_object_foreach(series, name, points) {
+		double at = (double)moment / (double)US_PER_S, m = mean(points, at, false), n = mean(points, at, true);
+
+		snprintf(before, sizeof(before), isnan(m) ? "no data" : "%.6g", m);
+		snprintf(after, sizeof(after), isnan(n) ? "no data" : "%.6g", n);
+		buf_str(b, "| ");
+		cell(b, name);
+		buf_printf(b, " | %s | %s |\n", before, after);
+	}
+}
+
+static const char review[] =
+	"\n## Review\n\n- [ ] What was the cause?\n- [ ] Why did no test or stage before find it?\n- [ ] Was it noticed, decided and undone in time?\n"
+	"- [ ] Did every message reach whom it should?\n- [ ] What is changed so that it does not come again, by whom, until when?\n"
+	"- [ ] From which stage does the rollout start again?\n";
+
+int incident_report(struct db_conn *c, const struct incident *inc, struct buf *b)
+{
+	static const char *const alerts[] = {"fingerprint", "status", "starts_at", "labels"};
+	static const char *const steps[] = {"name", "state", "attempts", "started_at", "ended_at", "output"};
+	static const char *const timeline[] = {"at", "who", "what", "note"};
+	static const char *const told[] = {"channel", "event", "what", "state", "attempts", "sent_at"};
+	CLEANUP(json_cleanup) struct json_object *o = NULL;
+	int r = incident_json(c, inc, PART_ALL, &o);
+
+	if (r < 0)
+		return r;
+	head(b, o);
+	budgets(b, o);
+	rungs(b, o);
+	table(b, o, "timeline", "Timeline", timeline, ARRAY_LEN(timeline));
+	table(b, o, "alerts", "Alerts", alerts, ARRAY_LEN(alerts));
+	table(b, o, "steps", "Steps", steps, ARRAY_LEN(steps));
+	metrics(b, o, inc);
+	table(b, o, "notifications", "Who was told", told, ARRAY_LEN(told));
+	buf_str(b, review);
+	return 0;
+}
