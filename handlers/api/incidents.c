@@ -242,13 +242,16 @@ static int report_run(struct db_tx *tx, struct write_job *w)
 	return manual_report(tx, w->settings, &j->rq, &w->incident_id, w->why, sizeof(w->why));
 }
 
-static void report_free(struct write_job *w)
+static void report_drop(struct report_job *j)
 {
-	struct report_job *j = (struct report_job *)w;
-
-	for (size_t i = 0; i < ARRAY_LEN(j->texts); i++)
+	for (size_t i = 0; j && i < ARRAY_LEN(j->texts); i++)
 		free(j->texts[i]);
 	free(j);
+}
+
+static void report_free(struct write_job *w)
+{
+	report_drop((struct report_job *)w);
 }
 
 /* One line of at most so many bytes. NULL: the reply says what is wrong. */
@@ -286,8 +289,7 @@ enum http_verdict incident_open(struct api *a, struct http_req *req, struct http
 	if (!ok) {
 		if (!reply->body.len)
 			api_answer_errno(reply, -ENOMEM, "");
-		if (j)
-			report_free(&j->base);
+		report_drop(j);
 		return HTTP_REPLIED;
 	}
 	j->rq = (struct manual_report) {.rollout = j->texts[0], .severity = j->texts[1], .summary = j->texts[2], .who = j->texts[3]};

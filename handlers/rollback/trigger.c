@@ -256,6 +256,8 @@ static int join(struct db_tx *tx, const struct settings *s, const struct trigger
 	struct event e = {.incident_id = inc->id, .rollout = inc->rollout, .who = (char *)t->who, .what = (char *)"attached",
 	                  .note = (char *)t->summary};
 	int err = event_add(tx, &e);
+	if (err == 0)   /* what this trigger's playbook wants done afterwards, not only the first one's */
+		err = trigger_add_then(tx, inc, t->playbook);
 	if (err < 0)
 		return err;
 	return ev ? start_again(tx, s, inc, (enum incident_event)ev, t) : incident_save(tx, inc);
