@@ -77,7 +77,7 @@ check: deps-build deps-check deps-tools
 	+$(MAKE) --no-print-directory demo
 
 # What make check runs short or in one mode only: everything under the sanitizers, the crash walk for long.
-check-long: check check-sanitized crash
+check-long: check check-sanitized crash long
 
 check-sanitized: deps-build deps-check deps-tools
 	+$(MAKE) --no-print-directory -j$(JOBS) MODE=asan all-units programs
@@ -87,6 +87,9 @@ check-sanitized: deps-build deps-check deps-tools
 
 e2e:
 	$(PYTEST) tests/e2e
+long: deps-build deps-check deps-tools
+	+$(MAKE) --no-print-directory -j$(JOBS) programs
+	LONG=1 $(PYTEST) -m long tests/e2e
 crash-short:
 	$(PYTEST) tests/crash
 crash: deps-build deps-check deps-tools
@@ -158,7 +161,7 @@ clean:
 	rm -rf build
 
 FORCE:
-.PHONY: all programs all-units fuzz unit check check-long check-sanitized e2e crash crash-short rules lint lint-gcc lint-tidy \
+.PHONY: all programs all-units fuzz unit check check-long check-sanitized e2e long crash crash-short rules lint lint-gcc lint-tidy \
         lint-cppcheck lint-shell objects demo install deps deps-build deps-check deps-demo deps-tools clean FORCE
 .SECONDARY:
 -include $(shell find $O -name '*.d' 2>/dev/null)
