@@ -73,15 +73,14 @@ int progress_new_run(struct db_tx *tx, const char *rollout, int64_t entered_us, 
 		p.rollout = strdup(rollout);
 		r = p.rollout ? 0 : -ENOMEM;
 	}
-	if (r < 0)
-		return r;
 	p.run++;
 	p.run_since_us = p.clean_at_us = db_tx_now(tx);
 	p.entered_us = entered_us;
 	p.clean_us = 0;
 	free(p.plan_sha);
 	p.plan_sha = NULL;
-	r = progress_save(tx, &p);
+	if (r == 0)
+		r = progress_save(tx, &p);
 	progress_free(&p);
 	struct event e = {.rollout = (char *)rollout, .who = (char *)who, .what = (char *)"stage run begun", .note = (char *)why};
 	return r < 0 ? r : event_add(tx, &e);

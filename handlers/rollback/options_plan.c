@@ -5,25 +5,22 @@
 
 #include "handlers/rollback/options_private.h"
 
-/* Fills an array of n structs from the list under key; each is read by read. A half-filled one is freed as it stands. */
-static int read_list(struct json_object *o, const char *key, void *ret_items, size_t size, size_t *ret_n,
-                     int (*read)(struct json_object *, void *))
+/* An array of structs from the list under key, each read by read; NULL when *err is set, before or here. Half-filled ones are
+ * freed as they stand. */
+static void *read_list(struct json_object *o, const char *key, size_t size, size_t *ret_n,
+                       int (*read)(struct json_object *, void *), int *err)
 {
 	struct json_object *list;
 	size_t n = list_of(o, key, &list);
-	char *items = array_of(n, size);
+	char *items = *err < 0 ? NULL : array_of(n, size);
 
-	if (!items)
-		return -ENOMEM;
-	*(void **)ret_items = items;
-	while (*ret_n < n) {
-		size_t i = (*ret_n)++;
-		int e = read(json_object_array_get_idx(list, i), items + i * size);
-
-		if (e < 0)
-			return e;
+	if (!items && *err == 0)
+		*err = -ENOMEM;
+	for (size_t i = 0; items && *err == 0 && i < n; i++) {
+		*ret_n = i + 1;
+		*err = read(json_object_array_get_idx(list, i), items + i * size);
 	}
-	return 0;
+	return items;
 }
 
 static int read_criterion(struct json_object *o, void *to)
@@ -59,8 +56,10 @@ static int read_stage(struct json_object *o, void *to)
 	};
 	if (!s->approvals)
 		return -ENOMEM;
-	int e = read_list(o, "criteria", &s->criteria, sizeof(*s->criteria), &s->n_criteria, read_criterion);
-	return e == 0 ? read_list(o, "set", &s->set, sizeof(*s->set), &s->n_set, read_flag) : e;
+	int e = 0;
+	s->criteria = read_list(o, "criteria", sizeof(*s->criteria), &s->n_criteria, read_criterion, &e);
+	s->set = read_list(o, "set", sizeof(*s->set), &s->n_set, read_flag, &e);
+	return e;
 }
 
 static int read_item(struct json_object *o, void *to)
@@ -74,7 +73,9 @@ static int read_checklist(struct json_object *o, void *to)
 	struct checklist *c = to;
 
 	c->name = str(o, "name");
-	return read_list(o, "items", &c->items, sizeof(*c->items), &c->n_items, read_item);
+	int e = 0;
+	c->items = read_list(o, "items", sizeof(*c->items), &c->n_items, read_item, &e);
+	return e;
 }
 
 static int read_freeze(struct json_object *o, void *to)
@@ -110,21 +111,20 @@ static int read_watch(struct json_object *o, struct watch *w)
 	w->tolerance_pct = pct_of(o, "tolerance");
 	w->after_us = duration_of(o, "after");
 	w->patience_us = duration_of(o, "patience");
-	return read_list(o, "data", &w->data, sizeof(*w->data), &w->n_data, read_named_query);
+	int e = 0;
+	w->data = read_list(o, "data", sizeof(*w->data), &w->n_data, read_named_query, &e);
+	return e;
 }
 
 int rollout_read_plan(struct json_object *o, struct rollout *r)
 {
 	r->owner = str(o, "owner");
-	int e = read_list(o, "stages", &r->stages, sizeof(*r->stages), &r->n_stages, read_stage);
-	if (e == 0)
-		e = read_list(o, "checklists", &r->checklists, sizeof(*r->checklists), &r->n_checklists, read_checklist);
-	if (e == 0)
-		e = read_list(o, "freeze", &r->freezes, sizeof(*r->freezes), &r->n_freezes, read_freeze);
-	if (e == 0)
-		e = read_list(o, "milestones", &r->milestones, sizeof(*r->milestones), &r->n_milestones, read_milestone);
-	if (e == 0)
-		e = read_list(o, "baselines", &r->baselines, sizeof(*r->baselines), &r->n_baselines, read_baseline);
+	int e = 0;
+	r->stages = read_list(o, "stages", sizeof(*r->stages), &r->n_stages, read_stage, &e);
+	r->checklists = read_list(o, "checklists", sizeof(*r->checklists), &r->n_checklists, read_checklist, &e);
+	r->freezes = read_list(o, "freeze", sizeof(*r->freezes), &r->n_freezes, read_freeze, &e);
+	r->milestones = read_list(o, "milestones", sizeof(*r->milestones), &r->n_milestones, read_milestone, &e);
+	r->baselines = read_list(o, "baselines", sizeof(*r->baselines), &r->n_baselines, read_baseline, &e);
 	return e == 0 ? read_watch(section_of(o, "watch"), &r->watch) : e;
 }
 

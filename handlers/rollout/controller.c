@@ -116,23 +116,37 @@ static bool is_under_way(struct controller *c, const char *rollout)
 
 /* --- what is known last --- */
 
+/* With the lock held. NULL: out of memory. */
+static struct latest *latest_of(struct controller *c, const char *rollout)
+{
+	struct latest *l;
+
+	for (l = c->latest; l; l = l->next)
+		if (!strcmp(l->rollout, rollout))
+			return l;
+	l = calloc(1, sizeof(*l));
+	if (!l || !(l->rollout = strdup(rollout))) {
+		free(l);
+		return NULL;
+	}
+	l->next = c->latest;
+	c->latest = l;
+	return l;
+}
+
 static void publish(struct controller *c, const char *rollout, const struct evaluation *ev)
 {
 	struct evaluation copy;
-	struct latest *l;
 
 	if (evaluation_copy(ev, &copy) < 0)
 		return;
 	pthread_mutex_lock(&c->lock);
-	for (l = c->latest; l && strcmp(l->rollout, rollout) != 0; l = l->next)
-		;
-	if (!l && (l = calloc(1, sizeof(*l))) && (l->rollout = strdup(rollout))) {
-		l->next = c->latest;
-		c->latest = l;
-	}
-	if (l && l->rollout) {
+	struct latest *l = latest_of(c, rollout);
+	if (l) {
 		evaluation_free(&l->ev);
 		l->ev = copy;
+	} else {
+		evaluation_free(&copy);
 	}
 	pthread_mutex_unlock(&c->lock);
 }

@@ -39,7 +39,7 @@ static int refuse(struct work *w, int err, const char *fmt, ...)
 
 static int replace(char **slot, const char *text)
 {
-	char *copy = text ? strdup(text) : NULL;
+	char *copy = text ? text_format("%s", text) : NULL;
 
 	if (text && !copy)
 		return -ENOMEM;

@@ -1,9 +1,7 @@
 #include "server/core/sampling.h"
 
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-#define ON_STACK 512
 
 static uint32_t rotl(uint32_t x, int by)
 {
@@ -40,17 +38,13 @@ uint32_t murmur3_32(const void *data, size_t len, uint32_t seed)
 
 uint32_t sampling_bucket(const char *salt, const char *key)
 {
-	size_t salt_len = strlen(salt), key_len = strlen(key), len = salt_len + 1 + key_len;
-	char small[ON_STACK], *text = len <= sizeof(small) ? small : malloc(len);
+	char *text = NULL;
+	int len = asprintf(&text, "%s:%s", salt, key);
 
-	if (!text)
+	if (len < 0)
 		abort();        /* out of memory; another answer would move the key to the other side */
-	memcpy(text, salt, salt_len);
-	text[salt_len] = ':';
-	memcpy(text + salt_len + 1, key, key_len);
-	uint32_t hash = murmur3_32(text, len, 0);
-	if (text != small)
-		free(text);
+	uint32_t hash = murmur3_32(text, (size_t)len, 0);
+	free(text);
 	return (uint32_t)((uint64_t)hash * SAMPLING_BUCKETS >> 32);
 }
 

@@ -28,8 +28,9 @@ static void show_flags(struct json_object *o)
 	printf("%s, generation %lld\n", json_str_or(o, "rollout", ""), (long long)json_int_or(o, "generation", 0));
 	if (json_get_obj(o, "flags", &flags) != 1)
 		return;
-	json_object_object_foreach(flags, name, value)
+	json_object_object_foreach(flags, name, value) {
 		printf("  %-32s %s\n", name, value ? json_object_get_string(value) : "unknown");
+	}
 }
 
 static int32_t pct_in(struct json_object *o, const char *key)

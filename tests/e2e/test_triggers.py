@@ -38,7 +38,8 @@ TRIGGERS = [
 ]
 
 
-@pytest.mark.parametrize("name, fault, alert", TRIGGERS, ids=[t[0].replace(" ", "-") for t in TRIGGERS])
+@pytest.mark.parametrize("name, fault, alert", [pytest.param(*t, id=t[0].replace(" ", "-"), marks=[] if t[0] == "errors" else pytest.mark.long)
+                                                for t in TRIGGERS])
 def test_an_automatic_trigger_rolls_back_to_zero(plan_of, name, fault, alert):
     plan = plan_of(10)
     if name in ("cache", "memory"):         # muted while the stage warms up
@@ -54,6 +55,7 @@ def test_an_automatic_trigger_rolls_back_to_zero(plan_of, name, fault, alert):
     assert any(b["event"] == "page" for b in plan.pager.bodies)
 
 
+@pytest.mark.long
 def test_performance_degradation_goes_back_one_stage_after_its_hour(plan_of):
     plan = plan_of(25)
     plan.service.fault(slow_ms=150)         # p95 from 140 to 290 ms; legacy has 210: over +20 %, below twice
@@ -65,6 +67,7 @@ def test_performance_degradation_goes_back_one_stage_after_its_hour(plan_of):
     assert plan.service.percentage() == 10
 
 
+@pytest.mark.long
 def test_performance_that_recovers_within_the_hour_is_left_alone(plan_of):
     plan = plan_of(25)
     plan.service.fault(slow_ms=150)
@@ -75,6 +78,7 @@ def test_performance_that_recovers_within_the_hour_is_left_alone(plan_of):
     assert plan.service.percentage() == 25
 
 
+@pytest.mark.long
 def test_a_memory_leak_rolls_back_takes_a_heap_snapshot_and_starts_again_from_staging(plan_of):
     plan = plan_of(10)
     until(lambda: plan.rollout()["clock"]["clean"] > 31, 60, every=0.25)
