@@ -115,7 +115,7 @@ rules: deps-tools
 # --- static analysis: each has nothing to say ---
 
 C_FILES  := $(LIB_SRCS) $(CTL_SRCS) server/main.c $(wildcard deploy/demo/*.c)
-SH_FILES := $(wildcard tests/*.sh tests/rules/*.sh deploy/demo/*.sh deploy/scripts/*.sh) .ci/run
+SH_FILES := $(wildcard tests/*.sh tests/rules/*.sh deploy/demo/*.sh deploy/scripts/*) .ci/run
 
 lint: lint-gcc lint-tidy lint-cppcheck lint-shell
 lint-gcc:
@@ -144,6 +144,7 @@ demo: deps-build deps-demo deps-tools
 install: programs
 	install -D -m 755 $O/rollbackd $(DESTDIR)$(PREFIX)/bin/rollbackd
 	install -D -m 755 $O/rollbackctl $(DESTDIR)$(PREFIX)/bin/rollbackctl
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/share/rollbackd/scripts deploy/scripts/*
 	install -D -m 644 deploy/rollbackd.yml $(DESTDIR)$(PREFIX)/share/doc/rollbackd/examples/rollbackd.yml
 
 deps: deps-build deps-check deps-demo deps-tools

@@ -352,6 +352,11 @@ struct db_conn *db_tx_conn(struct db_tx *tx)
 	return tx->conn;
 }
 
+const char *db_tx_dir(const struct db_tx *tx)
+{
+	return tx->db->dir;
+}
+
 int64_t db_tx_now(const struct db_tx *tx)
 {
 	return tx->now;

@@ -56,6 +56,8 @@ int db_reader_open(struct db *db, struct db_conn **ret);
 void db_reader_close(struct db_conn *conn);
 /* The transaction's own connection, to read what this transaction sees. */
 struct db_conn *db_tx_conn(struct db_tx *tx);
+/* db_dir of the database it changes. */
+const char *db_tx_dir(const struct db_tx *tx);
 /* Wall time of the transaction: one value for everything it writes. */
 int64_t db_tx_now(const struct db_tx *tx);
 

@@ -21,6 +21,7 @@ struct db_conn {
 };
 
 struct db_tx {
+	const struct db *db;
 	struct db_conn *conn;
 	int64_t now;
 };

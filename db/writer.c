@@ -133,7 +133,7 @@ static int run_batch(struct db *db, struct db_tx *tx, struct batch *b)
 
 static int transaction(struct db *db, struct batch *b)
 {
-	struct db_tx tx = {.conn = db->writer, .now = clock_wall_us()};
+	struct db_tx tx = {.db = db, .conn = db->writer, .now = clock_wall_us()};
 	int r = run_statement(db->writer, SQL_BEGIN);
 
 	if (r < 0)

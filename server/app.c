@@ -11,6 +11,7 @@
 #include "handlers/api/loop_job.h"
 #include "handlers/notify/notify.h"
 #include "handlers/rollback/adopt.h"
+#include "handlers/rollback/import.h"
 #include "handlers/rollback/current.h"
 #include "handlers/rollback/engine.h"
 #include "handlers/rollback/retire.h"
@@ -69,6 +70,18 @@ static int adopt_run(struct db_tx *tx, struct db_job *job)
 	return adopt_all(tx, ((struct adopt_job *)job)->settings);
 }
 
+/* At the start, before the engine takes up what is live: first what was done while nobody was here. */
+static int start_run(struct db_tx *tx, struct db_job *job)
+{
+	const struct settings *s = ((struct adopt_job *)job)->settings;
+	int64_t ignored = 0;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < s->n_rollouts; i++)
+		r = import_offline(tx, s, &s->rollouts[i], &ignored);
+	return r < 0 ? r : adopt_all(tx, s);
+}
+
 static void adopt_done(struct db_job *job, int result)
 {
 	struct adopt_job *j = (struct adopt_job *)job;
@@ -77,9 +90,9 @@ static void adopt_done(struct db_job *job, int result)
 	sem_post(&j->ended);
 }
 
-static int adopt_now(struct db *db, const struct settings *s)
+static int adopt_now(struct db *db, const struct settings *s, int (*run)(struct db_tx *, struct db_job *))
 {
-	struct adopt_job j = {.job = {.run = adopt_run, .done = adopt_done}, .settings = s};
+	struct adopt_job j = {.job = {.run = run, .done = adopt_done}, .settings = s};
 
 	sem_init(&j.ended, 0, 0);
 	int r = db_submit(db, &j.job, DB_URGENT);
@@ -170,7 +183,7 @@ static bool reload_locked(struct app *a, char *why, size_t size)
 		snprintf(why, size, "out of memory");
 	}
 	if (ok) {
-		if (adopt_now(a->db, cfg->settings) < 0)
+		if (adopt_now(a->db, cfg->settings, adopt_run) < 0)
 			log_error("the percentages found after the reload could not be recorded");
 	}
 	config_faults_free(&faults);
@@ -242,7 +255,7 @@ static int start_threads(struct app *a, struct config *cfg, struct web_config *w
 	int r = put_in_force(a, cfg, web);
 
 	if (r == 0)
-		r = adopt_now(a->db, cfg->settings);
+		r = adopt_now(a->db, cfg->settings, start_run);
 	if (r == 0)
 		r = engine_start(a->engine);
 	if (r == 0)

@@ -10,6 +10,7 @@
 #include "db/rollout.h"
 #include "handlers/rollback/announce.h"
 #include "handlers/rollback/flags_file.h"
+#include "handlers/rollback/import.h"
 #include "server/core/text.h"
 
 const struct stage *rollout_stage(const struct rollout *r, int32_t number)
@@ -171,6 +172,8 @@ int adopt_rollout(struct db_tx *tx, const struct settings *s, const struct rollo
 	bool differs = err == 0 && r->flags_file && there >= 0 && there != row.pct_wanted;
 	if (err == -ENOENT || (differs && row.pct_wanted < 0))  /* never known until now */
 		err = adopt_new(tx, s, r, there, why);
+	else if (differs && there < row.pct_wanted && import_expected(tx, r))
+		err = 0;        /* somebody is lowering it without us, and is writing down why */
 	else if (differs && !live_says(tx, r, there, is_ours))  /* written before a crash, its outcome is not on record yet */
 		err = adopt_changed(tx, s, r, &row, there);
 	rollout_row_free(&row);

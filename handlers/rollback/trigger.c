@@ -76,7 +76,7 @@ static int steps_so_far(struct db_tx *tx, int64_t incident, int32_t *ret_ord, bo
 	return r;
 }
 
-static int add_tail(struct db_tx *tx, const struct incident *inc, const struct rollout *r)
+int trigger_add_tail(struct db_tx *tx, const struct incident *inc, const struct rollout *r)
 {
 	bool verify = false, snapshot = false;
 	int32_t ord = 0;
@@ -105,7 +105,7 @@ int trigger_add_steps(struct db_tx *tx, const struct incident *inc)
 		err = add_step(tx, inc->id, &ord, PHASE_APPLY, STEP_FLAGS, "set percentage", "{}");
 	for (size_t i = 0; err == 0 && i < r->n_apply; i++)
 		err = trigger_add_act(tx, inc->id, ord++, PHASE_APPLY, &r->apply[i], STEP_TODO);
-	return err == 0 ? add_tail(tx, inc, r) : err;
+	return err == 0 ? trigger_add_tail(tx, inc, r) : err;
 }
 
 static enum disposition open_state(const struct trigger *t, struct incident *inc, int32_t there, int64_t now)
@@ -147,7 +147,7 @@ static int stage_now(struct db_tx *tx, const char *rollout, int32_t *ret)
 static int steps_of_opening(struct db_tx *tx, const struct incident *inc, const struct trigger *t)
 {
 	return inc->state == INC_ROLLING_BACK ? trigger_add_steps(tx, inc)
-	       : inc->state == INC_VERIFYING  ? add_tail(tx, inc, t->rollout) : 0;
+	       : inc->state == INC_VERIFYING  ? trigger_add_tail(tx, inc, t->rollout) : 0;
 }
 
 /* A rollback and a P0 begin the stage anew: approvals, ticks and clean time are gone. */
@@ -265,7 +265,7 @@ static int join(struct db_tx *tx, const struct settings *s, const struct trigger
 
 /* A stage is being entered while a trigger comes: that is over at once. The engine finds its row ended before its next act,
  * and what the act before wrote, the rollback's own flags step undoes. */
-static int supersede(struct db_tx *tx, struct incident *raise)
+int trigger_supersede(struct db_tx *tx, struct incident *raise)
 {
 	struct event e = {.incident_id = raise->id, .rollout = raise->rollout, .who = (char *)"rollbackd",
 	                  .what = (char *)"called off", .note = (char *)"a rollback was asked for while the stage was being entered"};
@@ -291,7 +291,7 @@ int trigger_apply(struct db_tx *tx, const struct settings *s, const struct trigg
 			return err;
 	}
 	if (found && live.raises) {
-		err = supersede(tx, &live);
+		err = trigger_supersede(tx, &live);
 		incident_free(&live);
 		if (err < 0)
 			return err;

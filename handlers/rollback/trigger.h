@@ -28,6 +28,11 @@ int trigger_apply(struct db_tx *tx, const struct settings *s, const struct trigg
 /* Appends the rollout's apply steps (flags first) as todo: at opening, at a lower target, at a retry. */
 int trigger_add_steps(struct db_tx *tx, const struct incident *inc);
 
+/* Verifying and preserving metrics, as far as the incident has them not yet. */
+int trigger_add_tail(struct db_tx *tx, const struct incident *inc, const struct rollout *r);
+/* A stage is being entered while a rollback is asked for, or was made: that is over at once. */
+int trigger_supersede(struct db_tx *tx, struct incident *raise);
+
 /* The playbook's then steps, once per incident: a second apply adds none. */
 int trigger_add_then(struct db_tx *tx, const struct incident *inc, const struct playbook *p);
 /* One act as a step. */

@@ -181,7 +181,7 @@ static int round_run(struct db_tx *tx, struct db_job *job)
 		return -ENOENT;
 	if (r->advance)
 		return plan_advance(tx, r->settings, &rq, &r->ev, &r->raise, &r->missing, r->why, sizeof(r->why));
-	return look_write(tx, r->settings, rollout, &r->ev);
+	return look_write(tx, r->settings, rollout, &r->ev, &r->raise);
 }
 
 static void round_done(struct db_job *job, int result)

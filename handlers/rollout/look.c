@@ -7,6 +7,7 @@
 
 #include "db/event.h"
 #include "handlers/rollback/adopt.h"
+#include "handlers/rollback/import.h"
 #include "handlers/rollback/announce.h"
 #include "handlers/rollout/clean.h"
 #include "handlers/rollout/standing.h"
@@ -255,12 +256,15 @@ static int look_on(struct look *l, struct standing *st)
 	return r == 0 ? look_remind(l) : r;
 }
 
-int look_write(struct db_tx *tx, const struct settings *s, const struct rollout *r, const struct evaluation *ev)
+int look_write(struct db_tx *tx, const struct settings *s, const struct rollout *r, const struct evaluation *ev,
+               int64_t *ret_incident)
 {
 	struct look l = {.tx = tx, .s = s, .r = r, .ev = ev, .now = db_tx_now(tx)};
 	struct standing st = {0};
-	int err = adopt_rollout(tx, s, r);
+	int err = import_offline(tx, s, r, ret_incident);
 
+	if (err == 0)
+		err = adopt_rollout(tx, s, r);
 	if (err == 0)
 		err = standing_load(db_tx_conn(tx), r, l.now, &st);
 	l.st = &st;

@@ -7,8 +7,10 @@
 #include "handlers/rollout/evaluation.h"
 #include "handlers/rollback/options.h"
 
-/* Inside a job; everything it decides is committed together. */
-int look_write(struct db_tx *tx, const struct settings *s, const struct rollout *r, const struct evaluation *ev);
+/* Inside a job; everything it decides is committed together. *ret_incident: an incident that the engine has to look at, left
+ * alone when there is none. */
+int look_write(struct db_tx *tx, const struct settings *s, const struct rollout *r, const struct evaluation *ev,
+               int64_t *ret_incident);
 
 /* --- for its parts --- */
 

@@ -5,7 +5,8 @@
 #include "server/ctl/ctl.h"
 
 #define ANSWER_MAX (64 * 1024 * 1024)
-#define ANSWER_S   30L
+#define ANSWER_MS  30000L
+#define READY_MS   3000L
 
 static size_t take_chunk(char *data, size_t size, size_t n, void *arg)
 {
@@ -45,7 +46,7 @@ static CURLcode ask(CURL *h, const struct ctl *c, const char *method, const char
 	curl_easy_setopt(h, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(h, CURLOPT_PROXY, "");
-	curl_easy_setopt(h, CURLOPT_TIMEOUT, ANSWER_S);
+	curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, c->timeout_ms ? c->timeout_ms : ANSWER_MS);
 	curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT, 5L);
 	curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, take_chunk);
@@ -98,20 +99,39 @@ static int read_answer(long status, const struct buf *answer, struct json_object
 	return 0;
 }
 
-/* 0: an answer came. */
-static int perform(const struct ctl *c, const char *method, const char *path, const char *body, struct buf *answer, long *ret_status)
+static CURLcode try(const struct ctl *c, const char *method, const char *path, const char *body, struct buf *answer, long *ret_status)
 {
 	CURL *h = curl_easy_init();
 
 	if (!h)
-		return CTL_UNREACHABLE;
+		return CURLE_FAILED_INIT;
 	CURLcode e = ask(h, c, method, path, body, answer);
 	curl_easy_getinfo(h, CURLINFO_RESPONSE_CODE, ret_status);
 	curl_easy_cleanup(h);
+	return e;
+}
+
+/* 0: an answer came. */
+static int perform(const struct ctl *c, const char *method, const char *path, const char *body, struct buf *answer, long *ret_status)
+{
+	CURLcode e = try(c, method, path, body, answer, ret_status);
+
+	if (c->status)
+		*c->status = e == CURLE_OK ? *ret_status : 0;
 	if (e == CURLE_OK)
 		return 0;
 	fprintf(stderr, "rollbackctl: rollbackd at %s does not answer: %s\n", c->url, curl_easy_strerror(e));
 	return CTL_UNREACHABLE;
+}
+
+bool ctl_is_ready(const struct ctl *c)
+{
+	CLEANUP(buf_free) struct buf answer = BUF(65536);
+	struct ctl hasty = *c;
+	long status = 0;
+
+	hasty.timeout_ms = READY_MS;
+	return try(&hasty, "GET", "/-/ready", NULL, &answer, &status) == CURLE_OK && status == 200;
 }
 
 int ctl_call(const struct ctl *c, const char *method, const char *path, struct json_object *body, struct json_object **ret_data)

@@ -9,6 +9,7 @@
 
 #define WAIT_US       (15 * 60 * US_PER_S)      /* beyond the longest total of the SLA */
 #define WAIT_EVERY_MS 250
+#define SILENT_MAX    3         /* questions in a row without an answer */
 
 static int wrong(const char *usage)
 {
@@ -168,6 +169,7 @@ int ctl_follow(struct ctl *c, int64_t id)
 	const struct timespec pause = {.tv_nsec = WAIT_EVERY_MS * 1000000L};
 	int64_t until = clock_mono_us() + WAIT_US;
 	size_t seen = 0;
+	int silent = 0;
 	char path[64];
 
 	snprintf(path, sizeof(path), "/api/v1/incidents/%lld", (long long)id);
@@ -175,8 +177,13 @@ int ctl_follow(struct ctl *c, int64_t id)
 		CLEANUP(json_cleanup) struct json_object *data = NULL;
 		int r = ctl_call(c, "GET", path, NULL, &data);
 
+		if (r == CTL_UNREACHABLE && ++silent < SILENT_MAX) {
+			nanosleep(&pause, NULL);
+			continue;
+		}
 		if (r)
 			return r;
+		silent = 0;
 		seen = c->json ? seen : show_news(data, seen);
 		r = result_of(data);
 		if (r >= 0 && c->json)
@@ -187,77 +194,4 @@ int ctl_follow(struct ctl *c, int64_t id)
 	}
 	fputs("rollbackctl: still not decided after 15 minutes; look at the incident\n", stderr);
 	return CTL_UNKNOWN;
-}
-
-static int number_of(const char *text, const char *name, double *ret)
-{
-	char *end = NULL;
-
-	*ret = strtod(text, &end);
-	if (end != text && *end == '\0')
-		return 0;
-	fprintf(stderr, "rollbackctl: %s takes a number, not \"%s\"\n", name, text);
-	return -1;
-}
-
-static int stage_of(const char *text, int64_t *ret)
-{
-	size_t len = strlen(text);
-
-	*ret = strtoll(text, NULL, 10);
-	if (len > 0 && len <= 4 && strspn(text, "0123456789") == len)
-		return 0;
-	fprintf(stderr, "rollbackctl: --stage takes the number of a stage, not \"%s\"\n", text);
-	return -1;
-}
-
-static int rollback_body(const char *stage, const char *to, const char *reason, struct json_object *body)
-{
-	int64_t number;
-	double v;
-
-	if (stage) {
-		if (stage_of(stage, &number) < 0)
-			return -1;
-		json_add_int(body, "stage", number);
-	}
-	if (to) {
-		if (number_of(to, "--to", &v) < 0)
-			return -1;
-		json_add_double(body, "to", v);
-	}
-	if (reason)
-		json_add_str(body, "reason", reason);
-	return 0;
-}
-
-int cmd_rollback(struct ctl *c, int n, char **argv)
-{
-	CLEANUP(json_cleanup) struct json_object *data = NULL;
-	const char *stage = NULL, *reason = NULL, *to = NULL, *rest[1] = {NULL};
-	bool wait = false;
-	const struct option options[] = {{"--stage", &stage, NULL}, {"--reason", &reason, NULL}, {"--to", &to, NULL},
-	                                 {"--wait", NULL, &wait}};
-	struct json_object *body = json_object_new_object();
-	struct buf path = BUF(1024);
-
-	if (ctl_options(n, argv, options, ARRAY_LEN(options), rest, 1) != 1 || rollback_body(stage, to, reason, body) < 0) {
-		json_object_put(body);
-		return wrong("rollback ROLLOUT --stage N [--reason TEXT] [--to 0] [--wait]");
-	}
-	buf_str(&path, "/api/v1/rollouts/");
-	ctl_escape(&path, rest[0]);
-	buf_str(&path, "/rollback");
-	int r = ctl_call(c, "POST", buf_text(&path), body, &data);
-	buf_free(&path);
-	if (r)
-		return r;
-	int64_t id = json_int_or(data, "id", 0);
-	if (wait)
-		return ctl_follow(c, id);
-	if (c->json)
-		ctl_print(c, data, show_incident);
-	else
-		printf("incident %lld: rolling back. Follow it with: rollbackctl incident %lld\n", (long long)id, (long long)id);
-	return 0;
 }

@@ -15,6 +15,8 @@ struct ctl {
 	const char *url, *user;
 	char *password;                 /* owned; NULL: none */
 	bool json;                      /* -o json */
+	long timeout_ms;                /* of one question; 0: 30 s */
+	long *status;                   /* where the HTTP status of the last answer goes (0: none came); NULL: nowhere */
 };
 
 /* --- client.c --- */
@@ -25,6 +27,8 @@ int ctl_call(const struct ctl *c, const char *method, const char *path, struct j
              struct json_object **ret_data);
 /* GET of a text that is no JSON. 0, or an exit code as above. */
 int ctl_fetch(const struct ctl *c, const char *path, struct buf *ret);
+/* Does it answer within 3 s, and can it record? Says nothing. */
+bool ctl_is_ready(const struct ctl *c);
 /* Follows an incident, or a stage being entered, until it is decided; prints what happens. An exit code. */
 int ctl_follow(struct ctl *c, int64_t id);
 /* Appends text percent-encoded. */
@@ -67,6 +71,7 @@ int cmd_stage(struct ctl *c, int n, char **argv);
 int cmd_checklist(struct ctl *c, int n, char **argv);
 int cmd_freeze(struct ctl *c, int n, char **argv);
 int cmd_report(struct ctl *c, int n, char **argv);
+int cmd_percentage(struct ctl *c, int n, char **argv);
 int cmd_compare(struct ctl *c, int n, char **argv);
 int cmd_check_config(struct ctl *c, int n, char **argv);
 int cmd_check_web_config(struct ctl *c, int n, char **argv);
