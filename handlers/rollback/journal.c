@@ -30,11 +30,11 @@ char *journal_beside(const char *flags_file)
 /* What root writes, the daemon's user must be able to read. */
 static int give_away(int fd, const char *path)
 {
-	CLEANUP(cleanup_free) char *copy = strdup(path);
 	struct stat st;
 
 	if (geteuid() != 0)
 		return 0;
+	CLEANUP(cleanup_free) char *copy = strdup(path);
 	if (!copy)
 		return -ENOMEM;
 	if (stat(dirname(copy), &st) < 0)

@@ -142,12 +142,13 @@ static int without(const struct ctl *c, const struct words *w, bool insist)
 static int with_or_without(struct ctl *c, const struct words *w)
 {
 	struct words asked = *w;
+	struct ctl asking = *c;
 	long status = 0;
 
 	asked.wait = true;
-	c->timeout_ms = ASK_MS;
-	c->status = &status;
-	int r = ask_and_wait(c, &asked);
+	asking.timeout_ms = ASK_MS;
+	asking.status = &status;
+	int r = ask_and_wait(&asking, &asked);
 	if (status == 400 || status == 404)
 		return CTL_USAGE;
 	if (status == 409 || status == 401 || status == 403)
