@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "db/alert.h"
 #include "db/event.h"
 #include "db/outbox.h"
 #include "db/progress.h"
@@ -64,6 +65,17 @@ static char *incident_link(const struct incident *inc, const struct plan *plan)
 	return text_format("%s/incidents/%lld", plan->external_url, (long long)inc->id);
 }
 
+static void add_incident_text(struct db_conn *c, struct buf *text, const struct incident *inc, const struct plan *plan)
+{
+	struct alert_list alerts = {0};
+
+	message_incident(text, inc, plan);
+	if (alert_of_incident(c, inc->id, 1, &alerts) < 0)
+		alerts.n = 0;
+	message_evidence(text, inc, plan, alerts.n ? alerts.item[0].annotations : NULL);
+	alert_list_free(&alerts);
+}
+
 int announce_incident(struct db_tx *tx, const struct settings *s, const struct incident *inc, enum say say)
 {
 	const struct saying *saying = inc->raises ? message_stage_saying(say) : machine_saying(say);
@@ -80,7 +92,11 @@ int announce_incident(struct db_tx *tx, const struct settings *s, const struct i
 	int r = incident_json(db_tx_conn(tx), inc, PART_MESSAGE, &tree);
 	if (r < 0)
 		return r;
-	(inc->raises ? message_stage : message_incident)(&text, inc, plan);     /* as far as it goes within its limit */
+	/* Each as far as it goes within its limit. */
+	if (inc->raises)
+		message_stage(&text, inc, plan);
+	else
+		add_incident_text(db_tx_conn(tx), &text, inc, plan);
 	link = incident_link(inc, plan);
 	body = body_new(saying->what, buf_text(&text), link ? link : "");
 	buf_free(&text);

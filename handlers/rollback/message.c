@@ -1,6 +1,9 @@
 #include "handlers/rollback/message.h"
 
+#include <string.h>
+
 #include "handlers/rollback/adopt.h"
+#include "handlers/rollback/incident_json.h"
 #include "server/core/text.h"
 
 #define LABEL_SHOWN_MAX 300     /* bytes of a text from outside in one line */
@@ -136,6 +139,71 @@ int message_incident(struct buf *b, const struct incident *inc, const struct pla
 	else
 		buf_str(b, "- ETA: not set\n");
 	link_line(b, inc, plan);
+	return b->error;
+}
+
+/* --- evidence --- */
+
+static void measured(struct buf *b, const char *annotations)
+{
+	static const char *const names[] = {"value", "bound", "baseline", "window", "samples"};
+	CLEANUP(json_cleanup) struct json_object *o = annotations ? json_tokener_parse(annotations) : NULL;
+	const char *text = NULL;
+	int n = 0;
+
+	for (size_t i = 0; o && i < ARRAY_LEN(names); i++) {
+		if (json_get_str(o, names[i], &text) != 1 || !text[0])
+			continue;
+		buf_printf(b, "%s%s ", n++ ? ", " : "- Measured: ", names[i]);
+		text_one_line(b, text, strlen(text), 80);
+	}
+	if (n)
+		buf_char(b, '\n');
+}
+
+static void rungs_line(struct buf *b, const struct incident *inc, const struct plan *plan)
+{
+	bool asked[RUNG_N] = {[RUNG_WRITTEN] = true, [RUNG_ACKNOWLEDGED] = true,
+	                      [RUNG_EFFECTIVE] = plan->rollout.effective_query && inc->pct_wanted == 0,
+	                      [RUNG_CURED] = plan->rollout.cured_query != NULL};
+
+	if (!inc->applied_at_us)
+		return;
+	buf_str(b, "- Verified:");
+	for (int i = 0; i < RUNG_N; i++)
+		if (asked[i])
+			buf_printf(b, "%s %s %s", i ? "," : "", rung_name((enum rung)i), rung_state_name(inc->rung[i].state));
+	buf_char(b, '\n');
+}
+
+static void time_line(struct buf *b, const struct incident *inc, const struct plan *plan)
+{
+	CLEANUP(json_cleanup) struct json_object *sla = incident_sla_json(inc, &plan->sla);
+	char took[40], limit[40];
+	int n = 0;
+
+	json_object_object_foreach(sla, phase, one) {
+		double seconds = 0, most = 0;
+		bool met = true;
+
+		json_get_double(one, "seconds", &seconds);
+		json_get_double(one, "limit", &most);
+		json_get_bool(one, "met", &met);
+		text_duration_words((int64_t)(seconds * 1e6), took, sizeof(took));
+		text_duration_words((int64_t)(most * 1e6), limit, sizeof(limit));
+		buf_printf(b, "%s%s %s of %s%s", n++ ? ", " : "- Time: ", phase, took, limit, met ? "" : " MISSED");
+	}
+	if (n)
+		buf_char(b, '\n');
+}
+
+int message_evidence(struct buf *b, const struct incident *inc, const struct plan *plan, const char *annotations)
+{
+	measured(b, annotations);
+	if (plan) {
+		rungs_line(b, inc, plan);
+		time_line(b, inc, plan);
+	}
 	return b->error;
 }
 

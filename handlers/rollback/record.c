@@ -233,23 +233,30 @@ int64_t next_round_us(const struct incident *inc, int64_t every_us, int64_t now_
 	return now_us + wait;
 }
 
-static void observe_phases(const struct incident *inc)
+static void observe_phases(const struct incident *inc, const struct sla *sla)
 {
 	int64_t onset = inc->onset_at_us ? inc->onset_at_us : inc->opened_at_us;
+	bool manual = inc->kind == KIND_MANUAL;
 	const struct {
 		enum metric_phase phase;
-		int64_t from, until;
+		int64_t from, until, budget;
 	} spans[] = {
-		{PHASE_DETECTION, inc->onset_at_us, inc->opened_at_us},
-		{PHASE_DECISION, inc->opened_at_us, inc->started_at_us},
-		{PHASE_EXECUTION, inc->started_at_us, inc->applied_at_us},
-		{PHASE_VERIFICATION, inc->applied_at_us, inc->rolled_back_at_us},
-		{PHASE_TOTAL, onset, inc->rolled_back_at_us},
+		{PHASE_DETECTION, inc->onset_at_us, inc->opened_at_us, sla->detection_us},
+		{PHASE_DECISION, inc->opened_at_us, inc->started_at_us, manual ? sla->manual_decision_us : sla->decision_us},
+		{PHASE_EXECUTION, inc->started_at_us, inc->applied_at_us, sla->execution_us},
+		{PHASE_VERIFICATION, inc->applied_at_us, inc->rolled_back_at_us, sla->verification_us},
+		{PHASE_TOTAL, onset, inc->rolled_back_at_us, manual ? sla->manual_total_us : sla->total_us},
 	};
 
-	for (size_t i = 0; i < ARRAY_LEN(spans); i++)
-		if (spans[i].from && spans[i].until >= spans[i].from)
-			metric_phase(spans[i].phase, (double)(spans[i].until - spans[i].from) / (double)US_PER_S);
+	for (size_t i = 0; i < ARRAY_LEN(spans); i++) {
+		int64_t took = spans[i].until - spans[i].from;
+
+		if (!spans[i].from || took < 0)
+			continue;
+		metric_phase(spans[i].phase, (double)took / (double)US_PER_S);
+		if (took > spans[i].budget)
+			metric_add(M_SLA_BREACHES, spans[i].phase, 1);
+	}
 }
 
 /* The verify step shows the rounds as its attempts. */
@@ -317,7 +324,7 @@ static int seen_enough(struct work *w)
 	if (r == 1 && w->inc.raises)
 		return stage_entered(w);
 	if (r == 1)
-		observe_phases(&w->inc);
+		observe_phases(&w->inc, &w->plan->sla);
 	return r;
 }
 

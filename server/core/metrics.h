@@ -24,6 +24,8 @@
 	  "pending\0rolling_back\0verifying\0rolled_back\0failed\0held\0cancelled\0resolved\0")                             \
 	X(M_STEPS, "rollbackd_steps_total", "counter", "Rollback steps by outcome.", "outcome",                          \
 	  "done\0failed\0in_doubt\0skipped\0")                                                                            \
+	X(M_SLA_BREACHES, "rollbackd_sla_breaches_total", "counter", "Rollbacks that took longer in a phase than its budget.", \
+	  "phase", "detection\0decision\0execution\0verification\0total\0")                                              \
 	X(M_NOTIFICATIONS, "rollbackd_notifications_total", "counter", "Sendings of messages by result.", "result",      \
 	  "sent\0retried\0undeliverable\0")                                                                               \
 	X(M_MESSAGE_PROGRAM_FAILURES, "rollbackd_message_program_failures_total", "counter",                              \

@@ -96,7 +96,7 @@ def test_an_unknown_cure_is_neither_claimed_nor_paged(daemon_of, service, promet
     d.wait_state(r["incident"], "rolled_back")
     until(lambda: [e for e in d.incident(r["incident"])["timeline"] if e["what"] == "cure unknown"])
     assert d.incident(r["incident"])["verification"]["cured"]["state"] == "unknown"
-    assert not [t for t in chat.texts() if "cure" in t or "persists" in t]
+    assert not [t for t in chat.texts() if ": cured:" in t or "persists" in t]
 
 
 def fallback(service, after="300ms", **more):
@@ -220,3 +220,18 @@ def test_the_report_holds_the_story_and_no_markdown_from_outside(daemon_of, serv
     assert any("| set percentage | done | 1 |" in line for line in lines)
     assert "- [ ] What was the cause?" in lines
     assert ctl(d, "incident", "report", 99).returncode == 1
+
+
+def test_a_message_says_what_was_measured_which_rungs_were_reached_and_how_long_it_took(daemon_of, service, prometheus, chat):
+    text = ladder(service, prometheus, chat, verify=EFFECTIVE) + "\nsla: {execution: 10ms}\n"
+    d = daemon_of(text)
+    [r] = d.post(alert(annotations={"summary": "Error rate exceeded threshold", "value": "1.84%", "bound": "baseline + 0.5 points",
+                                    "baseline": "0.11%", "window": "5m", "samples": "3012 requests"}))
+    d.wait_state(r["incident"], "rolled_back")
+    lines = told(chat, "Rolled back to 0%").splitlines()
+    assert "- Measured: value 1.84%, bound baseline + 0.5 points, baseline 0.11%, window 5m, samples 3012 requests" in lines
+    assert "- Verified: written yes, acknowledged yes, effective yes" in lines
+    [took] = [line for line in lines if line.startswith("- Time: detection ")]
+    assert " of 2 minutes, decision " in took and " of 10 ms MISSED, verification " in took and took.endswith(" of 10 minutes")
+    assert d.metric("rollbackd_sla_breaches_total", phase="execution") == 1
+    assert d.metric("rollbackd_sla_breaches_total", phase="total") == 0
