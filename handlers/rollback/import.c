@@ -167,7 +167,8 @@ static int add_timeline(const struct import *m, const struct incident *inc)
 /* As an unverified one stays failed, the engine goes on looking. */
 static int open_incident(const struct import *m, int32_t stage, const char *summary)
 {
-	struct playbook by_hand = {.frozen = (char *)"{\"name\":\"offline\"}", .name = "offline", .restart_at = -1, .severity = "", .to_pct = m->to};
+	struct playbook by_hand = {.frozen = (char *)"{\"name\":\"offline\"}", .name = "offline", .restart_at = -1, .severity = "",
+	                           .to_pct = m->to};
 	CLEANUP(cleanup_free) char *plan = plan_text(m->s, m->r, &by_hand);
 	struct incident inc = {
 		.rollout = (char *)m->r->name, .playbook = (char *)"offline", .severity = (char *)"", .summary = (char *)summary,

@@ -30,13 +30,11 @@ char *journal_beside(const char *flags_file)
 /* What root writes, the daemon's user must be able to read. */
 static int give_away(int fd, const char *path)
 {
+	CLEANUP(cleanup_free) char *copy = geteuid() == 0 ? strdup(path) : NULL;
 	struct stat st;
 
-	if (geteuid() != 0)
-		return 0;
-	CLEANUP(cleanup_free) char *copy = strdup(path);
 	if (!copy)
-		return -ENOMEM;
+		return geteuid() == 0 ? -ENOMEM : 0;
 	if (stat(dirname(copy), &st) < 0)
 		return -errno;
 	return fchown(fd, st.st_uid, st.st_gid) < 0 ? -errno : 0;

@@ -331,7 +331,8 @@ static int finish(struct run *r, bool seen)
 		snprintf(note, sizeof(note), "rolled back and verified: %s%% seen %d times in a row", pct, r->w.plan->rollout.passes);
 	else
 		snprintf(note, sizeof(note), "NOT VERIFIED: %s%% wanted, %s%s seen%s; written: %s (%.200s), acknowledged: %s (%.300s)", to,
-		         found, r->last.seen < 0 ? "" : "%", r->written || !r->w.plan->rollout.flags_file ? "" : ", and the flags file was not lowered",
+		         found, r->last.seen < 0 ? "" : "%",
+		         r->written || !r->w.plan->rollout.flags_file ? "" : ", and the flags file was not lowered",
 		         rung_state_name(r->last.written), r->last.note[0], rung_state_name(r->last.acknowledged), r->last.note[1]);
 	end_record(r, seen, note);
 	say("%s (without rollbackd, which takes it from the journal at its next start)", note);

@@ -44,7 +44,7 @@ static void leave_out(struct plan *p, const char *program)
 /* The first round finds the highest number that anybody says, the second whether all say so. */
 static int ask_checks(struct world *w, int32_t *ret)
 {
-	struct world_round round;
+	struct world_round round = {.seen = -1};
 
 	world_look(w, 0, true, &round);
 	if (round.seen >= 0)

@@ -180,6 +180,11 @@ def test_a_crash_between_the_record_and_the_renaming_records_nothing_twice(down)
     assert len(d.incidents()) == 1
 
 
+def test_a_password_that_cannot_be_read_stops_nothing(down):
+    p = down.run("rollback_cst_pipeline.sh", "--stage", "1", ROLLBACKD_USER="alice", ROLLBACKD_PASSWORD_FILE="/nonexistent")
+    assert p.returncode == 0 and "cannot be read" in p.stderr and down.is_lowered()
+
+
 def test_another_stage_is_refused_without_rollbackd(down):
     p = down.run("rollback_cst_pipeline.sh", "--stage", "2")
     assert p.returncode == 3 and "10%, which is stage 1, not stage 2" in p.stderr
