@@ -32,6 +32,7 @@ class World:
             env={"PATH": f"{BUILD}:/usr/bin:/bin", "ROLLOUT": "shop", "ROLLBACKD_URL": self.url, "LANG": "C.UTF-8",
                  "ROLLBACKD_CONFIG": str(self.daemon.config), "ROLLBACKD_STORAGE": str(self.daemon.state), **env})
         p.seconds = time.monotonic() - began
+        assert "Sanitizer" not in p.stderr and "runtime error" not in p.stderr, p.stderr
         return p
 
     @property
