@@ -107,7 +107,8 @@ static const char *const migrations[] = {
 	" PRIMARY KEY (rollout, metric)) STRICT, WITHOUT ROWID;"
 	"CREATE TABLE hold_span ("
 	" id INTEGER PRIMARY KEY, rollout TEXT NOT NULL, since INTEGER NOT NULL, until INTEGER NOT NULL, why TEXT NOT NULL) STRICT;"
-	"CREATE INDEX hold_span_rollout ON hold_span (rollout, since);",
+	"CREATE INDEX hold_span_rollout ON hold_span (rollout, since);"
+	"CREATE INDEX hold_span_until ON hold_span (until);",
 };
 
 static int version_of(sqlite3 *sql, int *ret)

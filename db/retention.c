@@ -47,7 +47,7 @@ static int find_incidents(struct db_tx *tx, int64_t before_us, size_t limit, int
 
 int retention_sweep(struct db_tx *tx, int64_t before_us, size_t limit)
 {
-	static const enum sql rest[] = {RETIRE_SAID, RETIRE_ALERTS, RETIRE_LONE_EVENTS};
+	static const enum sql rest[] = {RETIRE_SAID, RETIRE_ALERTS, RETIRE_LONE_EVENTS, RETIRE_HOLDS};
 	CLEANUP(cleanup_free) int64_t *ids = NULL;
 	size_t n = 0;
 	int gone, r = find_incidents(tx, before_us, limit, &ids, &n);

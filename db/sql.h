@@ -119,7 +119,7 @@
 	X(HOLD_ADD, 1, "INSERT INTO hold_span (rollout, since, until, why) VALUES (?1, ?2, ?3, ?4)")                       \
 	X(HOLD_OF, 0, "SELECT since, until, why FROM hold_span WHERE rollout = ?1 AND until > ?2 AND since < ?3 ORDER BY since" \
 	  " LIMIT 1000")                                                                                                \
-	X(RETIRE_FIND, 0, "SELECT id FROM incident WHERE state IN (7, 8) AND resolved_at < ?1 ORDER BY id LIMIT ?2")         \
+	X(RETIRE_FIND, 0, "SELECT id FROM incident WHERE state IN (7, 8) AND resolved_at < ?1 AND review <> 1 ORDER BY id LIMIT ?2")         \
 	X(RETIRE_STEPS, 1, "DELETE FROM step WHERE incident_id = ?1")                                                   \
 	X(RETIRE_SNAPSHOT, 1, "DELETE FROM snapshot WHERE incident_id = ?1")                                            \
 	X(RETIRE_MESSAGES, 1, "DELETE FROM outbox WHERE incident_id = ?1 AND state <> 1")                               \
@@ -131,6 +131,7 @@
 	X(RETIRE_ALERTS, 1, "DELETE FROM alert WHERE id IN (SELECT id FROM alert a WHERE last_at < ?1 AND NOT EXISTS (SELECT 1"  \
 	  " FROM incident_alert i WHERE i.alert_id = a.id) AND NOT EXISTS (SELECT 1 FROM said s WHERE s.alert_id = a.id)"  \
 	  " ORDER BY last_at, id LIMIT ?2)")                                                                             \
+	X(RETIRE_HOLDS, 1, "DELETE FROM hold_span WHERE id IN (SELECT id FROM hold_span WHERE until < ?1 ORDER BY until LIMIT ?2)") \
 	X(RETIRE_LONE_EVENTS, 1, "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE incident_id = 0 AND at < ?1"    \
 	  " ORDER BY id LIMIT ?2)")
 

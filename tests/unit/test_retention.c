@@ -5,6 +5,7 @@
 #include "db/event.h"
 #include "db/incident.h"
 #include "db/outbox.h"
+#include "db/progress.h"
 #include "db/retention.h"
 #include "db/step.h"
 
@@ -155,6 +156,40 @@ static void what_is_younger_stays(void **state)
 	incident_free(&i);
 }
 
+static int64_t unreviewed;
+
+static int add_unreviewed(struct db_tx *tx, void *arg)
+{
+	struct incident i = {.rollout = (char *)"shop", .playbook = (char *)"p", .severity = (char *)"P0", .summary = (char *)"s",
+	                     .kind = KIND_AUTO, .state = INC_RESOLVED, .plan = (char *)"{}", .opened_by = (char *)"x", .stage = 1,
+	                     .resolved_at_us = 1, .review = REVIEW_REQUIRED};
+	struct hold_span h = {.since_us = 1, .until_us = 2, .why = (char *)"held by alice"};
+
+	(void)arg;
+	int r = incident_insert(tx, &i);
+	unreviewed = i.id;
+	return r < 0 ? r : hold_span_add(tx, "shop", &h);
+}
+
+static void an_open_review_is_not_forgotten_but_an_old_hold_is(void **state)
+{
+	struct hold_span_list l = {0};
+	struct incident i = {0};
+
+	(void)state;
+	assert_int_equal(in_tx(db, add_unreviewed, NULL), 0);
+	assert_int_equal(hold_span_of(reader, "shop", 0, 10, &l), 0);
+	assert_int_equal(l.n, 1);
+	hold_span_list_free(&l);
+	while (in_tx(db, sweep_all, NULL) > 0)
+		;
+	assert_int_equal(hold_span_of(reader, "shop", 0, 10, &l), 0);
+	assert_int_equal(l.n, 0);
+	hold_span_list_free(&l);
+	assert_int_equal(incident_load(reader, unreviewed, &i), 0);
+	incident_free(&i);
+}
+
 static void a_sweep_comes_to_an_end(void **state)
 {
 	int turns = 0;
@@ -173,6 +208,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_live_stays_whole, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_message_that_is_owed_is_not_forgotten, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_younger_stays, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_open_review_is_not_forgotten_but_an_old_hold_is, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_sweep_comes_to_an_end, setup, teardown),
 	};
 
