@@ -32,20 +32,9 @@ static int on_timeline(struct db_tx *tx, const struct incident *inc, const struc
 	return event_add(tx, &e);
 }
 
-static int replace(char **slot, const char *text)
-{
-	char *copy = text ? text_format("%s", text) : NULL;
-
-	if (text && !copy)
-		return -ENOMEM;
-	free(*slot);
-	*slot = copy;
-	return 0;
-}
-
 static int acknowledge(struct db_tx *tx, struct incident *inc, const struct action_request *rq)
 {
-	int r = replace(&inc->acknowledged_by, rq->who);
+	int r = text_set(&inc->acknowledged_by, rq->who);
 
 	inc->acknowledged_at_us = db_tx_now(tx);
 	if (r == 0)
@@ -55,7 +44,7 @@ static int acknowledge(struct db_tx *tx, struct incident *inc, const struct acti
 
 static int eta(struct db_tx *tx, struct incident *inc, const struct action_request *rq)
 {
-	int r = replace(&inc->eta, rq->note && rq->note[0] ? rq->note : NULL);
+	int r = text_set(&inc->eta, rq->note && rq->note[0] ? rq->note : NULL);
 
 	if (r == 0)
 		r = incident_save(tx, inc);
@@ -112,7 +101,7 @@ static int review(struct db_tx *tx, struct incident *inc, const struct action_re
 	}
 	inc->review = REVIEW_DONE;
 	inc->reviewed_at_us = db_tx_now(tx);
-	int r = replace(&inc->reviewed_by, rq->who);
+	int r = text_set(&inc->reviewed_by, rq->who);
 	if (r == 0)
 		r = incident_save(tx, inc);
 	return r < 0 ? r : on_timeline(tx, inc, rq, "reviewed");

@@ -25,17 +25,6 @@ struct work {           /* what a change looks at: all loaded in this transactio
 	int64_t now;
 };
 
-static int replace(char **slot, const char *text)
-{
-	char *copy = text ? text_format("%s", text) : NULL;
-
-	if (text && !copy)
-		return -ENOMEM;
-	free(*slot);
-	*slot = copy;
-	return 0;
-}
-
 static int note(struct work *w, const char *what, const char *text)
 {
 	struct event e = {.incident_id = w->inc.id, .rollout = w->inc.rollout, .who = (char *)"rollbackd", .what = (char *)what,
@@ -61,7 +50,7 @@ static int set_rung(struct work *w, enum rung which, enum rung_state state, cons
 	if (v->state != state || !v->at_us)
 		v->at_us = w->now;
 	v->state = state;
-	return replace(&v->note, text);
+	return text_set(&v->note, text);
 }
 
 /* The rollout's row follows what was written and seen. */
@@ -72,7 +61,7 @@ static int set_percentage(struct work *w, int32_t wanted, int32_t seen)
 
 	if (r == -ENOENT) {
 		row = (struct rollout_row) {.stage = w->inc.stage, .stage_since_us = w->now, .pct_wanted = -1, .pct_seen = -1};
-		r = replace(&row.name, w->inc.rollout);
+		r = text_set(&row.name, w->inc.rollout);
 	}
 	if (r == 0 && wanted >= 0 && wanted != row.pct_wanted) {
 		row.pct_wanted = wanted;
@@ -196,7 +185,7 @@ static int write_outcome(struct work *w)
 		return 0;
 	w->step.state = w->ch->outcome;
 	w->step.ended_at_us = w->now;
-	int r = replace(&w->step.output, w->ch->text ? w->ch->text : "");
+	int r = text_set(&w->step.output, w->ch->text ? w->ch->text : "");
 	if (r == 0)
 		r = step_save(w->tx, &w->step);
 	if (r == 0)
@@ -274,7 +263,7 @@ static int save_verify_step(struct work *w, enum step_state state)
 		st->attempts = (int32_t)w->inc.verify_rounds;
 		st->started_at_us = st->started_at_us ? st->started_at_us : w->now;
 		st->ended_at_us = state == STEP_RUNNING ? 0 : w->now;
-		r = replace(&st->output, w->ch->text ? w->ch->text : "");
+		r = text_set(&st->output, w->ch->text ? w->ch->text : "");
 		if (r == 0)
 			r = step_save(w->tx, st);
 	}
@@ -487,7 +476,7 @@ static int write_snapshot(struct work *w)
 	w->step.attempts++;
 	w->step.started_at_us = w->step.ended_at_us = w->now;
 	if (r == 0)
-		r = replace(&w->step.output, w->ch->text ? w->ch->text : "");
+		r = text_set(&w->step.output, w->ch->text ? w->ch->text : "");
 	if (r == 0)
 		r = step_save(w->tx, &w->step);
 	return r < 0 ? r : 1;
@@ -496,7 +485,7 @@ static int write_snapshot(struct work *w)
 static int write_onset(struct work *w)
 {
 	w->inc.onset_at_us = w->ch->onset_us;
-	int r = replace(&w->inc.onset_from, "ALERTS_FOR_STATE");
+	int r = text_set(&w->inc.onset_from, "ALERTS_FOR_STATE");
 
 	if (r == 0)
 		r = incident_save(w->tx, &w->inc);

@@ -37,17 +37,6 @@ static int refuse(struct work *w, int err, const char *fmt, ...)
 	return err;
 }
 
-static int replace(char **slot, const char *text)
-{
-	char *copy = text ? text_format("%s", text) : NULL;
-
-	if (text && !copy)
-		return -ENOMEM;
-	free(*slot);
-	*slot = copy;
-	return 0;
-}
-
 static int note(struct db_tx *tx, const char *rollout, const char *who, const char *what, const char *text)
 {
 	struct event e = {.rollout = (char *)rollout, .who = (char *)who, .what = (char *)what, .note = (char *)text};
@@ -194,9 +183,9 @@ static int hold(struct work *w)
 		return refuse(w, -EPERM, "%s holds it already", p->held_by);
 	if (!reason_of(w))
 		return refuse(w, -EINVAL, "say why: {\"note\": \"…\"}");
-	int r = replace(&p->held_by, w->rq->who.name);
+	int r = text_set(&p->held_by, w->rq->who.name);
 	if (r == 0)
-		r = replace(&p->hold_note, w->rq->note);
+		r = text_set(&p->hold_note, w->rq->note);
 	p->held_since_us = db_tx_now(w->tx);
 	CLEANUP(cleanup_free) char *text = text_format("held by %s: %s", w->rq->who.name, w->rq->note);
 	if (r == 0)
@@ -213,8 +202,8 @@ static int resume(struct work *w)
 		return refuse(w, -EPERM, "%s is not held", w->r->name);
 	text_duration_words(db_tx_now(w->tx) - p->held_since_us, span, sizeof(span));
 	CLEANUP(cleanup_free) char *text = text_format("resumed by %s after %s", w->rq->who.name, span);
-	replace(&p->held_by, NULL);
-	replace(&p->hold_note, NULL);
+	text_set(&p->held_by, NULL);
+	text_set(&p->hold_note, NULL);
 	p->held_since_us = 0;
 	int r = text ? progress_save(w->tx, p) : -ENOMEM;
 	return r < 0 ? r : tell(w, "resumed", text);
@@ -231,9 +220,9 @@ static int freeze(struct work *w)
 	if (!ends && !reason_of(w))
 		return refuse(w, -EINVAL, "say why: {\"note\": \"…\"}");
 	p->frozen_until_us = ends ? 0 : db_tx_now(w->tx) + w->rq->for_us;
-	int r = replace(&p->frozen_by, ends ? NULL : w->rq->who.name);
+	int r = text_set(&p->frozen_by, ends ? NULL : w->rq->who.name);
 	if (r == 0)
-		r = replace(&p->freeze_note, ends ? NULL : w->rq->note);
+		r = text_set(&p->freeze_note, ends ? NULL : w->rq->note);
 	text_time_words(p->frozen_until_us, until, sizeof(until));
 	CLEANUP(cleanup_free) char *text =
 		ends ? text_format("freeze ended by %s", w->rq->who.name)
@@ -274,7 +263,7 @@ static int set(struct work *w)
 	w->st.row.stage = to->number;
 	w->st.row.stage_since_us = db_tx_now(w->tx);
 	if (!w->st.row.name)
-		r = replace(&w->st.row.name, w->r->name);
+		r = text_set(&w->st.row.name, w->r->name);
 	if (r == 0)
 		r = rollout_save(w->tx, &w->st.row);
 	if (r == 0)

@@ -183,6 +183,17 @@ int text_sha256(const void *data, size_t len, char out[65])
 	return 0;
 }
 
+int text_set(char **slot, const char *text)
+{
+	char *copy = text ? text_format("%s", text) : NULL;
+
+	if (text && !copy)
+		return -ENOMEM;
+	free(*slot);
+	*slot = copy;
+	return 0;
+}
+
 char *text_format(const char *fmt, ...)
 {
 	char *text = NULL;

@@ -66,6 +66,8 @@ int text_sha256(const void *data, size_t len, char out[65]);
 /* Shortest decimal that reads back as the same number: "0.1", "3", "1e+300"; "NaN", "+Inf", "-Inf". At least 32 bytes. */
 void text_double(double v, char *out, size_t size);
 
+/* *slot, which is owned, becomes a copy of text, or NULL for NULL. -ENOMEM: it is as it was. */
+int text_set(char **slot, const char *text);
 /* asprintf that never returns garbage: NULL when out of memory. */
 char *text_format(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
