@@ -42,7 +42,7 @@ $O/rollbackctl: $(CTL_SRCS:%.c=$O/%.o) $(LIB_OBJS)
 	@$(CC) $(mode.$(MODE)) $(LDFLAGS) -o $@ $^ $(libs) $(LDLIBS)
 $O/demo-service: $(patsubst %.c,$O/%.o,$(wildcard deploy/demo/*.c)) $O/server/core/sampling.o
 	@echo "  LD $@"
-	@$(CC) $(mode.$(MODE)) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs libmicrohttpd) -lpthread -lm $(LDLIBS)
+	@$(CC) $(mode.$(MODE)) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs libmicrohttpd libcurl json-c) -lpthread -lm $(LDLIBS)
 $O/tests/unit/test_%: $O/tests/unit/test_%.o $(LIB_OBJS)
 	@echo "  LD $@"
 	@$(CC) $(mode.$(MODE)) $(LDFLAGS) -o $@ $^ $(libs) -lcmocka $(LDLIBS)

@@ -2,7 +2,9 @@
  * A service with a canary, for the demo and the tests: it stands for lapce-ai-service.
  *
  * It serves a new pipeline (cst) and an old one (legacy) to traffic of its own making. How many of its keys
- * take the new one stands in its flags file, read at start and again on SIGHUP. It does not know rollbackd.
+ * take the new one stands in its flags file, read at start and again on SIGHUP: then it does not know rollbackd.
+ * With --flags-url it asks rollbackd every second, and at once on SIGHUP; it then says which generation of the
+ * flags it runs. With both, the file is what helps while rollbackd is away.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -112,7 +114,7 @@ static const char *flags_error(int r)
 	}
 }
 
-void service_reload(struct service *s)
+static void file_reload(struct service *s)
 {
 	int32_t before = traffic_percentage(s->traffic), pct = before;
 	int r = flags_read(s->flags_path, &pct);
@@ -124,6 +126,13 @@ void service_reload(struct service *s)
 	}
 	traffic_set_percentage(s->traffic, pct);
 	fprintf(stderr, "read %s: %g%% (before: %g%%)\n", s->flags_path, pct / 100.0, before / 100.0);
+}
+
+void service_reload(struct service *s)
+{
+	if (s->flags_path)
+		file_reload(s);
+	poll_now(s->poll);
 }
 
 static void on_hangup(struct service *s)
@@ -140,7 +149,7 @@ static void on_hangup(struct service *s)
 
 struct options {
 	struct sockaddr_in listen;
-	const char *flags, *pid_file;
+	const char *flags, *flags_url, *pid_file;
 	int rate;
 };
 
@@ -161,6 +170,7 @@ static int options_parse(int argc, char **argv, struct options *o)
 {
 	static const struct option names[] = {{"listen", required_argument, NULL, 'l'},
 					      {"flags", required_argument, NULL, 'f'},
+					      {"flags-url", required_argument, NULL, 'u'},
 					      {"rate", required_argument, NULL, 'r'},
 					      {"pid-file", required_argument, NULL, 'p'},
 					      {0}};
@@ -172,6 +182,8 @@ static int options_parse(int argc, char **argv, struct options *o)
 			bad |= address_parse(optarg, &o->listen) < 0;
 		else if (c == 'f')
 			o->flags = optarg;
+		else if (c == 'u')
+			o->flags_url = optarg;
 		else if (c == 'p')
 			o->pid_file = optarg;
 		else if (c == 'r')
@@ -180,7 +192,7 @@ static int options_parse(int argc, char **argv, struct options *o)
 		else
 			bad = 1;
 	}
-	return bad || optind < argc || !o->flags ? -EINVAL : 0;
+	return bad || optind < argc || (!o->flags && !o->flags_url) ? -EINVAL : 0;
 }
 
 static int pid_write(const char *path)
@@ -234,8 +246,8 @@ int main(int argc, char **argv)
 	address_parse("127.0.0.1:8080", &o.listen);
 	if (options_parse(argc, argv, &o) < 0) {
 		fprintf(stderr,
-			"usage: %s --flags FILE [--listen 127.0.0.1:PORT] [--rate REQUESTS_PER_SECOND] "
-			"[--pid-file FILE]\n",
+			"usage: %s --flags FILE and/or --flags-url http://HOST/api/v1/rollouts/NAME/flags "
+			"[--listen 127.0.0.1:PORT] [--rate REQUESTS_PER_SECOND] [--pid-file FILE]\n",
 			argv[0]);
 		return 2;
 	}
@@ -251,8 +263,12 @@ int main(int argc, char **argv)
 		fprintf(stderr, "cannot start: %s\n", strerror(-r));
 		return 1;
 	}
-	service_reload(&s); /* without a usable file: 0%, everything to legacy */
-	r = serve(&o, &s, &signals);
+	service_reload(&s); /* without usable flags: 0%, everything to legacy */
+	r = o.flags_url ? poll_start(&s, o.flags_url, &s.poll) : 0;
+	if (r < 0)
+		fprintf(stderr, "cannot poll: %s\n", strerror(-r));
+	r = r < 0 ? 1 : serve(&o, &s, &signals);
+	poll_stop(s.poll);
 	traffic_stop(s.traffic);
 	return r;
 }

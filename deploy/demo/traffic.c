@@ -57,6 +57,7 @@ struct traffic {
 	pthread_cond_t wake;  /* CLOCK_MONOTONIC */
 	bool stop;
 	int32_t pct;
+	int64_t generation; /* -1: unknown */
 	uint64_t random;
 	struct tally tally[PIPELINE_N];
 	struct fault fault[PIPELINE_N];
@@ -195,6 +196,7 @@ int traffic_start(const char *salt, int rate, struct traffic **ret)
 		return -ENOMEM;
 	t->salt = salt;
 	t->rate = rate;
+	t->generation = -1;
 	t->random = 0x9e3779b97f4a7c15u;
 	pthread_mutex_init(&t->lock, NULL);
 	pthread_condattr_init(&attr);
@@ -232,11 +234,25 @@ int32_t traffic_percentage(struct traffic *t)
 	return pct;
 }
 
-void traffic_set_percentage(struct traffic *t, int32_t pct)
+int64_t traffic_generation(struct traffic *t)
+{
+	pthread_mutex_lock(&t->lock);
+	int64_t generation = t->generation;
+	pthread_mutex_unlock(&t->lock);
+	return generation;
+}
+
+void traffic_set_flags(struct traffic *t, int32_t pct, int64_t generation)
 {
 	pthread_mutex_lock(&t->lock);
 	t->pct = pct;
+	t->generation = generation;
 	pthread_mutex_unlock(&t->lock);
+}
+
+void traffic_set_percentage(struct traffic *t, int32_t pct)
+{
+	traffic_set_flags(t, pct, -1);
 }
 
 struct fault traffic_fault(struct traffic *t, enum pipeline p)
@@ -331,6 +347,17 @@ static void print_new(FILE *out, const struct character *c, const struct tally *
 		n->change_seconds, c->name, (unsigned long long)n->changes);
 }
 
+/* A number of our own would look like a generation and mean nothing: without rollbackd's there is none. */
+static void print_flags(FILE *out, int32_t pct, int64_t generation)
+{
+	print_head(out, "cst", "rollout_percentage", "gauge", "Share of the keys that take the cst pipeline, in effect now.");
+	fprintf(out, "cst_rollout_percentage %g\n", pct / 100.0);
+	if (generation < 0)
+		return;
+	print_head(out, "cst", "flags_generation", "gauge", "Generation of the flags in effect, as rollbackd counts them.");
+	fprintf(out, "cst_flags_generation %lld\n", (long long)generation);
+}
+
 char *traffic_metrics(struct traffic *t)
 {
 	struct tally tally[PIPELINE_N];
@@ -343,14 +370,12 @@ char *traffic_metrics(struct traffic *t)
 	pthread_mutex_lock(&t->lock);
 	memcpy(tally, t->tally, sizeof(tally));
 	int32_t pct = t->pct;
+	int64_t generation = t->generation;
 	pthread_mutex_unlock(&t->lock);
 	for (int p = 0; p < PIPELINE_N; p++)
 		print_pipeline(out, &characters[p], &tally[p]);
 	print_new(out, &characters[PIPELINE_CST], &tally[PIPELINE_CST]);
-	fprintf(out,
-		"# HELP cst_rollout_percentage Share of the keys that take the cst pipeline, in effect now.\n"
-		"# TYPE cst_rollout_percentage gauge\ncst_rollout_percentage %g\n",
-		pct / 100.0);
+	print_flags(out, pct, generation);
 	if (fclose(out) != 0) {
 		free(text);
 		return NULL;

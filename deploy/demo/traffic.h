@@ -34,7 +34,10 @@ int traffic_start(const char *salt, int rate, struct traffic **ret);
 void traffic_stop(struct traffic *t); /* NULL is fine */
 
 int32_t traffic_percentage(struct traffic *t);
+/* Of the flags in effect; -1: whoever set the percentage did not say. */
+int64_t traffic_generation(struct traffic *t);
 void traffic_set_percentage(struct traffic *t, int32_t pct);
+void traffic_set_flags(struct traffic *t, int32_t pct, int64_t generation);
 struct fault traffic_fault(struct traffic *t, enum pipeline p);
 void traffic_set_fault(struct traffic *t, enum pipeline p, const struct fault *fault);
 /* All faults gone, leaked memory too. */

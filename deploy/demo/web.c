@@ -5,7 +5,7 @@
  *   GET  /decide?key=user-7       {"pipeline": "legacy", "bucket": 7261}
  *   POST /fault?pipeline=cst&errors=0.2&slow_ms=300&leak_mb_per_min=60
  *        and cache_misses=0.3, reuse_loss=0.2, index_failures_per_min=6, p0_per_min=60
- *   POST /fault?ignore_reload=1   from now on SIGHUP changes nothing
+ *   POST /fault?ignore_reload=1   from now on SIGHUP changes nothing, and nothing is polled
  *   POST /fault/clear             healthy again; a SIGHUP ignored meanwhile is made up for
  */
 #include <errno.h>

@@ -97,6 +97,16 @@ static int64_t generation_of(struct db_conn *c, const char *rollout)
 	return g;
 }
 
+/* bucket = murmur3_32(salt:key) * 10000 >> 32: deploy/sampling.md */
+static struct json_object *sampling_json(const struct rollout *r)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_add_str(o, "salt", r->salt);
+	json_add_str(o, "rule", "murmur3_32(salt:key)");
+	return o;
+}
+
 /* The tag is that of the values, so a byte that changes nothing does not wake every service. */
 static void answer(struct http_req *req, struct http_reply *reply, struct json_object *o)
 {
@@ -122,6 +132,8 @@ void flags_answer(struct api *a, struct http_req *req, struct http_reply *reply,
 		http_error(reply, 404, "not_found", "rollout %s has no flags file", r->name);
 		return;
 	}
+	/* Before the file: a service must never acknowledge a generation with the percentage of an older one. */
+	int64_t generation = generation_of(a->reader, r->name);
 	if (flags_file_load(r->flags_file, &text, rd.why, sizeof(rd.why)) < 0) {
 		buf_free(&text);
 		http_error(reply, 503, "unavailable", "%s", rd.why);
@@ -131,11 +143,11 @@ void flags_answer(struct api *a, struct http_req *req, struct http_reply *reply,
 	rd.text = buf_text(&text);
 	rd.len = text.len;
 	json_add_str(o, "rollout", r->name);
-	json_add_int(o, "generation", generation_of(a->reader, r->name));
+	json_add_int(o, "generation", generation);
 	add_percentage(o, flags, r, &rd);
 	add_values(flags, r, &rd);
 	json_add(o, "flags", flags);
-	json_add_str(o, "salt", r->salt);       /* bucket = murmur3_32(salt:key) * 10000 >> 32: deploy/sampling.md */
+	json_add(o, "sampling", sampling_json(r));
 	buf_free(&text);
 	if (rd.why[0]) {
 		json_object_put(o);

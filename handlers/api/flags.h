@@ -7,7 +7,7 @@
 #include "handlers/api/api.h"
 #include "handlers/rollback/options.h"
 
-/* {rollout, generation, percentage, flags: {NAME: value}} with an ETag; 304 to If-None-Match; 503 when the file cannot
+/* {rollout, generation, percentage, flags: {NAME: value}, sampling: {salt, rule}} with an ETag; 304 to If-None-Match; 503 when the file cannot
  * be read or a value is none of its type: a service then keeps its last good flags. */
 void flags_answer(struct api *a, struct http_req *req, struct http_reply *reply, const struct rollout *r);
 

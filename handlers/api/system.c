@@ -47,12 +47,18 @@ static double changed_of(const struct rollout_row *row)
 	return (double)row->pct_changed_us / 1e6;
 }
 
+static double generation_of(const struct rollout_row *row)
+{
+	return (double)row->generation;
+}
+
 static const struct rollout_metric rollout_metrics[] = {
 	{"rollbackd_rollout_stage", "Current stage of a rollout; -1: unstaged.", stage_of},
 	{"rollbackd_target_percentage", "Percentage a rollout should be at; -1: unknown.", wanted_of},
 	{"rollbackd_seen_percentage", "Percentage last seen by verification; -1: never seen.", seen_of},
 	{"rollbackd_stage_entered_timestamp_seconds", "When the current stage was entered.", entered_of},
 	{"rollbackd_percentage_changed_timestamp_seconds", "When the wanted percentage last changed.", changed_of},
+	{"rollbackd_flags_generation", "How often the flags were changed; services that poll them say which they run.", generation_of},
 };
 
 static void write_rollouts(struct buf *b, struct db_conn *c, const struct settings *s)

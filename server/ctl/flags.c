@@ -65,44 +65,71 @@ static const char *environment_of(struct json_object *stages)
 	return n ? json_str_or(json_object_array_get_idx(stages, n - 1), "environment", "") : "";
 }
 
+/* What the services go by now: the flags file, where there is one; -1 when it is doubtful. */
+static int32_t pct_now(struct json_object *o)
+{
+	int32_t in_file = pct_in(o, "percentage_in_file");
+
+	return in_file >= 0 || json_str_or(o, "doubt", NULL) ? in_file : pct_in(o, "percentage_wanted");
+}
+
+struct explanation {
+	const char *key, *salt;
+	uint32_t bucket;
+	int32_t now, wanted;
+	struct json_object *first;      /* stage; NULL: none takes it in. Borrowed. */
+};
+
+static void explain_json(const struct explanation *e)
+{
+	CLEANUP(json_cleanup) struct json_object *out = json_object_new_object();
+
+	json_add_str(out, "key", e->key);
+	json_add_str(out, "salt", e->salt);
+	json_add_int(out, "bucket", e->bucket);
+	json_add_pct(out, "percentage", e->now);
+	json_add_pct(out, "percentage_wanted", e->wanted);
+	json_add(out, "new", e->now < 0 ? NULL : json_object_new_boolean(sampling_on(e->bucket, e->now)));
+	json_add(out, "from_stage", e->first ? json_object_new_int64(json_int_or(e->first, "number", 0)) : NULL);
+	puts(json_text(out));
+}
+
+static void explain_text(const struct explanation *e, const char *doubt)
+{
+	char now[16], wanted[16], place[16];
+	bool on = sampling_on(e->bucket, e->now);
+
+	text_pct(e->now, now, sizeof(now));
+	text_pct(e->wanted, wanted, sizeof(wanted));
+	text_pct((int32_t)e->bucket, place, sizeof(place));
+	printf("%s stands at %s%% of all keys (bucket %u of 10000: murmur3_32(\"%s:%s\"))\n", e->key, place, e->bucket, e->salt, e->key);
+	if (e->now < 0)
+		printf("the percentage is unknown, so nobody can say which side it takes now%s%s\n", *doubt ? ": " : "", doubt);
+	else
+		printf("at %s%% it takes the %s way, because %s%% is %s %s%%\n", now, on ? "new" : "old", place, on ? "below" : "not below", now);
+	if (e->now >= 0 && e->wanted >= 0 && e->now != e->wanted)
+		printf("(%s%% is what the flags file says; wanted is %s%%)\n", now, wanted);
+	if (e->first)
+		printf("it takes the new way from stage %lld (%s) on\n", (long long)json_int_or(e->first, "number", 0),
+		       json_str_or(e->first, "name", ""));
+	else
+		puts("no stage takes it in");
+}
+
 static int explain(struct json_object *o, const char *key, bool as_json)
 {
-	const char *salt = json_str_or(o, "salt", "");
-	uint32_t bucket = sampling_bucket(salt, key);
-	int32_t pct = pct_in(o, "percentage_wanted");
 	struct json_object *stages = NULL;
-	char now[16], place[16];
+	struct explanation e = {.key = key, .salt = json_str_or(o, "salt", NULL), .now = pct_now(o), .wanted = pct_in(o, "percentage_wanted")};
 
-	if (json_get_arr(o, "stages", &stages) != 1)
+	if (!e.salt || json_get_arr(o, "stages", &stages) != 1)
 		return CTL_UNKNOWN;
-	struct json_object *first = first_stage(stages, bucket, environment_of(stages));
-	text_pct(pct, now, sizeof(now));
-	text_pct((int32_t)bucket, place, sizeof(place));
-	if (as_json) {
-		struct json_object *out = json_object_new_object();
-
-		json_add_str(out, "key", key);
-		json_add_str(out, "salt", salt);
-		json_add_int(out, "bucket", bucket);
-		json_add_pct(out, "percentage", pct);
-		json_add(out, "new", pct < 0 ? NULL : json_object_new_boolean(sampling_on(bucket, pct)));
-		json_add(out, "from_stage", first ? json_object_new_int64(json_int_or(first, "number", 0)) : NULL);
-		puts(json_text(out));
-		json_object_put(out);
-	} else {
-		printf("%s stands at %s%% of all keys (bucket %u of 10000: murmur3_32(\"%s:%s\"))\n", key, place, bucket, salt, key);
-		if (pct < 0)
-			puts("the percentage is unknown, so nobody can say which side it takes now");
-		else
-			printf("at %s%% it takes the %s way, because %s%% is %s %s%%\n", now, sampling_on(bucket, pct) ? "new" : "old", place,
-			       sampling_on(bucket, pct) ? "below" : "not below", now);
-		if (first)
-			printf("it takes the new way from stage %lld (%s) on\n", (long long)json_int_or(first, "number", 0),
-			       json_str_or(first, "name", ""));
-		else
-			puts("no stage takes it in");
-	}
-	return pct < 0 ? CTL_UNKNOWN : CTL_YES;
+	e.bucket = sampling_bucket(e.salt, key);
+	e.first = first_stage(stages, e.bucket, environment_of(stages));
+	if (as_json)
+		explain_json(&e);
+	else
+		explain_text(&e, json_str_or(o, "doubt", ""));
+	return e.now < 0 ? CTL_UNKNOWN : CTL_YES;
 }
 
 int cmd_flags(struct ctl *c, int n, char **argv)
