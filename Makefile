@@ -8,7 +8,8 @@ PREFIX  ?= /usr
 
 DEPS_BUILD := pkg-config libmicrohttpd-dev libjson-c-dev libcurl4-gnutls-dev libsqlite3-dev libyaml-dev libpcre2-dev \
               libjq-dev libonig-dev libgnutls28-dev libsystemd-dev libcrypt-dev
-DEPS_CHECK := strace e2fsprogs libcmocka-dev python3 python3-pytest clang-tidy cppcheck shellcheck
+DEPS_CHECK := strace e2fsprogs libcmocka-dev python3 python3-pytest systemd duktape clang-tidy cppcheck shellcheck
+DEPS_DEB   := dpkg-dev binutils lintian
 DEPS_DEMO  := python3 procps
 
 mode.release := -O2 -D_FORTIFY_SOURCE=2
@@ -64,7 +65,7 @@ unit: $(UNITS)
 PYTEST = MODE=$(MODE) /usr/bin/python3 -m pytest -q -rs -p no:cacheprovider --durations=5
 JOBS   := $(shell nproc)
 
-check: deps-build deps-check deps-tools
+check: deps-build deps-check deps-deb deps-tools
 	sh tests/includes.sh
 	+$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 all-units programs
 	+$(MAKE) --no-print-directory unit
@@ -115,7 +116,7 @@ rules: deps-tools
 # --- static analysis: each has nothing to say ---
 
 C_FILES  := $(LIB_SRCS) $(CTL_SRCS) server/main.c $(wildcard deploy/demo/*.c)
-SH_FILES := $(wildcard tests/*.sh tests/rules/*.sh deploy/demo/*.sh deploy/scripts/*) .ci/run
+SH_FILES := $(wildcard deploy/debian/build.sh deploy/debian/p*inst deploy/debian/p*rm tests/*.sh tests/rules/*.sh deploy/demo/*.sh deploy/scripts/*) .ci/run
 
 lint: lint-gcc lint-tidy lint-cppcheck lint-shell
 lint-gcc:
@@ -146,12 +147,26 @@ install: programs
 	install -D -m 755 $O/rollbackctl $(DESTDIR)$(PREFIX)/bin/rollbackctl
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/share/rollbackd/scripts deploy/scripts/*
 	install -D -m 644 deploy/rollbackd.yml $(DESTDIR)$(PREFIX)/share/doc/rollbackd/examples/rollbackd.yml
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/rollbackd/prometheus deploy/prometheus/*
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/rollbackd/alertmanager deploy/alertmanager/*
+	install -D -m 644 deploy/sampling.md $(DESTDIR)$(PREFIX)/share/doc/rollbackd/sampling.md
+	install -D -m 644 deploy/systemd/rollbackd.service $(DESTDIR)/lib/systemd/system/rollbackd.service
+	install -D -m 644 deploy/systemd/rollbackd.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/rollbackd.conf
+	install -D -m 644 deploy/systemd/rollbackd.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/rollbackd.conf
+	install -D -m 644 deploy/systemd/50-rollbackd.rules $(DESTDIR)$(PREFIX)/share/rollbackd/polkit/50-rollbackd.rules
+
+# A Debian package in build/deb.
+deb: deps-build deps-deb
+	+@$(MAKE) --no-print-directory -j$(JOBS) programs
+	@sh deploy/debian/build.sh $(VERSION)
 
 deps: deps-build deps-check deps-demo deps-tools
 deps-build:
 	@sh tests/deps.sh $(DEPS_BUILD)
 deps-check:
 	@sh tests/deps.sh $(DEPS_CHECK)
+deps-deb:
+	@sh tests/deps.sh $(DEPS_DEB)
 deps-demo:
 	@sh tests/deps.sh $(DEPS_DEMO)
 # Prometheus and Alertmanager, unpacked and not installed: no service starts by itself.
@@ -163,6 +178,6 @@ clean:
 
 FORCE:
 .PHONY: all programs all-units fuzz unit check check-long check-sanitized e2e long crash crash-short rules lint lint-gcc lint-tidy \
-        lint-cppcheck lint-shell objects demo install deps deps-build deps-check deps-demo deps-tools clean FORCE
+        lint-cppcheck lint-shell objects demo install deb deps-deb deps deps-build deps-check deps-demo deps-tools clean FORCE
 .SECONDARY:
 -include $(shell find $O -name '*.d' 2>/dev/null)
