@@ -142,13 +142,17 @@ demo: deps-build deps-demo deps-tools
 
 # --- installing ---
 
+# Below share/rollbackd as it is below deploy; the provisioning of Grafana names that place.
+SHARED = $(patsubst deploy/%,%,$(wildcard deploy/alertmanager/*.yml deploy/grafana/README.md deploy/grafana/*/*.json \
+         deploy/grafana/*/*/*.yml))
+
 install: programs
 	install -D -m 755 $O/rollbackd $(DESTDIR)$(PREFIX)/bin/rollbackd
 	install -D -m 755 $O/rollbackctl $(DESTDIR)$(PREFIX)/bin/rollbackctl
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/share/rollbackd/scripts deploy/scripts/*
 	install -D -m 644 deploy/rollbackd.yml $(DESTDIR)$(PREFIX)/share/doc/rollbackd/examples/rollbackd.yml
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/rollbackd/prometheus deploy/prometheus/*
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/rollbackd/alertmanager deploy/alertmanager/*
+	for f in $(SHARED); do install -D -m 644 deploy/$$f $(DESTDIR)$(PREFIX)/share/rollbackd/$$f || exit 1; done
 	install -D -m 644 deploy/sampling.md $(DESTDIR)$(PREFIX)/share/doc/rollbackd/sampling.md
 	install -D -m 644 deploy/systemd/rollbackd.service $(DESTDIR)/lib/systemd/system/rollbackd.service
 	install -D -m 644 deploy/systemd/rollbackd.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/rollbackd.conf
