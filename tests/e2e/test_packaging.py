@@ -46,10 +46,10 @@ def test_the_package_holds_what_it_should(package):
 
 LIFE = r"""#!/bin/bash
 # Runs inside, as root, when the machine has booted. Each line of result is a fact for the test.
-cd /root
+cd /srv
 fact() { echo "$*" >>result; }
 waits() { for _ in $(seq 100); do "$@" >/dev/null 2>&1 && return 0; sleep 0.2; done; return 1; }
-files() { find / -xdev \( -path /proc -o -path /sys -o -path /run -o -path /tmp -o -path /root -o -path /var/log -o -path /var/lib/dpkg \
+files() { find / -xdev \( -path /proc -o -path /sys -o -path /run -o -path /tmp -o -path /srv -o -path /var/log -o -path /var/lib/dpkg \
 	-o -path /var/cache -o -path /var/lib/systemd \) -prune -o -print | sort; getent passwd; getent group; }
 files >before
 dpkg -i rollbackd.deb >install.log 2>&1; fact installed $?
@@ -74,9 +74,9 @@ UNIT = """[Unit]
 After=multi-user.target network.target
 [Service]
 Type=oneshot
-ExecStart=/root/life.sh
-StandardOutput=file:/root/life.log
-StandardError=file:/root/life.log
+ExecStart=/srv/life.sh
+StandardOutput=file:/srv/life.log
+StandardError=file:/srv/life.log
 TimeoutStartSec=180
 [Install]
 WantedBy=multi-user.target
@@ -111,19 +111,19 @@ def clean_debian(folder, package):
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: debootstrap and systemd-nspawn")
 def test_installed_in_a_clean_debian_it_runs_takes_a_webhook_and_leaves_nothing(package, folder):
     root = clean_debian(folder, package)
-    shutil.copy(package, root / "root/rollbackd.deb")
-    (root / "root/webhook.json").write_text(WEBHOOK)
-    (root / "root/life.sh").write_text(LIFE)
-    (root / "root/life.sh").chmod(0o755)
+    shutil.copy(package, root / "srv/rollbackd.deb")
+    (root / "srv/webhook.json").write_text(WEBHOOK)
+    (root / "srv/life.sh").write_text(LIFE)
+    (root / "srv/life.sh").chmod(0o755)
     (root / "etc/systemd/system/life.service").write_text(UNIT)
     assert run("systemctl", f"--root={root}", "enable", "life.service").returncode == 0
     # In a root and a network of its own: nothing of it reaches this machine.
     r = run("systemd-nspawn", "-q", "-D", root, "--register=no", "--keep-unit", "--private-network", "--resolv-conf=off", "--boot",
             timeout=240, stdin=subprocess.DEVNULL)
-    result = root / "root/result"
+    result = root / "srv/result"
     assert result.exists(), r.stdout[-3000:] + r.stderr[-3000:]
     facts = dict(line.partition(" ")[::2] for line in result.read_text().splitlines())
-    log = "\n".join(p.read_text() for p in (root / "root").glob("*.log"))
+    log = "\n".join(p.read_text() for p in (root / "srv").glob("*.log"))
     assert facts.get("installed") == "0" and facts["ready"] == "0", (facts, log)
     assert facts["active"] == "active enabled" and facts["user"] == "rollbackd"
     assert facts["state"] == "rollbackd:700 config root:rollbackd:640"
