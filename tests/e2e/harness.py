@@ -71,7 +71,10 @@ def request(port, method, path, body=None, headers=None, timeout=30):
     try:
         if isinstance(body, (dict, list)):
             body = json.dumps(body).encode()
-        c.request(method, path, body=body, headers={"Content-Type": "application/json", **(headers or {})})
+        try:
+            c.request(method, path, body=body, headers={"Content-Type": "application/json", **(headers or {})})
+        except BrokenPipeError:
+            pass        # refused before its body was read: the answer is there already
         r = c.getresponse()
         return r.status, r.headers, r.read()
     finally:
