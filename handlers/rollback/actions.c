@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "db/event.h"
 #include "db/incident.h"
@@ -240,7 +241,7 @@ int manual_report(struct db_tx *tx, const struct settings *s, const struct manua
                   size_t why_size)
 {
 	const struct rollout *r = settings_rollout(s, rq->rollout);
-	bool urgent = !strcmp(rq->severity, "P0");
+	bool urgent = !strcasecmp(rq->severity, "P0");  /* whoever types it in a hurry means it */
 	enum disposition d;
 
 	if (!r) {
@@ -250,6 +251,6 @@ int manual_report(struct db_tx *tx, const struct settings *s, const struct manua
 	struct playbook by_hand = {.frozen = (char *)"{\"name\":\"reported\"}", .name = "reported", .severity = "", .hold = !urgent,
 	                           .restart_at = -1};
 	struct trigger t = {.rollout = r, .playbook = &by_hand, .kind = KIND_MANUAL, .who = rq->who, .summary = rq->summary,
-	                    .severity = rq->severity, .received_us = db_tx_now(tx)};
+	                    .severity = urgent ? "P0" : rq->severity, .received_us = db_tx_now(tx)};
 	return trigger_apply(tx, s, &t, ret_incident, &d);
 }

@@ -1,6 +1,7 @@
 #include "handlers/rollback/announce.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "db/alert.h"
 #include "db/event.h"
@@ -118,12 +119,27 @@ int announce_text(struct db_tx *tx, const struct settings *s, unsigned classes, 
 	return tell(tx, s, classes, &m, body);
 }
 
+/* What was seen before says nothing about what is done now. */
+static void forget_rungs(struct incident *inc, int64_t now)
+{
+	for (int i = 0; i < RUNG_N; i++) {
+		struct rung_value *v = &inc->rung[i];
+
+		if (v->state != RUNG_UNKNOWN)
+			v->at_us = now;
+		v->state = RUNG_UNKNOWN;
+		free(v->note);
+		v->note = NULL;
+	}
+}
+
 /* What entering a state sets. */
 static void enter(struct incident *inc, enum incident_state to, int64_t now)
 {
 	inc->state = to;
 	switch (to) {
 	case INC_ROLLING_BACK:
+		forget_rungs(inc, now);
 		inc->already_there = false;
 		inc->rolled_back_at_us = inc->failed_at_us = 0;
 		inc->verify_rounds = inc->verify_passes = 0;

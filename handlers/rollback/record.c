@@ -308,6 +308,8 @@ static int seen_enough(struct work *w)
 		r = set_percentage(w, -1, w->inc.pct_seen);
 	if (r == 0)
 		r = save_verify_step(w, STEP_DONE);
+	if (r == 0 && w->inc.already_there)     /* nothing was applied: what follows was not added then */
+		r = trigger_add_then(w->tx, &w->inc, &w->plan->playbook);
 	if (r == 0)
 		r = incident_move(w->tx, w->settings, &w->inc, EV_SEEN, "rollbackd", text);
 	if (r == 1 && w->inc.raises)
@@ -319,14 +321,29 @@ static int seen_enough(struct work *w)
 
 /* --- did it help: watched after it was seen, reported beside it --- */
 
+/* Only at 0 % is the canary out of it. */
+static char *symptom_text(const struct work *w)
+{
+	const char *title = w->plan->rollout.title, *found = w->ch->cured_note ? w->ch->cured_note : "unknown";
+	long long id = (long long)w->inc.id;
+	char pct[16], stage[32] = "";
+
+	if (w->inc.pct_wanted == 0)
+		return text_format("%s: at 0%% and the symptom persists (%s): the canary is probably not the cause. Look elsewhere "
+		                   "(incident %lld)", title, found, id);
+	text_pct(w->inc.pct_wanted, pct, sizeof(pct));
+	if (w->inc.stage >= 0)
+		snprintf(stage, sizeof(stage), " --stage %d", w->inc.stage);
+	return text_format("%s: at %s%% and the symptom persists (%s): that was not enough, or the canary is not the cause. To 0%%: "
+	                   "rollbackctl rollback %s%s (incident %lld)", title, pct, found, w->inc.rollout, stage, id);
+}
+
 static int tell_cure(struct work *w, bool cured)
 {
 	CLEANUP(cleanup_free) char *text =
 		cured ? text_format("%s: cured: the symptom is gone (%s) (incident %lld)", w->plan->rollout.title, w->ch->cured_note,
 	                            (long long)w->inc.id)
-		      : text_format("%s: at %g%% and the symptom persists (%s): the canary is probably not the cause. Look elsewhere "
-	                            "(incident %lld)", w->plan->rollout.title, w->inc.pct_wanted / 100.0,
-	                            w->inc.rung[RUNG_CURED].note ? w->inc.rung[RUNG_CURED].note : "unknown", (long long)w->inc.id);
+		      : symptom_text(w);
 	int r = text ? note(w, cured ? "cured" : "not cured", w->ch->cured_note) : -ENOMEM;
 
 	return r < 0 ? r : announce_text(w->tx, w->settings, cured ? EVENT_INCIDENT : EVENT_INCIDENT | EVENT_PAGE,
@@ -367,7 +384,7 @@ static int add_fallback(struct work *w)
 	int r = step_of_incident(db_tx_conn(w->tx), w->inc.id, &l);
 
 	for (size_t i = 0; i < l.n; i++)
-		if (l.item[i].phase == PHASE_FALLBACK) {
+		if (l.item[i].phase == PHASE_FALLBACK && l.item[i].state != STEP_SKIPPED) {
 			used++;
 			busy |= l.item[i].state == STEP_TODO || l.item[i].state == STEP_RUNNING;
 		}

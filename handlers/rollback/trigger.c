@@ -89,6 +89,21 @@ int trigger_add_tail(struct db_tx *tx, const struct incident *inc, const struct 
 	return err;
 }
 
+/* Armed for what was applied before: what is applied now has its own time to be acknowledged. */
+static int skip_fallbacks(struct db_tx *tx, int64_t incident)
+{
+	struct step_list l = {0};
+	int r = step_of_incident(db_tx_conn(tx), incident, &l);
+
+	for (size_t i = 0; r == 0 && i < l.n; i++)
+		if (l.item[i].phase == PHASE_FALLBACK && l.item[i].state == STEP_TODO) {
+			l.item[i].state = STEP_SKIPPED;
+			r = step_save(tx, &l.item[i]);
+		}
+	step_list_free(&l);
+	return r;
+}
+
 int trigger_add_steps(struct db_tx *tx, const struct incident *inc)
 {
 	CLEANUP(plan_cleanup) struct plan *plan = NULL;
@@ -96,6 +111,8 @@ int trigger_add_steps(struct db_tx *tx, const struct incident *inc)
 	int32_t ord = 0;
 	int err = plan_read(inc->plan, &plan);
 
+	if (err == 0)
+		err = skip_fallbacks(tx, inc->id);
 	if (err == 0)
 		err = steps_so_far(tx, inc->id, &ord, &verify, &snapshot);
 	if (err < 0)

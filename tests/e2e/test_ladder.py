@@ -235,3 +235,47 @@ def test_a_message_says_what_was_measured_which_rungs_were_reached_and_how_long_
     assert " of 2 minutes, decision " in took and " of 10 ms MISSED, verification " in took and took.endswith(" of 10 minutes")
     assert d.metric("rollbackd_sla_breaches_total", phase="execution") == 1
     assert d.metric("rollbackd_sla_breaches_total", phase="total") == 0
+
+
+def test_above_zero_a_symptom_that_persists_does_not_acquit_the_canary(daemon_of, service, prometheus, chat):
+    playbook = "playbooks:\n  - {name: partly, match: ['action=\"auto_rollback\"'], rollback: {to: 5}}"
+    d = daemon_of(ladder(service, prometheus, chat, verify=CURED, playbooks=playbook))
+    prometheus.values["symptom"] = 0.3
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    text = told(chat, "the symptom persists")
+    assert text.startswith("Shop: at 5% and the symptom persists (0.3, at most 0.001): ") and "probably not the cause" not in text
+    assert "rollbackctl rollback shop --stage 1" in text
+
+
+def test_what_was_seen_before_is_not_claimed_of_the_next_rollback(daemon_of, service, prometheus, chat):
+    d = daemon_of(ladder(service, prometheus, chat, verify=EFFECTIVE))
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    service.raise_to(10)
+    gate = service.dir / "gate"
+    service.reload.write_text(service.reload.read_text() + f"while [ ! -e {gate} ]; do sleep 0.02; done\n")
+    d.post(alert(instance="b"))
+    i = d.wait_state(r["incident"], "rolling_back")
+    assert {n: i["verification"][n]["state"] for n in ("acknowledged", "effective")} == {"acknowledged": "unknown", "effective": "unknown"}
+    gate.touch()
+    i = d.wait_state(r["incident"], "rolled_back")
+    assert i["verification"]["acknowledged"]["state"] == i["verification"]["effective"]["state"] == "yes"
+
+
+def test_what_follows_is_done_as_well_when_the_percentage_was_there_already(daemon_of, service, prometheus, chat):
+    service.raise_to(0)
+    d = daemon_of(ladder(service, prometheus, chat, playbooks=follow(service, ("halt", ""))))
+    [r] = d.post(alert())
+    assert r["disposition"] == "already_there"
+    d.wait_state(r["incident"], "rolled_back")
+    until(lambda: log(service) == ["halt 0"])
+    assert service.reloads() == []
+
+
+def test_a_reported_p0_rolls_back_however_it_is_typed(daemon_of, service, prometheus, chat):
+    d = daemon_of(ladder(service, prometheus, chat))
+    p = ctl(d, "-o", "json", "incident", "open", "shop", "--severity", "p0", "--summary", "search returns wrong files")
+    assert p.returncode == 0, p.stderr
+    i = d.wait_state(json.loads(p.stdout)["id"], "rolled_back")
+    assert i["severity"] == "P0" and service.percentage() == 0
