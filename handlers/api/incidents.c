@@ -163,6 +163,7 @@ struct act_job {
 	struct action_request rq;
 	char *note;             /* owned */
 	char *who;              /* owned */
+	char *step;             /* owned, may be NULL */
 };
 
 static int act_job_run(struct db_tx *tx, struct write_job *w)
@@ -179,6 +180,7 @@ static void act_job_free(struct write_job *w)
 
 	free(j->note);
 	free(j->who);
+	free(j->step);
 	free(j);
 }
 
@@ -199,6 +201,20 @@ static int note_of(struct json_object *body, struct http_reply *reply, enum inci
 	return *ret ? 0 : -ENOMEM;
 }
 
+/* Which step an approval means; none: the one that waits. */
+static int step_of(struct json_object *body, struct http_reply *reply, char **ret)
+{
+	const char *text = NULL;
+	int r = json_get_str(body, "step", &text);
+
+	if (r < 0 || (text && strlen(text) > 500)) {
+		http_error(reply, 400, "bad_data", "step must be a text of at most 500 bytes");
+		return -EINVAL;
+	}
+	*ret = text ? strdup(text) : NULL;
+	return text && !*ret ? -ENOMEM : 0;
+}
+
 enum http_verdict incident_act(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
                                const char *word)
 {
@@ -213,7 +229,9 @@ enum http_verdict incident_act(struct api *a, struct http_req *req, struct http_
 	if (id_of(segment, reply, &id) < 0 || api_body(req, reply, &body) < 0)
 		return HTTP_REPLIED;
 	struct act_job *j = calloc(1, sizeof(*j));
-	if (!j || note_of(body, reply, (enum incident_action)action, &j->note) < 0) {
+	if (!j || note_of(body, reply, (enum incident_action)action, &j->note) < 0 || step_of(body, reply, &j->step) < 0) {
+		if (j)
+			free(j->note);
 		free(j);
 		if (!reply->body.len)
 			api_answer_errno(reply, -ENOMEM, "");
@@ -222,7 +240,7 @@ enum http_verdict incident_act(struct api *a, struct http_req *req, struct http_
 	j->who = text_format("%s", req->user);
 	j->rq = (struct action_request) {.action = (enum incident_action)action, .incident_id = id,
 	                                 .who = j->who ? j->who : "", .known = req->authenticated,
-	                                 .note = j->note};
+	                                 .note = j->note, .step = j->step};
 	j->base = (struct write_job) {.run = act_job_run, .free = act_job_free};
 	return write_job_submit(a, req, reply, &j->base);
 }

@@ -43,9 +43,18 @@ static int acknowledge(struct db_tx *tx, struct incident *inc, const struct acti
 	return r < 0 ? r : on_timeline(tx, inc, rq, "acknowledged");
 }
 
+/* "2h" is stored as people read it in a message; words and times as they were said. */
 static int eta(struct db_tx *tx, struct incident *inc, const struct action_request *rq)
 {
-	int r = text_set(&inc->eta, rq->note && rq->note[0] ? rq->note : NULL);
+	const char *said = rq->note && rq->note[0] ? rq->note : NULL;
+	int64_t span = 0;
+	char words[64];
+
+	if (said && text_duration_parse(said, &span) == 0 && span > 0) {
+		text_duration_words(span, words, sizeof(words));
+		said = words;
+	}
+	int r = text_set(&inc->eta, said);
 
 	if (r == 0)
 		r = incident_save(tx, inc);
@@ -74,6 +83,10 @@ static int approve(struct db_tx *tx, struct incident *inc, const struct action_r
 	struct step *s = r == 0 ? asked_step(&l) : NULL;
 	if (r == 0 && (!s || !incident_is_live(inc->state))) {
 		snprintf(why, why_size, "no step of incident %lld waits for approval now", (long long)inc->id);
+		r = -EPERM;
+	}
+	if (r == 0 && rq->step && strcmp(rq->step, s->name) != 0) {
+		snprintf(why, why_size, "the step that waits is \"%.80s\", not \"%.80s\": nothing was approved", s->name, rq->step);
 		r = -EPERM;
 	}
 	if (r == 0) {

@@ -120,6 +120,23 @@ static void link_line(struct buf *b, const struct incident *inc, const struct pl
 		buf_printf(b, "- Details: rollbackctl incident %lld\n", (long long)inc->id);
 }
 
+static void eta_line(struct buf *b, const char *eta)
+{
+	int64_t at = 0;
+	char words[40];
+
+	if (!eta || !eta[0]) {
+		buf_str(b, "- ETA: not set\n");
+		return;
+	}
+	if (text_time_parse(eta, strlen(eta), &at) < 0) {
+		buf_printf(b, "- ETA: %s to resolution\n", eta);
+		return;
+	}
+	text_time_words(at, words, sizeof(words));
+	buf_printf(b, "- ETA: %s\n", words);
+}
+
 int message_incident(struct buf *b, const struct incident *inc, const struct plan *plan)
 {
 	const char *title = plan ? plan->rollout.title : inc->rollout;
@@ -134,10 +151,7 @@ int message_incident(struct buf *b, const struct incident *inc, const struct pla
 	buf_str(b, "- Action: ");
 	message_action(b, inc);
 	buf_printf(b, "\n- Status: %s\n", status_word(inc->state));
-	if (inc->eta && inc->eta[0])
-		buf_printf(b, "- ETA: %s to resolution\n", inc->eta);
-	else
-		buf_str(b, "- ETA: not set\n");
+	eta_line(b, inc->eta);
 	link_line(b, inc, plan);
 	return b->error;
 }
@@ -197,6 +211,23 @@ static void time_line(struct buf *b, const struct incident *inc, const struct pl
 		buf_char(b, '\n');
 }
 
+static void next_line(struct buf *b, const struct incident *inc)
+{
+	static const char *const words[INC_STATE_N] = {
+		[INC_PENDING] = "cancel", [INC_FAILED] = "retry", [INC_HELD] = "resolve", [INC_ROLLED_BACK] = "resolve",
+	};
+	bool over = inc->state == INC_ROLLED_BACK || inc->state == INC_RESOLVED;
+	long long id = (long long)inc->id;
+
+	if (over && inc->review == REVIEW_REQUIRED)
+		buf_printf(b, "- Next: rollbackctl incident review %lld \"what was wrong, and what was done\"\n", id);
+	else if (inc->state == INC_HELD && inc->stage >= 0)
+		buf_printf(b, "- Next: rollbackctl rollback %s --stage %d, or rollbackctl incident resolve %lld\n", inc->rollout, inc->stage,
+		           id);
+	else if (words[inc->state])
+		buf_printf(b, "- Next: rollbackctl incident %s %lld\n", words[inc->state], id);
+}
+
 int message_evidence(struct buf *b, const struct incident *inc, const struct plan *plan, const char *annotations)
 {
 	measured(b, annotations);
@@ -204,6 +235,7 @@ int message_evidence(struct buf *b, const struct incident *inc, const struct pla
 		rungs_line(b, inc, plan);
 		time_line(b, inc, plan);
 	}
+	next_line(b, inc);
 	return b->error;
 }
 

@@ -15,7 +15,7 @@
 /* The lines of interface.md section 5 for an incident as it stands. */
 int message_incident(struct buf *b, const struct incident *inc, const struct plan *plan);
 /* What stands below those lines: what was measured (the alert's annotations value, bound, baseline, window, samples; JSON,
- * may be NULL), the rungs reached, the time taken against the budgets. */
+ * may be NULL), the rungs reached, the time taken against the budgets, the command that comes next. */
 int message_evidence(struct buf *b, const struct incident *inc, const struct plan *plan, const char *annotations);
 /* The same for a stage that was entered, or should have been. */
 int message_stage(struct buf *b, const struct incident *raise, const struct plan *plan);

@@ -81,7 +81,7 @@ static int show_one(struct ctl *c, const char *id)
 	return r;
 }
 
-static int act(struct ctl *c, size_t which, const char *id, const char *text)
+static int act(struct ctl *c, size_t which, const char *id, const char *text, const char *step)
 {
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
 	struct json_object *body = json_object_new_object();
@@ -89,6 +89,8 @@ static int act(struct ctl *c, size_t which, const char *id, const char *text)
 
 	if (text)
 		json_add_str(body, actions[which].key, text);
+	if (step)
+		json_add_str(body, "step", step);
 	buf_str(&path, "/api/v1/incidents/");
 	ctl_escape(&path, id);
 	buf_printf(&path, "/%s", actions[which].path);
@@ -130,9 +132,9 @@ static int open_one(struct ctl *c, const char *rollout, const char *severity, co
 
 int cmd_incident(struct ctl *c, int n, char **argv)
 {
-	const char *text = NULL, *severity = NULL, *summary = NULL, *rest[3] = {NULL};
+	const char *text = NULL, *severity = NULL, *summary = NULL, *step = NULL, *rest[3] = {NULL};
 	const struct option options[] = {{"--note", &text, NULL}, {"--text", &text, NULL}, {"--severity", &severity, NULL},
-	                                 {"--summary", &summary, NULL}};
+	                                 {"--summary", &summary, NULL}, {"--step", &step, NULL}};
 	int found = ctl_options(n, argv, options, ARRAY_LEN(options), rest, 3);
 
 	if (found == 2 && !strcmp(rest[0], "open") && severity && summary)
@@ -144,9 +146,9 @@ int cmd_incident(struct ctl *c, int n, char **argv)
 		return report_one(c, rest[1]);
 	for (size_t i = 0; found >= 2 && i < ARRAY_LEN(actions); i++)
 		if (!strcmp(rest[0], actions[i].word))
-			return act(c, i, rest[1], rest[2] ? rest[2] : text);
-	return wrong("incident ID | ack|note|eta|approve|cancel|retry|review|resolve ID [TEXT] | report ID | open ROLLOUT --severity P0 --summary "
-	             "TEXT");
+			return act(c, i, rest[1], rest[2] ? rest[2] : text, step);
+	return wrong("incident ID | ack|note|eta|approve [--step NAME]|cancel|retry|review|resolve ID [TEXT] | report ID | open ROLLOUT "
+	             "--severity P0 --summary TEXT");
 }
 
 /* --- rollback by hand --- */

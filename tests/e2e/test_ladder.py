@@ -1,5 +1,7 @@
 """The verification ladder (written, acknowledged, effective, cured), other ways to get there, and what follows a rollback."""
 import json
+import os
+import random
 import time
 from urllib.parse import parse_qs, urlparse
 
@@ -279,3 +281,44 @@ def test_a_reported_p0_rolls_back_however_it_is_typed(daemon_of, service, promet
     assert p.returncode == 0, p.stderr
     i = d.wait_state(json.loads(p.stdout)["id"], "rolled_back")
     assert i["severity"] == "P0" and service.percentage() == 0
+
+
+def test_an_approval_runs_what_was_asked_for_and_then_the_rest_in_order(daemon_of, service, prometheus, chat):
+    sock = f"/tmp/rollbackd-{os.getpid()}-{random.randrange(10**9)}.sock"
+    book = follow(service, ("halt", ""), ("restore", ", needs: approval"), ("after", ""))
+    d = daemon_of(ladder(service, prometheus, chat, playbooks=book), args=[f"--web.listen-address=unix:{sock}"])
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    told(chat, 'step "restore" waits for a person')
+    at_sock = ["--url", f"unix:{sock}", "incident", "approve", r["incident"]]
+    p = ctl(None, *at_sock, "--step", "halt")
+    assert p.returncode == 1 and 'the step that waits is "restore", not "halt"' in p.stderr
+    assert log(service) == ["halt 0"]
+    p = ctl(None, *at_sock, "backup of 03:00", "--step", "restore")
+    assert p.returncode == 0, p.stderr
+    until(lambda: log(service) == ["halt 0", "restore 0", "after 0"])
+    i = d.incident(r["incident"])
+    [said] = [e for e in i["timeline"] if e["what"] == "approved: restore"]
+    assert said["note"] == "backup of 03:00" and said["who"] not in ("", "local", "rollbackd")
+    until(lambda: all(s["state"] == "done" for s in d.incident(r["incident"])["steps"]))
+    assert ctl(None, *at_sock).returncode == 1          # nothing waits any more
+
+
+def test_an_eta_is_read_as_people_say_it(daemon_of, service, prometheus, chat):
+    d = daemon_of(ladder(service, prometheus, chat))
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    assert ctl(d, "incident", "eta", r["incident"], "2h").returncode == 0
+    assert d.incident(r["incident"])["eta"] == "2 hours"
+    assert d.act(r["incident"], "resolve")[0] == 200
+    assert "- ETA: 2 hours to resolution" in told(chat, "- Status: Resolved").splitlines()
+
+
+def test_a_message_names_the_command_that_comes_next(daemon_of, service, prometheus, chat):
+    d = daemon_of(ladder(service, prometheus, chat, timeout="1s", playbooks=follow(service, ("halt", ""))))
+    service.ignore_reload()
+    [r] = d.post(alert())
+    n = r["incident"]
+    assert f"- Next: rollbackctl incident retry {n}" in told(chat, "CRITICAL: AUTO_ROLLBACK FAILED").splitlines()
+    service.follow_again()
+    assert f'- Next: rollbackctl incident review {n} "what was wrong, and what was done"' in told(chat, "(late:").splitlines()

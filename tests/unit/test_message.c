@@ -54,6 +54,58 @@ static void an_eta_is_shown_when_a_person_set_one(void **state)
 	free(text);
 }
 
+static void an_eta_that_is_a_time_is_shown_as_one(void **state)
+{
+	struct incident inc = at(INC_ROLLED_BACK);
+
+	(void)state;
+	inc.eta = (char *)"2025-10-14T12:00:00+02:00";
+	char *text = text_of(&inc);
+	assert_non_null(strstr(text, "- ETA: 2025-10-14 10:00 UTC\n"));
+	free(text);
+}
+
+static char *evidence_of(const struct incident *inc)
+{
+	struct buf b = BUF(MESSAGE_MAX);
+
+	assert_int_equal(message_evidence(&b, inc, &plan, "{\"value\": \"1.8%\", \"window\": \"5m\\nx\", \"other\": \"no\", \"samples\": 7}"), 0);
+	return buf_take(&b);
+}
+
+static void evidence_is_what_was_measured_on_one_line(void **state)
+{
+	struct incident inc = at(INC_HELD);
+	char *text = evidence_of(&inc);
+
+	(void)state;
+	assert_int_equal(strncmp(text, "- Measured: value 1.8%, window 5m", 33), 0);
+	assert_null(strstr(text, "other"));
+	assert_null(strstr(text, "samples"));           /* no text: not what a rule annotates */
+	assert_null(strstr(text, "- Verified"));        /* nothing was applied yet */
+	assert_non_null(strstr(text, "\n- Next: rollbackctl rollback cst-pipeline --stage 2, or rollbackctl incident resolve 7\n"));
+	free(text);
+}
+
+static void every_state_names_the_command_that_fits(void **state)
+{
+	static const char *const next[INC_STATE_N] = {
+		[INC_PENDING] = "incident cancel 7\n", [INC_FAILED] = "incident retry 7\n", [INC_ROLLED_BACK] = "incident resolve 7\n",
+		[INC_HELD] = "rollback cst-pipeline --stage 2, or rollbackctl incident resolve 7\n",
+	};
+
+	(void)state;
+	for (int s = 1; s < INC_STATE_N; s++) {
+		struct incident inc = at((enum incident_state)s);
+		char *text = evidence_of(&inc), *line = strstr(text, "- Next: rollbackctl ");
+
+		assert_int_equal(line != NULL, next[s] != NULL);
+		if (next[s])
+			assert_string_equal(line + strlen("- Next: rollbackctl "), next[s]);
+		free(text);
+	}
+}
+
 static void rolled_back_is_said_in_no_other_state(void **state)
 {
 	(void)state;
@@ -122,6 +174,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_rolled_back_incident_reads_as_the_plan_wants_it),
 		cmocka_unit_test(an_eta_is_shown_when_a_person_set_one),
+		cmocka_unit_test(an_eta_that_is_a_time_is_shown_as_one),
+		cmocka_unit_test(evidence_is_what_was_measured_on_one_line),
+		cmocka_unit_test(every_state_names_the_command_that_fits),
 		cmocka_unit_test(rolled_back_is_said_in_no_other_state),
 		cmocka_unit_test(a_failure_says_what_was_seen_or_that_nothing_was),
 		cmocka_unit_test(a_label_cannot_add_a_line),
