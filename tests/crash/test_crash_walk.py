@@ -194,3 +194,58 @@ def test_a_runner_killed_under_a_living_daemon_is_ruled_by_the_step(world, idemp
     assert step["state"] == ("done" if idempotent is None else "in_doubt"), dump(step)
     assert w.attempts(w.service.runs) == [1]
     check_stopped(w.daemon)
+
+
+# --- other ways to get there, and what follows ---
+
+LADDER_WALK = [f"{p}:{n}" for p, first, last in (       # beyond the visits that the apply steps make
+    ("step-intent-committed", 4, 6), ("step-done-uncommitted", 4, 6), ("runner-spawned", 3, 5), ("verify-round-uncommitted", 1, 4),
+    ("move-committed", 7, 14)) for n in range(first, last + 1)]
+
+
+class LadderWorld(World):
+    """The service ignores its reload; a restart makes it follow. Two steps follow the rollback, a third one waits for a person."""
+
+    def __init__(self, folder):
+        super().__init__(folder, idempotent=False)
+        self.logs = {}
+        scripts = {name: self.note_taker(name) for name in ("restart", "halt", "validate", "restore")}
+        s = self.service
+        with open(scripts["restart"], "a") as script:
+            script.write(f"sed -n 's/^SHOP_PERCENTAGE=//p' {s.flags} > {s.live}.again\nmv {s.live}.again {s.live}\n")
+        then = "".join(f"      - {{name: {n}, command: [{scripts[n]}], timeout: 20s{more}}}\n"
+                       for n, more in (("halt", ""), ("validate", ""), ("restore", ", needs: approval")))
+        fallback = f"    fallback:\n      - {{after: 300ms, command: [{scripts['restart']}], timeout: 20s, idempotent: false}}\n"
+        playbooks = ("playbooks:\n  - name: corrupt\n    match: ['action=\"auto_rollback\"']\n    rollback: {to: 0}\n"
+                     f"    then:\n{then}")
+        apply = "".join(f"      - {{command: [{c}], timeout: 20s, idempotent: false}}\n" for c in (self.tool, s.reload))
+        text = config(s, apply=apply, channels=hook_channel(self.hook), playbooks=playbooks)
+        self.daemon.config.write_text(text.replace("    verify:\n", fallback + "    verify:\n", 1))
+        s.ignore_reload()
+
+    def note_taker(self, name):
+        script, self.logs[name] = tool(self.service, name)
+        return script
+
+
+@pytest.mark.parametrize("failpoint", LADDER_WALK)
+def test_other_ways_and_what_follows_survive_a_kill_at(folder, failpoint):
+    w = LadderWorld(folder)
+    try:
+        w.crash_at(failpoint)
+        number = w.recover()
+        w.daemon.wait_state(number, "rolled_back")
+        until(lambda: "waits for approval" in [t["what"] for t in w.daemon.incident(number)["timeline"]])
+        i = w.daemon.incident(number)
+        assert w.service.percentage() == 0
+        for name, log in w.logs.items():
+            assert len(w.attempts(log)) == (name != "restore"), (name, log.read_text())
+        assert len(w.attempts(w.service.runs)) == len(w.attempts(w.tool_log)) == 1
+        states = {s["name"].split("/")[-1]: s["state"] for s in i["steps"]}
+        assert states == {"set percentage": "done", "tool.sh": "done", "reload.sh": "done", "verify": "done", "halt": "done",
+                          "validate": "done", "restore": "waiting", "restart.sh": "done"}, dump(i)
+        told = [t["what"] for t in i["timeline"]]
+        assert [told.count(x) for x in ("fallback", "waits for approval", "rolled_back")] == [1, 1, 1], told
+        check_stopped(w.daemon)
+    finally:
+        w.close()
