@@ -408,6 +408,62 @@ static void the_flags_file_says_whether_it_is_written(void **state)
 	assert_int_equal(answer.r.written.state, RUNG_UNKNOWN);
 }
 
+static void effects(int32_t wanted, const char *effective, const char *cured)
+{
+	plan.rollout.effective_query = effective;
+	plan.rollout.cured_query = cured;
+	plan.rollout.effective_max = 0.01;
+	plan.rollout.cured_max = 0.001;
+	answer.calls = 0;
+	probe(wanted);
+}
+
+static void what_it_did_to_the_world_is_judged_by_its_bound(void **state)
+{
+	static const struct fake_answer answers[] = {
+		{"/api/v1/query?query=at", 200, VECTOR(SAMPLE("0.01"))},
+		{"/api/v1/query?query=above", 200, VECTOR(SAMPLE("0.0101"))},
+		{"/api/v1/query?query=one", 200, VECTOR(SAMPLE("0") "," SAMPLE("3"))},
+		{"/api/v1/query?query=below", 200, VECTOR(SAMPLE("-0.5"))},
+	};
+
+	(void)state;
+	fake_answers(answers, ARRAY_LEN(answers));
+	effects(0, "at", "below");
+	assert_int_equal(answer.r.effective.state, RUNG_YES);
+	assert_int_equal(answer.r.cured.state, RUNG_YES);
+	effects(0, "above", "at");
+	assert_int_equal(answer.r.effective.state, RUNG_NO);
+	assert_int_equal(answer.r.cured.state, RUNG_NO);
+	effects(0, "one", NULL);                        /* one series above it is above it */
+	assert_int_equal(answer.r.effective.state, RUNG_NO);
+	assert_int_equal(answer.r.cured.state, RUNG_UNKNOWN);
+	effects(500, "above", "above");                 /* above 0 % traffic is what is wanted */
+	assert_int_equal(answer.r.effective.state, RUNG_UNKNOWN);
+	assert_int_equal(answer.r.cured.state, RUNG_NO);
+}
+
+static void an_effect_without_a_number_is_unknown(void **state)
+{
+	static const struct fake_answer answers[] = {
+		{"/api/v1/query?query=empty", 200, VECTOR("")},
+		{"/api/v1/query?query=nan", 200, VECTOR(SAMPLE("0") "," SAMPLE("NaN"))},
+		{"/api/v1/query?query=infinite", 200, VECTOR(SAMPLE("-Inf"))},
+		{"/api/v1/query?query=bad", 400, "{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"parse error\"}"},
+		{"/api/v1/query?query=proxy", 502, "<html>"},
+		{"/api/v1/query?query=torn", 200, "{\"status\":\"succ"},
+	};
+	static const char *const queries[] = {"empty", "nan", "infinite", "bad", "proxy", "torn", "nowhere"};
+
+	(void)state;
+	fake_answers(answers, ARRAY_LEN(answers));
+	for (size_t i = 0; i < ARRAY_LEN(queries); i++) {
+		effects(0, queries[i], queries[i]);
+		assert_int_equal(answer.r.effective.state, RUNG_UNKNOWN);
+		assert_int_equal(answer.r.cured.state, RUNG_UNKNOWN);
+	}
+}
+
 static void a_cancelled_round_never_calls_back(void **state)
 {
 	static const struct fake_answer answers[] = {{"/slow", 0, ""}, {"/flags", 200, "{\"p\": 0}"}};
@@ -446,6 +502,8 @@ int main(void)
 		ROUND(whoever_does_not_answer_is_unknown_within_its_time),
 		ROUND(errors_are_unknown_and_say_what_they_are),
 		ROUND(the_flags_file_says_whether_it_is_written),
+		ROUND(what_it_did_to_the_world_is_judged_by_its_bound),
+		ROUND(an_effect_without_a_number_is_unknown),
 		ROUND(a_cancelled_round_never_calls_back),
 	};
 

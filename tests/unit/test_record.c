@@ -1,0 +1,345 @@
+/* What a round of verification leads to: fallbacks in their order and time, rolled back, what follows, and whether it helped. */
+#include "tests/unit/db_fixture.h"
+
+#include "db/event.h"
+#include "handlers/rollback/record.h"
+#include "handlers/rollback/trigger.h"
+
+static const char config[] =
+	"{\"global\":{\"external_url\":\"\",\"environment\":\"production\",\"timezone\":\"UTC\",\"prometheus\":{\"url\":\"http://p\",\"timeout\":3}},"
+	" \"sla\":{\"detection\":1,\"decision\":2,\"execution\":3,\"verification\":4,\"total\":5,\"manual_decision\":6,\"manual_total\":7},"
+	" \"limits\":{\"cooldown\":600,\"rollbacks_per_day\":3,\"quiet\":1800}, \"channels\":[],\"users\":[],"
+	" \"rollouts\":[{\"name\":\"shop\",\"alerts\":[\"rollout=shop\"],\"title\":\"Shop\",\"dashboard_url\":\"\","
+	"  \"apply\":[{\"name\":\"reload\",\"command\":[\"/bin/r\"],\"timeout\":30,\"idempotent\":true}],"
+	"  \"fallback\":[{\"name\":\"restart\",\"command\":[\"/bin/a\"],\"timeout\":30,\"after\":60},"
+	"    {\"name\":\"stop\",\"command\":[\"/bin/b\"],\"timeout\":30,\"after\":120}],"
+	"  \"verify\":{\"delay\":1,\"every\":5,\"passes\":1,\"timeout\":300,\"checks\":[{\"command\":[\"/bin/ask\"],\"timeout\":10}],"
+	"    \"effective\":{\"prometheus\":\"traffic\",\"max\":0.01},\"cured\":{\"prometheus\":\"symptom\",\"max\":0.001,\"timeout\":300}},"
+	"  \"stages\":[]}],"
+	" \"playbooks\":[{\"name\":\"corrupt\",\"match\":[\"action=x\"],\"severity\":\"P0\",\"rollback\":{\"to\":0,\"after\":0},"
+	"  \"then\":[{\"name\":\"halt\",\"command\":[\"/bin/h\"],\"timeout\":30},"
+	"    {\"name\":\"restore\",\"command\":[\"/bin/s\"],\"timeout\":30,\"needs\":\"approval\"}]}]}";
+
+static struct settings *settings;
+static struct db *db;
+static int64_t id;
+static int32_t wanted;          /* of the incident that open_one() makes */
+
+/* What the tests look at, read in the transaction of the change. */
+static struct {
+	int result;
+	enum incident_state state;
+	enum rung_state rung[RUNG_N];
+	int64_t next_probe_us;
+	size_t n;
+	struct { enum step_phase phase; enum step_state state; char name[20]; } step[10];
+} seen;
+
+static int look(struct db_tx *tx)
+{
+	struct incident inc = {0};
+	struct step_list l = {0};
+
+	assert_int_equal(incident_load(db_tx_conn(tx), id, &inc), 0);
+	assert_int_equal(step_of_incident(db_tx_conn(tx), id, &l), 0);
+	seen.state = inc.state;
+	seen.next_probe_us = inc.next_probe_us;
+	for (int i = 0; i < RUNG_N; i++)
+		seen.rung[i] = inc.rung[i].state;
+	seen.n = l.n;
+	for (size_t i = 0; i < l.n && i < ARRAY_LEN(seen.step); i++) {
+		seen.step[i].phase = l.item[i].phase;
+		seen.step[i].state = l.item[i].state;
+		snprintf(seen.step[i].name, sizeof(seen.step[i].name), "%s", l.item[i].name);
+	}
+	step_list_free(&l);
+	incident_free(&inc);
+	return 0;
+}
+
+/* An incident that verifies; arg: how long ago its apply steps ended. */
+static int open_one(struct db_tx *tx, void *arg)
+{
+	CLEANUP(cleanup_free) char *plan = plan_text(settings, &settings->rollouts[0], &settings->playbooks[0]);
+	int64_t applied = db_tx_now(tx) - *(int64_t *)arg;
+	struct incident inc = {.rollout = (char *)"shop", .playbook = (char *)"corrupt", .severity = (char *)"P0", .summary = (char *)"x",
+	                       .kind = KIND_AUTO, .state = INC_VERIFYING, .plan = plan, .opened_by = (char *)"alertmanager", .stage = 1,
+	                       .pct_before = 1000, .pct_wanted = wanted, .pct_seen = -1, .opened_at_us = applied, .started_at_us = applied,
+	                       .applied_at_us = applied, .verify_until_us = applied + 300 * US_PER_S};
+
+	assert_int_equal(incident_insert(tx, &inc), 0);
+	id = inc.id;
+	assert_int_equal(trigger_add_tail(tx, &inc, &settings->rollouts[0]), 0);
+	return look(tx);
+}
+
+static int write_change(struct db_tx *tx, void *arg)
+{
+	struct change *ch = arg;
+	struct incident inc = {0};
+
+	assert_int_equal(incident_load(db_tx_conn(tx), id, &inc), 0);
+	ch->incident_id = id;
+	if (ch->kind == CHANGE_ROUND)
+		ch->applied_at_us = inc.applied_at_us;
+	incident_free(&inc);
+	seen.result = change_write(tx, settings, ch);
+	return look(tx);
+}
+
+static void change(struct change ch)
+{
+	assert_int_equal(in_tx(db, write_change, &ch), 0);
+}
+
+static void round_of(enum rung_state acknowledged, enum rung_state effective, enum rung_state cured)
+{
+	change((struct change) {.kind = CHANGE_ROUND, .written = RUNG_YES, .acknowledged = acknowledged, .effective = effective,
+	                        .cured = cured, .seen = -1});
+}
+
+struct shift { enum step_phase phase; enum step_state to; int64_t applied_ago_us, rolled_back_ago_us; };
+
+/* Sets what only time or the engine would. */
+static int shift(struct db_tx *tx, void *arg)
+{
+	const struct shift *s = arg;
+	struct incident inc = {0};
+	struct step_list l = {0};
+
+	assert_int_equal(incident_load(db_tx_conn(tx), id, &inc), 0);
+	assert_int_equal(step_of_incident(db_tx_conn(tx), id, &l), 0);
+	for (size_t i = 0; s->to && i < l.n; i++)
+		if (l.item[i].phase == s->phase) {
+			l.item[i].state = s->to;
+			assert_int_equal(step_save(tx, &l.item[i]), 0);
+		}
+	if (s->applied_ago_us)
+		inc.applied_at_us = db_tx_now(tx) - s->applied_ago_us;
+	if (s->rolled_back_ago_us)
+		inc.rolled_back_at_us = db_tx_now(tx) - s->rolled_back_ago_us;
+	assert_int_equal(incident_save(tx, &inc), 0);
+	step_list_free(&l);
+	incident_free(&inc);
+	return look(tx);
+}
+
+static void verifying_since(int64_t ago_us)
+{
+	assert_int_equal(in_tx(db, open_one, &ago_us), 0);
+}
+
+static size_t in_phase(enum step_phase phase)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < seen.n; i++)
+		n += seen.step[i].phase == phase;
+	return n;
+}
+
+/* --- fallbacks --- */
+
+static void a_fallback_waits_for_its_time_and_is_not_used_once_acknowledged(void **state)
+{
+	(void)state;
+	verifying_since(50 * US_PER_S);
+	round_of(RUNG_NO, RUNG_UNKNOWN, RUNG_UNKNOWN);
+	assert_int_equal(in_phase(PHASE_FALLBACK), 0);
+	in_tx(db, shift, &(struct shift) {.applied_ago_us = 200 * US_PER_S});
+	round_of(RUNG_YES, RUNG_NO, RUNG_UNKNOWN);      /* acknowledged, though traffic goes on */
+	assert_int_equal(in_phase(PHASE_FALLBACK), 0);
+	round_of(RUNG_UNKNOWN, RUNG_UNKNOWN, RUNG_UNKNOWN);     /* nobody can tell: that is not acknowledged */
+	assert_int_equal(in_phase(PHASE_FALLBACK), 1);
+	assert_string_equal(seen.step[seen.n - 1].name, "restart");
+}
+
+static void fallbacks_are_used_in_order_one_at_a_time_and_once(void **state)
+{
+	(void)state;
+	verifying_since(500 * US_PER_S);
+	for (int i = 0; i < 3; i++)
+		round_of(RUNG_NO, RUNG_UNKNOWN, RUNG_UNKNOWN);
+	assert_int_equal(in_phase(PHASE_FALLBACK), 1);  /* the first has not ended */
+	in_tx(db, shift, &(struct shift) {.phase = PHASE_FALLBACK, .to = STEP_RUNNING});
+	round_of(RUNG_NO, RUNG_UNKNOWN, RUNG_UNKNOWN);
+	assert_int_equal(in_phase(PHASE_FALLBACK), 1);
+	in_tx(db, shift, &(struct shift) {.phase = PHASE_FALLBACK, .to = STEP_FAILED});
+	round_of(RUNG_NO, RUNG_UNKNOWN, RUNG_UNKNOWN);
+	assert_int_equal(in_phase(PHASE_FALLBACK), 2);
+	assert_string_equal(seen.step[seen.n - 1].name, "stop");
+	in_tx(db, shift, &(struct shift) {.phase = PHASE_FALLBACK, .to = STEP_DONE});
+	for (int i = 0; i < 3; i++)
+		round_of(RUNG_NO, RUNG_UNKNOWN, RUNG_UNKNOWN);
+	assert_int_equal(in_phase(PHASE_FALLBACK), 2);
+}
+
+static int apply_again(struct db_tx *tx, void *arg)
+{
+	struct incident inc = {0};
+
+	(void)arg;
+	assert_int_equal(incident_load(db_tx_conn(tx), id, &inc), 0);
+	assert_int_equal(trigger_add_steps(tx, &inc), 0);
+	incident_free(&inc);
+	return look(tx);
+}
+
+static void a_fallback_armed_for_the_apply_before_is_skipped_and_keeps_its_turn(void **state)
+{
+	(void)state;
+	verifying_since(500 * US_PER_S);
+	round_of(RUNG_NO, RUNG_UNKNOWN, RUNG_UNKNOWN);
+	in_tx(db, apply_again, NULL);
+	for (size_t i = 0; i < seen.n; i++)
+		if (seen.step[i].phase == PHASE_FALLBACK)
+			assert_int_equal(seen.step[i].state, STEP_SKIPPED);
+	round_of(RUNG_NO, RUNG_UNKNOWN, RUNG_UNKNOWN);
+	assert_int_equal(in_phase(PHASE_FALLBACK), 2);
+	assert_string_equal(seen.step[seen.n - 1].name, "restart");
+	assert_int_equal(seen.step[seen.n - 1].state, STEP_TODO);
+}
+
+/* --- rungs --- */
+
+static void rolled_back_needs_every_rung_that_is_asked_for(void **state)
+{
+	static const enum rung_state all[] = {RUNG_UNKNOWN, RUNG_YES, RUNG_NO};
+
+	(void)state;
+	for (size_t a = 0; a < ARRAY_LEN(all); a++)
+		for (size_t e = 0; e < ARRAY_LEN(all); e++) {
+			bool yes = all[a] == RUNG_YES && all[e] == RUNG_YES;
+
+			verifying_since(US_PER_S);
+			round_of(all[a], all[e], RUNG_NO);      /* whether it helped is no condition */
+			assert_int_equal(seen.state, yes ? INC_ROLLED_BACK : INC_VERIFYING);
+			assert_int_equal(seen.rung[RUNG_ACKNOWLEDGED], all[a]);
+			assert_int_equal(seen.rung[RUNG_EFFECTIVE], all[e]);
+			change((struct change) {.kind = CHANGE_EVENT, .event = EV_RESOLVE});
+			if (seen.state != INC_RESOLVED) {       /* verifying cannot be resolved: out of the next one's way */
+				change((struct change) {.kind = CHANGE_EVENT, .event = EV_DEADLINE});
+				change((struct change) {.kind = CHANGE_EVENT, .event = EV_RESOLVE});
+			}
+			assert_int_equal(seen.state, INC_RESOLVED);
+		}
+}
+
+static void above_zero_traffic_is_no_condition(void **state)
+{
+	(void)state;
+	wanted = 500;
+	verifying_since(US_PER_S);
+	wanted = 0;
+	round_of(RUNG_YES, RUNG_NO, RUNG_UNKNOWN);
+	assert_int_equal(seen.state, INC_ROLLED_BACK);
+	assert_int_equal(seen.rung[RUNG_EFFECTIVE], RUNG_UNKNOWN);
+}
+
+static int write_late(struct db_tx *tx, void *arg)
+{
+	struct change *ch = arg;
+
+	ch->incident_id = id;
+	ch->applied_at_us = db_tx_now(tx) - 3600 * US_PER_S;
+	seen.result = change_write(tx, settings, ch);
+	return look(tx);
+}
+
+static void a_round_that_asked_about_the_apply_before_counts_for_nothing(void **state)
+{
+	(void)state;
+	verifying_since(US_PER_S);
+	struct change late = {.kind = CHANGE_ROUND, .written = RUNG_YES, .acknowledged = RUNG_YES, .effective = RUNG_YES, .seen = -1};
+
+	assert_int_equal(in_tx(db, write_late, &late), 0);
+	assert_int_equal(seen.result, 0);
+	assert_int_equal(seen.state, INC_VERIFYING);
+	assert_int_equal(seen.rung[RUNG_ACKNOWLEDGED], RUNG_UNKNOWN);
+}
+
+/* --- whether it helped --- */
+
+static void the_cure_is_watched_until_yes_or_its_time_is_up(void **state)
+{
+	(void)state;
+	verifying_since(US_PER_S);
+	round_of(RUNG_YES, RUNG_YES, RUNG_NO);
+	assert_int_equal(seen.state, INC_ROLLED_BACK);
+	assert_true(seen.next_probe_us != 0);
+	round_of(RUNG_YES, RUNG_YES, RUNG_UNKNOWN);
+	assert_int_equal(seen.rung[RUNG_CURED], RUNG_UNKNOWN);
+	assert_true(seen.next_probe_us != 0);
+	round_of(RUNG_NO, RUNG_NO, RUNG_YES);
+	assert_int_equal(seen.rung[RUNG_CURED], RUNG_YES);
+	assert_int_equal(seen.rung[RUNG_ACKNOWLEDGED], RUNG_YES);      /* said once, of the moment it was rolled back */
+	assert_int_equal(seen.next_probe_us, 0);
+	round_of(RUNG_YES, RUNG_YES, RUNG_NO);          /* a round that was under way */
+	assert_int_equal(seen.result, 0);
+	assert_int_equal(seen.rung[RUNG_CURED], RUNG_YES);
+}
+
+static void nobody_watches_longer_than_its_timeout(void **state)
+{
+	(void)state;
+	verifying_since(US_PER_S);
+	round_of(RUNG_YES, RUNG_YES, RUNG_NO);
+	in_tx(db, shift, &(struct shift) {.rolled_back_ago_us = 301 * US_PER_S});
+	round_of(RUNG_YES, RUNG_YES, RUNG_NO);
+	assert_int_equal(seen.rung[RUNG_CURED], RUNG_NO);
+	assert_int_equal(seen.next_probe_us, 0);
+}
+
+static void which_step_may_run_when(void **state)
+{
+	(void)state;
+	for (int s = 1; s < INC_STATE_N; s++) {
+		bool looks = s == INC_VERIFYING || s == INC_FAILED;
+
+		assert_int_equal(step_may_run((enum incident_state)s, PHASE_APPLY), s == INC_ROLLING_BACK);
+		assert_int_equal(step_may_run((enum incident_state)s, PHASE_FALLBACK), looks);
+		assert_int_equal(step_may_run((enum incident_state)s, PHASE_THEN), looks || s == INC_ROLLED_BACK);
+		assert_false(step_may_run((enum incident_state)s, PHASE_VERIFY));
+		assert_false(step_may_run((enum incident_state)s, PHASE_SNAPSHOT));
+	}
+}
+
+static int setup(void **state)
+{
+	CLEANUP(json_cleanup) struct json_object *tree = json_tokener_parse(config);
+	char why[300] = "";
+
+	if (!tree || settings_read(tree, &settings, why, sizeof(why)) < 0) {
+		print_error("%s\n", why);
+		return -1;
+	}
+	if (scratch_make(state) < 0)
+		return -1;
+	db = fixture_start();
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	db_close(db);
+	settings_unref(settings);
+	return scratch_remove(state);
+}
+
+int main(void)
+{
+#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(a_fallback_waits_for_its_time_and_is_not_used_once_acknowledged),
+		T(fallbacks_are_used_in_order_one_at_a_time_and_once),
+		T(a_fallback_armed_for_the_apply_before_is_skipped_and_keeps_its_turn),
+		T(rolled_back_needs_every_rung_that_is_asked_for),
+		T(above_zero_traffic_is_no_condition),
+		T(a_round_that_asked_about_the_apply_before_counts_for_nothing),
+		T(the_cure_is_watched_until_yes_or_its_time_is_up),
+		T(nobody_watches_longer_than_its_timeout),
+		cmocka_unit_test(which_step_may_run_when),
+	};
+
+	return cmocka_run_group_tests_name("record", tests, NULL, NULL);
+}
