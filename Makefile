@@ -146,6 +146,9 @@ demo: deps-build deps-demo deps-tools
 SHARED = $(patsubst deploy/%,%,$(wildcard deploy/alertmanager/*.yml deploy/grafana/README.md deploy/grafana/*/*.json \
          deploy/grafana/*/*/*.yml))
 
+# Debian 12 wants the units of its packages below /lib; systemd looks below /usr/local/lib, too.
+UNITS_DIR = $(if $(filter /usr,$(PREFIX)),/lib,$(PREFIX)/lib)/systemd/system
+
 install: programs
 	install -D -m 755 $O/rollbackd $(DESTDIR)$(PREFIX)/bin/rollbackd
 	install -D -m 755 $O/rollbackctl $(DESTDIR)$(PREFIX)/bin/rollbackctl
@@ -154,7 +157,12 @@ install: programs
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/rollbackd/prometheus deploy/prometheus/*
 	for f in $(SHARED); do install -D -m 644 deploy/$$f $(DESTDIR)$(PREFIX)/share/rollbackd/$$f || exit 1; done
 	install -D -m 644 deploy/sampling.md $(DESTDIR)$(PREFIX)/share/doc/rollbackd/sampling.md
-	install -D -m 644 deploy/systemd/rollbackd.service $(DESTDIR)/lib/systemd/system/rollbackd.service
+	install -D -m 644 deploy/systemd/flags-directory.conf $(DESTDIR)$(PREFIX)/share/doc/rollbackd/examples/flags-directory.conf
+	install -D -m 644 deploy/debian/rollbackd.8 $(DESTDIR)$(PREFIX)/share/man/man8/rollbackd.8
+	install -D -m 644 deploy/debian/rollbackctl.1 $(DESTDIR)$(PREFIX)/share/man/man1/rollbackctl.1
+	install -d $(DESTDIR)$(UNITS_DIR)
+	sed 's|/usr/bin/rollbackd|$(PREFIX)/bin/rollbackd|' deploy/systemd/rollbackd.service > $(DESTDIR)$(UNITS_DIR)/rollbackd.service
+	chmod 644 $(DESTDIR)$(UNITS_DIR)/rollbackd.service
 	install -D -m 644 deploy/systemd/rollbackd.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/rollbackd.conf
 	install -D -m 644 deploy/systemd/rollbackd.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/rollbackd.conf
 	install -D -m 644 deploy/systemd/50-rollbackd.rules $(DESTDIR)$(PREFIX)/share/rollbackd/polkit/50-rollbackd.rules

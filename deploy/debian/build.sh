@@ -17,10 +17,8 @@ chmod 750 "$root/etc/rollbackd"
 install -D -m 644 $here/copyright "$root/usr/share/doc/rollbackd/copyright"
 gzip -9n <$here/changelog >"$out/changelog.gz"
 install -D -m 644 "$out/changelog.gz" "$root/usr/share/doc/rollbackd/changelog.gz"
-for page in rollbackd.8 rollbackctl.1; do
-	gzip -9n <"$here/$page" >"$out/$page.gz"
-	install -D -m 644 "$out/$page.gz" "$root/usr/share/man/man${page##*.}/$page.gz"
-done
+gzip -9n "$root/usr/share/man/man8/rollbackd.8" "$root/usr/share/man/man1/rollbackctl.1"
+install -D -m 644 $here/lintian-overrides "$root/usr/share/lintian/overrides/rollbackd"
 
 # The libraries that the programs are linked with, with the versions they need.
 mkdir -p "$out/debian"

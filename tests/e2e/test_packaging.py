@@ -1,4 +1,5 @@
 """The Debian package: what lintian says, what is in it, and (long) a life in a clean Debian that systemd has booted."""
+import json
 import os
 import re
 import shutil
@@ -23,9 +24,9 @@ def package():
     return ROOT / r.stdout.strip().splitlines()[-1]
 
 
-def test_lintian_finds_no_error(package):
+def test_lintian_finds_nothing_wrong(package):
     r = run("lintian", "--allow-root", package, timeout=120)
-    assert not re.findall(r"^E: .*", r.stdout, re.M), r.stdout
+    assert r.returncode == 0 and not re.findall(r"^[EW]: .*", r.stdout, re.M), r.stdout + r.stderr
 
 
 def test_the_package_holds_what_it_should(package):
@@ -33,13 +34,24 @@ def test_the_package_holds_what_it_should(package):
     for name in ("/usr/bin/rollbackd", "/usr/bin/rollbackctl", "/lib/systemd/system/rollbackd.service", "/usr/lib/sysusers.d/rollbackd.conf",
                  "/usr/lib/tmpfiles.d/rollbackd.conf", "/etc/rollbackd/rollbackd.yml", "/usr/share/doc/rollbackd/examples/rollbackd.yml",
                  "/usr/share/rollbackd/prometheus/cst-alerts.yml", "/usr/share/rollbackd/alertmanager/alertmanager.yml",
-                 "/usr/share/rollbackd/scripts/rollback_cst_pipeline.sh", "/usr/share/man/man8/rollbackd.8.gz"):
+                 "/usr/share/rollbackd/scripts/rollback_cst_pipeline.sh", "/usr/share/man/man8/rollbackd.8.gz", "/usr/share/man/man1/rollbackctl.1.gz",
+                 "/usr/share/doc/rollbackd/examples/flags-directory.conf", "/usr/share/rollbackd/polkit/50-rollbackd.rules"):
         assert name in names, name
     assert any(n.startswith("/usr/share/rollbackd/grafana/dashboards/") for n in names)
     assert not [n for n in names if n.startswith(("/home", "/root", "/tmp", "/usr/local"))]
     depends = run("dpkg-deb", "-f", package, "Depends").stdout
     for library in ("libmicrohttpd12", "libjson-c5", "libcurl3-gnutls", "libsqlite3-0"):
         assert library in depends
+
+
+def test_installed_below_another_prefix_the_unit_starts_the_program_that_is_there(package, folder):
+    environment = {k: v for k, v in os.environ.items() if k not in ("MODE", "MAKEFLAGS", "MAKELEVEL")}
+    r = run("make", "--no-print-directory", "install", f"DESTDIR={folder}", "PREFIX=/usr/local", cwd=ROOT, timeout=600, env=environment)
+    assert r.returncode == 0, r.stdout[-2000:] + r.stderr[-2000:]
+    unit = (folder / "usr/local/lib/systemd/system/rollbackd.service").read_text()
+    program = re.search(r"^ExecStart=(\S+)", unit, re.M)[1]
+    assert program == "/usr/local/bin/rollbackd" and os.access(folder / program[1:], os.X_OK)
+    assert (folder / "usr/local/share/man/man1/rollbackctl.1").exists()
 
 
 # --- in a clean Debian ---
@@ -51,6 +63,9 @@ fact() { echo "$*" >>result; }
 waits() { for _ in $(seq 100); do "$@" >/dev/null 2>&1 && return 0; sleep 0.2; done; return 1; }
 files() { find / -xdev \( -path /proc -o -path /sys -o -path /run -o -path /tmp -o -path /srv -o -path /var/log -o -path /var/lib/dpkg \
 	-o -path /var/cache -o -path /var/lib/systemd \) -prune -o -print | sort; getent passwd; getent group; }
+post() { sed "s/\"rollout\":\"example\"/\"rollout\":\"$1\"/; s/00000000000000aa/00000000000000$2/" webhook.json |
+	curl -s -H 'Content-Type: application/json' --data-binary @- http://127.0.0.1:9595/webhook; }
+state() { rollbackctl -o json incident $1 | grep -q "\"state\": *\"$2\""; }
 files >before
 dpkg -i rollbackd.deb >install.log 2>&1; fact installed $?
 waits curl -sf http://127.0.0.1:9595/-/ready; fact ready $?
@@ -58,12 +73,43 @@ fact active $(systemctl is-active rollbackd) $(systemctl is-enabled rollbackd)
 fact user $(ps -o user= -C rollbackd)
 fact state $(stat -c %U:%a /var/lib/rollbackd) config $(stat -c %U:%G:%a /etc/rollbackd/rollbackd.yml)
 curl -s -H 'Content-Type: application/json' --data-binary @webhook.json http://127.0.0.1:9595/webhook >answer; fact webhook $(cat answer)
-waits sh -c 'rollbackctl -o json incident 1 | grep -q "\"state\": *\"rolled_back\""'; fact rolled_back $?
+waits state 1 rolled_back; fact rolled_back $?
 fact socket $(rollbackctl --url unix:/run/rollbackd/sock status >/dev/null 2>&1; echo $?)
 systemctl reload rollbackd; fact reload $?
+fact complaints $(journalctl -u rollbackd -p warning -o cat --no-pager)
 kill -9 $(systemctl show -p MainPID --value rollbackd); waits sh -c 'rollbackctl incident 1'; fact back_after_kill $?
+
+# A service, reloaded from inside the unit's walls by way of polkit: what the rule names, and nothing else.
+cp polkit.rules /etc/polkit-1/rules.d/50-rollbackd.rules; cp plan.yml /etc/rollbackd/rollbackd.yml
+chown -R rollbackd: /etc/lapce-ai; systemctl start lapce-ai-service other; systemctl reload rollbackd
+waits rollbackctl -o json flags one
+post one ab >/dev/null; waits state 2 rolled_back; fact acts $?; rollbackctl -o json incident 2 >acts.json
+fact flags $(cat /etc/lapce-ai/flags.env) reloaded $(cat reloaded) others $(cat other 2>/dev/null)
+
+# The daemon is restarted while a command runs: it runs to its end, once, and its result is found.
+post two ac >/dev/null; waits pgrep -f slow.sh
+systemctl restart rollbackd; fact outlived $(pgrep -fc '^/bin/sh /srv/slow.sh')
+waits state 3 rolled_back; rollbackctl -o json incident 3 >outlived.json; fact ran $(cat /var/lib/rollbackd/ran)
+
+# A hung daemon is replaced.
+mkdir -p /run/systemd/system/rollbackd.service.d; printf '[Service]\nWatchdogSec=2\n' >/run/systemd/system/rollbackd.service.d/quick.conf
+systemctl daemon-reload; systemctl restart rollbackd; hung=$(systemctl show -p MainPID --value rollbackd); kill -STOP $hung
+waits sh -c "! kill -0 $hung && rollbackctl incident 1"; fact watchdog $?
+rm -r /run/systemd/system/rollbackd.service.d; systemctl daemon-reload
+
+# An upgrade leaves alone what the administrator has deleted, and whose it is.
+chgrp daemon /etc/rollbackd; rm /etc/rollbackd/rollbackd.yml
+dpkg -i rollbackd.deb >upgrade.log 2>&1; fact upgraded $? config $(ls /etc/rollbackd) group $(stat -c %G /etc/rollbackd)
+chgrp rollbackd /etc/rollbackd; cp plan.yml /etc/rollbackd/rollbackd.yml; waits rollbackctl incident 1
 dpkg --remove rollbackd >remove.log 2>&1; fact removed $? record $([ -e /var/lib/rollbackd/rollbackd.db ]; echo $?)
+
+# Purged in one go from a running service, in the middle of a command.
+dpkg -i rollbackd.deb >again.log 2>&1; waits rollbackctl incident 1; fact again $? $(systemctl is-active rollbackd)
+cp plan.yml /etc/rollbackd/rollbackd.yml; chmod 644 /etc/rollbackd/rollbackd.yml; systemctl reload rollbackd
+post three ad >/dev/null; waits pgrep -f slow.sh; fact command $?
 dpkg --purge rollbackd >purge.log 2>&1; fact purged $?
+fact processes $(pgrep -fc '^/bin/sh /srv/slow.sh') names $(find / -xdev \( -path /proc -o -path /sys -o -path /srv -o -path /etc/polkit-1 \) -prune -o -name '*rollbackd*' -print)
+rm /etc/polkit-1/rules.d/50-rollbackd.rules
 files >after
 diff before after >left && fact left nothing || fact left $(cat left)
 fact end
@@ -80,6 +126,41 @@ StandardError=file:/srv/life.log
 TimeoutStartSec=180
 [Install]
 WantedBy=multi-user.target
+"""
+
+# The example stays: a reload that drops a rollout with a live incident is refused.
+PLAN = """rollouts:
+  - name: example
+    apply: [{command: [/usr/bin/true]}]
+    verify: {delay: 0s, every: 1s, checks: [{command: [/usr/bin/echo, "0"]}]}
+  - name: one
+    flags: {file: /etc/lapce-ai/flags.env, percentage: CST_ROLLOUT_PERCENTAGE}
+    apply:
+      - {command: [/usr/bin/systemctl, reload, lapce-ai-service.service], timeout: 10s}
+      - {command: [/usr/bin/systemctl, try-restart, lapce-ai-service.service], timeout: 10s}
+      - {command: [/usr/bin/systemctl, stop, lapce-ai-service.service], timeout: 10s}
+      - {command: [/usr/bin/systemctl, reload, other.service], timeout: 10s}
+    verify: {delay: 0s, every: 1s, checks: [{command: [/usr/bin/echo, "0"]}]}
+  - name: two
+    apply:
+      - {command: [/srv/slow.sh], timeout: 30s, idempotent: false}
+    verify: {delay: 0s, every: 1s, checks: [{command: [/usr/bin/echo, "0"]}]}
+  - name: three
+    apply:
+      - {command: [/srv/slow.sh], timeout: 30s, idempotent: false}
+    verify: {delay: 0s, every: 1s, checks: [{command: [/usr/bin/echo, "0"]}]}
+"""
+
+SERVICE = """[Service]
+ExecStart=/bin/sleep infinity
+ExecReload=/bin/sh -c 'echo yes >>/srv/{}'
+"""
+
+# Long enough for a restart of the daemon beside it. Its sandbox can write nowhere but into the state directory.
+SLOW = """#!/bin/sh
+sleep 4
+echo ran >>/var/lib/rollbackd/ran
+echo to the end
 """
 
 WEBHOOK = ('{"version":"4","groupKey":"{}:{}","truncatedAlerts":0,"status":"firing","receiver":"rollbackd","groupLabels":{},"commonLabels":{},'
@@ -101,10 +182,15 @@ def clean_debian(folder, package):
     for kind in ("apt.conf.d", "auth.conf.d"):         # how this machine reaches the archive
         if os.path.isdir(f"/etc/apt/{kind}"):
             shutil.copytree(f"/etc/apt/{kind}", root / "etc/apt" / kind, dirs_exist_ok=True)
-    depends = run("dpkg-deb", "-f", package, "Depends").stdout.strip()
+    depends = run("dpkg-deb", "-f", package, "Depends").stdout.strip() + ", " + run("dpkg-deb", "-f", package, "Recommends").stdout.strip()
     r = run("chroot", root, "env", "DEBIAN_FRONTEND=noninteractive", "sh", "-c", f"apt-get update -q && apt-get satisfy -q -y --no-install-recommends '{depends}'", timeout=900)
     assert r.returncode == 0, r.stdout[-2000:] + r.stderr[-2000:]
     return root
+
+
+def steps_of(file):
+    """{name: (state, attempts)} of an incident's steps."""
+    return {s["name"]: (s["state"], s["attempts"]) for s in json.loads(file.read_text())["steps"]}
 
 
 @pytest.mark.long
@@ -113,8 +199,15 @@ def test_installed_in_a_clean_debian_it_runs_takes_a_webhook_and_leaves_nothing(
     root = clean_debian(folder, package)
     shutil.copy(package, root / "srv/rollbackd.deb")
     (root / "srv/webhook.json").write_text(WEBHOOK)
-    (root / "srv/life.sh").write_text(LIFE)
-    (root / "srv/life.sh").chmod(0o755)
+    for name, text in (("life.sh", LIFE), ("slow.sh", SLOW)):
+        (root / "srv" / name).write_text(text)
+        (root / "srv" / name).chmod(0o755)
+    (root / "srv/plan.yml").write_text(PLAN)
+    shutil.copy(ROOT / "deploy/systemd/50-rollbackd.rules", root / "srv/polkit.rules")
+    for unit, file in (("lapce-ai-service", "reloaded"), ("other", "other")):
+        (root / f"etc/systemd/system/{unit}.service").write_text(SERVICE.format(file))
+    (root / "etc/lapce-ai").mkdir()
+    (root / "etc/lapce-ai/flags.env").write_text("CST_TIERED_CACHE=true\nCST_ROLLOUT_PERCENTAGE=10\n")
     (root / "etc/systemd/system/life.service").write_text(UNIT)
     assert run("systemctl", f"--root={root}", "enable", "life.service").returncode == 0
     # In a root and a network of its own: nothing of it reaches this machine.
@@ -129,5 +222,16 @@ def test_installed_in_a_clean_debian_it_runs_takes_a_webhook_and_leaves_nothing(
     assert facts["state"] == "rollbackd:700 config root:rollbackd:640"
     assert '"disposition":"rollback_started"' in facts["webhook"].replace(" ", "") and facts["rolled_back"] == "0", facts
     assert facts["socket"] == "0" and facts["reload"] == "0" and facts["back_after_kill"] == "0", (facts, log)
+    assert facts["complaints"] == "", facts             # systemd has nothing to say about the unit either
+    steps = steps_of(root / "srv/acts.json")
+    lapce = "lapce-ai-service.service"
+    for name, state in ((f"reload {lapce}", "done"), (f"try-restart {lapce}", "done"), (f"stop {lapce}", "failed"), ("reload other.service", "failed")):
+        assert steps[f"systemctl {name}"][0] == state, steps
+    assert facts["acts"] == "0" and facts["flags"] == "CST_TIERED_CACHE=true CST_ROLLOUT_PERCENTAGE=0 reloaded yes others", facts
+    assert facts["outlived"] == "1" and facts["ran"] == "ran", (facts, log)
+    assert ("done", 1) in [v for k, v in steps_of(root / "srv/outlived.json").items() if "slow" in k]
+    assert facts["watchdog"] == "0" and facts["upgraded"] == "0 config group daemon", (facts, log)
     assert facts["removed"] == "0 record 0"              # the record stays until the purge
-    assert facts["purged"] == "0" and facts["left"] == "nothing" and "end" in facts, facts
+    assert facts["again"] == "0 active" and facts["command"] == "0" and facts["processes"] == "0 names", (facts, log)
+    assert facts["purged"] == "0" and facts["left"] == "nothing" and "end" in facts, (facts, log)
+    shutil.rmtree(root)                                  # half a gigabyte; after a failure it stays for a look
