@@ -14,6 +14,7 @@
 #include "handlers/rollback/import.h"
 #include "handlers/rollback/current.h"
 #include "handlers/rollback/engine.h"
+#include "handlers/rollback/flags_file.h"
 #include "handlers/rollback/retire.h"
 #include "handlers/rollout/controller.h"
 #include "server/core/clock.h"
@@ -105,6 +106,20 @@ static int adopt_now(struct db *db, const struct settings *s, int (*run)(struct 
 	return r;
 }
 
+/* A rollback would fail there, and nobody would know before. */
+static void tell_unwritable(const struct settings *s)
+{
+	char why[256];
+
+	for (size_t i = 0; i < s->n_rollouts; i++) {
+		const struct rollout *r = &s->rollouts[i];
+
+		if (r->flags_file && flags_file_replaceable(r->flags_file, why, sizeof(why)) < 0)
+			log_error("a rollback could not write the flags file; once its directory is writable, restart rollbackd",
+			          "rollout", r->name, "why", why);
+	}
+}
+
 /* --- reload --- */
 
 static bool drops_live_rollout(struct db_conn *c, const struct settings *s, char *why, size_t size)
@@ -185,6 +200,7 @@ static bool reload_locked(struct app *a, char *why, size_t size)
 	if (ok) {
 		if (adopt_now(a->db, cfg->settings, adopt_run) < 0)
 			log_error("the percentages found after the reload could not be recorded");
+		tell_unwritable(cfg->settings);
 	}
 	config_faults_free(&faults);
 	config_free(cfg);
@@ -266,6 +282,7 @@ static int start_threads(struct app *a, struct config *cfg, struct web_config *w
 	}
 	a->looping = true;
 	notify_ring(a->notify);
+	tell_unwritable(cfg->settings);
 	return 0;
 }
 

@@ -143,6 +143,16 @@ int flags_file_read(const char *path, const char *key, int32_t *ret_pct, char *w
 	return r < 0 ? r : file_get(&f, ret_pct);
 }
 
+int flags_file_replaceable(const char *path, char *why, size_t why_size)
+{
+	CLEANUP(file_close) struct file f = {.path = path, .why = why, .why_size = why_size};
+	int r = file_open_dir(&f);
+
+	if (r == 0 && faccessat(f.dir, ".", W_OK | X_OK, 0) < 0)
+		r = cannot(&f, "write into the directory of");
+	return r;
+}
+
 int flags_file_load(const char *path, struct buf *ret_text, char *why, size_t why_size)
 {
 	CLEANUP(file_close) struct file f = {.path = path, .why = why, .why_size = why_size};

@@ -38,6 +38,11 @@ int flags_file_load(const char *path, struct buf *ret_text, char *why, size_t wh
 int flags_file_read(const char *path, const char *key, int32_t *ret_pct, char *why,
                     size_t why_size) MUST_CHECK;
 
+/* Whether flags_file_write could put another file in its place, as far as can be told without writing: not in a directory that
+ * is somebody else's, or that a systemd unit shows its daemon as read-only. 0; -EROFS, -EACCES and others of the system. On
+ * failure why (>= 200 bytes) is a sentence. */
+int flags_file_replaceable(const char *path, char *why, size_t why_size) MUST_CHECK;
+
 struct flags_change {
 	int32_t before, after; /* hundredths, in effect */
 };

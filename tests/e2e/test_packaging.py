@@ -91,6 +91,15 @@ post two ac >/dev/null; waits pgrep -f slow.sh
 systemctl restart rollbackd; fact outlived $(pgrep -fc '^/bin/sh /srv/slow.sh')
 waits state 3 rolled_back; rollbackctl -o json incident 3 >outlived.json; fact ran $(cat /var/lib/rollbackd/ran)
 
+# A flags directory that was made while the daemon ran: read-only for it, which it says, until the shipped drop-in and a restart.
+mkdir /etc/late; echo LATE=10 >/etc/late/flags.env; chown -R rollbackd: /etc/late; systemctl reload rollbackd
+waits sh -c "journalctl -u rollbackd -o cat --no-pager | grep 'rollout=late.*Read-only file system'"; fact told $?
+mkdir -p /etc/systemd/system/rollbackd.service.d
+sed s,/etc/checkout,/etc/late, /usr/share/doc/rollbackd/examples/flags-directory.conf >/etc/systemd/system/rollbackd.service.d/late.conf
+systemctl daemon-reload; systemctl restart rollbackd; waits rollbackctl incident 1
+post late ae >/dev/null; waits state 4 rolled_back; fact late $? $(cat /etc/late/flags.env)
+rm -r /etc/late /etc/systemd/system/rollbackd.service.d; systemctl daemon-reload
+
 # A hung daemon is replaced.
 mkdir -p /run/systemd/system/rollbackd.service.d; printf '[Service]\nWatchdogSec=2\n' >/run/systemd/system/rollbackd.service.d/quick.conf
 systemctl daemon-reload; systemctl restart rollbackd; hung=$(systemctl show -p MainPID --value rollbackd); kill -STOP $hung
@@ -140,6 +149,10 @@ PLAN = """rollouts:
       - {command: [/usr/bin/systemctl, try-restart, lapce-ai-service.service], timeout: 10s}
       - {command: [/usr/bin/systemctl, stop, lapce-ai-service.service], timeout: 10s}
       - {command: [/usr/bin/systemctl, reload, other.service], timeout: 10s}
+    verify: {delay: 0s, every: 1s, checks: [{command: [/usr/bin/echo, "0"]}]}
+  - name: late
+    flags: {file: /etc/late/flags.env, percentage: LATE}
+    apply: [{command: [/usr/bin/true]}]
     verify: {delay: 0s, every: 1s, checks: [{command: [/usr/bin/echo, "0"]}]}
   - name: two
     apply:
@@ -230,6 +243,7 @@ def test_installed_in_a_clean_debian_it_runs_takes_a_webhook_and_leaves_nothing(
     assert facts["acts"] == "0" and facts["flags"] == "CST_TIERED_CACHE=true CST_ROLLOUT_PERCENTAGE=0 reloaded yes others", facts
     assert facts["outlived"] == "1" and facts["ran"] == "ran", (facts, log)
     assert ("done", 1) in [v for k, v in steps_of(root / "srv/outlived.json").items() if "slow" in k]
+    assert facts["told"] == "0" and facts["late"] == "0 LATE=0", (facts, log)
     assert facts["watchdog"] == "0" and facts["upgraded"] == "0 config group daemon", (facts, log)
     assert facts["removed"] == "0 record 0"              # the record stays until the purge
     assert facts["again"] == "0 active" and facts["command"] == "0" and facts["processes"] == "0 names", (facts, log)

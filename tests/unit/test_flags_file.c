@@ -502,6 +502,27 @@ static void a_file_of_somebody_else_is_refused(void **state)
 	assert_string_equal(file_text(), KEY "=10\n");
 }
 
+static void ask_as_nobody(void)
+{
+	if (setresuid(65534, 65534, 65534) < 0)
+		_exit(2);
+	int r = flags_file_replaceable(path, why, sizeof(why));
+	_exit(r == -EACCES && strstr(why, "write into the directory") ? 0 : 1);
+}
+
+static void a_directory_that_cannot_be_written_is_told_before_it_matters(void **state)
+{
+	(void)state;
+	put_file(path, KEY "=10\n", 0666);
+	assert_int_equal(flags_file_replaceable(path, why, sizeof(why)), 0);
+	assert_int_equal(flags_file_replaceable("/nowhere/flags.env", why, sizeof(why)), -ENOENT);
+	assert_non_null(strstr(why, "/nowhere/flags.env"));
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(chmod(dir, 0755), 0);
+	in_child(ask_as_nobody);
+}
+
 static void what_a_crash_left_behind_is_removed(void **state)
 {
 	struct flags_change ch;
@@ -578,6 +599,7 @@ int main(void)
 		WITH_FILES(a_huge_file_and_one_with_zero_bytes_are_refused),
 		WITH_FILES(an_immutable_file_stays_as_it_is),
 		WITH_FILES(a_file_of_somebody_else_is_refused),
+		WITH_FILES(a_directory_that_cannot_be_written_is_told_before_it_matters),
 		WITH_FILES(what_a_crash_left_behind_is_removed),
 		WITH_FILES(a_crash_leaves_the_old_file_or_the_new_one),
 		WITH_FILES(a_lock_that_is_never_released_ends_in_a_sentence),
