@@ -67,8 +67,8 @@
 	  " instr(lower(rollout), lower(?8)) > 0 OR EXISTS (SELECT 1 FROM incident_alert i JOIN alert a ON a.id = i.alert_id" \
 	  " WHERE i.incident_id = n.id AND instr(lower(a.labels), lower(?8)) > 0)) ORDER BY id DESC LIMIT ?9")             \
 	X(INCIDENT_COUNT_SINCE, 0, "SELECT count(*) FROM incident WHERE rollout = ?1 AND opened_at >= ?2 AND state <> 7"    \
-	  " AND already_there = 0 AND raises = 0")                                                                                     \
-	X(INCIDENT_COUNT_STATES, 0, "SELECT state, count(*) FROM incident WHERE " LIVE " AND raises = 0 GROUP BY state")                \
+	  " AND already_there = 0 AND raises = 0 AND kind <> 3")                                                                                     \
+	X(INCIDENT_COUNT_STATES, 0, "SELECT state, count(*) FROM incident WHERE " LIVE " AND raises = 0 AND kind <> 3 GROUP BY state")                \
 	X(SNAPSHOT_PUT, 1, "INSERT INTO snapshot (incident_id, name, unit, series, error) VALUES (?1, ?2, ?3, ?4, ?5)"      \
 	  " ON CONFLICT DO UPDATE SET unit = ?3, series = ?4, error = ?5")                                              \
 	X(SNAPSHOT_OF, 0, "SELECT name, unit, series, error FROM snapshot WHERE incident_id = ?1 ORDER BY name")          \
@@ -101,10 +101,10 @@
 	X(ROLLOUT_SAVE, 1, "INSERT OR REPLACE INTO rollout (name, stage, stage_since, pct_wanted, pct_seen, pct_changed,"   \
 	  " seen_at, generation, flags_sha) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")                                 \
 	X(ALERT_UNRESOLVED, 0, "SELECT DISTINCT a.labels FROM incident n JOIN incident_alert i ON i.incident_id = n.id JOIN"   \
-	  " alert a ON a.id = i.alert_id WHERE n.rollout = ?1 AND a.status = 1 AND n.opened_at >= ?2 LIMIT ?3")                \
+	  " alert a ON a.id = i.alert_id WHERE n.rollout = ?1 AND a.status = 1 AND n.opened_at >= ?2 AND n.kind <> 3 LIMIT ?3")                \
 	X(INCIDENT_UNREVIEWED, 0, "SELECT coalesce(max(id), 0) FROM incident WHERE rollout = ?1 AND review = 1")             \
 	X(INCIDENT_LAST_ROLLBACK, 0, "SELECT coalesce(max(max(rolled_back_at, applied_at, started_at)), 0) FROM incident WHERE" \
-	  " rollout = ?1 AND raises = 0")                                                                                \
+	  " rollout = ?1 AND raises = 0 AND kind <> 3")                                                                                \
 	X(PROGRESS_LOAD, 0, "SELECT " PROGRESS_COLUMNS " FROM progress WHERE rollout = ?1")                              \
 	X(PROGRESS_SAVE, 1, "INSERT OR REPLACE INTO progress (" PROGRESS_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"  \
 	  " ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)")                                                                \

@@ -12,6 +12,7 @@
 #include "handlers/rollback/adopt.h"
 #include "handlers/rollback/current.h"
 #include "handlers/rollback/message.h"
+#include "handlers/rollback/trigger.h"
 #include "handlers/rollout/plan_json.h"
 #include "server/core/clock.h"
 #include "server/core/http_reply.h"
@@ -47,7 +48,8 @@ static int add_incident(struct db_conn *c, const struct rollout *r, struct json_
 	if (found < 0)
 		return found;
 	json_add_str(o, "entering", found && inc.raises ? incident_state_name(inc.state) : NULL);
-	if (!found || inc.raises) {
+	json_add(o, "drill", found && inc.kind == KIND_DRILL && !inc.raises ? json_object_new_int64(inc.id) : NULL);
+	if (!found || trigger_gives_way(&inc)) {
 		json_add(o, "incident", NULL);
 		incident_free(&inc);
 		return 0;

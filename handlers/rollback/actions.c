@@ -124,14 +124,15 @@ static int review(struct db_tx *tx, struct incident *inc, const struct action_re
 static const char *allowed_in(enum incident_action a)
 {
 	return a == ACTION_CANCEL ? "only a pending or held incident can be cancelled"
-	       : a == ACTION_RETRY ? "only a failed incident, or a held one with a percentage to go to, can be retried"
+	       : a == ACTION_RETRY ? "only a failed incident, or a held one with a percentage to go to, can be retried; instead of a "
+	                             "drill start another"
 	                           : "an incident cannot be resolved while it acts, nor twice";
 }
 
 static int move(struct db_tx *tx, const struct settings *s, struct incident *inc, const struct action_request *rq,
                 enum incident_event ev, char *why, size_t why_size)
 {
-	bool nothing_to_retry = ev == EV_RETRY && inc->pct_wanted < 0;
+	bool nothing_to_retry = ev == EV_RETRY && (inc->pct_wanted < 0 || inc->kind == KIND_DRILL);
 	int r = nothing_to_retry ? 0 : incident_move(tx, s, inc, ev, rq->who, rq->note);
 
 	if (r == 0) {

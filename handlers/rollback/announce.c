@@ -7,6 +7,7 @@
 #include "db/event.h"
 #include "db/outbox.h"
 #include "db/progress.h"
+#include "handlers/rollback/drill.h"
 #include "handlers/rollback/incident_json.h"
 #include "handlers/rollback/message.h"
 #include "server/core/metrics.h"
@@ -66,11 +67,24 @@ static char *incident_link(const struct incident *inc, const struct plan *plan)
 	return text_format("%s/incidents/%lld", plan->external_url, (long long)inc->id);
 }
 
-static void add_incident_text(struct db_conn *c, struct buf *text, const struct incident *inc, const struct plan *plan)
+static const struct saying *saying_of(const struct incident *inc, enum say say)
+{
+	return inc->raises ? message_stage_saying(say) : inc->kind == KIND_DRILL ? drill_saying(say) : machine_saying(say);
+}
+
+/* Each as far as it goes within its limit. */
+static void add_text(struct db_conn *c, struct buf *text, const struct incident *inc, const struct plan *plan)
 {
 	struct alert_list alerts = {0};
 
-	message_incident(text, inc, plan);
+	if (inc->raises) {
+		message_stage(text, inc, plan);
+		return;
+	}
+	if (inc->kind == KIND_DRILL)
+		drill_message(text, inc, plan);
+	else
+		message_incident(text, inc, plan);
 	if (alert_of_incident(c, inc->id, 1, &alerts) < 0)
 		alerts.n = 0;
 	message_evidence(text, inc, plan, alerts.n ? alerts.item[0].annotations : NULL);
@@ -79,7 +93,7 @@ static void add_incident_text(struct db_conn *c, struct buf *text, const struct 
 
 int announce_incident(struct db_tx *tx, const struct settings *s, const struct incident *inc, enum say say)
 {
-	const struct saying *saying = inc->raises ? message_stage_saying(say) : machine_saying(say);
+	const struct saying *saying = saying_of(inc, say);
 	CLEANUP(plan_cleanup) struct plan *plan = NULL;
 	CLEANUP(json_cleanup) struct json_object *body = NULL;
 	CLEANUP(cleanup_free) char *link = NULL;
@@ -93,11 +107,7 @@ int announce_incident(struct db_tx *tx, const struct settings *s, const struct i
 	int r = incident_json(db_tx_conn(tx), inc, PART_MESSAGE, &tree);
 	if (r < 0)
 		return r;
-	/* Each as far as it goes within its limit. */
-	if (inc->raises)
-		message_stage(&text, inc, plan);
-	else
-		add_incident_text(db_tx_conn(tx), &text, inc, plan);
+	add_text(db_tx_conn(tx), &text, inc, plan);
 	link = incident_link(inc, plan);
 	body = body_new(saying->what, buf_text(&text), link ? link : "");
 	buf_free(&text);
@@ -171,7 +181,7 @@ int incident_move(struct db_tx *tx, const struct settings *s, struct incident *i
 
 	if (!edge)
 		return 0;
-	bool begins = edge->to == INC_ROLLING_BACK && inc->state != INC_ROLLING_BACK && !inc->raises;
+	bool begins = edge->to == INC_ROLLING_BACK && inc->state != INC_ROLLING_BACK && !trigger_gives_way(inc);
 	enter(inc, edge->to, db_tx_now(tx));
 	int r = incident_save(tx, inc);
 	if (r == 0 && begins)
@@ -186,7 +196,7 @@ int incident_move(struct db_tx *tx, const struct settings *s, struct incident *i
 	r = announce_incident(tx, s, inc, edge->say);
 	if (r < 0)
 		return r;
-	if (!inc->raises)
+	if (!trigger_gives_way(inc))
 		metric_add(M_INCIDENTS, (unsigned)edge->to - 1, 1);
 	return 1;
 }

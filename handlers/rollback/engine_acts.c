@@ -7,6 +7,7 @@
 #include "db/alert.h"
 #include "handlers/rollback/adopt.h"
 #include "handlers/rollback/command.h"
+#include "handlers/rollback/drill.h"
 #include "handlers/rollback/flags_file.h"
 #include "handlers/rollback/http_step.h"
 #include "handlers/rollback/probe.h"
@@ -251,8 +252,24 @@ static void begin_act(struct live *l, const struct step *step)
 	act_free(&act);
 }
 
+/* A drill looks whether the step could be done, and does nothing: this is the one place where steps begin, or begin again. */
+static bool rehearse(struct live *l, const struct step *step)
+{
+	struct slot *s = &l->slot[slot_of(step)];
+	char text[400];
+
+	if (l->inc.kind != KIND_DRILL)
+		return false;
+	begin(s, step, step->attempts);
+	enum step_state outcome = drill_try(l->plan, step, text, sizeof(text));
+	end(s, outcome, text);
+	return true;
+}
+
 void act_begin(struct live *l, const struct step *step)
 {
+	if (rehearse(l, step))
+		return;
 	if (step->kind == STEP_FLAGS)
 		write_flags(l, step);
 	else
@@ -338,6 +355,8 @@ void act_recover(struct live *l, const struct step *step)
 {
 	log_info("a step was under way when rollbackd stopped; finding out what became of it", "incident", log_num(l->id), "step",
 	         step->name);
+	if (rehearse(l, step))
+		return;
 	if (step->kind == STEP_FLAGS) {
 		write_flags(l, step);   /* reads first, writes only if it differs */
 		return;
@@ -384,7 +403,7 @@ void round_begin(struct live *l)
 
 	change_clear(&s->ch);
 	s->ch = (struct change) {.kind = CHANGE_ROUND, .seen = -1, .applied_at_us = l->inc.applied_at_us};
-	int r = probe_start(l->engine->o.loop, l->plan, l->inc.pct_wanted, l->inc.raises, on_round, l, &p);
+	int r = probe_start(l->engine->o.loop, l->plan, l->inc.pct_wanted, trigger_gives_way(&l->inc), on_round, l, &p);
 	if (r < 0) {
 		s->ch.text = text_format("the checks could not be started: %s", strerror(-r));
 		s->ch.deadline_passed = l->inc.state == INC_VERIFYING && clock_mono_us() >= l->until.mono_us;

@@ -241,8 +241,8 @@ static int on_incident(const struct import *m, int32_t stage)
 	struct incident live = {0};
 	int found = summary ? incident_live_of(db_tx_conn(m->tx), m->r->name, &live) : -ENOMEM, r = found < 0 ? found : 0;
 
-	if (found == 1 && live.raises) {
-		r = trigger_supersede(m->tx, &live);
+	if (found == 1 && trigger_gives_way(&live)) {
+		r = trigger_supersede(m->tx, m->s, &live, "a rollback was made");
 		found = 0;
 	}
 	if (r == 0)

@@ -4,6 +4,7 @@
 #include "db/event.h"
 #include "db/outbox.h"
 #include "db/step.h"
+#include "handlers/rollback/drill.h"
 #include "handlers/rollback/message.h"
 #include "handlers/rollback/options.h"
 #include "server/core/clock.h"
@@ -224,14 +225,15 @@ struct json_object *incident_sla_json(const struct incident *inc, const struct s
 	struct json_object *to = json_object_new_object(), *detection = NULL;
 	bool manual = inc->kind == KIND_MANUAL;
 	int64_t onset = inc->onset_at_us ? inc->onset_at_us : inc->opened_at_us;
+	int64_t seen_us = drill_passed(inc) ? inc->resolved_at_us : inc->rolled_back_at_us;
 
 	budget(to, "detection", inc->onset_at_us, inc->opened_at_us, sla->detection_us);
 	if (json_get_obj(to, "detection", &detection) == 1)
 		json_add_str(detection, "from", inc->onset_from);
 	budget(to, "decision", inc->opened_at_us, inc->started_at_us, manual ? sla->manual_decision_us : sla->decision_us);
 	budget(to, "execution", inc->started_at_us, inc->applied_at_us, sla->execution_us);
-	budget(to, "verification", inc->applied_at_us, inc->rolled_back_at_us, sla->verification_us);
-	budget(to, "total", onset, inc->rolled_back_at_us, manual ? sla->manual_total_us : sla->total_us);
+	budget(to, "verification", inc->applied_at_us, seen_us, sla->verification_us);
+	budget(to, "total", onset, seen_us, manual ? sla->manual_total_us : sla->total_us);
 	return to;
 }
 
@@ -244,6 +246,8 @@ static int add_head(const struct incident *inc, struct json_object *o)
 	json_add_str(o, "rollout", inc->rollout);
 	json_add_str(o, "playbook", inc->playbook);
 	json_add_str(o, "kind", inc->raises ? "advance" : incident_kind_name(inc->kind));
+	if (inc->kind == KIND_DRILL)
+		json_add(o, "passed", incident_is_live(inc->state) && inc->state != INC_FAILED ? NULL : json_object_new_boolean(drill_passed(inc)));
 	json_add_str(o, "severity", inc->severity);
 	json_add_str(o, "state", incident_state_name(inc->state));
 	json_add_str(o, "summary", inc->summary);

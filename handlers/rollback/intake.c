@@ -7,6 +7,7 @@
 #include "db/event.h"
 #include "db/incident.h"
 #include "handlers/rollback/announce.h"
+#include "handlers/rollback/drill.h"
 #include "handlers/rollback/trigger.h"
 #include "server/core/clock.h"
 #include "server/core/metrics.h"
@@ -142,11 +143,28 @@ static const char *severity_of(const struct playbook *p, const struct alert *a)
 	return p->severity[0] ? p->severity : label ? label : "";
 }
 
+static int drill_one(struct db_tx *tx, struct intake *in, const struct alert *a, const struct alert_known *k,
+                     const struct trigger *t)
+{
+	char why[256] = "";
+	int64_t incident = 0;
+	int opened = drill_open(tx, in->settings, t, &incident, why, sizeof(why)), r = opened < 0 ? opened : 0;
+
+	if (opened == 1)
+		r = alert_attach(tx, incident, k->id);
+	if (opened == 1 && r == 0)
+		r = touch(in, incident);
+	if (r < 0)
+		return r;
+	return say(tx, in, a, k, DELIVERY_FIRING, t->rollout->name, opened ? DISP_ROLLBACK_STARTED : DISP_NO_MATCH, incident,
+	           opened ? "a drill: nothing is changed" : why);
+}
+
 static int trigger_one(struct db_tx *tx, struct intake *in, const struct alert *a, const struct alert_known *k,
                        const struct route *rt, const struct rollout *rollout)
 {
 	CLEANUP(cleanup_free) char *summary = summary_of(a);
-	struct trigger t = {.rollout = rollout, .playbook = rt->playbook, .kind = KIND_AUTO, .who = "alertmanager",
+	struct trigger t = {.rollout = rollout, .playbook = rt->playbook, .kind = drill_is(a) ? KIND_DRILL : KIND_AUTO, .who = "alertmanager",
 	                    .summary = summary, .severity = severity_of(rt->playbook, a), .onset_us = a->starts_at_us,
 	                    .onset_from = a->starts_at_us ? "startsAt" : NULL, .received_us = in->received_us};
 	enum disposition d = DISP_REJECTED;
@@ -154,6 +172,8 @@ static int trigger_one(struct db_tx *tx, struct intake *in, const struct alert *
 
 	if (!summary)
 		return -ENOMEM;
+	if (t.kind == KIND_DRILL)
+		return drill_one(tx, in, a, k, &t);
 	int r = trigger_apply(tx, in->settings, &t, &incident, &d);
 	if (r == 0)
 		r = alert_attach(tx, incident, k->id);
@@ -205,7 +225,7 @@ static int take_firing(struct db_tx *tx, struct intake *in, const struct alert *
 	if (r < 0 || rt->n_rollouts)
 		return r;
 	r = say(tx, in, a, k, DELIVERY_FIRING, "", DISP_NO_MATCH, 0, rt->why);
-	return r == 0 && rt->playbook && !rt->playbook->hold ? page_unclaimed(tx, in->settings, a) : r;
+	return r == 0 && rt->playbook && !rt->playbook->hold && !drill_is(a) ? page_unclaimed(tx, in->settings, a) : r;
 }
 
 /* One of an incident's alerts resolved: when none fires any more, a pending one is called off, and quiet begins. */

@@ -69,6 +69,8 @@ int message_action(struct buf *b, const struct incident *inc)
 {
 	char to[16];
 
+	if (inc->kind == KIND_DRILL)
+		return buf_printf(b, "None: a drill; a real one %s", inc->reason ? inc->reason : "would roll back");
 	text_pct(inc->pct_wanted, to, sizeof(to));
 	switch (inc->state) {
 	case INC_PENDING:
@@ -178,8 +180,8 @@ static void measured(struct buf *b, const char *annotations)
 static void rungs_line(struct buf *b, const struct incident *inc, const struct plan *plan)
 {
 	bool asked[RUNG_N] = {[RUNG_WRITTEN] = true, [RUNG_ACKNOWLEDGED] = true,
-	                      [RUNG_EFFECTIVE] = plan->rollout.effective_query && inc->pct_wanted == 0,
-	                      [RUNG_CURED] = plan->rollout.cured_query != NULL};
+	                      [RUNG_EFFECTIVE] = plan->rollout.effective_query && inc->pct_wanted == 0 && inc->kind != KIND_DRILL,
+	                      [RUNG_CURED] = plan->rollout.cured_query && inc->kind != KIND_DRILL};
 
 	if (!inc->applied_at_us)
 		return;
@@ -219,7 +221,9 @@ static void next_line(struct buf *b, const struct incident *inc)
 	bool over = inc->state == INC_ROLLED_BACK || inc->state == INC_RESOLVED;
 	long long id = (long long)inc->id;
 
-	if (over && inc->review == REVIEW_REQUIRED)
+	if (inc->kind == KIND_DRILL && inc->state == INC_FAILED)
+		buf_printf(b, "- Next: rollbackctl drill %s, once that is mended\n", inc->rollout);
+	else if (over && inc->review == REVIEW_REQUIRED)
 		buf_printf(b, "- Next: rollbackctl incident review %lld \"what was wrong, and what was done\"\n", id);
 	else if (inc->state == INC_HELD && inc->stage >= 0)
 		buf_printf(b, "- Next: rollbackctl rollback %s --stage %d, or rollbackctl incident resolve %lld\n", inc->rollout, inc->stage,

@@ -140,7 +140,7 @@ static int flags_outcome(struct work *w)
 		r = incident_save(w->tx, &w->inc);
 	if (r == 0 && ok)
 		return set_percentage(w, w->ch->pct_after, -1);
-	if (r < 0)
+	if (r < 0 || w->inc.kind == KIND_DRILL)
 		return r;
 	CLEANUP(cleanup_free) char *text = text_format("the flags file could not be changed: %s. The other steps run; "
 	                                               "look at the file now", w->ch->text ? w->ch->text : "unknown");
@@ -194,13 +194,13 @@ static int write_outcome(struct work *w)
 		r = flags_outcome(w);
 	if (r == 0 && w->ch->outcome == STEP_IN_DOUBT)
 		r = page_doubt(w);
-	if (r == 0 && w->ch->outcome == STEP_FAILED && w->step.phase == PHASE_THEN)
+	if (r == 0 && w->ch->outcome == STEP_FAILED && w->step.phase == PHASE_THEN && w->inc.kind != KIND_DRILL)
 		r = page_then(w);
 	if (r == 0)
 		r = apply_ended(w, &ended);
 	if (r == 0 && ended && w->inc.state == INC_ROLLING_BACK)
 		r = start_verifying(w);
-	if (r >= 0)
+	if (r >= 0 && w->inc.kind != KIND_DRILL)
 		metric_add(M_STEPS, metric_index[w->ch->outcome], 1);
 	return r < 0 ? r : 1;
 }
@@ -370,7 +370,7 @@ static int write_cure(struct work *w)
 
 bool watches_cure(const struct incident *inc, const struct plan *plan)
 {
-	return inc->state == INC_ROLLED_BACK && !inc->raises && plan->rollout.cured_query && inc->next_probe_us;
+	return inc->state == INC_ROLLED_BACK && !trigger_gives_way(inc) && plan->rollout.cured_query && inc->next_probe_us;
 }
 
 /* --- other ways to get there --- */
@@ -418,7 +418,8 @@ static int time_is_up(struct work *w)
 static int take_in_round(struct work *w)
 {
 	const struct change *ch = w->ch;
-	bool wants_effect = w->plan->rollout.effective_query && w->inc.pct_wanted == 0 && !w->inc.raises;
+	bool changes_nothing = w->inc.kind == KIND_DRILL, lowers = !w->inc.raises && !changes_nothing;
+	bool wants_effect = w->plan->rollout.effective_query && w->inc.pct_wanted == 0 && lowers;
 	bool yes = ch->written == RUNG_YES && ch->acknowledged == RUNG_YES && (!wants_effect || ch->effective == RUNG_YES);
 	int r;
 
@@ -432,11 +433,67 @@ static int take_in_round(struct work *w)
 		r = set_rung(w, RUNG_ACKNOWLEDGED, ch->acknowledged, ch->acknowledged_note);
 	if (r == 0 && wants_effect)
 		r = set_rung(w, RUNG_EFFECTIVE, ch->effective, ch->effective_note);
-	if (r == 0 && w->plan->rollout.cured_query && !w->inc.raises)
+	if (r == 0 && w->plan->rollout.cured_query && lowers)
 		r = set_rung(w, RUNG_CURED, ch->cured, ch->cured_note);
-	if (r == 0 && ch->acknowledged != RUNG_YES)
+	if (r == 0 && ch->acknowledged != RUNG_YES && !changes_nothing)
 		r = add_fallback(w);
 	return r < 0 ? r : yes;
+}
+
+/* --- a drill's end --- */
+
+/* Of its steps but the verification. *ret_failed: a copy of the first failed one's name, or NULL. */
+static int drill_steps(struct work *w, bool *ret_open, char **ret_failed)
+{
+	struct step_list l = {0};
+	int r = step_of_incident(db_tx_conn(w->tx), w->inc.id, &l);
+
+	for (size_t i = 0; i < l.n; i++) {
+		*ret_open |= l.item[i].kind != STEP_VERIFY && (l.item[i].state == STEP_TODO || l.item[i].state == STEP_RUNNING);
+		if (l.item[i].state == STEP_FAILED && !*ret_failed)
+			*ret_failed = text_format("step \"%s\" could not be done", l.item[i].name);
+	}
+	step_list_free(&l);
+	return r;
+}
+
+/* It has failed: nothing more is looked at. A person reads why, and tries again. */
+static int drill_fails(struct work *w, const char *why)
+{
+	int r = save_verify_step(w, w->inc.verify_passes ? STEP_DONE : STEP_FAILED);
+
+	w->inc.next_probe_us = 0;
+	return r < 0 ? r : incident_move(w->tx, w->settings, &w->inc, EV_DEADLINE, "rollbackd", why);
+}
+
+static int drill_passes(struct work *w)
+{
+	int r = save_verify_step(w, STEP_DONE);
+
+	if (r == 0)
+		r = note(w, "drill passed", "every step could be done, and the checks say where the world is; nothing was changed");
+	w->inc.state = INC_RESOLVED;
+	w->inc.resolved_at_us = w->now;
+	if (r == 0)
+		r = incident_save(w->tx, &w->inc);
+	return r < 0 ? r : announce_incident(w->tx, w->settings, &w->inc, SAY_ROLLED_BACK);
+}
+
+static int drill_round(struct work *w)
+{
+	CLEANUP(cleanup_free) char *failed = NULL;
+	bool open = false, seen = w->inc.verify_passes >= w->plan->rollout.passes;
+	int r = drill_steps(w, &open, &failed);
+
+	if (r < 0)
+		return r;
+	if (!seen && w->ch->deadline_passed)
+		return drill_fails(w, w->ch->text);
+	if (!seen || (open && !w->ch->deadline_passed))
+		return save_verify_step(w, STEP_RUNNING);
+	if (failed || open)
+		return drill_fails(w, failed ? failed : "not every step has ended in time");
+	return drill_passes(w);
 }
 
 static int write_round(struct work *w)
@@ -453,7 +510,9 @@ static int write_round(struct work *w)
 	int r = incident_save(w->tx, &w->inc);
 	if (r < 0)
 		return r;
-	if (w->inc.verify_passes >= w->plan->rollout.passes)
+	if (w->inc.kind == KIND_DRILL)
+		r = drill_round(w);
+	else if (w->inc.verify_passes >= w->plan->rollout.passes)
 		r = seen_enough(w);
 	else if (w->inc.already_there && !yes)
 		r = not_there_after_all(w);

@@ -13,8 +13,7 @@
 #include "server/core/metrics.h"
 #include "server/core/text.h"
 
-/* What the trigger asks for, given what is there. -1: nothing (a playbook that holds). */
-static int32_t target_of(const struct settings *s, const struct trigger *t, int32_t stage, int32_t there)
+int32_t trigger_target(const struct settings *s, const struct trigger *t, int32_t stage, int32_t there)
 {
 	int32_t to;
 
@@ -58,7 +57,7 @@ int trigger_add_then(struct db_tx *tx, const struct incident *inc, const struct 
 	step_list_free(&l);
 	for (size_t i = 0; err == 0 && !there && i < p->n_then; i++)
 		err = trigger_add_act(tx, inc->id, ord++, PHASE_THEN, &p->then[i].act,
-		                      p->then[i].needs_approval ? STEP_WAITING : STEP_TODO);
+		                      p->then[i].needs_approval && inc->kind != KIND_DRILL ? STEP_WAITING : STEP_TODO);
 	return err;
 }
 
@@ -186,7 +185,7 @@ static int open_incident(struct db_tx *tx, const struct settings *s, const struc
 		.summary = (char *)t->summary, .kind = t->kind, .plan = plan, .reason = (char *)t->reason,
 		.opened_by = (char *)t->who, .stage = stage, .pct_before = there, .pct_seen = -1,
 		.review = t->playbook->review ? REVIEW_REQUIRED : REVIEW_NONE,
-		.pct_wanted = target_of(s, t, stage, there), .opened_at_us = t->received_us, .onset_at_us = t->onset_us,
+		.pct_wanted = trigger_target(s, t, stage, there), .opened_at_us = t->received_us, .onset_at_us = t->onset_us,
 		.onset_from = (char *)t->onset_from,
 	};
 
@@ -254,7 +253,7 @@ static int start_again(struct db_tx *tx, const struct settings *s, struct incide
 
 static int join(struct db_tx *tx, const struct settings *s, const struct trigger *t, struct incident *inc, int32_t there)
 {
-	int32_t target = target_of(s, t, inc->stage, there);
+	int32_t target = trigger_target(s, t, inc->stage, there);
 	int ev = event_of_joining(inc, t, target, there);
 
 	if (target >= 0 && (inc->pct_wanted < 0 || target < inc->pct_wanted)
@@ -280,17 +279,23 @@ static int join(struct db_tx *tx, const struct settings *s, const struct trigger
 	return ev ? start_again(tx, s, inc, (enum incident_event)ev, t) : incident_save(tx, inc);
 }
 
-/* A stage is being entered while a trigger comes: that is over at once. The engine finds its row ended before its next act,
- * and what the act before wrote, the rollback's own flags step undoes. */
-int trigger_supersede(struct db_tx *tx, struct incident *raise)
+bool trigger_gives_way(const struct incident *inc)
 {
-	struct event e = {.incident_id = raise->id, .rollout = raise->rollout, .who = (char *)"rollbackd",
-	                  .what = (char *)"called off", .note = (char *)"a rollback was asked for while the stage was being entered"};
+	return inc->raises || inc->kind == KIND_DRILL;
+}
 
-	raise->state = INC_CANCELLED;
-	raise->resolved_at_us = db_tx_now(tx);
-	int err = incident_save(tx, raise);
-	return err < 0 ? err : event_add(tx, &e);
+/* The engine finds its row ended before its next act, and what the act before wrote, the rollback's own flags step undoes. */
+int trigger_supersede(struct db_tx *tx, const struct settings *s, struct incident *inc, const char *why)
+{
+	struct event e = {.incident_id = inc->id, .rollout = inc->rollout, .who = (char *)"rollbackd", .what = (char *)"called off",
+	                  .note = (char *)why};
+
+	inc->state = INC_CANCELLED;
+	inc->resolved_at_us = db_tx_now(tx);
+	int err = incident_save(tx, inc);
+	if (err == 0)
+		err = event_add(tx, &e);
+	return err < 0 ? err : announce_incident(tx, s, inc, SAY_CANCELLED);
 }
 
 int trigger_apply(struct db_tx *tx, const struct settings *s, const struct trigger *t, int64_t *ret_incident,
@@ -307,8 +312,8 @@ int trigger_apply(struct db_tx *tx, const struct settings *s, const struct trigg
 		if (err < 0)
 			return err;
 	}
-	if (found && live.raises) {
-		err = trigger_supersede(tx, &live);
+	if (found && trigger_gives_way(&live)) {
+		err = trigger_supersede(tx, s, &live, "a rollback was asked for");
 		incident_free(&live);
 		if (err < 0)
 			return err;

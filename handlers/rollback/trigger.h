@@ -30,8 +30,13 @@ int trigger_add_steps(struct db_tx *tx, const struct incident *inc);
 
 /* Verifying and preserving metrics, as far as the incident has them not yet. */
 int trigger_add_tail(struct db_tx *tx, const struct incident *inc, const struct rollout *r);
-/* A stage is being entered while a rollback is asked for, or was made: that is over at once. */
-int trigger_supersede(struct db_tx *tx, struct incident *raise);
+/* A stage being entered and a drill give way to whatever is real. Pure. */
+bool trigger_gives_way(const struct incident *inc);
+/* That is over at once. */
+int trigger_supersede(struct db_tx *tx, const struct settings *s, struct incident *inc, const char *why);
+
+/* The percentage the trigger asks for, in hundredths, given what is there; -1: none (a playbook that holds). Pure. */
+int32_t trigger_target(const struct settings *s, const struct trigger *t, int32_t stage, int32_t there);
 
 /* The playbook's then steps, once per incident: a second apply adds none. */
 int trigger_add_then(struct db_tx *tx, const struct incident *inc, const struct playbook *p);

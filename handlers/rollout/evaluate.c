@@ -282,7 +282,7 @@ static int read_plan(struct evaluating *e)
 /* Then the engine's rounds are the answer, and ours would only double the questions. */
 static bool engine_asks(const struct standing *st)
 {
-	return st->live && (st->live_state == INC_ROLLING_BACK || st->live_state == INC_VERIFYING || st->live_state == INC_FAILED);
+	return st->live && !st->live_drills && (st->live_state == INC_ROLLING_BACK || st->live_state == INC_VERIFYING || st->live_state == INC_FAILED);
 }
 
 static int start(struct evaluating *e)

@@ -108,7 +108,7 @@ static void view_of(const struct look *l, struct clean_view *v)
 
 	*v = (struct clean_view) {
 		.entered = l->stage && l->st->p.entered_us, .elsewhere = elsewhere, .held = l->st->p.held_by,
-		.incident = l->st->live, .blind = l->ev->blind[0] ? l->ev->blind : NULL,
+		.incident = l->st->live_drills ? 0 : l->st->live, .blind = l->ev->blind[0] ? l->ev->blind : NULL,
 		.percentage_known = l->ev->there != RUNG_UNKNOWN, .percentage_right = l->ev->there == RUNG_YES,
 		.criteria = judged ? l->stage->criteria : NULL, .results = l->ev->results, .n = judged ? l->ev->n : 0,
 	};
@@ -182,7 +182,7 @@ static int watch_sight(const struct look *l)
 /* While the engine acts or verifies, it is the engine that tells. */
 static bool is_settled(const struct look *l)
 {
-	return !l->st->live || l->st->live_state == INC_ROLLED_BACK || l->st->live_state == INC_HELD;
+	return !l->st->live || l->st->live_drills || l->st->live_state == INC_ROLLED_BACK || l->st->live_state == INC_HELD;
 }
 
 /* The world above what it should be: somebody or something raised it. */

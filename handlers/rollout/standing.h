@@ -19,7 +19,7 @@ struct standing {
 	struct baseline_list baselines;
 	int64_t live;           /* live incident, or stage being entered; 0 none */
 	enum incident_state live_state;
-	bool live_raises;
+	bool live_raises, live_drills;
 	int64_t unreviewed;     /* incident whose review is required and open; 0 none */
 	int64_t rollbacks_today;/* in the last 24 h */
 	int64_t last_rollback_us;

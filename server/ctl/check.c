@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "alertmanager/payload.h"
+#include "handlers/rollback/drill.h"
 #include "handlers/rollback/intake.h"
 #include "server/config.h"
 #include "server/core/text.h"
@@ -100,6 +101,8 @@ static void would(struct buf *b, const struct alert *a, const struct route *rt)
 		buf_str(b, "note the heartbeat");
 	else if (a->status == ALERT_RESOLVED)
 		buf_str(b, "record that it resolved");
+	else if (drill_is(a))
+		buf_str(b, "rehearse it: a drill, nothing is changed");
 	else if (p->hold)
 		buf_str(b, "hold and tell people");
 	else {

@@ -144,6 +144,23 @@ int ctl_call(const struct ctl *c, const char *method, const char *path, struct j
 	return r ? r : read_answer(status, &answer, ret_data);
 }
 
+int ctl_send(const struct ctl *c, const char *whom, const char *path, struct json_object *body)
+{
+	CLEANUP(json_cleanup) struct json_object *sent = body;
+	CLEANUP(buf_free) struct buf answer = BUF(ANSWER_MAX);
+	long status = 0;
+	CURLcode e = try(c, "POST", path, json_text(sent), &answer, &status);
+
+	if (e == CURLE_OK && status / 100 == 2)
+		return 0;
+	fprintf(stderr, "rollbackctl: %s at %s ", whom, c->url);
+	if (e != CURLE_OK)
+		fprintf(stderr, "does not answer: %s\n", curl_easy_strerror(e));
+	else
+		fprintf(stderr, "refused it with HTTP %ld: %.300s\n", status, buf_text(&answer));
+	return CTL_UNREACHABLE;
+}
+
 int ctl_fetch(const struct ctl *c, const char *path, struct buf *ret)
 {
 	CLEANUP(json_cleanup) struct json_object *ignored = NULL;

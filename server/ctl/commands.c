@@ -155,10 +155,11 @@ int cmd_incident(struct ctl *c, int n, char **argv)
 
 static int result_of(struct json_object *incident)
 {
-	const char *state = json_str_or(incident, "state", "");
+	const char *state = json_str_or(incident, "state", ""), *when = NULL;
+	bool passed = false;
 
-	const char *when = NULL;
-
+	if (!strcmp(json_str_or(incident, "kind", ""), "drill"))
+		return json_get_bool(incident, "passed", &passed) != 1 ? -1 : passed ? CTL_YES : CTL_NO;
 	if (!strcmp(state, "rolled_back"))
 		return CTL_YES;
 	if (!strcmp(state, "resolved"))         /* a person may have ended it unverified */
@@ -166,7 +167,7 @@ static int result_of(struct json_object *incident)
 	return !strcmp(state, "failed") || !strcmp(state, "cancelled") ? CTL_NO : -1;
 }
 
-int ctl_follow(struct ctl *c, int64_t id)
+int ctl_follow(const struct ctl *c, int64_t id, bool print)
 {
 	const struct timespec pause = {.tv_nsec = WAIT_EVERY_MS * 1000000L};
 	int64_t until = clock_mono_us() + WAIT_US;
@@ -188,7 +189,7 @@ int ctl_follow(struct ctl *c, int64_t id)
 		silent = 0;
 		seen = c->json ? seen : show_news(data, seen);
 		r = result_of(data);
-		if (r >= 0 && c->json)
+		if (r >= 0 && c->json && print)
 			ctl_print(c, data, show_incident);
 		if (r >= 0)
 			return r;

@@ -25,12 +25,15 @@ struct ctl {
  * NULL). Else an exit code, with the daemon's or curl's sentence on stderr. */
 int ctl_call(const struct ctl *c, const char *method, const char *path, struct json_object *body,
              struct json_object **ret_data);
+/* POST to somebody else, named whom in the sentence when it fails. 0: taken (2xx); else CTL_UNREACHABLE. body is taken. */
+int ctl_send(const struct ctl *c, const char *whom, const char *path, struct json_object *body);
 /* GET of a text that is no JSON. 0, or an exit code as above. */
 int ctl_fetch(const struct ctl *c, const char *path, struct buf *ret);
 /* Does it answer within 3 s, and can it record? Says nothing. */
 bool ctl_is_ready(const struct ctl *c);
-/* Follows an incident, or a stage being entered, until it is decided; prints what happens. An exit code. */
-int ctl_follow(struct ctl *c, int64_t id);
+/* Follows an incident, or a stage being entered, until it is decided; prints what happens; with -o json, if print, it at the
+ * end. An exit code. */
+int ctl_follow(const struct ctl *c, int64_t id, bool print);
 /* Appends text percent-encoded. */
 void ctl_escape(struct buf *b, const char *text);
 
@@ -70,6 +73,7 @@ int cmd_flags(struct ctl *c, int n, char **argv);
 int cmd_stage(struct ctl *c, int n, char **argv);
 int cmd_checklist(struct ctl *c, int n, char **argv);
 int cmd_freeze(struct ctl *c, int n, char **argv);
+int cmd_drill(struct ctl *c, int n, char **argv);
 int cmd_report(struct ctl *c, int n, char **argv);
 int cmd_percentage(struct ctl *c, int n, char **argv);
 int cmd_compare(struct ctl *c, int n, char **argv);

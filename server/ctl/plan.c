@@ -218,7 +218,7 @@ static int advance(struct ctl *c, const char *rollout, const struct stage_words 
 	if (r)
 		return r;
 	if (w->wait)
-		return ctl_follow(c, json_int_or(data, "advance", 0));
+		return ctl_follow(c, json_int_or(data, "advance", 0), true);
 	printf("entering the stage; follow it with: rollbackctl stage %s\n", rollout);
 	return 0;
 }

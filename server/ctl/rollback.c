@@ -116,7 +116,7 @@ static int ask_and_wait(struct ctl *c, const struct words *w)
 		return r;
 	int64_t id = json_int_or(data, "id", 0);
 	if (w->wait)
-		return ctl_follow(c, id);
+		return ctl_follow(c, id, true);
 	if (c->json)
 		ctl_print(c, data, show_incident);
 	else

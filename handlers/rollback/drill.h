@@ -1,0 +1,35 @@
+/*
+ * A fire drill: an alert with the label `drill` goes the whole way, from the webhook to chat, and changes nothing on the target.
+ *
+ * Its incident (KIND_DRILL) has the steps of a real one; the engine asks drill_try about each instead of doing it, and the
+ * verification asks the world whether it is where it stands. It gives way at once to everything real, and locks nothing but
+ * raising while it lasts.
+ */
+#ifndef HANDLERS_ROLLBACK_DRILL_H
+#define HANDLERS_ROLLBACK_DRILL_H
+
+#include "alertmanager/payload.h"
+#include "handlers/rollback/message.h"
+#include "handlers/rollback/trigger.h"
+
+/* Is it marked as a drill? Pure. */
+bool drill_is(const struct alert *a);
+
+/* Opens a drill, in place of an older one. 1 opened; 0 not now: nothing was done, and why (>= 200 bytes) says the reason; -errno.
+ * Writer thread, inside a transaction. */
+int drill_open(struct db_tx *tx, const struct settings *s, const struct trigger *t, int64_t *ret_incident, char *why,
+               size_t why_size);
+
+/* Could this step be done? Looks, and does nothing: STEP_DONE, or STEP_FAILED; text is for people. Engine thread. */
+enum step_state drill_try(const struct plan *plan, const struct step *step, char *text, size_t size);
+
+/* The rest is pure; any thread. */
+
+/* It has ended, and nothing failed. */
+bool drill_passed(const struct incident *inc);
+/* The lines that people read. */
+int drill_message(struct buf *b, const struct incident *inc, const struct plan *plan);
+/* What a move of it announces, and to whom; NULL: nothing. */
+const struct saying *drill_saying(enum say s);
+
+#endif

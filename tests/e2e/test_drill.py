@@ -1,0 +1,170 @@
+"""The fire drill: the whole way from a real webhook to chat, with nothing changed on the target."""
+import json
+
+import pytest
+from harness import Alertmanager, alert, config, ctl, group, slack_channel, until
+
+FOLLOW = ("playbooks:\n  - name: auto-rollback\n    match: ['action=\"auto_rollback\"']\n    rollback: {{to: 0}}\n    review: required\n"
+          "    restart_at: 1\n    then: [{{name: halt, command: [{0}]}}, {{name: restore, command: [{0}], needs: approval}}]\n")
+
+
+def drilled(service, chat, **parts):
+    return config(service, channels="channels:\n" + slack_channel(chat, events="all"), **parts)
+
+
+@pytest.fixture
+def untouched(service):
+    """The target before, and the question whether it is as it was."""
+    before = service.flags.stat(), service.flags.read_bytes(), service.live.stat()
+
+    def ask():
+        now = service.flags.stat()
+        assert (now.st_ino, now.st_mtime_ns, now.st_ctime_ns) == (before[0].st_ino, before[0].st_mtime_ns, before[0].st_ctime_ns)
+        assert service.flags.read_bytes() == before[1] and service.live.stat().st_mtime_ns == before[2].st_mtime_ns
+        assert service.reloads() == [] and service.percentage() == 10
+    return ask
+
+
+def steps(incident):
+    return {s["name"]: (s["state"], s["output"]) for s in incident["steps"]}
+
+
+def test_the_whole_way_and_nothing_is_changed(daemon_of, service, chat, untouched):
+    d = daemon_of(drilled(service, chat, playbooks=FOLLOW.format(service.reload)))
+    before = d.get("/api/v1/rollouts/shop")
+    p = ctl(d, "drill", "shop")
+    assert p.returncode == 0, p.stdout + p.stderr
+    assert p.stdout.splitlines()[-1] == "drill 1 passed: nothing was changed"
+    untouched()
+    i = d.incident(1)
+    assert (i["kind"], i["state"], i["passed"], i["rolled_back_at"]) == ("drill", "resolved", True, None)
+    assert i["percentage_before"] == i["percentage_wanted"] == i["percentage_seen"] == 10
+    assert i["reason"] == "would go from 10% to 0%"
+    assert {n: v["state"] for n, v in i["verification"].items()} == {"written": "yes", "acknowledged": "yes", "effective": "unknown", "cured": "unknown"}
+    assert set(i["sla"]) == {"detection", "decision", "execution", "verification", "total"}
+    assert steps(i)["set percentage"] == ("done", "not written: a drill. SHOP_PERCENTAGE is at 10%, and the file could be replaced")
+    for name in (service.reload.name, "halt", "restore"):
+        assert steps(i)[name] == ("done", f"not run: a drill. {service.reload} could be run"), steps(i)
+    texts = chat.texts()
+    assert [t.splitlines()[0] for t in texts] == ["[DRILL] Shop Auto-Rollback drill: nothing is changed"] * 2
+    assert "- Status: Rehearsing" in texts[0] and "- Status: Passed" in texts[1]
+    assert "- Action: None: a drill; a real one would go from 10% to 0%" in texts[1]
+    assert not [t for t in texts if "[INCIDENT]" in t or "Rolled back" in t]
+    # It locks nothing and counts nowhere: the stage's run, review, restart_at, the metrics of real ones.
+    after = d.get("/api/v1/rollouts/shop")
+    for field in ("stage", "stage_since", "incident", "drill", "restart_at", "review_of", "changed_at"):
+        assert before[field] == after[field], field
+    assert i["review"] is None
+    assert d.metric("rollbackd_incident_transitions_total", state="rolling_back") == 0
+    assert d.metric("rollbackd_incident_transitions_total", state="resolved") == 0
+
+
+def test_a_drill_through_the_real_alertmanager(daemon_of, service, chat, programs, folder, untouched):
+    d = daemon_of(drilled(service, chat))
+    am = programs(Alertmanager(folder / "am", f"http://127.0.0.1:{d.port}/webhook"))
+    p = ctl(d, "drill", "shop", "--alertmanager", f"http://127.0.0.1:{am.port}")
+    assert p.returncode == 0, p.stdout + p.stderr
+    untouched()
+    [a] = d.incident(1)["alerts"]
+    assert a["labels"]["alertname"] == "RollbackDrill" and a["labels"]["drill"]
+
+
+def test_a_real_alert_takes_over_from_a_drill(daemon_of, service, chat):
+    d = daemon_of(drilled(service, chat, delay="30s", timeout="60s"))
+    [r] = d.post(alert(drill="x"))
+    assert r["disposition"] == "rollback_started"
+    d.wait_state(r["incident"], "verifying")
+    [real] = d.post(alert())
+    assert real["disposition"] == "rollback_started" and real["incident"] != r["incident"]
+    drill = d.incident(r["incident"])
+    assert drill["state"] == "cancelled" and drill["passed"] is False
+    until(lambda: service.percentage() == 0)
+    until(lambda: [t for t in chat.texts() if t.startswith("[DRILL]") and "- Status: Called off" in t])
+
+
+def test_no_drill_while_an_incident_is_open(daemon_of, service, chat):
+    d = daemon_of(drilled(service, chat))
+    [r] = d.post(alert())
+    i = d.wait_state(r["incident"], "rolled_back")
+    p = ctl(d, "drill", "shop")
+    assert p.returncode == 1 and "no drill while incident 1 is open" in p.stderr
+    now = d.incident(1)
+    assert len(now["alerts"]) == 1 and now["timeline"] == i["timeline"] and len(d.incidents()) == 1
+
+
+@pytest.mark.parametrize("what", ["missing", "writable"])
+def test_a_command_that_could_not_be_run_fails_the_drill(daemon_of, service, chat, untouched, what):
+    d = daemon_of(drilled(service, chat))
+    if what == "missing":
+        service.reload.rename(service.dir / "gone.sh")
+    else:
+        service.reload.chmod(0o777)
+    p = ctl(d, "drill", "shop")
+    assert p.returncode == 1 and "drill 1 FAILED" in p.stdout, p.stdout + p.stderr
+    untouched()
+    i = d.incident(1)
+    assert i["state"] == "failed" and i["passed"] is False and steps(i)[service.reload.name][0] == "failed"
+    failed = until(lambda: [t for t in chat.texts() if "- Status: FAILED" in t])[0]
+    assert failed.startswith("[DRILL]") and "CRITICAL" not in failed
+    assert "- Next: rollbackctl drill shop, once that is mended" in failed
+    service.raise_to(10)                                # settles the file's times for the next look
+    refused = d.call("POST", "/api/v1/rollouts/shop/advance", {})
+    assert refused[0] == 409 and "drill 1 has failed" in json.dumps(refused[1])
+    assert d.act(1, "retry")[0] == 409 and d.incident(1)["state"] == "failed"
+
+
+def test_a_service_that_does_not_answer_fails_the_drill(daemon_of, service, chat, untouched):
+    d = daemon_of(drilled(service, chat, timeout="500ms"))
+    service.web.close()
+    p = ctl(d, "drill", "shop")
+    assert p.returncode == 1, p.stdout + p.stderr
+    untouched()
+    assert d.incident(1)["verification"]["acknowledged"]["state"] != "yes"
+    assert ctl(d, "incident", "resolve", "1").returncode == 0
+    ended = until(lambda: [t for t in chat.texts() if "- Status: Ended by a person; not passed" in t])
+    assert ended[0].startswith("[DRILL]") and d.incident(1)["passed"] is False
+
+
+def test_a_newer_drill_replaces_one_that_failed(daemon_of, service, chat):
+    d = daemon_of(drilled(service, chat))
+    service.reload.chmod(0o777)
+    assert ctl(d, "drill", "shop").returncode == 1
+    service.reload.chmod(0o755)
+    assert ctl(d, "drill", "shop").returncode == 0
+    assert d.incident(1)["state"] == "cancelled" and d.incident(2)["passed"] is True
+
+
+def test_an_alert_that_matches_nothing_fails_the_drill(daemon_of, service, chat):
+    d = daemon_of(drilled(service, chat))
+    p = ctl(d, "drill", "shop", "rollout=shoq")
+    assert p.returncode == 1 and "no drill was started" in p.stderr
+    assert ctl(d, "drill", "shop", "rollout").returncode == 2
+    assert not chat.texts()                             # not even the page about an unclaimed trigger
+
+
+def test_a_message_that_chat_refuses_fails_the_drill(daemon_of, service, chat, untouched):
+    d = daemon_of(drilled(service, chat))
+    chat.faults += [(404, {}, "no_service")] * 2
+    p = ctl(d, "drill", "shop")
+    assert p.returncode == 1 and "a message cannot be delivered" in p.stdout, p.stdout
+    assert "undeliverable" in p.stdout
+    untouched()
+
+
+@pytest.mark.parametrize("failpoint", ["step-intent-committed", "step-done-uncommitted", "verify-round-uncommitted", "move-committed:2"])
+def test_a_crash_in_a_drill_changes_nothing_either(daemon_of, service, chat, untouched, failpoint):
+    d = daemon_of(drilled(service, chat, playbooks=FOLLOW.format(service.reload)), start=False)
+    d.start(env={"ROLLBACKD_FAILPOINT": failpoint})
+    [r] = d.post(alert(drill="x"))
+    d.died()
+    d.start(env={"ROLLBACKD_FAILPOINT": ""})
+    assert d.wait_state(r["incident"], "resolved")["passed"] is True
+    untouched()
+
+
+def test_check_alert_knows_a_drill(daemon_of, service, chat, folder):
+    d = daemon_of(drilled(service, chat))
+    body = folder / "body.json"
+    body.write_text(json.dumps(group(alert(drill="x"))))
+    p = ctl(None, "check-alert", "--config.file", d.config, body)
+    assert p.returncode == 0 and "would rehearse it: a drill, nothing is changed" in p.stdout, p.stdout + p.stderr
