@@ -33,7 +33,7 @@ static void words(int64_t us, char *out, size_t size)
 
 /* --- where to --- */
 
-static const struct stage *stage_after(const struct gate_view *v, int32_t number)
+const struct stage *stage_after(const struct gate_view *v, int32_t number)
 {
 	const struct stage *best = NULL;
 
@@ -46,7 +46,7 @@ static const struct stage *stage_after(const struct gate_view *v, int32_t number
 	return best;
 }
 
-static void find_next(const struct gate_view *v, struct gate *g)
+void gate_route(const struct gate_view *v, struct gate *g)
 {
 	g->current = standing_stage(v->st, v->rollout);
 	if (!g->current)
@@ -201,27 +201,36 @@ static void missing_limits(const struct gate_view *v, struct gate *g)
 		    (long long)v->st->rollbacks_today, l->rollbacks_per_day);
 }
 
-bool freeze_now(const struct rollout *r, const struct progress *p, int64_t now_us, char *why, size_t size)
+bool freeze_at(const struct rollout *r, const struct progress *p, int64_t at_us, struct freeze_span *ret)
 {
-	char until[40];
 	struct cron c;
 
-	if (p->frozen_until_us > now_us) {
-		text_time_words(p->frozen_until_us, until, sizeof(until));
-		snprintf(why, size, "frozen until %s by %s: %s", until, p->frozen_by ? p->frozen_by : "somebody",
-		         p->freeze_note ? p->freeze_note : "no reason given");
+	if (p->frozen_until_us > at_us) {
+		*ret = (struct freeze_span) {p->frozen_until_us, p->frozen_by ? p->frozen_by : "somebody",
+		                             p->freeze_note ? p->freeze_note : "no reason given"};
 		return true;
 	}
 	for (size_t i = 0; i < r->n_freezes; i++) {
-		int64_t began = cron_parse(r->freezes[i].cron, &c) == 0 ? cron_last_us(&c, now_us, r->freezes[i].duration_us) : 0;
+		int64_t began = cron_parse(r->freezes[i].cron, &c) == 0 ? cron_last_us(&c, at_us, r->freezes[i].duration_us) : 0;
 
 		if (!began)
 			continue;
-		text_time_words(began + r->freezes[i].duration_us, until, sizeof(until));
-		snprintf(why, size, "frozen until %s: %s", until, r->freezes[i].reason);
+		*ret = (struct freeze_span) {began + r->freezes[i].duration_us, NULL, r->freezes[i].reason};
 		return true;
 	}
 	return false;
+}
+
+bool freeze_now(const struct rollout *r, const struct progress *p, int64_t now_us, char *why, size_t size)
+{
+	struct freeze_span f = {0};
+	char until[40];
+
+	if (!freeze_at(r, p, now_us, &f))
+		return false;
+	text_time_words(f.until_us, until, sizeof(until));
+	snprintf(why, size, "frozen until %s%s%s: %s", until, f.by ? " by " : "", f.by ? f.by : "", f.reason);
+	return true;
 }
 
 static void missing_freeze(const struct gate_view *v, struct gate *g)
@@ -258,7 +267,7 @@ int gate_judge(const struct gate_view *v, struct gate *ret)
 
 	if (!g.missing)
 		return -ENOMEM;
-	find_next(v, &g);
+	gate_route(v, &g);
 	for (size_t i = 0; i < ARRAY_LEN(rules); i++)
 		rules[i](v, &g);
 	*ret = g;

@@ -35,6 +35,17 @@ struct gate_view {
 int gate_judge(const struct gate_view *v, struct gate *ret);    /* -ENOMEM */
 void gate_free(struct gate *g);
 
+/* Where it stands and would go: current, next, enters_again alone. */
+void gate_route(const struct gate_view *v, struct gate *ret);
+/* The next stage of this environment; NULL: none. */
+const struct stage *stage_after(const struct gate_view *v, int32_t number);
+
+struct freeze_span {
+	int64_t until_us;
+	const char *by, *reason;        /* borrowed; by NULL: a window of the config */
+};
+/* Is a freeze in force then? */
+bool freeze_at(const struct rollout *r, const struct progress *p, int64_t at_us, struct freeze_span *ret);
 /* Is a freeze in force? Its reason and end, else false. */
 bool freeze_now(const struct rollout *r, const struct progress *p, int64_t now_us, char *why, size_t size);
 

@@ -5,8 +5,11 @@
 #include <string.h>
 
 #include "db/event.h"
+#include "handlers/rollout/forecast.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
+
+#define FORECAST_MAX 32
 
 static double seconds(int64_t us)
 {
@@ -207,6 +210,23 @@ static void add_milestones(struct json_object *o, struct db_conn *c, const struc
 	json_add(o, "milestones", arr);
 }
 
+static void add_forecast(struct json_object *o, const struct gate_view *v)
+{
+	struct forecast f[FORECAST_MAX];
+	struct json_object *arr = json_object_new_array();
+	size_t n = forecast_stages(v, f, ARRAY_LEN(f));
+
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *one = json_object_new_object();
+
+		json_add_int(one, "stage", f[i].stage->number);
+		json_add_str(one, "name", f[i].stage->name);
+		json_add_time(one, "earliest", f[i].at_us);
+		json_object_array_add(arr, one);
+	}
+	json_add(o, "forecast", arr);
+}
+
 int plan_json_add(struct json_object *o, struct db_conn *c, const struct gate_view *v)
 {
 	const struct stage *st = standing_stage(v->st, v->rollout);
@@ -218,5 +238,6 @@ int plan_json_add(struct json_object *o, struct db_conn *c, const struct gate_vi
 	add_stops(o, v);
 	add_watch(o, v);
 	add_milestones(o, c, v);
+	add_forecast(o, v);
 	return add_next(o, v);
 }

@@ -115,12 +115,16 @@ int64_t cron_last_us(const struct cron *c, int64_t now_us, int64_t back_us)
 {
 	int64_t first = now_us - (back_us > BACK_MAX_US ? BACK_MAX_US : back_us);
 
-	for (int64_t at = now_us - now_us % MINUTE_US; at > first && at > 0; at -= MINUTE_US) {
+	for (int64_t at = now_us - now_us % MINUTE_US, step; at > first && at > 0; at -= step) {
 		time_t seconds = (time_t)(at / US_PER_S);
 		struct tm local;
 
-		if (localtime_r(&seconds, &local) && cron_matches(c, &local))
+		if (!localtime_r(&seconds, &local))
+			return 0;
+		if (cron_matches(c, &local))
 			return at;
+		/* Of an hour that does not match, half of it at once: no zone changes its clock by less. */
+		step = c->hour >> local.tm_hour & 1 ? MINUTE_US : (local.tm_min % 30 + 1) * MINUTE_US;
 	}
 	return 0;
 }

@@ -132,6 +132,12 @@ static void next_lines(struct json_object *o)
 	each(next, "missing", missing_line);
 }
 
+static void forecast_line(struct json_object *o)
+{
+	printf("  stage %lld %-22s %s at the earliest\n", (long long)json_int_or(o, "stage", 0), json_str_or(o, "name", ""),
+	       json_str_or(o, "earliest", ""));
+}
+
 static void show_stage(struct json_object *o)
 {
 	struct json_object *clock = NULL, *hold = NULL, *watch = NULL;
@@ -159,6 +165,7 @@ static void show_stage(struct json_object *o)
 	each(o, "approvals", approval_line);
 	each(o, "checklists", checklist_of_stage);
 	next_lines(o);
+	each(o, "forecast", forecast_line);
 }
 
 static void show_checklists(struct json_object *o)

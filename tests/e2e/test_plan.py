@@ -7,7 +7,7 @@ import time
 from urllib.parse import parse_qs, urlparse
 
 import pytest
-from harness import Server, alert, config, ctl, slack_channel, until
+from harness import Server, alert, config, ctl, parse_time, slack_channel, until
 
 PLAN = """
     stages:
@@ -314,3 +314,12 @@ def test_reports_and_release_notes(daemon_of, service, prometheus, chat):
     assert status == 200, out
     until(lambda: any("Faster search for everybody." in t for t in chat.texts()))
     assert move(d, "publish", stage=3)[0] == 409
+
+
+def test_the_earliest_dates_of_the_later_stages_are_shown(daemon_of, service):
+    d = daemon_of(config(service))
+    began = time.time()
+    dates = [(f["stage"], round((parse_time(f["earliest"]) - began) / 3600, 1)) for f in rollout(d)["forecast"]]
+    assert dates == [(2, 48.0), (3, 120.0)]                 # stage 1 takes 48 h, stage 2 72 h
+    out = ctl(d, "stage", "shop").stdout
+    assert f"stage 3 Majority               {rollout(d)['forecast'][1]['earliest'][:10]}" in out and "at the earliest" in out

@@ -83,6 +83,15 @@ static void a_schedule_follows_the_time_zone_through_summer_time(void **state)
 	zone("UTC");
 }
 
+/* 2025-10-05 on Lord Howe Island: 02:00 is 02:30 at once, at 15:30 UTC of the day before (IANA time zone database). */
+static void half_an_hour_of_summer_time_hides_nothing(void **state)
+{
+	(void)state;
+	zone("Australia/Lord_Howe");
+	assert_true(last("45 1 * * *", "2025-10-04T15:40:00Z", 2 * HOUR) == at("2025-10-04T15:15:00Z"));
+	zone("UTC");
+}
+
 static void day_of_month_or_weekday_is_enough_when_both_are_given(void **state)
 {
 	(void)state;
@@ -100,6 +109,7 @@ int main(void)
 		cmocka_unit_test(lists_ranges_and_steps_are_understood),
 		cmocka_unit_test(the_weekend_freeze_holds_from_friday_afternoon_to_monday_morning),
 		cmocka_unit_test(a_schedule_follows_the_time_zone_through_summer_time),
+		cmocka_unit_test(half_an_hour_of_summer_time_hides_nothing),
 		cmocka_unit_test(day_of_month_or_weekday_is_enough_when_both_are_given),
 	};
 
