@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "db/list.h"
+#include "db/rows.h"
 #include "db/stmt.h"
 
 static const char *const disposition_names[DISP_N] = {
@@ -135,28 +135,26 @@ int alert_say(struct db_tx *tx, int64_t alert_id, enum delivery delivery, const 
 	return r < 0 ? r : 0;
 }
 
+static void read_said(struct stmt *st, void *to)
+{
+	*(struct alert_said *)to = (struct alert_said) {column_text(st, 0), (enum disposition)column_i64(st, 1), column_i64(st, 2)};
+}
+
 int alert_said(struct db_conn *c, int64_t alert_id, enum delivery delivery, struct alert_said_list *ret)
 {
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, ALERT_SAID);
-	struct alert_said_list l = {0};
-	int r;
+	struct rows rows = {0};
 
 	stmt_i64(&st, 1, alert_id);
 	stmt_i64(&st, 2, delivery);
-	while ((r = stmt_step(&st)) == 1) {
-		r = list_grow(&l.item, l.n, sizeof(*l.item));
-		if (r < 0)
-			break;
-		l.item[l.n++] = (struct alert_said) {column_text(&st, 0), (enum disposition)column_i64(&st, 1), column_i64(&st, 2)};
-	}
-	if (r == 0)
-		r = st.error;
-	if (r < 0) {
+	int r = rows_read(&st, sizeof(struct alert_said), read_said, &rows);
+	struct alert_said_list l = {.item = rows.item, .n = rows.n};
+
+	if (r < 0)
 		alert_said_free(&l);
-		return r;
-	}
-	*ret = l;
-	return 0;
+	else
+		*ret = l;
+	return r;
 }
 
 void alert_said_free(struct alert_said_list *l)
@@ -177,9 +175,9 @@ int alert_attach(struct db_tx *tx, int64_t incident_id, int64_t alert_id)
 	return r < 0 ? r : 0;
 }
 
-static void read_row(struct stmt *st, struct alert_row *a)
+static void read_row(struct stmt *st, void *to)
 {
-	*a = (struct alert_row) {
+	*(struct alert_row *)to = (struct alert_row) {
 		.id = column_i64(st, 0), .fingerprint = column_text(st, 1), .labels = column_text(st, 2),
 		.annotations = column_text(st, 3), .generator_url = column_text(st, 4), .status = (enum delivery)column_i64(st, 5),
 		.starts_at_us = column_i64(st, 6), .ends_at_us = column_i64(st, 7), .first_at_us = column_i64(st, 8),
@@ -190,25 +188,18 @@ static void read_row(struct stmt *st, struct alert_row *a)
 int alert_of_incident(struct db_conn *c, int64_t incident_id, size_t limit, struct alert_list *ret)
 {
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, ALERT_OF_INCIDENT);
-	struct alert_list l = {0};
-	int r;
+	struct rows rows = {0};
 
 	stmt_i64(&st, 1, incident_id);
 	stmt_i64(&st, 2, (int64_t)limit);
-	while ((r = stmt_step(&st)) == 1) {
-		r = list_grow(&l.item, l.n, sizeof(*l.item));
-		if (r < 0)
-			break;
-		read_row(&st, &l.item[l.n++]);
-	}
-	if (r == 0)
-		r = st.error;
-	if (r < 0) {
+	int r = rows_read(&st, sizeof(struct alert_row), read_row, &rows);
+	struct alert_list l = {.item = rows.item, .n = rows.n};
+
+	if (r < 0)
 		alert_list_free(&l);
-		return r;
-	}
-	*ret = l;
-	return 0;
+	else
+		*ret = l;
+	return r;
 }
 
 void alert_list_free(struct alert_list *l)

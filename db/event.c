@@ -1,6 +1,8 @@
 #include "db/event.h"
 
-#include "db/list.h"
+#include <errno.h>
+
+#include "db/rows.h"
 #include "db/stmt.h"
 
 int event_add(struct db_tx *tx, const struct event *e)
@@ -17,9 +19,9 @@ int event_add(struct db_tx *tx, const struct event *e)
 	return r < 0 ? r : 0;
 }
 
-static void read_row(struct stmt *st, struct event *e)
+static void read_row(struct stmt *st, void *to)
 {
-	*e = (struct event) {
+	*(struct event *)to = (struct event) {
 		.id = column_i64(st, 0), .at_us = column_i64(st, 1), .incident_id = column_i64(st, 2), .rollout = column_text(st, 3),
 		.who = column_text(st, 4), .what = column_text(st, 5), .note = column_text_or_null(st, 6),
 	};
@@ -29,8 +31,7 @@ int event_find(struct db_conn *c, const struct event_filter *f, struct event_lis
 {
 	static const enum sql which[2][2] = {{EVENT_NEWEST, EVENT_OLDEST}, {EVENT_NEWEST_OF, EVENT_OLDEST_OF}};
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, which[f->incident_id != 0][f->oldest_first || f->after_id]);
-	struct event_list l = {0};
-	int r;
+	struct rows rows = {0};
 
 	if (f->incident_id)
 		stmt_i64(&st, 1, f->incident_id);
@@ -38,20 +39,14 @@ int event_find(struct db_conn *c, const struct event_filter *f, struct event_lis
 	stmt_i64(&st, 3, f->after_id);
 	stmt_i64(&st, 4, f->before_id);
 	stmt_i64(&st, 5, (int64_t)f->limit);
-	while ((r = stmt_step(&st)) == 1) {
-		r = list_grow(&l.item, l.n, sizeof(*l.item));
-		if (r < 0)
-			break;
-		read_row(&st, &l.item[l.n++]);
-	}
-	if (r == 0)
-		r = st.error;
-	if (r < 0) {
+	int r = rows_read(&st, sizeof(struct event), read_row, &rows);
+	struct event_list l = {.item = rows.item, .n = rows.n};
+
+	if (r < 0)
 		event_list_free(&l);
-		return r;
-	}
-	*ret = l;
-	return 0;
+	else
+		*ret = l;
+	return r;
 }
 
 void event_list_free(struct event_list *l)

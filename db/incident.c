@@ -1,8 +1,9 @@
 #include "db/incident.h"
 
+#include <errno.h>
 #include <string.h>
 
-#include "db/list.h"
+#include "db/rows.h"
 #include "db/stmt.h"
 #include "server/core/text.h"
 
@@ -101,9 +102,9 @@ static void bind(struct stmt *st, const struct incident *i)
 	stmt_i64(st, at, i->reviewed_at_us);
 }
 
-static void read_row(struct stmt *st, struct incident *i)
+static void read_row(struct stmt *st, void *to)
 {
-	*i = (struct incident) {
+	*(struct incident *)to = (struct incident) {
 		.id = column_i64(st, 0), .seq = column_i64(st, 1), .rollout = column_text(st, 2), .playbook = column_text(st, 3),
 		.severity = column_text(st, 4), .summary = column_text(st, 5), .kind = (enum incident_kind)column_i64(st, 6),
 		.state = (enum incident_state)column_i64(st, 7), .plan = column_text(st, 8), .reason = column_text_or_null(st, 9),
@@ -120,7 +121,7 @@ static void read_row(struct stmt *st, struct incident *i)
 		.reviewed_at_us = column_i64(st, 49),
 	};
 	for (int n = 0; n < RUNG_N; n++)
-		i->rung[n] = (struct rung_value) {(enum rung_state)column_i64(st, 34 + 3 * n), column_i64(st, 35 + 3 * n),
+		((struct incident *)to)->rung[n] = (struct rung_value) {(enum rung_state)column_i64(st, 34 + 3 * n), column_i64(st, 35 + 3 * n),
 		                                  column_text_or_null(st, 36 + 3 * n)};
 }
 
@@ -190,30 +191,22 @@ int incident_live_of(struct db_conn *c, const char *rollout, struct incident *re
 int incident_live_ids(struct db_conn *c, int64_t **ret, size_t *ret_n)
 {
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, INCIDENT_LIVE_IDS);
-	int64_t *ids = NULL;
-	size_t n = 0;
-	int r;
+	struct rows rows = {0};
+	int r = rows_read(&st, sizeof(int64_t), rows_number, &rows);
 
-	while ((r = stmt_step(&st)) == 1) {
-		r = list_grow(&ids, n, sizeof(*ids));
-		if (r < 0)
-			break;
-		ids[n++] = column_i64(&st, 0);
-	}
 	if (r < 0) {
-		free(ids);
+		free(rows.item);
 		return r;
 	}
-	*ret = ids;
-	*ret_n = n;
+	*ret = rows.item;
+	*ret_n = rows.n;
 	return 0;
 }
 
 int incident_find(struct db_conn *c, const struct incident_filter *f, struct incident_list *ret)
 {
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, INCIDENT_FIND);
-	struct incident_list l = {0};
-	int r;
+	struct rows rows = {0};
 
 	stmt_text(&st, 1, f->rollout);
 	const int64_t numbers[] = {f->state, f->kind, f->live_only, f->since_us, f->until_us, f->before_id};
@@ -222,14 +215,14 @@ int incident_find(struct db_conn *c, const struct incident_filter *f, struct inc
 	stmt_text(&st, 8, f->q);
 	stmt_i64(&st, 9, (int64_t)f->limit);
 	stmt_i64(&st, 10, f->raises);
-	while ((r = list_grow(&l.item, l.n, sizeof(*l.item))) == 0 && (r = read_one(&st, &l.item[l.n])) == 1)
-		l.n++;
-	if (r < 0) {
+	int r = rows_read(&st, sizeof(struct incident), read_row, &rows);
+	struct incident_list l = {.item = rows.item, .n = rows.n};
+
+	if (r < 0)
 		incident_list_free(&l);
-		return r;
-	}
-	*ret = l;
-	return 0;
+	else
+		*ret = l;
+	return r;
 }
 
 void incident_list_free(struct incident_list *l)
@@ -303,28 +296,26 @@ int snapshot_put(struct db_tx *tx, int64_t incident_id, const char *name, const 
 	return r < 0 ? r : 0;
 }
 
+static void read_snapshot(struct stmt *st, void *to)
+{
+	*(struct snapshot_row *)to = (struct snapshot_row) {column_text(st, 0), column_text(st, 1), column_text_or_null(st, 2),
+	                                                    column_text_or_null(st, 3)};
+}
+
 int snapshot_of(struct db_conn *c, int64_t incident_id, struct snapshot_list *ret)
 {
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, SNAPSHOT_OF);
-	struct snapshot_list l = {0};
-	int r;
+	struct rows rows = {0};
 
 	stmt_i64(&st, 1, incident_id);
-	while ((r = stmt_step(&st)) == 1) {
-		r = list_grow(&l.item, l.n, sizeof(*l.item));
-		if (r < 0)
-			break;
-		l.item[l.n++] = (struct snapshot_row) {column_text(&st, 0), column_text(&st, 1), column_text_or_null(&st, 2),
-		                                       column_text_or_null(&st, 3)};
-	}
-	if (r == 0)
-		r = st.error;
-	if (r < 0) {
+	int r = rows_read(&st, sizeof(struct snapshot_row), read_snapshot, &rows);
+	struct snapshot_list l = {.item = rows.item, .n = rows.n};
+
+	if (r < 0)
 		snapshot_list_free(&l);
-		return r;
-	}
-	*ret = l;
-	return 0;
+	else
+		*ret = l;
+	return r;
 }
 
 void snapshot_list_free(struct snapshot_list *l)

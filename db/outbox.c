@@ -1,6 +1,8 @@
 #include "db/outbox.h"
 
-#include "db/list.h"
+#include <errno.h>
+
+#include "db/rows.h"
 #include "db/stmt.h"
 
 static const char *const state_names[MSG_STATE_N] = {
@@ -67,9 +69,9 @@ int outbox_add(struct db_tx *tx, struct message *m)
 	return 0;
 }
 
-static void read_row(struct stmt *st, struct message *m)
+static void read_row(struct stmt *st, void *to)
 {
-	*m = (struct message) {
+	*(struct message *)to = (struct message) {
 		.id = column_i64(st, 0), .incident_id = column_i64(st, 1), .rollout = column_text_or_null(st, 2),
 		.channel = column_text(st, 3), .event = column_text(st, 4), .what = column_text(st, 5), .body = column_text(st, 6),
 		.number = column_i64(st, 7), .state = (enum message_state)column_i64(st, 8), .attempts = column_i64(st, 9),
@@ -81,15 +83,11 @@ static void read_row(struct stmt *st, struct message *m)
 /* Appends all rows of st. */
 static int read_all(struct stmt *st, struct message_list *l)
 {
-	int r;
+	struct rows rows = {.item = l->item, .n = l->n};
+	int r = rows_read(st, sizeof(struct message), read_row, &rows);
 
-	while ((r = stmt_step(st)) == 1) {
-		r = list_grow(&l->item, l->n, sizeof(*l->item));
-		if (r < 0)
-			return r;
-		read_row(st, &l->item[l->n++]);
-	}
-	return r < 0 ? r : st->error;
+	*l = (struct message_list) {.item = rows.item, .n = rows.n};
+	return r;
 }
 
 static int due_of_channel(struct db_conn *c, const char *channel, int64_t now_us, size_t limit, struct message_list *l)

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "db/event.h"
-#include "db/list.h"
+#include "db/rows.h"
 #include "db/stmt.h"
 
 void progress_free(struct progress *p)
@@ -139,22 +139,6 @@ int approval_add(struct db_tx *tx, const char *rollout, int64_t run, const struc
 	return r < 0 ? r : 0;
 }
 
-/* The rows of st, each read by its reader into a growing array; the elements read so far stay for the caller to free. */
-static int read_rows(struct stmt *st, void *items, size_t *n, size_t size, void (*read)(struct stmt *, void *))
-{
-	char **array = items;
-	int r;
-
-	while ((r = stmt_step(st)) == 1) {
-		r = list_grow(items, *n, size);
-		if (r < 0)
-			break;
-		read(st, *array + *n * size);
-		(*n)++;
-	}
-	return r < 0 ? r : st->error;
-}
-
 static void read_approval(struct stmt *st, void *to)
 {
 	*(struct approval *)to = (struct approval) {.role = column_text(st, 0), .person = column_text(st, 1),
@@ -164,17 +148,18 @@ static void read_approval(struct stmt *st, void *to)
 int approval_of_run(struct db_conn *c, const char *rollout, int64_t run, struct approval_list *ret)
 {
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, APPROVAL_OF_RUN);
-	struct approval_list l = {0};
+	struct rows rows = {0};
 
 	stmt_text(&st, 1, rollout);
 	stmt_i64(&st, 2, run);
-	int r = read_rows(&st, &l.item, &l.n, sizeof(*l.item), read_approval);
-	if (r < 0) {
+	int r = rows_read(&st, sizeof(struct approval), read_approval, &rows);
+	struct approval_list l = {.item = rows.item, .n = rows.n};
+
+	if (r < 0)
 		approval_list_free(&l);
-		return r;
-	}
-	*ret = l;
-	return 0;
+	else
+		*ret = l;
+	return r;
 }
 
 void approval_list_free(struct approval_list *l)
@@ -214,17 +199,18 @@ static void read_tick(struct stmt *st, void *to)
 int tick_of_run(struct db_conn *c, const char *rollout, int64_t run, struct tick_list *ret)
 {
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, TICK_OF_RUN);
-	struct tick_list l = {0};
+	struct rows rows = {0};
 
 	stmt_text(&st, 1, rollout);
 	stmt_i64(&st, 2, run);
-	int r = read_rows(&st, &l.item, &l.n, sizeof(*l.item), read_tick);
-	if (r < 0) {
+	int r = rows_read(&st, sizeof(struct tick), read_tick, &rows);
+	struct tick_list l = {.item = rows.item, .n = rows.n};
+
+	if (r < 0)
 		tick_list_free(&l);
-		return r;
-	}
-	*ret = l;
-	return 0;
+	else
+		*ret = l;
+	return r;
 }
 
 void tick_list_free(struct tick_list *l)
@@ -262,16 +248,17 @@ static void read_baseline(struct stmt *st, void *to)
 int baseline_of(struct db_conn *c, const char *rollout, struct baseline_list *ret)
 {
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, BASELINE_OF);
-	struct baseline_list l = {0};
+	struct rows rows = {0};
 
 	stmt_text(&st, 1, rollout);
-	int r = read_rows(&st, &l.item, &l.n, sizeof(*l.item), read_baseline);
-	if (r < 0) {
+	int r = rows_read(&st, sizeof(struct baseline), read_baseline, &rows);
+	struct baseline_list l = {.item = rows.item, .n = rows.n};
+
+	if (r < 0)
 		baseline_list_free(&l);
-		return r;
-	}
-	*ret = l;
-	return 0;
+	else
+		*ret = l;
+	return r;
 }
 
 void baseline_list_free(struct baseline_list *l)
@@ -305,18 +292,19 @@ static void read_span(struct stmt *st, void *to)
 int hold_span_of(struct db_conn *c, const char *rollout, int64_t from_us, int64_t to_us, struct hold_span_list *ret)
 {
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, HOLD_OF);
-	struct hold_span_list l = {0};
+	struct rows rows = {0};
 
 	stmt_text(&st, 1, rollout);
 	stmt_i64(&st, 2, from_us);
 	stmt_i64(&st, 3, to_us);
-	int r = read_rows(&st, &l.item, &l.n, sizeof(*l.item), read_span);
-	if (r < 0) {
+	int r = rows_read(&st, sizeof(struct hold_span), read_span, &rows);
+	struct hold_span_list l = {.item = rows.item, .n = rows.n};
+
+	if (r < 0)
 		hold_span_list_free(&l);
-		return r;
-	}
-	*ret = l;
-	return 0;
+	else
+		*ret = l;
+	return r;
 }
 
 void hold_span_list_free(struct hold_span_list *l)

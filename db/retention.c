@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "db/list.h"
+#include "db/rows.h"
 #include "db/stmt.h"
 
 static int run_with(struct db_tx *tx, enum sql which, int64_t first, int64_t second)
@@ -29,32 +29,26 @@ static int retire_incident(struct db_tx *tx, int64_t id)
 	return 0;
 }
 
-static int find_incidents(struct db_tx *tx, int64_t before_us, size_t limit, int64_t **ret, size_t *ret_n)
+/* The ids stay the caller's, also after a failure. */
+static int find_incidents(struct db_tx *tx, int64_t before_us, size_t limit, struct rows *ret)
 {
 	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), RETIRE_FIND);
-	int r;
 
 	stmt_i64(&st, 1, before_us);
 	stmt_i64(&st, 2, (int64_t)limit);
-	while ((r = stmt_step(&st)) == 1) {
-		r = list_grow(ret, *ret_n, sizeof(**ret));
-		if (r < 0)
-			return r;
-		(*ret)[(*ret_n)++] = column_i64(&st, 0);
-	}
-	return r;
+	return rows_read(&st, sizeof(int64_t), rows_number, ret);
 }
 
 int retention_sweep(struct db_tx *tx, int64_t before_us, size_t limit)
 {
 	static const enum sql rest[] = {RETIRE_SAID, RETIRE_ALERTS, RETIRE_LONE_EVENTS, RETIRE_HOLDS};
-	CLEANUP(cleanup_free) int64_t *ids = NULL;
-	size_t n = 0;
-	int gone, r = find_incidents(tx, before_us, limit, &ids, &n);
+	struct rows found = {0};
+	int gone, r = find_incidents(tx, before_us, limit, &found);
+	CLEANUP(cleanup_free) int64_t *ids = found.item;
 
-	for (size_t i = 0; r == 0 && i < n; i++)
+	for (size_t i = 0; r == 0 && i < found.n; i++)
 		r = retire_incident(tx, ids[i]);
-	gone = (int)n;
+	gone = (int)found.n;
 	for (size_t i = 0; r >= 0 && i < ARRAY_LEN(rest); i++) {
 		r = run_with(tx, rest[i], before_us, (int64_t)limit);
 		gone += r > 0 && rest[i] != RETIRE_SAID ? r : 0;

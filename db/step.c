@@ -1,6 +1,8 @@
 #include "db/step.h"
 
-#include "db/list.h"
+#include <errno.h>
+
+#include "db/rows.h"
 #include "db/stmt.h"
 
 static const char *const state_names[STEP_STATE_N] = {
@@ -74,9 +76,9 @@ int step_save(struct db_tx *tx, const struct step *s)
 	return r < 0 ? r : r == 1 ? 0 : -ENOENT;
 }
 
-static void read_row(struct stmt *st, struct step *s)
+static void read_row(struct stmt *st, void *to)
 {
-	*s = (struct step) {
+	*(struct step *)to = (struct step) {
 		.id = column_i64(st, 0), .incident_id = column_i64(st, 1), .ord = (int32_t)column_i64(st, 2),
 		.phase = (enum step_phase)column_i64(st, 3), .kind = (enum step_kind)column_i64(st, 4), .name = column_text(st, 5),
 		.spec = column_text(st, 6), .state = (enum step_state)column_i64(st, 7), .attempts = (int32_t)column_i64(st, 8),
@@ -105,22 +107,15 @@ int step_load(struct db_conn *c, int64_t id, struct step *ret)
 int step_of_incident(struct db_conn *c, int64_t incident_id, struct step_list *ret)
 {
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, STEP_OF_INCIDENT);
-	struct step_list l = {0};
-	int r;
+	struct rows rows = {0};
 
 	stmt_i64(&st, 1, incident_id);
-	while ((r = stmt_step(&st)) == 1) {
-		r = list_grow(&l.item, l.n, sizeof(*l.item));
-		if (r < 0)
-			break;
-		read_row(&st, &l.item[l.n++]);
-	}
-	if (r == 0)
-		r = st.error;
-	if (r < 0) {
+	int r = rows_read(&st, sizeof(struct step), read_row, &rows);
+	struct step_list l = {.item = rows.item, .n = rows.n};
+
+	if (r < 0)
 		step_list_free(&l);
-		return r;
-	}
-	*ret = l;
-	return 0;
+	else
+		*ret = l;
+	return r;
 }
