@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include "handlers/rollback/options.h"
 #include "server/core/clock.h"
 #include "server/core/json.h"
 #include "server/core/text.h"
@@ -60,5 +61,11 @@ static inline const char **read_argv(struct json_object *o, const char *key)
 		argv[i] = json_object_get_string(json_object_array_get_idx(list, i));
 	return argv;
 }
+
+/* The matchers of a list. */
+int options_matchers(struct json_object *o, const char *key, struct matchers *ret);
+/* A rollout; what was read so far is freed by options_rollout_free, also after a failure. */
+int options_rollout(struct json_object *o, struct rollout *r);
+void options_rollout_free(struct rollout *r);
 
 #endif
