@@ -43,6 +43,9 @@ int db_start(struct db *db);
 /* Any thread. 0; -EAGAIN queue full; -ESHUTDOWN; in the normal lane also -ENOSPC or -EIO while db_healthy is false; then done is
  * not called. */
 int db_submit(struct db *db, struct db_job *job, enum db_lane lane);
+/* fn is called on the writer thread after each commit with an event in it (db/event.h): a read that begins then sees it. Must not
+ * block. From any thread, while the writer runs; the last one counts. */
+void db_on_events(struct db *db, void (*fn)(void *arg), void *arg);
 /* Runs what is queued, then refuses and joins the writer. */
 void db_stop(struct db *db);
 /* True while the last commit worked, the file is still there and there is room to record (free space >= 32 MiB): what /-/ready

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "db/private.h"
 #include "db/rows.h"
 #include "db/stmt.h"
 
@@ -16,6 +17,7 @@ int event_add(struct db_tx *tx, const struct event *e)
 	stmt_text(&st, 5, e->what);
 	stmt_text(&st, 6, e->note);
 	int r = stmt_run(&st);
+	tx->events = true;
 	return r < 0 ? r : 0;
 }
 

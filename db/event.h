@@ -1,5 +1,8 @@
 /*
  * The audit trail and the timelines: who did what when. Append only.
+ *
+ * Ids are given by the one writer, inside its transactions, and never again (AUTOINCREMENT): an event that becomes visible has
+ * a greater id than all that were visible before, so who has seen one id has seen every smaller one.
  */
 #ifndef DB_EVENT_H
 #define DB_EVENT_H

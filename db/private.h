@@ -24,6 +24,7 @@ struct db_tx {
 	const struct db *db;
 	struct db_conn *conn;
 	int64_t now;
+	bool events;                    /* event_add was called */
 };
 
 struct db {
@@ -33,11 +34,13 @@ struct db {
 	pthread_t thread;
 	bool started;
 
-	pthread_mutex_t mutex;          /* guards the queues and stopping */
+	pthread_mutex_t mutex;          /* guards the queues, stopping and on_events */
 	pthread_cond_t more;
 	struct db_job *head[2], **tail[2];
 	size_t queued;
 	bool stopping;
+	void (*on_events)(void *arg);   /* NULL: nobody wants to know */
+	void *on_events_arg;
 
 	bool ballast;                   /* taken, or cannot be: the writer's (room.c) */
 	dev_t device;                   /* of the database file, and its inode, when it was opened */

@@ -21,6 +21,7 @@ struct batch {
 	struct db_job *job[BATCH_MAX];
 	int result[BATCH_MAX];
 	size_t n;
+	bool events;    /* there are new ones */
 };
 
 /* --- the queue --- */
@@ -139,6 +140,7 @@ static int transaction(struct db *db, struct batch *b)
 	if (r < 0)
 		return r;
 	r = run_batch(db, &tx, b);
+	b->events = tx.events;
 	if (r == 0)
 		r = run_statement(db->writer, SQL_COMMIT);
 	if (r < 0 && !sqlite3_get_autocommit(db->writer->sql) && run_statement(db->writer, SQL_ROLLBACK) < 0)
@@ -204,6 +206,24 @@ static void tell(const struct batch *b, int r)
 		b->job[i]->done(b->job[i], r < 0 ? (r == -ENOSPC ? r : -EIO) : b->result[i]);
 }
 
+void db_on_events(struct db *db, void (*fn)(void *arg), void *arg)
+{
+	pthread_mutex_lock(&db->mutex);
+	db->on_events = fn;
+	db->on_events_arg = arg;
+	pthread_mutex_unlock(&db->mutex);
+}
+
+static void tell_events(struct db *db)
+{
+	pthread_mutex_lock(&db->mutex);
+	void (*fn)(void *) = db->on_events;
+	void *arg = db->on_events_arg;
+	pthread_mutex_unlock(&db->mutex);
+	if (fn)
+		fn(arg);
+}
+
 static void turn(struct db *db, struct db_job *first)
 {
 	struct batch b = {.job = {first}, .n = 1};
@@ -214,6 +234,8 @@ static void turn(struct db *db, struct db_job *first)
 		settle(db, r, &b);
 	}
 	tell(&b, r);
+	if (r == 0 && b.events)
+		tell_events(db);
 }
 
 /* A reader that stays open keeps the log from being cut: that is waited for a moment only. */

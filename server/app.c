@@ -41,7 +41,7 @@ struct app {
 	struct api api;
 	pthread_t loop_thread;
 	bool looping;
-	pthread_mutex_t reloading;      /* guards reader: one reload at a time */
+	pthread_mutex_t reloading;      /* guards reader, and http while it starts: one reload at a time */
 	struct db_conn *reader;
 };
 
@@ -50,6 +50,11 @@ static void ring(void *arg)
 	struct app *a = arg;
 
 	notify_ring(a->notify);
+}
+
+static void wake_streams(void *arg)
+{
+	http_wake(((struct app *)arg)->http);
 }
 
 static void raise_begun(void *arg, int64_t id)
@@ -162,6 +167,8 @@ static int put_in_force(struct app *a, struct config *cfg, struct web_config *we
 	if (r < 0)
 		return r;
 	current_set(cfg->settings);
+	if (a->http)
+		http_end_streams(a->http);      /* they come again, and are looked at anew */
 	notify_set_channels(a->notify, &cfg->channels);
 	metric_set(M_RELOADS_OK, 0, 1);
 	metric_set(M_RELOAD_TIME, 0, clock_wall_us() / US_PER_S);
@@ -324,7 +331,15 @@ static int start_http(struct app *a, char *why, size_t size)
 	a->api.ring = ring;
 	a->api.reload = app_reload;
 	a->api.arg = a;
-	return http_start(&ho, &a->http, why, size);
+	/* A reload may be asked for as soon as it listens. */
+	pthread_mutex_lock(&a->reloading);
+	r = http_start(&ho, &a->http, why, size);
+	pthread_mutex_unlock(&a->reloading);
+	if (r == 0) {
+		db_on_events(a->db, wake_streams, a);
+		http_wake(a->http);     /* what was committed meanwhile */
+	}
+	return r;
 }
 
 int app_start(const struct app_options *o, struct config *cfg, struct web_config *web, struct app **ret, bool *ret_state,

@@ -11,7 +11,7 @@
 
 #define MEMORY_PER_CONN 32768 /* longer headers: 431 or 414 */
 #define BACKSTOP_S      90    /* the library's own time limit; ours are shorter */
-#define EVENTS_MAX      (HTTP_LISTENERS_MAX + 2)
+#define EVENTS_MAX      (HTTP_LISTENERS_MAX + 32) /* one turn; the rest comes in the next */
 #define TURN_MAX_MS     60000
 #define LAST_REPLIES_US US_PER_S
 #define LOG_PER_WINDOW  10
@@ -30,6 +30,9 @@ const struct http_limits http_default_limits = {
 	.reply_us = 20 * US_PER_S,
 	.idle_us = 60 * US_PER_S,
 	.bytes_per_s = 64 * 1000,
+	.streams = 32,
+	.stream_us = 3600 * US_PER_S,
+	.beat_us = 15 * US_PER_S,
 };
 
 /* --- what the library says --- */
@@ -71,8 +74,9 @@ void http_ring(struct http *h)
 static int timeout_ms(const struct http *h)
 {
 	int64_t at = h->reap_us < h->listen_again_us ? h->reap_us : h->listen_again_us;
+	int64_t wake = stream_wake_at(h);
 	unsigned long long library = 0, ms = TURN_MAX_MS;
-	int64_t left = at - clock_mono_us();
+	int64_t left = (at < wake ? at : wake) - clock_mono_us();
 
 	if (MHD_get_timeout(h->mhd, &library) == MHD_YES && library < ms)
 		ms = library;
@@ -108,6 +112,7 @@ static void follow_stage(struct http *h)
 		close_listeners(h);
 	h->stage = wanted;
 	h->reap_us = 0;
+	stream_end_all(h);
 	if (wanted >= STAGE_GIVE_UP)
 		end_deferred(h, "rollbackd is stopping");
 }
@@ -122,14 +127,24 @@ static void tell_empty(struct http *h)
 	pthread_mutex_unlock(&h->lock);
 }
 
+static bool is_listener(const struct http *h, const void *what)
+{
+	for (size_t i = 0; i < h->n_listeners; i++)
+		if (what == &h->listeners[i])
+			return true;
+	return false;
+}
+
 static void take_event(struct http *h, const struct epoll_event *ev)
 {
 	eventfd_t rings;
 
 	if (ev->data.ptr == &h->bell)
 		eventfd_read(h->bell, &rings);
-	else if (ev->data.ptr != h)
+	else if (is_listener(h, ev->data.ptr))
 		conn_accept(h, ev->data.ptr);
+	else if (ev->data.ptr != h)
+		stream_gone(ev->data.ptr);
 }
 
 static void turn(struct http *h)
@@ -144,6 +159,7 @@ static void turn(struct http *h)
 		conn_listen(h, true, INT64_MAX);
 	request_take_completed(h);
 	follow_stage(h);
+	stream_turn(h);
 	conn_reap(h);
 	MHD_run(h->mhd);
 	tell_empty(h);

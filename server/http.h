@@ -53,6 +53,10 @@ struct http_limits {
 	int64_t reply_us;    /* 20 s */
 	int64_t idle_us;     /* between two requests: 60 s */
 	int64_t bytes_per_s; /* at least this fast: 64 kB/s */
+	/* Streams: at most 32, and never more than a quarter of the connections; beyond it 503. */
+	unsigned streams;
+	int64_t stream_us; /* then it ends, and the client comes again: 1 h */
+	int64_t beat_us;   /* after so long without anything a sign of life, so that the dead are noticed: 15 s */
 };
 extern const struct http_limits http_default_limits;
 
@@ -80,7 +84,13 @@ int http_start(const struct http_options *o, struct http **ret, char *why, size_
 /* Of the index-th address: its port, 0 for a unix socket. */
 int http_port(const struct http *h, size_t index);
 
-/* Stops listening and lets what is under way end, for at most bound_us; then every deferred request gets 503
+/* There may be something new for streams. Any thread, as long as the server is there; cheap without streams. */
+void http_wake(struct http *h);
+
+/* Ends every stream whose request came before this call: who asks, and what he may do, has changed. Any thread. */
+void http_end_streams(struct http *h);
+
+/* Stops listening, ends the streams and lets what is under way end, for at most bound_us; then every deferred request gets 503
  * and the replies another second. Handlers may still complete later, until http_stop. Any other thread. */
 void http_drain(struct http *h, int64_t bound_us);
 

@@ -16,6 +16,7 @@
 #define SHORTAGE_MAKES  16 /* connections closed when descriptors are short */
 #define GRACE_US        (100 * US_PER_MS) /* younger ones are not closed to make room */
 #define DRAIN_HEAD_US   US_PER_S          /* for headers under way while draining */
+#define DRAIN_PIECE_US  (250 * US_PER_MS) /* for a piece of a stream */
 
 /* --- deadlines --- */
 
@@ -43,6 +44,10 @@ static int64_t deadline(const struct http *h, const struct conn *c)
 		return c->since_us + l->defer_us;
 	case PHASE_REPLY:
 		return c->since_us + l->reply_us + size_us(h, c->bytes);
+	case PHASE_STREAM:
+		return c->since_us + (draining ? DRAIN_PIECE_US : l->reply_us + size_us(h, c->bytes));
+	case PHASE_WAITING:
+		return min_us(c->since_us + l->beat_us, c->request->stream.until_us);
 	case PHASE_IDLE:
 		break;
 	}
@@ -79,6 +84,8 @@ void conn_reap(struct http *h)
 			h->reap_us = min_us(h->reap_us, at);
 		else if (c->phase == PHASE_DEFERRED)
 			request_give_up(c->request, "this took too long");
+		else if (c->phase == PHASE_WAITING)
+			stream_due(c->request);
 		else
 			doom(h, c);
 	}
@@ -87,7 +94,7 @@ void conn_reap(struct http *h)
 /* --- room --- */
 
 /* Asked every time: the limit of a running process can be changed. */
-static unsigned conn_limit(const struct http *h)
+unsigned conn_limit(const struct http *h)
 {
 	struct rlimit files;
 	rlim_t most = h->limits.connections;
@@ -242,6 +249,15 @@ void conn_accept(struct http *h, const struct http_listener *l)
 	}
 }
 
+/* Edge-triggered: told once, whatever becomes of it. */
+void conn_watch(struct http *h, struct conn *c)
+{
+	struct epoll_event ev = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = c};
+
+	if (!c->watched && epoll_ctl(h->epfd, EPOLL_CTL_ADD, c->fd, &ev) == 0)
+		c->watched = true;
+}
+
 static void conn_open(struct http *h, void **context)
 {
 	struct conn *c = TAKE(h->arriving);
@@ -257,6 +273,8 @@ static void conn_closed(struct http *h, void **context)
 	struct conn *c = *context;
 
 	*context = NULL;
+	if (c->watched) /* a child between fork and exec has the file open, too: closing it would not be enough */
+		epoll_ctl(h->epfd, EPOLL_CTL_DEL, c->fd, NULL);
 	LIST_REMOVE(c, link);
 	h->n_conns -= !c->doomed;
 	free(c);

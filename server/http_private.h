@@ -7,6 +7,7 @@
 #define SERVER_HTTP_PRIVATE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/queue.h>
 #include <microhttpd.h>
 #include "server/core/text.h"
@@ -19,7 +20,8 @@
 
 enum stage { STAGE_RUN, STAGE_DRAIN, STAGE_GIVE_UP, STAGE_STOP };
 
-enum phase { PHASE_HEAD, PHASE_BODY, PHASE_DEFERRED, PHASE_REPLY, PHASE_IDLE };
+/* STREAM: a piece of a stream is being sent; WAITING: it has nothing to send, and is suspended. */
+enum phase { PHASE_HEAD, PHASE_BODY, PHASE_DEFERRED, PHASE_REPLY, PHASE_STREAM, PHASE_WAITING, PHASE_IDLE };
 
 /* The address of a peer as far as it counts for the limit per IP; all zero for unix sockets. */
 struct peer_ip {
@@ -33,15 +35,25 @@ struct conn {
 	enum phase phase;
 	int64_t since_us;        /* mono: start of the phase … */
 	int64_t active_us;       /* … and the last byte of a body */
-	uint64_t bytes;          /* of a body: come; of a reply: to go */
+	uint64_t bytes;          /* of a body: come; of a reply, or a piece: to go */
 	struct request *request; /* NULL between requests */
 	bool doomed;             /* shut down, no longer counted */
+	bool watched;            /* a stream: whether the peer goes away is looked at … */
+	bool gone;               /* … and it has */
 	struct peer_ip ip;
 	struct http_peer peer;
 };
 
 /* KNOCKING: who asks is being found out; then ADMITTED or REFUSED, until the library asks again. */
 enum request_state { REQ_NEW, REQ_KNOCKING, REQ_ADMITTED, REQ_REFUSED, REQ_BODY, REQ_DEFERRED, REQ_ANSWERED };
+
+struct stream {
+	LIST_ENTRY(request) link;
+	bool open;
+	struct buf piece; /* what is being sent … */
+	size_t sent;      /* … and how much of it the library has taken */
+	int64_t until_us; /* mono */
+};
 
 struct request {
 	/* First: handlers know only this. All it points to is ours, so it outlives the connection. */
@@ -64,6 +76,8 @@ struct request {
 	uint64_t body_seen;            /* bytes come, kept or not */
 	int body_error;                /* what stopped the keeping: -EMSGSIZE, -EDQUOT, -ENOMEM */
 	char method[METHOD_NAME_MAX];
+	unsigned generation; /* of http, when it came */
+	struct stream stream;
 	char *target; /* as sent */
 	char *path;
 };
@@ -86,6 +100,11 @@ struct http {
 	enum stage wanted;
 	bool empty; /* no connections while draining */
 
+	/* Any thread. */
+	atomic_uint n_streams;  /* only the http thread changes it */
+	atomic_bool woken;      /* the streams are to be looked at */
+	atomic_uint generation; /* of those who may ask: http_end_streams */
+
 	enum stage stage;
 	struct http_listener listeners[HTTP_LISTENERS_MAX]; /* ports: fixed after the start */
 	size_t n_listeners;
@@ -97,6 +116,8 @@ struct http {
 	unsigned n_conns; /* without the doomed */
 	struct conn *arriving;
 	struct requests requests;
+	struct requests streams; /* by stream.link */
+	int64_t wake_us;         /* the streams are not looked at again before this */
 	size_t in_flight, replies;
 	int64_t warned_us; /* start of the time in which … */
 	int n_warned;      /* … so many lines were logged */
@@ -109,6 +130,10 @@ void conn_accept(struct http *h, const struct http_listener *l);
 void conn_phase(struct http *h, struct conn *c, enum phase phase, uint64_t bytes);
 /* Closes what is over its time, gives 503 to what is deferred for too long. */
 void conn_reap(struct http *h);
+/* How many connections there may be now. */
+unsigned conn_limit(const struct http *h);
+/* Notices, through http.epfd, when the peer goes away. */
+void conn_watch(struct http *h, struct conn *c);
 /* Listens, or not: for ever (again_us INT64_MAX), or until then. */
 void conn_listen(struct http *h, bool on, int64_t again_us);
 void conn_notify(void *http, struct MHD_Connection *mhd, void **context,
@@ -126,6 +151,22 @@ void request_take_completed(struct http *h);
 /* Answers a deferred request with 503; its completion may still come and changes nothing. */
 void request_give_up(struct request *r, const char *why);
 void request_free(struct request *r);
+
+/* --- http_stream.c --- */
+
+/* The response that reply.stream stands for. NULL: the reply says why not. */
+struct MHD_Response *stream_open(struct request *r);
+/* When streams are to be looked at; INT64_MAX: nobody said so. */
+int64_t stream_wake_at(const struct http *h);
+/* Looks at them, if it is time to. */
+void stream_turn(struct http *h);
+/* One has waited for its time: a sign of life, or the end. */
+void stream_due(struct request *r);
+/* The peer of one has gone. */
+void stream_gone(struct conn *c);
+void stream_end_all(struct http *h);
+/* Gives back what a request's stream holds, if it has one. */
+void stream_free(struct request *r);
 
 /* --- http.c --- */
 

@@ -53,6 +53,7 @@ void *request_begin(void *http, const char *target, struct MHD_Connection *mhd)
 		return NULL;
 	r->http = h;
 	r->mhd = mhd;
+	r->generation = atomic_load(&h->generation);
 	r->conn = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 	r->target = strdup(target ? target : "");
 	r->path = calloc(1, strlen(target ? target : "") + 1);
@@ -75,6 +76,7 @@ void *request_begin(void *http, const char *target, struct MHD_Connection *mhd)
 void request_free(struct request *r)
 {
 	LIST_REMOVE(r, link);
+	stream_free(r);
 	r->http->in_flight -= r->charged;
 	r->http->replies -= r->reply_charged;
 	buf_free(&r->reply.body);
@@ -134,6 +136,7 @@ static void add_headers(const struct request *r, struct MHD_Response *response)
 	add_header(response, "ETag", reply->etag);
 	add_header(response, "Retry-After", seconds);
 	add_header(response, "Allow", reply->allow);
+	add_header(response, "X-Accel-Buffering", r->stream.open ? "no" : NULL); /* nginx would hold it back */
 	add_header(response, "WWW-Authenticate", reply->challenge);
 	add_header(response, "Connection", r->close || r->http->stage >= STAGE_DRAIN ? "close" : NULL);
 }
@@ -153,19 +156,28 @@ static void check_reply(struct request *r)
 	h->replies += r->reply_charged;
 }
 
-static enum MHD_Result send_reply(struct request *r)
+static struct MHD_Response *whole_reply(struct request *r)
 {
 	check_reply(r);
 	size_t len = r->reply.body.len;
 	char *text = len ? buf_take(&r->reply.body) : NULL;
 	struct MHD_Response *response = MHD_create_response_from_buffer(
 		len, text, len ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
-	if (!response) {
+	if (!response)
 		free(text);
+	return response;
+}
+
+static enum MHD_Result send_reply(struct request *r)
+{
+	struct MHD_Response *response = r->reply.stream ? stream_open(r) : NULL;
+
+	if (!response)
+		response = whole_reply(r);
+	if (!response)
 		return MHD_NO;
-	}
 	add_headers(r, response);
-	conn_phase(r->http, r->conn, PHASE_REPLY, len);
+	conn_phase(r->http, r->conn, PHASE_REPLY, r->reply_charged);
 	enum MHD_Result sent =
 		MHD_queue_response(r->mhd, r->reply.status ? (unsigned)r->reply.status : 200, response);
 	MHD_destroy_response(response);

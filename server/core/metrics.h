@@ -42,6 +42,7 @@
 	X(M_QUEUE_FULL, "rollbackd_db_queue_full_total", "counter", "Jobs refused because the queue was full.", NULL, "")  \
 	X(M_AUTH, "rollbackd_auth_requests_total", "counter", "Requests by how it was found out who asks.", "result",      \
 	  "peer\0cached\0verified\0missing\0wrong\0busy\0")                                                               \
+	X(M_STREAMS, "rollbackd_http_streams", "gauge", "Streams of events that are open.", NULL, "")                     \
 	X(M_LOG_DROPPED, "rollbackd_log_dropped_lines_total", "counter", "Log lines dropped because stderr was full.", NULL, "")
 
 #define METRIC_ENUM(id, name, type, help, label, values) id,

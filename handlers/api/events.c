@@ -1,0 +1,221 @@
+#include "handlers/api/events.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "db/event.h"
+#include "handlers/api/api.h"
+#include "server/core/http_reply.h"
+
+#define RETRY_MS    3000
+#define PIECE       (32 * 1024) /* bytes of a piece, but for its last event */
+#define PIECE_ROWS  32
+#define WHOLE       1000        /* a quality of 1 */
+#define ID_DIGITS   18          /* fit into 63 bits */
+
+/* --- which of the two --- */
+
+/* The value of a weight, "0.5", in thousandths. */
+static int thousandths(const char *text)
+{
+	int v = (*text == '1') * WHOLE;
+
+	if (text[0] && text[1] == '.')
+		for (int i = 2, unit = WHOLE / 10; unit && text[i] >= '0' && text[i] <= '9'; i++, unit /= 10)
+			v += (text[i] - '0') * unit;
+	return v < WHOLE ? v : WHOLE;
+}
+
+/* Of one member of an Accept header, "type;a=b;q=0.5": the weight behind the type. */
+static int weight(const char *params, size_t len)
+{
+	const char *end = params + len;
+
+	for (const char *p = params; p < end; p++) {
+		if (*p != ';')
+			continue;
+		const char *name = p + 1 + strspn(p + 1, " \t");
+		if (name + 1 < end && (*name == 'q' || *name == 'Q') && name[1] == '=')
+			return thousandths(name + 2);
+	}
+	return WHOLE;
+}
+
+/* The weight that accept gives a media range; -1: it does not name it. */
+static int quality(const char *accept, const char *range)
+{
+	size_t len = strlen(range);
+
+	while (*accept) {
+		accept += strspn(accept, ", \t");
+		size_t n = strcspn(accept, ","), type = strcspn(accept, ",; \t");
+
+		if (type == len && !strncasecmp(accept, range, len))
+			return weight(accept + type, n - type);
+		accept += n;
+	}
+	return -1;
+}
+
+bool events_wants_stream(const char *accept)
+{
+	static const char *const json[] = {"application/json", "application/*", "*/*"};
+	int stream = accept ? quality(accept, "text/event-stream") : -1, list = -1;
+
+	for (size_t i = 0; stream > 0 && list < 0 && i < ARRAY_LEN(json); i++)
+		list = quality(accept, json[i]);
+	return stream > 0 && stream >= list;
+}
+
+/* --- an event --- */
+
+static struct json_object *event_json(const struct event *e)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_add_int(o, "id", e->id);
+	json_add_time(o, "at", e->at_us);
+	json_add(o, "incident", e->incident_id ? json_object_new_int64(e->incident_id) : NULL);
+	json_add_str(o, "rollout", e->rollout && e->rollout[0] ? e->rollout : NULL);
+	json_add_str(o, "who", e->who);
+	json_add_str(o, "what", e->what);
+	json_add_str(o, "note", e->note ? e->note : "");
+	return o;
+}
+
+/* --- the stream --- */
+
+struct event_stream {
+	struct http_stream base;        /* first */
+	struct db_conn *reader;         /* the http thread's */
+	char *rollout;                  /* owned; NULL: all */
+	int64_t last;                   /* the id that was told last */
+	bool begun;
+};
+
+static void tell(struct event_stream *s, const struct event *e, struct buf *out)
+{
+	CLEANUP(json_cleanup) struct json_object *o = event_json(e);
+
+	buf_printf(out, "id: %lld\ndata: %s\n\n", (long long)e->id, json_text(o));
+	s->last = e->id;
+}
+
+static int next(struct http_stream *stream, struct buf *out)
+{
+	struct event_stream *s = (struct event_stream *)stream;
+	struct event_filter f = {.rollout = s->rollout, .after_id = s->last, .oldest_first = true, .limit = PIECE_ROWS};
+	struct event_list l = {0};
+	int r = event_find(s->reader, &f, &l);
+
+	if (r < 0)
+		return r;
+	/* An id without data is no event, and is remembered: who was cut off before the first event misses nothing. */
+	if (!s->begun)
+		buf_printf(out, "retry: %d\nid: %lld\n\n", RETRY_MS, (long long)s->last);
+	s->begun = true;
+	for (size_t i = 0; i < l.n && out->len < PIECE; i++)
+		tell(s, &l.item[i], out);
+	event_list_free(&l);
+	return 0;
+}
+
+static void stream_free(struct http_stream *stream)
+{
+	free(((struct event_stream *)stream)->rollout);
+	free(stream);
+}
+
+static int newest_id(struct db_conn *c, int64_t *ret)
+{
+	struct event_filter f = {.limit = 1};
+	struct event_list l = {0};
+	int r = event_find(c, &f, &l);
+
+	if (r < 0)
+		return r;
+	*ret = l.n ? l.item[0].id : 0;
+	event_list_free(&l);
+	return 0;
+}
+
+/* Where the stream begins. An id that is not there yet is of another record (a state directory that was restored or made anew), or
+ * of events that are no longer kept: then it is from now on, too. */
+static int first_id(struct api *a, const struct http_req *req, struct http_reply *reply, int64_t *ret)
+{
+	const char *text = req->header(req, "Last-Event-ID");
+	size_t len = text ? strlen(text) : 0;
+	int64_t newest = 0;
+	int r = newest_id(a->reader, &newest);
+
+	if (r < 0) {
+		api_answer_errno(reply, r, "");
+		return r;
+	}
+	if (len > ID_DIGITS || (len && strspn(text, "0123456789") != len)) {
+		http_error(reply, 400, "bad_data", "Last-Event-ID must be the id of an event, or 0 for all that are kept");
+		return -EINVAL;
+	}
+	int64_t id = len ? strtoll(text, NULL, 10) : newest;
+	*ret = id < newest ? id : newest;
+	return 0;
+}
+
+static enum http_verdict events_stream(struct api *a, struct http_req *req, struct http_reply *reply)
+{
+	const char *rollout = req->param(req, "rollout");
+	int64_t first = 0;
+
+	if (req->param(req, "limit") || req->param(req, "cursor")) {
+		http_error(reply, 400, "bad_data", "a stream has no limit and no cursor: the header Last-Event-ID says where it goes on");
+		return HTTP_REPLIED;
+	}
+	if (first_id(a, req, reply, &first) < 0)
+		return HTTP_REPLIED;
+	struct event_stream *s = calloc(1, sizeof(*s));
+	if (!s || (rollout && !(s->rollout = strdup(rollout)))) {
+		free(s);
+		api_answer_errno(reply, -ENOMEM, "");
+		return HTTP_REPLIED;
+	}
+	s->base = (struct http_stream) {.next = next, .free = stream_free, .beat = ": keep-alive\n\n"};
+	s->reader = a->reader;
+	s->last = first;
+	reply->content_type = "text/event-stream";
+	reply->stream = &s->base;
+	return HTTP_REPLIED;
+}
+
+/* --- the list --- */
+
+enum http_verdict events_list(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                              const char *word)
+{
+	struct event_filter f = {.rollout = req->param(req, "rollout")};
+	struct event_list l = {0};
+	char cursor[24] = "";
+
+	(void)segment;
+	(void)word;
+	if (req->method == HTTP_GET && events_wants_stream(req->header(req, "Accept")))
+		return events_stream(a, req, reply);
+	if (api_page(req, reply, &f.limit, &f.before_id) < 0)
+		return HTTP_REPLIED;
+	size_t limit = f.limit++;
+	int r = event_find(a->reader, &f, &l);
+	if (r < 0) {
+		api_answer_errno(reply, r, "");
+		return HTTP_REPLIED;
+	}
+	struct json_object *arr = json_object_new_array();
+	for (size_t i = 0; i < l.n && i < limit; i++)
+		json_object_array_add(arr, event_json(&l.item[i]));
+	if (l.n > limit)
+		snprintf(cursor, sizeof(cursor), "%lld", (long long)l.item[limit - 1].id);
+	event_list_free(&l);
+	api_answer(reply, 200, arr, cursor[0] ? cursor : NULL);
+	return HTTP_REPLIED;
+}
