@@ -38,6 +38,10 @@ struct bench {
 		*held[HELD_MAX]; /* /defer waits for the worker, /hold for the test */
 	size_t n_queue, n_held;
 	bool stop;
+	struct buf feed; /* what /stream sends, from the beginning; under the lock, as are the next two */
+	int feed_error;  /* what ends it after that; 0: nothing */
+	int looks;       /* how often a stream was asked for more */
+	int streams;     /* open ones */
 	atomic_int handled; /* calls of any handler */
 };
 
@@ -100,6 +104,72 @@ static inline void *bench_answer_thread(void *req)
 	return NULL;
 }
 
+/* --- a stream --- */
+
+#define FEED_MAX   (64 << 20)
+#define FEED_PIECE 32768
+
+struct bench_stream {
+	struct http_stream base; /* first */
+	struct bench *bench;
+	size_t at;
+};
+
+static inline int bench_next(struct http_stream *stream, struct buf *out)
+{
+	struct bench_stream *s = (struct bench_stream *)stream;
+	struct bench *b = s->bench;
+
+	pthread_mutex_lock(&b->lock);
+	size_t left = b->feed.len - s->at, n = left < FEED_PIECE ? left : FEED_PIECE;
+	if (n)
+		buf_add(out, b->feed.data + s->at, n);
+	s->at += n;
+	b->looks++;
+	int r = n ? 0 : b->feed_error;
+	pthread_mutex_unlock(&b->lock);
+	return r;
+}
+
+static inline void bench_stream_free(struct http_stream *stream)
+{
+	struct bench *b = ((struct bench_stream *)stream)->bench;
+
+	pthread_mutex_lock(&b->lock);
+	b->streams--;
+	pthread_cond_broadcast(&b->changed);
+	pthread_mutex_unlock(&b->lock);
+	free(stream);
+}
+
+static inline struct http_stream *bench_stream_new(struct bench *b)
+{
+	struct bench_stream *s = calloc(1, sizeof(*s));
+
+	assert_non_null(s);
+	*s = (struct bench_stream) {{bench_next, bench_stream_free, ": beat\n\n"}, b, 0};
+	pthread_mutex_lock(&b->lock);
+	b->streams++;
+	pthread_mutex_unlock(&b->lock);
+	return &s->base;
+}
+
+static inline void bench_wait_streams(struct bench *b, int n)
+{
+	pthread_mutex_lock(&b->lock);
+	while (b->streams != n)
+		pthread_cond_wait(&b->changed, &b->lock);
+	pthread_mutex_unlock(&b->lock);
+}
+
+static inline void bench_feed(struct bench *b, const char *text)
+{
+	pthread_mutex_lock(&b->lock);
+	assert_int_equal(buf_str(&b->feed, text), 0);
+	pthread_mutex_unlock(&b->lock);
+	http_wake(b->http);
+}
+
 static inline enum http_verdict bench_handle(void *arg, struct http_req *req, struct http_reply *reply)
 {
 	struct bench *b = arg;
@@ -123,6 +193,11 @@ static inline enum http_verdict bench_handle(void *arg, struct http_req *req, st
 		assert_int_equal(pthread_create(&other, NULL, bench_answer_thread, req), 0);
 		pthread_join(other, NULL);
 		return HTTP_DEFERRED;
+	}
+	if (!strcmp(req->path, "/stream")) {
+		reply->content_type = "text/event-stream";
+		reply->stream = bench_stream_new(b);
+		return HTTP_REPLIED;
 	}
 	if (!strcmp(req->path, "/overrun")) {
 		reply->body.max = 3;
@@ -156,6 +231,7 @@ static inline struct http_admission bench_admit(void *arg, enum http_method aske
 		{"/hello", HTTP_GET, 0},   {"/tagged", HTTP_GET, 0},   {"/big", HTTP_GET, 0},
 		{"/overrun", HTTP_GET, 0}, {"/echo", HTTP_POST, 0},    {"/defer", HTTP_POST, 0},
 		{"/hold", HTTP_POST, 0},   {"/at-once", HTTP_POST, 0}, {"/secret", HTTP_GET, 16},
+		{"/stream", HTTP_GET, 0},
 		{"/private", HTTP_GET, ROLE_VIEWER}, {"/deposit", HTTP_POST, ROLE_VIEWER},
 	};
 
@@ -190,6 +266,7 @@ static inline struct bench *bench_start(const struct http_options *o)
 	options.admit = bench_admit;
 	options.handle = bench_handle;
 	options.arg = b;
+	b->feed = BUF(FEED_MAX);
 	pthread_mutex_init(&b->lock, NULL);
 	pthread_cond_init(&b->changed, NULL);
 	if (http_start(&options, &b->http, why, sizeof(why)) < 0)
@@ -206,6 +283,7 @@ static inline void bench_stop(struct bench *b)
 	pthread_mutex_unlock(&b->lock);
 	pthread_join(b->worker, NULL);
 	http_stop(b->http);
+	buf_free(&b->feed);
 	pthread_cond_destroy(&b->changed);
 	pthread_mutex_destroy(&b->lock);
 	free(b);

@@ -383,6 +383,39 @@ static void a_disk_that_fails_does_not_hold_up_the_stop(void **state)
 	db_close(db);
 }
 
+/* --- who waits for events --- */
+
+static void count(void *arg)
+{
+	atomic_fetch_add((atomic_int *)arg, 1);
+}
+
+static int no_event(struct db_tx *tx, void *arg)
+{
+	(void)arg;
+	return meta_set(tx, "nothing", 1);
+}
+
+/* What done was told comes first, so the next job's end is awaited. */
+static void a_commit_with_an_event_is_told_to_who_waits_for_events(void **state)
+{
+	atomic_int told = 0;
+	struct db *db = fixture_start();
+
+	(void)state;
+	assert_int_equal(in_tx(db, note, (void *)"before anybody waits"), 0);
+	db_on_events(db, count, &told);
+	assert_int_equal(in_tx(db, note, (void *)"one"), 0);
+	UNTIL(atomic_load(&told) == 1);
+	assert_int_equal(in_tx(db, no_event, NULL), 0);
+	assert_int_equal(in_tx(db, no_event, NULL), 0);
+	assert_int_equal(atomic_load(&told), 1);
+	assert_int_equal(in_tx(db, note, (void *)"two"), 0);
+	UNTIL(atomic_load(&told) == 2);
+	db_close(db);
+	assert_int_equal(atomic_load(&told), 2);
+}
+
 /* --- the log's length --- */
 
 static int much(struct db_tx *tx, void *arg)
@@ -431,6 +464,7 @@ int main(void)
 		T(many_threads_may_submit_and_each_job_is_told_once),
 		T(a_failed_transaction_tells_every_job_and_recovers_by_itself),
 		T(a_disk_that_fails_does_not_hold_up_the_stop),
+		T(a_commit_with_an_event_is_told_to_who_waits_for_events),
 		T(the_log_is_cut_when_a_slow_reader_let_it_grow),
 	};
 
