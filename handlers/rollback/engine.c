@@ -521,7 +521,8 @@ int engine_new(const struct engine_options *o, struct engine **ret)
 		return -ENOMEM;
 	e->o = *o;
 	pthread_mutex_init(&e->lock, NULL);
-	e->commands = text_format("%s/commands", db_dir(o->db));
+	CLEANUP(cleanup_free) char *dir = realpath(db_dir(o->db), NULL);        /* a runner works in / */
+	e->commands = dir ? text_format("%s/commands", dir) : NULL;
 	int r = !e->commands ? -ENOMEM : mkdir(e->commands, 0700) < 0 && errno != EEXIST ? -errno : 0;
 	if (r == 0)
 		r = db_reader_open(o->db, &e->reader);

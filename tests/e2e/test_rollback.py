@@ -420,3 +420,10 @@ def test_a_reload_that_drops_a_live_rollout_is_refused(daemon, service):
     assert daemon.call("POST", "/-/reload")[0] == 200
     assert daemon.get("/api/v1/rollouts/shop")["title"] == "The Shop"
     assert daemon.metric("rollbackd_config_last_reload_successful") == 1
+
+
+def test_a_relative_state_directory_serves_as_well(daemon_of, service):
+    d = daemon_of(config(service), args=["--storage.path=data/"])          # the default
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    assert (d.dir / "data/rollbackd.db").exists() and len(service.reloads()) == 1
