@@ -135,7 +135,7 @@ enum http_verdict plan_post(struct api *a, struct http_req *req, struct http_rep
 	const struct asked *k = &j->asked;
 	j->rq = (struct plan_request) {.move = (enum plan_move)move, .rollout = j->rollout, .who = {j->who, person_of(req).known},
 	                               .note = k->note ? k->note : k->reason, .role = k->role, .list = k->list, .item = k->item,
-	                               .for_us = k->for_us, .stage = (int32_t)k->stage};
+	                               .for_us = k->for_us, .stage = (int32_t)k->stage, .force = k->force};
 	j->base = (struct write_job) {.run = move_run, .free = move_free};
 	return write_job_submit(a, req, reply, &j->base);
 }

@@ -189,7 +189,8 @@ int incident_move(struct db_tx *tx, const struct settings *s, struct incident *i
 	if (r < 0)
 		return r;
 	struct event e = {.incident_id = inc->id, .rollout = inc->rollout, .who = (char *)who,
-	                  .what = (char *)incident_state_name(edge->to), .note = (char *)note};
+	                  .what = (char *)(inc->raises ? message_stage_word(edge->to) : incident_state_name(edge->to)),
+	                  .note = (char *)note};
 	r = event_add(tx, &e);
 	if (r < 0)
 		return r;

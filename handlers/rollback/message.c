@@ -257,6 +257,16 @@ const struct saying *message_stage_saying(enum say s)
 	return sayings[s].what ? &sayings[s] : NULL;
 }
 
+const char *message_stage_word(enum incident_state s)
+{
+	static const char *const words[INC_STATE_N] = {
+		[INC_ROLLING_BACK] = "entering", [INC_VERIFYING] = "verifying", [INC_ROLLED_BACK] = "entered",
+		[INC_FAILED] = "not verified", [INC_CANCELLED] = "called off", [INC_RESOLVED] = "given up",
+	};
+
+	return words[s] ? words[s] : incident_state_name(s);
+}
+
 static void stage_state(struct buf *b, const struct incident *raise)
 {
 	char seen[16];

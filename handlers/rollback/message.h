@@ -19,6 +19,8 @@ int message_incident(struct buf *b, const struct incident *inc, const struct pla
 int message_evidence(struct buf *b, const struct incident *inc, const struct plan *plan, const char *annotations);
 /* The same for a stage that was entered, or should have been. */
 int message_stage(struct buf *b, const struct incident *raise, const struct plan *plan);
+/* The word for a state of a stage being entered: it is not rolling back. */
+const char *message_stage_word(enum incident_state s);
 /* What entering a stage announces, and to whom; NULL: nothing. */
 const struct saying *message_stage_saying(enum say s);
 /* The action line alone ("Rolled back to 0%"), for lists and pages. */

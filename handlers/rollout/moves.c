@@ -234,6 +234,16 @@ static int freeze(struct work *w)
 
 /* --- saying where it stands --- */
 
+/* Entering a stage again asks no gate. So one that lies ahead is taken by word only where the world is at it already. */
+static bool skips_gates(const struct work *w, const struct stage *to)
+{
+	bool stands_there = !stage_is_elsewhere(w->s, to) && w->st.there == to->pct, ahead = w->stage && to->number > w->stage->number;
+
+	for (size_t i = 0; !w->stage && i < w->r->n_stages; i++)
+		ahead |= w->r->stages[i].number < to->number;
+	return ahead && !stands_there;
+}
+
 static int may_set(struct work *w, const struct stage *to)
 {
 	char there[16], pct[16];
@@ -244,10 +254,13 @@ static int may_set(struct work *w, const struct stage *to)
 		return refuse(w, -EPERM, "incident %lld is open", (long long)w->st.live);
 	if (w->st.p.restart_at >= 0 && to->number > w->st.p.restart_at)
 		return refuse(w, -EPERM, "after the last incident it starts again from stage %d only", w->st.p.restart_at);
-	if (stage_is_elsewhere(w->s, to) || (w->st.there >= 0 && w->st.there <= to->pct))
-		return 0;
 	text_pct(w->st.there, there, sizeof(there));
 	text_pct(to->pct, pct, sizeof(pct));
+	if (skips_gates(w, to) && !(w->rq->force && reason_of(w)))
+		return refuse(w, w->rq->force ? -EINVAL : -EPERM, "it is at %s%s, stage %d has %s%%: that would skip the gates before it; "
+		              "advance, or say why not: --force --reason TEXT", there, w->st.there < 0 ? "" : "%", to->number, pct);
+	if (stage_is_elsewhere(w->s, to) || (w->st.there >= 0 && w->st.there <= to->pct))
+		return 0;
 	return refuse(w, -EPERM, "it is at %s%s, stage %d has %s%%: roll back first", there, w->st.there < 0 ? "" : "%", to->number,
 	              pct);
 }
@@ -259,7 +272,7 @@ static int set(struct work *w)
 
 	if (r < 0)
 		return r;
-	bool entered = !stage_is_elsewhere(w->s, to) && w->st.there == to->pct;
+	bool entered = !stage_is_elsewhere(w->s, to) && w->st.there == to->pct, forced = skips_gates(w, to);
 	w->st.row.stage = to->number;
 	w->st.row.stage_since_us = db_tx_now(w->tx);
 	if (!w->st.row.name)
@@ -271,8 +284,9 @@ static int set(struct work *w)
 	if (r == 0 && w->st.p.restart_at >= 0)
 		r = progress_restarted(w->tx, w->r->name);
 	w->stage = to;
-	CLEANUP(cleanup_free) char *text = text_format("set by %s to stage %d, %s; no percentage was changed", w->rq->who.name,
-	                                               to->number, to->name);
+	CLEANUP(cleanup_free) char *text = text_format("set by %s to stage %d, %s; no percentage was changed%s%s", w->rq->who.name,
+	                                               to->number, to->name, forced ? ". FORCED past the gates before it: " : "",
+	                                               forced ? w->rq->note : "");
 	return r < 0 ? r : text ? tell(w, "stage_set", text) : -ENOMEM;
 }
 

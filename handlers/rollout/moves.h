@@ -28,6 +28,7 @@ struct plan_request {
 	const char *list, *item;/* CHECK: list may be NULL: the stage's */
 	int64_t for_us;         /* FREEZE: how long; 0 ends it */
 	int32_t stage;          /* SET, PUBLISH; -1 not given */
+	bool force;             /* SET: past stages that were not left by their gates; needs a note */
 };
 int plan_act(struct db_tx *tx, const struct settings *s, const struct plan_request *rq, char *why, size_t why_size);
 

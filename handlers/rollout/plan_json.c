@@ -193,13 +193,9 @@ static void add_milestones(struct json_object *o, struct db_conn *c, const struc
 
 	for (size_t i = 0; i < v->rollout->n_milestones; i++) {
 		const struct milestone *m = &v->rollout->milestones[i];
-		CLEANUP(cleanup_free) char *key = text_format("entered:%s:%d", v->rollout->name, m->after_stage);
 		struct json_object *one = json_object_new_object();
-		int64_t entered = 0, due;
+		int64_t due = standing_milestone_us(c, v->rollout, v->st, m);
 
-		if (key && meta_get(c, key, &entered) < 0)
-			entered = 0;
-		due = entered ? entered + m->in_us : 0;
 		json_add_str(one, "text", m->text);
 		json_add_str(one, "owner", m->owner);
 		json_add_int(one, "after_stage", m->after_stage);

@@ -47,11 +47,9 @@ static int remind_items(const struct look *l)
 
 static int tell_milestone(const struct look *l, const struct milestone *m)
 {
-	char stage[16];
+	int64_t due = standing_milestone_us(db_tx_conn(l->tx), l->r, l->st, m);
 
-	snprintf(stage, sizeof(stage), "%d", m->after_stage);
-	int64_t entered = look_mark(l, "entered", stage);
-	if (!entered || entered + m->in_us > l->now || look_mark(l, "milestone", m->text) >= entered)
+	if (!due || due > l->now || look_mark(l, "milestone", m->text) >= due - m->in_us)
 		return 0;
 	CLEANUP(cleanup_free) char *text = text_format("due: %s%s%s", m->text, m->owner[0] ? ", by " : "", m->owner);
 	int r = text ? look_tell(l, EVENT_ROLLOUT, "milestone", text) : -ENOMEM;

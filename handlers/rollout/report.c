@@ -144,14 +144,13 @@ static void milestones(struct report *p)
 {
 	for (size_t i = 0; i < p->r->n_milestones; i++) {
 		const struct milestone *m = &p->r->milestones[i];
-		CLEANUP(cleanup_free) char *key = text_format("entered:%s:%d", p->r->name, m->after_stage);
-		int64_t entered = 0;
+		int64_t due = standing_milestone_us(p->c, p->r, p->st, m);
 		char at[40];
 
-		if (!key || meta_get(p->c, key, &entered) < 0 || !entered)
+		if (!due)
 			continue;
-		text_time_words(entered + m->in_us, at, sizeof(at));
-		buf_printf(p->b, "- Milestone %s: %s%s\n", at, m->text, entered + m->in_us <= p->now ? " (due)" : "");
+		text_time_words(due, at, sizeof(at));
+		buf_printf(p->b, "- Milestone %s: %s%s\n", at, m->text, due <= p->now ? " (due)" : "");
 	}
 }
 

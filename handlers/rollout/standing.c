@@ -6,6 +6,7 @@
 #include "db/event.h"
 #include "handlers/rollback/adopt.h"
 #include "server/core/clock.h"
+#include "server/core/text.h"
 
 static int load_rows(struct db_conn *c, const char *name, struct standing *st)
 {
@@ -82,6 +83,16 @@ const struct stage *standing_stage(const struct standing *st, const struct rollo
 bool stage_is_elsewhere(const struct settings *s, const struct stage *st)
 {
 	return strcmp(st->environment, s->environment) != 0;
+}
+
+int64_t standing_milestone_us(struct db_conn *c, const struct rollout *r, const struct standing *st, const struct milestone *m)
+{
+	CLEANUP(cleanup_free) char *key = text_format("entered:%s:%d", r->name, m->after_stage);
+	int64_t entered = 0;
+
+	if (!st->p.entered_us || st->row.stage < m->after_stage || !key || meta_get(c, key, &entered) < 0 || !entered)
+		return 0;
+	return entered + m->in_us;
 }
 
 bool standing_above_zero(const struct standing *st)

@@ -35,6 +35,8 @@ void standing_free(struct standing *st);
 const struct stage *standing_stage(const struct standing *st, const struct rollout *r);
 /* Stage of another environment: shown, never applied here. */
 bool stage_is_elsewhere(const struct settings *s, const struct stage *st);
+/* When a milestone falls due; 0: it waits, because its stage was never entered or does not stand any more (rolled back, set back). */
+int64_t standing_milestone_us(struct db_conn *c, const struct rollout *r, const struct standing *st, const struct milestone *m);
 /* Is it above 0 %, as far as anybody knows. */
 bool standing_above_zero(const struct standing *st);
 

@@ -239,6 +239,8 @@ static int with_note(struct ctl *c, const char *rollout, const char *what, const
 		json_add_str(body, "note", w->reason);
 	if (w->role)
 		json_add_str(body, "role", w->role);
+	if (w->force)
+		json_add_bool(body, "force", true);
 	if (w->number) {
 		json_add_int(body, "stage", strtol(w->number, &end, 10));
 		if (end == w->number || *end) {
@@ -273,7 +275,7 @@ static int do_verb(struct ctl *c, int verb, const char *rollout, struct stage_wo
 
 int cmd_stage(struct ctl *c, int n, char **argv)
 {
-	static const char usage[] = "stage ROLLOUT | stage advance [ROLLOUT] [--force --reason TEXT] [--wait] | stage set [ROLLOUT] N |"
+	static const char usage[] = "stage ROLLOUT | stage advance [ROLLOUT] [--force --reason TEXT] [--wait] | stage set [ROLLOUT] N [--force --reason TEXT] |"
 	                            " stage hold|resume|publish [ROLLOUT] [--reason TEXT] | stage approve [ROLLOUT] --role R";
 	const char *rest[WORDS_MAX] = {NULL};
 	struct stage_words w = {0};

@@ -256,11 +256,17 @@ def test_hold_freeze_and_stage_set(daemon_of, service, prometheus, chat):
     assert "freeze" in missing(d) and "release day" in rollout(d)["freeze"]
     assert ctl(d, "freeze", "0s").returncode == 0
     assert "freeze" not in missing(d)
-    p = ctl(d, "stage", "set", "2")
+    p = ctl(d, "stage", "set", "2")         # entering again would ask no gate, so nobody gets there by word
+    assert p.returncode == 1 and "it is at 10%, stage 2 has 25%: that would skip the gates before it" in p.stderr
+    assert ctl(d, "stage", "set", "2", "--force").returncode == 1 and rollout(d)["stage"] == 1
+    p = ctl(d, "stage", "set", "2", "--force", "--reason", "it was there before the move")
     assert p.returncode == 0, p.stderr      # 10 % is below stage 2's: nothing is raised by saying so
+    until(lambda: any("FORCED past the gates before it: it was there before the move" in t for t in chat.texts()))
     assert rollout(d)["stage"] == 2 and service.file_percentage() == "10" and rollout(d)["next"]["again"]
     assert ctl(d, "stage", "set", "0").returncode == 0
     assert missing(d)[:2] == ["checklist", "checklist"]
+    p = ctl(d, "stage", "set", "3")
+    assert p.returncode == 1 and "skip the gates" in p.stderr
     assert any("held by local: customer demo" in t for t in chat.texts())
 
 
@@ -323,3 +329,24 @@ def test_the_earliest_dates_of_the_later_stages_are_shown(daemon_of, service):
     assert dates == [(2, 48.0), (3, 120.0)]                 # stage 1 takes 48 h, stage 2 72 h
     out = ctl(d, "stage", "shop").stdout
     assert f"stage 3 Majority               {rollout(d)['forecast'][1]['earliest'][:10]}" in out and "at the earliest" in out
+
+
+def test_a_milestone_waits_while_its_stage_is_rolled_back(daemon_of, service, prometheus, chat):
+    d = daemon_of(plan_config(service, prometheus, chat).replace("in: 300ms, text: Performance report", "in: 2s, text: Remove the old way"))
+    enter(d, 25, service, force=True, reason="a test")
+    due = parse_time(rollout(d)["milestones"][0]["due_at"])
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    assert rollout(d)["milestones"][0]["due_at"] is None and not rollout(d)["milestones"][0]["due"]
+    until(lambda: time.time() > due)
+    asked = len(prometheus.asked)
+    until(lambda: len(prometheus.asked) > asked + 30)       # some looks after that time
+    assert not [t for t in chat.texts() if "Remove the old way" in t]
+    assert "Remove the old way" not in ctl(d, "report", "--weekly").stdout
+
+
+def test_entering_a_stage_is_not_told_as_a_rollback(daemon_of, service, prometheus, chat):
+    d = daemon_of(plan_config(service, prometheus, chat))
+    p = ctl(d, "stage", "advance", "--force", "--reason", "a test", "--wait")
+    assert p.returncode == 0, p.stderr
+    assert "entered: 25% seen 2 times in a row" in p.stdout and "rolled_back" not in p.stdout and "rolling_back" not in p.stdout, p.stdout
