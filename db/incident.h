@@ -99,7 +99,7 @@ int incident_last_rollback(struct db_conn *c, const char *rollout, int64_t *ret_
 /* Live incidents per state, index by enum incident_state. */
 int incident_count_states(struct db_conn *c, int64_t counts[INC_STATE_N]);
 
-/* Metrics preserved with an incident. */
+/* Metrics preserved with an incident. A later error does not replace a series that is there. */
 int snapshot_put(struct db_tx *tx, int64_t incident_id, const char *name, const char *unit, const char *series_json,
                  const char *error);
 struct snapshot_row { char *name, *unit, *series, *error; };   /* owned; series or error is NULL */

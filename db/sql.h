@@ -70,7 +70,8 @@
 	  " AND already_there = 0 AND raises = 0 AND kind <> 3")                                                                                     \
 	X(INCIDENT_COUNT_STATES, 0, "SELECT state, count(*) FROM incident WHERE " LIVE " AND raises = 0 AND kind <> 3 GROUP BY state")                \
 	X(SNAPSHOT_PUT, 1, "INSERT INTO snapshot (incident_id, name, unit, series, error) VALUES (?1, ?2, ?3, ?4, ?5)"      \
-	  " ON CONFLICT DO UPDATE SET unit = ?3, series = ?4, error = ?5")                                              \
+	  " ON CONFLICT DO UPDATE SET unit = ?3, error = iif(?4 IS NULL AND series IS NOT NULL, error, ?5)," \
+	  " series = coalesce(?4, series)")                                              \
 	X(SNAPSHOT_OF, 0, "SELECT name, unit, series, error FROM snapshot WHERE incident_id = ?1 ORDER BY name")          \
 	X(STEP_ADD, 1, "INSERT INTO step (" STEP_COLUMNS ") VALUES (NULL, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")  \
 	X(STEP_SAVE, 1, "UPDATE step SET state = ?2, attempts = ?3, started_at = ?4, ended_at = ?5, output = ?6 WHERE id = ?1") \

@@ -152,11 +152,36 @@ static bool then_is_open(const struct live *l)
 	return false;
 }
 
+static bool acted(const struct live *l)
+{
+	return l->inc.state != INC_PENDING && l->inc.state != INC_ROLLING_BACK && l->inc.state != INC_HELD;
+}
+
+/* The snapshot that is due first; NULL: none is to be done any more. */
+static const struct step *next_snapshot(const struct live *l, int64_t *ret_due)
+{
+	const struct step *best = NULL;
+
+	for (size_t i = 0; i < l->steps.n; i++) {
+		int64_t due = l->steps.item[i].kind == STEP_SNAPSHOT ? snapshot_due_us(&l->inc, &l->steps.item[i]) : 0;
+
+		if (!due || (best && due >= *ret_due))
+			continue;
+		best = &l->steps.item[i];
+		*ret_due = due;
+	}
+	return best;
+}
+
 /* One timer for the earliest thing this state waits for. */
 static void arm(struct live *l)
 {
-	int64_t at = 0;
+	int64_t at = 0, due = 0;
 
+	if (acted(l) && !l->slot[SLOT_SNAPSHOT].busy && next_snapshot(l, &due))
+		sooner(&at, &l->snapshot, due);
+	if (at && at < l->no_snapshot_before)
+		at = l->no_snapshot_before;
 	if (l->inc.state == INC_PENDING)
 		sooner(&at, &l->due, l->inc.due_at_us);
 	if (is_verifying(l) && !l->slot[SLOT_ROUND].busy)
@@ -359,21 +384,16 @@ static bool verify(struct live *l)
 	return commit_what_is_ready(l);
 }
 
-static bool acted(const struct live *l)
-{
-	return l->inc.state != INC_PENDING && l->inc.state != INC_ROLLING_BACK && l->inc.state != INC_HELD;
-}
-
 /* Slow and beside the point of the rollback: only after the acts. */
 static bool preserve(struct live *l)
 {
+	int64_t due = 0;
+
 	if (!acted(l))
 		return false;
-	for (size_t i = 0; i < l->steps.n && !l->snapshot_asked; i++)
-		if (l->steps.item[i].kind == STEP_SNAPSHOT && l->steps.item[i].state == STEP_TODO) {
-			l->snapshot_asked = true;
-			snapshot_begin(l, &l->steps.item[i]);
-		}
+	const struct step *s = next_snapshot(l, &due);
+	if (s && !l->slot[SLOT_SNAPSHOT].busy && passed(&l->snapshot, due) && clock_mono_us() >= l->no_snapshot_before)
+		snapshot_begin(l, s);
 	if (!l->onset_asked && l->inc.onset_at_us && l->inc.onset_from && !strcmp(l->inc.onset_from, "startsAt")) {
 		l->onset_asked = true;
 		onset_begin(l);

@@ -18,6 +18,7 @@
 #include "server/core/text.h"
 
 #define FLAGS_SET_MAX 32  /* other flags of one stage; the config's reader knows it, too */
+#define SNAPSHOT_AGAIN_US (60 * US_PER_S)
 #define DOUBTS_MAX 10   /* attempts of a command whose runner is killed again and again under us */
 
 /* What an act in SLOT_ACT is about; the slot's change names step and attempt. */
@@ -451,6 +452,7 @@ void snapshot_begin(struct live *l, const struct step *step)
 	int r = snapshot_start(l->engine->o.loop, l->plan, from, until, on_snapshot, l, &handle);
 	if (r < 0) {
 		log_warn("the metrics of an incident could not be preserved", "incident", log_num(l->id), "error", strerror(-r));
+		l->no_snapshot_before = clock_mono_us() + SNAPSHOT_AGAIN_US;
 		return;
 	}
 	s->busy = true;

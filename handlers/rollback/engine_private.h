@@ -33,7 +33,8 @@ struct live {
 	struct plan *plan;
 	struct step_list steps;
 	struct slot slot[SLOT_N];
-	bool onset_asked, snapshot_asked;
+	bool onset_asked;
+	int64_t no_snapshot_before;     /* monotonic: after one that could not be started */
 
 	struct db_job job;      /* the one change on its way to disk */
 	struct settings *job_settings;
@@ -42,7 +43,7 @@ struct live {
 	int commit_result;
 
 	struct loop_timer *timer;
-	struct deadline due, round, until, quiet;
+	struct deadline due, round, until, quiet, snapshot;
 };
 
 struct engine {

@@ -7,6 +7,7 @@
 #include "db/rollout.h"
 #include "handlers/rollback/announce.h"
 #include "handlers/rollback/trigger.h"
+#include "server/core/clock.h"
 #include "server/core/metrics.h"
 #include "server/core/text.h"
 
@@ -202,6 +203,21 @@ static int write_event(struct work *w)
 	return r < 0 ? r : 1;
 }
 
+int64_t snapshot_due_us(const struct incident *inc, const struct step *step)
+{
+	CLEANUP(json_cleanup) struct json_object *spec = json_tokener_parse(step->spec);
+	struct json_object *after = NULL;
+	int64_t since = inc->applied_at_us ? inc->applied_at_us : inc->opened_at_us;
+
+	if (step->state != STEP_TODO)
+		return 0;
+	if (!spec || json_get_arr(spec, "after", &after) != 1)
+		return step->attempts ? 0 : since;
+	if ((size_t)step->attempts >= json_object_array_length(after))
+		return 0;
+	return since + json_object_get_int64(json_object_array_get_idx(after, (size_t)step->attempts)) * US_PER_S;
+}
+
 static int write_snapshot(struct work *w)
 {
 	size_t good = 0;
@@ -215,9 +231,11 @@ static int write_snapshot(struct work *w)
 		good += it->series != NULL;
 		r = snapshot_put(w->tx, w->inc.id, it->name, it->unit, it->series, it->error);
 	}
-	w->step.state = good == w->ch->n_items ? STEP_DONE : STEP_FAILED;
 	w->step.attempts++;
-	w->step.started_at_us = w->step.ended_at_us = w->now;
+	w->step.started_at_us = w->step.started_at_us ? w->step.started_at_us : w->now;
+	w->step.ended_at_us = w->now;
+	if (!snapshot_due_us(&w->inc, &w->step))
+		w->step.state = good == w->ch->n_items ? STEP_DONE : STEP_FAILED;
 	if (r == 0)
 		r = text_set(&w->step.output, w->ch->text ? w->ch->text : "");
 	if (r == 0)

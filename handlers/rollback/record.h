@@ -56,6 +56,10 @@ bool step_may_run(enum incident_state state, enum step_phase phase);
 /* Is an incident that was rolled back still looked at, for whether it helped. Pure. */
 bool watches_cure(const struct incident *inc, const struct plan *plan);
 
+/* When a snapshot step that is to be done is due: at once, or so many seconds after the apply as its spec lists, one after the
+ * other ({"after": [180, 900]}); 0: no more. Pure. */
+int64_t snapshot_due_us(const struct incident *inc, const struct step *step);
+
 /* When the next round of a verification is due. Pure. Keeps looking for ever after a failure, ever more rarely, at least
  * every minute. */
 int64_t next_round_us(const struct incident *inc, int64_t every_us, int64_t now_us);

@@ -117,8 +117,8 @@ static void table(struct buf *b, struct json_object *o, const char *list, const 
 	}
 }
 
-/* Mean of the points before and after a moment; NaN: none. */
-static double mean(struct json_object *points, double at, bool after)
+/* Mean of the points from one moment to another (unix seconds); NaN: none. */
+static double mean(struct json_object *points, double from, double to)
 {
 	double sum = 0;
 	size_t n = 0;
@@ -126,7 +126,9 @@ static double mean(struct json_object *points, double at, bool after)
 	for (size_t i = 0; i < json_object_array_length(points); i++) {
 		struct json_object *p = json_object_array_get_idx(points, i), *v = json_object_array_get_idx(p, 1);
 
-		if (!v || (json_object_get_double(json_object_array_get_idx(p, 0)) >= at) != after)
+		double at = v ? json_object_get_double(json_object_array_get_idx(p, 0)) : NAN;
+
+		if (!(at >= from && at < to))
 			continue;
 		sum += json_object_get_double(v);
 		n++;
@@ -137,20 +139,20 @@ static double mean(struct json_object *points, double at, bool after)
 static void metrics(struct buf *b, struct json_object *o, const struct incident *inc)
 {
 	struct json_object *snap = NULL, *series = NULL;
-	int64_t moment = inc->onset_at_us ? inc->onset_at_us : inc->opened_at_us;
-	char before[32], after[32];
+	double began = (double)(inc->onset_at_us ? inc->onset_at_us : inc->opened_at_us) / (double)US_PER_S;
+	double over = inc->rolled_back_at_us ? (double)inc->rolled_back_at_us / (double)US_PER_S : INFINITY;
 
 	if (json_get_obj(o, "snapshot", &snap) != 1 || json_get_obj(snap, "series", &series) != 1 || !json_object_object_length(series))
 		return;
-	buf_str(b, "\n## Metrics, mean before and after it began\n\n| series | before | after |\n|---|---|---|\n");
+	buf_str(b, "\n## Metrics, mean\n\n| series | before it began | until it was rolled back | after |\n|---|---|---|---|\n");
 	json_object_object_foreach(series, name, points) {
-		double at = (double)moment / (double)US_PER_S, m = mean(points, at, false), n = mean(points, at, true);
+		const double means[] = {mean(points, 0, began), mean(points, began, over), mean(points, over, INFINITY)};
 
-		snprintf(before, sizeof(before), isnan(m) ? "no data" : "%.6g", m);
-		snprintf(after, sizeof(after), isnan(n) ? "no data" : "%.6g", n);
 		buf_str(b, "| ");
 		cell(b, name);
-		buf_printf(b, " | %s | %s |\n", before, after);
+		for (size_t i = 0; i < ARRAY_LEN(means); i++)
+			buf_printf(b, isnan(means[i]) ? " | no data" : " | %.6g", means[i]);
+		buf_str(b, " |\n");
 	}
 }
 

@@ -1,6 +1,7 @@
 #include "handlers/rollback/trigger.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "db/event.h"
@@ -75,6 +76,19 @@ static int steps_so_far(struct db_tx *tx, int64_t incident, int32_t *ret_ord, bo
 	return r;
 }
 
+/* What was before, at once; what came of it, several times over the same span: a person may end the incident early. */
+static int add_snapshots(struct db_tx *tx, const struct incident *inc, int32_t *ord, const struct rollout *r)
+{
+	long long span = (long long)(r->snapshot_window_us / US_PER_S);
+	char spec[100];
+
+	snprintf(spec, sizeof(spec), "{\"after\":[%lld,%lld,%lld]}", span / 10, span / 2, span);
+	int err = add_step(tx, inc->id, ord, PHASE_SNAPSHOT, STEP_SNAPSHOT, "preserve metrics", "{}");
+	if (err == 0 && inc->kind != KIND_DRILL)
+		err = add_step(tx, inc->id, ord, PHASE_SNAPSHOT, STEP_SNAPSHOT, "metrics afterwards", spec);
+	return err;
+}
+
 int trigger_add_tail(struct db_tx *tx, const struct incident *inc, const struct rollout *r)
 {
 	bool verify = false, snapshot = false;
@@ -84,7 +98,7 @@ int trigger_add_tail(struct db_tx *tx, const struct incident *inc, const struct 
 	if (err == 0 && !verify)
 		err = add_step(tx, inc->id, &ord, PHASE_VERIFY, STEP_VERIFY, "verify", "{}");
 	if (err == 0 && !snapshot && r->n_queries && !inc->raises)
-		err = add_step(tx, inc->id, &ord, PHASE_SNAPSHOT, STEP_SNAPSHOT, "preserve metrics", "{}");
+		err = add_snapshots(tx, inc, &ord, r);
 	return err;
 }
 

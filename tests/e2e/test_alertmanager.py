@@ -1,7 +1,8 @@
 """The real Alertmanager and Prometheus of Debian, alone and as a cluster."""
+import re
 import time
 
-from harness import Alertmanager, Prometheus, alert, config, free_port, request, slack_channel, until
+from harness import Alertmanager, Prometheus, alert, config, ctl, free_port, parse_time, request, slack_channel, until
 
 
 def hook(daemon):
@@ -108,7 +109,7 @@ def test_prometheus_fires_verifies_and_is_preserved(daemon_of, service, programs
     d.config.write_text(config(
         service, prometheus=f"  prometheus: {{url: \"{prometheus.url}\", timeout: 3s}}", timeout="30s", every="500ms",
         checks="        - {prometheus: shop_percentage, instances: 'count(up{job=\"shop\"})'}",
-        snapshot="    snapshot: {window: 5m, queries: [{name: percentage, unit: percent, query: shop_percentage}]}"))
+        snapshot="    snapshot: {window: 40s, queries: [{name: percentage, unit: percent, query: shop_percentage}]}"))
     d.start()
     programs(prometheus)
     i = only_incident(d, timeout=60)
@@ -120,6 +121,12 @@ def test_prometheus_fires_verifies_and_is_preserved(daemon_of, service, programs
     assert {p[1] for p in points} <= {0, 10}
     sla = until(lambda: [s for s in [d.incident(i["id"])["sla"]["detection"]] if s["from"] == "ALERTS_FOR_STATE"], 30)[0]
     assert sla["seconds"] >= 2, "the pending time of the rule counts"
+    # What came of it is measured as well, a tenth of the window later: the world at 0.
+    seen = parse_time(i["rolled_back_at"])
+    until(lambda: [p for p in d.incident(i["id"])["snapshot"]["series"]["percentage"] if p[0] > seen and p[1] == 0], 30)
+    report = ctl(d, "incident", "report", i["id"]).stdout
+    assert re.search(r"\| series \| before it began \| until it was rolled back \| after \|", report)
+    assert re.search(r"\| percentage \| [^|]+ \| [\d.]+ \| 0 \|", report), report
     exporter.close()
 
 
