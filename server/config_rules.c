@@ -232,6 +232,26 @@ static void check_program(const struct rules *c, struct json_object *channel, si
 	config_fault(c->r, config_line(channel, "program"), where, "jq cannot compile it: %s", why);
 }
 
+/* A report that nobody hears is found missing weeks later. */
+static void check_reports(const struct rules *c)
+{
+	struct json_object *reports = list_in(c->tree, "reports"), *channels = list_in(c->tree, "channels");
+
+	for (size_t i = 0; i < length(channels); i++) {
+		struct json_object *events = list_in(json_object_array_get_idx(channels, i), "events");
+
+		for (size_t n = 0; n < length(events); n++) {
+			const char *word = json_object_get_string(json_object_array_get_idx(events, n));
+
+			if (!strcmp(word, "report") || !strcmp(word, "all"))
+				return;
+		}
+	}
+	if (length(reports))
+		config_fault(c->r, config_line(c->tree, "reports"), "reports",
+		             "no channel hears them: one needs events: [report]");
+}
+
 void config_check(const struct config_reader *r, struct json_object *tree, bool offline)
 {
 	static const char *const lists[] = {"rollouts", "playbooks", "channels", "users", "reports"};
@@ -249,6 +269,7 @@ void config_check(const struct config_reader *r, struct json_object *tree, bool 
 		check_secrets(&c, json_object_array_get_idx(channels, i), i);
 		check_program(&c, json_object_array_get_idx(channels, i), i);
 	}
+	check_reports(&c);
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
 		unique(&c, tree, "", lists[i], "name");
 }

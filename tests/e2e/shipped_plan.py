@@ -58,7 +58,7 @@ class Plan:
         self.pager = Hook("pager-secret")
         self.chat = chat
         port, prometheus_port = free_port(), free_port()
-        for name, text in (("slack-url", f"{chat.url}/services/T/B/x"), ("on-call-secret", "pager-secret")):
+        for name, text in (("slack-url", f"{chat.url}/services/T/B/x"), ("management-url", f"{chat.url}/services/T/B/y"), ("on-call-secret", "pager-secret")):
             (folder / name).write_text(text + "\n")
         self.alertmanager = programs(Alertmanager(folder / "am", f"http://alertmanager:{PEOPLE['alertmanager']}@127.0.0.1:{port}/webhook"))
         text = compressed(ROOT / "deploy/rollbackd.yml", f"/etc/lapce-ai/flags.env={self.service.flags}",

@@ -238,7 +238,7 @@ class Demo:
                                          "--flags-url", f"http://127.0.0.1:{port}/api/v1/rollouts/cst-pipeline/flags", "--rate", "2000"],
                                         stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
         until(lambda: request(self.service_port, "GET", "/flags")[0] == 200)
-        for name, text in (("slack-url", f"{chat.url}/services/T/B/x"), ("on-call-secret", "pager-secret")):
+        for name, text in (("slack-url", f"{chat.url}/services/T/B/x"), ("management-url", f"{chat.url}/services/T/B/y"), ("on-call-secret", "pager-secret")):
             (folder / name).write_text(text + "\n")
         self.alertmanager = programs(Alertmanager(folder / "am", f"http://127.0.0.1:{port}/webhook"))
         text = PLAN

@@ -496,6 +496,9 @@ static void a_plan_that_could_never_work_is_refused(void **state)
 		{SHOP "    freeze: [{cron: \"@daily\", duration: 1h, reason: x}]\n", 5, "rollouts[0].freeze[0].cron", "five fields"},
 		{SHOP "    watch: {share: up}\n", 5, "rollouts[0].watch", "global.prometheus.url"},
 		{SHOP "reports: [{name: hourly, cron: \"0 * * * *\"}]\n", 5, "reports[0].name", "daily"},
+		{SHOP "reports: [{name: daily, cron: \"0 9 * * *\"}]\n", 5, "reports", "no channel hears them"},
+		{SHOP "reports: [{name: daily, cron: \"0 9 * * *\"}]\nchannels: [{name: a, slack: {url: \"http://h/x\"}, events: [page]}]\n", 5,
+		 "reports", "no channel hears them"},
 	};
 
 	(void)state;
