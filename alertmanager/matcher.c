@@ -361,7 +361,14 @@ static const char *value_of(const struct text_pair *labels, size_t n, const char
 	for (size_t i = 0; i < n; i++)
 		if (strcmp(labels[i].name, name) == 0)
 			return labels[i].value;
-	return "";
+	return NULL;
+}
+
+static bool holds(const struct matcher *m, const char *value)
+{
+	bool same = m->regex ? regex_matches(m, value) : strcmp(value, m->value) == 0;
+
+	return same != m->negative;
 }
 
 bool matchers_hold(const struct matchers *m, const struct text_pair *labels, size_t n,
@@ -370,12 +377,31 @@ bool matchers_hold(const struct matchers *m, const struct text_pair *labels, siz
 	for (size_t i = 0; i < m->n; i++) {
 		const struct matcher *one = m->list[i];
 		const char *value = value_of(labels, n, one->name);
-		bool same = one->regex ? regex_matches(one, value) : strcmp(value, one->value) == 0;
-		if (same != one->negative)
+
+		if (holds(one, value ? value : ""))
 			continue;
 		if (ret_failed)
 			*ret_failed = one->text;
 		return false;
 	}
 	return true;
+}
+
+enum matchers_say matchers_might_hold(const struct matchers *m, const struct text_pair *labels, size_t n, matchers_open_fn *open,
+                                      void *arg, const char **ret_label)
+{
+	const char *label = NULL;
+
+	for (size_t i = 0; i < m->n; i++) {
+		const struct matcher *one = m->list[i];
+		const char *value = value_of(labels, n, one->name);
+
+		if (!value && open(arg, one->name))
+			label = label ? label : one->name;
+		else if (!holds(one, value ? value : ""))
+			return MATCHERS_NO;
+	}
+	if (label && ret_label)
+		*ret_label = label;
+	return label ? MATCHERS_MAYBE : MATCHERS_YES;
 }

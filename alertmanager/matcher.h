@@ -30,4 +30,11 @@ void matchers_free(struct matchers *m);
  * *ret_failed (may be NULL) tells the first matcher that did not hold: its text, borrowed. */
 bool matchers_hold(const struct matchers *m, const struct text_pair *labels, size_t n, const char **ret_failed);
 
+/* The same when not all labels are known. open tells of a label that is not among labels whether it may have a value that
+ * nobody knows; else it counts as "". MAYBE: it depends on the label *ret_label (may be NULL; borrowed). */
+enum matchers_say { MATCHERS_NO, MATCHERS_MAYBE, MATCHERS_YES };
+typedef bool matchers_open_fn(void *arg, const char *label);
+enum matchers_say matchers_might_hold(const struct matchers *m, const struct text_pair *labels, size_t n, matchers_open_fn *open,
+                                      void *arg, const char **ret_label);
+
 #endif

@@ -25,6 +25,8 @@ static const struct command commands[] = {
 	{"report", "[ROLLOUT] [--weekly | --final]", "what management gets", cmd_report},
 	{"compare", "ROLLOUT [--percentage 50] [--duration 7d] [--threshold 0.05]",
 	 "new way against old way: 0 equal or better, 1 worse, 4 cannot tell", cmd_compare},
+	{"doctor", "[--config FILE]",
+	 "asks Prometheus and Alertmanager: does every trigger reach rollbackd, how soon, and is there data", cmd_doctor},
 	{"check-config", "FILE", "offline: is this config right", cmd_check_config},
 	{"check-web-config", "FILE", "offline: is this file of passwords right", cmd_check_web_config},
 	{"check-alert", "[--config.file rollbackd.yml] FILE", "offline: what would this webhook body do, and why",

@@ -1,0 +1,228 @@
+#include "alertmanager/route_tree.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include "server/core/clock.h"
+
+#define MATCHER_MAX 8000
+
+struct reading {
+	char *why;
+	size_t size;
+};
+
+/* --- reading --- */
+
+static int add_matcher(struct route_node *to, const char *text, const struct reading *g)
+{
+	struct matcher_fault fault = {.why = ""};
+	int r = matchers_add(&to->matchers, text, &fault);
+
+	if (r == -EINVAL)
+		snprintf(g->why, g->size, "a route: %s", fault.why);
+	return r;
+}
+
+static int read_matchers(struct json_object *o, struct route_node *to, const struct reading *g)
+{
+	struct json_object *arr = NULL;
+	int r = 0;
+
+	if (json_get_arr(o, "matchers", &arr) != 1)
+		return 0;
+	for (size_t i = 0; r == 0 && i < json_object_array_length(arr); i++) {
+		const char *text = json_object_get_string(json_object_array_get_idx(arr, i));
+
+		r = add_matcher(to, text ? text : "", g);
+	}
+	return r;
+}
+
+/* match and match_re, the older form: {label: value}. */
+static int read_match(struct json_object *o, const char *key, const char *sign, struct route_node *to, const struct reading *g)
+{
+	struct json_object *match = NULL;
+	int r = 0;
+
+	if (json_get_obj(o, key, &match) != 1)
+		return 0;
+	json_object_object_foreach(match, label, value)
+	{
+		struct buf b = BUF(MATCHER_MAX);
+
+		buf_printf(&b, "%s%s\"", label, sign);
+		for (const char *p = json_object_get_string(value); p && *p; p++)
+			if (*p == '\n')
+				buf_str(&b, "\\n");
+			else
+				buf_printf(&b, "%s%c", *p == '"' || *p == '\\' ? "\\" : "", *p);
+		buf_char(&b, '"');
+		if (r == 0)
+			r = b.error ? b.error : add_matcher(to, buf_text(&b), g);
+		buf_free(&b);
+	}
+	return r;
+}
+
+static int read_duration(struct json_object *o, const char *key, int64_t *to, const struct reading *g)
+{
+	const char *text = json_str_or(o, key, "");
+
+	if (!text[0] || text_duration_parse(text, to) == 0)
+		return 0;
+	snprintf(g->why, g->size, "a route: %s is no duration", key);
+	return -EINVAL;
+}
+
+static void read_group_by(struct json_object *o, struct route_node *to)
+{
+	struct json_object *arr = NULL;
+
+	if (json_get_arr(o, "group_by", &arr) != 1)
+		return;
+	to->by_alertname = false;
+	for (size_t i = 0; i < json_object_array_length(arr); i++) {
+		const char *label = json_object_get_string(json_object_array_get_idx(arr, i));
+
+		to->by_alertname = to->by_alertname || (label && (!strcmp(label, "alertname") || !strcmp(label, "...")));
+	}
+}
+
+static int read_node(struct json_object *o, const struct route_node *parent, struct route_node *to, const struct reading *g);
+
+static int read_children(struct json_object *o, struct route_node *to, const struct reading *g)
+{
+	struct json_object *arr = NULL;
+	int r = 0;
+
+	if (json_get_arr(o, "routes", &arr) != 1)
+		return 0;
+	size_t n = json_object_array_length(arr);
+	to->children = calloc(n ? n : 1, sizeof(*to->children));
+	if (!to->children)
+		return -ENOMEM;
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = read_node(json_object_array_get_idx(arr, i), to, &to->children[to->n++], g);
+	return r;
+}
+
+static int read_node(struct json_object *o, const struct route_node *parent, struct route_node *to, const struct reading *g)
+{
+	struct json_object *ignored = NULL;
+	int r;
+
+	/* Everything but matchers, continue and the times of muting is inherited. */
+	*to = (struct route_node) {.by_alertname = parent->by_alertname, .group_wait_us = parent->group_wait_us,
+	                           .group_interval_us = parent->group_interval_us, .repeat_us = parent->repeat_us};
+	to->receiver = json_str_or(o, "receiver", "");
+	if (!to->receiver[0])
+		to->receiver = parent->receiver;
+	to->goes_on = !strcmp(json_str_or(o, "continue", ""), "true");
+	to->sometimes = json_get_arr(o, "mute_time_intervals", &ignored) == 1 || json_get_arr(o, "active_time_intervals", &ignored) == 1;
+	read_group_by(o, to);
+	if ((r = read_matchers(o, to, g)) < 0 || (r = read_match(o, "match", "=", to, g)) < 0 ||
+	    (r = read_match(o, "match_re", "=~", to, g)) < 0 || (r = read_duration(o, "group_wait", &to->group_wait_us, g)) < 0 ||
+	    (r = read_duration(o, "group_interval", &to->group_interval_us, g)) < 0 ||
+	    (r = read_duration(o, "repeat_interval", &to->repeat_us, g)) < 0)
+		return r;
+	return read_children(o, to, g);
+}
+
+int route_tree_read(struct json_object *config, struct route_tree **ret, char *why, size_t why_size)
+{
+	/* The defaults of dispatch.DefaultRouteOpts. */
+	const struct route_node defaults = {.receiver = "", .group_wait_us = 30 * US_PER_S, .group_interval_us = 300 * US_PER_S,
+	                                    .repeat_us = 4 * 3600 * US_PER_S};
+	const struct reading g = {why, why_size};
+	struct json_object *o = NULL;
+	struct route_tree *t;
+
+	if (json_get_obj(config, "route", &o) != 1) {
+		snprintf(why, why_size, "there is no route in it");
+		return -EINVAL;
+	}
+	t = calloc(1, sizeof(*t));
+	if (!t)
+		return -ENOMEM;
+	t->config = json_object_get(config);
+	int r = read_node(o, &defaults, &t->root, &g);
+	if (r < 0)
+		route_tree_free(t);
+	else
+		*ret = t;
+	return r;
+}
+
+static void free_node(struct route_node *n)
+{
+	for (size_t i = 0; i < n->n; i++)
+		free_node(&n->children[i]);
+	free(n->children);
+	matchers_free(&n->matchers);
+}
+
+void route_tree_free(struct route_tree *t)
+{
+	if (!t)
+		return;
+	free_node(&t->root);
+	json_object_put(t->config);
+	free(t);
+}
+
+struct json_object *route_tree_receiver(const struct route_tree *t, const char *name)
+{
+	struct json_object *arr = NULL;
+
+	if (json_get_arr(t->config, "receivers", &arr) == 1)
+		for (size_t i = 0; i < json_object_array_length(arr); i++)
+			if (!strcmp(json_str_or(json_object_array_get_idx(arr, i), "name", ""), name))
+				return json_object_array_get_idx(arr, i);
+	return NULL;
+}
+
+/* --- walking --- */
+
+struct walk {
+	const struct text_pair *labels;
+	size_t n_labels;
+	matchers_open_fn *open;
+	void *arg;
+	struct route_hit *hits;
+	size_t n;
+};
+
+/* node is reached when label is NULL, else only if the value of that label says so. A node that no child takes an alert from
+ * takes it itself. */
+static void walk_node(struct walk *w, const struct route_node *node, const char *label)
+{
+	const char *kept = NULL, *any = NULL;   /* on which a child before this one may keep it; may take it */
+	bool taken = false, left = true;
+
+	for (size_t i = 0; i < node->n && left; i++) {
+		const struct route_node *child = &node->children[i];
+		const char *on = NULL;
+		enum matchers_say say = matchers_might_hold(&child->matchers, w->labels, w->n_labels, w->open, w->arg, &on);
+
+		if (say == MATCHERS_NO)
+			continue;
+		walk_node(w, child, label ? label : kept ? kept : on);
+		taken = taken || say == MATCHERS_YES;
+		left = child->goes_on || say == MATCHERS_MAYBE;
+		any = any ? any : on;
+		if (!child->goes_on && !kept)
+			kept = on;
+	}
+	if (!taken && w->n < ROUTE_HITS_MAX)
+		w->hits[w->n++] = (struct route_hit) {.node = node, .sure = !label && !any, .label = label ? label : any};
+}
+
+size_t route_tree_walk(const struct route_tree *t, const struct text_pair *labels, size_t n, matchers_open_fn *open, void *arg,
+                       struct route_hit hits[ROUTE_HITS_MAX])
+{
+	struct walk w = {.labels = labels, .n_labels = n, .open = open, .arg = arg, .hits = hits};
+
+	walk_node(&w, &t->root, NULL);
+	return w.n;
+}
