@@ -164,11 +164,9 @@ static bool judge_query(const struct doctor_query *q, const struct answer *a, co
 	if (!a->reached) {
 		f->unreachable = true;
 		found(f, FOUND_UNKNOWN, what, "%s", a->why);
-	} else if (!answer_is_empty(a)) {
-		found(f, FOUND_BAD, what, "%s: %s", a->why, q->text);
-	} else if (why && !q->is_percentage) {
+	} else if (answer_is_empty(a) && why && !q->is_percentage) {
 		found(f, FOUND_UNKNOWN, what, "%s; %s", a->why, why);
-	} else if (old->asked && old->why[0]) {
+	} else if (answer_is_empty(a) && old->asked && old->why[0]) {
 		found(f, FOUND_UNKNOWN, what, "%s; it looks back farther than Prometheus remembers", a->why);
 	} else {
 		found(f, FOUND_BAD, what, "%s: %s", a->why, q->text);

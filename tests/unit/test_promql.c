@@ -84,6 +84,29 @@ static void an_offset_counts_only_when_there_is_nothing_else(void **state)
 	promql_free(&p);
 }
 
+/* Every beginning, and every byte replaced: it ends, and the sanitizers have nothing to say. */
+static void broken_text_does_no_harm(void **state)
+{
+	static const char whole[] = "histogram_quantile(0.95, sum by (le) (rate({__name__=\"a\"}[5m] offset -1h @ end()))) / "
+				    "last_over_time((x{l=~'\\'y'}[1h:])[2d:1m]) # z\n or `q` > bool 1e-6 unless on(a) group_left() b@0x1f";
+	static const char bytes[] = "()[]{}\"'`\\#@,:/ \n\x80o";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(whole); i++)
+		for (size_t j = 0; j < sizeof(bytes); j++) {
+			struct promql p = {0};
+			char *text = strdup(whole);
+
+			text[i] = bytes[j];     /* the last one is NUL: a beginning */
+			char *copy = strdup(i < sizeof(whole) - 1 ? text : whole);
+			free(text);
+			if (promql_scan(copy, &p) == 0)
+				assert_true(promql_back(&p) >= promql_span(&p));
+			promql_free(&p);
+			free(copy);
+		}
+}
+
 /* l: le is lost; e: a quantile of each; u: divides without a guard. */
 static void mistakes_that_the_text_proves(void **state)
 {
@@ -136,6 +159,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(series_and_how_far_they_look_back),
 		cmocka_unit_test(an_offset_counts_only_when_there_is_nothing_else),
+		cmocka_unit_test(broken_text_does_no_harm),
 		cmocka_unit_test(mistakes_that_the_text_proves),
 		cmocka_unit_test(inside_of_what),
 	};

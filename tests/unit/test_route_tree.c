@@ -167,6 +167,31 @@ static void what_is_no_tree_is_refused(void **state)
 	}
 }
 
+static void somebody_elses_yaml(void **state)
+{
+	struct json_object *o = NULL;
+	char why[300] = "", deep[400] = "a: ";
+
+	(void)state;
+	assert_int_equal(config_yaml_any("a: 0s\nb: [true, {c: }]\nd: |\n  x\n", 34, &o, why, sizeof(why)), 0);
+	assert_string_equal(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN), "{\"a\":\"0s\",\"b\":[\"true\",{\"c\":\"\"}],\"d\":\"x\\n\"}");
+	json_object_put(o);
+	/* An alias inside of what it stands for has no end: it is refused, or cut. */
+	o = NULL;
+	if (config_yaml_any("a: &a [*a, *a]\n", 15, &o, why, sizeof(why)) == 0)
+		json_object_put(o);
+	else
+		assert_true(why[0]);
+	for (int i = 0; i < 300; i++)
+		strcat(deep, "[");
+	static const char *const wrong[] = {"", "- a\n", "text", "a: [", "a: 1\n---\nb: 2\n"};
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		o = NULL;
+		assert_true(config_yaml_any(wrong[i], strlen(wrong[i]), &o, why, sizeof(why)) < 0 && why[0] && !o);
+	}
+	assert_true(config_yaml_any(deep, strlen(deep), &o, why, sizeof(why)) < 0);
+}
+
 /* --- amtool config routes test, on trees of chance --- */
 
 static unsigned next(unsigned *seed, unsigned below)
@@ -256,6 +281,7 @@ int main(void)
 		cmocka_unit_test(times_and_grouping_are_inherited),
 		cmocka_unit_test(what_depends_on_an_unknown_label_is_not_sure),
 		cmocka_unit_test(what_is_no_tree_is_refused),
+		cmocka_unit_test(somebody_elses_yaml),
 		cmocka_unit_test(amtool_agrees),
 	};
 
