@@ -155,7 +155,7 @@ static int take_braces(struct scan *s, bool has_name)
 		const char *value = s->p + 1;
 		if (*s->p == '}')
 			break;
-		if (!strchr("\"'`", *s->p) || skip_string(s) < 0)
+		if (!*s->p || !strchr("\"'`", *s->p) || skip_string(s) < 0)
 			return -EINVAL;
 		if (names) {
 			name = value;
@@ -383,8 +383,12 @@ int promql_scan(const char *text, struct promql *ret)
 	struct scan s = {.p = text, .to = &found};
 	int r = 0;
 
-	for (skip_blanks(&s); r == 0 && *s.p; skip_blanks(&s))
+	skip_blanks(&s);
+	while (r == 0 && *s.p) {
 		r = step(&s);
+		if (r == 0)     /* else p may stand behind the end */
+			skip_blanks(&s);
+	}
 	if (r == 0 && s.depth)
 		r = -EINVAL;
 	if (r < 0)

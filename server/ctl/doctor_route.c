@@ -260,15 +260,18 @@ static int silence_matcher(struct json_object *m, struct matchers *to)
 	return b.error ? b.error : matchers_add(to, buf_text(&b), &fault);
 }
 
-static enum matchers_say silence_says(const struct doctor_alert *a, struct json_object *silence, const char **ret_label)
+/* label: of the matcher that it depends on. */
+static enum matchers_say silence_says(const struct doctor_alert *a, struct json_object *silence, char *label, size_t size)
 {
+	const char *on = "a matcher that is not understood";
 	struct json_object *arr = NULL;
 	struct matchers m = {0};
 	int r = json_get_arr(silence, "matchers", &arr) == 1 ? 0 : -EINVAL;
 
 	for (size_t i = 0; r == 0 && i < json_object_array_length(arr); i++)
 		r = silence_matcher(json_object_array_get_idx(arr, i), &m);
-	enum matchers_say say = r < 0 ? MATCHERS_MAYBE : matchers_might_hold(&m, a->labels, a->n, label_may_come_from_series, (void *)a, ret_label);
+	enum matchers_say say = r < 0 ? MATCHERS_MAYBE : matchers_might_hold(&m, a->labels, a->n, label_may_come_from_series, (void *)a, &on);
+	snprintf(label, size, "%s", on);
 	matchers_free(&m);
 	return say;
 }
@@ -279,11 +282,11 @@ static void judge_silences(const struct doctor_alert *a, const char *what, struc
 
 	for (size_t i = 0; all && i < json_object_array_length(all); i++) {
 		struct json_object *s = json_object_array_get_idx(all, i);
-		const char *label = "a matcher that is not understood";
+		char label[200];
 
 		if (json_get_obj(s, "status", &status) != 1 || strcmp(json_str_or(status, "state", ""), "active") != 0)
 			continue;
-		enum matchers_say say = silence_says(a, s, &label);
+		enum matchers_say say = silence_says(a, s, label, sizeof(label));
 		if (say == MATCHERS_YES)
 			found(f, FOUND_BAD, what, "is silenced until %s: nothing reaches rollbackd meanwhile (silence %s)", json_str_or(s, "endsAt", "?"),
 			      json_str_or(s, "id", "?"));
