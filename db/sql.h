@@ -67,7 +67,7 @@
 	  " instr(lower(rollout), lower(?8)) > 0 OR EXISTS (SELECT 1 FROM incident_alert i JOIN alert a ON a.id = i.alert_id" \
 	  " WHERE i.incident_id = n.id AND instr(lower(a.labels), lower(?8)) > 0)) ORDER BY id DESC LIMIT ?9")             \
 	X(INCIDENT_COUNT_SINCE, 0, "SELECT count(*) FROM incident WHERE rollout = ?1 AND opened_at >= ?2 AND state <> 7"    \
-	  " AND already_there = 0 AND raises = 0 AND kind <> 3")                                                                                     \
+	  " AND already_there = 0 AND started_at <> 0 AND raises = 0 AND kind <> 3")                                                                                     \
 	X(INCIDENT_COUNT_STATES, 0, "SELECT state, count(*) FROM incident WHERE " LIVE " AND raises = 0 AND kind <> 3 GROUP BY state")                \
 	X(SNAPSHOT_PUT, 1, "INSERT INTO snapshot (incident_id, name, unit, series, error) VALUES (?1, ?2, ?3, ?4, ?5)"      \
 	  " ON CONFLICT DO UPDATE SET unit = ?3, error = iif(?4 IS NULL AND series IS NOT NULL, error, ?5)," \

@@ -203,13 +203,15 @@ static void judge_sight(struct evaluating *e, const struct answer *a)
 	const size_t size = sizeof(e->ev.blind);
 
 	e->ev.share = a[e->share.at].asked ? a[e->share.at].least : NAN;
+	for (size_t i = 0; i < e->n && !e->ev.unreached[0]; i++)
+		if (a[i].asked && !a[i].reached)
+			snprintf(e->ev.unreached, sizeof(e->ev.unreached), "%.200s", a[i].why);
 	if (!standing_above_zero(&e->st) || heartbeat_is_missing(e, why, size))
 		return;
-	for (size_t i = 0; i < e->n; i++)
-		if (a[i].asked && !a[i].reached) {
-			snprintf(why, size, "%.200s", a[i].why);
-			return;
-		}
+	if (e->ev.unreached[0]) {
+		snprintf(why, size, "%.200s", e->ev.unreached);
+		return;
+	}
 	for (size_t i = 0; i < e->data.n; i++)
 		if (!a[e->data.at + i].n) {
 			snprintf(why, size, "%.80s: %.150s", e->rollout->watch.data[i].name, a[e->data.at + i].why);

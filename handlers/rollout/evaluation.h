@@ -18,6 +18,7 @@ struct evaluation {
 	struct criterion_result *results;       /* owned: one per criterion of the stage */
 	size_t n;
 	double share;           /* observed share of traffic, 0 to 1; NaN unknown */
+	char unreached[256];    /* why Prometheus could not be asked, at any percentage; "" : it answered, or nothing was asked */
 	char blind[300];        /* why nobody watches it; "" : it is watched, or at 0 % */
 	enum firing firing;     /* of the alerts not resolved here */
 	char firing_why[300];

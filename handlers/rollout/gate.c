@@ -179,10 +179,13 @@ static void missing_peace(const struct gate_view *v, struct gate *g)
 		add(g, "incident", true, "incident %lld is open (%s): rollbackctl incident resolve %lld", (long long)st->live,
 		    incident_state_name(st->live_state), (long long)st->live);
 	if (st->unreviewed)
-		add(g, "review", false, "incident %lld must be reviewed first: rollbackctl incident review %lld",
+		add(g, "review", true, "incident %lld must be reviewed first: rollbackctl incident review %lld \"what was wrong, and what was done\"",
 		    (long long)st->unreviewed, (long long)st->unreviewed);
+	if (st->p.held_by)
+		add(g, "hold", false, "held by %s: %s; to end that: rollbackctl stage resume %s", st->p.held_by,
+		    st->p.hold_note ? st->p.hold_note : "no reason given", v->rollout->name);
 	if (st->p.restart_at >= 0 && g->current && g->current->number > st->p.restart_at)
-		add(g, "restart", false, "after the last incident it starts again from stage %d only: rollbackctl stage set %s %d",
+		add(g, "restart", true, "after the last incident it starts again from stage %d only: rollbackctl stage set %s %d",
 		    st->p.restart_at, v->rollout->name, st->p.restart_at);
 }
 
@@ -247,9 +250,9 @@ static void missing_sight(const struct gate_view *v, struct gate *g)
 	char ago[40];
 
 	if (v->ev->firing != FIRING_NONE)
-		add(g, "alert", false, "%s", v->ev->firing_why);
-	if (v->ev->blind[0]) {
-		add(g, "monitoring", false, "nobody watches it: %s", v->ev->blind);
+		add(g, "alert", v->ev->firing == FIRING_YES, "%s", v->ev->firing_why);
+	if (v->ev->blind[0] || v->ev->unreached[0]) {   /* also before the first raise: at 0 % nothing is blind */
+		add(g, "monitoring", false, "nobody watches it: %s", v->ev->blind[0] ? v->ev->blind : v->ev->unreached);
 	} else if (s->heartbeat.n && v->now_us - v->st->heartbeat_us > s->heartbeat_timeout_us) {
 		words(v->now_us - v->st->heartbeat_us, ago, sizeof(ago));
 		add(g, "monitoring", false, "the heartbeat of Alertmanager %s%s", v->st->heartbeat_us ? "last came this long ago: " : "never came",

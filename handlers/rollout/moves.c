@@ -281,8 +281,6 @@ static int set(struct work *w)
 		r = rollout_save(w->tx, &w->st.row);
 	if (r == 0)
 		r = progress_new_run(w->tx, w->r->name, entered ? db_tx_now(w->tx) : 0, w->rq->who.name, "the stage was set by hand");
-	if (r == 0 && w->st.p.restart_at >= 0)
-		r = progress_restarted(w->tx, w->r->name);
 	w->stage = to;
 	CLEANUP(cleanup_free) char *text = text_format("set by %s to stage %d, %s; no percentage was changed%s%s", w->rq->who.name,
 	                                               to->number, to->name, forced ? ". FORCED past the gates before it: " : "",
@@ -403,6 +401,8 @@ static int enter(struct work *w, const struct stage *to, const struct advance_re
 		r = rollout_save(w->tx, &w->st.row);
 	if (r == 0)
 		r = progress_new_run(w->tx, w->r->name, 0, rq->who.name, text);
+	if (r == 0 && w->st.p.restart_at >= 0)  /* begun again from where it should */
+		r = progress_restarted(w->tx, w->r->name);
 	return r < 0 ? r : note(w->tx, w->r->name, rq->who.name, "advance", text);
 }
 
@@ -413,6 +413,18 @@ static int gate_says(struct work *w, const struct gate *g, const struct advance_
 	*ret_missing = missing_json(g);
 	return refuse(w, -EPERM, "not advanced, %zu thing%s missing: %s%s", g->n, g->n == 1 ? " is" : "s are", g->missing[0].text,
 	              g->n > 1 ? " …" : "");
+}
+
+/* The reason, and what was passed over. */
+static char *forced_text(const struct gate *g, const char *reason)
+{
+	struct buf b = BUF(1000);
+
+	buf_printf(&b, "%.300s (passed over: ", reason);
+	for (size_t i = 0; i < g->n; i++)
+		buf_printf(&b, "%s%.120s", i ? "; " : "", g->missing[i].text);
+	buf_str(&b, ")");
+	return buf_take(&b);
 }
 
 int plan_advance(struct db_tx *tx, const struct settings *s, const struct advance_request *rq, const struct evaluation *ev,
@@ -428,8 +440,11 @@ int plan_advance(struct db_tx *tx, const struct settings *s, const struct advanc
 		r = gate_judge(&(struct gate_view) {s, w.r, &w.st, ev, db_tx_now(tx)}, &g);
 	if (r == 0)
 		r = gate_says(&w, &g, rq, ret_missing);
+	CLEANUP(cleanup_free) char *forced = r == 0 && g.n ? forced_text(&g, rq->reason) : NULL;
+	if (r == 0 && g.n && !forced)
+		r = -ENOMEM;
 	if (r == 0)
-		r = enter(&w, g.next, rq, g.n ? rq->reason : NULL, ret_raise);
+		r = enter(&w, g.next, rq, forced, ret_raise);
 	gate_free(&g);
 	standing_free(&w.st);
 	return r;

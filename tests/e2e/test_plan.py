@@ -142,7 +142,7 @@ def test_entering_a_stage_is_announced_as_promised(daemon_of, service, prometheu
     assert re.fullmatch(r"- Started: \d{4}-\d\d-\d\d \d\d:\d\d UTC", lines[1])
     assert lines[2:5] == ["- Duration: 1 hour", "- Monitoring: https://grafana.example.com/d/shop",
                           "- Rollback: rollbackctl rollback shop --stage 2"]
-    assert lines[5] == "- Forced by local: nobody to tick"
+    assert lines[5] == '- Forced by local: nobody to tick (passed over: checklist canary: "Error logs reviewed" is not ticked)'
     assert rollout(d)["stage"] == 2 and len(service.reloads()) == 1
     assert "SHOP_ENABLED=true" in service.flags.read_text() and "OTHER='keep me'" in service.flags.read_text()
     assert d.incidents() == []              # a stage is no incident
@@ -350,3 +350,59 @@ def test_entering_a_stage_is_not_told_as_a_rollback(daemon_of, service, promethe
     p = ctl(d, "stage", "advance", "--force", "--reason", "a test", "--wait")
     assert p.returncode == 0, p.stderr
     assert "entered: 25% seen 2 times in a row" in p.stdout and "rolled_back" not in p.stdout and "rolling_back" not in p.stdout, p.stdout
+
+
+CORRUPTION = ("playbooks:\n  - {name: corruption, match: ['action=\"auto_rollback\"'], rollback: {to: 0}, review: required, restart_at: 0}\n"
+              "  - {name: hold, match: ['action=\"hold\"'], hold: true}")
+
+
+def test_neither_review_nor_restart_is_passed_by_force(daemon_of, service, prometheus, chat):
+    d = daemon_of(plan_config(service, prometheus, chat, playbooks=CORRUPTION, limits="limits: {cooldown: 1s}"))
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    d.act(r["incident"], "resolve")
+    until(lambda: missing(d) == ["review", "restart"])
+    forced = {"force": True, "reason": "ship it anyway"}
+    status, out = move(d, "advance", **forced)
+    assert status == 409 and "reviewed first" in out["error"]
+    assert d.act(r["incident"], "review", note="a parser lost its lock; mended")[0] == 200
+    assert move(d, "advance", **forced)[0] == 409 and missing(d) == ["restart"]
+    assert move(d, "set", stage=2, **forced)[0] == 409
+    assert move(d, "set", stage=0)[0] == 200
+    assert rollout(d)["restart_at"] == 0 and move(d, "set", stage=2, **forced)[0] == 409      # saying 0 is not beginning at 0
+    status, out = move(d, "advance", **forced)          # the gate of stage 0, forced and announced
+    assert status == 200, out
+    until(lambda: rollout(d)["percentage_wanted"] == 10 and rollout(d)["clock"]["entered_at"])
+    assert rollout(d)["restart_at"] is None and service.percentage() == 10
+
+
+def test_a_held_rollout_is_raised_by_force_alone(daemon_of, service, prometheus, chat):
+    d = daemon_of(plan_config(service, prometheus, chat, clean="100ms"))
+    until(lambda: missing(d) == ["checklist"])
+    assert move(d, "hold", note="customer demo")[0] == 200
+    assert missing(d) == ["checklist", "hold"]
+    p = ctl(d, "stage", "advance")
+    assert p.returncode == 1 and "held by local: customer demo; to end that: rollbackctl stage resume shop" in p.stderr
+    assert service.percentage() == 10
+
+
+def test_nothing_is_raised_from_zero_while_prometheus_does_not_answer(daemon_of, service, prometheus, chat):
+    service.raise_to(0)
+    d = daemon_of(plan_config(service, prometheus, chat))
+    assert move(d, "set", stage=0)[0] == 200
+    prometheus.hold.set()
+    status, out = move(d, "advance")
+    prometheus.hold.clear()
+    assert status == 409 and "monitoring" in [m["what"] for m in out["data"]["missing"]] and service.percentage() == 0
+
+
+def test_held_incidents_are_no_rollbacks_of_the_day(daemon_of, service, prometheus, chat):
+    d = daemon_of(plan_config(service, prometheus, chat, playbooks=CORRUPTION, limits="limits: {rollbacks_per_day: 1}"))
+    [r] = d.post(alert(action="hold"))
+    assert r["disposition"] == "held"
+    d.act(r["incident"], "resolve")
+    until(lambda: "incident" not in missing(d))
+    assert "rollbacks_per_day" not in missing(d)
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    assert "rollbacks_per_day" in missing(d)
