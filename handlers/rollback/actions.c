@@ -129,6 +129,27 @@ static const char *allowed_in(enum incident_action a)
 	                           : "an incident cannot be resolved while it acts, nor twice";
 }
 
+/* What was still to follow the rollback is not done any more; the timeline says so. */
+static int skip_the_rest(struct db_tx *tx, const struct incident *inc, const struct action_request *rq)
+{
+	struct step_list l = {0};
+	int r = step_of_incident(db_tx_conn(tx), inc->id, &l);
+
+	for (size_t i = 0; r == 0 && i < l.n; i++) {
+		struct step *s = &l.item[i];
+
+		if (s->phase != PHASE_THEN || (s->state != STEP_TODO && s->state != STEP_WAITING))
+			continue;
+		CLEANUP(cleanup_free) char *what = text_format("not done: %s", s->name);
+		s->state = STEP_SKIPPED;
+		r = step_save(tx, s);
+		if (r == 0)
+			r = what ? on_timeline(tx, inc, rq, what) : -ENOMEM;
+	}
+	step_list_free(&l);
+	return r;
+}
+
 static int move(struct db_tx *tx, const struct settings *s, struct incident *inc, const struct action_request *rq,
                 enum incident_event ev, char *why, size_t why_size)
 {
@@ -140,7 +161,9 @@ static int move(struct db_tx *tx, const struct settings *s, struct incident *inc
 		         allowed_in(rq->action));
 		return -EPERM;
 	}
-	return r > 0 && ev == EV_RETRY ? trigger_add_steps(tx, inc) : r < 0 ? r : 0;
+	if (r > 0 && ev == EV_RETRY)
+		return trigger_add_steps(tx, inc);
+	return r > 0 && ev == EV_RESOLVE ? skip_the_rest(tx, inc, rq) : r < 0 ? r : 0;
 }
 
 static int act_on(struct db_tx *tx, const struct settings *s, struct incident *inc, const struct action_request *rq,

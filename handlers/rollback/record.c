@@ -253,13 +253,27 @@ static int write_onset(struct work *w)
 	return r < 0 ? r : 1;
 }
 
+/* Whoever says yes must know what the step would stand on. */
+static char *waits_text(struct work *w)
+{
+	struct step_list l = {0};
+	struct buf b = BUF(1000);
+	int n = 0, r = step_of_incident(db_tx_conn(w->tx), w->inc.id, &l);
+
+	buf_printf(&b, "step \"%s\" waits for a person: rollbackctl incident approve %lld", w->step.name, (long long)w->inc.id);
+	for (size_t i = 0; r == 0 && i < l.n; i++)
+		if (l.item[i].phase == PHASE_THEN && l.item[i].ord < w->step.ord && l.item[i].state != STEP_DONE)
+			buf_printf(&b, "%s\"%.80s\" (%s)", n++ ? ", " : ". BEFORE IT WAS NOT DONE: ", l.item[i].name, step_state_name(l.item[i].state));
+	step_list_free(&l);
+	return buf_take(&b);
+}
+
 static int write_ask(struct work *w)
 {
 	if (w->step.state != STEP_WAITING || w->step.started_at_us)
 		return 0;
 	w->step.started_at_us = w->now;
-	CLEANUP(cleanup_free) char *text = text_format("step \"%s\" waits for a person: rollbackctl incident approve %lld",
-	                                               w->step.name, (long long)w->inc.id);
+	CLEANUP(cleanup_free) char *text = waits_text(w);
 	int r = text ? step_save(w->tx, &w->step) : -ENOMEM;
 	if (r == 0)
 		r = record_note(w, "waits for approval", w->step.name);

@@ -177,6 +177,18 @@ def test_a_step_that_needs_approval_waits_and_tells_people_once(daemon_of, servi
     assert len([t for t in chat.texts() if "waits for a person" in t]) == 1
 
 
+def test_whoever_approves_hears_what_was_not_done_before_and_resolving_ends_what_waits(daemon_of, service, prometheus, chat):
+    d = daemon_of(ladder(service, prometheus, chat, playbooks=follow(service, ("halt", ""), ("restore", ", needs: approval"))))
+    (service.dir / "halt.sh").write_text("#!/bin/sh\nexit 1\n")
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    assert f'rollbackctl incident approve {r["incident"]}. BEFORE IT WAS NOT DONE: "halt" (failed)' in told(chat, "waits for a person")
+    assert d.act(r["incident"], "resolve")[0] == 200
+    i = d.incident(r["incident"])
+    assert [s["state"] for s in i["steps"] if s["name"] == "restore"] == ["skipped"]
+    assert ("not done: restore", "local") in [(e["what"], e["who"]) for e in i["timeline"]]
+
+
 def test_a_rollout_under_review_is_locked(daemon_of, service, prometheus, chat):
     d = daemon_of(ladder(service, prometheus, chat, playbooks=follow(service, ("halt", "")), limits="limits: {cooldown: 0s}"))
     [r] = d.post(alert())
