@@ -1,8 +1,9 @@
 """The fire drill: the whole way from a real webhook to chat, with nothing changed on the target."""
 import json
+import time
 
 import pytest
-from harness import Alertmanager, alert, config, ctl, group, slack_channel, until
+from harness import Alertmanager, alert, config, ctl, group, rfc3339, slack_channel, until
 
 FOLLOW = ("playbooks:\n  - name: auto-rollback\n    match: ['action=\"auto_rollback\"']\n    rollback: {{to: 0}}\n    review: required\n"
           "    restart_at: 1\n    then: [{{name: halt, command: [{0}]}}, {{name: restore, command: [{0}], needs: approval}}]\n")
@@ -168,3 +169,27 @@ def test_check_alert_knows_a_drill(daemon_of, service, chat, folder):
     body.write_text(json.dumps(group(alert(drill="x"))))
     p = ctl(None, "check-alert", "--config.file", d.config, body)
     assert p.returncode == 0 and "would rehearse it: a drill, nothing is changed" in p.stdout, p.stdout + p.stderr
+
+
+def test_a_real_alert_with_the_fingerprint_of_a_drill_is_no_copy_of_it(daemon_of, service, chat):
+    d = daemon_of(drilled(service, chat, delay="30s", timeout="60s"))
+    same = {"fingerprint": "0123456789abcdef", "starts": rfc3339(time.time() - 5)}
+    [r] = d.post(alert(drill="x", **same))
+    assert [r["disposition"] for r in d.post(alert(**same))] == ["rollback_started"]
+    assert d.incident(r["incident"])["state"] == "cancelled"
+    until(lambda: service.percentage() == 0)
+    # Nor does the end of one end the other, and copies stay copies.
+    assert d.post(alert(drill="x", **same))[0]["disposition"] == d.post(alert(**same))[0]["disposition"] == "duplicate"
+    assert d.post(alert(drill="x", status="resolved", **same))[0]["incident"] is None
+    real = d.incident(r["incident"] + 1)
+    assert [a["status"] for a in real["alerts"]] == ["firing"] and "alert resolved" not in [t["what"] for t in real["timeline"]]
+
+
+def test_a_change_by_others_during_a_drill_is_told_as_what_it_is(daemon_of, service, chat):
+    d = daemon_of(drilled(service, chat))
+    service.reload.chmod(0o777)
+    assert ctl(d, "drill", "shop").returncode == 1
+    service.raise_to(25)
+    d.restart()
+    [told] = until(lambda: [t for t in chat.texts() if "changed outside rollbackd" in t])
+    assert "10% on record, 25% in" in told and "rollback set" not in told
