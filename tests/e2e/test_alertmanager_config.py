@@ -172,3 +172,19 @@ def test_without_rollbackd_the_pager_still_rings(folder, programs, receivers):
         until(lambda n=name: pager.has(n), 30)
     assert am.muted("RollbackdWebhookFailing") and not pager.has("RollbackdWebhookFailing")
     assert not am.muted("CanaryErrorRateBurst")
+
+
+def test_a_drill_makes_no_trigger_wait_and_mutes_nothing(folder, programs, receivers):
+    rollbackd, pager, chat = receivers.values()
+    am = programs(Shipped(folder, rollbackd.url, pager, chat))
+    labels = {**ALERTS["CanaryErrorRateBurst"], "name": "CanaryErrorRateBurst", "drill": "0123456789abcdef"}
+    del labels["alertname"]
+    am.fire(**labels)
+    until(lambda: rollbackd.has("CanaryErrorRateBurst"))
+    am.shipped("CSTErrorRateHigh")
+    am.shipped("CanaryErrorRateBurst")      # the one that the drill rehearses
+    at = time.time()
+    assert until(lambda: rollbackd.has("CanaryErrorRateBurst")[1:])[0] - at < 3
+    assert until(lambda: am.muted("CSTErrorRateHigh")), "by the real one"
+    am.shipped("CanaryErrorRateBurst", ends=-1)
+    until(lambda: not am.muted("CSTErrorRateHigh"))
