@@ -79,11 +79,37 @@ static int through_alertmanager(const struct drill *d, struct json_object *alert
 	return ctl_send(&am, "Alertmanager", "/api/v2/alerts", list);
 }
 
+/* One alert may concern several rollouts: the drill is that of the one that was named. */
+static int read_results(const struct drill *d, struct json_object *results)
+{
+	struct json_object *named = NULL;
+
+	for (size_t i = 0; i < json_object_array_length(results); i++) {
+		struct json_object *one = json_object_array_get_idx(results, i);
+		const char *rollout = json_str_or(one, "rollout", "");
+		int64_t id = json_int_or(one, "incident", 0);
+
+		if (!strcmp(rollout, d->rollout))
+			named = one;
+		else if (id)
+			fprintf(stderr, "rollbackctl: the alert started a drill of %.100s, too: rollbackctl incident %lld\n", rollout, (long long)id);
+	}
+	if (json_int_or(named, "incident", 0))
+		return 0;
+	if (!named && json_object_array_length(results) == 1)
+		named = json_object_array_get_idx(results, 0);
+	fprintf(stderr, "rollbackctl: the alert arrived, and no drill was started: %s\n",
+	        json_str_or(named, "reason", "its labels concern other rollouts"));
+	return CTL_NO;
+}
+
 /* As Alertmanager would. The answer says at once when nothing came of it. */
-static int to_the_webhook(const struct ctl *c, struct json_object *alert)
+static int to_the_webhook(const struct ctl *c, const struct drill *d, struct json_object *alert)
 {
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
 	struct json_object *body = json_object_new_object(), *alerts = json_object_new_array(), *results = NULL;
+	struct ctl asks = *c;
+	long status = 0;
 
 	json_add_str(alert, "status", "firing");
 	json_add_str(body, "version", "4");
@@ -91,14 +117,11 @@ static int to_the_webhook(const struct ctl *c, struct json_object *alert)
 	json_add_str(body, "receiver", "rollbackctl");
 	json_object_array_add(alerts, alert);
 	json_add(body, "alerts", alerts);
-	int r = ctl_call(c, "POST", "/webhook", body, &data);
-	if (r || json_get_arr(data, "results", &results) != 1)
-		return r;
-	struct json_object *first = json_object_array_get_idx(results, 0);
-	if (json_int_or(first, "incident", 0))
-		return 0;
-	fprintf(stderr, "rollbackctl: the alert arrived, and no drill was started: %s\n", json_str_or(first, "reason", "no reason given"));
-	return CTL_NO;
+	asks.status = &status;
+	int r = ctl_call(&asks, "POST", "/webhook", body, &data);
+	if (status == 403)
+		fputs("rollbackctl: send it the way that a real one takes: --alertmanager URL. That needs no role but viewer\n", stderr);
+	return r || json_get_arr(data, "results", &results) != 1 ? r : read_results(d, results);
 }
 
 static int send_alert(const struct ctl *c, const struct drill *d)
@@ -108,10 +131,31 @@ static int send_alert(const struct ctl *c, const struct drill *d)
 
 	if (r)
 		return r;
-	return d->alertmanager ? through_alertmanager(d, alert) : to_the_webhook(c, alert);
+	return d->alertmanager ? through_alertmanager(d, alert) : to_the_webhook(c, d, alert);
 }
 
 /* --- what becomes of it --- */
+
+/* Through Alertmanager a refusal is never heard of: what can be known before is asked before. */
+static int could_begin(const struct ctl *c, const struct drill *d)
+{
+	CLEANUP(json_cleanup) struct json_object *data = NULL;
+	CLEANUP(buf_free) struct buf path = BUF(1000);
+	struct json_object *incident = NULL;
+
+	buf_str(&path, "/api/v1/rollouts/");
+	ctl_escape(&path, d->rollout);
+	int r = ctl_call(c, "GET", buf_text(&path), NULL, &data);
+	if (r || !d->alertmanager)
+		return r;
+	if (json_get_obj(data, "incident", &incident) == 1)
+		fprintf(stderr, "rollbackctl: no drill while incident %lld is open\n", (long long)json_int_or(incident, "id", 0));
+	else if (json_str_or(data, "entering", NULL))
+		fputs("rollbackctl: no drill while a stage is being entered\n", stderr);
+	else
+		return 0;
+	return CTL_NO;
+}
 
 /* 0: found, *ret its incident. */
 static int find(const struct ctl *c, const struct drill *d, int64_t *ret)
@@ -119,7 +163,8 @@ static int find(const struct ctl *c, const struct drill *d, int64_t *ret)
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
 	CLEANUP(buf_free) struct buf path = BUF(1000);
 
-	buf_printf(&path, "/api/v1/incidents?kind=drill&limit=1&q=%s", d->id);
+	buf_printf(&path, "/api/v1/incidents?kind=drill&limit=1&q=%s&rollout=", d->id);
+	ctl_escape(&path, d->rollout);
 	int r = ctl_call(c, "GET", buf_text(&path), NULL, &data);
 	if (r == 0 && json_object_is_type(data, json_type_array) && json_object_array_length(data))
 		*ret = json_int_or(json_object_array_get_idx(data, 0), "id", 0);
@@ -194,7 +239,7 @@ static void show_times(struct json_object *incident)
 	}
 }
 
-static int wait_for_chat(const struct ctl *c, int64_t id)
+static int wait_for_chat(const struct ctl *c, int64_t id, bool *ret_called_off)
 {
 	int64_t until = clock_mono_us() + CHAT_MAX_US;
 	char path[64];
@@ -207,6 +252,7 @@ static int wait_for_chat(const struct ctl *c, int64_t id)
 		if (r)
 			return r;
 		r = sent(data);
+		*ret_called_off = !strcmp(json_str_or(data, "state", ""), "cancelled");
 		if (r >= 0 || clock_mono_us() >= until) {
 			if (!c->json)
 				show_times(data), show_chat(data);
@@ -218,10 +264,27 @@ static int wait_for_chat(const struct ctl *c, int64_t id)
 	}
 }
 
-static const char *verdict(int drill, int chat)
+static const char *verdict(int drill, bool called_off, int chat)
 {
-	return drill != CTL_YES ? "FAILED: read its steps above" : chat == CTL_YES ? "passed: nothing was changed"
+	return called_off ? "called off: a real trigger or another drill took its place" : drill != CTL_YES ? "FAILED: read its steps above" : chat == CTL_YES ? "passed: nothing was changed"
 	       : chat == CTL_NO ? "FAILED: a message cannot be delivered" : "not decided: a message is still queued";
+}
+
+static int follow(struct ctl *c, const struct drill *d)
+{
+	bool called_off = false;
+	int64_t id = 0;
+	int r = wait_for_it(c, d, &id);
+
+	if (r)
+		return r;
+	r = ctl_follow(c, id, false);
+	if (r != CTL_YES && r != CTL_NO)
+		return r;
+	int chat = wait_for_chat(c, id, &called_off);
+	if (!c->json)
+		printf("drill %lld %s\n", (long long)id, verdict(r, called_off, chat));
+	return r == CTL_YES ? chat : r;
 }
 
 int cmd_drill(struct ctl *c, int n, char **argv)
@@ -231,7 +294,6 @@ int cmd_drill(struct ctl *c, int n, char **argv)
 	const struct option options[] = {{"--alertmanager", &d.alertmanager, NULL}};
 	int found = ctl_options(n, argv, options, ARRAY_LEN(options), words, ARRAY_LEN(words));
 	uint64_t random = 0;
-	int64_t id = 0;
 
 	if (found < 1) {
 		fputs("usage: rollbackctl drill ROLLOUT [LABEL=VALUE ...] [--alertmanager URL]\n", stderr);
@@ -243,16 +305,8 @@ int cmd_drill(struct ctl *c, int n, char **argv)
 	d.rollout = words[0];
 	d.n_words = found - 1;
 	memcpy(d.word, words + 1, sizeof(d.word));
-	int r = send_alert(c, &d);
+	int r = could_begin(c, &d);
 	if (r == 0)
-		r = wait_for_it(c, &d, &id);
-	if (r)
-		return r;
-	r = ctl_follow(c, id, false);
-	if (r != CTL_YES && r != CTL_NO)
-		return r;
-	int chat = wait_for_chat(c, id);
-	if (!c->json)
-		printf("drill %lld %s\n", (long long)id, verdict(r, chat));
-	return r == CTL_YES ? chat : r;
+		r = send_alert(c, &d);
+	return r == 0 ? follow(c, &d) : r;
 }

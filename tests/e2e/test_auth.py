@@ -102,6 +102,15 @@ def test_roles(guarded):
                 assert f"{who[0]} may not do this: the role {role} is missing".encode() in body
 
 
+def test_a_drill_without_the_role_webhook_says_the_way(guarded, folder):
+    d = guarded()
+    password = folder / "password"
+    password.write_text(ALICE[1] + "\n")
+    p = ctl(d, "drill", "shop", env={"ROLLBACKD_USER": ALICE[0], "ROLLBACKD_PASSWORD_FILE": str(password)})
+    assert p.returncode == 3 and "alice may not do this: the role webhook is missing" in p.stderr and "--alertmanager URL" in p.stderr
+    assert d.incidents() == []
+
+
 def test_approving_needs_only_the_named_role(guarded, service):
     d = guarded()
     path = "/api/v1/rollouts/shop/approve"
