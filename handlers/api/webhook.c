@@ -31,7 +31,7 @@ static int record(struct db_tx *tx, struct db_job *job)
 static void count(const struct intake *in)
 {
 	for (size_t i = 0; i < in->n_results; i++)
-		metric_add(M_ALERTS, (unsigned)in->results[i].disposition - 1, 1);
+		metric_add(M_ALERTS, (unsigned)in->results[i].disposition - 1, !in->results[i].drill);
 	if (in->group->truncated > 0)
 		metric_add(M_TRUNCATED, 0, (uint64_t)in->group->truncated);
 }

@@ -156,8 +156,11 @@ static int drill_one(struct db_tx *tx, struct intake *in, const struct alert *a,
 		r = touch(in, incident);
 	if (r < 0)
 		return r;
-	return say(tx, in, a, k, DELIVERY_FIRING, t->rollout->name, opened ? DISP_ROLLBACK_STARTED : DISP_NO_MATCH, incident,
-	           opened ? "a drill: nothing is changed" : why);
+	r = say(tx, in, a, k, DELIVERY_FIRING, t->rollout->name, opened ? DISP_ROLLBACK_STARTED : DISP_NO_MATCH, incident,
+	        opened ? "a drill: nothing is changed" : why);
+	if (r == 0)
+		in->results[in->n_results - 1].drill = true;
+	return r;
 }
 
 static int trigger_one(struct db_tx *tx, struct intake *in, const struct alert *a, const struct alert_known *k,

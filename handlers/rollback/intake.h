@@ -29,6 +29,7 @@ struct intake_result {
 	enum disposition disposition;
 	int64_t incident_id;    /* 0: none */
 	char *reason;           /* owned; may be NULL */
+	bool drill;             /* counted nowhere */
 };
 
 struct intake {

@@ -37,9 +37,14 @@ static void member(struct buf *b, const char *label, struct json_object *o, cons
 	buf_char(b, '\n');
 }
 
+static bool is_drill(struct json_object *o)
+{
+	return !strcmp(json_str_or(o, "kind", ""), "drill");
+}
+
 static void head(struct buf *b, struct json_object *o)
 {
-	buf_printf(b, "# Incident %lld: ", (long long)json_int_or(o, "id", 0));
+	buf_printf(b, "# %sIncident %lld: ", is_drill(o) ? "[DRILL] " : "", (long long)json_int_or(o, "id", 0));
 	cell(b, json_str_or(o, "summary", ""));
 	buf_str(b, "\n\n");
 	static const struct {
@@ -180,6 +185,7 @@ int incident_report(struct db_conn *c, const struct incident *inc, struct buf *b
 	table(b, o, "steps", "Steps", steps, ARRAY_LEN(steps));
 	metrics(b, o, inc);
 	table(b, o, "notifications", "Who was told", told, ARRAY_LEN(told));
-	buf_str(b, review);
+	if (!is_drill(o))
+		buf_str(b, review);
 	return 0;
 }

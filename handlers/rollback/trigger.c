@@ -327,7 +327,7 @@ int trigger_apply(struct db_tx *tx, const struct settings *s, const struct trigg
 			return err;
 	}
 	if (found && trigger_gives_way(&live)) {
-		err = trigger_supersede(tx, s, &live, "a rollback was asked for");
+		err = trigger_supersede(tx, s, &live, t->playbook->hold ? "an incident was opened" : "a rollback was asked for");
 		incident_free(&live);
 		if (err < 0)
 			return err;

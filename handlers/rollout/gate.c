@@ -172,9 +172,11 @@ static void missing_peace(const struct gate_view *v, struct gate *g)
 
 	if (st->live && st->live_raises)
 		add(g, "incident", true, "a stage is being entered already (%s)", incident_state_name(st->live_state));
+	else if (st->live && st->live_drills && st->live_state != INC_FAILED)
+		add(g, "incident", true, "drill %lld is under way: wait for its end", (long long)st->live);
 	else if (st->live && st->live_drills)
-		add(g, "incident", true, "drill %lld %s: wait for its end, or rollbackctl incident resolve %lld", (long long)st->live,
-		    st->live_state == INC_FAILED ? "has failed" : "is under way", (long long)st->live);
+		add(g, "incident", true, "drill %lld has failed: mend what it found and start another, or rollbackctl incident resolve %lld",
+		    (long long)st->live, (long long)st->live);
 	else if (st->live)
 		add(g, "incident", true, "incident %lld is open (%s): rollbackctl incident resolve %lld", (long long)st->live,
 		    incident_state_name(st->live_state), (long long)st->live);

@@ -121,7 +121,8 @@ static int incidents(struct report *p, struct tally *t)
 		char at[40];
 
 		text_time_words(l.item[i].opened_at_us, at, sizeof(at));
-		buf_printf(p->b, "  - %s: incident %lld, %s: ", at, (long long)l.item[i].id, incident_state_name(l.item[i].state));
+		buf_printf(p->b, "  - %s: %s %lld, %s: ", at, l.item[i].kind == KIND_DRILL ? "[DRILL] incident" : "incident",
+		           (long long)l.item[i].id, incident_state_name(l.item[i].state));
 		text_one_line(p->b, l.item[i].summary, strlen(l.item[i].summary), 120);
 		buf_char(p->b, '\n');
 	}

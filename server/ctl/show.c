@@ -97,6 +97,10 @@ static void say_incident(struct json_object *rollout)
 {
 	struct json_object *inc = NULL;
 
+	int64_t drill = json_int_or(rollout, "drill", 0);
+
+	if (drill)
+		printf("  Drill         %lld: rollbackctl incident %lld\n", (long long)drill, (long long)drill);
 	if (json_get_obj(rollout, "incident", &inc) != 1) {
 		puts("  Incident      none");
 		return;
@@ -185,7 +189,8 @@ void show_incident(struct json_object *o)
 	static const struct column told[] = {{"CHANNEL", "channel"}, {"WHAT", "what"}, {"STATE", "state"}, {"ATTEMPTS", "attempts"},
 	                                     {"SENT", "sent_at"}, {"ERROR", "error"}};
 
-	printf("Incident %lld: %s\n", (long long)json_int_or(o, "id", 0), json_str_or(o, "state", "?"));
+	printf("%sIncident %lld: %s\n", !strcmp(json_str_or(o, "kind", ""), "drill") ? "[DRILL] " : "", (long long)json_int_or(o, "id", 0),
+	       json_str_or(o, "state", "?"));
 	static const struct column head[] = {
 		{"Action", "action"}, {"Summary", "summary"}, {"Rollout", "rollout"}, {"Stage", "stage"}, {"Playbook", "playbook"},
 		{"Severity", "severity"}, {"Kind", "kind"}, {"Opened", "opened_at"}, {"Opened by", "opened_by"}, {"Due", "due_at"},

@@ -1,9 +1,11 @@
 """The fire drill: the whole way from a real webhook to chat, with nothing changed on the target."""
+import itertools
 import json
+import subprocess
 import time
 
 import pytest
-from harness import Alertmanager, alert, config, ctl, group, rfc3339, slack_channel, until
+from harness import BUILD, Alertmanager, alert, config, ctl, group, request, rfc3339, slack_channel, until
 
 FOLLOW = ("playbooks:\n  - name: auto-rollback\n    match: ['action=\"auto_rollback\"']\n    rollback: {{to: 0}}\n    review: required\n"
           "    restart_at: 1\n    then: [{{name: halt, command: [{0}]}}, {{name: restore, command: [{0}], needs: approval}}]\n")
@@ -193,3 +195,149 @@ def test_a_change_by_others_during_a_drill_is_told_as_what_it_is(daemon_of, serv
     d.restart()
     [told] = until(lambda: [t for t in chat.texts() if "changed outside rollbackd" in t])
     assert "10% on record, 25% in" in told and "rollback set" not in told
+
+
+# --- everything real goes first ---
+
+KINDS = ("playbooks:\n  - {{name: later, match: ['action=\"later\"'], rollback: {{to: 0, after: 1h}}}}\n"
+         "  - {{name: watch, match: ['action=\"watch\"'], hold: true}}\n"
+         "  - {{name: auto-rollback, match: ['action=\"auto_rollback\"'], rollback: {{to: 0}}}}\n")
+
+
+def by_hand(d):
+    status, out = d.call("POST", "/api/v1/rollouts/shop/rollback", {"stage": 1, "reason": "slow"})
+    assert status in (200, 201, 202), out
+
+
+def reported(severity):
+    def report(d):
+        p = ctl(d, "incident", "open", "shop", "--severity", severity, "--summary", "customers cannot pay")
+        assert p.returncode == 0, p.stderr
+    return report
+
+
+def offline(d):
+    """As the scripts leave it behind: taken in at the next look."""
+    now = rfc3339(time.time())
+    (d.state / "offline-rollbacks.jsonl").write_text(json.dumps({
+        "id": "x1", "rollout": "shop", "who": "alice", "reason": "rollbackd was slow", "from": 10, "to": 0, "after": 10, "seen": 0, "at": now,
+        "applied_at": now, "ended_at": now, "verified": "yes", "steps": []}) + "\n")
+
+
+REAL = {
+    "alert": (lambda d: d.post(alert()), "rolled_back"), "by hand": (by_hand, "rolled_back"), "P0": (reported("P0"), "rolled_back"),
+    "P2": (reported("P2"), "held"), "later": (lambda d: d.post(alert(action="later")), "pending"),
+    "hold": (lambda d: d.post(alert(action="watch")), "held"), "offline": (offline, "rolled_back"),
+}
+
+
+@pytest.mark.parametrize("state", ["verifying", "failed"])
+@pytest.mark.parametrize("what", REAL)
+def test_what_is_real_takes_over(daemon_of, service, chat, what, state):
+    d = daemon_of(drilled(service, chat, playbooks=KINDS.format(), timeout="60s").replace("global:\n", "global:\n  evaluation_interval: 1s\n"))
+    if state == "failed":
+        service.reload.chmod(0o777)
+    else:
+        service.ignore_reload()
+        service.live.write_text("11")                   # so the drill goes on looking, until the real one is there
+    [r] = d.post(alert(drill="x"))
+    d.wait_state(r["incident"], state)
+    service.reload.chmod(0o755)
+    service.broken.unlink(missing_ok=True)
+    act, then = REAL[what]
+    act(d)
+    real = until(lambda: [i for i in d.incidents() if i["kind"] != "drill"])
+    assert len(real) == 1
+    d.wait_state(real[0]["id"], then)
+    assert d.incident(r["incident"])["state"] == "cancelled"
+    until(lambda: [t for t in chat.texts() if t.startswith("[DRILL]") and "- Status: Called off" in t])
+    assert not [t for t in chat.texts() if t.startswith("[DRILL]") and ("[INCIDENT]" in t or "CRITICAL" in t)]
+
+
+@pytest.mark.parametrize("order", itertools.permutations(("a", "b", "drill")))
+def test_a_drill_among_real_alerts_in_one_body(daemon_of, service, chat, order):
+    d = daemon_of(drilled(service, chat, limits="limits: {quiet: 300ms}"))
+    alerts = {"a": alert(instance="a"), "b": alert(instance="b"), "drill": alert(drill="x")}
+    d.post(*(alerts[o] for o in order))
+    [real] = [i for i in d.incidents() if i["kind"] == "auto"]
+    d.wait_state(real["id"], "rolled_back")
+    assert service.percentage() == 0 and len(service.reloads()) == 1
+    assert {a["labels"].get("instance") for a in d.incident(real["id"])["alerts"]} == {"a", "b"}
+    # The drill's alert, which fires on, does not keep it from getting quiet.
+    d.post(*({**alerts[o], "status": "resolved", "endsAt": rfc3339(time.time())} for o in "ab"))
+    d.wait_state(real["id"], "resolved")
+    assert d.metric("rollbackd_incident_transitions_total", state="rolling_back") == 1
+    assert d.metric("rollbackd_alerts_total", disposition="rollback_started") == 1
+
+
+# --- what people read ---
+
+def test_a_drill_says_so_wherever_it_is_read(daemon_of, service, chat):
+    d = daemon_of(drilled(service, chat))
+    service.reload.chmod(0o777)
+    assert ctl(d, "drill", "shop").returncode == 1
+    assert ctl(d, "incident", "1").stdout.startswith("[DRILL] Incident 1: failed\n")
+    markdown = ctl(d, "incident", "report", "1").stdout
+    assert markdown.startswith("# [DRILL] Incident 1: Fire drill") and "## Review" not in markdown
+    assert ": [DRILL] incident 1, failed: Fire drill" in ctl(d, "report").stdout
+    status = ctl(d, "status").stdout
+    assert "  Drill         1: rollbackctl incident 1\n" in status and "Incident      none" in status
+
+
+def test_a_lock_by_a_drill_says_what_can_be_done(daemon_of, service, chat):
+    d = daemon_of(drilled(service, chat, delay="30s", timeout="60s"))
+    [r] = d.post(alert(drill="x"))
+    d.wait_state(r["incident"], "verifying")
+    refused = json.dumps(d.call("POST", "/api/v1/rollouts/shop/advance", {"force": True, "reason": "now"})[1])
+    assert "drill 1 is under way: wait for its end" in refused and "resolve" not in refused
+    for act in ("resolve", "retry", "cancel"):
+        assert d.act(1, act)[0] == 409 and d.incident(1)["state"] == "verifying"
+    assert service.percentage() == 10 and not service.reloads()
+
+
+def test_the_drill_of_the_rollout_that_was_named(daemon_of, service, chat):
+    other = f"""  - name: other
+    alerts: ['rollout="shop"']
+    flags: {{file: {service.dir}/other.env, percentage: OTHER_PERCENTAGE}}
+    apply: [{{command: [{service.dir}/missing]}}]
+    verify: {{delay: 50ms, every: 50ms, passes: 1, checks: [{{http: {{url: "{service.web.url}/flags", value: /rollout_percentage}}}}]}}
+"""
+    (service.dir / "other.env").write_text("OTHER_PERCENTAGE=10\n")
+    d = daemon_of(drilled(service, chat, rollouts=other))
+    p = ctl(d, "drill", "shop")
+    assert p.returncode == 0 and "passed" in p.stdout, p.stdout + p.stderr
+    assert "SHOP_PERCENTAGE is at 10%" in p.stdout and "OTHER" not in p.stdout
+    assert "the alert started a drill of other, too: rollbackctl incident 2" in p.stderr
+    p = ctl(d, "drill", "other")
+    assert p.returncode == 1 and "no drill was started" in p.stderr
+    p = ctl(d, "drill", "other", "rollout=shop")
+    assert p.returncode == 1 and "FAILED" in p.stdout and "OTHER_PERCENTAGE is at 10%" in p.stdout, p.stdout + p.stderr
+
+
+def test_a_drill_that_is_called_off_says_so(daemon_of, service, chat):
+    d = daemon_of(drilled(service, chat, delay="30s", timeout="60s"))
+    with subprocess.Popen([BUILD / "rollbackctl", "--url", f"http://127.0.0.1:{d.port}", "drill", "shop"], stdout=subprocess.PIPE, text=True) as p:
+        d.wait_state(until(lambda: d.incidents())[0]["id"], "verifying")
+        d.post(alert())
+        out = p.communicate(timeout=60)[0]
+    assert p.returncode == 1 and out.splitlines()[-1] == "drill 1 called off: a real trigger or another drill took its place", out
+
+
+def test_one_json_document(daemon_of, service, chat):
+    d = daemon_of(drilled(service, chat))
+    p = ctl(d, "-o", "json", "drill", "shop")
+    assert p.returncode == 0 and p.stderr == ""
+    assert (json.loads(p.stdout)["kind"], json.loads(p.stdout)["passed"]) == ("drill", True)
+
+
+def test_what_can_be_known_before_is_said_before(daemon_of, service, chat, programs, folder):
+    d = daemon_of(drilled(service, chat))
+    am = programs(Alertmanager(folder / "am", f"http://127.0.0.1:{d.port}/webhook"))
+    way = ("--alertmanager", f"http://127.0.0.1:{am.port}")
+    p = ctl(d, "drill", "shoq", *way)
+    assert p.returncode == 1 and "shoq" in p.stderr, p.stderr
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    p = ctl(d, "drill", "shop", *way)                   # not after two minutes, with a guess
+    assert p.returncode == 1 and p.stderr == "rollbackctl: no drill while incident 1 is open\n"
+    assert json.loads(request(am.port, "GET", "/api/v2/alerts")[2]) == []
