@@ -4,7 +4,7 @@ import subprocess
 import pytest
 from crashing import (Ledger, Witness, check_chat, check_stopped, deliver, deliver_until_taken, dump, flags_texts, hook_channel,
                       incident_numbers, kill_groups, refused_or, runners, runs, tool, wait_sent)
-from harness import BUILD, Daemon, Hook, Service, alert, config, until
+from harness import BUILD, Daemon, Hook, Server, Service, alert, config, until
 
 POINTS = subprocess.run([BUILD / "rollbackd", "--list-failpoints"], check=True, capture_output=True, text=True).stdout.split()
 RUNNER_POINTS = ["runner-claimed", "runner-ran"]        # reached by the process that runs a command, not by the daemon
@@ -246,6 +246,66 @@ def test_other_ways_and_what_follows_survive_a_kill_at(folder, failpoint):
                           "validate": "done", "restore": "waiting", "restart.sh": "done"}, dump(i)
         told = [t["what"] for t in i["timeline"]]
         assert [told.count(x) for x in ("fallback", "waits for approval", "rolled_back")] == [1, 1, 1], told
+        check_stopped(w.daemon)
+    finally:
+        w.close()
+
+
+# --- a drill ---
+
+DRILL_WALK = [f"{p}:{n}" for p, last in (               # seven steps, two rounds, two messages; one commit for each of theirs
+    ("intake-before-commit", 1), ("intake-after-commit", 1), ("step-intent-committed", 7), ("step-done-uncommitted", 7),
+    ("verify-round-uncommitted", 2), ("move-committed", 16), ("message-accepted", 2)) for n in range(1, last + 1)]
+
+
+class Asked(Server):
+    """A service of steps that are requests; a drill sends none."""
+
+    def __init__(self):
+        self.got = []
+        super().__init__()
+
+    def handle(self, method, path, headers, body):
+        self.got.append((method, path))
+        return 200, {}, "{}"
+
+
+class DrillWorld(LadderWorld):
+    def __init__(self, folder):
+        self.asked = Asked()
+        super().__init__(folder)
+        text = self.daemon.config.read_text()
+        request = f"      - {{http: {{url: \"{self.asked.url}/set\", method: POST}}, name: request}}\n"
+        assert text.count("    fallback:\n") == 1
+        self.daemon.config.write_text(text.replace("    fallback:\n", request + "    fallback:\n"))
+        self.webhooks = [[alert(drill="x")]]
+        self.left = list(self.webhooks)
+
+    def touched(self):
+        told = [log.read_text() for log in (*self.logs.values(), self.tool_log, self.service.runs)]
+        now = self.service.flags.stat()
+        return now.st_ino, now.st_mtime_ns, now.st_ctime_ns, told, list(self.asked.got)
+
+    def close(self):
+        super().close()
+        self.asked.close()
+
+
+@pytest.mark.parametrize("failpoint", DRILL_WALK)
+def test_a_drill_changes_nothing_with_a_kill_at(folder, failpoint):
+    w = DrillWorld(folder)
+    try:
+        before = w.touched()
+        w.crash_at(failpoint)
+        number = w.recover()
+        i = w.daemon.wait_state(number, "resolved")
+        assert i["passed"] is True and len(i["steps"]) == 8, dump(i)
+        assert {s["state"] for s in i["steps"]} == {"done"}, dump(i)
+        told = [t["what"] for t in i["timeline"]]
+        assert told.count("drill") == told.count("drill passed") == 1, told
+        wait_sent(w.daemon, number)
+        assert {b["text"].split("\n")[0] for b in w.hook.bodies} == {"[DRILL] Shop Auto-Rollback drill: nothing is changed"}
+        assert w.touched() == before
         check_stopped(w.daemon)
     finally:
         w.close()

@@ -270,6 +270,35 @@ def test_a_drill_among_real_alerts_in_one_body(daemon_of, service, chat, order):
     assert d.metric("rollbackd_alerts_total", disposition="rollback_started") == 1
 
 
+def test_the_clock_of_the_stage_runs_on_and_nothing_is_locked_after_it(daemon_of, service, chat, untouched):
+    text = drilled(service, chat, delay="30s", timeout="60s", limits="limits: {cooldown: 1h, rollbacks_per_day: 1}")
+    d = daemon_of(text.replace("global:\n", "global:\n  evaluation_interval: 1s\n"))
+    [r] = d.post(alert(drill="x"))
+    d.wait_state(r["incident"], "verifying")
+    began = d.metric("rollbackd_stage_clean_seconds", rollout="shop")
+    until(lambda: d.metric("rollbackd_stage_clean_seconds", rollout="shop") >= began + 2)
+    assert d.incident(1)["state"] == "verifying"
+    missing = d.call("POST", "/api/v1/rollouts/shop/advance", {})[1]["data"]["missing"]
+    assert {m["what"] for m in missing} == {"clock", "incident"}
+    assert d.call("POST", "/-/reload")[0] == 200 and d.incident(1)["state"] == "verifying"
+    d.restart()
+    d.post(alert(drill="y"))                            # calls the first one off; neither is a rollback
+    missing = d.call("POST", "/api/v1/rollouts/shop/advance", {})[1]["data"]["missing"]
+    assert {m["what"] for m in missing} == {"clock", "incident"}
+    assert d.metric("rollbackd_incidents", state="verifying") == d.metric("rollbackd_incidents", state="rolling_back") == 0
+    untouched()
+
+
+def test_a_reload_leaves_a_drill_under_way_as_it_began(daemon_of, service, chat, untouched):
+    d = daemon_of(drilled(service, chat, delay="1s", timeout="60s"))
+    [r] = d.post(alert(drill="x"))
+    d.wait_state(r["incident"], "verifying")
+    d.config.write_text(d.config.read_text().replace("/flags\", value: /rollout_percentage", "/flags\", value: /gone"))
+    assert d.call("POST", "/-/reload")[0] == 200
+    assert d.wait_state(r["incident"], "resolved")["passed"] is True
+    untouched()
+
+
 # --- what people read ---
 
 def test_a_drill_says_so_wherever_it_is_read(daemon_of, service, chat):
