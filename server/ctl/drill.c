@@ -266,7 +266,9 @@ static int wait_for_chat(const struct ctl *c, int64_t id, bool *ret_called_off)
 
 static const char *verdict(int drill, bool called_off, int chat)
 {
-	return called_off ? "called off: a real trigger or another drill took its place" : drill != CTL_YES ? "FAILED: read its steps above" : chat == CTL_YES ? "passed: nothing was changed"
+	if (called_off)
+		return "called off: a real trigger or another drill took its place";
+	return drill != CTL_YES ? "FAILED: read its steps above" : chat == CTL_YES ? "passed: nothing was changed"
 	       : chat == CTL_NO ? "FAILED: a message cannot be delivered" : "not decided: a message is still queued";
 }
 
