@@ -116,7 +116,7 @@ class World:
         try:
             self.alertmanager = self.start(ShippedAlertmanager(folder / "am", port))
             self.prometheus = self.start(ShippedPrometheus(folder / "prometheus", port, self.service.port, self.alertmanager))
-            for name in ("slack-url", "on-call-secret"):
+            for name in ("slack-url", "management-url", "on-call-secret"):
                 (folder / name).write_text("http://127.0.0.1:1/services/T/B/x\n")
             self.shipped = replaced((SHIPPED / "rollbackd.yml").read_text(), [
                 ("/etc/lapce-ai/flags.env", str(self.service.flags)), ("127.0.0.1:9090", f"127.0.0.1:{self.prometheus.port}"),
