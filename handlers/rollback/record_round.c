@@ -6,6 +6,7 @@
 #include "db/event.h"
 #include "db/progress.h"
 #include "handlers/rollback/announce.h"
+#include "handlers/rollback/sla.h"
 #include "handlers/rollback/trigger.h"
 #include "server/core/clock.h"
 #include "server/core/metrics.h"
@@ -30,26 +31,12 @@ int64_t next_round_us(const struct incident *inc, int64_t every_us, int64_t now_
 
 static void observe_phases(const struct incident *inc, const struct sla *sla)
 {
-	int64_t onset = inc->onset_at_us ? inc->onset_at_us : inc->opened_at_us;
-	bool manual = inc->kind == KIND_MANUAL;
-	const struct {
-		enum metric_phase phase;
-		int64_t from, until, budget;
-	} spans[] = {
-		{PHASE_DETECTION, inc->onset_at_us, inc->opened_at_us, sla->detection_us},
-		{PHASE_DECISION, inc->opened_at_us, inc->started_at_us, manual ? sla->manual_decision_us : sla->decision_us},
-		{PHASE_EXECUTION, inc->started_at_us, inc->applied_at_us, sla->execution_us},
-		{PHASE_VERIFICATION, inc->applied_at_us, inc->rolled_back_at_us, sla->verification_us},
-		{PHASE_TOTAL, onset, inc->rolled_back_at_us, manual ? sla->manual_total_us : sla->total_us},
-	};
+	struct sla_span spans[PHASE_N];
+	size_t n = sla_spans(inc, sla, spans);
 
-	for (size_t i = 0; i < ARRAY_LEN(spans); i++) {
-		int64_t took = spans[i].until - spans[i].from;
-
-		if (!spans[i].from || took < 0)
-			continue;
-		metric_phase(spans[i].phase, (double)took / (double)US_PER_S);
-		if (took > spans[i].budget)
+	for (size_t i = 0; i < n; i++) {
+		metric_phase(spans[i].phase, (double)spans[i].took_us / (double)US_PER_S);
+		if (spans[i].took_us > spans[i].budget_us)
 			metric_add(M_SLA_BREACHES, spans[i].phase, 1);
 	}
 }

@@ -7,6 +7,8 @@
 
 #include "handlers/rollout/gate.h"
 
+#define FORECAST_MAX 32
+
 struct forecast {
 	const struct stage *stage;
 	int64_t at_us;

@@ -9,8 +9,6 @@
 #include "server/core/clock.h"
 #include "server/core/text.h"
 
-#define FORECAST_MAX 32
-
 static double seconds(int64_t us)
 {
 	return (double)us / (double)US_PER_S;

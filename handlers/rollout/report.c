@@ -5,7 +5,8 @@
 #include <string.h>
 
 #include "db/event.h"
-#include "handlers/rollout/gate.h"
+#include "handlers/rollback/sla.h"
+#include "handlers/rollout/forecast.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
 
@@ -60,7 +61,7 @@ static void criteria(struct report *p)
 
 	if (!p->stage || !p->stage->n_criteria)
 		return;
-	buf_str(p->b, "- Criteria:\n");
+	buf_str(p->b, !strcmp(p->kind, "daily") ? "- Criteria:\n" : "- Success metrics, as criteria of this stage:\n");
 	for (size_t i = 0; i < p->stage->n_criteria; i++)
 		buf_printf(p->b, "  - %s: %s\n", p->stage->criteria[i].name,
 		           known && i < p->ev->n ? p->ev->results[i].why : "unknown: not evaluated");
@@ -83,25 +84,42 @@ static int missing(struct report *p)
 }
 
 struct tally {
-	int rollbacks, failed, drills, holds, p0, sla_met, sla_all;
+	int rollbacks, failed, drills, holds, p0;
+	struct sla_tally automatic, by_hand;
 };
 
-static void count_one(const struct incident *i, const struct settings *s, struct tally *t)
+static int count_one(const struct incident *i, const struct settings *s, struct tally *t)
 {
-	int64_t onset = i->onset_at_us ? i->onset_at_us : i->opened_at_us;
-
 	if (i->kind == KIND_DRILL) {
 		t->drills++;
-		return;
+		return 0;
 	}
 	t->p0 += !strcmp(i->severity, "P0");
 	t->failed += i->state == INC_FAILED;
 	t->holds += !i->started_at_us;
 	if (!i->rolled_back_at_us || !i->started_at_us)
-		return;
+		return 0;
 	t->rollbacks++;
-	t->sla_all++;
-	t->sla_met += i->rolled_back_at_us - onset <= (i->kind == KIND_MANUAL ? s->sla.manual_total_us : s->sla.total_us);
+	return sla_tally_add(i->kind == KIND_MANUAL ? &t->by_hand : &t->automatic, i, &s->sla);
+}
+
+static void sla_lines(struct report *p, struct sla_tally *t, const char *whose)
+{
+	static const int percents[] = {50, 95, 100};
+	char words[4][40];
+
+	if (!t->n[PHASE_TOTAL])
+		return;
+	buf_printf(p->b, "- Rollback SLA, %s: %zu of %zu within the total\n", whose, t->met[PHASE_TOTAL], t->n[PHASE_TOTAL]);
+	for (int phase = 0; strcmp(p->kind, "daily") != 0 && phase < PHASE_N; phase++) {
+		if (!t->n[phase])
+			continue;
+		for (size_t i = 0; i < ARRAY_LEN(percents); i++)
+			text_duration_words(sla_percentile_us(t, (enum metric_phase)phase, percents[i]), words[i], sizeof(words[i]));
+		text_duration_words(t->budget_us[phase], words[3], sizeof(words[3]));
+		buf_printf(p->b, "  - %s: p50 %s, p95 %s, worst %s of %s; %zu of %zu met\n", metric_phase_name((enum metric_phase)phase), words[0],
+		           words[1], words[2], words[3], t->met[phase], t->n[phase]);
+	}
 }
 
 static int incidents(struct report *p, struct tally *t)
@@ -112,11 +130,12 @@ static int incidents(struct report *p, struct tally *t)
 
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < l.n; i++)
-		count_one(&l.item[i], p->s, t);
+	for (size_t i = 0; r == 0 && i < l.n; i++)
+		r = count_one(&l.item[i], p->s, t);
 	buf_printf(p->b, "- Incidents: %zu (rollbacks %d, failed %d, held %d, P0 %d); drills %d\n", l.n - (size_t)t->drills, t->rollbacks,
 	           t->failed, t->holds, t->p0, t->drills);
-	buf_printf(p->b, "- Rollback SLA: %d of %d within the total\n", t->sla_met, t->sla_all);
+	sla_lines(p, &t->automatic, "automatic");
+	sla_lines(p, &t->by_hand, "by hand");
 	for (size_t i = 0; i < l.n && i < 10; i++) {
 		char at[40];
 
@@ -127,7 +146,28 @@ static int incidents(struct report *p, struct tally *t)
 		buf_char(p->b, '\n');
 	}
 	incident_list_free(&l);
-	return 0;
+	return r;
+}
+
+/* What the plan calls success, target beside value: the criteria of the stage, and that nothing had to be undone. */
+static void success(struct report *p, const struct tally *t)
+{
+	if (!strcmp(p->kind, "daily"))
+		return;
+	buf_printf(p->b, "- Zero P0 incidents: %s: %d\n", t->p0 ? "missed" : "met", t->p0);
+	buf_printf(p->b, "- Zero rollbacks: %s: %d (drills do not count: %d)\n", t->rollbacks ? "missed" : "met", t->rollbacks, t->drills);
+}
+
+static void forecast(struct report *p)
+{
+	struct forecast f[FORECAST_MAX];
+	size_t n = forecast_stages(&(struct gate_view) {p->s, p->r, p->st, p->ev, p->now}, f, ARRAY_LEN(f));
+	char at[40];
+
+	for (size_t i = 0; strcmp(p->kind, "daily") != 0 && i < n; i++) {
+		text_time_words(f[i].at_us, at, sizeof(at));
+		buf_printf(p->b, "- Stage %d %s: %s at the earliest\n", f[i].stage->number, f[i].stage->name, at);
+	}
 }
 
 static void checklists(struct report *p)
@@ -177,10 +217,14 @@ int report_text(struct buf *b, struct db_conn *c, const struct settings *s, cons
 	int err = missing(&p);
 	if (err == 0)
 		err = incidents(&p, &t);
+	success(&p, &t);
+	forecast(&p);
 	checklists(&p);
 	milestones(&p);
 	if (ev->blind[0])
 		buf_printf(b, "- Not watched: %s\n", ev->blind);
 	buf_printf(b, "- Owner: %s\n", r->owner[0] ? r->owner : "nobody named");
+	sla_tally_free(&t.automatic);
+	sla_tally_free(&t.by_hand);
 	return err;
 }

@@ -74,6 +74,11 @@ uint64_t metric_get(enum metric m, unsigned index)
 	return atomic_load_explicit(series_at(m, index), memory_order_relaxed);
 }
 
+const char *metric_phase_name(enum metric_phase phase)
+{
+	return phase_names[phase];
+}
+
 void metric_phase(enum metric_phase phase, double seconds)
 {
 	size_t bucket = 0;

@@ -56,6 +56,7 @@ uint64_t metric_get(enum metric m, unsigned index);
 /* Rollback phases (seconds), buckets 0.1 … 1800: detection, decision, execution, verification, total. */
 enum metric_phase { PHASE_DETECTION, PHASE_DECISION, PHASE_EXECUTION, PHASE_VERIFICATION, PHASE_TOTAL, PHASE_N };
 void metric_phase(enum metric_phase phase, double seconds);
+const char *metric_phase_name(enum metric_phase phase);
 
 /* Text exposition format 0.0.4 of everything above, then process_* (proc(5)) and rollbackd_build_info. */
 int metrics_write(struct buf *b, const char *version);

@@ -83,7 +83,7 @@ def test_the_example_holds_the_whole_plan(folder):
 
 def test_what_is_commented_out_is_right_as_well(folder):
     text = re.sub(r"^( +)# (- \{)", r"\1\2", EXAMPLE, flags=re.M)
-    assert text.count("\n        - {command: [/usr/bin/get_cst_percentage]}") == 1 and "${percentage}" in text
+    assert text.count("\n        - {command: [/usr/share/rollbackd/scripts/get_cst_percentage]}") == 1 and "${percentage}" in text
     (folder / "all.yml").write_text(text)
     r = ctl(None, "check-config", folder / "all.yml")
     assert r.returncode == 0, r.stderr
