@@ -10,23 +10,23 @@
 int act_read(struct json_object *spec, struct act *ret)
 {
 	struct json_object *http = section_of(spec, "http"), *command = NULL;
+	const char **argv = NULL;
 	struct act a = {.kind = http ? ACT_HTTP : ACT_COMMAND,
 	                .timeout_us = duration_of(spec, "timeout"),
 	                .name = str(spec, "name")};
 
 	if (!http && json_get_arr(spec, "command", &command) != 1)
 		return -EINVAL;
+	if (!http && !(argv = read_argv(spec, "command")))
+		return -ENOMEM;
 	json_get_bool(spec, "idempotent", &a.idempotent);
 	if (http) {
 		a.method = str(http, "method");
 		a.url = str(http, "url");
 		a.body = str(http, "body");
-	} else {
-		a.argv = read_argv(spec, "command");
-		if (!a.argv)
-			return -ENOMEM;
 	}
 	*ret = a;
+	ret->argv = argv;
 	return 0;
 }
 
