@@ -39,6 +39,8 @@ static int open_it(struct db_tx *tx, const struct settings *s, const struct trig
 	snprintf(reason, sizeof(reason), "would go from %s%s to %s%%", from, there < 0 ? "" : "%", to);
 	int r = plan ? incident_insert(tx, &inc) : -ENOMEM;
 	if (r == 0)
+		r = trigger_attach(tx, inc.id, t);
+	if (r == 0)
 		r = trigger_add_steps(tx, &inc);
 	if (r < 0)
 		return r;

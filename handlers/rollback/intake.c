@@ -151,8 +151,6 @@ static int drill_one(struct db_tx *tx, struct intake *in, const struct alert *a,
 	int opened = drill_open(tx, in->settings, t, &incident, why, sizeof(why)), r = opened < 0 ? opened : 0;
 
 	if (opened == 1)
-		r = alert_attach(tx, incident, k->id);
-	if (opened == 1 && r == 0)
 		r = touch(in, incident);
 	if (r < 0)
 		return r;
@@ -169,7 +167,8 @@ static int trigger_one(struct db_tx *tx, struct intake *in, const struct alert *
 	CLEANUP(cleanup_free) char *summary = summary_of(a);
 	struct trigger t = {.rollout = rollout, .playbook = rt->playbook, .kind = drill_is(a) ? KIND_DRILL : KIND_AUTO, .who = "alertmanager",
 	                    .summary = summary, .severity = severity_of(rt->playbook, a), .onset_us = a->starts_at_us,
-	                    .onset_from = a->starts_at_us ? "startsAt" : NULL, .received_us = in->received_us};
+	                    .onset_from = a->starts_at_us ? "startsAt" : NULL, .received_us = in->received_us,
+	                    .alert_id = k->id};
 	enum disposition d = DISP_REJECTED;
 	int64_t incident = 0;
 
@@ -178,8 +177,6 @@ static int trigger_one(struct db_tx *tx, struct intake *in, const struct alert *
 	if (t.kind == KIND_DRILL)
 		return drill_one(tx, in, a, k, &t);
 	int r = trigger_apply(tx, in->settings, &t, &incident, &d);
-	if (r == 0)
-		r = alert_attach(tx, incident, k->id);
 	if (r == 0)
 		r = touch(in, incident);
 	return r < 0 ? r : say(tx, in, a, k, DELIVERY_FIRING, rollout->name, d, incident, rt->why);

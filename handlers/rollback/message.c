@@ -65,10 +65,25 @@ static int action_resolved(struct buf *b, const struct incident *inc, const char
 	return inc->failed_at_us ? action_failed(b, inc, to) : buf_str(b, "None: no rollback was made");
 }
 
+static int stage_action(struct buf *b, const struct incident *raise)
+{
+	char to[16];
+
+	text_pct(raise->pct_wanted, to, sizeof(to));
+	return buf_printf(b, "%s at %s%%", message_stage_word(raise->state), to);
+}
+
+static bool is_report(const struct incident *inc)
+{
+	return inc->kind == KIND_MANUAL && !strcmp(inc->playbook, "reported");
+}
+
 int message_action(struct buf *b, const struct incident *inc)
 {
 	char to[16];
 
+	if (inc->raises)
+		return stage_action(b, inc);
 	if (inc->kind == KIND_DRILL)
 		return buf_printf(b, "None: a drill; a real one %s", inc->reason ? inc->reason : "would roll back");
 	text_pct(inc->pct_wanted, to, sizeof(to));
@@ -84,7 +99,7 @@ int message_action(struct buf *b, const struct incident *inc)
 	case INC_FAILED:
 		return action_failed(b, inc, to);
 	case INC_HELD:
-		return buf_str(b, "None: this playbook only holds");
+		return buf_str(b, is_report(inc) ? "None: a report; nothing was rolled back" : "None: this playbook only holds");
 	case INC_CANCELLED:
 		return buf_str(b, "None: called off before anything was changed");
 	case INC_RESOLVED:
@@ -147,7 +162,7 @@ int message_incident(struct buf *b, const struct incident *inc, const struct pla
 		buf_str(b, "CRITICAL: AUTO_ROLLBACK FAILED\n");
 	buf_str(b, "[INCIDENT] ");
 	text_one_line(b, title, __builtin_strlen(title), LABEL_SHOWN_MAX);
-	buf_printf(b, " %s\n", message_kind(inc->kind));
+	buf_printf(b, " %s\n", is_report(inc) ? "Reported Incident" : message_kind(inc->kind));
 	shown(b, "Trigger", inc->summary[0] ? inc->summary : "unknown");
 	stage_line(b, inc, plan);
 	buf_str(b, "- Action: ");
@@ -207,7 +222,10 @@ static void time_line(struct buf *b, const struct incident *inc, const struct pl
 		json_get_bool(one, "met", &met);
 		text_duration_words((int64_t)(seconds * 1e6), took, sizeof(took));
 		text_duration_words((int64_t)(most * 1e6), limit, sizeof(limit));
-		buf_printf(b, "%s%s %s of %s%s", n++ ? ", " : "- Time: ", phase, took, limit, met ? "" : " MISSED");
+		/* Until Prometheus told when the condition began, it is not known how long it was pending. */
+		bool since_fired = !strcmp(json_str_or(one, "from", ""), "startsAt");
+		buf_printf(b, "%s%s%s %s of %s%s", n++ ? ", " : "- Time: ", phase, since_fired ? " (since it fired)" : "", took, limit,
+		           met ? "" : " MISSED");
 	}
 	if (n)
 		buf_char(b, '\n');

@@ -190,6 +190,11 @@ static int run_ends(struct db_tx *tx, const struct incident *inc)
 	return 0;
 }
 
+int trigger_attach(struct db_tx *tx, int64_t incident, const struct trigger *t)
+{
+	return t->alert_id ? alert_attach(tx, incident, t->alert_id) : 0;
+}
+
 static int open_incident(struct db_tx *tx, const struct settings *s, const struct trigger *t, int32_t stage, int32_t there,
                          int64_t *ret_incident, enum disposition *ret_disposition)
 {
@@ -209,6 +214,8 @@ static int open_incident(struct db_tx *tx, const struct settings *s, const struc
 	if (inc.already_there)
 		inc.verify_until_us = db_tx_now(tx) + t->rollout->verify_timeout_us;
 	int err = incident_insert(tx, &inc);
+	if (err == 0)
+		err = trigger_attach(tx, inc.id, t);
 	if (err == 0)
 		err = steps_of_opening(tx, &inc, t);
 	if (err < 0)
@@ -285,7 +292,9 @@ static int join(struct db_tx *tx, const struct settings *s, const struct trigger
 		inc->review = REVIEW_REQUIRED;
 	struct event e = {.incident_id = inc->id, .rollout = inc->rollout, .who = (char *)t->who, .what = (char *)"attached",
 	                  .note = (char *)t->summary};
-	int err = event_add(tx, &e);
+	int err = trigger_attach(tx, inc->id, t);
+	if (err == 0)
+		err = event_add(tx, &e);
 	if (err == 0)   /* what this trigger's playbook wants done afterwards, not only the first one's */
 		err = trigger_add_then(tx, inc, t->playbook);
 	if (err < 0)

@@ -19,11 +19,15 @@ struct trigger {
 	int64_t onset_us;               /* 0: unknown */
 	const char *onset_from;         /* NULL: unknown */
 	int64_t received_us;
+	int64_t alert_id;               /* the alert's row, attached before anybody is told; 0: none */
 };
 
 /* The live incident it opened or joined, and what came of it. The same rollout never has two live incidents. */
 int trigger_apply(struct db_tx *tx, const struct settings *s, const struct trigger *t, int64_t *ret_incident,
                   enum disposition *ret_disposition);
+
+/* The trigger's alert becomes one of the incident's. */
+int trigger_attach(struct db_tx *tx, int64_t incident, const struct trigger *t);
 
 /* Appends the rollout's apply steps (flags first) as todo: at opening, at a lower target, at a retry. */
 int trigger_add_steps(struct db_tx *tx, const struct incident *inc);

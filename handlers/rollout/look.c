@@ -145,7 +145,7 @@ static int pin_baselines(const struct look *l)
 static int blind(const struct look *l, int64_t since)
 {
 	CLEANUP(cleanup_free) char *text = text_format("THE CANARY IS BLIND: %s. It is above 0%% and nothing would roll it back; "
-	                                               "watch it yourself or roll it back: rollbackctl rollback %s",
+	                                               "watch it yourself or roll it back: rollbackctl rollback %s --stage current",
 	                                               l->ev->blind, l->r->name);
 
 	if (!since)

@@ -212,6 +212,8 @@ def test_a_person_reports_an_incident(daemon_of, service, prometheus, chat):
     assert p.returncode == 0, p.stderr
     i = json.loads(p.stdout)
     assert i["state"] == "held" and i["kind"] == "manual" and service.percentage() == 10
+    lines = told(chat, "search feels slow").splitlines()
+    assert lines[0] == "[INCIDENT] Shop Reported Incident" and "- Action: None: a report; nothing was rolled back" in lines
     p = ctl(d, "-o", "json", "incident", "open", "shop", "--severity", "P0", "--summary", "search returns wrong files")
     i = d.wait_state(json.loads(p.stdout)["id"], "rolled_back")
     assert service.percentage() == 0
@@ -242,8 +244,11 @@ def test_a_message_says_what_was_measured_which_rungs_were_reached_and_how_long_
     [r] = d.post(alert(annotations={"summary": "Error rate exceeded threshold", "value": "1.84%", "bound": "baseline + 0.5 points",
                                     "baseline": "0.11%", "window": "5m", "samples": "3012 requests"}))
     d.wait_state(r["incident"], "rolled_back")
+    measured = "- Measured: value 1.84%, bound baseline + 0.5 points, baseline 0.11%, window 5m, samples 3012 requests"
+    first = told(chat, "- Action: Rolling back to 0%").splitlines()       # the one that wakes people
+    assert measured in first and [line for line in first if line.startswith("- Time: detection (since it fired) 30 s of 2 minutes")]
     lines = told(chat, "Rolled back to 0%").splitlines()
-    assert "- Measured: value 1.84%, bound baseline + 0.5 points, baseline 0.11%, window 5m, samples 3012 requests" in lines
+    assert measured in lines
     assert "- Verified: written yes, acknowledged yes, effective yes" in lines
     [took] = [line for line in lines if line.startswith("- Time: detection ")]
     assert " of 2 minutes, decision " in took and " of 10 ms MISSED, verification " in took and took.endswith(" of 10 minutes")
