@@ -110,7 +110,7 @@ static int review(struct db_tx *tx, struct incident *inc, const struct action_re
 		return -EPERM;
 	}
 	if (!rq->note || !rq->note[0]) {
-		snprintf(why, why_size, "a review needs its result: {\"note\": \"what was wrong, and what was done\"}");
+		snprintf(why, why_size, "a review needs its result (note): what was wrong, and what was done");
 		return -EINVAL;
 	}
 	inc->review = REVIEW_DONE;
@@ -198,7 +198,7 @@ int action_run(struct db_tx *tx, const struct settings *s, const struct action_r
 	int r;
 
 	if (rq->action == ACTION_NOTE && (!rq->note || !rq->note[0])) {
-		snprintf(why, why_size, "a note needs text: {\"note\": \"…\"}");
+		snprintf(why, why_size, "a note needs its text (note)");
 		return -EINVAL;
 	}
 	r = incident_load(db_tx_conn(tx), rq->incident_id, &inc);

@@ -120,7 +120,7 @@ static int approve(struct work *w)
 	if (!w->stage)
 		return refuse(w, -EPERM, "%s is at no stage: there is nothing to approve", w->r->name);
 	if (!rq->role || !rq->role[0])
-		return refuse(w, -EINVAL, "say as which role you approve: {\"role\": \"engineering-lead\"}");
+		return refuse(w, -EINVAL, "say as which role you approve (role; --role engineering-lead)");
 	if (!is_wanted(w->stage, rq->role))
 		return refuse(w, -EPERM, "leaving stage %d asks for no approval of role %.60s", w->stage->number, rq->role);
 	if (!person_has_role(w->s, &rq->who, rq->role))
@@ -163,7 +163,7 @@ static int check(struct work *w)
 	if (!list)
 		return refuse(w, -EPERM, "the stage of %s has no checklist: name one", w->r->name);
 	if (!rq->item)
-		return refuse(w, -EINVAL, "say which item: {\"item\": \"its text or its number\"}");
+		return refuse(w, -EINVAL, "say which item, by its text or its number (item; --done)");
 	if (!item)
 		return refuse(w, -ENOENT, "checklist %s has no item \"%.200s\"", list->name, rq->item);
 	struct tick t = {.list = (char *)list->name, .item = (char *)item->text, .person = (char *)rq->who.name,
@@ -182,7 +182,7 @@ static int hold(struct work *w)
 	if (p->held_by)
 		return refuse(w, -EPERM, "%s holds it already", p->held_by);
 	if (!reason_of(w))
-		return refuse(w, -EINVAL, "say why: {\"note\": \"…\"}");
+		return refuse(w, -EINVAL, "say why (note; --reason TEXT)");
 	int r = text_set(&p->held_by, w->rq->who.name);
 	if (r == 0)
 		r = text_set(&p->hold_note, w->rq->note);
@@ -218,7 +218,7 @@ static int freeze(struct work *w)
 	if (w->rq->for_us < 0 || w->rq->for_us > FREEZE_MAX_US)
 		return refuse(w, -EINVAL, "a freeze lasts a year at most; 0s ends it");
 	if (!ends && !reason_of(w))
-		return refuse(w, -EINVAL, "say why: {\"note\": \"…\"}");
+		return refuse(w, -EINVAL, "say why (note; --reason TEXT)");
 	p->frozen_until_us = ends ? 0 : db_tx_now(w->tx) + w->rq->for_us;
 	int r = text_set(&p->frozen_by, ends ? NULL : w->rq->who.name);
 	if (r == 0)
@@ -293,7 +293,7 @@ static int publish(struct work *w)
 	const struct stage *st = w->rq->stage < 0 ? w->stage : rollout_stage(w->r, w->rq->stage);
 
 	if (!st)
-		return refuse(w, -ENOENT, "say which stage's release notes: {\"stage\": 2}");
+		return refuse(w, -ENOENT, "say which stage's release notes (stage)");
 	if (!st->release_notes[0])
 		return refuse(w, -EPERM, "stage %d has no release_notes in the config", st->number);
 	CLEANUP(cleanup_free) char *text = text_format("[RELEASE NOTES] %s Stage %d\n%s", w->r->title, st->number,
@@ -435,7 +435,7 @@ int plan_advance(struct db_tx *tx, const struct settings *s, const struct advanc
 	int r = work_load(&w, rq->rollout);
 
 	if (r == 0 && rq->force && (!rq->reason || !rq->reason[0]))
-		r = refuse(&w, -EINVAL, "forcing needs a reason: {\"force\": true, \"reason\": \"…\"}");
+		r = refuse(&w, -EINVAL, "forcing needs a reason (reason; --reason TEXT)");
 	if (r == 0)
 		r = gate_judge(&(struct gate_view) {s, w.r, &w.st, ev, db_tx_now(tx)}, &g);
 	if (r == 0)

@@ -65,6 +65,8 @@ static CURLcode ask(CURL *h, const struct ctl *c, const char *method, const char
 
 static int exit_code(long status)
 {
+	if (status == 400)
+		return CTL_USAGE;
 	return status == 401 || status == 403 || status >= 500 ? CTL_UNREACHABLE : status >= 400 ? CTL_NO : CTL_YES;
 }
 

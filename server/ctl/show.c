@@ -110,6 +110,46 @@ static void say_incident(struct json_object *rollout)
 	printf("                %s\n                rollbackctl incident %lld\n", summary, (long long)json_int_or(inc, "id", 0));
 }
 
+static void say_clock(struct json_object *o)
+{
+	struct json_object *clock = NULL;
+	double clean = 0, required = 0;
+	char a[40], b[40];
+
+	if (json_get_obj(o, "clock", &clock) != 1)
+		return;
+	json_get_double(clock, "clean", &clean);
+	text_duration_words((int64_t)(clean * 1e6), a, sizeof(a));
+	printf("  Clean         %s", a);
+	if (json_get_double(clock, "required", &required) == 1) {
+		text_duration_words((int64_t)(required * 1e6), b, sizeof(b));
+		printf(" of %s", b);
+	}
+	putchar('\n');
+	print_field("Stands still", clock, "why");
+}
+
+/* What stops it, and what is missing: one line each, none when there is nothing to say. */
+static void say_plan(struct json_object *o)
+{
+	struct json_object *hold = NULL, *watch = NULL, *next = NULL, *missing = NULL;
+	int64_t stage = 0;
+	size_t n = 0;
+
+	if (json_get_obj(o, "hold", &hold) == 1)
+		print_field("Held by", hold, "by");
+	print_field("Freeze", o, "freeze");
+	print_field("Entering", o, "entering");
+	if (json_get_obj(o, "watch", &watch) == 1)
+		print_field("NOT WATCHED", watch, "blind");
+	if (json_get_obj(o, "next", &next) != 1 || json_get_int(next, "stage", &stage) != 1)
+		return;
+	if (json_get_arr(next, "missing", &missing) == 1)
+		n = json_object_array_length(missing);
+	printf("  Next          stage %lld %s: ", (long long)stage, json_str_or(next, "name", ""));
+	printf(n ? "%zu missing, rollbackctl stage %s\n" : "nothing is missing\n", n, json_str_or(o, "name", ""));
+}
+
 void show_rollouts(struct json_object *arr)
 {
 	for (size_t i = 0; i < json_object_array_length(arr); i++) {
@@ -119,7 +159,12 @@ void show_rollouts(struct json_object *arr)
 		CLEANUP(cleanup_free) char *seen = cell(o, "percentage_seen"), *seen_at = cell(o, "seen_at");
 
 		printf("%s (%s)\n", name, title);
-		printf("  Stage         %s\n", strcmp(stage, "-") ? stage_name[0] != '-' ? stage_name : stage : "unstaged");
+		if (strcmp(stage, "-") != 0)
+			printf("  Stage         %s %s\n", stage, stage_name[0] != '-' ? stage_name : "(not in the config any more)");
+		else
+			puts("  Stage         unstaged");
+		if (strcmp(stage, "-") != 0)
+			say_clock(o);
 		printf("  Percentage    %s%% wanted, ", wanted);
 		if (strcmp(seen, "-") != 0)
 			printf("%s%% last seen at %s\n", seen, seen_at);
@@ -127,6 +172,7 @@ void show_rollouts(struct json_object *arr)
 			puts("never seen by a verification");
 		print_field("Doubt", o, "doubt");
 		say_incident(o);
+		say_plan(o);
 	}
 	if (!json_object_array_length(arr))
 		puts("no rollouts in the config");
@@ -168,15 +214,40 @@ static void show_outputs(struct json_object *o)
 	}
 }
 
-static void show_keyed(struct json_object *o, const char *key, const char *title)
+static void show_verification(struct json_object *o)
 {
-	struct json_object *map = NULL;
+	struct json_object *rungs = NULL;
 
-	if (json_get_obj(o, key, &map) != 1 || json_object_object_length(map) == 0)
+	if (json_get_obj(o, "verification", &rungs) != 1)
 		return;
-	printf("\n%s\n", title);
-	json_object_object_foreach(map, name, value) {
-		printf("  %-14s%s\n", name, json_text(value));
+	puts("\nVerification");
+	json_object_object_foreach(rungs, name, rung) {
+		CLEANUP(cleanup_free) char *note = cell(rung, "note");
+		bool said = note[0] && strcmp(note, "-") != 0;
+
+		printf("  %-14s%s%s%s\n", name, json_str_or(rung, "state", "unknown"), said ? ": " : "", said ? note : "");
+	}
+}
+
+static void show_sla(struct json_object *o)
+{
+	struct json_object *sla = NULL;
+	char took[40], limit[40];
+
+	if (json_get_obj(o, "sla", &sla) != 1 || !json_object_object_length(sla))
+		return;
+	puts("\nTime against the SLA");
+	json_object_object_foreach(sla, phase, one) {
+		double seconds = 0, most = 0;
+		bool met = true;
+
+		json_get_double(one, "seconds", &seconds);
+		json_get_double(one, "limit", &most);
+		json_get_bool(one, "met", &met);
+		text_duration_words((int64_t)(seconds * 1e6), took, sizeof(took));
+		text_duration_words((int64_t)(most * 1e6), limit, sizeof(limit));
+		printf("  %-14s%s of %s%s%s\n", phase, took, limit, met ? "" : ": MISSED",
+		       strcmp(json_str_or(one, "from", ""), "startsAt") ? "" : " (since it fired)");
 	}
 }
 
@@ -199,8 +270,8 @@ void show_incident(struct json_object *o)
 	};
 	for (size_t i = 0; i < ARRAY_LEN(head); i++)
 		print_field(head[i].title, o, head[i].key);
-	show_keyed(o, "verification", "Verification");
-	show_keyed(o, "sla", "Time against the SLA (seconds)");
+	show_verification(o);
+	show_sla(o);
 	show_list(o, "alerts", "Alerts", alerts, ARRAY_LEN(alerts));
 	show_list(o, "steps", "Steps", steps, ARRAY_LEN(steps));
 	show_list(o, "timeline", "Timeline", line, ARRAY_LEN(line));

@@ -258,7 +258,7 @@ def test_hold_freeze_and_stage_set(daemon_of, service, prometheus, chat):
     assert "freeze" not in missing(d)
     p = ctl(d, "stage", "set", "2")         # entering again would ask no gate, so nobody gets there by word
     assert p.returncode == 1 and "it is at 10%, stage 2 has 25%: that would skip the gates before it" in p.stderr
-    assert ctl(d, "stage", "set", "2", "--force").returncode == 1 and rollout(d)["stage"] == 1
+    assert ctl(d, "stage", "set", "2", "--force").returncode == 2 and rollout(d)["stage"] == 1
     p = ctl(d, "stage", "set", "2", "--force", "--reason", "it was there before the move")
     assert p.returncode == 0, p.stderr      # 10 % is below stage 2's: nothing is raised by saying so
     until(lambda: any("FORCED past the gates before it: it was there before the move" in t for t in chat.texts()))
@@ -383,6 +383,9 @@ def test_a_held_rollout_is_raised_by_force_alone(daemon_of, service, prometheus,
     until(lambda: missing(d) == ["checklist"])
     assert move(d, "hold", note="customer demo")[0] == 200
     assert missing(d) == ["checklist", "hold"]
+    status = ctl(d, "status").stdout
+    assert "  Stage         1 Canary\n  Clean         " in status and "\n  Held by       local\n" in status
+    assert "\n  Next          stage 2 Expanded: 2 missing, rollbackctl stage shop\n" in status
     p = ctl(d, "stage", "advance")
     assert p.returncode == 1 and "held by local: customer demo; to end that: rollbackctl stage resume shop" in p.stderr
     assert service.percentage() == 10
