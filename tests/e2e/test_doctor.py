@@ -189,9 +189,7 @@ def test_all_is_well_as_shipped(world):
     state, says = found["CanaryErrorRateHigh time"][0]
     assert state == "note" and says.startswith("scrape 15s + span 5m + eval 30s + for 15s + group_wait 0s = 6m at worst")
     assert found["cst-pipeline detection"][0][0] == "ok" and found["cst-pipeline queries"][0][0] == "ok"
-    # 48 h + 72 h + 7 d + 14 d are 26 d
-    assert found["retention"] == [("ok", 'Prometheus keeps 15d; the farthest look back is 2w, by stage "Full"'),
-                                  ("note", "the stages take 26d at least: at the end of the plan Prometheus no longer knows its beginning")]
+    assert found["retention"] == [("ok", 'Prometheus keeps 15d; the farthest look back is 1w, by stage "Majority"')]
     assert "Watchdog route" in found and "RollbackdDown route" not in found       # people's alerts are none of its business
     r = ctl(world.daemon, "doctor", "--config", world.dir / "doctor.yml")
     assert r.returncode == 0 and re.search(r"^ok +CanaryErrorRateBurst route: reaches rollbackd", r.stdout, re.M)

@@ -84,7 +84,7 @@ def test_the_whole_plan(plan):
     plan.done("carol", "approve", role="engineering-director")
     plan.wait_missing()
     plan.enter(4, 100)
-    announced(plan, 4, 100, "42 s")
+    announced(plan, 4, 100, "for good")
 
     # milestones, from the real entering of the last stage; the pinned baseline survives the end of legacy's traffic
     plan.told("due: Two weeks of stable operation")
