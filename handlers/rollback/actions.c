@@ -166,15 +166,27 @@ static int move(struct db_tx *tx, const struct settings *s, struct incident *inc
 	return r > 0 && ev == EV_RESOLVE ? skip_the_rest(tx, inc, rq) : r < 0 ? r : 0;
 }
 
+/* Nobody waits for somebody who takes over what has ended. */
+static int refuse_ended(const struct incident *inc, char *why, size_t why_size)
+{
+	snprintf(why, why_size, "incident %lld is %s: nothing is left to take over or to wait for", (long long)inc->id,
+	         incident_state_name(inc->state));
+	return -EPERM;
+}
+
 static int act_on(struct db_tx *tx, const struct settings *s, struct incident *inc, const struct action_request *rq,
                   char *why, size_t why_size)
 {
 	switch (rq->action) {
 	case ACTION_ACKNOWLEDGE:
+		if (!incident_is_live(inc->state))
+			return refuse_ended(inc, why, why_size);
 		return acknowledge(tx, inc, rq);
 	case ACTION_NOTE:
 		return on_timeline(tx, inc, rq, "note");
 	case ACTION_ETA:
+		if (!incident_is_live(inc->state))
+			return refuse_ended(inc, why, why_size);
 		return eta(tx, inc, rq);
 	case ACTION_CANCEL:
 		return move(tx, s, inc, rq, EV_CANCEL, why, why_size);

@@ -51,6 +51,14 @@ int cmd_incidents(struct ctl *c, int n, char **argv)
 			buf_char(&path, '&');
 		}
 	int r = ctl_call(c, "GET", buf_text(&path), NULL, &data);
+	if (r == 0 && rollout && !json_object_array_length(data)) {      /* none, or a slip of the pen */
+		CLEANUP(json_cleanup) struct json_object *ignored = NULL;
+
+		buf_reset(&path);
+		buf_str(&path, "/api/v1/rollouts/");
+		ctl_escape(&path, rollout);
+		r = ctl_call(c, "GET", buf_text(&path), NULL, &ignored);
+	}
 	buf_free(&path);
 	if (r == 0)
 		ctl_print(c, data, show_incidents);

@@ -33,11 +33,24 @@ static const struct command commands[] = {
 	 cmd_check_alert},
 };
 
+static const struct command *command_named(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	return NULL;
+}
+
+static void help_of(FILE *out, const struct command *cmd)
+{
+	fprintf(out, "  %s %s\n        %s\n", cmd->name, cmd->args, cmd->help);
+}
+
 static void usage(FILE *out)
 {
 	fputs("usage: rollbackctl [--url URL] [-o table|json] COMMAND\n\n", out);
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		fprintf(out, "  %s %s\n        %s\n", commands[i].name, commands[i].args, commands[i].help);
+		help_of(out, &commands[i]);
 	fputs("\nURL: http://127.0.0.1:9595 or unix:/path. Also from ROLLBACKD_URL, ROLLBACKD_USER, ROLLBACKD_PASSWORD_FILE.\n"
 	      "Exit codes: 0 yes or done, 1 no, 2 usage, 3 cannot reach or not allowed, 4 cannot tell.\n", out);
 }
@@ -113,12 +126,14 @@ int main(int argc, char **argv)
 	if (argc == 2 && !strcmp(argv[1], "--version"))
 		return puts("rollbackctl " ROLLBACKD_VERSION), CTL_YES;
 	int at = globals(&c, argc, argv), r = CTL_USAGE;
-	for (size_t i = 0; at > 0 && at < argc && i < ARRAY_LEN(commands); i++)
-		if (!strcmp(commands[i].name, argv[at])) {
-			r = run(&c, &commands[i], argc - at - 1, argv + at + 1);
-			free(c.password);
-			return r;
-		}
+	const struct command *cmd = at > 0 && at < argc ? command_named(argv[at]) : NULL;
+	if (cmd && at + 2 == argc && !strcmp(argv[at + 1], "--help"))
+		return help_of(stdout, cmd), CTL_YES;
+	if (cmd) {
+		r = run(&c, cmd, argc - at - 1, argv + at + 1);
+		free(c.password);
+		return r;
+	}
 	if (at > 0 && at < argc)
 		fprintf(stderr, "rollbackctl: unknown command %s\n", argv[at]);
 	usage(stderr);
@@ -171,6 +186,9 @@ int ctl_options(int n, char **argv, const struct option *options, size_t n_optio
 			if (used < 0)
 				return -1;
 			i += used;
+		} else if (!strcmp(argv[i], "-o") || !strcmp(argv[i], "--url")) {
+			fprintf(stderr, "rollbackctl: %s stands before the command: rollbackctl -o json status\n", argv[i]);
+			return -1;
 		} else if (found == max) {
 			fprintf(stderr, "rollbackctl: %s is one word too many\n", argv[i]);
 			return -1;

@@ -186,6 +186,7 @@ def test_whoever_approves_hears_what_was_not_done_before_and_resolving_ends_what
     assert d.act(r["incident"], "resolve")[0] == 200
     i = d.incident(r["incident"])
     assert [s["state"] for s in i["steps"] if s["name"] == "restore"] == ["skipped"]
+    assert d.act(r["incident"], "acknowledge")[0] == 409 and d.act(r["incident"], "eta", eta="2h")[0] == 409      # it is over
     assert ("not done: restore", "local") in [(e["what"], e["who"]) for e in i["timeline"]]
 
 

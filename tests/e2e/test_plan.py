@@ -428,3 +428,16 @@ def test_the_report_says_what_success_is_and_how_long_rollbacks_took(daemon_of, 
     assert f"  - detection: p50 {seconds} s, p95 {seconds} s, worst {seconds} s of 10 s; 0 of 1 met\n" in text
     assert re.search(r"  - execution: p50 .*, p95 .*, worst .* of 2 minutes; 1 of 1 met\n", text)
     assert "p95" not in ctl(d, "report").stdout         # the daily one is short
+
+
+def test_slips_of_the_pen_on_the_command_line_are_told(daemon_of, service):
+    d = daemon_of(config(service))
+    assert ctl(d, "incidents", "--rollout", "shop").stdout == "no incidents\n"
+    p = ctl(d, "incidents", "--rollout", "shoq")
+    assert p.returncode == 1 and "there is no rollout shoq" in p.stderr
+    p = ctl(d, "stage", "--help")
+    assert p.returncode == 0 and p.stdout.startswith("  stage ROLLOUT | advance|set|")
+    p = ctl(d, "status", "-o", "json")
+    assert p.returncode == 2
+    p = ctl(d, "incidents", "-o", "json")
+    assert p.returncode == 2 and "-o stands before the command" in p.stderr
