@@ -87,8 +87,7 @@ void criterion_judge(const struct criterion *c, int64_t age_us, const struct ans
 	if (too_few(c, samples, ret))
 		return;
 	bool good = c->is_min ? ret->value >= c->bound : ret->value <= c->bound;
-	text_double(ret->value, v, sizeof(v));
-	text_double(c->bound, bound, sizeof(bound));
+	text_against(ret->value, c->bound, v, bound, sizeof(v));
 	ret->state = good ? CRITERION_HOLDS : CRITERION_FAILS;
 	snprintf(ret->why, sizeof(ret->why), "%s: %s%s%s, %s %s", good ? "holds" : "fails", v, c->unit[0] ? " " : "", c->unit,
 	         c->is_min ? "at least" : "at most", bound);

@@ -116,6 +116,26 @@ void text_double(double v, char *out, size_t size)
 		}
 }
 
+static void text_short(double v, char *out, size_t size)
+{
+	if (!isfinite(v))
+		text_double(v, out, size);
+	else if ((fabs(v) >= 1000 || v == rint(v)) && fabs(v) < 1e15)
+		snprintf(out, size, "%.0f", v);
+	else
+		snprintf(out, size, "%.4g", v);
+}
+
+void text_against(double v, double bound, char *out, char *out_bound, size_t size)
+{
+	text_short(v, out, size);
+	text_short(bound, out_bound, size);
+	if (v != bound && !strcmp(out, out_bound)) {
+		text_double(v, out, size);
+		text_double(bound, out_bound, size);
+	}
+}
+
 static uint64_t fnv1a(uint64_t hash, const char *s)
 {
 	const uint64_t prime = 1099511628211u;

@@ -65,6 +65,9 @@ int text_sha256(const void *data, size_t len, char out[65]);
 
 /* Shortest decimal that reads back as the same number: "0.1", "3", "1e+300"; "NaN", "+Inf", "-Inf". At least 32 bytes. */
 void text_double(double v, char *out, size_t size);
+/* A value and its bound for people: four digits ("0.000189", "18811", "220000000"), but all of them where four would make
+ * them look the same though they differ. At least 32 bytes each. */
+void text_against(double v, double bound, char *out, char *out_bound, size_t size);
 
 /* *slot, which is owned, becomes a copy of text, or NULL for NULL. -ENOMEM: it is as it was. */
 int text_set(char **slot, const char *text);

@@ -721,6 +721,27 @@ static void the_clocks_tell_microseconds(void **state)
 	assert_true(clock_mono_us() >= mono);
 }
 
+static void numbers_for_people_are_short_but_tell_a_value_from_its_bound(void **state)
+{
+	static const struct {
+		double v, bound;
+		const char *text, *against;
+	} rows[] = {
+		{0.02, 0.001, "0.02", "0.001"}, {-0.0001890389158752033, 0.001, "-0.000189", "0.001"},
+		{18810.77777777778, 0.01, "18811", "0.01"}, {220000000, 3e9, "220000000", "3000000000"},
+		{0.0010003, 0.001, "0.0010003", "0.001"}, {0.001, 0.001, "0.001", "0.001"}, {0, 0, "0", "0"},
+		{1.0842021724855044e-19, 0.001, "1.084e-19", "0.001"},
+	};
+	char text[40], against[40];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		text_against(rows[i].v, rows[i].bound, text, against, sizeof(text));
+		assert_string_equal(text, rows[i].text);
+		assert_string_equal(against, rows[i].against);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -755,6 +776,7 @@ int main(void)
 		cmocka_unit_test(a_number_prints_shortest_and_reads_back),
 		cmocka_unit_test(formatted_text_is_the_callers),
 		cmocka_unit_test(the_clocks_tell_microseconds),
+		cmocka_unit_test(numbers_for_people_are_short_but_tell_a_value_from_its_bound),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
