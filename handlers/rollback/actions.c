@@ -138,6 +138,11 @@ static int skip_the_rest(struct db_tx *tx, const struct incident *inc, const str
 	for (size_t i = 0; r == 0 && i < l.n; i++) {
 		struct step *s = &l.item[i];
 
+		if (s->kind == STEP_SNAPSHOT && s->state == STEP_TODO) {
+			s->state = s->attempts ? STEP_DONE : STEP_SKIPPED;
+			r = step_save(tx, s);
+			continue;
+		}
 		if (s->phase != PHASE_THEN || (s->state != STEP_TODO && s->state != STEP_WAITING))
 			continue;
 		CLEANUP(cleanup_free) char *what = text_format("not done: %s", s->name);
