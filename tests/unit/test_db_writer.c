@@ -404,6 +404,7 @@ static void a_commit_with_an_event_is_told_to_who_waits_for_events(void **state)
 
 	(void)state;
 	assert_int_equal(in_tx(db, note, (void *)"before anybody waits"), 0);
+	assert_int_equal(in_tx(db, no_event, NULL), 0);
 	db_on_events(db, count, &told);
 	assert_int_equal(in_tx(db, note, (void *)"one"), 0);
 	UNTIL(atomic_load(&told) == 1);
