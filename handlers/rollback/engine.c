@@ -282,8 +282,8 @@ static void commit_own(struct live *l, struct change ch)
 static bool commit_what_is_ready(struct live *l)
 {
 	for (int i = 0; i < SLOT_N; i++) {
-		if (!l->slot[i].ready)
-			continue;
+		if (!l->slot[i].ready || (i == SLOT_ONSET && l->inc.state == INC_ROLLING_BACK))
+			continue;       /* no act waits until the onset is on disk */
 		FAILPOINT(i == SLOT_ROUND ? FAIL_VERIFY_ROUND_UNCOMMITTED : FAIL_STEP_DONE_UNCOMMITTED);
 		l->slot[i].ch.incident_id = l->id;
 		commit(l, &l->slot[i].ch);
@@ -394,17 +394,23 @@ static bool preserve(struct live *l)
 	const struct step *s = next_snapshot(l, &due);
 	if (s && !l->slot[SLOT_SNAPSHOT].busy && passed(&l->snapshot, due) && clock_mono_us() >= l->no_snapshot_before)
 		snapshot_begin(l, s);
-	if (!l->onset_asked && l->inc.onset_at_us && l->inc.onset_from && !strcmp(l->inc.onset_from, "startsAt")) {
-		l->onset_asked = true;
-		onset_begin(l);
-	}
 	return commit_what_is_ready(l);
+}
+
+/* Whatever the incident waits for, but not beside an act. */
+static bool ask_onset(struct live *l)
+{
+	if (l->onset_asked || l->inc.state == INC_ROLLING_BACK || !l->inc.onset_from || strcmp(l->inc.onset_from, "startsAt") != 0)
+		return false;
+	l->onset_asked = true;
+	onset_begin(l);
+	return false;
 }
 
 void engine_advance(struct live *l)
 {
 	static bool (*const rules[])(struct live *) = {
-		commit_what_is_ready, recover, next_step, ask_person, deadlines, verify, preserve,
+		commit_what_is_ready, recover, next_step, ask_person, deadlines, verify, preserve, ask_onset,
 	};
 
 	if (l->committing)

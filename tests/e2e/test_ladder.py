@@ -257,6 +257,21 @@ def test_a_message_says_what_was_measured_which_rungs_were_reached_and_how_long_
     assert d.metric("rollbackd_sla_breaches_total", phase="total") == 0
 
 
+@pytest.mark.parametrize("state, playbook", [("held", "hold: true"), ("pending", "rollback: {to: 0, after: 1h}")])
+def test_what_only_waits_says_what_was_measured_and_learns_when_it_began(daemon_of, service, prometheus, chat, state, playbook):
+    playbook = f"playbooks:\n  - {{name: waits, match: ['action=\"auto_rollback\"'], {playbook}}}"
+    d = daemon_of(ladder(service, prometheus, chat, playbooks=playbook))
+    starts, began = int(time.time()) - 10, int(time.time()) - 200   # it was pending for 190 s before it fired
+    prometheus.values['ALERTS_FOR_STATE{alertname="CanaryErrorRateHigh",action=~"|auto_rollback",'
+                      'rollout=~"|shop",severity=~"|critical"}'] = began
+    [r] = d.post(alert(starts=starts, annotations={"summary": "Memory is too high", "value": "3.1 GB", "bound": "2 GB"}))
+    lines = told(chat, "Memory is too high").splitlines()
+    assert "- Measured: value 3.1 GB, bound 2 GB" in lines
+    assert [line for line in lines if line.startswith("- Time: detection (since it fired) ")]
+    sla = until(lambda: [s for s in [d.incident(r["incident"])["sla"]["detection"]] if s["from"] == "ALERTS_FOR_STATE"])[0]
+    assert sla["seconds"] >= 200 and sla["met"] is False and d.incident(r["incident"])["state"] == state
+
+
 def test_above_zero_a_symptom_that_persists_does_not_acquit_the_canary(daemon_of, service, prometheus, chat):
     playbook = "playbooks:\n  - {name: partly, match: ['action=\"auto_rollback\"'], rollback: {to: 5}}"
     d = daemon_of(ladder(service, prometheus, chat, verify=CURED, playbooks=playbook))
