@@ -76,7 +76,10 @@ static void budgets(struct buf *b, struct json_object *o)
 		json_get_bool(one, "met", &met);
 		text_duration_words((int64_t)(seconds * (double)US_PER_S), took, sizeof(took));
 		text_duration_words((int64_t)(most * (double)US_PER_S), limit, sizeof(limit));
-		buf_printf(b, "| %s | %s | %s | %s |\n", phase, took, limit, met ? "met" : "MISSED");
+		/* How long the alert was pending before it fired is not known: a miss is one, but nothing is met for sure. */
+		bool since_fired = !strcmp(json_str_or(one, "from", ""), "startsAt");
+		buf_printf(b, "| %s%s | %s | %s | %s |\n", phase, since_fired ? " (since it fired)" : "", took, limit,
+		           !met ? "MISSED" : since_fired ? "unknown" : "met");
 	}
 }
 
