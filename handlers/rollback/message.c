@@ -41,14 +41,20 @@ static int action_pending(struct buf *b, const struct incident *inc, const char 
 	return buf_printf(b, "Rolls back to %s%% at %s unless every alert resolves first", to, at);
 }
 
-static int action_failed(struct buf *b, const struct incident *inc, const char *to)
+static int last_seen(struct buf *b, const struct incident *inc)
 {
 	char seen[16];
 
 	if (inc->pct_seen < 0)
-		return buf_printf(b, "Rollback to %s%% not verified: no answer what the percentage is", to);
+		return buf_str(b, "no answer what the percentage is");
 	text_pct(inc->pct_seen, seen, sizeof(seen));
-	return buf_printf(b, "Rollback to %s%% not verified: last seen at %s%%", to, seen);
+	return buf_printf(b, "last seen at %s%%", seen);
+}
+
+static int action_failed(struct buf *b, const struct incident *inc, const char *to)
+{
+	buf_printf(b, "Rollback to %s%% not verified: ", to);
+	return last_seen(b, inc);
 }
 
 static int action_done(struct buf *b, const struct incident *inc, const char *to)
@@ -67,15 +73,27 @@ static int action_resolved(struct buf *b, const struct incident *inc, const char
 
 static int stage_action(struct buf *b, const struct incident *raise)
 {
+	static const struct {
+		const char *before, *after;
+	} words[INC_STATE_N] = {
+		[INC_PENDING] = {"Enters ", "%"}, [INC_ROLLING_BACK] = {"Entering ", "%"},
+		[INC_VERIFYING] = {"Set to ", "%, not verified yet"}, [INC_ROLLED_BACK] = {"Entered at ", "%"},
+		[INC_FAILED] = {"Entering ", "% not verified: "}, [INC_HELD] = {"Enters ", "%"},
+		[INC_CANCELLED] = {"Entering ", "% was called off"}, [INC_RESOLVED] = {"Entering ", "% was given up"},
+	};
+	bool entered = raise->state == INC_RESOLVED && raise->rolled_back_at_us;
+	enum incident_state s = entered ? INC_ROLLED_BACK : raise->state;
 	char to[16];
 
 	text_pct(raise->pct_wanted, to, sizeof(to));
-	return buf_printf(b, "%s at %s%%", message_stage_word(raise->state), to);
+	buf_printf(b, "%s%s%s", words[s].before, to, words[s].after);
+	return s == INC_FAILED ? last_seen(b, raise) : b->error;
 }
 
+/* What a person reported and nobody asked to roll back. */
 static bool is_report(const struct incident *inc)
 {
-	return inc->kind == KIND_MANUAL && !strcmp(inc->playbook, "reported");
+	return inc->kind == KIND_MANUAL && inc->pct_wanted < 0 && !strcmp(inc->playbook, "reported");
 }
 
 int message_action(struct buf *b, const struct incident *inc)
@@ -84,6 +102,8 @@ int message_action(struct buf *b, const struct incident *inc)
 
 	if (inc->raises)
 		return stage_action(b, inc);
+	if (is_report(inc))
+		return buf_str(b, "None: a report; nothing was rolled back");
 	if (inc->kind == KIND_DRILL)
 		return buf_printf(b, "None: a drill; a real one %s", inc->reason ? inc->reason : "would roll back");
 	text_pct(inc->pct_wanted, to, sizeof(to));
@@ -99,7 +119,7 @@ int message_action(struct buf *b, const struct incident *inc)
 	case INC_FAILED:
 		return action_failed(b, inc, to);
 	case INC_HELD:
-		return buf_str(b, is_report(inc) ? "None: a report; nothing was rolled back" : "None: this playbook only holds");
+		return buf_str(b, "None: this playbook only holds");
 	case INC_CANCELLED:
 		return buf_str(b, "None: called off before anything was changed");
 	case INC_RESOLVED:

@@ -218,6 +218,8 @@ def test_a_person_reports_an_incident(daemon_of, service, prometheus, chat):
     p = ctl(d, "-o", "json", "incident", "open", "shop", "--severity", "P0", "--summary", "search returns wrong files")
     i = d.wait_state(json.loads(p.stdout)["id"], "rolled_back")
     assert service.percentage() == 0
+    lines = told(chat, "- Action: Rolled back to 0%").splitlines()     # a report no longer
+    assert lines[0] == "[INCIDENT] Shop Manual Rollback"
     for bad in ({}, {"rollout": "shop"}, {"rollout": "shop", "severity": "", "summary": "x"}):
         assert d.call("POST", "/api/v1/incidents", bad)[0] == 400
     assert d.call("POST", "/api/v1/incidents", {"rollout": "none", "severity": "P0", "summary": "x"})[0] == 404
@@ -234,6 +236,8 @@ def test_the_report_holds_the_story_and_no_markdown_from_outside(daemon_of, serv
     for section in ("Time", "Verification", "Timeline", "Alerts", "Steps", "Who was told", "Review"):
         assert f"## {section}" in lines, section
     assert any(line.startswith("| total | ") and line.endswith("| met |") for line in lines)
+    [detection] = [line for line in lines if line.startswith("| detection ")]      # this Prometheus does not know when it began
+    assert detection.startswith("| detection (since it fired) | 30 s | 2 minutes |") and "met" not in detection
     assert any("| set percentage | done | 1 |" in line for line in lines)
     assert "- [ ] What was the cause?" in lines
     assert ctl(d, "incident", "report", 99).returncode == 1

@@ -169,6 +169,71 @@ static void an_unknown_percentage_is_called_unknown(void **state)
 	free(text);
 }
 
+static void action_is(struct incident inc, const char *words)
+{
+	struct buf b = BUF(MESSAGE_MAX);
+
+	assert_int_equal(message_action(&b, &inc), 0);
+	assert_string_equal(buf_text(&b), words);
+	buf_free(&b);
+}
+
+static void a_stage_being_entered_never_rolled_anything_back(void **state)
+{
+	static const char *const words[INC_STATE_N] = {
+		[INC_PENDING] = "Enters 50%", [INC_ROLLING_BACK] = "Entering 50%", [INC_VERIFYING] = "Set to 50%, not verified yet",
+		[INC_ROLLED_BACK] = "Entered at 50%", [INC_FAILED] = "Entering 50% not verified: last seen at 25%",
+		[INC_HELD] = "Enters 50%", [INC_CANCELLED] = "Entering 50% was called off",
+		[INC_RESOLVED] = "Entering 50% was given up",
+	};
+
+	(void)state;
+	for (int s = 1; s < INC_STATE_N; s++) {
+		struct incident raise = at((enum incident_state)s);
+
+		raise.raises = true;
+		raise.pct_wanted = 5000;
+		raise.pct_seen = 2500;
+		action_is(raise, words[s]);
+	}
+	struct incident done = at(INC_RESOLVED);
+	done.raises = true;
+	done.pct_wanted = 5000;
+	done.rolled_back_at_us = 1;
+	action_is(done, "Entered at 50%");
+	struct incident unseen = at(INC_FAILED);
+	unseen.raises = true;
+	unseen.pct_wanted = 5000;
+	action_is(unseen, "Entering 50% not verified: no answer what the percentage is");
+}
+
+static void what_a_person_reports_reads_as_a_report_until_it_rolls_back(void **state)
+{
+	static const struct {
+		enum incident_state state;
+		int32_t wanted;
+		const char *title;
+	} rows[] = {
+		{INC_HELD, -1, "[INCIDENT] CST Pipeline Reported Incident\n"}, {INC_RESOLVED, -1, "[INCIDENT] CST Pipeline Reported Incident\n"},
+		{INC_CANCELLED, -1, "[INCIDENT] CST Pipeline Reported Incident\n"},
+		{INC_ROLLING_BACK, 0, "[INCIDENT] CST Pipeline Manual Rollback\n"}, {INC_RESOLVED, 0, "[INCIDENT] CST Pipeline Manual Rollback\n"},
+		{INC_VERIFYING, 0, "[INCIDENT] CST Pipeline Manual Rollback\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct incident inc = at(rows[i].state);
+
+		inc.kind = KIND_MANUAL;
+		inc.playbook = (char *)"reported";
+		inc.pct_wanted = rows[i].wanted;
+		char *text = text_of(&inc);
+		assert_memory_equal(text, rows[i].title, strlen(rows[i].title));
+		assert_int_equal(strstr(text, "None: a report; nothing was rolled back") != NULL, rows[i].wanted < 0);
+		free(text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -182,6 +247,8 @@ int main(void)
 		cmocka_unit_test(a_label_cannot_add_a_line),
 		cmocka_unit_test(a_pending_rollback_says_when),
 		cmocka_unit_test(an_unknown_percentage_is_called_unknown),
+		cmocka_unit_test(a_stage_being_entered_never_rolled_anything_back),
+		cmocka_unit_test(what_a_person_reports_reads_as_a_report_until_it_rolls_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
