@@ -72,6 +72,17 @@ static const struct saying *saying_of(const struct incident *inc, enum say say)
 	return inc->raises ? message_stage_saying(say) : inc->kind == KIND_DRILL ? drill_saying(say) : machine_saying(say);
 }
 
+/* The newest row of the timeline is the end that is being told. */
+static void add_end(struct db_conn *c, struct buf *text, const struct incident *inc)
+{
+	const struct event_filter f = {.incident_id = inc->id, .limit = 1};
+	struct event_list l = {0};
+
+	if (!incident_is_live(inc->state) && !drill_passed(inc) && event_find(c, &f, &l) == 0 && l.n == 1)
+		message_ended(text, inc, l.item[0].who, l.item[0].note);
+	event_list_free(&l);
+}
+
 /* Each as far as it goes within its limit. */
 static void add_text(struct db_conn *c, struct buf *text, const struct incident *inc, const struct plan *plan)
 {
@@ -85,6 +96,7 @@ static void add_text(struct db_conn *c, struct buf *text, const struct incident 
 		drill_message(text, inc, plan);
 	else
 		message_incident(text, inc, plan);
+	add_end(c, text, inc);
 	if (alert_of_incident(c, inc->id, 1, &alerts) < 0)
 		alerts.n = 0;
 	message_evidence(text, inc, plan, alerts.n ? alerts.item[0].annotations : NULL);

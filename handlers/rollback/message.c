@@ -281,6 +281,17 @@ int message_evidence(struct buf *b, const struct incident *inc, const struct pla
 	return b->error;
 }
 
+int message_ended(struct buf *b, const struct incident *inc, const char *who, const char *why)
+{
+	buf_printf(b, "- %s by ", inc->state == INC_CANCELLED ? "Called off" : "Ended");
+	text_one_line(b, who, strlen(who), LABEL_SHOWN_MAX);
+	if (why && why[0]) {
+		buf_str(b, ": ");
+		text_one_line(b, why, strlen(why), LABEL_SHOWN_MAX);
+	}
+	return buf_char(b, '\n');
+}
+
 /* --- stages (interface: section 5) --- */
 
 const struct saying *message_stage_saying(enum say s)

@@ -17,7 +17,9 @@ int message_incident(struct buf *b, const struct incident *inc, const struct pla
 /* What stands below those lines: what was measured (the alert's annotations value, bound, baseline, window, samples; JSON,
  * may be NULL), the rungs reached, the time taken against the budgets, the command that comes next. */
 int message_evidence(struct buf *b, const struct incident *inc, const struct plan *plan, const char *annotations);
-/* The same for a stage that was entered, or should have been. */
+/* Who ended an incident, or called it off; why may be NULL. */
+int message_ended(struct buf *b, const struct incident *inc, const char *who, const char *why);
+/* What message_incident says, for a stage that was entered, or should have been. */
 int message_stage(struct buf *b, const struct incident *raise, const struct plan *plan);
 /* The word for a state of a stage being entered: it is not rolling back. */
 const char *message_stage_word(enum incident_state s);

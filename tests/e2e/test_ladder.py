@@ -276,6 +276,23 @@ def test_what_only_waits_says_what_was_measured_and_learns_when_it_began(daemon_
     assert sla["seconds"] >= 200 and sla["met"] is False and d.incident(r["incident"])["state"] == state
 
 
+def test_a_message_says_who_called_it_off_or_ended_it_and_why(daemon_of, service, prometheus, chat):
+    playbook = "playbooks:\n  - {name: waits, match: ['action=\"auto_rollback\"'], rollback: {to: 0, after: 1h}}"
+    d = daemon_of(ladder(service, prometheus, chat, playbooks=playbook))
+    [r] = d.post(alert(annotations={"summary": "the first"}))
+    p = ctl(d, "incident", "cancel", r["incident"], "known: a test\n- Status: all is well")
+    assert p.returncode == 0, p.stderr
+    assert "- Called off by local: known: a test - Status: all is well" in told(chat, "- Status: Cancelled").splitlines()
+    [r] = d.post(alert(instance="b", annotations={"summary": "the second"}))
+    d.post(alert(instance="b", status="resolved", starts=r["starts_at"], annotations={"summary": "the second"}))
+    d.wait_state(r["incident"], "cancelled")
+    text = until(lambda: next((t for t in chat.texts() if "the second" in t and "- Status: Cancelled" in t), None))
+    assert "- Called off by rollbackd: every alert resolved before its time came" in text.splitlines()
+    [r] = d.post(alert(instance="c", annotations={"summary": "the third"}))
+    assert d.act(r["incident"], "resolve")[0] == 200
+    assert [x for x in told(chat, "- Status: Resolved").splitlines() if x.startswith("- Ended by ") and ":" not in x]
+
+
 def test_above_zero_a_symptom_that_persists_does_not_acquit_the_canary(daemon_of, service, prometheus, chat):
     playbook = "playbooks:\n  - {name: partly, match: ['action=\"auto_rollback\"'], rollback: {to: 5}}"
     d = daemon_of(ladder(service, prometheus, chat, verify=CURED, playbooks=playbook))
