@@ -50,7 +50,7 @@ def doorman(service):
     """A reload that ends when the door is opened: until then a rollback is in the middle of it."""
     door = service.dir / "door"
     text = service.reload.read_text()
-    service.reload.write_text(text.replace("#!/bin/sh\n", f"#!/bin/sh\nwhile [ ! -e {door} ]; do sleep 0.05; done\n", 1))
+    service.reload.write_text(text.replace("#!/bin/sh\n", f"#!/bin/sh\n: > {door}.reached\nwhile [ ! -e {door} ]; do sleep 0.05; done\n", 1))
     return door
 
 
@@ -77,10 +77,10 @@ def assert_refused(answer):
     assert json.loads(body)["errorType"] == "unavailable"
 
 
-def acting(daemon, incident):
-    """The rollback's command is running."""
+def acting(daemon, incident, door):
+    """The rollback's command is running, and waits at the door."""
     steps = daemon.incident(incident)["steps"]
-    return any(s["kind"] == "command" and s["state"] == "running" for s in steps)
+    return door.with_name(door.name + ".reached").exists() and any(s["kind"] == "command" and s["state"] == "running" for s in steps)
 
 
 def recovered(daemon, since):
@@ -102,7 +102,7 @@ def test_a_full_disk_refuses_webhooks_but_the_running_rollback_ends(daemon_of, s
     d = daemon_of(config(service, channels="channels:\n" + slack_channel(chat)), wrap=small_disk.wrap)
     pid = d.process.pid
     [r] = d.post(alert())
-    until(lambda: acting(d, r["incident"]))
+    until(lambda: acting(d, r["incident"], doorman))
     small_disk.fill()
     until(lambda: "disk is nearly full" in d.call("GET", "/-/ready")[1])    # a write may fail before room is looked at
     assert_refused(post(d, noise("refused")))
@@ -125,7 +125,7 @@ def test_a_full_disk_refuses_webhooks_but_the_running_rollback_ends(daemon_of, s
 def test_a_rollback_without_any_room_waits_and_ends_when_there_is_some(daemon_of, service, doorman, small_disk):
     d = daemon_of(config(service), wrap=small_disk.wrap)
     [r] = d.post(alert())
-    until(lambda: acting(d, r["incident"]))
+    until(lambda: acting(d, r["incident"], doorman))
     small_disk.fill()
     until(lambda: not small_disk.path.joinpath("ballast").exists())
     small_disk.fill()                                               # somebody ate that too
@@ -154,7 +154,7 @@ def test_a_disk_without_names_for_new_files_refuses_and_recovers(daemon_of, serv
 def test_it_starts_on_a_full_disk_and_takes_up_what_was_running(daemon_of, service, doorman, small_disk):
     d = daemon_of(config(service), wrap=small_disk.wrap)
     [r] = d.post(alert())
-    until(lambda: acting(d, r["incident"]))
+    until(lambda: acting(d, r["incident"], doorman))
     d.kill()
     small_disk.fill()
     d.spawn()
@@ -211,7 +211,7 @@ def test_a_sync_that_fails_once_is_never_a_200_and_leaves_no_ghost(daemon_of, se
 def test_a_disk_whose_syncs_fail_is_unready_until_they_work(daemon_of, service, doorman, tracer_of):
     d = daemon_of(config(service))
     [r] = d.post(alert())
-    until(lambda: acting(d, r["incident"]))
+    until(lambda: acting(d, r["incident"], doorman))
     t = tracer_of(d, "fdatasync", "fdatasync:error=EIO:when=1+")
     doorman.touch()
     until(lambda: not ready(d))

@@ -64,7 +64,7 @@ def test_the_whole_plan(plan):
     assert lines[2:6] == ["- Stage: 2 (25% traffic)", "- Action: Rolled back to 0%", "- Status: Investigating", "- ETA: not set"]
     assert [a["person"] for a in plan.rollout()["approvals"]] == [None, None]
     assert plan.rollout()["clock"]["clean"] == 0
-    assert any(b["what"] == "rolled_back" for b in plan.pager.bodies)
+    until(lambda: any(b["what"] == "rolled_back" for b in plan.pager.bodies))
     plan.service.heal()
     until(lambda: plan.call("alice", "GET", f"/api/v1/incidents/{incident}")[1]["data"]["state"] == "resolved", 120)
 
