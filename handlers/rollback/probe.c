@@ -356,7 +356,7 @@ static void judge_bound(const struct answer *a, double max, struct verdict *ret)
 		snprintf(ret->note, sizeof(ret->note), "%s", a->why[0] ? a->why : "no data");
 		return;
 	}
-	text_against(a->most, max, value, bound, sizeof(value));
+	text_against(a->most, max, "", value, bound, sizeof(value));
 	ret->state = a->most <= max ? RUNG_YES : RUNG_NO;
 	snprintf(ret->note, sizeof(ret->note), "%s, at most %s", value, bound);
 }

@@ -144,14 +144,33 @@ static double mean(struct json_object *points, double from, double to)
 	return n ? sum / (double)n : NAN;
 }
 
+/* One of several series of a query is called by the query's name and its labels. */
+static const char *unit_of(struct json_object *units, const char *series)
+{
+	CLEANUP(cleanup_free) char *name = text_format("%.*s", (int)strcspn(series, "{"), series);
+
+	return name && units ? json_str_or(units, name, "") : "";
+}
+
+static void mean_cell(struct buf *b, double mean, const char *unit)
+{
+	char text[100] = "no data";
+
+	if (!isnan(mean))
+		text_number(mean, unit, text, sizeof(text));
+	buf_str(b, " | ");
+	cell(b, text);
+}
+
 static void metrics(struct buf *b, struct json_object *o, const struct incident *inc)
 {
-	struct json_object *snap = NULL, *series = NULL;
+	struct json_object *snap = NULL, *series = NULL, *units = NULL;
 	double began = (double)(inc->onset_at_us ? inc->onset_at_us : inc->opened_at_us) / (double)US_PER_S;
 	double over = inc->rolled_back_at_us ? (double)inc->rolled_back_at_us / (double)US_PER_S : INFINITY;
 
 	if (json_get_obj(o, "snapshot", &snap) != 1 || json_get_obj(snap, "series", &series) != 1 || !json_object_object_length(series))
 		return;
+	json_get_obj(snap, "units", &units);
 	buf_str(b, "\n## Metrics, mean\n\n| series | before it began | until it was rolled back | after |\n|---|---|---|---|\n");
 	json_object_object_foreach(series, name, points) {
 		const double means[] = {mean(points, 0, began), mean(points, began, over), mean(points, over, INFINITY)};
@@ -159,7 +178,7 @@ static void metrics(struct buf *b, struct json_object *o, const struct incident 
 		buf_str(b, "| ");
 		cell(b, name);
 		for (size_t i = 0; i < ARRAY_LEN(means); i++)
-			buf_printf(b, isnan(means[i]) ? " | no data" : " | %.6g", means[i]);
+			mean_cell(b, means[i], unit_of(units, name));
 		buf_str(b, " |\n");
 	}
 }

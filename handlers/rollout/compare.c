@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "server/core/buf.h"
+#include "server/core/text.h"
 
 const char *compare_verdict_name(enum compare_verdict v)
 {
@@ -89,18 +90,12 @@ struct scale {
 
 static struct scale scale_of(const char *unit, double magnitude)
 {
-	static const char *const bytes[] = {"B", "KiB", "MiB", "GiB", "TiB"};
 	struct scale s = {.by = 1};
-	size_t power = 0;
 
 	if (!strcmp(unit, "ratio"))
 		return (struct scale) {100, "%", " points"};
-	for (; power + 1 < ARRAY_LEN(bytes) && magnitude >= 1024; power++)
-		magnitude /= 1024;
-	if (!strcmp(unit, "bytes")) {
-		s.by = ldexp(1, -10 * (int)power);
-		unit = bytes[power];
-	}
+	if (!strcmp(unit, "bytes"))
+		unit = text_bytes_unit(magnitude, &s.by);
 	snprintf(s.unit, sizeof(s.unit), "%s%.38s", unit[0] ? " " : "", !strcmp(unit, "seconds") ? "s" : unit);
 	memcpy(s.difference_unit, s.unit, sizeof(s.unit));
 	return s;

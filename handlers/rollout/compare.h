@@ -77,7 +77,7 @@ int compare_quantile(const struct compare_histogram *candidate, const struct com
 /* Five of them lie beyond the quantile: 10 for the median, 100 for p95, 500 for p99. */
 double compare_quantile_least(double q);
 
-/* "0.25 s", "1.2%", "1.9 GiB"; a difference with its sign, of ratios in points; NaN: "unknown". out: at least 64 bytes. */
+/* "0.25 s", "1.2%", "1.9 GB"; a difference with its sign, of ratios in points; NaN: "unknown". out: at least 64 bytes. */
 void compare_number(double v, const char *unit, bool is_difference, char *out, size_t size);
 
 /* Worse if any is worse, else inconclusive if any is (or there is none), else better if any is, else equal. */

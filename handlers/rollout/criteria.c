@@ -72,7 +72,7 @@ static void not_yet(const struct criterion *c, int64_t age_us, struct criterion_
 void criterion_judge(const struct criterion *c, int64_t age_us, const struct answer *value, const struct answer *samples,
                      struct criterion_result *ret)
 {
-	char v[32], bound[32];
+	char v[100], bound[100];
 
 	*ret = (struct criterion_result) {.state = CRITERION_UNKNOWN, .value = NAN, .samples = NAN};
 	if (!value->asked) {
@@ -87,8 +87,7 @@ void criterion_judge(const struct criterion *c, int64_t age_us, const struct ans
 	if (too_few(c, samples, ret))
 		return;
 	bool good = c->is_min ? ret->value >= c->bound : ret->value <= c->bound;
-	text_against(ret->value, c->bound, v, bound, sizeof(v));
+	text_against(ret->value, c->bound, c->unit, v, bound, sizeof(v));
 	ret->state = good ? CRITERION_HOLDS : CRITERION_FAILS;
-	snprintf(ret->why, sizeof(ret->why), "%s: %s%s%s, %s %s", good ? "holds" : "fails", v, c->unit[0] ? " " : "", c->unit,
-	         c->is_min ? "at least" : "at most", bound);
+	snprintf(ret->why, sizeof(ret->why), "%s: %s, %s %s", good ? "holds" : "fails", v, c->is_min ? "at least" : "at most", bound);
 }

@@ -116,6 +116,23 @@ void text_double(double v, char *out, size_t size)
 		}
 }
 
+const char *text_bytes_unit(double bytes, double *ret_by)
+{
+	static const char *const names[] = {"B", "kB", "MB", "GB", "TB"};
+	size_t power = 0;
+	double one = 1;
+
+	for (; power + 1 < ARRAY_LEN(names) && fabs(bytes) >= one * 1000; power++)
+		one *= 1000;
+	*ret_by = 1 / one;
+	return names[power];
+}
+
+static bool is_bytes(const char *unit)
+{
+	return !strncmp(unit, "bytes", 5) && (!unit[5] || unit[5] == ' ');
+}
+
 static void text_short(double v, char *out, size_t size)
 {
 	if (!isfinite(v))
@@ -126,13 +143,43 @@ static void text_short(double v, char *out, size_t size)
 		snprintf(out, size, "%.4g", v);
 }
 
-void text_against(double v, double bound, char *out, char *out_bound, size_t size)
+static void append(char *out, size_t size, const char *blank, const char *unit)
 {
-	text_short(v, out, size);
-	text_short(bound, out_bound, size);
+	size_t len = strlen(out);
+
+	snprintf(out + len, size - len, "%s%s", blank, unit);
+}
+
+/* Bytes have their unit already. */
+static void text_scaled(double v, const char *unit, char *out, size_t size)
+{
+	double by = 1;
+	const char *scaled = is_bytes(unit) ? text_bytes_unit(v, &by) : NULL;
+
+	text_short(v * by, out, size);
+	if (!scaled)
+		return;
+	append(out, size, " ", scaled);
+	append(out, size, "", unit + strlen("bytes"));
+}
+
+void text_number(double v, const char *unit, char *out, size_t size)
+{
+	text_scaled(v, unit, out, size);
+	if (unit[0] && !is_bytes(unit))
+		append(out, size, " ", unit);
+}
+
+void text_against(double v, double bound, const char *unit, char *out, char *out_bound, size_t size)
+{
+	text_number(v, unit, out, size);
+	text_number(bound, unit, out_bound, size);
 	if (v != bound && !strcmp(out, out_bound)) {
 		text_double(v, out, size);
+		append(out, size, unit[0] ? " " : "", unit);
 		text_double(bound, out_bound, size);
+	} else if (!is_bytes(unit)) {
+		text_short(bound, out_bound, size);
 	}
 }
 

@@ -65,9 +65,14 @@ int text_sha256(const void *data, size_t len, char out[65]);
 
 /* Shortest decimal that reads back as the same number: "0.1", "3", "1e+300"; "NaN", "+Inf", "-Inf". At least 32 bytes. */
 void text_double(double v, char *out, size_t size);
-/* A value and its bound for people: four digits ("0.000189", "18811", "220000000"), but all of them where four would make
- * them look the same though they differ. At least 32 bytes each. */
-void text_against(double v, double bound, char *out, char *out_bound, size_t size);
+/* For people, four digits: "0.000189 ratio", "18811", "220 MB", "4.194 MB per minute" ("bytes per minute"). A unit may be "".
+ * At least 32 bytes, and room for the unit. */
+void text_number(double v, const char *unit, char *out, size_t size);
+/* The same of a value and its bound, but all digits where four would make them look the same though they differ. The bound
+ * has a unit only when it is of bytes. */
+void text_against(double v, double bound, const char *unit, char *out, char *out_bound, size_t size);
+/* The unit that so many bytes are shown in ("B" to "TB", powers of 1000 as in the config), and what one byte is of it. */
+const char *text_bytes_unit(double bytes, double *ret_by);
 
 /* *slot, which is owned, becomes a copy of text, or NULL for NULL. -ENOMEM: it is as it was. */
 int text_set(char **slot, const char *text);

@@ -273,8 +273,8 @@ static void numbers_for_people(void **state)
 		bool difference;
 		const char *text;
 	} rows[] = {{0.0123, "ratio", false, "1.23%"}, {0.0123, "ratio", true, "+1.23 points"}, {0.25, "seconds", false, "0.25 s"},
-	            {-0.25, "seconds", true, "-0.25 s"}, {512, "bytes", false, "512 B"}, {1536, "bytes", true, "+1.5 KiB"},
-	            {2147483648.0, "bytes", false, "2 GiB"}, {2000, "", false, "2000"}, {3, "requests", false, "3 requests"},
+	            {-0.25, "seconds", true, "-0.25 s"}, {512, "bytes", false, "512 B"}, {1500, "bytes", true, "+1.5 kB"},
+	            {2e9, "bytes", false, "2 GB"}, {2147483648.0, "bytes", false, "2.147 GB"}, {2000, "", false, "2000"}, {3, "requests", false, "3 requests"},
 	            {NAN, "bytes", false, "unknown"}};
 	char text[64];
 

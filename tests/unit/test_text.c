@@ -725,21 +725,29 @@ static void numbers_for_people_are_short_but_tell_a_value_from_its_bound(void **
 {
 	static const struct {
 		double v, bound;
-		const char *text, *against;
+		const char *unit, *text, *against;
 	} rows[] = {
-		{0.02, 0.001, "0.02", "0.001"}, {-0.0001890389158752033, 0.001, "-0.000189", "0.001"},
-		{18810.77777777778, 0.01, "18811", "0.01"}, {220000000, 3e9, "220000000", "3000000000"},
-		{0.0010003, 0.001, "0.0010003", "0.001"}, {0.001, 0.001, "0.001", "0.001"}, {0, 0, "0", "0"},
-		{1.0842021724855044e-19, 0.001, "1.084e-19", "0.001"},
+		{0.02, 0.001, "", "0.02", "0.001"}, {-0.0001890389158752033, 0.001, "ratio", "-0.000189 ratio", "0.001"},
+		{18810.77777777778, 0.01, "", "18811", "0.01"}, {0.0010003, 0.001, "", "0.0010003", "0.001"},
+		{0.0010003, 0.001, "ratio", "0.0010003 ratio", "0.001"}, {0.001, 0.001, "", "0.001", "0.001"}, {0, 0, "", "0", "0"},
+		{1.0842021724855044e-19, 0.001, "", "1.084e-19", "0.001"}, {0, 3e9, "bytes", "0 B", "3 GB"},
+		{220000000, 3e9, "bytes", "220 MB", "3 GB"}, {512, 1000, "bytes", "512 B", "1 kB"},
+		{2999999999, 3e9, "bytes", "2999999999 bytes", "3000000000"}, {3e9, 3e9, "bytes", "3 GB", "3 GB"},
+		{-4194304, 10e6, "bytes per minute", "-4.194 MB per minute", "10 MB per minute"},
+		{7e15, 1e12, "bytes", "7000 TB", "1 TB"}, {NAN, 3e9, "bytes", "NaN B", "3 GB"}, {1.5, 2, "bytesize", "1.5 bytesize", "2"},
 	};
-	char text[40], against[40];
+	char text[64], against[64];
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		text_against(rows[i].v, rows[i].bound, text, against, sizeof(text));
+		text_against(rows[i].v, rows[i].bound, rows[i].unit, text, against, sizeof(text));
 		assert_string_equal(text, rows[i].text);
 		assert_string_equal(against, rows[i].against);
 	}
+	text_number(0.25, "seconds", text, sizeof(text));
+	assert_string_equal(text, "0.25 seconds");
+	text_number(1e6 / 3, "bytes per hour", text, sizeof(text));
+	assert_string_equal(text, "333.3 kB per hour");
 }
 
 int main(void)
