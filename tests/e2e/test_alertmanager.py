@@ -126,7 +126,7 @@ def test_prometheus_fires_verifies_and_is_preserved(daemon_of, service, programs
     until(lambda: [p for p in d.incident(i["id"])["snapshot"]["series"]["percentage"] if p[0] > seen and p[1] == 0], 30)
     report = ctl(d, "incident", "report", i["id"]).stdout
     assert re.search(r"\| series \| before it began \| until it was rolled back \| after \|", report)
-    assert re.search(r"\| percentage \| [^|]+ \| [\d.]+ \| 0 \|", report), report
+    assert re.search(r"\| percentage \| [^|]+ \| [\d.]+ percent \| 0 percent \|", report), report
     assert d.act(i["id"], "resolve")[0] == 200           # before the last time: what there is is kept, and nothing is to be done any more
     assert {s["name"]: s["state"] for s in d.incident(i["id"])["steps"]}["metrics afterwards"] == "done"
     exporter.close()
