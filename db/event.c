@@ -41,6 +41,7 @@ int event_find(struct db_conn *c, const struct event_filter *f, struct event_lis
 	stmt_i64(&st, 3, f->after_id);
 	stmt_i64(&st, 4, f->before_id);
 	stmt_i64(&st, 5, (int64_t)f->limit);
+	stmt_text(&st, 6, f->what);
 	int r = rows_read(&st, sizeof(struct event), read_row, &rows);
 	struct event_list l = {.item = rows.item, .n = rows.n};
 

@@ -109,6 +109,11 @@ static const char *const migrations[] = {
 	" id INTEGER PRIMARY KEY, rollout TEXT NOT NULL, since INTEGER NOT NULL, until INTEGER NOT NULL, why TEXT NOT NULL) STRICT;"
 	"CREATE INDEX hold_span_rollout ON hold_span (rollout, since);"
 	"CREATE INDEX hold_span_until ON hold_span (until);",
+
+	/* What a report tells of each stay at a stage, and of what its criteria last said. */
+	"CREATE TABLE stage_run ("
+	" rollout TEXT NOT NULL, run INTEGER NOT NULL, stage INTEGER NOT NULL, entered INTEGER NOT NULL, clean INTEGER NOT NULL,"
+	" until INTEGER NOT NULL, results TEXT NOT NULL, PRIMARY KEY (rollout, run)) STRICT, WITHOUT ROWID;",
 };
 
 static int version_of(sqlite3 *sql, int *ret)

@@ -64,6 +64,17 @@ int progress_save(struct db_tx *tx, const struct progress *p)
 	return r < 0 ? r : 0;
 }
 
+static int end_run(struct db_tx *tx, const char *rollout, int64_t run)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), RUN_END);
+
+	stmt_text(&st, 1, rollout);
+	stmt_i64(&st, 2, run);
+	stmt_i64(&st, 3, db_tx_now(tx));
+	int r = stmt_run(&st);
+	return r < 0 ? r : 0;
+}
+
 int progress_new_run(struct db_tx *tx, const char *rollout, int64_t entered_us, const char *who, const char *why)
 {
 	struct progress p = {.restart_at = -1};
@@ -73,6 +84,8 @@ int progress_new_run(struct db_tx *tx, const char *rollout, int64_t entered_us, 
 		p.rollout = strdup(rollout);
 		r = p.rollout ? 0 : -ENOMEM;
 	}
+	if (r == 0 && p.entered_us)
+		r = end_run(tx, rollout, p.run);
 	p.run++;
 	p.run_since_us = p.clean_at_us = db_tx_now(tx);
 	p.entered_us = entered_us;
@@ -203,6 +216,22 @@ int tick_of_run(struct db_conn *c, const char *rollout, int64_t run, struct tick
 
 	stmt_text(&st, 1, rollout);
 	stmt_i64(&st, 2, run);
+	int r = rows_read(&st, sizeof(struct tick), read_tick, &rows);
+	struct tick_list l = {.item = rows.item, .n = rows.n};
+
+	if (r < 0)
+		tick_list_free(&l);
+	else
+		*ret = l;
+	return r;
+}
+
+int tick_ever(struct db_conn *c, const char *rollout, struct tick_list *ret)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, TICK_EVER);
+	struct rows rows = {0};
+
+	stmt_text(&st, 1, rollout);
 	int r = rows_read(&st, sizeof(struct tick), read_tick, &rows);
 	struct tick_list l = {.item = rows.item, .n = rows.n};
 

@@ -58,6 +58,9 @@ int tick_add(struct db_tx *tx, const char *rollout, int64_t run, const struct ti
 int tick_of_run(struct db_conn *c, const char *rollout, int64_t run, struct tick_list *ret);
 void tick_list_free(struct tick_list *l);
 
+/* The newest tick of each item in any run of the rollout. */
+int tick_ever(struct db_conn *c, const char *rollout, struct tick_list *ret);
+
 /* A number of the old way, kept for when it has no traffic any more. */
 struct baseline {
 	char *metric;           /* owned */
@@ -68,6 +71,19 @@ struct baseline_list { struct baseline *item; size_t n; };
 int baseline_set(struct db_tx *tx, const char *rollout, const char *metric, double value);
 int baseline_of(struct db_conn *c, const char *rollout, struct baseline_list *ret);
 void baseline_list_free(struct baseline_list *l);
+
+/* A run at its stage's percentage, as the last look or its end left it; kept after it for the reports. */
+struct stage_run {
+	int64_t run;
+	int32_t stage;
+	int64_t entered_us, clean_us, until_us; /* until: its end, or the last look */
+	char *results;          /* owned; borrowed in stage_run_save. JSON: what each criterion last said (handlers/rollout/success.h) */
+};
+struct stage_run_list { struct stage_run *item; size_t n; };
+int stage_run_save(struct db_tx *tx, const char *rollout, const struct stage_run *run);
+/* Newest first, at most 1000. */
+int stage_run_of(struct db_conn *c, const char *rollout, struct stage_run_list *ret);
+void stage_run_list_free(struct stage_run_list *l);
 
 /* Spans in which the clock stood still, for comparisons. */
 struct hold_span {

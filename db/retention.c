@@ -41,7 +41,7 @@ static int find_incidents(struct db_tx *tx, int64_t before_us, size_t limit, str
 
 int retention_sweep(struct db_tx *tx, int64_t before_us, size_t limit)
 {
-	static const enum sql rest[] = {RETIRE_SAID, RETIRE_ALERTS, RETIRE_LONE_EVENTS, RETIRE_HOLDS};
+	static const enum sql rest[] = {RETIRE_SAID, RETIRE_ALERTS, RETIRE_LONE_EVENTS, RETIRE_HOLDS, RETIRE_RUNS};
 	struct rows found = {0};
 	int gone, r = find_incidents(tx, before_us, limit, &found);
 	CLEANUP(cleanup_free) int64_t *ids = found.item;

@@ -16,8 +16,8 @@
 #define STEP_COLUMNS "id, incident_id, ord, phase, kind, name, spec, state, attempts, started_at, ended_at, output"
 #define MESSAGE_COLUMNS                                                                                      \
 	"id, incident_id, rollout, channel, event, what, body, number, state, attempts, queued_at, due_at, sent_at, error"
-/* ?2 is a rollout or NULL. */
-#define EVENTS_WHERE "SELECT id, at, incident_id, rollout, who, what, note FROM event WHERE (?2 IS NULL OR rollout = ?2) AND "
+/* ?2 is a rollout or NULL, ?6 what happened or NULL. */
+#define EVENTS_WHERE "SELECT id, at, incident_id, rollout, who, what, note FROM event WHERE (?2 IS NULL OR rollout = ?2) AND (?6 IS NULL OR what = ?6) AND "
 #define LIVE "state NOT IN (7, 8)"
 
 /* X(id, writes, text): statements that write are prepared on the writing connection only. */
@@ -120,6 +120,14 @@
 	X(HOLD_ADD, 1, "INSERT INTO hold_span (rollout, since, until, why) VALUES (?1, ?2, ?3, ?4)")                       \
 	X(HOLD_OF, 0, "SELECT since, until, why FROM hold_span WHERE rollout = ?1 AND until > ?2 AND since < ?3 ORDER BY since" \
 	  " LIMIT 1000")                                                                                                \
+	X(TICK_EVER, 0, "SELECT list, item, person, max(at), note FROM tick WHERE rollout = ?1 GROUP BY list, item")          \
+	X(RUN_SAVE, 1, "INSERT OR REPLACE INTO stage_run (rollout, run, stage, entered, clean, until, results) VALUES (?1, ?2, ?3," \
+	  " ?4, ?5, ?6, ?7)")                                                                                           \
+	X(RUN_END, 1, "UPDATE stage_run SET until = ?3 WHERE rollout = ?1 AND run = ?2")                                  \
+	X(RUN_OF, 0, "SELECT run, stage, entered, clean, until, results FROM stage_run WHERE rollout = ?1 ORDER BY run DESC"  \
+	  " LIMIT 1000")                                                                                                \
+	X(RETIRE_RUNS, 1, "DELETE FROM stage_run WHERE (rollout, run) IN (SELECT rollout, run FROM stage_run WHERE until < ?1" \
+	  " ORDER BY until LIMIT ?2)")                                                                                  \
 	X(RETIRE_FIND, 0, "SELECT id FROM incident WHERE state IN (7, 8) AND resolved_at < ?1 AND review <> 1 ORDER BY id LIMIT ?2")         \
 	X(RETIRE_STEPS, 1, "DELETE FROM step WHERE incident_id = ?1")                                                   \
 	X(RETIRE_SNAPSHOT, 1, "DELETE FROM snapshot WHERE incident_id = ?1")                                            \

@@ -27,11 +27,21 @@ size_t sla_spans(const struct incident *inc, const struct sla *sla, struct sla_s
 	return n;
 }
 
-int sla_tally_add(struct sla_tally *t, const struct incident *inc, const struct sla *sla)
+static bool is_overdue(const struct incident *inc, const struct sla *sla, int64_t now_us)
+{
+	int64_t onset = inc->onset_at_us ? inc->onset_at_us : inc->opened_at_us;
+	int64_t total = inc->kind == KIND_MANUAL ? sla->manual_total_us : sla->total_us;
+
+	return inc->started_at_us && !inc->rolled_back_at_us && !drill_passed(inc) &&
+	       (now_us - onset > total || !incident_is_live(inc->state));
+}
+
+int sla_tally_add(struct sla_tally *t, const struct incident *inc, const struct sla *sla, int64_t now_us)
 {
 	struct sla_span spans[PHASE_N];
 	size_t n = sla_spans(inc, sla, spans);
 
+	t->overdue += is_overdue(inc, sla, now_us);
 	for (size_t i = 0; i < n; i++) {
 		enum metric_phase p = spans[i].phase;
 		int64_t *more = reallocarray(t->took[p], t->n[p] + 1, sizeof(*more));

@@ -11,6 +11,7 @@
 #include "handlers/rollback/announce.h"
 #include "handlers/rollout/clean.h"
 #include "handlers/rollout/standing.h"
+#include "handlers/rollout/success.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
 
@@ -245,6 +246,8 @@ static int look_on(struct look *l, struct standing *st)
 	if (r != 0)
 		return r < 0 ? r : 0;   /* a new run: the next look counts for it */
 	r = count_clock(l, &st->p);
+	if (r == 0)
+		r = success_keep(l->tx, l->r, st, l->ev);
 	if (r == 0)
 		r = pin_baselines(l);
 	if (r == 0)

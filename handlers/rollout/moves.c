@@ -9,6 +9,7 @@
 #include "handlers/rollback/adopt.h"
 #include "handlers/rollback/announce.h"
 #include "handlers/rollback/trigger.h"
+#include "handlers/rollout/success.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
 
@@ -443,6 +444,8 @@ int plan_advance(struct db_tx *tx, const struct settings *s, const struct advanc
 	CLEANUP(cleanup_free) char *forced = r == 0 && g.n ? forced_text(&g, rq->reason) : NULL;
 	if (r == 0 && g.n && !forced)
 		r = -ENOMEM;
+	if (r == 0)     /* the answers that it was judged by */
+		r = success_keep(tx, w.r, &w.st, ev);
 	if (r == 0)
 		r = enter(&w, g.next, rq, forced, ret_raise);
 	gate_free(&g);

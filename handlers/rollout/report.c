@@ -4,67 +4,72 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "db/event.h"
-#include "handlers/rollback/sla.h"
 #include "handlers/rollout/forecast.h"
+#include "handlers/rollout/report_private.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
 
 #define DAY_US        (86400 * US_PER_S)
-#define INCIDENTS_MAX 500
+#define INCIDENTS_MAX 500       /* counted */
 
-struct report {
-	struct buf *b;
-	struct db_conn *c;
-	const struct settings *s;
-	const struct rollout *r;
-	const struct standing *st;
-	const struct evaluation *ev;
-	const struct stage *stage;
-	const char *kind;
-	int64_t from, now;
+/* What each kind looks back on, lists, and looks ahead to. */
+static const struct {
+	const char *name;
+	enum report_kind kind;
+	int64_t back_us, ahead_us;      /* 0: all */
+	size_t incidents;
+} kinds[] = {
+	{"daily", REPORT_DAILY, DAY_US, 7 * DAY_US, 10}, {"weekly", REPORT_WEEKLY, 7 * DAY_US, 28 * DAY_US, 10},
+	{"final", REPORT_FINAL, 0, 0, 50},
 };
 
-static int64_t begin_of(const char *kind, int64_t now)
+static size_t kind_of(const char *name)
 {
-	return !strcmp(kind, "daily") ? now - DAY_US : !strcmp(kind, "weekly") ? now - 7 * DAY_US : 0;
+	size_t i = 0;
+
+	while (i + 1 < ARRAY_LEN(kinds) && strcmp(kinds[i].name, name) != 0)
+		i++;
+	return i;
 }
 
-static void head(struct report *p)
+static int head(struct report *p)
 {
 	char from[40], until[40];
 
 	text_time_words(p->from, from, sizeof(from));
 	text_time_words(p->now, until, sizeof(until));
-	buf_printf(p->b, "[REPORT] %s, %s: %s%s%s\n", p->r->title, p->kind, p->from ? from : "", p->from ? " to " : "until ", until);
+	buf_printf(p->b, "[REPORT] %s, %s: %s%s%s\n", p->r->title, p->kind_name, p->from ? from : "", p->from ? " to " : "until ", until);
+	return 0;
 }
 
-static void where(struct report *p)
+static int where(struct report *p)
 {
 	char pct[16], clean[40], all[40];
 
 	text_pct(p->st->there, pct, sizeof(pct));
 	if (!p->stage) {
 		buf_printf(p->b, "- Stage: none, %s%s traffic\n", pct, p->st->there < 0 ? "" : "%");
-		return;
+		return 0;
 	}
 	buf_printf(p->b, "- Stage: %d %s, %s%s traffic", p->stage->number, p->stage->name, pct, p->st->there < 0 ? "" : "%");
 	text_duration_words(p->st->p.clean_us, clean, sizeof(clean));
 	text_duration_words(p->stage->duration_us, all, sizeof(all));
 	buf_printf(p->b, p->stage->duration_us ? ", clean for %s of %s" : ", clean for %s", clean, all);
 	buf_printf(p->b, "%s%s\n", p->st->p.clean_why ? "; the clock stands still: " : "", p->st->p.clean_why ? p->st->p.clean_why : "");
+	return 0;
 }
 
-static void criteria(struct report *p)
+static int criteria(struct report *p)
 {
-	bool known = p->stage && p->ev->stage == p->stage->number;
+	bool known = p->stage && p->ev->stage == p->stage->number && p->ev->run == p->st->p.run;
 
 	if (!p->stage || !p->stage->n_criteria)
-		return;
-	buf_str(p->b, !strcmp(p->kind, "daily") ? "- Criteria:\n" : "- Success metrics, as criteria of this stage:\n");
+		return 0;
+	buf_str(p->b, "- Criteria of this stage:\n");
 	for (size_t i = 0; i < p->stage->n_criteria; i++)
 		buf_printf(p->b, "  - %s: %s\n", p->stage->criteria[i].name,
 		           known && i < p->ev->n ? p->ev->results[i].why : "unknown: not evaluated");
+	return 0;
 }
 
 static int missing(struct report *p)
@@ -77,30 +82,67 @@ static int missing(struct report *p)
 	if (g.next)
 		buf_printf(p->b, "- To enter stage %d: %s\n", g.next->number, g.n ? "missing" : "nothing is missing");
 	for (size_t i = 0; g.next && i < g.n; i++)
-		if (strcmp(g.missing[i].what, "criterion") != 0)
+		if (p->kind != REPORT_DAILY || strcmp(g.missing[i].what, "criterion") != 0)     /* those it has already */
 			buf_printf(p->b, "  - %s\n", g.missing[i].text);
 	gate_free(&g);
 	return 0;
 }
 
-struct tally {
-	int rollbacks, failed, drills, holds, p0;
-	struct sla_tally automatic, by_hand;
-};
+/* --- incidents --- */
 
-static int count_one(const struct incident *i, const struct settings *s, struct tally *t)
+/* A rollback is one that began, however it ended. */
+static int count_one(const struct report *p, const struct incident *i, struct tally *t)
 {
 	if (i->kind == KIND_DRILL) {
 		t->drills++;
 		return 0;
 	}
+	t->incidents++;
 	t->p0 += !strcmp(i->severity, "P0");
 	t->failed += i->state == INC_FAILED;
-	t->holds += !i->started_at_us;
-	if (!i->rolled_back_at_us || !i->started_at_us)
+	if (!i->started_at_us)
 		return 0;
 	t->rollbacks++;
-	return sla_tally_add(i->kind == KIND_MANUAL ? &t->by_hand : &t->automatic, i, &s->sla);
+	return sla_tally_add(i->kind == KIND_MANUAL ? &t->by_hand : &t->automatic, i, &p->s->sla, p->now);
+}
+
+static int count_incidents(struct report *p)
+{
+	const struct incident_filter f = {.rollout = p->r->name, .limit = INCIDENTS_MAX};
+	int r = incident_find(p->c, &f, &p->incidents);
+
+	p->cut = p->incidents.n == INCIDENTS_MAX;
+	for (size_t i = 0; r == 0 && i < p->incidents.n; i++) {
+		r = count_one(p, &p->incidents.item[i], &p->whole);
+		if (r == 0 && p->incidents.item[i].opened_at_us >= p->from)
+			r = count_one(p, &p->incidents.item[i], &p->span);
+	}
+	return r;
+}
+
+static void incident_line(struct report *p, const struct incident *i)
+{
+	char at[40];
+
+	text_time_words(i->opened_at_us, at, sizeof(at));
+	buf_printf(p->b, "  - %s: %s %lld, %s: ", at, i->kind == KIND_DRILL ? "[DRILL] incident" : "incident", (long long)i->id,
+	           incident_state_name(i->state));
+	text_one_line(p->b, i->summary, strlen(i->summary), 120);
+	buf_char(p->b, '\n');
+}
+
+static int incidents(struct report *p)
+{
+	const struct tally *t = &p->span;
+	size_t max = kinds[kind_of(p->kind_name)].incidents, all = (size_t)(t->incidents + t->drills);
+
+	buf_printf(p->b, "- Incidents: %d (rollbacks %d, failed %d, without a rollback %d, P0 %d); drills %d\n", t->incidents, t->rollbacks,
+	           t->failed, t->incidents - t->rollbacks, t->p0, t->drills);
+	for (size_t i = 0; i < all && i < max; i++)
+		incident_line(p, &p->incidents.item[i]);
+	if (all > max)
+		buf_printf(p->b, "  - and %zu older ones\n", all - max);
+	return 0;
 }
 
 static void sla_lines(struct report *p, struct sla_tally *t, const char *whose)
@@ -108,10 +150,13 @@ static void sla_lines(struct report *p, struct sla_tally *t, const char *whose)
 	static const int percents[] = {50, 95, 100};
 	char words[4][40];
 
-	if (!t->n[PHASE_TOTAL])
+	if (!t->n[PHASE_TOTAL] && !t->overdue)
 		return;
-	buf_printf(p->b, "- Rollback SLA, %s: %zu of %zu within the total\n", whose, t->met[PHASE_TOTAL], t->n[PHASE_TOTAL]);
-	for (int phase = 0; strcmp(p->kind, "daily") != 0 && phase < PHASE_N; phase++) {
+	buf_printf(p->b, "- Rollback SLA, %s: %zu of %zu within the total", whose, t->met[PHASE_TOTAL], t->n[PHASE_TOTAL] + t->overdue);
+	if (t->overdue)
+		buf_printf(p->b, "; never seen done: %zu", t->overdue);
+	buf_char(p->b, '\n');
+	for (int phase = 0; p->kind != REPORT_DAILY && phase < PHASE_N; phase++) {
 		if (!t->n[phase])
 			continue;
 		for (size_t i = 0; i < ARRAY_LEN(percents); i++)
@@ -122,55 +167,29 @@ static void sla_lines(struct report *p, struct sla_tally *t, const char *whose)
 	}
 }
 
-static int incidents(struct report *p, struct tally *t)
+static int sla(struct report *p)
 {
-	struct incident_filter f = {.rollout = p->r->name, .since_us = p->from, .limit = INCIDENTS_MAX};
-	struct incident_list l = {0};
-	int r = incident_find(p->c, &f, &l);
-
-	if (r < 0)
-		return r;
-	for (size_t i = 0; r == 0 && i < l.n; i++)
-		r = count_one(&l.item[i], p->s, t);
-	buf_printf(p->b, "- Incidents: %zu (rollbacks %d, failed %d, held %d, P0 %d); drills %d\n", l.n - (size_t)t->drills, t->rollbacks,
-	           t->failed, t->holds, t->p0, t->drills);
-	sla_lines(p, &t->automatic, "automatic");
-	sla_lines(p, &t->by_hand, "by hand");
-	for (size_t i = 0; i < l.n && i < 10; i++) {
-		char at[40];
-
-		text_time_words(l.item[i].opened_at_us, at, sizeof(at));
-		buf_printf(p->b, "  - %s: %s %lld, %s: ", at, l.item[i].kind == KIND_DRILL ? "[DRILL] incident" : "incident",
-		           (long long)l.item[i].id, incident_state_name(l.item[i].state));
-		text_one_line(p->b, l.item[i].summary, strlen(l.item[i].summary), 120);
-		buf_char(p->b, '\n');
-	}
-	incident_list_free(&l);
-	return r;
+	sla_lines(p, &p->span.automatic, "automatic");
+	sla_lines(p, &p->span.by_hand, "by hand");
+	return 0;
 }
 
-/* What the plan calls success, target beside value: the criteria of the stage, and that nothing had to be undone. */
-static void success(struct report *p, const struct tally *t)
-{
-	if (!strcmp(p->kind, "daily"))
-		return;
-	buf_printf(p->b, "- Zero P0 incidents: %s: %d\n", t->p0 ? "missed" : "met", t->p0);
-	buf_printf(p->b, "- Zero rollbacks: %s: %d (drills do not count: %d)\n", t->rollbacks ? "missed" : "met", t->rollbacks, t->drills);
-}
+/* --- what is to come --- */
 
-static void forecast(struct report *p)
+static int forecast(struct report *p)
 {
 	struct forecast f[FORECAST_MAX];
 	size_t n = forecast_stages(&(struct gate_view) {p->s, p->r, p->st, p->ev, p->now}, f, ARRAY_LEN(f));
 	char at[40];
 
-	for (size_t i = 0; strcmp(p->kind, "daily") != 0 && i < n; i++) {
+	for (size_t i = 0; i < n; i++) {
 		text_time_words(f[i].at_us, at, sizeof(at));
 		buf_printf(p->b, "- Stage %d %s: %s at the earliest\n", f[i].stage->number, f[i].stage->name, at);
 	}
+	return 0;
 }
 
-static void checklists(struct report *p)
+static int checklist(struct report *p)
 {
 	const struct checklist *list = p->stage ? rollout_checklist(p->r, p->stage->checklist) : NULL;
 	size_t done = 0;
@@ -179,21 +198,41 @@ static void checklists(struct report *p)
 		done += item_state(list, &list->items[i], &p->st->ticks, p->now, NULL) == TICK_DONE;
 	if (list)
 		buf_printf(p->b, "- Checklist %s: %zu of %zu done\n", list->name, done, list->n_items);
+	return 0;
 }
 
-static void milestones(struct report *p)
+static int milestones(struct report *p)
 {
+	int64_t ahead = kinds[kind_of(p->kind_name)].ahead_us;
+	size_t left_out = 0;
+	char at[40];
+
 	for (size_t i = 0; i < p->r->n_milestones; i++) {
 		const struct milestone *m = &p->r->milestones[i];
 		int64_t due = standing_milestone_us(p->c, p->r, p->st, m);
-		char at[40];
 
 		if (!due)
 			continue;
 		text_time_words(due, at, sizeof(at));
-		buf_printf(p->b, "- Milestone %s: %s%s\n", at, m->text, due <= p->now ? " (due)" : "");
+		if (!ahead || (due > p->from && due < p->now + ahead))
+			buf_printf(p->b, "- Milestone %s: %s%s\n", at, m->text, due <= p->now ? " (due)" : "");
+		else
+			left_out++;
 	}
+	if (left_out)
+		buf_printf(p->b, "- Milestones earlier or later: %zu\n", left_out);
+	return 0;
 }
+
+static int tail(struct report *p)
+{
+	if (p->ev->blind[0])
+		buf_printf(p->b, "- Not watched: %s\n", p->ev->blind);
+	buf_printf(p->b, "- Owner: %s\n", p->r->owner[0] ? p->r->owner : "nobody named");
+	return 0;
+}
+
+/* --- together --- */
 
 bool report_is_wanted(const struct rollout *r, const struct standing *st, const char *kind)
 {
@@ -205,26 +244,40 @@ bool report_is_wanted(const struct rollout *r, const struct standing *st, const 
 	return strcmp(kind, "final") != 0 || (last >= 0 && st->row.stage == last && st->p.entered_us);
 }
 
+static int sections(struct report *p)
+{
+	static const struct {
+		unsigned kinds;
+		int (*write)(struct report *);
+	} all[] = {
+		{REPORT_EVERY, head}, {REPORT_EVERY, where}, {REPORT_EVERY, report_success}, {REPORT_DAILY, criteria},
+		{REPORT_EVERY, missing}, {REPORT_DAILY, report_changes}, {REPORT_FINAL, report_stages}, {REPORT_EVERY, incidents},
+		{REPORT_EVERY, sla}, {REPORT_WEEKLY | REPORT_FINAL, forecast}, {REPORT_FINAL, report_decisions},
+		{REPORT_DAILY | REPORT_WEEKLY, checklist}, {REPORT_FINAL, report_checklists}, {REPORT_EVERY, milestones},
+		{REPORT_EVERY, tail},
+	};
+	int r = count_incidents(p);
+
+	if (r == 0)
+		r = stage_run_of(p->c, p->r->name, &p->runs);
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(all); i++)
+		if (all[i].kinds & p->kind)
+			r = all[i].write(p);
+	return r;
+}
+
 int report_text(struct buf *b, struct db_conn *c, const struct settings *s, const struct rollout *r, const struct standing *st,
                 const struct evaluation *ev, const char *kind, int64_t now_us)
 {
-	struct report p = {b, c, s, r, st, ev, standing_stage(st, r), kind, begin_of(kind, now_us), now_us};
-	struct tally t = {0};
+	size_t k = kind_of(kind);
+	struct report p = {.b = b, .c = c, .s = s, .r = r, .st = st, .ev = ev, .stage = standing_stage(st, r), .kind = kinds[k].kind,
+	                   .kind_name = kinds[k].name, .from = kinds[k].back_us ? now_us - kinds[k].back_us : 0, .now = now_us};
+	int e = sections(&p);
+	struct sla_tally *const tallies[] = {&p.span.automatic, &p.span.by_hand, &p.whole.automatic, &p.whole.by_hand};
 
-	head(&p);
-	where(&p);
-	criteria(&p);
-	int err = missing(&p);
-	if (err == 0)
-		err = incidents(&p, &t);
-	success(&p, &t);
-	forecast(&p);
-	checklists(&p);
-	milestones(&p);
-	if (ev->blind[0])
-		buf_printf(b, "- Not watched: %s\n", ev->blind);
-	buf_printf(b, "- Owner: %s\n", r->owner[0] ? r->owner : "nobody named");
-	sla_tally_free(&t.automatic);
-	sla_tally_free(&t.by_hand);
-	return err;
+	for (size_t i = 0; i < ARRAY_LEN(tallies); i++)
+		sla_tally_free(tallies[i]);
+	incident_list_free(&p.incidents);
+	stage_run_list_free(&p.runs);
+	return e;
 }

@@ -7,7 +7,7 @@
 #include "handlers/rollout/evaluation.h"
 #include "handlers/rollout/standing.h"
 
-#define REPORT_MAX 8000
+#define REPORT_MAX 16000        /* bytes; what is longer is cut */
 
 /* kind: "daily", "weekly" or "final". Lines of plain text that are Markdown, too. The connection's thread. */
 int report_text(struct buf *b, struct db_conn *c, const struct settings *s, const struct rollout *r, const struct standing *st,

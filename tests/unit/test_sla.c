@@ -63,7 +63,7 @@ static void percentiles_are_nearest_ranks(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(took); i++) {
 		struct incident inc = {.kind = KIND_AUTO, .opened_at_us = 1000 * S, .started_at_us = (1000 + took[i]) * S};
 
-		assert_int_equal(sla_tally_add(&t, &inc, &(struct sla) {.decision_us = 35 * S}), 0);
+		assert_int_equal(sla_tally_add(&t, &inc, &(struct sla) {.decision_us = 35 * S}, 2000 * S), 0);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		assert_int_equal(sla_percentile_us(&t, PHASE_DECISION, rows[i].percent), rows[i].is * S);
