@@ -113,7 +113,8 @@ static const char *const migrations[] = {
 	/* What a report tells of each stay at a stage, and of what its criteria last said. */
 	"CREATE TABLE stage_run ("
 	" rollout TEXT NOT NULL, run INTEGER NOT NULL, stage INTEGER NOT NULL, entered INTEGER NOT NULL, clean INTEGER NOT NULL,"
-	" until INTEGER NOT NULL, results TEXT NOT NULL, PRIMARY KEY (rollout, run)) STRICT, WITHOUT ROWID;",
+	" until INTEGER NOT NULL, results TEXT NOT NULL, PRIMARY KEY (rollout, run)) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX stage_run_until ON stage_run (until);",
 };
 
 static int version_of(sqlite3 *sql, int *ret)

@@ -6,6 +6,7 @@
 
 #include "handlers/rollout/forecast.h"
 #include "handlers/rollout/report_private.h"
+#include "handlers/rollout/success.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
 
@@ -72,6 +73,20 @@ static int criteria(struct report *p)
 	return 0;
 }
 
+/* Its text begins with the name of the criterion: has the report shown that one already. */
+static bool is_shown(const struct report *p, const struct missing *m)
+{
+	const struct stage *stage = p->kind == REPORT_DAILY ? p->stage : success_stage(p->s, p->r);
+
+	for (size_t i = 0; stage && !strcmp(m->what, "criterion") && i < stage->n_criteria; i++) {
+		size_t len = strlen(stage->criteria[i].name);
+
+		if (!strncmp(m->text, stage->criteria[i].name, len) && m->text[len] == ':')
+			return true;
+	}
+	return false;
+}
+
 static int missing(struct report *p)
 {
 	struct gate g = {0};
@@ -82,7 +97,7 @@ static int missing(struct report *p)
 	if (g.next)
 		buf_printf(p->b, "- To enter stage %d: %s\n", g.next->number, g.n ? "missing" : "nothing is missing");
 	for (size_t i = 0; g.next && i < g.n; i++)
-		if (p->kind != REPORT_DAILY || strcmp(g.missing[i].what, "criterion") != 0)     /* those it has already */
+		if (!is_shown(p, &g.missing[i]))
 			buf_printf(p->b, "  - %s\n", g.missing[i].text);
 	gate_free(&g);
 	return 0;

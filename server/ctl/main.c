@@ -22,7 +22,7 @@ static const struct command commands[] = {
 	{"freeze", "[ROLLOUT] DURATION --reason TEXT", "raise nothing for so long; 0s ends it", cmd_freeze},
 	{"drill", "ROLLOUT [LABEL=VALUE ...] [--alertmanager URL]",
 	 "a fire drill: the whole way from a real webhook to chat, and nothing is changed on the target", cmd_drill},
-	{"report", "[ROLLOUT] [--weekly | --final]", "what management gets", cmd_report},
+	{"report", "[ROLLOUT] [--daily | --weekly | --final]", "what engineering and management get", cmd_report},
 	{"compare", "ROLLOUT [--percentage 50] [--duration 7d] [--threshold 0.05]",
 	 "new way against old way: 0 equal or better, 1 worse, 4 cannot tell", cmd_compare},
 	{"doctor", "[--config FILE]",

@@ -341,12 +341,12 @@ int cmd_freeze(struct ctl *c, int n, char **argv)
 int cmd_report(struct ctl *c, int n, char **argv)
 {
 	const char *rest[1] = {NULL};
-	bool weekly = false, final = false;
-	const struct option options[] = {{"--weekly", NULL, &weekly}, {"--final", NULL, &final}};
+	bool daily = false, weekly = false, final = false;
+	const struct option options[] = {{"--daily", NULL, &daily}, {"--weekly", NULL, &weekly}, {"--final", NULL, &final}};
 	int found = ctl_options(n, argv, options, ARRAY_LEN(options), rest, 1), code = 0;
 
-	if (found < 0)
-		return wrong("report [ROLLOUT] [--weekly | --final]");
+	if (found < 0 || daily + weekly + final > 1)
+		return wrong("report [ROLLOUT] [--daily | --weekly | --final]");
 	CLEANUP(cleanup_free) char *rollout = found ? strdup(rest[0]) : only_rollout(c, &code);
 	if (!rollout)
 		return code;

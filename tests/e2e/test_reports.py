@@ -29,22 +29,20 @@ def success_config(service, prometheus, chat, **parts):
     return head + SUCCESS + tail.split("\n", 1)[1]
 
 
+def judged(d):
+    return [c["state"] for c in rollout(d)["criteria"]]
+
+
 def report(d, kind="final"):
     p = ctl(d, "report", *([] if kind == "daily" else [f"--{kind}"]))
     assert p.returncode == 0, p.stderr
     return p.stdout
 
 
-def looks(prometheus, d, n=3):
-    """n looks later: each asks for the traffic once."""
-    asked = prometheus.asked.count("traffic")
-    until(lambda: prometheus.asked.count("traffic") > asked + n)
-
-
 def test_the_final_report_holds_the_whole_story(daemon_of, service, prometheus, chat):
     prometheus.values["reuse"] = 0.9
     d = daemon_of(success_config(service, prometheus, chat, clean="48h", limits="limits: {cooldown: 1s, quiet: 1s}"))
-    until(lambda: rollout(d)["clock"]["runs"])
+    until(lambda: judged(d) == ["holds", "holds"])
     assert ctl(d, "drill", "shop").returncode == 0
     text = report(d)        # nothing has asked for it yet: a later stage judges it
     assert "  - embedding reuse: unknown: not evaluated yet; at least 0.85\n" in text
@@ -67,14 +65,13 @@ def test_the_final_report_holds_the_whole_story(daemon_of, service, prometheus, 
     for percentage in (10, 25, 50):
         enter(d, percentage, service, force=True, reason=f"to {percentage}, a test")
     prometheus.values.update(errors=0.02, cache=0.95, reuse="no such metric")
-    until(lambda: [c["state"] for c in rollout(d)["criteria"]] == ["fails", "holds", "unknown"])
+    until(lambda: judged(d) == ["fails", "holds", "unknown"])
     text = report(d)
     lines = text.splitlines()
     assert lines[0].startswith("[REPORT] Shop, final: until ") and lines[1].startswith("- Stage: 3 Majority, 50% traffic, clean for ")
     assert lines[2] == "- Success metrics of the whole rollout: 1 met, 3 missed, 1 unknown"
     assert re.match(r"  - error rate delta: missed: 0\.02, at most 0\.001 \(stage 1: 0\.000[45]\)$", lines[3]), lines[3]
-    assert lines[4] == "  - cache hit rate: met: 0.95 ratio, at least 0.8 ratio (stage 1: 0.9)" or \
-        lines[4] == "  - cache hit rate: met: 0.95 ratio, at least 0.8 (stage 1: 0.9)"
+    assert lines[4] == "  - cache hit rate: met: 0.95 ratio, at least 0.8 (stage 1: 0.9)"
     assert lines[5].startswith("  - embedding reuse: unknown: ") and "no such metric" in lines[5] and lines[5].endswith("; at least 0.85")
     assert "  - 0 Pre-Production, 100%: in staging, not seen from here" in lines
     assert re.search(r"  - 1 Canary, 10%: .* in the last of 2 runs\n  - 2 Expanded, 25%: entered .*\n  - 3 Majority, 50%: entered .* UTC, "
@@ -84,14 +81,13 @@ def test_the_final_report_holds_the_whole_story(daemon_of, service, prometheus, 
     assert re.search(r"- Holds: 1\n  - .*: held by .*: the market is open\n- Holds ended: 1\n", text), text
     assert "- Checklist pre: 0 of 2 done\n  - open: Tests pass\n  - open: Runbook reviewed\n" in text
     assert re.search(r"- Incidents: 1 \(rollbacks 1, failed 0, without a rollback 0, P0 1\); drills 1\n  - .*: incident ", text), text
-    assert "(due)" in text or re.search(r"- Milestone .* UTC: Performance report", text)
+    assert re.search(r"- Milestone .* UTC: Performance report", text)
     assert len(text) < 16000
 
 
 def test_a_rollback_that_never_got_there_is_a_rollback_and_breaks_the_sla(daemon_of, service, prometheus, chat):
-    d = daemon_of(plan_config(service, prometheus, chat, clean="48h", timeout="300ms", sla="") if False else
-                  plan_config(service, prometheus, chat, clean="48h", timeout="300ms", limits="sla: {total: 1s}"))
-    until(lambda: rollout(d)["clock"]["runs"])
+    d = daemon_of(plan_config(service, prometheus, chat, clean="48h", timeout="300ms", limits="sla: {total: 1s}"))
+    until(lambda: judged(d) == ["holds", "holds"])
     service.ignore_reload()
     [r] = d.post(alert())
     d.wait_state(r["incident"], "failed")
@@ -103,23 +99,20 @@ def test_a_rollback_that_never_got_there_is_a_rollback_and_breaks_the_sla(daemon
 
 def test_the_daily_report_says_what_changed(daemon_of, service, prometheus, chat):
     d = daemon_of(plan_config(service, prometheus, chat, clean="48h"))
-    until(lambda: rollout(d)["clock"]["runs"])
+    until(lambda: judged(d) == ["holds", "holds"])
     text = report(d, "daily")
     assert "- Criteria of this stage:\n  - error rate delta: holds: 0.0005, at most 0.001\n" in text
-    assert "- Since yesterday: 0 changes, 0 items ticked\n" in text
+    assert re.search(r"- Since yesterday: 1 change, 0 items ticked\n  - .* UTC: rollbackd, .*\n- Incidents", text), text    # adopted
     assert move(d, "hold", note="the market\nis open")[0] == 200
     text = report(d, "daily")
-    assert re.search(r"- Since yesterday: 1 change, 0 items ticked\n  - .* UTC: held by .*: the market is open\n", text), text
-    db = sqlite3.connect(d.state / "rollbackd.db") if (d.state / "rollbackd.db").exists() else sqlite3.connect(next(d.state.glob("*.db")))
-    assert db.execute("SELECT stage FROM stage_run").fetchall() == [(1,)]
-    db.close()
+    assert re.search(r"- Since yesterday: 2 changes, 0 items ticked\n.*\n  - .* UTC: held by .*: the market is open\n", text), text
 
 
 def test_a_report_is_sent_while_prometheus_is_down(daemon_of, service, prometheus, chat):
     d = daemon_of(success_config(service, prometheus, chat, clean="48h"))
-    until(lambda: rollout(d)["clock"]["runs"])
+    until(lambda: judged(d) == ["holds", "holds"])
     prometheus.close()
-    until(lambda: [c["state"] for c in rollout(d)["criteria"]] == ["unknown", "unknown"])
+    until(lambda: judged(d) == ["unknown", "unknown"])
     d.stop()
     # The last one was sent an hour ago, and one falls due every minute.
     with sqlite3.connect(next(d.state.glob("*.db"))) as db:
@@ -128,7 +121,5 @@ def test_a_report_is_sent_while_prometheus_is_down(daemon_of, service, prometheu
     d.start()
     text = until(lambda: [t for t in chat.texts() if t.startswith("[REPORT] Shop, weekly")])[0]
     line = re.search(r"  - error rate delta: (unknown: .*; at most 0\.001)\n", text)
-    assert line and "met" not in line.group(1).split(";")[0], text
+    assert line and "connection refused" in line.group(1), text
     assert "- Success metrics of the whole rollout: 2 met, 0 missed, 3 unknown\n" in text     # no P0, no rollback: known without it
-    until(lambda: rollout(d)["evaluated_at"])
-    assert "Prometheus" in report(d, "weekly") or "refused" in report(d, "weekly").lower() or "connect" in report(d, "weekly").lower()

@@ -190,6 +190,40 @@ static void an_open_review_is_not_forgotten_but_an_old_hold_is(void **state)
 	incident_free(&i);
 }
 
+static int add_runs(struct db_tx *tx, void *arg)
+{
+	struct stage_run old = {.run = 1, .stage = 1, .entered_us = 1, .clean_us = 2, .until_us = 3, .results = (char *)"{}"}, new = old;
+
+	(void)arg;
+	new.run = 2;
+	new.until_us = db_tx_now(tx) + 3600 * US_PER_S;
+	int r = stage_run_save(tx, "shop", &old);
+	return r < 0 ? r : stage_run_save(tx, "shop", &new);
+}
+
+static void runs_are_kept_newest_first_and_forgotten_when_old(void **state)
+{
+	struct stage_run_list l = {0};
+
+	(void)state;
+	assert_int_equal(in_tx(db, add_runs, NULL), 0);
+	assert_int_equal(in_tx(db, add_runs, NULL), 0);         /* a later look replaces */
+	assert_int_equal(stage_run_of(reader, "shop", &l), 0);
+	assert_int_equal(l.n, 2);
+	assert_int_equal(l.item[0].run, 2);
+	assert_int_equal(l.item[1].clean_us, 2);
+	assert_string_equal(l.item[1].results, "{}");
+	stage_run_list_free(&l);
+	assert_int_equal(stage_run_of(reader, "other", &l), 0);
+	assert_int_equal(l.n, 0);
+	while (in_tx(db, sweep_all, NULL) > 0)
+		;
+	assert_int_equal(stage_run_of(reader, "shop", &l), 0);
+	assert_int_equal(l.n, 1);
+	assert_int_equal(l.item[0].run, 2);
+	stage_run_list_free(&l);
+}
+
 static void a_sweep_comes_to_an_end(void **state)
 {
 	int turns = 0;
@@ -209,6 +243,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_message_that_is_owed_is_not_forgotten, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_younger_stays, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_open_review_is_not_forgotten_but_an_old_hold_is, setup, teardown),
+		cmocka_unit_test_setup_teardown(runs_are_kept_newest_first_and_forgotten_when_old, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_sweep_comes_to_an_end, setup, teardown),
 	};
 

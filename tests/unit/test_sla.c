@@ -72,11 +72,43 @@ static void percentiles_are_nearest_ranks(void **state)
 	sla_tally_free(&t);
 }
 
+static void what_never_got_there_is_missed(void **state)
+{
+	static const struct {
+		struct incident inc;
+		int64_t now_us;
+		size_t overdue;
+	} rows[] = {
+		/* Begun at 1000 s, 600 s allowed by itself and 1500 s by hand. */
+		{{.kind = KIND_AUTO, .state = INC_VERIFYING, .opened_at_us = 1000 * S, .started_at_us = 1001 * S}, 1600 * S, 0},
+		{{.kind = KIND_AUTO, .state = INC_VERIFYING, .opened_at_us = 1000 * S, .started_at_us = 1001 * S}, 1601 * S, 1},
+		{{.kind = KIND_AUTO, .state = INC_FAILED, .opened_at_us = 1100 * S, .onset_at_us = 1000 * S, .started_at_us = 1101 * S}, 1601 * S, 1},
+		{{.kind = KIND_MANUAL, .state = INC_FAILED, .opened_at_us = 1000 * S, .started_at_us = 1001 * S}, 2500 * S, 0},
+		{{.kind = KIND_MANUAL, .state = INC_FAILED, .opened_at_us = 1000 * S, .started_at_us = 1001 * S}, 2501 * S, 1},
+		/* Ended by a person before: it never will. */
+		{{.kind = KIND_AUTO, .state = INC_RESOLVED, .opened_at_us = 1000 * S, .started_at_us = 1001 * S}, 1100 * S, 1},
+		/* Seen done, however late: its span says it. */
+		{{.kind = KIND_AUTO, .state = INC_RESOLVED, .opened_at_us = 1000 * S, .started_at_us = 1001 * S, .rolled_back_at_us = 9000 * S}, 9999 * S, 0},
+		/* No rollback at all. */
+		{{.kind = KIND_AUTO, .state = INC_HELD, .opened_at_us = 1000 * S}, 9999 * S, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct sla_tally t = {0};
+
+		assert_int_equal(sla_tally_add(&t, &rows[i].inc, &plan, rows[i].now_us), 0);
+		if (t.overdue != rows[i].overdue)
+			fail_msg("row %zu: %zu overdue", i, t.overdue);
+		sla_tally_free(&t);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_phase_has_its_budget), cmocka_unit_test(what_has_not_ended_has_no_span),
-		cmocka_unit_test(percentiles_are_nearest_ranks),
+		cmocka_unit_test(percentiles_are_nearest_ranks), cmocka_unit_test(what_never_got_there_is_missed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
