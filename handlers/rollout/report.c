@@ -149,7 +149,7 @@ static void incident_line(struct report *p, const struct incident *i)
 static int incidents(struct report *p)
 {
 	const struct tally *t = &p->span;
-	size_t max = kinds[kind_of(p->kind_name)].incidents, all = (size_t)(t->incidents + t->drills);
+	size_t max = kinds[kind_of(p->kind_name)].incidents, all = (size_t)t->incidents + (size_t)t->drills;
 
 	buf_printf(p->b, "- Incidents: %d (rollbacks %d, failed %d, without a rollback %d, P0 %d); drills %d\n", t->incidents, t->rollbacks,
 	           t->failed, t->incidents - t->rollbacks, t->p0, t->drills);
