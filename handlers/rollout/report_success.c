@@ -46,7 +46,7 @@ static void earlier(struct report *p, const struct criterion *c, const struct st
 {
 	struct criterion_result r;
 	const char *sep = " (";
-	char value[32], bound[32];
+	char value[100];
 
 	for (size_t n = 0; n < p->runs.n; n++) {
 		const struct stage_run *run = &p->runs.item[n];
@@ -56,7 +56,7 @@ static void earlier(struct report *p, const struct criterion *c, const struct st
 			newest &= p->runs.item[k].stage != run->stage;
 		if (!newest || run == shown || run->run == p->st->p.run || success_kept(run->results, c->name, &r) < 0 || isnan(r.value))
 			continue;
-		text_against(r.value, c->bound, value, bound, sizeof(value));
+		text_number(r.value, c->unit, value, sizeof(value));
 		buf_printf(p->b, "%sstage %d: %s", sep, run->stage, value);
 		sep = ", ";
 	}

@@ -90,15 +90,16 @@ void success_words(struct buf *b, const struct criterion *c, const struct criter
 {
 	static const char unknown[] = "unknown: ";
 	enum verdict v = success_judge(c, r);
-	const char *why = r ? r->why : "not evaluated yet", *unit = c->unit[0] ? " " : "";
-	char value[32], bound[32];
+	const char *why = r ? r->why : "not evaluated yet";
+	char value[100], bound[100];
 
-	text_against(r ? r->value : NAN, c->bound, value, bound, sizeof(value));
 	buf_printf(b, "%s: ", verdict_name(v));
-	if (v == VERDICT_UNKNOWN)       /* its sentence names the bound only when there is a number */
+	if (v == VERDICT_UNKNOWN) {     /* its sentence names the bound only when there is a number */
+		text_number(c->bound, c->unit, bound, sizeof(bound));
 		buf_printf(b, "%s; ", strncmp(why, unknown, sizeof(unknown) - 1) ? why : why + sizeof(unknown) - 1);
-	else
-		buf_printf(b, "%s%s%s, ", value, unit, c->unit);
-	buf_printf(b, "%s %s%s%s", c->is_min ? "at least" : "at most", bound, v == VERDICT_UNKNOWN ? unit : "",
-	           v == VERDICT_UNKNOWN ? c->unit : "");
+	} else {
+		text_against(r->value, c->bound, c->unit, value, bound, sizeof(value));
+		buf_printf(b, "%s, ", value);
+	}
+	buf_printf(b, "%s %s", c->is_min ? "at least" : "at most", bound);
 }

@@ -71,7 +71,7 @@ def test_the_final_report_holds_the_whole_story(daemon_of, service, prometheus, 
     assert lines[0].startswith("[REPORT] Shop, final: until ") and lines[1].startswith("- Stage: 3 Majority, 50% traffic, clean for ")
     assert lines[2] == "- Success metrics of the whole rollout: 1 met, 3 missed, 1 unknown"
     assert re.match(r"  - error rate delta: missed: 0\.02, at most 0\.001 \(stage 1: 0\.000[45]\)$", lines[3]), lines[3]
-    assert lines[4] == "  - cache hit rate: met: 0.95 ratio, at least 0.8 (stage 1: 0.9)"
+    assert lines[4] == "  - cache hit rate: met: 0.95 ratio, at least 0.8 (stage 1: 0.9 ratio)"
     assert lines[5].startswith("  - embedding reuse: unknown: ") and "no such metric" in lines[5] and lines[5].endswith("; at least 0.85")
     assert "  - 0 Pre-Production, 100%: in staging, not seen from here" in lines
     assert re.search(r"  - 1 Canary, 10%: .* in the last of 2 runs\n  - 2 Expanded, 25%: entered .*\n  - 3 Majority, 50%: entered .* UTC, "
