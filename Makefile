@@ -23,9 +23,9 @@ cflags = -std=gnu17 -g -MMD -MP -I. -D_GNU_SOURCE -DROLLBACKD_VERSION='"$(VERSIO
          $(if $(WERROR),-Werror) $(shell pkg-config --cflags $(PKGS)) $(mode.$(MODE))
 libs   = $(shell pkg-config --libs $(PKGS)) -ljq -lcrypt -lpthread -lm
 
-LIB_SRCS  := $(wildcard server/core/*.c alertmanager/*.c db/*.c handlers/*/*.c) \
+LIB_SRCS  := $(wildcard server/core/*.c server/http/*.c server/auth/*.c server/config/*.c alertmanager/*.c db/*.c handlers/*/*.c) \
              $(filter-out server/main.c,$(wildcard server/*.c))
-CTL_SRCS  := $(wildcard server/ctl/*.c)
+CTL_SRCS  := $(wildcard server/ctl/*.c server/ctl/*/*.c)
 UNIT_SRCS := $(wildcard tests/unit/test_*.c)
 LIB_OBJS  := $(LIB_SRCS:%.c=$O/%.o)
 UNITS     := $(UNIT_SRCS:%.c=$O/%)

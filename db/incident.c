@@ -13,8 +13,8 @@ static const char *const state_names[INC_STATE_N] = {
 	[INC_RESOLVED] = "resolved",
 };
 static const char *const kind_names[KIND_N] = {[KIND_AUTO] = "auto", [KIND_MANUAL] = "manual", [KIND_DRILL] = "drill"};
-static const char *const rung_names[RUNG_N] = {"written", "acknowledged", "effective", "cured"};
-static const char *const rung_states[] = {"unknown", "yes", "no"};
+static const char *const condition_names[CONDITION_N] = {"written", "acknowledged", "effective", "cured"};
+static const char *const condition_status[] = {"unknown", "yes", "no"};
 
 const char *incident_state_name(enum incident_state s)
 {
@@ -36,14 +36,14 @@ int incident_kind_find(const char *name)
 	return text_enum_find(kind_names, KIND_N, name);
 }
 
-const char *rung_name(enum rung r)
+const char *condition_name(enum condition_type r)
 {
-	return rung_names[r];
+	return condition_names[r];
 }
 
-const char *rung_state_name(enum rung_state s)
+const char *condition_status_name(enum condition_status s)
 {
-	return rung_states[s];
+	return condition_status[s];
 }
 
 bool incident_is_live(enum incident_state s)
@@ -58,8 +58,8 @@ void incident_free(struct incident *inc)
 
 	for (size_t i = 0; i < ARRAY_LEN(owned); i++)
 		free(owned[i]);
-	for (int i = 0; i < RUNG_N; i++)
-		free(inc->rung[i].note);
+	for (int i = 0; i < CONDITION_N; i++)
+		free(inc->condition[i].note);
 	*inc = (struct incident) {0};
 }
 
@@ -91,10 +91,10 @@ static void bind(struct stmt *st, const struct incident *i)
 	stmt_text(st, at++, i->acknowledged_by);
 	stmt_i64(st, at++, i->acknowledged_at_us);
 	stmt_text(st, at++, i->eta);
-	for (int n = 0; n < RUNG_N; n++) {
-		stmt_i64(st, at++, i->rung[n].state);
-		stmt_i64(st, at++, i->rung[n].at_us);
-		stmt_text(st, at++, i->rung[n].note);
+	for (int n = 0; n < CONDITION_N; n++) {
+		stmt_i64(st, at++, i->condition[n].state);
+		stmt_i64(st, at++, i->condition[n].at_us);
+		stmt_text(st, at++, i->condition[n].note);
 	}
 	stmt_i64(st, at++, i->raises);
 	stmt_i64(st, at++, i->review);
@@ -120,8 +120,8 @@ static void read_row(struct stmt *st, void *to)
 		.review = (enum review)column_i64(st, 47), .reviewed_by = column_text_or_null(st, 48),
 		.reviewed_at_us = column_i64(st, 49),
 	};
-	for (int n = 0; n < RUNG_N; n++)
-		((struct incident *)to)->rung[n] = (struct rung_value) {(enum rung_state)column_i64(st, 34 + 3 * n), column_i64(st, 35 + 3 * n),
+	for (int n = 0; n < CONDITION_N; n++)
+		((struct incident *)to)->condition[n] = (struct condition) {(enum condition_status)column_i64(st, 34 + 3 * n), column_i64(st, 35 + 3 * n),
 		                                  column_text_or_null(st, 36 + 3 * n)};
 }
 

@@ -15,21 +15,21 @@ enum incident_state {
 	INC_STATE_N
 };
 enum incident_kind { KIND_AUTO = 1, KIND_MANUAL, KIND_DRILL, KIND_N };        /* stored */
-enum rung_state { RUNG_UNKNOWN = 0, RUNG_YES, RUNG_NO };                       /* stored */
-enum rung { RUNG_WRITTEN, RUNG_ACKNOWLEDGED, RUNG_EFFECTIVE, RUNG_CURED, RUNG_N };
+enum condition_status { STATUS_UNKNOWN = 0, STATUS_YES, STATUS_NO };                       /* stored */
+enum condition_type { CONDITION_WRITTEN, CONDITION_ACKNOWLEDGED, CONDITION_EFFECTIVE, CONDITION_CURED, CONDITION_N };
 
 const char *incident_state_name(enum incident_state s);
 int incident_state_find(const char *name);      /* -EINVAL */
 const char *incident_kind_name(enum incident_kind k);
 int incident_kind_find(const char *name);
-const char *rung_name(enum rung r);             /* "written" … */
-const char *rung_state_name(enum rung_state s); /* "unknown", "yes", "no" */
+const char *condition_name(enum condition_type r);             /* "written" … */
+const char *condition_status_name(enum condition_status s); /* "unknown", "yes", "no" */
 bool incident_is_live(enum incident_state s);   /* neither cancelled nor resolved */
 
 enum review { REVIEW_NONE, REVIEW_REQUIRED, REVIEW_DONE };      /* stored */
 
-struct rung_value {
-	enum rung_state state;
+struct condition {
+	enum condition_status state;
 	int64_t at_us;          /* when it last changed; 0 never */
 	char *note;             /* owned, may be NULL: "6 of 6" */
 };
@@ -60,7 +60,7 @@ struct incident {
 	char *acknowledged_by;  /* owned, may be NULL */
 	int64_t acknowledged_at_us;
 	char *eta;              /* owned, may be NULL */
-	struct rung_value rung[RUNG_N];
+	struct condition condition[CONDITION_N];
 	enum review review;
 	char *reviewed_by;      /* owned, may be NULL */
 	int64_t reviewed_at_us;

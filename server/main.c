@@ -12,12 +12,12 @@
 #include <unistd.h>
 
 #include "handlers/notify/notify.h"
-#include "handlers/rollback/runner.h"
-#include "server/app.h"
+#include "handlers/steps/runner.h"
+#include "server/daemon.h"
 #include "server/core/failpoint.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
-#include "server/http.h"
+#include "server/http/server.h"
 #include "server/systemd.h"
 
 enum { EXIT_RUNTIME = 1, EXIT_USAGE = 2, EXIT_STATE = 3 };

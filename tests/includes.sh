@@ -1,32 +1,53 @@
 #!/bin/sh
-# The direction of the includes: a folder includes only itself and what its row below allows.
+# The direction of the includes: a room includes only itself and the rooms that its row names. They are in the README's table.
 set -eu
 cd "$(dirname "$0")/.."
 
-allowed() {
-	case $1 in
-	server/core) echo 'server/core/' ;;
-	alertmanager | db) echo "$1/|server/core/" ;;
-	handlers/rollout) echo 'handlers/rollout/|handlers/rollback/|db/|alertmanager/|server/core/' ;;
-	handlers/rollback | handlers/notify) echo "$1/|db/|alertmanager/|server/core/" ;;
-	handlers/api) echo 'handlers/|db/|alertmanager/|server/core/' ;;
-	esac
+h=handlers
+base='server/core db alertmanager'
+rooms() {
+	cat <<-END
+	server/core
+	alertmanager    server/core
+	db              server/core
+	$h/settings     $base
+	$h/steps        $base $h/settings
+	$h/checks       $base $h/settings $h/steps
+	$h/incident     $base $h/settings $h/steps $h/checks
+	$h/engine       $base $h/settings $h/steps $h/checks $h/incident
+	$h/offline      $base $h/settings $h/steps $h/checks $h/incident
+	$h/compare      $base $h/settings $h/steps $h/checks $h/incident
+	$h/plan         $base $h/settings $h/steps $h/checks $h/incident $h/offline $h/compare
+	$h/notify       $base $h/settings $h/steps $h/checks $h/incident
+	$h/api          $base $h/settings $h/steps $h/checks $h/incident $h/engine $h/offline $h/compare $h/plan $h/notify
+	server/http     server/core
+	server/auth     server/core server/http $h/settings server/config
+	server/config   server/core alertmanager $h/settings $h/notify
+	END
 }
 
 bad=0
-for room in server/core alertmanager db handlers/rollback handlers/rollout handlers/notify handlers/api; do
-	found=$(grep -rnE '^#include "' --include='*.[ch]' "$room" 2>/dev/null |
-		grep -vE "#include \"($(allowed $room))" || true)
+while read -r room below; do
+	allowed="$room/"
+	for r in $below; do allowed="$allowed|$r/"; done
+	found=$(grep -rnE '^#include "' --include='*.[ch]' "$room" | grep -vE "#include \"($allowed)" || true)
 	[ -z "$found" ] || { echo "$room may not include this:"; echo "$found"; bad=1; }
+done <<END
+$(rooms)
+END
+
+for room in $h/*/ server/*/; do
+	rooms | grep -q "^${room%/}\b" || [ "$room" = server/ctl/ ] || { echo "$room has no row in tests/includes.sh"; bad=1; }
 done
+
 only() {
 	found=$(grep -rlE "#include <$1" --include='*.[ch]' server handlers db alertmanager | grep -vE "$2" || true)
 	[ -z "$found" ] || { echo "<$1> belongs to $2 only:"; echo "$found"; bad=1; }
 }
-only microhttpd.h '^server/http[a-z_]*\.[ch]$'
+only microhttpd.h '^server/http/'
 only sqlite3.h '^db/'
 only curl/ '^server/(core/loop|ctl/)'
-only yaml.h '^server/(web_)?config'
-only crypt.h '^server/auth_basic\.c$'
+only yaml.h '^server/(config|auth)/'
+only crypt.h '^server/auth/basic\.c$'
 only jq.h '^handlers/notify/'
 exit $bad

@@ -7,8 +7,8 @@
 #define HANDLERS_API_API_H
 
 #include "db/db.h"
-#include "handlers/rollback/engine.h"
-#include "handlers/rollout/controller.h"
+#include "handlers/engine/engine.h"
+#include "handlers/plan/controller.h"
 #include "server/core/http_types.h"
 #include "server/core/json.h"
 

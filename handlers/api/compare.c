@@ -8,9 +8,9 @@
 #include "db/progress.h"
 #include "handlers/api/api.h"
 #include "handlers/api/loop_job.h"
-#include "handlers/rollback/current.h"
-#include "handlers/rollout/clean.h"
-#include "handlers/rollout/compare_run.h"
+#include "handlers/settings/current.h"
+#include "handlers/plan/stage_clock.h"
+#include "handlers/compare/run.h"
 #include "server/core/http_reply.h"
 #include "server/core/text.h"
 
@@ -134,7 +134,7 @@ static int find_holds(struct db_conn *c, const char *rollout, const struct compa
 	int r = hold_span_of(c, rollout, g->from_us, now_us, &l);
 
 	for (size_t i = 0; r >= 0 && i < l.n; i++)
-		if (clean_is_hold(l.item[i].why))
+		if (stage_clock_is_hold(l.item[i].why))
 			r = compare_spans_add(ret, l.item[i].since_us, l.item[i].until_us, l.item[i].why);
 	hold_span_list_free(&l);
 	if (r >= 0 && (r = progress_load(c, rollout, &p)) >= 0 && p.held_by && p.held_since_us)

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "db/rollout.h"
-#include "handlers/rollback/flags_file.h"
+#include "handlers/steps/flags_file.h"
 #include "server/core/http_reply.h"
 #include "server/core/text.h"
 

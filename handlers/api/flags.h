@@ -5,7 +5,7 @@
 #define HANDLERS_API_FLAGS_H
 
 #include "handlers/api/api.h"
-#include "handlers/rollback/options.h"
+#include "handlers/settings/settings.h"
 
 /* {rollout, generation, percentage, flags: {NAME: value}, sampling: {salt, rule}} with an ETag; 304 to If-None-Match; 503 when the file cannot
  * be read or a value is none of its type: a service then keeps its last good flags. */

@@ -5,9 +5,9 @@
 
 #include "handlers/api/api.h"
 #include "handlers/api/write_job.h"
-#include "handlers/rollback/current.h"
-#include "handlers/rollout/controller.h"
-#include "handlers/rollout/report.h"
+#include "handlers/settings/current.h"
+#include "handlers/plan/controller.h"
+#include "handlers/plan/report.h"
 #include "server/core/clock.h"
 #include "server/core/http_reply.h"
 #include "server/core/text.h"
@@ -218,16 +218,16 @@ enum http_verdict plan_advance_post(struct api *a, struct http_req *req, struct 
 
 static int build_report(struct api *a, const struct settings *s, const struct rollout *r, const char *kind, struct buf *b)
 {
-	struct standing st = {0};
+	struct rollout_state st = {0};
 	struct evaluation ev = {0};
 	int64_t now = clock_wall_us();
-	int e = standing_load(a->reader, r, now, &st);
+	int e = rollout_state_load(a->reader, r, now, &st);
 
 	if (e == 0)
 		e = controller_last(a->controller, r->name, &ev);
 	if (e == 0)
 		e = report_text(b, a->reader, s, r, &st, &ev, kind, now);
-	standing_free(&st);
+	rollout_state_free(&st);
 	evaluation_free(&ev);
 	return e;
 }

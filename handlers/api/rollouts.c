@@ -8,12 +8,12 @@
 #include "handlers/api/api.h"
 #include "handlers/api/flags.h"
 #include "handlers/api/write_job.h"
-#include "handlers/rollback/actions.h"
-#include "handlers/rollback/adopt.h"
-#include "handlers/rollback/current.h"
-#include "handlers/rollback/message.h"
-#include "handlers/rollback/trigger.h"
-#include "handlers/rollout/plan_json.h"
+#include "handlers/incident/actions.h"
+#include "handlers/steps/percentage.h"
+#include "handlers/settings/current.h"
+#include "handlers/incident/text.h"
+#include "handlers/incident/open.h"
+#include "handlers/plan/json.h"
 #include "server/core/clock.h"
 #include "server/core/http_reply.h"
 #include "server/core/text.h"
@@ -69,16 +69,16 @@ static int add_incident(struct db_conn *c, const struct rollout *r, struct json_
 
 static int add_plan(struct api *a, const struct settings *s, const struct rollout *r, struct json_object *o)
 {
-	struct standing st = {0};
+	struct rollout_state st = {0};
 	struct evaluation ev = {0};
 	int64_t now = clock_wall_us();
-	int err = standing_load(a->reader, r, now, &st);
+	int err = rollout_state_load(a->reader, r, now, &st);
 
 	if (err == 0)
 		err = controller_last(a->controller, r->name, &ev);
 	if (err == 0)
 		err = plan_json_add(o, a->reader, &(struct gate_view) {s, r, &st, &ev, now});
-	standing_free(&st);
+	rollout_state_free(&st);
 	evaluation_free(&ev);
 	return err;
 }
@@ -103,7 +103,7 @@ static int rollout_json(struct api *a, const struct settings *s, const struct ro
 	json_add_pct(o, "percentage_wanted", row.pct_wanted);
 	json_add_pct(o, "percentage_seen", row.pct_seen);
 	json_add_time(o, "seen_at", row.seen_at_us);
-	json_add_pct(o, "percentage_in_file", r->flags_file ? adopt_there(c, r, why, sizeof(why)) : -1);
+	json_add_pct(o, "percentage_in_file", r->flags_file ? percentage_there(c, r, why, sizeof(why)) : -1);
 	json_add_str(o, "doubt", why[0] ? why : NULL);
 	json_add_time(o, "changed_at", row.pct_changed_us);
 	json_add(o, "stages", stages_json(r));

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "handlers/api/api.h"
-#include "handlers/rollback/current.h"
-#include "handlers/rollout/moves.h"
+#include "handlers/settings/current.h"
+#include "handlers/plan/actions.h"
 #include "server/core/http_reply.h"
 
 #define SEGMENT_MAX 256

@@ -6,8 +6,8 @@
 #include "db/outbox.h"
 #include "db/rollout.h"
 #include "handlers/api/api.h"
-#include "handlers/rollback/current.h"
-#include "handlers/rollout/standing.h"
+#include "handlers/settings/current.h"
+#include "handlers/plan/rollout_state.h"
 #include "server/core/clock.h"
 #include "server/core/http_reply.h"
 #include "server/core/log.h"
@@ -81,7 +81,7 @@ static void write_rollouts(struct buf *b, struct db_conn *c, const struct settin
 struct plan_state {
 	const struct rollout *r;
 	const struct stage *stage;      /* NULL: unstaged */
-	struct standing st;
+	struct rollout_state st;
 	struct evaluation ev;
 };
 
@@ -176,11 +176,11 @@ static void load_plan(struct api *a, struct plan_state *p)
 {
 	int64_t now = clock_wall_us();
 
-	if (standing_load(a->reader, p->r, now, &p->st) < 0)
-		p->st = (struct standing) {.row.stage = -1, .p.restart_at = -1};
+	if (rollout_state_load(a->reader, p->r, now, &p->st) < 0)
+		p->st = (struct rollout_state) {.row.stage = -1, .p.restart_at = -1};
 	if (controller_last(a->controller, p->r->name, &p->ev) < 0)
 		p->ev = (struct evaluation) {.stage = -1};
-	p->stage = standing_stage(&p->st, p->r);
+	p->stage = rollout_state_stage(&p->st, p->r);
 }
 
 static void write_plans(struct buf *b, struct api *a, const struct settings *s)
@@ -201,7 +201,7 @@ static void write_plans(struct buf *b, struct api *a, const struct settings *s)
 	write_criteria(b, p, s->n_rollouts);
 	write_baselines(b, p, s->n_rollouts);
 	for (size_t i = 0; i < s->n_rollouts; i++) {
-		standing_free(&p[i].st);
+		rollout_state_free(&p[i].st);
 		evaluation_free(&p[i].ev);
 	}
 }

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "handlers/api/api.h"
-#include "handlers/rollback/current.h"
-#include "handlers/rollback/intake.h"
+#include "handlers/settings/current.h"
+#include "handlers/incident/intake.h"
 #include "server/core/failpoint.h"
 #include "server/core/http_reply.h"
 #include "server/core/log.h"

@@ -1,8 +1,8 @@
 #include "handlers/api/write_job.h"
 
 #include "db/incident.h"
-#include "handlers/rollback/current.h"
-#include "handlers/rollback/incident_json.h"
+#include "handlers/settings/current.h"
+#include "handlers/incident/json.h"
 
 static void drop(struct write_job *w)
 {

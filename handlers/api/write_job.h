@@ -5,7 +5,7 @@
 #define HANDLERS_API_WRITE_JOB_H
 
 #include "handlers/api/api.h"
-#include "handlers/rollback/options.h"
+#include "handlers/settings/settings.h"
 
 struct write_job {
 	struct db_job job;              /* the rest is filled by write_job_submit */

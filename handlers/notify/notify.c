@@ -50,7 +50,7 @@ struct notify {
 	struct channels channels;       /* the loop's thread */
 	struct sending *sendings;
 	struct loop_timer *timer;
-	atomic_bool rung;
+	atomic_bool condition;
 	pthread_mutex_t lock;           /* guards next */
 	struct channels next;
 	bool has_next;
@@ -455,14 +455,14 @@ static void on_ring(void *arg)
 {
 	struct notify *n = arg;
 
-	atomic_store(&n->rung, false);
+	atomic_store(&n->condition, false);
 	scan(n);
 }
 
 void notify_ring(struct notify *n)
 {
-	if (!atomic_exchange(&n->rung, true) && loop_post(n->loop, on_ring, n) < 0)
-		atomic_store(&n->rung, false);  /* the net finds it */
+	if (!atomic_exchange(&n->condition, true) && loop_post(n->loop, on_ring, n) < 0)
+		atomic_store(&n->condition, false);  /* the net finds it */
 }
 
 void notify_set_channels(struct notify *n, struct channels *c)

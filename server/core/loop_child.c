@@ -6,7 +6,7 @@
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 #include "server/core/clock.h"
-#include "server/core/kept.h"
+#include "server/core/headtail.h"
 #include "server/core/loop_private.h"
 
 #define GRACE_US     (5 * US_PER_S)
@@ -34,7 +34,7 @@ struct loop_child {
 	int in_fd, out_fd, err_fd;
 	struct buf input;
 	size_t input_sent;
-	struct kept out, err;
+	struct headtail out, err;
 	bool exited, timed_out;
 	int start_error;
 	siginfo_t end;	/* valid once exited */
@@ -59,8 +59,8 @@ static void child_hush(struct loop_child *c)
 	close_fd(&c->out_fd);
 	close_fd(&c->err_fd);
 	buf_free(&c->input);
-	kept_free(&c->out);
-	kept_free(&c->err);
+	headtail_free(&c->out);
+	headtail_free(&c->err);
 }
 
 static void child_delete(struct loop_child *c)
@@ -91,7 +91,7 @@ static void feed(struct loop_child *c)
 	close_fd(&c->in_fd);
 }
 
-static void drain(int *fd, struct kept *k)
+static void drain(int *fd, struct headtail *k)
 {
 	char data[READ_SIZE];
 
@@ -103,7 +103,7 @@ static void drain(int *fd, struct kept *k)
 		if (n <= 0)
 			close_fd(fd);
 		else
-			kept_add(k, data, (size_t)n);
+			headtail_add(k, data, (size_t)n);
 	}
 }
 
@@ -141,7 +141,7 @@ static void tell(struct loop_child *c)
 {
 	struct child_result r = {.error = c->timed_out ? -ETIMEDOUT : c->start_error, .exit_code = -1};
 
-	kept_straighten(&c->out);
+	headtail_straighten(&c->out);
 	if (c->exited && c->end.si_code == CLD_EXITED)
 		r.exit_code = c->end.si_status;
 	else if (c->exited)
@@ -150,7 +150,7 @@ static void tell(struct loop_child *c)
 	r.output = buf_text(&c->out.buf);
 	r.output_len = c->out.buf.len;
 	r.output_lost = c->out.lost;
-	r.output_gap = kept_gap(&c->out);
+	r.output_gap = headtail_gap(&c->out);
 	r.error_text = buf_text(&c->err.buf);
 	c->phase = CHILD_ENDED;
 	c->fn(c->arg, &r);

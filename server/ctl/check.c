@@ -5,12 +5,12 @@
 #include <string.h>
 
 #include "alertmanager/payload.h"
-#include "handlers/rollback/drill.h"
-#include "handlers/rollback/intake.h"
-#include "server/config.h"
+#include "handlers/incident/drill.h"
+#include "handlers/incident/intake.h"
+#include "server/config/load.h"
 #include "server/core/text.h"
 #include "server/ctl/ctl.h"
-#include "server/web_config.h"
+#include "server/auth/web_config.h"
 
 #define BODY_MAX (16 * 1024 * 1024)
 

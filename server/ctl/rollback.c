@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "server/core/text.h"
-#include "server/ctl/offline.h"
+#include "server/ctl/local/offline.h"
 
 #define ASK_MS      3000        /* a daemon that takes longer does not stop a rollback */
 #define STORAGE_DEF "/var/lib/rollbackd"

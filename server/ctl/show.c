@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "handlers/rollout/compare.h"
+#include "handlers/compare/compare.h"
 #include "server/core/text.h"
 #include "server/ctl/ctl.h"
 
@@ -216,16 +216,16 @@ static void show_outputs(struct json_object *o)
 
 static void show_verification(struct json_object *o)
 {
-	struct json_object *rungs = NULL;
+	struct json_object *conditions = NULL;
 
-	if (json_get_obj(o, "verification", &rungs) != 1)
+	if (json_get_obj(o, "verification", &conditions) != 1)
 		return;
 	puts("\nVerification");
-	json_object_object_foreach(rungs, name, rung) {
-		CLEANUP(cleanup_free) char *note = cell(rung, "note");
+	json_object_object_foreach(conditions, name, condition) {
+		CLEANUP(cleanup_free) char *note = cell(condition, "note");
 		bool said = note[0] && strcmp(note, "-") != 0;
 
-		printf("  %-14s%s%s%s\n", name, json_str_or(rung, "state", "unknown"), said ? ": " : "", said ? note : "");
+		printf("  %-14s%s%s%s\n", name, json_str_or(condition, "state", "unknown"), said ? ": " : "", said ? note : "");
 	}
 }
 

@@ -23,7 +23,7 @@
 #include "server/core/clock.h"
 #include "server/core/http_reply.h"
 #include "server/core/log.h"
-#include "server/http.h"
+#include "server/http/server.h"
 
 #define HELD_MAX 256
 

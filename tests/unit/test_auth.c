@@ -14,9 +14,9 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "server/auth.h"
-#include "server/auth_basic.h"
-#include "server/auth_failures.h"
+#include "server/auth/authenticate.h"
+#include "server/auth/basic.h"
+#include "server/auth/throttle.h"
 #include "server/core/clock.h"
 #include "server/core/json.h"
 #include "server/core/log.h"
@@ -44,7 +44,7 @@ static pthread_cond_t answered = PTHREAD_COND_INITIALIZER;
 struct asked {
 	struct http_req req;
 	const char *authorization;
-	enum http_knock knock;
+	enum http_knock auth_request;
 	struct http_reply reply; /* of the refusal, or of the completion */
 	int completed;
 };
@@ -76,7 +76,7 @@ static void ask(struct auth *a, struct asked *k, const char *authorization, stru
 	                             .peer = peer,
 	                             .header = header,
 	                             .complete = complete}};
-	k->knock = auth_knock(a, &k->req, &k->reply);
+	k->auth_request = auth_knock(a, &k->req, &k->reply);
 }
 
 /* The status in the end; 200: admitted. */
@@ -84,9 +84,9 @@ static int status_of(struct asked *k)
 {
 	struct timespec until;
 
-	if (k->knock == HTTP_ADMITTED)
+	if (k->auth_request == HTTP_ADMITTED)
 		return 200;
-	if (k->knock == HTTP_REFUSED)
+	if (k->auth_request == HTTP_REFUSED)
 		return k->reply.status;
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += 60;
@@ -152,7 +152,7 @@ static void without_passwords_everybody_is_local_with_every_role(void **state)
 
 	(void)state;
 	ask(a, &k, ALICE, tcp); /* a header changes nothing: nothing could check it */
-	assert_int_equal(k.knock, HTTP_ADMITTED);
+	assert_int_equal(k.auth_request, HTTP_ADMITTED);
 	assert_string_equal(k.req.user, "local");
 	assert_false(k.req.authenticated);
 	assert_int_equal(k.req.roles, ROLE_ALL);
@@ -169,14 +169,14 @@ static void the_peer_of_the_unix_socket_is_known_by_name(void **state)
 	(void)state;
 	assert_non_null(entry);
 	ask(a, &k, NULL, me);
-	assert_int_equal(k.knock, HTTP_ASKED);
+	assert_int_equal(k.auth_request, HTTP_ASKED);
 	assert_int_equal(status_of(&k), 200);
 	for (int i = 0; i < 2; i++) {
 		assert_string_equal(k.req.user, entry->pw_name);
 		assert_true(k.req.authenticated);
 		assert_int_equal(k.req.roles, ROLE_ALL);
 		ask(a, &k, NULL, me);
-		assert_int_equal(k.knock, HTTP_ADMITTED);
+		assert_int_equal(k.auth_request, HTTP_ADMITTED);
 	}
 	ask(a, &k, NULL, nobody);
 	assert_int_equal(status_of(&k), 200);
@@ -202,14 +202,14 @@ static void a_right_password_is_checked_once(void **state)
 
 	(void)state;
 	ask(a, &k, ALICE, tcp);
-	assert_int_equal(k.knock, HTTP_ASKED);
+	assert_int_equal(k.auth_request, HTTP_ASKED);
 	assert_int_equal(status_of(&k), 200);
 	for (int i = 0; i < 2; i++) {
 		assert_string_equal(k.req.user, "alice");
 		assert_true(k.req.authenticated);
 		assert_int_equal(k.req.roles, ROLE_OPERATOR | ROLE_VIEWER | ROLE_USER);
 		ask(a, &k, ALICE, tcp);
-		assert_int_equal(k.knock, HTTP_ADMITTED);
+		assert_int_equal(k.auth_request, HTTP_ADMITTED);
 	}
 	auth_free(a);
 }
@@ -232,7 +232,7 @@ static void a_wrong_one_and_none_are_401(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
 		ask(a, &k, wrong[i], tcp);
-		assert_int_equal(k.knock, HTTP_REFUSED);
+		assert_int_equal(k.auth_request, HTTP_REFUSED);
 		assert_int_equal(k.reply.status, 401);
 		assert_string_equal(k.reply.challenge, "Basic realm=\"rollbackd\", charset=\"UTF-8\"");
 		buf_free(&k.reply.body);
@@ -240,7 +240,7 @@ static void a_wrong_one_and_none_are_401(void **state)
 	static const char *const checked[] = {ALICE_BAD, BOB, NOBODY, ALICE2};
 	for (size_t i = 0; i < ARRAY_LEN(checked); i++) {
 		ask(a, &k, checked[i], tcp);
-		assert_int_equal(k.knock, HTTP_ASKED);
+		assert_int_equal(k.auth_request, HTTP_ASKED);
 		assert_int_equal(status_of(&k), 401);
 		assert_non_null(k.reply.challenge);
 		assert_false(k.req.authenticated);
@@ -365,7 +365,7 @@ static void the_queue_is_bounded_and_a_stop_answers_all(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(one); i++)
 		ask(a, &one[i], guess(text[i], "alice", (int)i), tcp);
 	for (size_t i = 0; i < ARRAY_LEN(one); i++)
-		waiting += one[i].knock == HTTP_ASKED;
+		waiting += one[i].auth_request == HTTP_ASKED;
 	assert_int_equal(waiting, 4);
 	assert_int_equal(one[9].reply.status, 503);
 	assert_true(one[9].reply.retry_after_s > 0);
@@ -376,7 +376,7 @@ static void the_queue_is_bounded_and_a_stop_answers_all(void **state)
 
 		snprintf(user, sizeof(user), "user%zu", i);
 		ask(a, &names[i], guess(text[10 + i], user, 0), tcp);
-		waiting += names[i].knock == HTTP_ASKED;
+		waiting += names[i].auth_request == HTTP_ASKED;
 	}
 	assert_int_equal(waiting, 16);
 	/* Another address still has its turn, until all are too many. */
@@ -384,15 +384,15 @@ static void the_queue_is_bounded_and_a_stop_answers_all(void **state)
 		ask(a, &far[i], guess(text[50 + i], "alice", (int)(100 + i)),
 		    (struct http_peer) {.uid = -1,
 		                        .ip = {10, 0, (unsigned char)(i / 250), (unsigned char)(i % 250)}});
-		waiting_far += far[i].knock == HTTP_ASKED;
+		waiting_far += far[i].auth_request == HTTP_ASKED;
 	}
-	assert_int_equal(far[0].knock, HTTP_ASKED);
+	assert_int_equal(far[0].auth_request, HTTP_ASKED);
 	/* 64 in all; a check or two may have ended in the meantime. */
 	assert_in_range(waiting_far, 48, 52);
 	assert_int_equal(far[399].reply.status, 503);
 	auth_stop(a);
 	for (size_t i = 0; i < ARRAY_LEN(far); i++) {
-		assert_int_equal(far[i].completed, far[i].knock == HTTP_ASKED);
+		assert_int_equal(far[i].completed, far[i].auth_request == HTTP_ASKED);
 		assert_true(far[i].reply.status == 503 || far[i].reply.status == 401);
 		buf_free(&far[i].reply.body);
 	}
@@ -402,7 +402,7 @@ static void the_queue_is_bounded_and_a_stop_answers_all(void **state)
 		buf_free(&names[i].reply.body);
 	struct asked late;
 	ask(a, &late, ALICE, tcp);
-	assert_int_equal(late.knock, HTTP_REFUSED);
+	assert_int_equal(late.auth_request, HTTP_REFUSED);
 	assert_int_equal(late.reply.status, 503);
 	buf_free(&late.reply.body);
 	auth_free(a);

@@ -12,8 +12,8 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include "handlers/rollback/command.h"
-#include "handlers/rollback/runner.h"
+#include "handlers/steps/command.h"
+#include "handlers/steps/runner.h"
 #include "server/core/clock.h"
 #include "server/core/failpoint.h"
 

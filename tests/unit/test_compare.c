@@ -6,7 +6,7 @@
 
 #include <math.h>
 #include <string.h>
-#include "handlers/rollout/compare.h"
+#include "handlers/compare/compare.h"
 
 #define HOURS 168 /* 7 days */
 

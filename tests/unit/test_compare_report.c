@@ -8,8 +8,8 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include "handlers/rollout/compare.h"
-#include "handlers/rollout/compare_run.h"
+#include "handlers/compare/compare.h"
+#include "handlers/compare/run.h"
 
 #define HOUR_US (3600 * US_PER_S)
 #define T0      (INT64_C(1760432400) * US_PER_S) /* 2025-10-14T09:00:00Z */

@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include "server/config.h"
-#include "server/config_keys.h"
+#include "server/config/load.h"
+#include "server/config/keys.h"
 #include "server/core/buf.h"
 #include "server/core/clock.h"
 

@@ -50,7 +50,7 @@ static struct alert_known see(int64_t starts_at, enum delivery d, const char *an
 	return s.out;
 }
 
-struct saying {
+struct announcement {
 	int64_t alert, incident;
 	enum delivery delivery;
 	const char *rollout;
@@ -59,7 +59,7 @@ struct saying {
 
 static int say(struct db_tx *tx, void *arg)
 {
-	const struct saying *s = arg;
+	const struct announcement *s = arg;
 
 	return alert_say(tx, s->alert, s->delivery, s->rollout, s->disposition, s->incident, "because");
 }
@@ -168,7 +168,7 @@ static void an_episode_is_resolved_once_and_stays_so(void **state)
 	assert_int_equal(unresolved("shop"), 1);
 	assert_int_equal(unresolved("cart"), 0);
 	see(5, DELIVERY_RESOLVED, "{}");
-	struct saying s = {k.id, incident, DELIVERY_RESOLVED, "", DISP_RESOLVED};
+	struct announcement s = {k.id, incident, DELIVERY_RESOLVED, "", DISP_RESOLVED};
 	assert_int_equal(in_tx(db, say, &s), 0);
 	see(5, DELIVERY_FIRING, "{\"n\":2}");   /* a late copy */
 	struct alert_row a = only_alert(incident);
@@ -201,7 +201,7 @@ static void each_disposition_is_said_once_per_episode_delivery_and_rollout(void 
 	(void)state;
 	struct alert_known k = see(5, DELIVERY_FIRING, "{}");
 	assert_false(k.firing_said || k.resolved_said || k.stale_said || k.rejected_said);
-	struct saying all[] = {
+	struct announcement all[] = {
 		{k.id, 0, DELIVERY_FIRING, "shop", DISP_ROLLBACK_STARTED}, {k.id, 0, DELIVERY_FIRING, "cart", DISP_ATTACHED},
 		{k.id, 0, DELIVERY_RESOLVED, "", DISP_RESOLVED}, {k.id, 0, DELIVERY_STALE, "", DISP_STALE},
 	};

@@ -58,9 +58,9 @@ static struct incident make_incident(const char *rollout, bool full, int64_t bas
 		.quiet_since_us = base + 17, .acknowledged_by = copy(full ? "alice" : NULL), .acknowledged_at_us = base + 18,
 		.eta = copy(full ? "soon" : NULL),
 	};
-	for (int n = 0; n < RUNG_N; n++)
-		i.rung[n] = (struct rung_value) {(enum rung_state)((n + 1) % 3), base + 20 + n,
-		                                 copy(full ? rung_name((enum rung)n) : NULL)};
+	for (int n = 0; n < CONDITION_N; n++)
+		i.condition[n] = (struct condition) {(enum condition_status)((n + 1) % 3), base + 20 + n,
+		                                 copy(full ? condition_name((enum condition_type)n) : NULL)};
 	return i;
 }
 
@@ -86,10 +86,10 @@ static void same_incident(const struct incident *a, const struct incident *b)
 		same_text(texts[i][0], texts[i][1]);
 	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
 		assert_int_equal(numbers[i][0], numbers[i][1]);
-	for (int n = 0; n < RUNG_N; n++) {
-		assert_int_equal(a->rung[n].state, b->rung[n].state);
-		assert_int_equal(a->rung[n].at_us, b->rung[n].at_us);
-		same_text(a->rung[n].note, b->rung[n].note);
+	for (int n = 0; n < CONDITION_N; n++) {
+		assert_int_equal(a->condition[n].state, b->condition[n].state);
+		assert_int_equal(a->condition[n].at_us, b->condition[n].at_us);
+		same_text(a->condition[n].note, b->condition[n].note);
 	}
 }
 

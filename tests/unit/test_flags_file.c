@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
-#include "handlers/rollback/flags_file.h"
+#include "handlers/steps/flags_file.h"
 #include "server/core/failpoint.h"
 
 #define KEY "CST_ROLLOUT_PERCENTAGE"

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "handlers/rollout/forecast.h"
+#include "handlers/plan/forecast.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
 
@@ -24,7 +24,7 @@ static struct stage stages[] = {
 static struct freeze weekend = {.cron = "0 16 * * 5", .duration_us = 64 * HOUR, .reason = "weekend"};
 static struct rollout rollout = {.name = "shop", .stages = stages, .n_stages = ARRAY_LEN(stages), .freezes = &weekend, .n_freezes = 1};
 static struct settings settings = {.environment = "production"};
-static struct standing st;
+static struct rollout_state st;
 static struct evaluation ev;
 static struct forecast f[10];
 
@@ -45,7 +45,7 @@ static void is(size_t i, int32_t stage, const char *when)
 static void clean_time_durations_and_a_weekend(void **state)
 {
 	(void)state;
-	st = (struct standing) {.row = {.stage = 1}, .p = {.clean_us = 12 * HOUR}, .there = 1000};
+	st = (struct rollout_state) {.row = {.stage = 1}, .p = {.clean_us = 12 * HOUR}, .there = 1000};
 	assert_int_equal(on_tuesday(), 3);
 	is(0, 2, "2025-10-15T22:00:00Z");       /* 36 h are left */
 	is(1, 3, "2025-10-20T08:00:00Z");       /* 72 h later is Saturday 22:00; frozen from Friday 16:00 for 64 h */
@@ -55,7 +55,7 @@ static void clean_time_durations_and_a_weekend(void **state)
 static void a_stage_that_was_rolled_back_begins_anew(void **state)
 {
 	(void)state;
-	st = (struct standing) {.row = {.stage = 1}, .p = {.clean_us = 12 * HOUR, .frozen_until_us = 1760486400 * US_PER_S}, .there = 0};
+	st = (struct rollout_state) {.row = {.stage = 1}, .p = {.clean_us = 12 * HOUR, .frozen_until_us = 1760486400 * US_PER_S}, .there = 0};
 	assert_int_equal(on_tuesday(), 4);
 	is(0, 1, "2025-10-15T00:00:00Z");       /* frozen by hand until then */
 	is(1, 2, "2025-10-17T00:00:00Z");
@@ -66,7 +66,7 @@ static void a_stage_that_was_rolled_back_begins_anew(void **state)
 static void more_clean_time_than_needed_is_now(void **state)
 {
 	(void)state;
-	st = (struct standing) {.row = {.stage = 3}, .p = {.clean_us = 400 * HOUR}, .there = 5000};
+	st = (struct rollout_state) {.row = {.stage = 3}, .p = {.clean_us = 400 * HOUR}, .there = 5000};
 	assert_int_equal(on_tuesday(), 1);
 	is(0, 4, "2025-10-14T10:00:00Z");
 }
@@ -74,9 +74,9 @@ static void more_clean_time_than_needed_is_now(void **state)
 static void the_last_stage_and_none_have_nothing_before_them(void **state)
 {
 	(void)state;
-	st = (struct standing) {.row = {.stage = 4}, .there = 10000};
+	st = (struct rollout_state) {.row = {.stage = 4}, .there = 10000};
 	assert_int_equal(on_tuesday(), 0);
-	st = (struct standing) {.row = {.stage = -1}, .there = 500};
+	st = (struct rollout_state) {.row = {.stage = -1}, .there = 500};
 	assert_int_equal(on_tuesday(), 0);
 }
 

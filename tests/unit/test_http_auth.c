@@ -28,14 +28,14 @@ static void answer_knock(struct http_req *req)
 	req->complete(req, &reply);
 }
 
-static void *knock_thread(void *req)
+static void *authenticate_thread(void *req)
 {
 	answer_knock(req);
 	return NULL;
 }
 
 /* X-When: at-once completes before this returns, thread some time, hold when the test says so. */
-static enum http_knock knock(void *arg, struct http_req *req, struct http_reply *reply)
+static enum http_knock auth_request(void *arg, struct http_req *req, struct http_reply *reply)
 {
 	const char *when = req->header(req, "X-When");
 	struct bench *b = arg;
@@ -53,7 +53,7 @@ static enum http_knock knock(void *arg, struct http_req *req, struct http_reply 
 		bench_keep(b, b->held, &b->n_held, req);
 		return HTTP_ASKED;
 	}
-	assert_int_equal(pthread_create(&other, NULL, knock_thread, req), 0);
+	assert_int_equal(pthread_create(&other, NULL, authenticate_thread, req), 0);
 	if (!strcmp(when, "at-once"))
 		pthread_join(other, NULL);
 	else
@@ -72,7 +72,7 @@ static void release(struct bench *b)
 static int start(void **state)
 {
 	(void)state;
-	bench = bench_start(&(struct http_options) {.authenticate = knock});
+	bench = bench_start(&(struct http_options) {.authenticate = auth_request});
 	return 0;
 }
 
@@ -215,7 +215,7 @@ static void a_verdict_that_takes_too_long_is_503_and_may_still_come(void **state
 
 	(void)state;
 	l.defer_us = 300 * US_PER_MS;
-	struct bench *b = bench_start(&(struct http_options) {.authenticate = knock, .limits = &l});
+	struct bench *b = bench_start(&(struct http_options) {.authenticate = auth_request, .limits = &l});
 	int with = client_open(b), without = client_open(b);
 	client_say(with, POST KNOWN "X-When: hold\r\nContent-Length: 5\r\n\r\nhello");
 	client_say(without, GET KNOWN "X-When: hold\r\n\r\n");
@@ -252,7 +252,7 @@ static void a_client_may_leave_before_the_verdict(void **state)
 
 static void a_stop_ends_those_who_wait(void **state)
 {
-	struct bench *b = bench_start(&(struct http_options) {.authenticate = knock});
+	struct bench *b = bench_start(&(struct http_options) {.authenticate = auth_request});
 	int with = client_open(b), without = client_open(b);
 
 	(void)state;

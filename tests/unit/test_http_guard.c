@@ -7,8 +7,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "server/http.h"
-#include "server/http_guard.h"
+#include "server/http/server.h"
+#include "server/http/guard.h"
 
 #define HEADERS_MAX 5
 

@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <errno.h>
-#include "handlers/rollback/http_step.h"
+#include "handlers/steps/http_step.h"
 #include "server/core/clock.h"
 #include "tests/unit/fake_http.h"
 

@@ -5,7 +5,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-#include "handlers/rollback/journal.h"
+#include "handlers/offline/journal.h"
 
 static void write_text(const char *path, const char *text)
 {

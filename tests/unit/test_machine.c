@@ -6,9 +6,9 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "handlers/rollback/machine.h"
-#include "handlers/rollback/options.h"
-#include "handlers/rollback/record.h"
+#include "handlers/incident/machine.h"
+#include "handlers/settings/settings.h"
+#include "handlers/engine/record.h"
 #include "server/core/clock.h"
 
 #define EACH_CELL(s, e)                       \
@@ -69,16 +69,16 @@ static void every_state_that_matters_is_announced(void **state)
 		const struct edge *g = edge(s, e);
 
 		if (g && g->to != INC_VERIFYING)
-			assert_true(g->say != SAY_NOTHING);
+			assert_true(g->say != ANNOUNCE_NOTHING);
 	}
 }
 
 static void failure_and_its_end_page(void **state)
 {
 	(void)state;
-	assert_true(machine_saying(edge(INC_VERIFYING, EV_DEADLINE)->say)->classes & EVENT_PAGE);
-	assert_true(machine_saying(edge(INC_FAILED, EV_SEEN)->say)->classes & EVENT_PAGE);
-	assert_true(machine_saying(SAY_STARTED)->classes & EVENT_PAGE);
+	assert_true(machine_announcement(edge(INC_VERIFYING, EV_DEADLINE)->say)->classes & EVENT_PAGE);
+	assert_true(machine_announcement(edge(INC_FAILED, EV_SEEN)->say)->classes & EVENT_PAGE);
+	assert_true(machine_announcement(ANNOUNCE_STARTED)->classes & EVENT_PAGE);
 }
 
 static void a_failed_incident_does_not_end_by_silence(void **state)

@@ -6,7 +6,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "handlers/rollback/message.h"
+#include "handlers/incident/text.h"
 
 static struct incident at(enum incident_state state)
 {

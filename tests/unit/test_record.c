@@ -2,8 +2,8 @@
 #include "tests/unit/db_fixture.h"
 
 #include "db/event.h"
-#include "handlers/rollback/record.h"
-#include "handlers/rollback/trigger.h"
+#include "handlers/engine/record.h"
+#include "handlers/incident/open.h"
 
 static const char config[] =
 	"{\"global\":{\"external_url\":\"\",\"environment\":\"production\",\"timezone\":\"UTC\",\"prometheus\":{\"url\":\"http://p\",\"timeout\":3}},"
@@ -29,7 +29,7 @@ static int32_t wanted;          /* of the incident that open_one() makes */
 static struct {
 	int result;
 	enum incident_state state;
-	enum rung_state rung[RUNG_N];
+	enum condition_status condition[CONDITION_N];
 	int64_t next_probe_us;
 	size_t n;
 	struct { enum step_phase phase; enum step_state state; char name[20]; } step[10];
@@ -44,8 +44,8 @@ static int look(struct db_tx *tx)
 	assert_int_equal(step_of_incident(db_tx_conn(tx), id, &l), 0);
 	seen.state = inc.state;
 	seen.next_probe_us = inc.next_probe_us;
-	for (int i = 0; i < RUNG_N; i++)
-		seen.rung[i] = inc.rung[i].state;
+	for (int i = 0; i < CONDITION_N; i++)
+		seen.condition[i] = inc.condition[i].state;
 	seen.n = l.n;
 	for (size_t i = 0; i < l.n && i < ARRAY_LEN(seen.step); i++) {
 		seen.step[i].phase = l.item[i].phase;
@@ -92,9 +92,9 @@ static void change(struct change ch)
 	assert_int_equal(in_tx(db, write_change, &ch), 0);
 }
 
-static void round_of(enum rung_state acknowledged, enum rung_state effective, enum rung_state cured)
+static void round_of(enum condition_status acknowledged, enum condition_status effective, enum condition_status cured)
 {
-	change((struct change) {.kind = CHANGE_ROUND, .written = RUNG_YES, .acknowledged = acknowledged, .effective = effective,
+	change((struct change) {.kind = CHANGE_ROUND, .written = STATUS_YES, .acknowledged = acknowledged, .effective = effective,
 	                        .cured = cured, .seen = -1});
 }
 
@@ -144,12 +144,12 @@ static void a_fallback_waits_for_its_time_and_is_not_used_once_acknowledged(void
 {
 	(void)state;
 	verifying_since(50 * US_PER_S);
-	round_of(RUNG_NO, RUNG_UNKNOWN, RUNG_UNKNOWN);
+	round_of(STATUS_NO, STATUS_UNKNOWN, STATUS_UNKNOWN);
 	assert_int_equal(in_phase(PHASE_FALLBACK), 0);
 	in_tx(db, shift, &(struct shift) {.applied_ago_us = 200 * US_PER_S});
-	round_of(RUNG_YES, RUNG_NO, RUNG_UNKNOWN);      /* acknowledged, though traffic goes on */
+	round_of(STATUS_YES, STATUS_NO, STATUS_UNKNOWN);      /* acknowledged, though traffic goes on */
 	assert_int_equal(in_phase(PHASE_FALLBACK), 0);
-	round_of(RUNG_UNKNOWN, RUNG_UNKNOWN, RUNG_UNKNOWN);     /* nobody can tell: that is not acknowledged */
+	round_of(STATUS_UNKNOWN, STATUS_UNKNOWN, STATUS_UNKNOWN);     /* nobody can tell: that is not acknowledged */
 	assert_int_equal(in_phase(PHASE_FALLBACK), 1);
 	assert_string_equal(seen.step[seen.n - 1].name, "restart");
 }
@@ -159,18 +159,18 @@ static void fallbacks_are_used_in_order_one_at_a_time_and_once(void **state)
 	(void)state;
 	verifying_since(500 * US_PER_S);
 	for (int i = 0; i < 3; i++)
-		round_of(RUNG_NO, RUNG_UNKNOWN, RUNG_UNKNOWN);
+		round_of(STATUS_NO, STATUS_UNKNOWN, STATUS_UNKNOWN);
 	assert_int_equal(in_phase(PHASE_FALLBACK), 1);  /* the first has not ended */
 	in_tx(db, shift, &(struct shift) {.phase = PHASE_FALLBACK, .to = STEP_RUNNING});
-	round_of(RUNG_NO, RUNG_UNKNOWN, RUNG_UNKNOWN);
+	round_of(STATUS_NO, STATUS_UNKNOWN, STATUS_UNKNOWN);
 	assert_int_equal(in_phase(PHASE_FALLBACK), 1);
 	in_tx(db, shift, &(struct shift) {.phase = PHASE_FALLBACK, .to = STEP_FAILED});
-	round_of(RUNG_NO, RUNG_UNKNOWN, RUNG_UNKNOWN);
+	round_of(STATUS_NO, STATUS_UNKNOWN, STATUS_UNKNOWN);
 	assert_int_equal(in_phase(PHASE_FALLBACK), 2);
 	assert_string_equal(seen.step[seen.n - 1].name, "stop");
 	in_tx(db, shift, &(struct shift) {.phase = PHASE_FALLBACK, .to = STEP_DONE});
 	for (int i = 0; i < 3; i++)
-		round_of(RUNG_NO, RUNG_UNKNOWN, RUNG_UNKNOWN);
+		round_of(STATUS_NO, STATUS_UNKNOWN, STATUS_UNKNOWN);
 	assert_int_equal(in_phase(PHASE_FALLBACK), 2);
 }
 
@@ -189,33 +189,33 @@ static void a_fallback_armed_for_the_apply_before_is_skipped_and_keeps_its_turn(
 {
 	(void)state;
 	verifying_since(500 * US_PER_S);
-	round_of(RUNG_NO, RUNG_UNKNOWN, RUNG_UNKNOWN);
+	round_of(STATUS_NO, STATUS_UNKNOWN, STATUS_UNKNOWN);
 	in_tx(db, apply_again, NULL);
 	for (size_t i = 0; i < seen.n; i++)
 		if (seen.step[i].phase == PHASE_FALLBACK)
 			assert_int_equal(seen.step[i].state, STEP_SKIPPED);
-	round_of(RUNG_NO, RUNG_UNKNOWN, RUNG_UNKNOWN);
+	round_of(STATUS_NO, STATUS_UNKNOWN, STATUS_UNKNOWN);
 	assert_int_equal(in_phase(PHASE_FALLBACK), 2);
 	assert_string_equal(seen.step[seen.n - 1].name, "restart");
 	assert_int_equal(seen.step[seen.n - 1].state, STEP_TODO);
 }
 
-/* --- rungs --- */
+/* --- conditions --- */
 
 static void rolled_back_needs_every_rung_that_is_asked_for(void **state)
 {
-	static const enum rung_state all[] = {RUNG_UNKNOWN, RUNG_YES, RUNG_NO};
+	static const enum condition_status all[] = {STATUS_UNKNOWN, STATUS_YES, STATUS_NO};
 
 	(void)state;
 	for (size_t a = 0; a < ARRAY_LEN(all); a++)
 		for (size_t e = 0; e < ARRAY_LEN(all); e++) {
-			bool yes = all[a] == RUNG_YES && all[e] == RUNG_YES;
+			bool yes = all[a] == STATUS_YES && all[e] == STATUS_YES;
 
 			verifying_since(US_PER_S);
-			round_of(all[a], all[e], RUNG_NO);      /* whether it helped is no condition */
+			round_of(all[a], all[e], STATUS_NO);      /* whether it helped is no condition */
 			assert_int_equal(seen.state, yes ? INC_ROLLED_BACK : INC_VERIFYING);
-			assert_int_equal(seen.rung[RUNG_ACKNOWLEDGED], all[a]);
-			assert_int_equal(seen.rung[RUNG_EFFECTIVE], all[e]);
+			assert_int_equal(seen.condition[CONDITION_ACKNOWLEDGED], all[a]);
+			assert_int_equal(seen.condition[CONDITION_EFFECTIVE], all[e]);
 			change((struct change) {.kind = CHANGE_EVENT, .event = EV_RESOLVE});
 			if (seen.state != INC_RESOLVED) {       /* verifying cannot be resolved: out of the next one's way */
 				change((struct change) {.kind = CHANGE_EVENT, .event = EV_DEADLINE});
@@ -231,9 +231,9 @@ static void above_zero_traffic_is_no_condition(void **state)
 	wanted = 500;
 	verifying_since(US_PER_S);
 	wanted = 0;
-	round_of(RUNG_YES, RUNG_NO, RUNG_UNKNOWN);
+	round_of(STATUS_YES, STATUS_NO, STATUS_UNKNOWN);
 	assert_int_equal(seen.state, INC_ROLLED_BACK);
-	assert_int_equal(seen.rung[RUNG_EFFECTIVE], RUNG_UNKNOWN);
+	assert_int_equal(seen.condition[CONDITION_EFFECTIVE], STATUS_UNKNOWN);
 }
 
 static int write_late(struct db_tx *tx, void *arg)
@@ -250,12 +250,12 @@ static void a_round_that_asked_about_the_apply_before_counts_for_nothing(void **
 {
 	(void)state;
 	verifying_since(US_PER_S);
-	struct change late = {.kind = CHANGE_ROUND, .written = RUNG_YES, .acknowledged = RUNG_YES, .effective = RUNG_YES, .seen = -1};
+	struct change late = {.kind = CHANGE_ROUND, .written = STATUS_YES, .acknowledged = STATUS_YES, .effective = STATUS_YES, .seen = -1};
 
 	assert_int_equal(in_tx(db, write_late, &late), 0);
 	assert_int_equal(seen.result, 0);
 	assert_int_equal(seen.state, INC_VERIFYING);
-	assert_int_equal(seen.rung[RUNG_ACKNOWLEDGED], RUNG_UNKNOWN);
+	assert_int_equal(seen.condition[CONDITION_ACKNOWLEDGED], STATUS_UNKNOWN);
 }
 
 /* --- whether it helped --- */
@@ -264,29 +264,29 @@ static void the_cure_is_watched_until_yes_or_its_time_is_up(void **state)
 {
 	(void)state;
 	verifying_since(US_PER_S);
-	round_of(RUNG_YES, RUNG_YES, RUNG_NO);
+	round_of(STATUS_YES, STATUS_YES, STATUS_NO);
 	assert_int_equal(seen.state, INC_ROLLED_BACK);
 	assert_true(seen.next_probe_us != 0);
-	round_of(RUNG_YES, RUNG_YES, RUNG_UNKNOWN);
-	assert_int_equal(seen.rung[RUNG_CURED], RUNG_UNKNOWN);
+	round_of(STATUS_YES, STATUS_YES, STATUS_UNKNOWN);
+	assert_int_equal(seen.condition[CONDITION_CURED], STATUS_UNKNOWN);
 	assert_true(seen.next_probe_us != 0);
-	round_of(RUNG_NO, RUNG_NO, RUNG_YES);
-	assert_int_equal(seen.rung[RUNG_CURED], RUNG_YES);
-	assert_int_equal(seen.rung[RUNG_ACKNOWLEDGED], RUNG_YES);      /* said once, of the moment it was rolled back */
+	round_of(STATUS_NO, STATUS_NO, STATUS_YES);
+	assert_int_equal(seen.condition[CONDITION_CURED], STATUS_YES);
+	assert_int_equal(seen.condition[CONDITION_ACKNOWLEDGED], STATUS_YES);      /* said once, of the moment it was rolled back */
 	assert_int_equal(seen.next_probe_us, 0);
-	round_of(RUNG_YES, RUNG_YES, RUNG_NO);          /* a round that was under way */
+	round_of(STATUS_YES, STATUS_YES, STATUS_NO);          /* a round that was under way */
 	assert_int_equal(seen.result, 0);
-	assert_int_equal(seen.rung[RUNG_CURED], RUNG_YES);
+	assert_int_equal(seen.condition[CONDITION_CURED], STATUS_YES);
 }
 
 static void nobody_watches_longer_than_its_timeout(void **state)
 {
 	(void)state;
 	verifying_since(US_PER_S);
-	round_of(RUNG_YES, RUNG_YES, RUNG_NO);
+	round_of(STATUS_YES, STATUS_YES, STATUS_NO);
 	in_tx(db, shift, &(struct shift) {.rolled_back_ago_us = 301 * US_PER_S});
-	round_of(RUNG_YES, RUNG_YES, RUNG_NO);
-	assert_int_equal(seen.rung[RUNG_CURED], RUNG_NO);
+	round_of(STATUS_YES, STATUS_YES, STATUS_NO);
+	assert_int_equal(seen.condition[CONDITION_CURED], STATUS_NO);
 	assert_int_equal(seen.next_probe_us, 0);
 }
 

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "handlers/rollback/intake.h"
+#include "handlers/incident/intake.h"
 
 static const char tree_text[] =
 	"{\"global\":{},\"sla\":{},\"limits\":{},\"channels\":[],\"heartbeat\":{\"match\":[\"alertname=Watchdog\"]},"

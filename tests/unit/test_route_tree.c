@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
-#include "server/config_yaml_any.h"
+#include "server/config/yaml_any.h"
 #include "server/core/clock.h"
 
 #define AMTOOL "build/tools/usr/bin/amtool"

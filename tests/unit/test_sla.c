@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "handlers/rollback/sla.h"
+#include "handlers/incident/sla.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
 

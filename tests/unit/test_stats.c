@@ -5,7 +5,7 @@
 #include <cmocka.h>
 
 #include <math.h>
-#include "handlers/rollout/stats.h"
+#include "handlers/compare/statistics.h"
 
 /* Equal after rounding to that many decimals, which is how papers print. */
 static void near(double got, double want, int decimals)

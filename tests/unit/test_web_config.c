@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "server/web_config.h"
+#include "server/auth/web_config.h"
 
 /* From the test vectors of crypt_blowfish (wrapper.c): U*U, U*U*. */
 #define HASH  "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"

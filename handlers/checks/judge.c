@@ -1,0 +1,159 @@
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "handlers/checks/verify.h"
+#include "server/core/text.h"
+
+#define SHOWN_MAX 40 /* bytes of a wrong answer that people are shown */
+
+static void PRINTF_LIKE(3, 4) say(struct verdict *v, enum condition_status state, const char *fmt, ...)
+{
+	va_list ap;
+
+	v->state = state;
+	va_start(ap, fmt);
+	vsnprintf(v->note, sizeof(v->note), fmt, ap);
+	va_end(ap);
+}
+
+/* One answer that is a percentage. */
+static void count(struct verdict *v, int32_t pct, int32_t wanted)
+{
+	v->agree += pct == wanted;
+	if (pct > v->seen)
+		v->seen = pct;
+}
+
+static void judge_pct(int32_t pct, int32_t wanted, struct verdict *ret)
+{
+	char is[16], should[16];
+
+	text_pct(pct, is, sizeof(is));
+	text_pct(wanted, should, sizeof(should));
+	*ret = (struct verdict) {.answers = 1, .seen = -1};
+	count(ret, pct, wanted);
+	if (pct == wanted)
+		say(ret, STATUS_YES, "%s%%", is);
+	else
+		say(ret, STATUS_NO, "%s%%, not %s%%", is, should);
+}
+
+static void no_percentage(const char *text, size_t len, struct verdict *ret)
+{
+	struct buf shown = BUF(SHOWN_MAX);
+
+	*ret = (struct verdict) {.answers = 1, .seen = -1};
+	text_one_line(&shown, text, len, SHOWN_MAX);
+	if (len == 0)
+		say(ret, STATUS_UNKNOWN, "an empty answer");
+	else
+		say(ret, STATUS_UNKNOWN, "\"%s\" is no percentage", buf_text(&shown));
+	buf_free(&shown);
+}
+
+void judge_value(const char *text, size_t len, int32_t wanted, struct verdict *ret)
+{
+	int32_t pct;
+
+	if (text_pct_parse(text, len, &pct) == 0)
+		judge_pct(pct, wanted, ret);
+	else
+		no_percentage(text, len, ret);
+}
+
+void judge_json(struct json_object *value, int32_t wanted, struct verdict *ret)
+{
+	enum json_type type = json_object_get_type(value);
+	int32_t pct;
+
+	if (type == json_type_string) {
+		judge_value(json_object_get_string(value), (size_t)json_object_get_string_len(value), wanted,
+		            ret);
+		return;
+	}
+	if ((type == json_type_int || type == json_type_double) &&
+	    text_pct_from_double(json_object_get_double(value), &pct) == 0) {
+		judge_pct(pct, wanted, ret);
+		return;
+	}
+	const char *text = value ? json_text(value) : "nothing at that place";
+	no_percentage(text, strlen(text), ret);
+}
+
+/* Percentages are counted; what is none is remembered as trouble. */
+static void count_samples(const struct prom_vector *v, int32_t wanted, struct verdict *ret,
+                          const double **ret_trouble)
+{
+	for (size_t i = 0; i < v->n; i++) {
+		int32_t pct;
+
+		if (text_pct_from_double(v->samples[i].value, &pct) == 0)
+			count(ret, pct, wanted);
+		else
+			*ret_trouble = &v->samples[i].value;
+	}
+}
+
+/* The highest percentage that is another one; -1: none is. */
+static int32_t not_wanted(const struct prom_vector *v, int32_t wanted)
+{
+	int32_t highest = -1;
+
+	for (size_t i = 0; i < v->n; i++) {
+		int32_t pct;
+
+		if (text_pct_from_double(v->samples[i].value, &pct) == 0 && pct != wanted && pct > highest)
+			highest = pct;
+	}
+	return highest;
+}
+
+void judge_prometheus(const struct prom_vector *v, int64_t instances, int32_t wanted, struct verdict *ret)
+{
+	const double *trouble = NULL;
+	char should[16], other[16], odd[32];
+	int32_t another = not_wanted(v, wanted);
+
+	*ret = (struct verdict) {.answers = v->n ? v->n : 1, .seen = -1};
+	count_samples(v, wanted, ret, &trouble);
+	text_pct(wanted, should, sizeof(should));
+	text_pct(another, other, sizeof(other));
+	if (instances >= 0 && (size_t)instances > ret->answers)
+		ret->answers = (size_t)instances;
+	if (another >= 0) {
+		say(ret, STATUS_NO, "%zu of %zu at %s%%, one at %s%%", ret->agree, ret->answers, should, other);
+	} else if (trouble) {
+		text_double(*trouble, odd, sizeof(odd));
+		say(ret, STATUS_UNKNOWN, "%s is no percentage", odd);
+	} else if (v->n == 0) {
+		say(ret, STATUS_UNKNOWN, "no data");
+	} else if (instances >= 0 && v->n != (size_t)instances) {
+		say(ret, STATUS_UNKNOWN, "%zu answers, but %lld instances", v->n, (long long)instances);
+	} else {
+		say(ret, STATUS_YES, "%zu of %zu at %s%%", ret->agree, ret->answers, should);
+	}
+}
+
+void judge_all(const struct verdict *v, size_t n, struct verdict *ret)
+{
+	const struct verdict *worst = NULL;
+
+	*ret = (struct verdict) {.seen = -1};
+	for (size_t i = 0; i < n; i++) {
+		ret->agree += v[i].agree;
+		ret->answers += v[i].answers;
+		if (v[i].seen > ret->seen)
+			ret->seen = v[i].seen;
+		if (v[i].state == STATUS_NO && (!worst || worst->state != STATUS_NO))
+			worst = &v[i];
+		if (v[i].state == STATUS_UNKNOWN && !worst)
+			worst = &v[i];
+	}
+	if (n == 0)
+		say(ret, STATUS_UNKNOWN, "no checks are configured");
+	else if (!worst)
+		say(ret, STATUS_YES, "%zu of %zu", ret->agree, ret->answers);
+	else
+		say(ret, worst->state, "%zu of %zu; %.250s", ret->agree, ret->answers, worst->note);
+}

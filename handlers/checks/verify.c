@@ -1,0 +1,463 @@
+#include "handlers/checks/verify.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "server/core/answer.h"
+#include "handlers/checks/prom_query.h"
+#include "handlers/steps/flags_file.h"
+#include "handlers/steps/runner.h"
+#include "server/core/clock.h"
+#include "server/core/text.h"
+
+#define TEXT_MAX        (32 * 1024)
+#define LABEL_MAX       100
+#define PROM_BODY_MAX   (8 * 1024 * 1024)
+#define HTTP_BODY_MAX   (1024 * 1024)
+#define OUTPUT_MAX      4096
+#define URL_MAX         (16 * 1024)
+#define GRACE_US        US_PER_S /* a check's program has no right to a long farewell */
+#define TIMEOUT_DEFAULT (3 * US_PER_S)
+#define INSTANCES_MAX   1e6
+
+/* One check of the round. */
+struct run {
+	struct verify *of;
+	const struct check *check;
+	int64_t timeout_us;
+	struct loop_fetch *query, *instances;
+	struct loop_child *child;
+	unsigned waiting; /* answers still to come */
+	struct prom_vector samples;
+	int64_t n_instances; /* -1: not asked for */
+	struct verdict verdict;
+	char trouble[PROBE_NOTE_MAX]; /* why there is no verdict; "" */
+};
+
+struct verify {
+	struct loop *loop;
+	struct loop_timer *timer; /* when there is nothing to wait for */
+	const struct plan *plan;
+	int32_t wanted;
+	size_t n_runs;
+	unsigned waiting; /* runs that have not ended */
+	struct verdict written, effective, cured;
+	bool judge_effective;   /* only at 0 % no traffic is expected */
+	struct ask *ask;        /* effective and cured */
+	verify_fn *fn;
+	void *arg;
+	struct run runs[]; /* n_runs */
+};
+
+static void PRINTF_LIKE(2, 3) trouble(struct run *r, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (r->trouble[0])
+		return;
+	va_start(ap, fmt);
+	vsnprintf(r->trouble, sizeof(r->trouble), fmt, ap);
+	va_end(ap);
+}
+
+/* The end of a round. */
+
+static void probe_free(struct verify *p)
+{
+	if (!p)
+		return;
+	for (size_t i = 0; i < p->n_runs; i++)
+		prom_vector_free(&p->runs[i].samples);
+	free(p);
+}
+
+static void probe_cleanup(struct verify **p)
+{
+	probe_free(*p);
+}
+
+/* "Prometheus cst_rollout_percentage", "/usr/bin/get_cst_percentage", "http://127.0.0.1:8080/flags
+ * /rollout_percentage" */
+static void add_label(struct buf *b, const struct check *c)
+{
+	switch (c->kind) {
+	case CHECK_PROMETHEUS:
+		buf_str(b, "Prometheus ");
+		text_one_line(b, c->query, strlen(c->query), LABEL_MAX);
+		break;
+	case CHECK_COMMAND:
+		text_one_line(b, c->argv[0], strlen(c->argv[0]), LABEL_MAX);
+		break;
+	case CHECK_HTTP:
+		answer_url(b, c->url);
+		buf_char(b, ' ');
+		text_one_line(b, c->pointer, strlen(c->pointer), LABEL_MAX);
+		break;
+	}
+}
+
+/* What could not be found out never outweighs a plain no. */
+static void settle(struct run *r, struct verdict *ret)
+{
+	CLEANUP(buf_free) struct buf note = BUF(PROBE_NOTE_MAX - 1);
+	bool is_no = r->verdict.state == STATUS_NO;
+
+	*ret = r->verdict;
+	if (r->trouble[0] && !is_no)
+		ret->state = STATUS_UNKNOWN;
+	if (ret->answers == 0)
+		ret->answers = 1;
+	add_label(&note, r->check);
+	buf_str(&note, ": ");
+	const char *say = r->trouble[0] && !is_no ? r->trouble : r->verdict.note;
+	text_one_line(&note, say, strlen(say), note.max - note.len);
+	snprintf(ret->note, sizeof(ret->note), "%s", buf_text(&note));
+}
+
+static void probe_tell(void *arg)
+{
+	CLEANUP(buf_free) struct buf text = BUF(TEXT_MAX);
+	CLEANUP(probe_cleanup) struct verify *p = arg;
+	CLEANUP(cleanup_free) struct verdict *all = calloc(p->n_runs + 1, sizeof(*all));
+	struct verdict sum;
+
+	if (!all)
+		abort(); /* out of memory: a crash is safe, a verdict without its checks is not */
+	buf_printf(&text, "flags file: %s\n", p->written.note);
+	for (size_t i = 0; i < p->n_runs; i++) {
+		settle(&p->runs[i], &all[i]);
+		buf_printf(&text, "%s\n", all[i].note);
+	}
+	judge_all(all, p->n_runs, &sum);
+	p->fn(p->arg, &(struct verify_result) {
+			      .written = {p->written.state, p->written.note},
+			      .acknowledged = {sum.state, sum.note},
+			      .effective = {p->effective.state, p->effective.note},
+			      .cured = {p->cured.state, p->cured.note},
+			      .seen = sum.seen,
+			      .text = buf_text(&text),
+		      });
+}
+
+/* One of a run's answers has come; maybe the last of all. */
+static void answered(struct run *r)
+{
+	struct verify *p = r->of;
+
+	if (--r->waiting > 0)
+		return;
+	if (r->check->kind == CHECK_PROMETHEUS)
+		judge_prometheus(&r->samples, r->n_instances, p->wanted, &r->verdict);
+	if (--p->waiting == 0)
+		probe_tell(p);
+}
+
+/* Prometheus. */
+
+static bool read_vector(struct run *r, const struct fetch_result *res, struct prom_vector *ret)
+{
+	char why[250];
+
+	/* Errors of Prometheus come as JSON, whatever their status; those of a proxy do not. */
+	if (!answer_is_good(res) && (res->error || res->body_len == 0 || res->body[0] != '{')) {
+		CLEANUP(buf_free) struct buf b = BUF(PROBE_NOTE_MAX);
+
+		answer_failure(&b, res, r->timeout_us);
+		trouble(r, "%s", buf_text(&b));
+		return false;
+	}
+	if (prom_vector_parse(res->body, res->body_len, ret, why, sizeof(why)) < 0) {
+		trouble(r, "%s", why);
+		return false;
+	}
+	return true;
+}
+
+static void on_samples(void *arg, const struct fetch_result *res)
+{
+	struct run *r = arg;
+
+	r->query = NULL;
+	read_vector(r, res, &r->samples);
+	answered(r);
+}
+
+static void on_instances(void *arg, const struct fetch_result *res)
+{
+	struct prom_vector v = {0};
+	struct run *r = arg;
+
+	r->instances = NULL;
+	if (read_vector(r, res, &v)) {
+		double n = v.n == 1 ? v.samples[0].value : NAN;
+
+		if (n >= 0 && n <= INSTANCES_MAX && n == floor(n))
+			r->n_instances = (int64_t)n;
+		else
+			trouble(r, "how many instances there are is unknown");
+	}
+	prom_vector_free(&v);
+	answered(r);
+}
+
+static void ask_prometheus(struct run *r, const char *query, loop_fetch_fn *fn, struct loop_fetch **slot)
+{
+	CLEANUP(buf_free) struct buf url = BUF(URL_MAX);
+	const struct prometheus_options *o = &r->of->plan->prometheus;
+	int err;
+
+	if (!o->url[0]) {
+		trouble(r, "no Prometheus is configured");
+		return;
+	}
+	err = prom_query_url(&url, o->url, query, (double)r->timeout_us / US_PER_S);
+	struct fetch_spec spec = {.method = "GET",
+	                          .url = buf_text(&url),
+	                          .timeout_us = r->timeout_us,
+	                          .max_body = PROM_BODY_MAX,
+	                          .share = LOOP_SHARE_ACT};
+	if (err == 0)
+		err = loop_fetch(r->of->loop, &spec, fn, r, slot);
+	if (err < 0)
+		trouble(r, "it could not be asked: %s", strerrordesc_np(-err));
+	else
+		r->waiting++;
+}
+
+static void start_prometheus(struct run *r)
+{
+	ask_prometheus(r, r->check->query, on_samples, &r->query);
+	if (r->check->instances)
+		ask_prometheus(r, r->check->instances, on_instances, &r->instances);
+}
+
+/* Programs. */
+
+static void on_program(void *arg, const struct child_result *res)
+{
+	struct run *r = arg;
+	char limit[32], said[120] = "";
+
+	r->child = NULL;
+	text_duration(r->timeout_us, limit, sizeof(limit));
+	if (res->error_text[0])
+		snprintf(said, sizeof(said), ": %.100s", res->error_text);
+	if (res->error == -ETIMEDOUT)
+		trouble(r, "no answer within %s", limit);
+	else if (res->error)
+		trouble(r, "it could not be started: %s", strerrordesc_np(-res->error));
+	else if (res->signal)
+		trouble(r, "it was ended by signal %d%s", res->signal, said);
+	else if (res->exit_code != 0)
+		trouble(r, "it ended with exit code %d%s", res->exit_code, said);
+	else
+		judge_value(res->output, res->output_len, r->of->wanted, &r->verdict);
+	answered(r);
+}
+
+static void start_program(struct run *r)
+{
+	struct child_spec spec = {.argv = r->check->argv,
+	                          .timeout_us = r->timeout_us,
+	                          .max_output = OUTPUT_MAX,
+	                          .separate_stderr = true,
+	                          .grace_us = GRACE_US};
+	char why[200];
+
+	if (runner_trusts(r->check->argv[0], why, sizeof(why)) < 0) {
+		trouble(r, "it was not started: %s", why);
+		return;
+	}
+	int err = loop_spawn(r->of->loop, &spec, on_program, r, &r->child);
+	if (err < 0)
+		trouble(r, "it could not be started: %s", strerrordesc_np(-err));
+	else
+		r->waiting++;
+}
+
+/* HTTP. */
+
+static void judge_body(struct run *r, const struct fetch_result *res)
+{
+	CLEANUP(json_cleanup) struct json_object *root = NULL;
+	struct json_fault fault = {0};
+
+	if (json_parse(res->body, res->body_len, &root, &fault) < 0)
+		trouble(r, "the answer is no JSON: %s", fault.why ? fault.why : "it cannot be read");
+	else
+		judge_json(json_at(root, r->check->pointer), r->of->wanted, &r->verdict);
+}
+
+static void on_http(void *arg, const struct fetch_result *res)
+{
+	CLEANUP(buf_free) struct buf b = BUF(PROBE_NOTE_MAX);
+	struct run *r = arg;
+
+	r->query = NULL;
+	if (answer_is_good(res)) {
+		judge_body(r, res);
+	} else {
+		answer_failure(&b, res, r->timeout_us);
+		trouble(r, "%s", buf_text(&b));
+	}
+	answered(r);
+}
+
+static void start_http(struct run *r)
+{
+	struct fetch_spec spec = {.method = "GET",
+	                          .url = r->check->url,
+	                          .timeout_us = r->timeout_us,
+	                          .max_body = HTTP_BODY_MAX,
+	                          .share = LOOP_SHARE_ACT};
+	int err = loop_fetch(r->of->loop, &spec, on_http, r, &r->query);
+
+	if (err < 0)
+		trouble(r, "it could not be asked: %s", strerrordesc_np(-err));
+	else
+		r->waiting++;
+}
+
+/* The file. */
+
+/* Nobody raises what is below: then the checks are judged by that. */
+static void read_flags(struct verify *p, bool exactly)
+{
+	const struct rollout *ro = &p->plan->rollout;
+	char is[16], should[16], why[256] = "";
+	int32_t pct = -1;
+
+	p->written = (struct verdict) {.state = STATUS_YES, .note = "none, nothing to write"};
+	if (!ro->flags_file)
+		return;
+	if (flags_file_read(ro->flags_file, ro->flags_key, &pct, why, sizeof(why)) < 0) {
+		p->written.state = STATUS_UNKNOWN;
+		snprintf(p->written.note, sizeof(p->written.note), "%s", why);
+		return;
+	}
+	text_pct(pct, is, sizeof(is));
+	text_pct(p->wanted, should, sizeof(should));
+	bool good = exactly ? pct == p->wanted : pct <= p->wanted;
+	p->written.state = good ? STATUS_YES : STATUS_NO;
+	snprintf(p->written.note, sizeof(p->written.note), good ? "%s%%" : "%s%%, not %s%%", is, should);
+	if (good)
+		p->wanted = pct;
+}
+
+/* What it did to the world: no traffic any more, and the symptom gone. */
+
+static void judge_bound(const struct answer *a, double max, struct verdict *ret)
+{
+	char value[32], bound[32];
+
+	if (isnan(a->most)) {
+		snprintf(ret->note, sizeof(ret->note), "%s", a->why[0] ? a->why : "no data");
+		return;
+	}
+	text_against(a->most, max, "", value, bound, sizeof(value));
+	ret->state = a->most <= max ? STATUS_YES : STATUS_NO;
+	snprintf(ret->note, sizeof(ret->note), "%s, at most %s", value, bound);
+}
+
+static void on_effects(void *arg, const struct answer *a, size_t n)
+{
+	struct verify *p = arg;
+	const struct rollout *r = &p->plan->rollout;
+
+	(void)n;
+	p->ask = NULL;
+	if (a[0].asked)
+		judge_bound(&a[0], r->effective_max, &p->effective);
+	if (a[1].asked)
+		judge_bound(&a[1], r->cured_max, &p->cured);
+	if (--p->waiting == 0)
+		probe_tell(p);
+}
+
+static void ask_for_effects(struct verify *p)
+{
+	const struct rollout *r = &p->plan->rollout;
+	const char *queries[] = {p->judge_effective ? r->effective_query : NULL, r->cured_query};
+
+	snprintf(p->effective.note, sizeof(p->effective.note), "%s",
+	         !r->effective_query ? "not configured" : "judged only at 0%");
+	snprintf(p->cured.note, sizeof(p->cured.note), "not configured");
+	if (!queries[0] && !queries[1])
+		return;
+	int err = ask_start(p->loop, &p->plan->prometheus, queries, ARRAY_LEN(queries), on_effects, p, &p->ask);
+	if (err == 0)
+		p->waiting++;
+}
+
+/* The round. */
+
+static void run_start(struct run *r)
+{
+	static void (*const starts[])(struct run *) = {
+		[CHECK_PROMETHEUS] = start_prometheus,
+		[CHECK_COMMAND] = start_program,
+		[CHECK_HTTP] = start_http,
+	};
+
+	starts[r->check->kind](r);
+	r->of->waiting += r->waiting > 0;
+}
+
+static int64_t timeout_of(const struct plan *plan, const struct check *c)
+{
+	if (c->timeout_us > 0)
+		return c->timeout_us;
+	return plan->prometheus.timeout_us > 0 ? plan->prometheus.timeout_us : TIMEOUT_DEFAULT;
+}
+
+int verify_start(struct loop *l, const struct plan *plan, int32_t wanted, bool exactly, verify_fn *fn, void *arg,
+                struct verify **ret)
+{
+	size_t n = plan->rollout.n_checks;
+	CLEANUP(probe_cleanup) struct verify *p = calloc(1, sizeof(*p) + n * sizeof(p->runs[0]));
+
+	if (!p)
+		return -ENOMEM;
+	*p = (struct verify) {.loop = l, .plan = plan, .wanted = wanted, .n_runs = n, .fn = fn, .arg = arg};
+	p->judge_effective = wanted == 0 && !exactly;
+	read_flags(p, exactly);
+	ask_for_effects(p);
+	for (size_t i = 0; i < p->n_runs; i++) {
+		const struct check *c = &plan->rollout.checks[i];
+
+		p->runs[i] = (struct run) {.of = p,
+		                           .check = c,
+		                           .timeout_us = timeout_of(plan, c),
+		                           .n_instances = -1,
+		                           .verdict.seen = -1};
+		run_start(&p->runs[i]);
+	}
+	if (p->waiting == 0) {
+		p->timer = loop_timer_at(l, clock_mono_us(), probe_tell, p);
+		if (!p->timer)
+			return -ENOMEM;
+	}
+	*ret = TAKE(p);
+	return 0;
+}
+
+void verify_cancel(struct verify *p)
+{
+	if (!p)
+		return;
+	loop_timer_cancel(p->loop, p->timer);
+	ask_cancel(p->ask);
+	for (size_t i = 0; i < p->n_runs; i++) {
+		struct run *r = &p->runs[i];
+
+		if (r->query)
+			loop_fetch_cancel(p->loop, r->query);
+		if (r->instances)
+			loop_fetch_cancel(p->loop, r->instances);
+		if (r->child)
+			loop_child_cancel(p->loop, r->child);
+	}
+	probe_free(p);
+}

@@ -1,0 +1,237 @@
+#include "handlers/compare/run.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "alertmanager/prometheus.h"
+#include "server/core/answer.h"
+#include "server/core/text.h"
+
+#define BODY_MAX (8 * 1024 * 1024)
+#define URL_MAX  (16 * 1024)
+
+struct question {
+	struct compare_run *of;
+	struct loop_fetch *fetch;       /* NULL: answered, or never sent */
+	bool buckets;
+};
+
+struct compare_run {
+	struct loop *loop;
+	struct loop_timer *timer;       /* when there is nothing to wait for */
+	struct compare_request rq;
+	struct question *questions;
+	struct compare_answer *answers;
+	size_t n, waiting;
+	compare_fn *fn;
+	void *arg;
+};
+
+/* --- what was left out --- */
+
+void compare_spans_free(struct compare_spans *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		free(s->item[i].reason);
+	free(s->item);
+	*s = (struct compare_spans) {0};
+}
+
+int compare_spans_add(struct compare_spans *s, int64_t from_us, int64_t to_us, const char *reason)
+{
+	struct compare_span *more = reallocarray(s->item, s->n + 1, sizeof(*more));
+
+	if (!more)
+		return -ENOMEM;
+	s->item = more;
+	s->item[s->n] = (struct compare_span) {from_us, to_us, strdup(reason)};
+	if (!s->item[s->n].reason)
+		return -ENOMEM;
+	s->n++;
+	return 0;
+}
+
+/* --- the grid --- */
+
+int compare_grid_of(const struct compare_options *o, int64_t now_us, int64_t duration_us, struct compare_grid *ret, char *why,
+                    size_t size)
+{
+	int64_t n = o->step_us ? duration_us / o->step_us : 0;
+	char step[32];
+
+	text_duration(o->step_us, step, sizeof(step));
+	if (!o->step_us)
+		snprintf(why, size, "this rollout has no section compare in the config");
+	else if (n < 1)
+		snprintf(why, size, "duration must be at least one step of the comparison, %s", step);
+	else if (n > COMPARE_HOURS_MAX)
+		snprintf(why, size, "duration must be at most %d steps of %s", COMPARE_HOURS_MAX, step);
+	if (n < 1 || n > COMPARE_HOURS_MAX)
+		return -EINVAL;
+	int64_t to_us = now_us - now_us % o->step_us;
+	*ret = (struct compare_grid) {.from_us = to_us - n * o->step_us, .step_us = o->step_us, .n = (size_t)n};
+	return 0;
+}
+
+/* --- questions --- */
+
+size_t compare_questions(const struct compare_options *o, compare_take_fn *take, void *arg)
+{
+	size_t n = 0;
+
+	take(arg, n++, o->share, false);
+	for (size_t i = 0; i < o->n_metrics; i++) {
+		const struct compare_metric *m = &o->metrics[i];
+		const struct compare_queries *sides[] = {&m->candidate, &m->baseline};
+
+		for (size_t s = 0; s < ARRAY_LEN(sides); s++) {
+			take(arg, n++, sides[s]->query, m->kind == COMPARE_HISTOGRAM);
+			if (sides[s]->bad)
+				take(arg, n++, sides[s]->bad, false);
+		}
+	}
+	return n;
+}
+
+static void run_free(struct compare_run *r)
+{
+	for (size_t i = 0; r->answers && i < r->n; i++) {
+		free(r->answers[i].line);
+		compare_buckets_free(&r->answers[i].buckets);
+	}
+	compare_spans_free(&r->rq.left_out);
+	free(r->answers);
+	free(r->questions);
+	free(r);
+}
+
+static void tell(void *arg)
+{
+	struct compare_run *r = arg;
+	struct json_object *report = NULL;
+	compare_fn *fn = r->fn;
+	void *told = r->arg;
+	int e = compare_report(&r->rq, r->answers, &report);
+
+	run_free(r);
+	fn(told, e, report);
+}
+
+static int take_series(struct compare_answer *a, const struct question *q, struct json_object *series)
+{
+	const struct compare_grid *grid = &q->of->rq.grid;
+
+	if (q->buckets)
+		return compare_buckets_read(series, grid, &a->buckets, a->why, sizeof(a->why));
+	CLEANUP(cleanup_free) double *line = calloc(grid->n, sizeof(*line));
+	int e = line ? compare_line_read(series, grid, line, a->why, sizeof(a->why)) : -ENOMEM;
+	if (e == 0)
+		a->line = TAKE(line);
+	return e;
+}
+
+static void take_answer(struct compare_answer *a, const struct question *q, const struct fetch_result *r)
+{
+	CLEANUP(json_cleanup) struct json_object *series = NULL;
+	CLEANUP(buf_free) struct buf b = BUF(sizeof(a->why) - 1);
+	bool is_json = r->error == 0 && (answer_is_good(r) || (r->body_len > 0 && r->body[0] == '{'));
+	int e = 0;
+
+	if (!is_json) {
+		buf_str(&b, "Prometheus: ");
+		answer_failure(&b, r, COMPARE_TIMEOUT_US);
+		snprintf(a->why, sizeof(a->why), "%s", buf_text(&b));
+		return;
+	}
+	e = prom_matrix_parse(r->body, r->body_len, COMPARE_BUCKETS_MAX, COMPARE_HOURS_MAX + 1, &series, a->why, sizeof(a->why));
+	if (e == 0)
+		e = take_series(a, q, series);
+	if (e == -ENOMEM)
+		snprintf(a->why, sizeof(a->why), "out of memory");
+}
+
+static void on_answer(void *arg, const struct fetch_result *result)
+{
+	struct question *q = arg;
+	struct compare_run *r = q->of;
+
+	q->fetch = NULL;
+	take_answer(&r->answers[q - r->questions], q, result);
+	if (--r->waiting == 0)
+		tell(r);
+}
+
+static int ask(struct compare_run *r, size_t i, const char *query)
+{
+	CLEANUP(buf_free) struct buf url = BUF(URL_MAX);
+	const struct compare_grid *g = &r->rq.grid;
+	double step = (double)g->step_us / US_PER_S, from = (double)g->from_us / US_PER_S;
+	int e = prom_range_url(&url, r->rq.prometheus->url, query, from + step, from + step * (double)g->n, step,
+	                       (double)COMPARE_TIMEOUT_US / US_PER_S);
+	struct fetch_spec spec = {.method = "GET", .url = buf_text(&url), .timeout_us = COMPARE_TIMEOUT_US, .max_body = BODY_MAX,
+	                          .share = LOOP_SHARE_STUDY};
+
+	return e < 0 ? e : loop_fetch(r->loop, &spec, on_answer, &r->questions[i], &r->questions[i].fetch);
+}
+
+static void count_question(void *arg, size_t i, const char *query, bool buckets)
+{
+	(void)arg;
+	(void)i;
+	(void)query;
+	(void)buckets;
+}
+
+static void send_question(void *arg, size_t i, const char *query, bool buckets)
+{
+	struct compare_run *r = arg;
+	struct compare_answer *a = &r->answers[i];
+
+	r->questions[i] = (struct question) {.of = r, .buckets = buckets};
+	if (!query)
+		return;
+	int e = r->rq.prometheus->url[0] ? ask(r, i, query) : -EDESTADDRREQ;
+	if (e < 0)
+		snprintf(a->why, sizeof(a->why), "Prometheus could not be asked: %s", strerrordesc_np(-e));
+	else
+		r->waiting++;
+}
+
+int compare_start(struct loop *l, struct compare_request *rq, compare_fn *fn, void *arg, struct compare_run **ret)
+{
+	struct compare_run *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return -ENOMEM;
+	*r = (struct compare_run) {.loop = l, .rq = *rq, .fn = fn, .arg = arg};
+	r->rq.left_out = (struct compare_spans) {0};
+	r->n = compare_questions(&rq->rollout->compare, count_question, NULL);
+	r->questions = calloc(r->n, sizeof(*r->questions));
+	r->answers = calloc(r->n, sizeof(*r->answers));
+	if (!r->questions || !r->answers) {
+		run_free(r);
+		return -ENOMEM;
+	}
+	compare_questions(&rq->rollout->compare, send_question, r);
+	if (r->waiting == 0 && !(r->timer = loop_timer_at(l, clock_mono_us(), tell, r))) {
+		run_free(r);
+		return -ENOMEM;
+	}
+	r->rq.left_out = rq->left_out;
+	rq->left_out = (struct compare_spans) {0};
+	*ret = r;
+	return 0;
+}
+
+void compare_cancel(struct compare_run *r)
+{
+	if (!r)
+		return;
+	loop_timer_cancel(r->loop, r->timer);
+	for (size_t i = 0; i < r->n; i++)
+		if (r->questions[i].fetch)
+			loop_fetch_cancel(r->loop, r->questions[i].fetch);
+	run_free(r);
+}

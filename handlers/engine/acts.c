@@ -1,0 +1,507 @@
+#include "handlers/engine/engine_private.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "db/alert.h"
+#include "handlers/steps/command.h"
+#include "handlers/engine/rehearsal.h"
+#include "handlers/incident/open.h"
+#include "handlers/steps/flags_file.h"
+#include "handlers/steps/http_step.h"
+#include "handlers/checks/verify.h"
+#include "handlers/checks/preserve.h"
+#include "server/core/clock.h"
+#include "server/core/failpoint.h"
+#include "server/core/log.h"
+#include "server/core/text.h"
+
+#define FLAGS_SET_MAX 32  /* other flags of one stage; the config's reader knows it, too */
+#define SNAPSHOT_AGAIN_US (60 * US_PER_S)
+#define DOUBTS_MAX 10   /* attempts of a command whose runner is killed again and again under us */
+
+/* What an act in SLOT_ACT is about; the slot's change names step and attempt. */
+static void begin(struct slot *s, const struct step *step, int32_t attempt)
+{
+	change_clear(&s->ch);
+	s->ch = (struct change) {.kind = CHANGE_OUTCOME, .step_id = step->id, .attempt = attempt, .pct_after = -1};
+	s->busy = true;
+	s->ready = false;
+	s->handle = NULL;
+}
+
+enum slot_id slot_of(const struct step *step)
+{
+	return step->kind == STEP_FLAGS ? SLOT_FLAGS : step->phase == PHASE_THEN ? SLOT_THEN : SLOT_ACT;
+}
+
+static void end(struct slot *s, enum step_state outcome, const char *text)
+{
+	s->busy = false;
+	s->ready = true;
+	s->handle = NULL;
+	s->ch.outcome = outcome;
+	s->ch.text = strdup(text ? text : "");
+}
+
+static void end_errno(struct slot *s, const char *what, int err)
+{
+	char text[200];
+
+	snprintf(text, sizeof(text), "%s: %s", what, strerror(-err));
+	end(s, STEP_FAILED, text);
+}
+
+/* --- the flags file: in this thread, a few milliseconds --- */
+
+/* Entering a stage sets its other flags, too; a rollback writes nothing but the percentage. */
+static int set_flags(struct live *l, struct flags_change *change, char *why, size_t why_size)
+{
+	const struct rollout *r = &l->plan->rollout;
+	const struct stage *st = rollout_stage(r, l->inc.stage);
+	struct flags_value values[FLAGS_SET_MAX];
+	size_t n = st ? st->n_set : 0;
+
+	if (!l->inc.raises)
+		return flags_file_write(r->flags_file, r->flags_key, l->inc.pct_wanted, change, why, why_size);
+	for (size_t i = 0; i < n && i < FLAGS_SET_MAX; i++)
+		values[i] = (struct flags_value) {st->set[i].name, st->set[i].value};
+	return flags_file_set(r->flags_file, r->flags_key, l->inc.pct_before, l->inc.pct_wanted, values,
+	                      n < FLAGS_SET_MAX ? n : FLAGS_SET_MAX, change, why, why_size);
+}
+
+static void write_flags(struct live *l, const struct step *step)
+{
+	struct slot *s = &l->slot[SLOT_FLAGS];
+	struct flags_change change = {0};
+	char why[256] = "", text[400], before[16], after[16];
+	const struct rollout *r = &l->plan->rollout;
+
+	begin(s, step, step->attempts);
+	int err = set_flags(l, &change, why, sizeof(why));
+	if (err < 0) {
+		end(s, STEP_FAILED, why);
+		return;
+	}
+	s->ch.pct_after = change.after;
+	text_pct(change.before, before, sizeof(before));
+	text_pct(change.after, after, sizeof(after));
+	if (err == 1)
+		snprintf(text, sizeof(text), "%s: %s%% to %s%%", r->flags_key, before, after);
+	else
+		snprintf(text, sizeof(text), "%s: is at %s%% already", r->flags_key, after);
+	end(s, STEP_DONE, text);
+}
+
+/* --- again --- */
+
+static int read_act(const struct step *step, struct json_object **ret_tree, struct act *ret)
+{
+	*ret_tree = json_tokener_parse(step->spec);
+	return *ret_tree ? act_read(*ret_tree, ret) : -EINVAL;
+}
+
+/* The attempt did not happen, or may happen again: a new one, with an intent of its own. */
+static void intend_again(struct slot *s)
+{
+	int64_t step = s->ch.step_id;
+	int32_t attempt = s->ch.attempt;
+
+	change_clear(&s->ch);
+	s->ch = (struct change) {.kind = CHANGE_INTENT, .step_id = step, .attempt = attempt};
+	s->busy = false;
+	s->ready = true;
+	s->handle = NULL;
+}
+
+static bool may_repeat(const struct live *l, int64_t step_id)
+{
+	bool yes = false;
+
+	for (size_t i = 0; i < l->steps.n; i++) {
+		CLEANUP(json_cleanup) struct json_object *tree = NULL;
+		struct act act = {0};
+
+		if (l->steps.item[i].id == step_id && read_act(&l->steps.item[i], &tree, &act) == 0)
+			yes = act.idempotent;
+		act_free(&act);
+	}
+	return yes;
+}
+
+/* --- commands --- */
+
+static void attempt_name(const struct slot *s, char *out, size_t size)
+{
+	snprintf(out, size, "%lld.%d", (long long)s->ch.step_id, s->ch.attempt);
+}
+
+static void drop_command(struct live *l, struct slot *s)
+{
+	(void)l;
+	command_abandon(s->handle);
+}
+
+static enum step_state state_of(const struct command_outcome *o)
+{
+	return o->end == COMMAND_EXITED && o->exit_code == 0 ? STEP_DONE
+	       : o->end == COMMAND_IN_DOUBT                  ? STEP_IN_DOUBT : STEP_FAILED;
+}
+
+static void on_command(void *arg, const struct command_outcome *o)
+{
+	struct slot *s = arg;
+	struct live *l = s->of;
+
+	/* Its runner was killed while we live: the same rule as after a crash of ours, but not for ever. */
+	if (o->end == COMMAND_IN_DOUBT && s->ch.attempt < DOUBTS_MAX && may_repeat(l, s->ch.step_id))
+		intend_again(s);
+	else
+		end(s, state_of(o), o->text);
+	engine_advance(l);
+}
+
+/* The labels of the incident's first alert, for the command's environment. */
+static size_t labels_of(struct live *l, struct json_object **ret_tree, struct text_pair *pairs, size_t max)
+{
+	struct alert_list alerts = {0};
+	size_t n = 0;
+
+	if (alert_of_incident(l->engine->reader, l->id, 1, &alerts) == 0 && alerts.n)
+		*ret_tree = json_tokener_parse(alerts.item[0].labels);
+	alert_list_free(&alerts);
+	if (!*ret_tree || !json_object_is_type(*ret_tree, json_type_object))
+		return 0;
+	json_object_object_foreach(*ret_tree, name, value)
+		if (n < max)
+			pairs[n++] = (struct text_pair) {name, json_object_get_string(value)};
+	return n;
+}
+
+static void run_command(struct live *l, const struct step *step, const struct act *act)
+{
+	CLEANUP(json_cleanup) struct json_object *labels = NULL;
+	struct slot *s = &l->slot[slot_of(step)];
+	struct text_pair pairs[64];
+	char name[64], id[24];
+	struct command *c = NULL;
+
+	snprintf(id, sizeof(id), "%lld", (long long)step->id);
+	struct command_env env = {.incident_id = l->id, .step = id, .attempt = step->attempts, .rollout = l->inc.rollout,
+	                          .pct = l->inc.pct_wanted, .labels = pairs};
+	env.n_labels = labels_of(l, &labels, pairs, ARRAY_LEN(pairs));
+	attempt_name(s, name, sizeof(name));
+	int r = command_start(l->engine->o.loop, l->engine->o.exe, l->engine->commands, name, act, &env, on_command, s, &c);
+	if (r < 0) {
+		end_errno(s, "the command could not be started", r);
+		return;
+	}
+	s->handle = c;
+	s->drop = drop_command;
+}
+
+/* --- HTTP --- */
+
+static void drop_http(struct live *l, struct slot *s)
+{
+	(void)l;
+	http_step_cancel(s->handle);
+}
+
+static void on_http(void *arg, const struct http_step_result *r)
+{
+	struct slot *s = arg;
+	struct live *l = s->of;
+
+	end(s, r->done ? STEP_DONE : STEP_FAILED, r->text);
+	engine_advance(l);
+}
+
+static void run_http(struct live *l, const struct step *step, const struct act *act)
+{
+	struct slot *s = &l->slot[slot_of(step)];
+	struct http_step *h = NULL;
+	char key[64];
+
+	snprintf(key, sizeof(key), "rollbackd-%lld-%lld", (long long)l->id, (long long)step->id);
+	int r = http_step_start(l->engine->o.loop, act, l->inc.pct_wanted, key, on_http, s, &h);
+	if (r < 0) {
+		end_errno(s, "the request could not be sent", r);
+		return;
+	}
+	s->handle = h;
+	s->drop = drop_http;
+}
+
+/* --- beginning --- */
+
+static void begin_act(struct live *l, const struct step *step)
+{
+	CLEANUP(json_cleanup) struct json_object *tree = NULL;
+	struct act act = {0};
+	int r = read_act(step, &tree, &act);
+
+	struct slot *s = &l->slot[slot_of(step)];
+	begin(s, step, step->attempts);
+	if (r < 0)
+		end_errno(s, "the step cannot be read", r);
+	else if (act.kind == ACT_HTTP)
+		run_http(l, step, &act);
+	else
+		run_command(l, step, &act);
+	act_free(&act);
+}
+
+/* A drill looks whether the step could be done, and does nothing: this is the one place where steps begin, or begin again. */
+static bool rehearse(struct live *l, const struct step *step)
+{
+	struct slot *s = &l->slot[slot_of(step)];
+	char text[400];
+
+	if (l->inc.kind != KIND_DRILL)
+		return false;
+	begin(s, step, step->attempts);
+	enum step_state outcome = rehearse_step(l->plan, step, text, sizeof(text));
+	end(s, outcome, text);
+	return true;
+}
+
+void act_begin(struct live *l, const struct step *step)
+{
+	if (rehearse(l, step))
+		return;
+	if (step->kind == STEP_FLAGS)
+		write_flags(l, step);
+	else
+		begin_act(l, step);
+}
+
+/* --- recovery: the step is running on disk, and nobody here runs it --- */
+
+static void on_resolved(void *arg, const struct command_outcome *o)
+{
+	struct slot *s = arg;
+	struct live *l = s->of;
+	bool doubt = o->end == COMMAND_IN_DOUBT;
+
+	if (o->end == COMMAND_NOT_STARTED || (doubt && may_repeat(l, s->ch.step_id)))
+		intend_again(s);
+	else
+		end(s, state_of(o), o->text);
+	engine_advance(l);
+}
+
+static void recover_command(struct live *l, struct slot *s)
+{
+	struct command *c = NULL;
+	char name[64];
+
+	attempt_name(s, name, sizeof(name));
+	int r = command_resolve(l->engine->o.loop, l->engine->commands, name, on_resolved, s, &c);
+	if (r == -ENOENT) {
+		intend_again(s);        /* nothing of this attempt ever reached the disk */
+		return;
+	}
+	if (r < 0) {
+		end(s, STEP_IN_DOUBT, "what became of the command could not be found out");
+		return;
+	}
+	s->handle = c;
+	s->drop = drop_command;
+}
+
+static void drop_probe(struct live *l, struct slot *s)
+{
+	(void)l;
+	verify_cancel(s->handle);
+}
+
+static void on_reprobe(void *arg, const struct verify_result *r)
+{
+	struct slot *s = arg;
+	struct live *l = s->of;
+
+	if (r->acknowledged.state == STATUS_YES)
+		end(s, STEP_DONE, "found done after a restart: the service is at the wanted percentage");
+	else if (may_repeat(l, s->ch.step_id))
+		intend_again(s);
+	else
+		end(s, STEP_IN_DOUBT, "a crash came between the request and its answer; it is not repeated");
+	engine_advance(l);
+}
+
+static void recover_http(struct live *l, struct slot *s)
+{
+	struct verify *p = NULL;
+
+	if (verify_start(l->engine->o.loop, l->plan, l->inc.pct_wanted, l->inc.raises, on_reprobe, s, &p) < 0) {
+		intend_again(s);
+		return;
+	}
+	s->handle = p;
+	s->drop = drop_probe;
+}
+
+/* What the checks say tells nothing about a step that follows the rollback. */
+static void again_or_doubt(struct live *l, struct slot *s)
+{
+	if (may_repeat(l, s->ch.step_id))
+		intend_again(s);
+	else
+		end(s, STEP_IN_DOUBT, "a crash came between the request and its answer; it is not repeated");
+}
+
+void act_recover(struct live *l, const struct step *step)
+{
+	log_info("a step was under way when rollbackd stopped; finding out what became of it", "incident", log_num(l->id), "step",
+	         step->name);
+	if (rehearse(l, step))
+		return;
+	if (step->kind == STEP_FLAGS) {
+		write_flags(l, step);   /* reads first, writes only if it differs */
+		return;
+	}
+	struct slot *s = &l->slot[slot_of(step)];
+	begin(s, step, step->attempts);
+	if (step->kind == STEP_HTTP && step->phase != PHASE_THEN)
+		recover_http(l, s);
+	else if (step->kind == STEP_HTTP)
+		again_or_doubt(l, s);
+	else
+		recover_command(l, s);
+}
+
+/* --- verification --- */
+
+static void on_round(void *arg, const struct verify_result *r)
+{
+	struct live *l = arg;
+	struct slot *s = &l->slot[SLOT_ROUND];
+	struct change *ch = &s->ch;
+
+	s->busy = false;
+	s->ready = true;
+	s->handle = NULL;
+	ch->written = r->written.state;
+	ch->acknowledged = r->acknowledged.state;
+	ch->written_note = strdup(r->written.note ? r->written.note : "");
+	ch->acknowledged_note = strdup(r->acknowledged.note ? r->acknowledged.note : "");
+	ch->effective = r->effective.state;
+	ch->effective_note = strdup(r->effective.note ? r->effective.note : "");
+	ch->cured = r->cured.state;
+	ch->cured_note = strdup(r->cured.note ? r->cured.note : "");
+	ch->text = strdup(r->text ? r->text : "");
+	ch->seen = r->seen;
+	ch->deadline_passed = l->inc.state == INC_VERIFYING && clock_mono_us() >= l->until.mono_us;
+	engine_advance(l);
+}
+
+void round_begin(struct live *l)
+{
+	struct slot *s = &l->slot[SLOT_ROUND];
+	struct verify *p = NULL;
+
+	change_clear(&s->ch);
+	s->ch = (struct change) {.kind = CHANGE_ROUND, .seen = -1, .applied_at_us = l->inc.applied_at_us};
+	int r = verify_start(l->engine->o.loop, l->plan, l->inc.pct_wanted, trigger_gives_way(&l->inc), on_round, l, &p);
+	if (r < 0) {
+		s->ch.text = text_format("the checks could not be started: %s", strerror(-r));
+		s->ch.deadline_passed = l->inc.state == INC_VERIFYING && clock_mono_us() >= l->until.mono_us;
+		s->ready = true;
+		return;
+	}
+	s->busy = true;
+	s->handle = p;
+	s->drop = drop_probe;
+}
+
+/* --- metrics --- */
+
+static void drop_snapshot(struct live *l, struct slot *s)
+{
+	(void)l;
+	snapshot_cancel(s->handle);
+}
+
+static void on_snapshot(void *arg, struct snapshot_item *items, size_t n)
+{
+	struct live *l = arg;
+	struct slot *s = &l->slot[SLOT_SNAPSHOT];
+	struct buf b = BUF(8000);
+
+	for (size_t i = 0; i < n; i++)
+		buf_printf(&b, "%s: %s\n", items[i].name, items[i].error ? items[i].error : "preserved");
+	s->busy = false;
+	s->ready = true;
+	s->handle = NULL;
+	s->ch.items = items;
+	s->ch.n_items = n;
+	s->ch.text = buf_take(&b);
+	engine_advance(l);
+}
+
+void snapshot_begin(struct live *l, const struct step *step)
+{
+	struct slot *s = &l->slot[SLOT_SNAPSHOT];
+	int64_t until = clock_wall_us(), from = l->inc.opened_at_us - l->plan->rollout.snapshot_window_us;
+	struct snapshot *handle = NULL;
+
+	change_clear(&s->ch);
+	s->ch = (struct change) {.kind = CHANGE_SNAPSHOT, .step_id = step->id};
+	int r = snapshot_start(l->engine->o.loop, l->plan, from, until, on_snapshot, l, &handle);
+	if (r < 0) {
+		log_warn("the metrics of an incident could not be preserved", "incident", log_num(l->id), "error", strerror(-r));
+		l->no_snapshot_before = clock_mono_us() + SNAPSHOT_AGAIN_US;
+		return;
+	}
+	s->busy = true;
+	s->handle = handle;
+	s->drop = drop_snapshot;
+}
+
+static void drop_onset(struct live *l, struct slot *s)
+{
+	(void)l;
+	onset_cancel(s->handle);
+}
+
+static void on_onset(void *arg, int err, int64_t onset_us)
+{
+	struct live *l = arg;
+	struct slot *s = &l->slot[SLOT_ONSET];
+
+	s->busy = false;
+	s->handle = NULL;
+	if (err < 0)
+		return;         /* startsAt stays, and the incident says so */
+	s->ready = true;
+	s->ch.onset_us = onset_us;
+	engine_advance(l);
+}
+
+void onset_begin(struct live *l)
+{
+	CLEANUP(json_cleanup) struct json_object *labels = NULL;
+	struct slot *s = &l->slot[SLOT_ONSET];
+	struct text_pair pairs[64];
+	struct onset *o = NULL;
+	size_t n = labels_of(l, &labels, pairs, ARRAY_LEN(pairs));
+
+	change_clear(&s->ch);
+	s->ch = (struct change) {.kind = CHANGE_ONSET};
+	if (onset_start(l->engine->o.loop, l->plan, pairs, n, l->inc.onset_at_us, on_onset, l, &o) < 0)
+		return;
+	s->busy = true;
+	s->handle = o;
+	s->drop = drop_onset;
+}
+
+void acts_drop(struct live *l)
+{
+	for (int i = 0; i < SLOT_N; i++)
+		if (l->slot[i].busy && l->slot[i].handle) {
+			l->slot[i].drop(l, &l->slot[i]);
+			l->slot[i].busy = false;
+		}
+}

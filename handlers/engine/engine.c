@@ -1,0 +1,574 @@
+#include "handlers/engine/engine_private.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "handlers/steps/command.h"
+#include "handlers/settings/current.h"
+#include "server/core/clock.h"
+#include "server/core/failpoint.h"
+#include "server/core/log.h"
+#include "server/core/text.h"
+
+#define RETRY_US         (1 * US_PER_S)         /* after a commit or a read that failed */
+#define DEADLINE_MAX_US  (366 * 86400 * US_PER_S)
+
+/* --- one incident in memory --- */
+
+static struct live *live_find(struct engine *e, int64_t id)
+{
+	for (struct live *l = e->lives; l; l = l->next)
+		if (l->id == id)
+			return l;
+	return NULL;
+}
+
+static struct live *live_new(struct engine *e, int64_t id)
+{
+	struct live *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		return NULL;
+	l->engine = e;
+	l->id = id;
+	for (int i = 0; i < SLOT_N; i++)
+		l->slot[i].of = l;
+	l->next = e->lives;
+	e->lives = l;
+	return l;
+}
+
+static void live_forget_rows(struct live *l)
+{
+	incident_free(&l->inc);
+	step_list_free(&l->steps);
+}
+
+static void live_free(struct live *l)
+{
+	acts_drop(l);
+	for (int i = 0; i < SLOT_N; i++)
+		change_clear(&l->slot[i].ch);
+	change_clear(&l->own);
+	loop_timer_cancel(l->engine->o.loop, l->timer);
+	settings_unref(l->job_settings);
+	live_forget_rows(l);
+	plan_free(l->plan);
+	free(l);
+}
+
+static void live_drop(struct live *l)
+{
+	struct live **at = &l->engine->lives;
+
+	while (*at != l)
+		at = &(*at)->next;
+	*at = l->next;
+	live_free(l);
+}
+
+/* Reads the incident again. 1 live, 0 over, -errno. */
+static int live_read(struct live *l)
+{
+	struct db_conn *c = l->engine->reader;
+
+	live_forget_rows(l);
+	int r = incident_load(c, l->id, &l->inc);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	if (!incident_is_live(l->inc.state))
+		return 0;
+	r = step_of_incident(c, l->id, &l->steps);
+	if (r == 0 && !l->plan)
+		r = plan_read(l->inc.plan, &l->plan);   /* frozen: read once, what is under way borrows from it */
+	return r < 0 ? r : 1;
+}
+
+/* --- waiting --- */
+
+static void on_timer(void *arg)
+{
+	struct live *l = arg;
+
+	l->timer = NULL;
+	engine_advance(l);
+}
+
+static void wake_at(struct live *l, int64_t mono_us)
+{
+	loop_timer_cancel(l->engine->o.loop, l->timer);
+	l->timer = loop_timer_at(l->engine->o.loop, mono_us, on_timer, l);
+}
+
+/* The wall time is translated once, when first seen: a clock that jumps later moves no deadline. */
+static int64_t deadline_mono(struct deadline *d, int64_t wall_us)
+{
+	if (d->wall_us != wall_us) {
+		int64_t wait = wall_us - clock_wall_us();
+
+		if (wait > DEADLINE_MAX_US)
+			wait = DEADLINE_MAX_US;
+		d->wall_us = wall_us;
+		d->mono_us = clock_mono_us() + (wait > 0 ? wait : 0);
+	}
+	return d->mono_us;
+}
+
+static bool passed(struct deadline *d, int64_t wall_us)
+{
+	return wall_us && clock_mono_us() >= deadline_mono(d, wall_us);
+}
+
+static bool is_verifying(const struct live *l)
+{
+	return l->inc.state == INC_VERIFYING || l->inc.state == INC_FAILED || watches_cure(&l->inc, l->plan);
+}
+
+static int64_t quiet_until(const struct live *l)
+{
+	return l->inc.quiet_since_us ? l->inc.quiet_since_us + l->plan->limits.quiet_us : 0;
+}
+
+static void sooner(int64_t *best, struct deadline *d, int64_t wall_us)
+{
+	if (!wall_us)
+		return;
+	int64_t at = deadline_mono(d, wall_us);
+
+	if (*best == 0 || at < *best)
+		*best = at;
+}
+
+/* What follows the rollback is not over: silence does not end the incident. */
+static bool then_is_open(const struct live *l)
+{
+	for (size_t i = 0; i < l->steps.n; i++)
+		if (l->steps.item[i].phase == PHASE_THEN && (l->steps.item[i].state == STEP_TODO || l->steps.item[i].state == STEP_RUNNING
+		                                             || l->steps.item[i].state == STEP_WAITING))
+			return true;
+	return false;
+}
+
+static bool acted(const struct live *l)
+{
+	return l->inc.state != INC_PENDING && l->inc.state != INC_ROLLING_BACK && l->inc.state != INC_HELD;
+}
+
+/* The snapshot that is due first; NULL: none is to be done any more. */
+static const struct step *next_snapshot(const struct live *l, int64_t *ret_due)
+{
+	const struct step *best = NULL;
+
+	for (size_t i = 0; i < l->steps.n; i++) {
+		int64_t due = l->steps.item[i].kind == STEP_SNAPSHOT ? snapshot_due_us(&l->inc, &l->steps.item[i]) : 0;
+
+		if (!due || (best && due >= *ret_due))
+			continue;
+		best = &l->steps.item[i];
+		*ret_due = due;
+	}
+	return best;
+}
+
+/* One timer for the earliest thing this state waits for. */
+static void arm(struct live *l)
+{
+	int64_t at = 0, due = 0;
+
+	if (acted(l) && !l->slot[SLOT_SNAPSHOT].busy && next_snapshot(l, &due))
+		sooner(&at, &l->snapshot, due);
+	if (at && at < l->no_snapshot_before)
+		at = l->no_snapshot_before;
+	if (l->inc.state == INC_PENDING)
+		sooner(&at, &l->due, l->inc.due_at_us);
+	if (is_verifying(l) && !l->slot[SLOT_ROUND].busy)
+		sooner(&at, &l->round, l->inc.next_probe_us);
+	if (machine_edge(l->inc.state, EV_QUIET) && !then_is_open(l))
+		sooner(&at, &l->quiet, quiet_until(l));
+	if (at)
+		wake_at(l, at);
+}
+
+/* --- committing --- */
+
+/* The outcome is on disk: the runner's files have served. Harmless for steps that are no commands. */
+static void forget_attempt(struct live *l, int64_t step_id, int32_t attempt)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "%lld.%d", (long long)step_id, attempt);
+	command_forget(l->engine->commands, name);
+}
+
+static void on_committed(void *arg)
+{
+	struct live *l = arg;
+	struct change *ch = l->committing;
+	bool intent = ch->kind == CHANGE_INTENT && l->commit_result == 1, outcome = ch->kind == CHANGE_OUTCOME;
+	int64_t step_id = ch->step_id;
+	int32_t attempt = ch->attempt;
+
+	l->committing = NULL;
+	settings_unref(l->job_settings);
+	l->job_settings = NULL;
+	if (l->commit_result < 0) {
+		log_error("an incident's change could not be recorded; trying again", "incident", log_num(l->id), "error",
+		          strerror(-l->commit_result));
+		wake_at(l, clock_mono_us() + RETRY_US);
+		return;
+	}
+	for (int i = 0; i < SLOT_N; i++)
+		if (ch == &l->slot[i].ch)
+			l->slot[i].ready = false;
+	change_clear(ch);
+	FAILPOINT(FAIL_MOVE_COMMITTED);
+	if (outcome || (intent && attempt > 0))         /* an intent to repeat ends the attempt before it */
+		forget_attempt(l, step_id, attempt);
+	if (l->engine->o.on_outbox)
+		l->engine->o.on_outbox(l->engine->o.on_outbox_arg);
+	for (size_t i = 0; intent && live_read(l) == 1 && i < l->steps.n; i++)
+		if (l->steps.item[i].id == step_id) {
+			FAILPOINT(FAIL_STEP_INTENT_COMMITTED);
+			act_begin(l, &l->steps.item[i]);
+			break;
+		}
+	engine_advance(l);
+}
+
+static int job_run(struct db_tx *tx, struct db_job *job)
+{
+	struct live *l = (struct live *)((char *)job - offsetof(struct live, job));
+
+	return change_write(tx, l->job_settings, l->committing);
+}
+
+static void job_done(struct db_job *job, int result)
+{
+	struct live *l = (struct live *)((char *)job - offsetof(struct live, job));
+
+	l->commit_result = result;
+	if (loop_post(l->engine->o.loop, on_committed, l) < 0)
+		abort();        /* out of memory: a crash is safe, a lost outcome is not */
+}
+
+static void commit(struct live *l, struct change *ch)
+{
+	l->committing = ch;
+	l->job_settings = current_settings();
+	l->job = (struct db_job) {.run = job_run, .done = job_done};
+	int r = db_submit(l->engine->o.db, &l->job, DB_URGENT);
+	if (r == 0)
+		return;
+	l->committing = NULL;
+	settings_unref(l->job_settings);
+	l->job_settings = NULL;
+	if (r != -ESHUTDOWN)
+		wake_at(l, clock_mono_us() + RETRY_US);
+}
+
+static void commit_own(struct live *l, struct change ch)
+{
+	change_clear(&l->own);
+	l->own = ch;
+	l->own.incident_id = l->id;
+	commit(l, &l->own);
+}
+
+/* --- deciding: each rule returns true when it has sent a change on its way --- */
+
+static bool commit_what_is_ready(struct live *l)
+{
+	for (int i = 0; i < SLOT_N; i++) {
+		if (!l->slot[i].ready || (i == SLOT_ONSET && l->inc.state == INC_ROLLING_BACK))
+			continue;       /* no act waits until the onset is on disk */
+		FAILPOINT(i == SLOT_ROUND ? FAIL_VERIFY_ROUND_UNCOMMITTED : FAIL_STEP_DONE_UNCOMMITTED);
+		l->slot[i].ch.incident_id = l->id;
+		commit(l, &l->slot[i].ch);
+		return true;
+	}
+	return false;
+}
+
+static const struct step *first_step(const struct live *l, enum step_state state, enum slot_id slot)
+{
+	for (size_t i = 0; i < l->steps.n; i++) {
+		const struct step *s = &l->steps.item[i];
+
+		if (s->kind != STEP_VERIFY && s->kind != STEP_SNAPSHOT && s->state == state && slot_of(s) == slot)
+			return s;
+	}
+	return NULL;
+}
+
+static const enum slot_id act_slots[] = {SLOT_FLAGS, SLOT_ACT, SLOT_THEN};
+
+static bool recover(struct live *l)
+{
+	for (size_t i = 0; i < ARRAY_LEN(act_slots); i++) {
+		const struct step *s = first_step(l, STEP_RUNNING, act_slots[i]);
+
+		if (s && !l->slot[act_slots[i]].busy)
+			act_recover(l, s);
+	}
+	return commit_what_is_ready(l);
+}
+
+static bool intend(struct live *l, const struct step *s)
+{
+	if (!s)
+		return false;
+	commit_own(l, (struct change) {.kind = CHANGE_INTENT, .step_id = s->id, .attempt = s->attempts});
+	return true;
+}
+
+/* A step that follows the rollback is done in its turn: not before one that still waits for a person. */
+static bool is_its_turn(const struct live *l, const struct step *s)
+{
+	for (size_t i = 0; s->phase == PHASE_THEN && i < l->steps.n; i++)
+		if (l->steps.item[i].phase == PHASE_THEN && l->steps.item[i].ord < s->ord && l->steps.item[i].state == STEP_WAITING)
+			return false;
+	return true;
+}
+
+/* The percentage goes first, also while an act for an earlier target is still under way. */
+static bool next_step(struct live *l)
+{
+	for (size_t i = 0; i < ARRAY_LEN(act_slots); i++) {
+		const struct step *s = l->slot[act_slots[i]].busy ? NULL : first_step(l, STEP_TODO, act_slots[i]);
+
+		if (s && step_may_run(l->inc.state, s->phase) && is_its_turn(l, s) && intend(l, s))
+			return true;
+	}
+	return false;
+}
+
+/* Its turn has come, and a person has to say yes: that is told once. */
+static bool ask_person(struct live *l)
+{
+	const struct step *s = first_step(l, STEP_WAITING, SLOT_THEN);
+
+	if (!s || s->started_at_us || l->slot[SLOT_THEN].busy || !step_may_run(l->inc.state, PHASE_THEN))
+		return false;
+	for (size_t i = 0; i < l->steps.n; i++)
+		if (l->steps.item[i].phase == PHASE_THEN && l->steps.item[i].ord < s->ord
+		    && (l->steps.item[i].state == STEP_TODO || l->steps.item[i].state == STEP_RUNNING))
+			return false;
+	commit_own(l, (struct change) {.kind = CHANGE_ASK, .step_id = s->id});
+	return true;
+}
+
+static bool fire(struct live *l, enum incident_event ev)
+{
+	commit_own(l, (struct change) {.kind = CHANGE_EVENT, .event = ev});
+	return true;
+}
+
+static bool deadlines(struct live *l)
+{
+	if (l->inc.state == INC_PENDING && passed(&l->due, l->inc.due_at_us))
+		return fire(l, EV_DUE);
+	if (machine_edge(l->inc.state, EV_QUIET) && !then_is_open(l) && passed(&l->quiet, quiet_until(l)))
+		return fire(l, EV_QUIET);
+	return false;
+}
+
+static bool verify(struct live *l)
+{
+	if (!is_verifying(l) || l->slot[SLOT_ROUND].busy || !passed(&l->round, l->inc.next_probe_us))
+		return false;
+	deadline_mono(&l->until, l->inc.verify_until_us);
+	round_begin(l);
+	return commit_what_is_ready(l);
+}
+
+/* Slow and beside the point of the rollback: only after the acts. */
+static bool preserve(struct live *l)
+{
+	int64_t due = 0;
+
+	if (!acted(l))
+		return false;
+	const struct step *s = next_snapshot(l, &due);
+	if (s && !l->slot[SLOT_SNAPSHOT].busy && passed(&l->snapshot, due) && clock_mono_us() >= l->no_snapshot_before)
+		snapshot_begin(l, s);
+	return commit_what_is_ready(l);
+}
+
+/* Whatever the incident waits for, but not beside an act. */
+static bool ask_onset(struct live *l)
+{
+	if (l->onset_asked || l->inc.state == INC_ROLLING_BACK || !l->inc.onset_from || strcmp(l->inc.onset_from, "startsAt") != 0)
+		return false;
+	l->onset_asked = true;
+	onset_begin(l);
+	return false;
+}
+
+void engine_advance(struct live *l)
+{
+	static bool (*const rules[])(struct live *) = {
+		commit_what_is_ready, recover, next_step, ask_person, deadlines, verify, preserve, ask_onset,
+	};
+
+	if (l->committing)
+		return;
+	int r = live_read(l);
+	if (r < 0) {
+		log_error("an incident could not be read; trying again", "incident", log_num(l->id), "error", strerror(-r));
+		wake_at(l, clock_mono_us() + RETRY_US);
+		return;
+	}
+	if (r == 0) {
+		live_drop(l);
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(rules); i++)
+		if (rules[i](l))
+			return;
+	arm(l);
+}
+
+/* --- the outside --- */
+
+static void look_at(struct engine *e, int64_t id)
+{
+	struct live *l = live_find(e, id);
+
+	if (!l)
+		l = live_new(e, id);
+	if (l)
+		engine_advance(l);
+}
+
+static void on_inbox(void *arg)
+{
+	struct engine *e = arg;
+
+	pthread_mutex_lock(&e->lock);
+	int64_t *ids = e->inbox;
+	size_t n = e->n_inbox;
+	e->inbox = NULL;
+	e->n_inbox = e->cap_inbox = 0;
+	pthread_mutex_unlock(&e->lock);
+	for (size_t i = 0; i < n; i++)
+		look_at(e, ids[i]);
+	free(ids);
+}
+
+static int inbox_add(struct engine *e, int64_t id)
+{
+	for (size_t i = 0; i < e->n_inbox; i++)
+		if (e->inbox[i] == id)
+			return 0;
+	if (e->n_inbox == e->cap_inbox) {
+		size_t cap = e->cap_inbox ? e->cap_inbox * 2 : 16;
+		int64_t *more = reallocarray(e->inbox, cap, sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		e->inbox = more;
+		e->cap_inbox = cap;
+	}
+	e->inbox[e->n_inbox++] = id;
+	return e->n_inbox == 1 ? 1 : 0;
+}
+
+void engine_notify(struct engine *e, int64_t incident_id)
+{
+	pthread_mutex_lock(&e->lock);
+	int first = inbox_add(e, incident_id);
+	pthread_mutex_unlock(&e->lock);
+	if (first < 0 || (first == 1 && loop_post(e->o.loop, on_inbox, e) < 0))
+		abort();        /* out of memory: the restart takes the incident up from disk */
+}
+
+/* "17.2.res" is a file of the attempt "17.2". Length of the attempt's name; 0: no such file. */
+static size_t attempt_of_file(const char *file, int64_t *ret_step, int64_t *ret_attempt)
+{
+	char *dot = NULL, *end = NULL;
+
+	*ret_step = strtoll(file, &dot, 10);
+	if (dot == file || *dot != '.')
+		return 0;
+	*ret_attempt = strtoll(dot + 1, &end, 10);
+	return end == dot + 1 || *end != '.' ? 0 : (size_t)(end - file);
+}
+
+/* The outcome of that attempt is on disk. */
+static bool has_ended(struct engine *e, int64_t step_id, int64_t attempt)
+{
+	struct step s = {0};
+	bool ended = step_load(e->reader, step_id, &s) == 0 && (s.state != STEP_RUNNING || s.attempts != attempt);
+
+	step_free(&s);
+	return ended;
+}
+
+/* A crash between the outcome's commit and forget_attempt leaves the runner's files. */
+static void forget_ended_attempts(struct engine *e)
+{
+	DIR *dir = opendir(e->commands);
+	int64_t step, attempt;
+
+	for (struct dirent *f; dir && (f = readdir(dir)) != NULL;) {
+		size_t len = attempt_of_file(f->d_name, &step, &attempt);
+
+		if (len == 0 || !has_ended(e, step, attempt))
+			continue;
+		f->d_name[len] = '\0';
+		command_forget(e->commands, f->d_name);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+int engine_start(struct engine *e)
+{
+	CLEANUP(cleanup_free) int64_t *ids = NULL;
+	size_t n = 0;
+	int r = incident_live_ids(e->reader, &ids, &n);
+
+	forget_ended_attempts(e);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		engine_notify(e, ids[i]);
+	if (r == 0 && n)
+		log_info("taking up live incidents", "count", log_num(n));
+	return r;
+}
+
+int engine_new(const struct engine_options *o, struct engine **ret)
+{
+	struct engine *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return -ENOMEM;
+	e->o = *o;
+	pthread_mutex_init(&e->lock, NULL);
+	CLEANUP(cleanup_free) char *dir = realpath(db_dir(o->db), NULL);        /* a runner works in / */
+	e->commands = dir ? text_format("%s/commands", dir) : NULL;
+	int r = !e->commands ? -ENOMEM : mkdir(e->commands, 0700) < 0 && errno != EEXIST ? -errno : 0;
+	if (r == 0)
+		r = db_reader_open(o->db, &e->reader);
+	if (r < 0) {
+		engine_free(e);
+		return r;
+	}
+	*ret = e;
+	return 0;
+}
+
+void engine_free(struct engine *e)
+{
+	if (!e)
+		return;
+	while (e->lives)
+		live_drop(e->lives);
+	db_reader_close(e->reader);
+	pthread_mutex_destroy(&e->lock);
+	free(e->inbox);
+	free(e->commands);
+	free(e);
+}

@@ -1,0 +1,31 @@
+/*
+ * The engine: carries live incidents through their states. One thread, one loop; nothing here waits.
+ *
+ * Before each act its intention is committed, after it its outcome; what to do next is read from disk every time, so
+ * that entering a state again is the whole recovery.
+ */
+#ifndef HANDLERS_ENGINE_ENGINE_H
+#define HANDLERS_ENGINE_ENGINE_H
+
+#include "db/db.h"
+#include "server/core/loop.h"
+
+struct engine;
+struct engine_options {
+	struct loop *loop;
+	struct db *db;
+	const char *exe;        /* path of rollbackd, for its runner */
+	/* Called on the loop's thread after a commit that may have put something into the outbox. */
+	void (*on_outbox)(void *arg);
+	void *on_outbox_arg;
+};
+
+/* Before the loop runs; engine_start then takes up every live incident, on the loop's thread or before it runs. */
+int engine_new(const struct engine_options *o, struct engine **ret);
+int engine_start(struct engine *e);
+/* Any thread: something about this incident changed on disk. */
+void engine_notify(struct engine *e, int64_t incident_id);
+/* After the loop has stopped. Runners of commands live on. */
+void engine_free(struct engine *e);
+
+#endif

@@ -1,0 +1,75 @@
+/*
+ * What engine.c (deciding) and engine_acts.c (doing) share. Engine thread only.
+ */
+#ifndef HANDLERS_ENGINE_ENGINE_PRIVATE_H
+#define HANDLERS_ENGINE_ENGINE_PRIVATE_H
+
+#include <pthread.h>
+#include "handlers/engine/engine.h"
+#include "handlers/engine/record.h"
+
+struct live;
+
+/* Things that run beside each other for one incident. Each ends in a change to commit. */
+enum slot_id { SLOT_FLAGS, SLOT_ACT, SLOT_THEN, SLOT_ROUND, SLOT_SNAPSHOT, SLOT_ONSET, SLOT_N };
+struct slot {
+	struct live *of;
+	bool busy;              /* started, has not ended */
+	bool ready;             /* ended: ch waits to be committed */
+	struct change ch;
+	void *handle;           /* of what is busy: a command, http_step, probe, snapshot or onset query */
+	void (*drop)(struct live *, struct slot *);     /* lets go of handle */
+};
+
+struct deadline {               /* a wall time on disk, waited for on the monotonic clock */
+	int64_t wall_us, mono_us;
+};
+
+struct live {
+	struct live *next;
+	struct engine *engine;
+	int64_t id;
+	struct incident inc;    /* as last read from disk */
+	struct plan *plan;
+	struct step_list steps;
+	struct slot slot[SLOT_N];
+	bool onset_asked;
+	int64_t no_snapshot_before;     /* monotonic: after one that could not be started */
+
+	struct db_job job;      /* the one change on its way to disk */
+	struct settings *job_settings;
+	struct change own;      /* INTENT and EVENT changes */
+	struct change *committing;      /* &own or a slot's; NULL: none */
+	int commit_result;
+
+	struct loop_timer *timer;
+	struct deadline due, round, until, quiet, snapshot;
+};
+
+struct engine {
+	struct engine_options o;
+	struct db_conn *reader;
+	struct live *lives;
+	char *commands;         /* directory of the runners' files */
+	pthread_mutex_t lock;   /* guards inbox */
+	int64_t *inbox;         /* incident ids to look at */
+	size_t n_inbox, cap_inbox;
+};
+
+/* Looks at the incident and starts or commits what is next. */
+void engine_advance(struct live *l);
+
+/* Which slot does a step of that phase. */
+enum slot_id slot_of(const struct step *step);
+
+/* After the intent is on disk. step is borrowed. */
+void act_begin(struct live *l, const struct step *step);
+/* The step is running on disk but not here: asks what is true before it repeats anything. */
+void act_recover(struct live *l, const struct step *step);
+void round_begin(struct live *l);
+void snapshot_begin(struct live *l, const struct step *step);
+void onset_begin(struct live *l);
+/* Lets go of everything that is busy. */
+void acts_drop(struct live *l);
+
+#endif

@@ -1,0 +1,322 @@
+#include "handlers/engine/record_private.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "db/event.h"
+#include "db/rollout.h"
+#include "handlers/incident/announce.h"
+#include "handlers/incident/open.h"
+#include "server/core/clock.h"
+#include "server/core/metrics.h"
+#include "server/core/text.h"
+
+int record_note(struct work *w, const char *what, const char *text)
+{
+	struct event e = {.incident_id = w->inc.id, .rollout = w->inc.rollout, .who = (char *)"rollbackd", .what = (char *)what,
+	                  .note = (char *)text};
+
+	return event_add(w->tx, &e);
+}
+
+int record_page(struct work *w, const char *what, const char *text)
+{
+	CLEANUP(cleanup_free) char *line = text_format("%s: %s (incident %lld)", w->plan->rollout.title, text,
+	                                               (long long)w->inc.id);
+
+	if (!line)
+		return -ENOMEM;
+	return announce_text(w->tx, w->settings, EVENT_PAGE, what, w->inc.rollout, line);
+}
+
+int record_condition(struct work *w, enum condition_type which, enum condition_status state, const char *text)
+{
+	struct condition *v = &w->inc.condition[which];
+
+	if (v->state != state || !v->at_us)
+		v->at_us = w->now;
+	v->state = state;
+	return text_set(&v->note, text);
+}
+
+/* The rollout's row follows what was written and seen. */
+int record_percentage(struct work *w, int32_t wanted, int32_t seen)
+{
+	struct rollout_row row = {0};
+	int r = rollout_load(db_tx_conn(w->tx), w->inc.rollout, &row);
+
+	if (r == -ENOENT) {
+		row = (struct rollout_row) {.stage = w->inc.stage, .stage_since_us = w->now, .pct_wanted = -1, .pct_seen = -1};
+		r = text_set(&row.name, w->inc.rollout);
+	}
+	if (r == 0 && wanted >= 0 && wanted != row.pct_wanted) {
+		row.pct_wanted = wanted;
+		row.pct_changed_us = w->now;
+		row.generation++;
+	}
+	if (r == 0 && seen >= 0) {
+		row.pct_seen = seen;
+		row.seen_at_us = w->now;
+	}
+	if (r == 0)
+		r = rollout_save(w->tx, &row);
+	rollout_row_free(&row);
+	return r;
+}
+
+/* --- intent and outcome of a step --- */
+
+bool step_may_run(enum incident_state state, enum step_phase phase)
+{
+	bool looks = state == INC_VERIFYING || state == INC_FAILED;
+
+	return phase == PHASE_APPLY ? state == INC_ROLLING_BACK
+	       : phase == PHASE_FALLBACK ? looks
+	       : phase == PHASE_THEN && (looks || state == INC_ROLLED_BACK);
+}
+
+static int write_intent(struct work *w)
+{
+	bool again = w->step.state == STEP_RUNNING && w->step.attempts == w->ch->attempt;
+
+	if (!step_may_run(w->inc.state, w->step.phase) || !(w->step.state == STEP_TODO || again))
+		return 0;
+	w->step.state = STEP_RUNNING;
+	w->step.attempts++;
+	w->step.started_at_us = w->now;
+	w->step.ended_at_us = 0;
+	int r = step_save(w->tx, &w->step);
+	if (r < 0 || w->inc.started_at_us)
+		return r < 0 ? r : 1;
+	w->inc.started_at_us = w->now;
+	r = incident_save(w->tx, &w->inc);
+	return r < 0 ? r : 1;
+}
+
+static int apply_ended(struct work *w, bool *ret)
+{
+	struct step_list l = {0};
+	int r = step_of_incident(db_tx_conn(w->tx), w->inc.id, &l);
+
+	*ret = true;
+	for (size_t i = 0; i < l.n; i++)
+		if (l.item[i].phase == PHASE_APPLY && (l.item[i].state == STEP_TODO || l.item[i].state == STEP_RUNNING))
+			*ret = false;
+	step_list_free(&l);
+	return r;
+}
+
+static int start_verifying(struct work *w)
+{
+	w->inc.applied_at_us = w->now;
+	w->inc.verify_until_us = w->now + w->plan->rollout.verify_timeout_us;
+	w->inc.next_probe_us = w->now + w->plan->rollout.verify_delay_us;
+	int r = w->inc.raises ? 0 : trigger_add_then(w->tx, &w->inc, &w->plan->playbook);
+	return r < 0 ? r : incident_move(w->tx, w->settings, &w->inc, EV_APPLIED, "rollbackd", NULL);
+}
+
+static int flags_outcome(struct work *w)
+{
+	bool ok = w->ch->outcome == STEP_DONE;
+	int r = record_condition(w, CONDITION_WRITTEN, ok ? STATUS_YES : STATUS_UNKNOWN, w->ch->text);
+
+	if (ok && w->ch->pct_after >= 0 && w->ch->pct_after < w->inc.pct_wanted)
+		w->inc.pct_wanted = w->ch->pct_after;   /* somebody lowered it further: no step may ask for more */
+	if (r == 0)
+		r = incident_save(w->tx, &w->inc);
+	if (r == 0 && ok)
+		return record_percentage(w, w->ch->pct_after, -1);
+	if (r < 0 || w->inc.kind == KIND_DRILL)
+		return r;
+	CLEANUP(cleanup_free) char *text = text_format("the flags file could not be changed: %s. The other steps run; "
+	                                               "look at the file now", w->ch->text ? w->ch->text : "unknown");
+	return text ? record_page(w, "flags_unknown", text) : -ENOMEM;
+}
+
+static int page_doubt(struct work *w)
+{
+	CLEANUP(cleanup_free) char *text = text_format("step \"%s\" is in doubt: it was started before a crash and nobody knows "
+	                                               "whether it ended; it is not repeated. Check by hand", w->step.name);
+	return text ? record_page(w, "in_doubt", text) : -ENOMEM;
+}
+
+static int page_then(struct work *w)
+{
+	CLEANUP(cleanup_free) char *text = text_format("step \"%s\", which follows the rollback, has failed; do it by hand",
+	                                               w->step.name);
+	return text ? record_page(w, "then_failed", text) : -ENOMEM;
+}
+
+static int first_line_note(struct work *w)
+{
+	struct buf b = BUF(600);
+
+	text_one_line(&b, w->step.name, strlen(w->step.name), 100);
+	if (w->ch->text && w->ch->text[0]) {
+		buf_str(&b, ": ");
+		text_one_line(&b, w->ch->text, strcspn(w->ch->text, "\n"), 400);
+	}
+	CLEANUP(cleanup_free) char *what = text_format("step %s", step_state_name(w->ch->outcome));
+	int r = what ? record_note(w, what, buf_text(&b)) : -ENOMEM;
+	buf_free(&b);
+	return r;
+}
+
+static int write_outcome(struct work *w)
+{
+	static const unsigned metric_index[STEP_STATE_N] = {[STEP_FAILED] = 1, [STEP_IN_DOUBT] = 2, [STEP_SKIPPED] = 3};
+	bool ended = false;
+
+	if (w->step.state != STEP_RUNNING || w->step.attempts != w->ch->attempt)
+		return 0;
+	w->step.state = w->ch->outcome;
+	w->step.ended_at_us = w->now;
+	int r = text_set(&w->step.output, w->ch->text ? w->ch->text : "");
+	if (r == 0)
+		r = step_save(w->tx, &w->step);
+	if (r == 0)
+		r = first_line_note(w);
+	if (r == 0 && w->step.kind == STEP_FLAGS)
+		r = flags_outcome(w);
+	if (r == 0 && w->ch->outcome == STEP_IN_DOUBT)
+		r = page_doubt(w);
+	if (r == 0 && w->ch->outcome == STEP_FAILED && w->step.phase == PHASE_THEN && w->inc.kind != KIND_DRILL)
+		r = page_then(w);
+	if (r == 0)
+		r = apply_ended(w, &ended);
+	if (r == 0 && ended && w->inc.state == INC_ROLLING_BACK)
+		r = start_verifying(w);
+	if (r >= 0 && w->inc.kind != KIND_DRILL)
+		metric_add(M_STEPS, metric_index[w->ch->outcome], 1);
+	return r < 0 ? r : 1;
+}
+
+/* --- the rest --- */
+
+static int write_event(struct work *w)
+{
+	int moved = incident_move(w->tx, w->settings, &w->inc, w->ch->event, "rollbackd", w->ch->text);
+
+	if (moved != 1 || w->ch->event != EV_DUE)
+		return moved;
+	int r = trigger_add_steps(w->tx, &w->inc);
+	return r < 0 ? r : 1;
+}
+
+int64_t snapshot_due_us(const struct incident *inc, const struct step *step)
+{
+	CLEANUP(json_cleanup) struct json_object *spec = json_tokener_parse(step->spec);
+	struct json_object *after = NULL;
+	int64_t since = inc->applied_at_us ? inc->applied_at_us : inc->opened_at_us;
+
+	if (step->state != STEP_TODO)
+		return 0;
+	if (!spec || json_get_arr(spec, "after", &after) != 1)
+		return step->attempts ? 0 : since;
+	if ((size_t)step->attempts >= json_object_array_length(after))
+		return 0;
+	return since + json_object_get_int64(json_object_array_get_idx(after, (size_t)step->attempts)) * US_PER_S;
+}
+
+static int write_snapshot(struct work *w)
+{
+	size_t good = 0;
+	int r = 0;
+
+	if (w->step.state != STEP_TODO)
+		return 0;
+	for (size_t i = 0; r == 0 && i < w->ch->n_items; i++) {
+		const struct snapshot_item *it = &w->ch->items[i];
+
+		good += it->series != NULL;
+		r = snapshot_put(w->tx, w->inc.id, it->name, it->unit, it->series, it->error);
+	}
+	w->step.attempts++;
+	w->step.started_at_us = w->step.started_at_us ? w->step.started_at_us : w->now;
+	w->step.ended_at_us = w->now;
+	if (!snapshot_due_us(&w->inc, &w->step))
+		w->step.state = good == w->ch->n_items ? STEP_DONE : STEP_FAILED;
+	if (r == 0)
+		r = text_set(&w->step.output, w->ch->text ? w->ch->text : "");
+	if (r == 0)
+		r = step_save(w->tx, &w->step);
+	return r < 0 ? r : 1;
+}
+
+static int write_onset(struct work *w)
+{
+	w->inc.onset_at_us = w->ch->onset_us;
+	int r = text_set(&w->inc.onset_from, "ALERTS_FOR_STATE");
+
+	if (r == 0)
+		r = incident_save(w->tx, &w->inc);
+	return r < 0 ? r : 1;
+}
+
+/* Whoever says yes must know what the step would stand on. */
+static char *waits_text(struct work *w)
+{
+	struct step_list l = {0};
+	struct buf b = BUF(1000);
+	int n = 0, r = step_of_incident(db_tx_conn(w->tx), w->inc.id, &l);
+
+	buf_printf(&b, "step \"%s\" waits for a person: rollbackctl incident approve %lld", w->step.name, (long long)w->inc.id);
+	for (size_t i = 0; r == 0 && i < l.n; i++)
+		if (l.item[i].phase == PHASE_THEN && l.item[i].ord < w->step.ord && l.item[i].state != STEP_DONE)
+			buf_printf(&b, "%s\"%.80s\" (%s)", n++ ? ", " : ". BEFORE IT WAS NOT DONE: ", l.item[i].name, step_state_name(l.item[i].state));
+	step_list_free(&l);
+	return buf_take(&b);
+}
+
+static int write_ask(struct work *w)
+{
+	if (w->step.state != STEP_WAITING || w->step.started_at_us)
+		return 0;
+	w->step.started_at_us = w->now;
+	CLEANUP(cleanup_free) char *text = waits_text(w);
+	int r = text ? step_save(w->tx, &w->step) : -ENOMEM;
+	if (r == 0)
+		r = record_note(w, "waits for approval", w->step.name);
+	if (r == 0)
+		r = record_page(w, "waits_for_approval", text);
+	return r < 0 ? r : 1;
+}
+
+static int (*const writers[CHANGE_N])(struct work *) = {
+	[CHANGE_INTENT] = write_intent, [CHANGE_OUTCOME] = write_outcome, [CHANGE_ROUND] = record_round,
+	[CHANGE_EVENT] = write_event, [CHANGE_SNAPSHOT] = write_snapshot, [CHANGE_ONSET] = write_onset, [CHANGE_ASK] = write_ask,
+};
+
+int change_write(struct db_tx *tx, const struct settings *s, const struct change *ch)
+{
+	struct work w = {.tx = tx, .settings = s, .ch = ch, .now = db_tx_now(tx)};
+	int r = incident_load(db_tx_conn(tx), ch->incident_id, &w.inc);
+
+	if (r == 0 && ch->step_id)
+		r = step_load(db_tx_conn(tx), ch->step_id, &w.step);
+	if (r == 0)
+		r = plan_read(w.inc.plan, &w.plan);
+	if (r == 0)
+		r = incident_is_live(w.inc.state) ? writers[ch->kind](&w) : 0;
+	plan_free(w.plan);
+	step_free(&w.step);
+	incident_free(&w.inc);
+	return r;
+}
+
+void change_clear(struct change *ch)
+{
+	free(ch->text);
+	free(ch->written_note);
+	free(ch->acknowledged_note);
+	free(ch->effective_note);
+	free(ch->cured_note);
+	for (size_t i = 0; i < ch->n_items; i++) {
+		free(ch->items[i].name);
+		free(ch->items[i].unit);
+		free(ch->items[i].series);
+		free(ch->items[i].error);
+	}
+	free(ch->items);
+	*ch = (struct change) {0};
+}

@@ -1,0 +1,317 @@
+#include "handlers/engine/record_private.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "db/event.h"
+#include "db/progress.h"
+#include "handlers/incident/announce.h"
+#include "handlers/incident/sla.h"
+#include "handlers/incident/open.h"
+#include "server/core/clock.h"
+#include "server/core/metrics.h"
+#include "server/core/text.h"
+
+#define ROUND_SLOWEST_US (60 * US_PER_S)
+
+int64_t next_round_us(const struct incident *inc, int64_t every_us, int64_t now_us)
+{
+	int64_t wait = every_us;
+
+	if (inc->state == INC_FAILED && inc->failed_at_us) {
+		int64_t slower = (now_us - inc->failed_at_us) / 10;
+
+		if (slower > ROUND_SLOWEST_US)
+			slower = ROUND_SLOWEST_US;
+		if (slower > wait)
+			wait = slower;
+	}
+	return now_us + wait;
+}
+
+static void observe_phases(const struct incident *inc, const struct sla *sla)
+{
+	struct sla_span spans[PHASE_N];
+	size_t n = sla_spans(inc, sla, spans);
+
+	for (size_t i = 0; i < n; i++) {
+		metric_phase(spans[i].phase, (double)spans[i].took_us / (double)US_PER_S);
+		if (spans[i].took_us > spans[i].budget_us)
+			metric_add(M_SLA_BREACHES, spans[i].phase, 1);
+	}
+}
+
+/* The verify step shows the rounds as its attempts. */
+static int save_verify_step(struct work *w, enum step_state state)
+{
+	struct step_list l = {0};
+	int r = step_of_incident(db_tx_conn(w->tx), w->inc.id, &l);
+
+	for (size_t i = 0; r == 0 && i < l.n; i++) {
+		struct step *st = &l.item[i];
+
+		if (st->kind != STEP_VERIFY)
+			continue;
+		st->state = state;
+		st->attempts = (int32_t)w->inc.verify_rounds;
+		st->started_at_us = st->started_at_us ? st->started_at_us : w->now;
+		st->ended_at_us = state == STEP_RUNNING ? 0 : w->now;
+		r = text_set(&st->output, w->ch->text ? w->ch->text : "");
+		if (r == 0)
+			r = step_save(w->tx, st);
+	}
+	step_list_free(&l);
+	return r;
+}
+
+/* The stage's time begins now; its row has served. */
+static int stage_entered(struct work *w)
+{
+	struct progress p = {0};
+	int r = progress_load(db_tx_conn(w->tx), w->inc.rollout, &p);
+
+	if (r == 0) {
+		p.entered_us = p.run_since_us = p.clean_at_us = w->now;
+		p.clean_us = 0;
+		r = progress_save(w->tx, &p);
+	}
+	progress_free(&p);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	CLEANUP(cleanup_free) char *mark = text_format("entered:%s:%d", w->inc.rollout, w->inc.stage);
+	r = mark ? meta_set(w->tx, mark, w->now) : -ENOMEM;
+	if (r < 0)
+		return r;
+	w->inc.state = INC_RESOLVED;
+	w->inc.resolved_at_us = w->now;
+	r = incident_save(w->tx, &w->inc);
+	return r < 0 ? r : 1;
+}
+
+static int seen_enough(struct work *w)
+{
+	char text[100], pct[16];
+
+	text_pct(w->inc.pct_wanted, pct, sizeof(pct));
+	snprintf(text, sizeof(text), "%s%% seen %lld times in a row", pct, (long long)w->inc.verify_passes);
+	int r = record_note(w, "verified", text);
+	if (r == 0 && w->inc.condition[CONDITION_CURED].state == STATUS_YES)
+		w->inc.next_probe_us = 0;       /* cured already: nothing more to watch */
+	if (r == 0)
+		r = record_percentage(w, -1, w->inc.pct_seen);
+	if (r == 0)
+		r = save_verify_step(w, STEP_DONE);
+	if (r == 0 && w->inc.already_there)     /* nothing was applied: what follows was not added then */
+		r = trigger_add_then(w->tx, &w->inc, &w->plan->playbook);
+	if (r == 0)
+		r = incident_move(w->tx, w->settings, &w->inc, EV_SEEN, "rollbackd", text);
+	if (r == 1 && w->inc.raises)
+		return stage_entered(w);
+	if (r == 1)
+		observe_phases(&w->inc, &w->plan->sla);
+	return r;
+}
+
+/* --- did it help: watched after it was seen, reported beside it --- */
+
+/* Only at 0 % is the canary out of it. */
+static char *symptom_text(const struct work *w)
+{
+	const char *title = w->plan->rollout.title, *found = w->ch->cured_note ? w->ch->cured_note : "unknown";
+	long long id = (long long)w->inc.id;
+	char pct[16], stage[32] = "";
+
+	if (w->inc.pct_wanted == 0)
+		return text_format("%s: at 0%% and the symptom persists (%s): the canary is probably not the cause. Look elsewhere "
+		                   "(incident %lld)", title, found, id);
+	text_pct(w->inc.pct_wanted, pct, sizeof(pct));
+	if (w->inc.stage >= 0)
+		snprintf(stage, sizeof(stage), " --stage %d", w->inc.stage);
+	return text_format("%s: at %s%% and the symptom persists (%s): that was not enough, or the canary is not the cause. To 0%%: "
+	                   "rollbackctl rollback %s%s (incident %lld)", title, pct, found, w->inc.rollout, stage, id);
+}
+
+static int tell_cure(struct work *w, bool cured)
+{
+	CLEANUP(cleanup_free) char *text =
+		cured ? text_format("%s: cured: the symptom is gone (%s) (incident %lld)", w->plan->rollout.title, w->ch->cured_note,
+	                            (long long)w->inc.id)
+		      : symptom_text(w);
+	int r = text ? record_note(w, cured ? "cured" : "not cured", w->ch->cured_note) : -ENOMEM;
+
+	return r < 0 ? r : announce_text(w->tx, w->settings, cured ? EVENT_INCIDENT : EVENT_INCIDENT | EVENT_PAGE,
+	                                 cured ? "cured" : "not_cured", w->inc.rollout, text);
+}
+
+static int write_cure(struct work *w)
+{
+	bool over = w->now >= w->inc.rolled_back_at_us + w->plan->rollout.cured_timeout_us;
+	bool cured = w->ch->cured == STATUS_YES;
+	int r = record_condition(w, CONDITION_CURED, w->ch->cured, w->ch->cured_note);
+
+	w->inc.next_probe_us = cured || over ? 0 : w->now + w->plan->rollout.verify_every_us;
+	if (r == 0)
+		r = incident_save(w->tx, &w->inc);
+	if (r == 0 && cured)
+		r = tell_cure(w, true);
+	else if (r == 0 && over && w->ch->cured == STATUS_NO)
+		r = tell_cure(w, false);
+	else if (r == 0 && over)
+		r = record_note(w, "cure unknown", w->ch->cured_note);
+	return r < 0 ? r : 1;
+}
+
+bool watches_cure(const struct incident *inc, const struct plan *plan)
+{
+	return inc->state == INC_ROLLED_BACK && !trigger_gives_way(inc) && plan->rollout.cured_query && inc->next_probe_us;
+}
+
+/* --- other ways to get there --- */
+
+/* At most one at a time: the next one waits until the one before has ended. */
+static int add_fallback(struct work *w)
+{
+	struct step_list l = {0};
+	size_t used = 0;
+	bool busy = false;
+	int r = step_of_incident(db_tx_conn(w->tx), w->inc.id, &l);
+
+	for (size_t i = 0; i < l.n; i++)
+		if (l.item[i].phase == PHASE_FALLBACK && l.item[i].state != STEP_SKIPPED) {
+			used++;
+			busy |= l.item[i].state == STEP_TODO || l.item[i].state == STEP_RUNNING;
+		}
+	int32_t ord = (int32_t)l.n;
+	step_list_free(&l);
+	if (r < 0 || busy || used >= w->plan->rollout.n_fallbacks
+	    || w->now < w->inc.applied_at_us + w->plan->rollout.fallbacks[used].after_us)
+		return r;
+	r = record_note(w, "fallback", w->plan->rollout.fallbacks[used].act.name);
+	return r < 0 ? r : trigger_add_act(w->tx, w->inc.id, ord, PHASE_FALLBACK, &w->plan->rollout.fallbacks[used].act, STEP_TODO);
+}
+
+static int not_there_after_all(struct work *w)
+{
+	int r = record_note(w, "not there", "it was thought to be at the wanted percentage already, but the checks do not say so");
+
+	if (r == 0)
+		r = save_verify_step(w, STEP_RUNNING);
+	if (r == 0)
+		r = incident_move(w->tx, w->settings, &w->inc, EV_ABOVE, "rollbackd", NULL);
+	return r == 1 ? trigger_add_steps(w->tx, &w->inc) : r;
+}
+
+static int time_is_up(struct work *w)
+{
+	int r = save_verify_step(w, STEP_FAILED);
+
+	return r < 0 ? r : incident_move(w->tx, w->settings, &w->inc, EV_DEADLINE, "rollbackd", w->ch->text);
+}
+
+static int take_in_round(struct work *w)
+{
+	const struct change *ch = w->ch;
+	bool changes_nothing = w->inc.kind == KIND_DRILL, lowers = !w->inc.raises && !changes_nothing;
+	bool wants_effect = w->plan->rollout.effective_query && w->inc.pct_wanted == 0 && lowers;
+	bool yes = ch->written == STATUS_YES && ch->acknowledged == STATUS_YES && (!wants_effect || ch->effective == STATUS_YES);
+	int r;
+
+	w->inc.verify_rounds++;
+	w->inc.verify_passes = yes ? w->inc.verify_passes + 1 : 0;
+	if (ch->seen >= 0)
+		w->inc.pct_seen = ch->seen;
+	w->inc.next_probe_us = next_round_us(&w->inc, w->plan->rollout.verify_every_us, w->now);
+	r = record_condition(w, CONDITION_WRITTEN, ch->written, ch->written_note);
+	if (r == 0)
+		r = record_condition(w, CONDITION_ACKNOWLEDGED, ch->acknowledged, ch->acknowledged_note);
+	if (r == 0 && wants_effect)
+		r = record_condition(w, CONDITION_EFFECTIVE, ch->effective, ch->effective_note);
+	if (r == 0 && w->plan->rollout.cured_query && lowers)
+		r = record_condition(w, CONDITION_CURED, ch->cured, ch->cured_note);
+	if (r == 0 && ch->acknowledged != STATUS_YES && !changes_nothing)
+		r = add_fallback(w);
+	return r < 0 ? r : yes;
+}
+
+/* --- a drill's end --- */
+
+/* Of its steps but the verification. *ret_failed: a copy of the first failed one's name, or NULL. */
+static int drill_steps(struct work *w, bool *ret_open, char **ret_failed)
+{
+	struct step_list l = {0};
+	int r = step_of_incident(db_tx_conn(w->tx), w->inc.id, &l);
+
+	for (size_t i = 0; i < l.n; i++) {
+		*ret_open |= l.item[i].kind != STEP_VERIFY && (l.item[i].state == STEP_TODO || l.item[i].state == STEP_RUNNING);
+		if (l.item[i].state == STEP_FAILED && !*ret_failed)
+			*ret_failed = text_format("step \"%s\" could not be done", l.item[i].name);
+	}
+	step_list_free(&l);
+	return r;
+}
+
+/* It has failed: nothing more is looked at. A person reads why, and tries again. */
+static int drill_fails(struct work *w, const char *why)
+{
+	int r = save_verify_step(w, w->inc.verify_passes ? STEP_DONE : STEP_FAILED);
+
+	w->inc.next_probe_us = 0;
+	return r < 0 ? r : incident_move(w->tx, w->settings, &w->inc, EV_DEADLINE, "rollbackd", why);
+}
+
+static int drill_passes(struct work *w)
+{
+	int r = save_verify_step(w, STEP_DONE);
+
+	if (r == 0)
+		r = record_note(w, "drill passed", "every step could be done, and the checks say where the world is; nothing was changed");
+	w->inc.state = INC_RESOLVED;
+	w->inc.resolved_at_us = w->now;
+	if (r == 0)
+		r = incident_save(w->tx, &w->inc);
+	return r < 0 ? r : announce_incident(w->tx, w->settings, &w->inc, ANNOUNCE_ROLLED_BACK);
+}
+
+static int drill_round(struct work *w)
+{
+	CLEANUP(cleanup_free) char *failed = NULL;
+	bool open = false, seen = w->inc.verify_passes >= w->plan->rollout.passes;
+	int r = drill_steps(w, &open, &failed);
+
+	if (r < 0)
+		return r;
+	if (!seen && w->ch->deadline_passed)
+		return drill_fails(w, w->ch->text);
+	if (!seen || (open && !w->ch->deadline_passed))
+		return save_verify_step(w, STEP_RUNNING);
+	if (failed || open)
+		return drill_fails(w, failed ? failed : "not every step has ended in time");
+	return drill_passes(w);
+}
+
+int record_round(struct work *w)
+{
+	bool asked = w->inc.state == INC_VERIFYING || w->inc.state == INC_FAILED;
+
+	if (watches_cure(&w->inc, w->plan) && w->ch->applied_at_us == w->inc.applied_at_us)
+		return write_cure(w);
+	if (!asked || w->ch->applied_at_us != w->inc.applied_at_us)
+		return 0;
+	int yes = take_in_round(w);
+	if (yes < 0)
+		return yes;
+	int r = incident_save(w->tx, &w->inc);
+	if (r < 0)
+		return r;
+	if (w->inc.kind == KIND_DRILL)
+		r = drill_round(w);
+	else if (w->inc.verify_passes >= w->plan->rollout.passes)
+		r = seen_enough(w);
+	else if (w->inc.already_there && !yes)
+		r = not_there_after_all(w);
+	else if (w->inc.state == INC_VERIFYING && w->ch->deadline_passed)
+		r = time_is_up(w);
+	else
+		r = save_verify_step(w, w->inc.state == INC_FAILED ? STEP_FAILED : STEP_RUNNING);
+	return r < 0 ? r : 1;
+}

@@ -1,0 +1,65 @@
+#include "handlers/engine/rehearsal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "handlers/steps/flags_file.h"
+#include "handlers/steps/runner.h"
+#include "server/core/text.h"
+
+static int try_flags(const struct rollout *r, char *text, size_t size)
+{
+	char why[256] = "", at[16];
+	int32_t pct = -1;
+	int e = flags_file_read(r->flags_file, r->flags_key, &pct, why, sizeof(why));
+
+	if (e == 0)
+		e = flags_file_replaceable(r->flags_file, why, sizeof(why));
+	text_pct(pct, at, sizeof(at));
+	if (e == 0)
+		snprintf(text, size, "not written: a drill. %s is at %s%%, and the file could be replaced", r->flags_key, at);
+	else
+		snprintf(text, size, "%s", why);
+	return e;
+}
+
+static int try_command(const struct act *a, char *text, size_t size)
+{
+	char why[256];
+	int e = runner_trusts(a->argv[0], why, sizeof(why));
+
+	if (e == 0 && access(a->argv[0], X_OK) < 0) {
+		e = -errno;
+		snprintf(why, sizeof(why), "%.150s: %s", a->argv[0], strerrordesc_np(-e));
+	}
+	if (e == 0)
+		snprintf(text, size, "not run: a drill. %.200s could be run", a->argv[0]);
+	else
+		snprintf(text, size, "%s", why);
+	return e;
+}
+
+static int try_act(const struct step *step, char *text, size_t size)
+{
+	CLEANUP(json_cleanup) struct json_object *tree = json_tokener_parse(step->spec);
+	struct act act = {0};
+	int e = tree ? act_read(tree, &act) : -EINVAL;
+
+	if (e < 0)
+		snprintf(text, size, "the step cannot be read: %s", strerrordesc_np(-e));
+	else if (act.kind == ACT_HTTP)
+		snprintf(text, size, "not sent: a drill. It would be %s %.200s", act.method, act.url);
+	else
+		e = try_command(&act, text, size);
+	act_free(&act);
+	return e;
+}
+
+enum step_state rehearse_step(const struct plan *plan, const struct step *step, char *text, size_t size)
+{
+	int e = step->kind == STEP_FLAGS ? try_flags(&plan->rollout, text, size) : try_act(step, text, size);
+
+	return e < 0 ? STEP_FAILED : STEP_DONE;
+}

@@ -1,0 +1,13 @@
+/*
+ * A drill's steps: could each be done? Looks, and does nothing. Engine thread.
+ */
+#ifndef HANDLERS_ENGINE_REHEARSAL_H
+#define HANDLERS_ENGINE_REHEARSAL_H
+
+#include "db/step.h"
+#include "handlers/settings/settings.h"
+
+/* STEP_DONE: it could be done; STEP_FAILED: it could not. text is for people. */
+enum step_state rehearse_step(const struct plan *plan, const struct step *step, char *text, size_t size);
+
+#endif

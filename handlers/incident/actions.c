@@ -1,0 +1,310 @@
+#include "handlers/incident/actions.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "db/event.h"
+#include "db/incident.h"
+#include "db/rollout.h"
+#include "db/step.h"
+#include "handlers/steps/percentage.h"
+#include "handlers/incident/announce.h"
+#include "handlers/incident/open.h"
+#include "server/core/text.h"
+
+static const char *const action_words[ACTION_N] = {
+	[ACTION_ACKNOWLEDGE] = "acknowledge", [ACTION_NOTE] = "note", [ACTION_ETA] = "eta", [ACTION_CANCEL] = "cancel",
+	[ACTION_RETRY] = "retry", [ACTION_RESOLVE] = "resolve",
+	[ACTION_APPROVE] = "approve", [ACTION_REVIEW] = "review",
+};
+
+int action_find(const char *word)
+{
+	return text_enum_find(action_words, ACTION_N, word);
+}
+
+static int on_timeline(struct db_tx *tx, const struct incident *inc, const struct action_request *rq, const char *what)
+{
+	struct event e = {.incident_id = inc->id, .rollout = inc->rollout, .who = (char *)rq->who, .what = (char *)what,
+	                  .note = (char *)rq->note};
+
+	return event_add(tx, &e);
+}
+
+static int acknowledge(struct db_tx *tx, struct incident *inc, const struct action_request *rq)
+{
+	int r = text_set(&inc->acknowledged_by, rq->who);
+
+	inc->acknowledged_at_us = db_tx_now(tx);
+	if (r == 0)
+		r = incident_save(tx, inc);
+	return r < 0 ? r : on_timeline(tx, inc, rq, "acknowledged");
+}
+
+/* "2h" is stored as people read it in a message; words and times as they were said. */
+static int eta(struct db_tx *tx, struct incident *inc, const struct action_request *rq)
+{
+	const char *said = rq->note && rq->note[0] ? rq->note : NULL;
+	int64_t span = 0;
+	char words[64];
+
+	if (said && text_duration_parse(said, &span) == 0 && span > 0) {
+		text_duration_words(span, words, sizeof(words));
+		said = words;
+	}
+	int r = text_set(&inc->eta, said);
+
+	if (r == 0)
+		r = incident_save(tx, inc);
+	return r < 0 ? r : on_timeline(tx, inc, rq, "eta");
+}
+
+/* --- steps that wait for a person --- */
+
+static struct step *asked_step(struct step_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->item[i].state == STEP_WAITING)
+			return l->item[i].started_at_us ? &l->item[i] : NULL;
+	return NULL;
+}
+
+static int approve(struct db_tx *tx, struct incident *inc, const struct action_request *rq, char *why, size_t why_size)
+{
+	struct step_list l = {0};
+
+	if (!rq->known) {
+		snprintf(why, why_size, "approving needs to know who you are: a web config with passwords, or the unix socket");
+		return -EACCES;
+	}
+	int r = step_of_incident(db_tx_conn(tx), inc->id, &l);
+	struct step *s = r == 0 ? asked_step(&l) : NULL;
+	if (r == 0 && (!s || !incident_is_live(inc->state))) {
+		snprintf(why, why_size, "no step of incident %lld waits for approval now", (long long)inc->id);
+		r = -EPERM;
+	}
+	if (r == 0 && rq->step && strcmp(rq->step, s->name) != 0) {
+		snprintf(why, why_size, "the step that waits is \"%.80s\", not \"%.80s\": nothing was approved", s->name, rq->step);
+		r = -EPERM;
+	}
+	if (r == 0) {
+		CLEANUP(cleanup_free) char *what = text_format("approved: %s", s->name);
+
+		s->state = STEP_TODO;
+		s->started_at_us = 0;
+		r = step_save(tx, s);
+		if (r == 0)
+			r = what ? on_timeline(tx, inc, rq, what) : -ENOMEM;
+	}
+	step_list_free(&l);
+	return r;
+}
+
+static int review(struct db_tx *tx, struct incident *inc, const struct action_request *rq, char *why, size_t why_size)
+{
+	if (inc->review != REVIEW_REQUIRED) {
+		snprintf(why, why_size, "incident %lld %s", (long long)inc->id,
+		         inc->review == REVIEW_DONE ? "is reviewed already" : "needs no review");
+		return -EPERM;
+	}
+	if (!rq->note || !rq->note[0]) {
+		snprintf(why, why_size, "a review needs its result (note): what was wrong, and what was done");
+		return -EINVAL;
+	}
+	inc->review = REVIEW_DONE;
+	inc->reviewed_at_us = db_tx_now(tx);
+	int r = text_set(&inc->reviewed_by, rq->who);
+	if (r == 0)
+		r = incident_save(tx, inc);
+	return r < 0 ? r : on_timeline(tx, inc, rq, "reviewed");
+}
+
+static const char *allowed_in(enum incident_action a)
+{
+	return a == ACTION_CANCEL ? "only a pending or held incident can be cancelled"
+	       : a == ACTION_RETRY ? "only a failed incident, or a held one with a percentage to go to, can be retried; instead of a "
+	                             "drill start another"
+	                           : "an incident cannot be resolved while it acts, nor twice";
+}
+
+/* What was still to follow the rollback is not done any more; the timeline says so. */
+static int skip_the_rest(struct db_tx *tx, const struct incident *inc, const struct action_request *rq)
+{
+	struct step_list l = {0};
+	int r = step_of_incident(db_tx_conn(tx), inc->id, &l);
+
+	for (size_t i = 0; r == 0 && i < l.n; i++) {
+		struct step *s = &l.item[i];
+
+		if (s->kind == STEP_SNAPSHOT && s->state == STEP_TODO) {
+			s->state = s->attempts ? STEP_DONE : STEP_SKIPPED;
+			r = step_save(tx, s);
+			continue;
+		}
+		if (s->phase != PHASE_THEN || (s->state != STEP_TODO && s->state != STEP_WAITING))
+			continue;
+		CLEANUP(cleanup_free) char *what = text_format("not done: %s", s->name);
+		s->state = STEP_SKIPPED;
+		r = step_save(tx, s);
+		if (r == 0)
+			r = what ? on_timeline(tx, inc, rq, what) : -ENOMEM;
+	}
+	step_list_free(&l);
+	return r;
+}
+
+static int move(struct db_tx *tx, const struct settings *s, struct incident *inc, const struct action_request *rq,
+                enum incident_event ev, char *why, size_t why_size)
+{
+	bool nothing_to_retry = ev == EV_RETRY && (inc->pct_wanted < 0 || inc->kind == KIND_DRILL);
+	int r = nothing_to_retry ? 0 : incident_move(tx, s, inc, ev, rq->who, rq->note);
+
+	if (r == 0) {
+		snprintf(why, why_size, "incident %lld is %s: %s", (long long)inc->id, incident_state_name(inc->state),
+		         allowed_in(rq->action));
+		return -EPERM;
+	}
+	if (r > 0 && ev == EV_RETRY)
+		return trigger_add_steps(tx, inc);
+	return r > 0 && ev == EV_RESOLVE ? skip_the_rest(tx, inc, rq) : r < 0 ? r : 0;
+}
+
+/* Nobody waits for somebody who takes over what has ended. */
+static int refuse_ended(const struct incident *inc, char *why, size_t why_size)
+{
+	snprintf(why, why_size, "incident %lld is %s: nothing is left to take over or to wait for", (long long)inc->id,
+	         incident_state_name(inc->state));
+	return -EPERM;
+}
+
+static int act_on(struct db_tx *tx, const struct settings *s, struct incident *inc, const struct action_request *rq,
+                  char *why, size_t why_size)
+{
+	switch (rq->action) {
+	case ACTION_ACKNOWLEDGE:
+		if (!incident_is_live(inc->state))
+			return refuse_ended(inc, why, why_size);
+		return acknowledge(tx, inc, rq);
+	case ACTION_NOTE:
+		return on_timeline(tx, inc, rq, "note");
+	case ACTION_ETA:
+		if (!incident_is_live(inc->state))
+			return refuse_ended(inc, why, why_size);
+		return eta(tx, inc, rq);
+	case ACTION_CANCEL:
+		return move(tx, s, inc, rq, EV_CANCEL, why, why_size);
+	case ACTION_RETRY:
+		return move(tx, s, inc, rq, EV_RETRY, why, why_size);
+	case ACTION_RESOLVE:
+		return move(tx, s, inc, rq, EV_RESOLVE, why, why_size);
+	case ACTION_APPROVE:
+		return approve(tx, inc, rq, why, why_size);
+	case ACTION_REVIEW:
+		return review(tx, inc, rq, why, why_size);
+	case ACTION_N:
+		break;
+	}
+	return -EINVAL;
+}
+
+int action_run(struct db_tx *tx, const struct settings *s, const struct action_request *rq, char *why, size_t why_size)
+{
+	struct incident inc = {0};
+	int r;
+
+	if (rq->action == ACTION_NOTE && (!rq->note || !rq->note[0])) {
+		snprintf(why, why_size, "a note needs its text (note)");
+		return -EINVAL;
+	}
+	r = incident_load(db_tx_conn(tx), rq->incident_id, &inc);
+	if (r == -ENOENT)
+		snprintf(why, why_size, "there is no incident %lld", (long long)rq->incident_id);
+	if (r == 0)
+		r = act_on(tx, s, &inc, rq, why, why_size);
+	incident_free(&inc);
+	return r;
+}
+
+static int wrong_stage(const struct manual_rollback *rq, int32_t stage, char *why, size_t why_size)
+{
+	char now[32];
+
+	snprintf(now, sizeof(now), stage < 0 ? "unstaged" : "at stage %d", stage);
+	if (!rq->stage_given && stage < 0)
+		return 0;       /* nothing to confirm: the rollout is at no stage */
+	if (!rq->stage_given)
+		snprintf(why, why_size, "say which stage you mean to roll back: %s is %s", rq->rollout, now);
+	else if (rq->stage != stage)
+		snprintf(why, why_size, "%s is %s, not at stage %d: nothing was done%s", rq->rollout, now, rq->stage,
+		         stage < 0 ? "; leave the stage out" : "");
+	else
+		return 0;
+	return rq->stage_given ? -EPERM : -EINVAL;
+}
+
+/* By hand a percentage may only be lowered. */
+static int may_lower(struct db_tx *tx, const struct rollout *r, int32_t to, char *why, size_t why_size)
+{
+	int32_t there = percentage_there(db_tx_conn(tx), r, NULL, 0);
+	char a[16], b[16];
+
+	if (there < 0 ? !to || !r->flags_file : to <= there)
+		return 0;
+	text_pct(to, a, sizeof(a));
+	if (there < 0) {
+		snprintf(why, why_size, "the percentage of %s is unknown: only a rollback to 0%% is certain not to raise it",
+		         r->name);
+		return -EPERM;
+	}
+	text_pct(there, b, sizeof(b));
+	snprintf(why, why_size, "%s is at %s%%: a rollback to %s%% would raise it", r->name, b, a);
+	return -EPERM;
+}
+
+int manual_rollback(struct db_tx *tx, const struct settings *s, const struct manual_rollback *rq, int64_t *ret_incident,
+                    char *why, size_t why_size)
+{
+	const struct rollout *r = settings_rollout(s, rq->rollout);
+	struct rollout_row row = {.stage = -1};
+	enum disposition d;
+
+	if (!r) {
+		snprintf(why, why_size, "there is no rollout %.100s", rq->rollout);
+		return -ENOENT;
+	}
+	int err = rollout_load(db_tx_conn(tx), r->name, &row);
+	int32_t stage = err == 0 ? row.stage : -1;
+	rollout_row_free(&row);
+	if (err < 0 && err != -ENOENT)
+		return err;
+	err = wrong_stage(rq, stage, why, why_size);
+	if (err == 0)
+		err = may_lower(tx, r, rq->to_pct, why, why_size);
+	if (err < 0)
+		return err;
+	struct playbook by_hand = {.frozen = (char *)"{\"name\":\"manual\"}", .name = "manual", .restart_at = -1, .severity = "", .to_pct = rq->to_pct};
+	struct trigger t = {.rollout = r, .playbook = &by_hand, .kind = KIND_MANUAL, .who = rq->who,
+	                    .summary = rq->reason && rq->reason[0] ? rq->reason : "rolled back by hand", .severity = "",
+	                    .reason = rq->reason, .received_us = db_tx_now(tx)};
+	return trigger_apply(tx, s, &t, ret_incident, &d);
+}
+
+int manual_report(struct db_tx *tx, const struct settings *s, const struct manual_report *rq, int64_t *ret_incident, char *why,
+                  size_t why_size)
+{
+	const struct rollout *r = settings_rollout(s, rq->rollout);
+	bool urgent = !strcasecmp(rq->severity, "P0");  /* whoever types it in a hurry means it */
+	enum disposition d;
+
+	if (!r) {
+		snprintf(why, why_size, "there is no rollout %.100s", rq->rollout);
+		return -ENOENT;
+	}
+	struct playbook by_hand = {.frozen = (char *)"{\"name\":\"reported\"}", .name = "reported", .severity = "", .hold = !urgent,
+	                           .restart_at = -1};
+	struct trigger t = {.rollout = r, .playbook = &by_hand, .kind = KIND_MANUAL, .who = rq->who, .summary = rq->summary,
+	                    .severity = urgent ? "P0" : rq->severity, .received_us = db_tx_now(tx)};
+	return trigger_apply(tx, s, &t, ret_incident, &d);
+}

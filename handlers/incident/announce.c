@@ -1,0 +1,215 @@
+#include "handlers/incident/announce.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "db/alert.h"
+#include "db/event.h"
+#include "db/outbox.h"
+#include "db/progress.h"
+#include "handlers/incident/drill.h"
+#include "handlers/incident/json.h"
+#include "handlers/incident/text.h"
+#include "server/core/metrics.h"
+#include "server/core/text.h"
+
+static const struct {
+	enum event_class class;
+	const char *name;
+} classes_by_weight[] = {       /* the first that a channel listens to names the message */
+	{EVENT_INCIDENT, "incident"}, {EVENT_PAGE, "page"}, {EVENT_ROLLOUT, "rollout"}, {EVENT_REPORT, "report"},
+};
+
+static const char *class_heard(unsigned said, unsigned heard)
+{
+	for (size_t i = 0; i < ARRAY_LEN(classes_by_weight); i++)
+		if (said & heard & classes_by_weight[i].class)
+			return classes_by_weight[i].name;
+	return NULL;
+}
+
+/* One row per channel that listens. body is completed with the class under which each hears it. */
+static int tell(struct db_tx *tx, const struct settings *s, unsigned classes, struct message *m, struct json_object *body)
+{
+	for (size_t i = 0; i < s->n_audiences; i++) {
+		const struct audience *a = &s->audiences[i];
+		const char *heard = class_heard(classes, a->events);
+
+		if (!heard)
+			continue;
+		json_add_str(body, "event", heard);
+		m->channel = (char *)a->channel;
+		m->event = (char *)heard;
+		m->body = (char *)json_text(body);
+		int r = outbox_add(tx, m);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static struct json_object *body_new(const char *what, const char *text, const char *link)
+{
+	struct json_object *body = json_object_new_object();
+
+	json_add_str(body, "what", what);
+	json_add_str(body, "text", text);
+	json_add_str(body, "link", link);
+	return body;
+}
+
+static char *incident_link(const struct incident *inc, const struct plan *plan)
+{
+	if (!plan || !plan->external_url[0])
+		return text_format("%s", "");
+	if (inc->raises)
+		return text_format("%s/rollouts/%s", plan->external_url, inc->rollout);
+	return text_format("%s/incidents/%lld", plan->external_url, (long long)inc->id);
+}
+
+static const struct announcement *saying_of(const struct incident *inc, enum announcement_id say)
+{
+	return inc->raises ? message_stage_saying(say) : inc->kind == KIND_DRILL ? drill_announcement(say) : machine_announcement(say);
+}
+
+/* The newest row of the timeline is the end that is being told. */
+static void add_end(struct db_conn *c, struct buf *text, const struct incident *inc)
+{
+	const struct event_filter f = {.incident_id = inc->id, .limit = 1};
+	struct event_list l = {0};
+
+	if (!incident_is_live(inc->state) && !drill_passed(inc) && event_find(c, &f, &l) == 0 && l.n == 1)
+		message_ended(text, inc, l.item[0].who, l.item[0].note);
+	event_list_free(&l);
+}
+
+/* Each as far as it goes within its limit. */
+static void add_text(struct db_conn *c, struct buf *text, const struct incident *inc, const struct plan *plan)
+{
+	struct alert_list alerts = {0};
+
+	if (inc->raises) {
+		message_stage(text, inc, plan);
+		return;
+	}
+	if (inc->kind == KIND_DRILL)
+		drill_message(text, inc, plan);
+	else
+		message_incident(text, inc, plan);
+	add_end(c, text, inc);
+	if (alert_of_incident(c, inc->id, 1, &alerts) < 0)
+		alerts.n = 0;
+	message_evidence(text, inc, plan, alerts.n ? alerts.item[0].annotations : NULL);
+	alert_list_free(&alerts);
+}
+
+int announce_incident(struct db_tx *tx, const struct settings *s, const struct incident *inc, enum announcement_id say)
+{
+	const struct announcement *saying = saying_of(inc, say);
+	CLEANUP(plan_cleanup) struct plan *plan = NULL;
+	CLEANUP(json_cleanup) struct json_object *body = NULL;
+	CLEANUP(cleanup_free) char *link = NULL;
+	struct json_object *tree = NULL;
+	struct buf text = BUF(MESSAGE_MAX);
+
+	if (!saying)
+		return 0;
+	if (plan_read(inc->plan, &plan) == -ENOMEM)
+		return -ENOMEM;
+	int r = incident_json(db_tx_conn(tx), inc, PART_MESSAGE, &tree);
+	if (r < 0)
+		return r;
+	add_text(db_tx_conn(tx), &text, inc, plan);
+	link = incident_link(inc, plan);
+	body = body_new(saying->what, buf_text(&text), link ? link : "");
+	buf_free(&text);
+	json_add_str(body, "title", plan ? plan->rollout.title : inc->rollout);
+	json_add(body, "incident", tree);
+	struct message m = {.incident_id = inc->id, .rollout = inc->rollout, .what = (char *)saying->what};
+	/* Found where it should be: nobody was paged, so nobody is told that it is over. */
+	return tell(tx, s, saying->classes & ~(inc->already_there ? EVENT_PAGE : 0u), &m, body);
+}
+
+int announce_text(struct db_tx *tx, const struct settings *s, unsigned classes, const char *what, const char *rollout,
+                  const char *text)
+{
+	CLEANUP(json_cleanup) struct json_object *body = body_new(what, text, s->external_url);
+	struct message m = {.rollout = (char *)rollout, .what = (char *)what};
+
+	json_add_str(body, "title", rollout ? rollout : "rollbackd");
+	json_add(body, "incident", NULL);
+	return tell(tx, s, classes, &m, body);
+}
+
+/* What was seen before says nothing about what is done now. */
+static void forget_conditions(struct incident *inc, int64_t now)
+{
+	for (int i = 0; i < CONDITION_N; i++) {
+		struct condition *v = &inc->condition[i];
+
+		if (v->state != STATUS_UNKNOWN)
+			v->at_us = now;
+		v->state = STATUS_UNKNOWN;
+		free(v->note);
+		v->note = NULL;
+	}
+}
+
+/* What entering a state sets. */
+static void enter(struct incident *inc, enum incident_state to, int64_t now)
+{
+	inc->state = to;
+	switch (to) {
+	case INC_ROLLING_BACK:
+		forget_conditions(inc, now);
+		inc->already_there = false;
+		inc->rolled_back_at_us = inc->failed_at_us = 0;
+		inc->verify_rounds = inc->verify_passes = 0;
+		inc->late = false;
+		break;
+	case INC_ROLLED_BACK:
+		inc->rolled_back_at_us = now;
+		inc->late = inc->failed_at_us != 0;
+		break;
+	case INC_FAILED:
+		inc->failed_at_us = now;
+		break;
+	case INC_CANCELLED:
+	case INC_RESOLVED:
+		inc->resolved_at_us = now;
+		break;
+	case INC_PENDING:
+	case INC_VERIFYING:
+	case INC_HELD:
+	case INC_STATE_N:
+		break;
+	}
+}
+
+int incident_move(struct db_tx *tx, const struct settings *s, struct incident *inc, enum incident_event ev,
+                  const char *who, const char *note)
+{
+	const struct edge *edge = machine_edge(inc->state, ev);
+
+	if (!edge)
+		return 0;
+	bool begins = edge->to == INC_ROLLING_BACK && inc->state != INC_ROLLING_BACK && !trigger_gives_way(inc);
+	enter(inc, edge->to, db_tx_now(tx));
+	int r = incident_save(tx, inc);
+	if (r == 0 && begins)
+		r = progress_new_run(tx, inc->rollout, 0, who, "a rollback");
+	if (r < 0)
+		return r;
+	struct event e = {.incident_id = inc->id, .rollout = inc->rollout, .who = (char *)who,
+	                  .what = (char *)(inc->raises ? message_stage_word(edge->to) : incident_state_name(edge->to)),
+	                  .note = (char *)note};
+	r = event_add(tx, &e);
+	if (r < 0)
+		return r;
+	r = announce_incident(tx, s, inc, edge->say);
+	if (r < 0)
+		return r;
+	if (!trigger_gives_way(inc))
+		metric_add(M_INCIDENTS, (unsigned)edge->to - 1, 1);
+	return 1;
+}

@@ -1,0 +1,128 @@
+#include "handlers/incident/drill.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "db/event.h"
+#include "db/rollout.h"
+#include "handlers/steps/percentage.h"
+#include "handlers/incident/announce.h"
+#include "server/core/text.h"
+
+bool drill_is(const struct alert *a)
+{
+	const char *mark = alert_label(a, "drill");
+
+	return mark && mark[0];
+}
+
+/* --- opening --- */
+
+static int open_it(struct db_tx *tx, const struct settings *s, const struct trigger *t, int32_t stage, int64_t *ret_incident)
+{
+	CLEANUP(cleanup_free) char *plan = plan_text(s, t->rollout, t->playbook);
+	int32_t there = percentage_there(db_tx_conn(tx), t->rollout, NULL, 0);
+	char from[16], to[16], reason[80];
+	struct incident inc = {
+		.rollout = (char *)t->rollout->name, .playbook = (char *)t->playbook->name, .severity = (char *)t->severity,
+		.summary = (char *)t->summary, .kind = KIND_DRILL, .state = INC_ROLLING_BACK, .plan = plan, .reason = reason,
+		.opened_by = (char *)t->who, .stage = stage, .pct_before = there, .pct_wanted = there, .pct_seen = -1,
+		.opened_at_us = t->received_us, .onset_at_us = t->onset_us, .onset_from = (char *)t->onset_from,
+	};
+
+	text_pct(there, from, sizeof(from));
+	text_pct(trigger_target(s, t, stage, there), to, sizeof(to));
+	snprintf(reason, sizeof(reason), "would go from %s%s to %s%%", from, there < 0 ? "" : "%", to);
+	int r = plan ? incident_insert(tx, &inc) : -ENOMEM;
+	if (r == 0)
+		r = trigger_attach(tx, inc.id, t);
+	if (r == 0)
+		r = trigger_add_steps(tx, &inc);
+	if (r < 0)
+		return r;
+	struct event e = {.incident_id = inc.id, .rollout = inc.rollout, .who = (char *)t->who, .what = (char *)"drill",
+	                  .note = reason};
+	r = event_add(tx, &e);
+	*ret_incident = inc.id;
+	return r < 0 ? r : announce_incident(tx, s, &inc, ANNOUNCE_STARTED);
+}
+
+static int make_room(struct db_tx *tx, const struct settings *s, const char *rollout, char *why, size_t why_size)
+{
+	struct incident live = {0};
+	int found = incident_live_of(db_tx_conn(tx), rollout, &live), r = found < 0 ? found : 1;
+
+	if (found == 1 && live.kind == KIND_DRILL && !live.raises) {
+		r = trigger_supersede(tx, s, &live, "another drill was started");
+		r = r < 0 ? r : 1;
+	} else if (found == 1) {
+		snprintf(why, why_size, live.raises ? "no drill while a stage is being entered" : "no drill while incident %lld is open",
+		         (long long)live.id);
+		r = 0;
+	}
+	incident_free(&live);
+	return r;
+}
+
+int drill_open(struct db_tx *tx, const struct settings *s, const struct trigger *t, int64_t *ret_incident, char *why,
+               size_t why_size)
+{
+	struct rollout_row row = {.stage = -1};
+
+	if (t->playbook->hold) {
+		snprintf(why, why_size, "playbook %.100s only holds: there is nothing to rehearse", t->playbook->name);
+		return 0;
+	}
+	int r = rollout_load(db_tx_conn(tx), t->rollout->name, &row);
+	int32_t stage = r == 0 ? row.stage : -1;
+	rollout_row_free(&row);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	r = make_room(tx, s, t->rollout->name, why, why_size);
+	if (r != 1)
+		return r;
+	r = open_it(tx, s, t, stage, ret_incident);
+	return r < 0 ? r : 1;
+}
+
+/* --- what is told --- */
+
+bool drill_passed(const struct incident *inc)
+{
+	return inc->kind == KIND_DRILL && inc->state == INC_RESOLVED && !inc->failed_at_us;
+}
+
+const struct announcement *drill_announcement(enum announcement_id s)
+{
+	static const struct announcement sayings[ANNOUNCE_N] = {
+		[ANNOUNCE_STARTED] = {"drill_started", EVENT_INCIDENT | EVENT_PAGE},
+		[ANNOUNCE_ROLLED_BACK] = {"drill_passed", EVENT_INCIDENT | EVENT_PAGE},
+		[ANNOUNCE_FAILED] = {"drill_failed", EVENT_INCIDENT | EVENT_PAGE},
+		[ANNOUNCE_CANCELLED] = {"drill_called_off", EVENT_INCIDENT | EVENT_PAGE},
+		[ANNOUNCE_ENDED_BY_HAND] = {"drill_ended", EVENT_INCIDENT | EVENT_PAGE},
+	};
+
+	return sayings[s].what ? &sayings[s] : NULL;
+}
+
+static const char *status(const struct incident *inc)
+{
+	return inc->state == INC_FAILED      ? "FAILED: a real rollback might fail, too. Look at its steps"
+	       : inc->state == INC_CANCELLED ? "Called off"
+	       : drill_passed(inc)           ? "Passed"
+	       : inc->state == INC_RESOLVED  ? "Ended by a person; not passed" : "Rehearsing";
+}
+
+int drill_message(struct buf *b, const struct incident *inc, const struct plan *plan)
+{
+	const char *title = plan ? plan->rollout.title : inc->rollout;
+
+	buf_str(b, "[DRILL] ");
+	text_one_line(b, title, strlen(title), 300);
+	buf_str(b, " Auto-Rollback drill: nothing is changed\n- Trigger: ");
+	text_one_line(b, inc->summary, strlen(inc->summary), 300);
+	buf_printf(b, "\n- Action: None: a drill; a real one %s\n- Status: %s\n", inc->reason ? inc->reason : "would roll back",
+	           status(inc));
+	return b->error;
+}

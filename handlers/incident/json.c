@@ -1,0 +1,304 @@
+#include "handlers/incident/json.h"
+
+#include "db/alert.h"
+#include "db/event.h"
+#include "db/outbox.h"
+#include "db/step.h"
+#include "handlers/incident/drill.h"
+#include "handlers/incident/text.h"
+#include "handlers/settings/settings.h"
+#include "server/core/clock.h"
+#include "server/core/text.h"
+
+#define ALERTS_SHOWN   100
+#define TIMELINE_SHOWN 500
+
+static void add_parsed(struct json_object *to, const char *key, const char *text)
+{
+	json_add(to, key, text ? json_tokener_parse(text) : NULL);
+}
+
+static int add_alerts(struct db_conn *c, const struct incident *inc, struct json_object *to)
+{
+	struct alert_list l = {0};
+	int64_t all = 0, firing = 0;
+	int r = alert_of_incident(c, inc->id, ALERTS_SHOWN, &l);
+
+	if (r == 0)
+		r = alert_count(c, inc->id, &all, &firing);
+	if (r < 0) {
+		alert_list_free(&l);
+		return r;
+	}
+	struct json_object *arr = json_object_new_array();
+	for (size_t i = 0; i < l.n; i++) {
+		const struct alert_row *a = &l.item[i];
+		struct json_object *o = json_object_new_object();
+
+		json_add_str(o, "fingerprint", a->fingerprint);
+		json_add_str(o, "status", a->status == DELIVERY_RESOLVED ? "resolved" : "firing");
+		json_add_time(o, "starts_at", a->starts_at_us);
+		json_add_time(o, "ends_at", a->ends_at_us);
+		json_add_time(o, "first_seen_at", a->first_at_us);
+		json_add_time(o, "last_seen_at", a->last_at_us);
+		json_add_int(o, "times", a->times);
+		add_parsed(o, "labels", a->labels);
+		add_parsed(o, "annotations", a->annotations);
+		json_add_str(o, "generator_url", a->generator_url);
+		json_object_array_add(arr, o);
+	}
+	alert_list_free(&l);
+	json_add(to, "alerts", arr);
+	json_add_int(to, "alerts_total", all);
+	json_add_int(to, "alerts_firing", firing);
+	return 0;
+}
+
+static int add_steps(struct db_conn *c, const struct incident *inc, struct json_object *to)
+{
+	struct step_list l = {0};
+	int r = step_of_incident(c, inc->id, &l);
+
+	if (r < 0)
+		return r;
+	struct json_object *arr = json_object_new_array();
+	for (size_t i = 0; i < l.n; i++) {
+		const struct step *s = &l.item[i];
+		struct json_object *o = json_object_new_object();
+
+		json_add_str(o, "name", s->name);
+		json_add_str(o, "kind", step_kind_name(s->kind));
+		json_add_str(o, "state", step_state_name(s->state));
+		json_add_int(o, "attempts", s->attempts);
+		json_add_time(o, "started_at", s->started_at_us);
+		json_add_time(o, "ended_at", s->ended_at_us);
+		json_add_str(o, "output", s->output ? s->output : "");
+		json_object_array_add(arr, o);
+	}
+	step_list_free(&l);
+	json_add(to, "steps", arr);
+	return 0;
+}
+
+static int add_timeline(struct db_conn *c, const struct incident *inc, struct json_object *to)
+{
+	struct event_list l = {0};
+	struct event_filter f = {.incident_id = inc->id, .limit = TIMELINE_SHOWN};     /* the newest: how it ended is not cut off */
+	int r = event_find(c, &f, &l);
+
+	if (r < 0)
+		return r;
+	struct json_object *arr = json_object_new_array();
+	for (size_t i = l.n; i-- > 0;) {        /* shown oldest first */
+		struct json_object *o = json_object_new_object();
+
+		json_add_time(o, "at", l.item[i].at_us);
+		json_add_str(o, "who", l.item[i].who);
+		json_add_str(o, "what", l.item[i].what);
+		json_add_str(o, "note", l.item[i].note ? l.item[i].note : "");
+		json_object_array_add(arr, o);
+	}
+	event_list_free(&l);
+	json_add(to, "timeline", arr);
+	return 0;
+}
+
+static int add_notifications(struct db_conn *c, const struct incident *inc, struct json_object *to)
+{
+	struct message_list l = {0};
+	int r = outbox_of_incident(c, inc->id, &l);
+
+	if (r < 0)
+		return r;
+	struct json_object *arr = json_object_new_array();
+	for (size_t i = 0; i < l.n; i++) {
+		const struct message *m = &l.item[i];
+		struct json_object *o = json_object_new_object();
+
+		json_add_str(o, "channel", m->channel);
+		json_add_str(o, "event", m->event);
+		json_add_str(o, "what", m->what);
+		json_add_int(o, "number", m->number);
+		json_add_str(o, "state", message_state_name(m->state));
+		json_add_int(o, "attempts", m->attempts);
+		json_add_time(o, "queued_at", m->queued_at_us);
+		json_add_time(o, "sent_at", m->sent_at_us);
+		json_add_str(o, "error", m->error);
+		json_object_array_add(arr, o);
+	}
+	message_list_free(&l);
+	json_add(to, "notifications", arr);
+	return 0;
+}
+
+static const char *snapshot_state(const struct step_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->item[i].kind == STEP_SNAPSHOT)
+			return step_state_name(l->item[i].state);
+	return "none";
+}
+
+/* One series stands under its query's name; of several, each under the name and its labels. */
+static void add_series(struct json_object *to, const char *name, const char *text)
+{
+	CLEANUP(json_cleanup) struct json_object *all = json_tokener_parse(text);
+	size_t n = all && json_object_is_type(all, json_type_array) ? json_object_array_length(all) : 0;
+
+	if (n == 0)
+		json_add(to, name, json_object_new_array());
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *one = json_object_array_get_idx(all, i), *labels = NULL, *points = NULL;
+
+		json_get_obj(one, "labels", &labels);
+		if (json_get_arr(one, "points", &points) != 1)
+			continue;
+		CLEANUP(cleanup_free) char *key = n == 1 ? text_format("%s", name)
+		                                         : text_format("%s%s", name, labels ? json_text(labels) : "");
+		if (key)
+			json_add(to, key, json_object_get(points));
+	}
+}
+
+static int add_snapshot(struct db_conn *c, const struct incident *inc, struct json_object *to)
+{
+	struct snapshot_list l = {0};
+	struct step_list steps = {0};
+	int r = step_of_incident(c, inc->id, &steps);
+
+	if (r == 0)
+		r = snapshot_of(c, inc->id, &l);
+	if (r < 0) {
+		step_list_free(&steps);
+		return r;
+	}
+	struct json_object *snap = json_object_new_object(), *series = json_object_new_object();
+	struct json_object *errors = json_object_new_object(), *units = json_object_new_object();
+
+	for (size_t i = 0; i < l.n; i++) {
+		if (l.item[i].series)
+			add_series(series, l.item[i].name, l.item[i].series);
+		else
+			json_add_str(errors, l.item[i].name, l.item[i].error);
+		json_add_str(units, l.item[i].name, l.item[i].unit);
+	}
+	json_add_str(snap, "state", snapshot_state(&steps));
+	json_add(snap, "series", series);
+	json_add(snap, "units", units);
+	json_add(snap, "errors", errors);
+	json_add(to, "snapshot", snap);
+	snapshot_list_free(&l);
+	step_list_free(&steps);
+	return 0;
+}
+
+static struct json_object *verification(const struct incident *inc)
+{
+	struct json_object *v = json_object_new_object();
+
+	for (int i = 0; i < CONDITION_N; i++) {
+		const struct condition *condition = &inc->condition[i];
+		struct json_object *o = json_object_new_object();
+
+		json_add_str(o, "state", condition_status_name(condition->state));
+		json_add_time(o, "at", condition->at_us);
+		json_add_str(o, "note", condition->note ? condition->note : "");
+		json_add(v, condition_name((enum condition_type)i), o);
+	}
+	return v;
+}
+
+static void budget(struct json_object *to, const char *name, int64_t from, int64_t until, int64_t limit)
+{
+	if (!from || !until || until < from)
+		return;
+	struct json_object *o = json_object_new_object();
+
+	json_add_double(o, "seconds", (double)(until - from) / US_PER_S);
+	json_add_double(o, "limit", (double)limit / US_PER_S);
+	json_add_bool(o, "met", until - from <= limit);
+	json_add(to, name, o);
+}
+
+struct json_object *incident_sla_json(const struct incident *inc, const struct sla *sla)
+{
+	struct json_object *to = json_object_new_object(), *detection = NULL;
+	bool manual = inc->kind == KIND_MANUAL;
+	int64_t onset = inc->onset_at_us ? inc->onset_at_us : inc->opened_at_us;
+	int64_t seen_us = drill_passed(inc) ? inc->resolved_at_us : inc->rolled_back_at_us;
+
+	budget(to, "detection", inc->onset_at_us, inc->opened_at_us, sla->detection_us);
+	if (json_get_obj(to, "detection", &detection) == 1)
+		json_add_str(detection, "from", inc->onset_from);
+	budget(to, "decision", inc->opened_at_us, inc->started_at_us, manual ? sla->manual_decision_us : sla->decision_us);
+	budget(to, "execution", inc->started_at_us, inc->applied_at_us, sla->execution_us);
+	budget(to, "verification", inc->applied_at_us, seen_us, sla->verification_us);
+	budget(to, "total", onset, seen_us, manual ? sla->manual_total_us : sla->total_us);
+	return to;
+}
+
+static int add_head(const struct incident *inc, struct json_object *o)
+{
+	CLEANUP(plan_cleanup) struct plan *plan = NULL;
+	struct buf action = BUF(1000);
+
+	json_add_int(o, "id", inc->id);
+	json_add_str(o, "rollout", inc->rollout);
+	json_add_str(o, "playbook", inc->playbook);
+	json_add_str(o, "kind", inc->raises ? "advance" : incident_kind_name(inc->kind));
+	if (inc->kind == KIND_DRILL)
+		json_add(o, "passed", incident_is_live(inc->state) && inc->state != INC_FAILED ? NULL : json_object_new_boolean(drill_passed(inc)));
+	json_add_str(o, "severity", inc->severity);
+	json_add_str(o, "state", incident_state_name(inc->state));
+	json_add_str(o, "summary", inc->summary);
+	json_add_str(o, "opened_by", inc->opened_by);
+	json_add_str(o, "reason", inc->reason);
+	json_add(o, "stage", inc->stage < 0 ? NULL : json_object_new_int(inc->stage));
+	json_add_pct(o, "percentage_before", inc->pct_before);
+	json_add_pct(o, "percentage_wanted", inc->pct_wanted);
+	json_add_pct(o, "percentage_seen", inc->pct_seen);
+	json_add_bool(o, "already_there", inc->already_there);
+	message_action(&action, inc);
+	json_add_str(o, "action", buf_text(&action));
+	buf_free(&action);
+	json_add_time(o, "opened_at", inc->opened_at_us);
+	json_add_time(o, "onset_at", inc->onset_at_us);
+	json_add_time(o, "due_at", inc->state == INC_PENDING ? inc->due_at_us : 0);
+	json_add_time(o, "failed_at", inc->failed_at_us);
+	json_add_time(o, "rolled_back_at", inc->rolled_back_at_us);
+	json_add_time(o, "resolved_at", inc->resolved_at_us);
+	json_add_str(o, "acknowledged_by", inc->acknowledged_by);
+	json_add_time(o, "acknowledged_at", inc->acknowledged_at_us);
+	json_add_str(o, "eta", inc->eta);
+	json_add_str(o, "review", inc->review == REVIEW_NONE ? NULL : inc->review == REVIEW_DONE ? "done" : "required");
+	json_add_str(o, "reviewed_by", inc->reviewed_by);
+	json_add_time(o, "reviewed_at", inc->reviewed_at_us);
+	json_add(o, "verification", verification(inc));
+	if (plan_read(inc->plan, &plan) < 0)
+		return 0;       /* a plan that cannot be read is an error elsewhere; the incident is still shown */
+	json_add_str(o, "title", plan->rollout.title);
+	json_add_str(o, "dashboard_url", plan->rollout.dashboard_url);
+	json_add(o, "sla", incident_sla_json(inc, &plan->sla));
+	return 0;
+}
+
+int incident_json(struct db_conn *c, const struct incident *inc, unsigned parts, struct json_object **ret)
+{
+	static const struct {
+		unsigned part;
+		int (*add)(struct db_conn *, const struct incident *, struct json_object *);
+	} adders[] = {
+		{PART_ALERTS, add_alerts}, {PART_STEPS, add_steps}, {PART_TIMELINE, add_timeline},
+		{PART_NOTIFICATIONS, add_notifications}, {PART_SNAPSHOT, add_snapshot},
+	};
+	CLEANUP(json_cleanup) struct json_object *o = json_object_new_object();
+	int r = add_head(inc, o);
+
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(adders); i++)
+		if (parts & adders[i].part)
+			r = adders[i].add(c, inc, o);
+	if (r < 0)
+		return r;
+	*ret = TAKE(o);
+	return 0;
+}

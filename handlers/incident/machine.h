@@ -1,0 +1,54 @@
+/*
+ * The life of an incident, as data: states, events, edges. Pure; any thread.
+ *
+ *   pending ──due──▶ rolling_back ──applied──▶ verifying ──seen──▶ rolled_back ──quiet──▶ resolved
+ *      │                 ▲  ▲                    │  ▲ above (it was thought to be there already)
+ *      └─calm─▶ cancelled│  └──trigger, retry────┤  │
+ *                      held                 deadline▶ failed ──seen (late)──▶ rolled_back
+ *
+ * A blank cell is a refusal. The caller commits a move together with what it says, and acts afterwards.
+ */
+#ifndef HANDLERS_INCIDENT_MACHINE_H
+#define HANDLERS_INCIDENT_MACHINE_H
+
+#include "db/incident.h"
+
+enum incident_event {
+	EV_DUE = 1,     /* its `after` has passed */
+	EV_APPLIED,     /* every apply step has ended, well or not */
+	EV_ABOVE,       /* thought to be there already, but the world does not say so */
+	EV_SEEN,        /* verification passed */
+	EV_DEADLINE,    /* verification's time is up */
+	EV_TRIGGER,     /* a further trigger asks for more: a lower target, sooner, or the world is above again */
+	EV_DEFER,       /* a held incident is joined by a trigger with `after` */
+	EV_CALM,        /* every alert resolved */
+	EV_QUIET,       /* every alert resolved for limits.quiet */
+	EV_CANCEL,      /* a person */
+	EV_RETRY,       /* a person */
+	EV_RESOLVE,     /* a person */
+	EV_N
+};
+
+/* What a move announces. */
+enum announcement_id {
+	ANNOUNCE_NOTHING, ANNOUNCE_OPENED, ANNOUNCE_STARTED, ANNOUNCE_ROLLED_BACK, ANNOUNCE_ROLLED_BACK_LATE, ANNOUNCE_FAILED, ANNOUNCE_HELD, ANNOUNCE_CANCELLED,
+	ANNOUNCE_RESOLVED, ANNOUNCE_ENDED_BY_HAND, ANNOUNCE_N
+};
+
+struct edge {
+	enum incident_state to;
+	enum announcement_id say;
+};
+
+/* NULL: that event means nothing in that state. */
+const struct edge *machine_edge(enum incident_state from, enum incident_event ev);
+const char *machine_event_name(enum incident_event ev);
+
+/* The word stored with a message ("rolled_back") and the event classes it goes to (enum event_class). */
+struct announcement {
+	const char *what;
+	unsigned classes;
+};
+const struct announcement *machine_announcement(enum announcement_id s);
+
+#endif

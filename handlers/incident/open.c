@@ -1,0 +1,354 @@
+#include "handlers/incident/open.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "db/event.h"
+#include "db/progress.h"
+#include "db/rollout.h"
+#include "db/step.h"
+#include "handlers/steps/percentage.h"
+#include "handlers/incident/announce.h"
+#include "server/core/clock.h"
+#include "server/core/metrics.h"
+#include "server/core/text.h"
+
+int32_t trigger_target(const struct settings *s, const struct trigger *t, int32_t stage, int32_t there)
+{
+	int32_t to;
+
+	if (t->playbook->hold)
+		return -1;
+	if (there < 0 && t->rollout->flags_file)
+		return 0;       /* what is in the file is unknown: nothing else is certain not to raise it */
+	to = t->playbook->previous_stage ? stage_previous(s, t->rollout, stage, there) : t->playbook->to_pct;
+	return there >= 0 && there < to ? there : to;   /* a rollback never writes more than is there */
+}
+
+static int add_step(struct db_tx *tx, int64_t incident, int32_t *ord, enum step_phase phase, enum step_kind kind,
+                    const char *name, const char *spec)
+{
+	struct step st = {.incident_id = incident, .ord = (*ord)++, .phase = phase, .kind = kind, .name = (char *)name,
+	                  .spec = (char *)spec, .state = STEP_TODO};
+
+	return step_insert(tx, &st);
+}
+
+int trigger_add_act(struct db_tx *tx, int64_t incident, int32_t ord, enum step_phase phase, const struct act *a,
+                    enum step_state state)
+{
+	CLEANUP(cleanup_free) char *spec = act_text(a);
+	struct step st = {.incident_id = incident, .ord = ord, .phase = phase,
+	                  .kind = a->kind == ACT_HTTP ? STEP_HTTP : STEP_COMMAND, .name = (char *)a->name, .spec = spec,
+	                  .state = state};
+
+	return spec ? step_insert(tx, &st) : -ENOMEM;
+}
+
+int trigger_add_then(struct db_tx *tx, const struct incident *inc, const struct playbook *p)
+{
+	struct step_list l = {0};
+	int err = step_of_incident(db_tx_conn(tx), inc->id, &l);
+	int32_t ord = (int32_t)l.n;
+	bool there = false;
+
+	for (size_t i = 0; i < l.n; i++)
+		there |= l.item[i].phase == PHASE_THEN;
+	step_list_free(&l);
+	for (size_t i = 0; err == 0 && !there && i < p->n_then; i++)
+		err = trigger_add_act(tx, inc->id, ord++, PHASE_THEN, &p->then[i].act,
+		                      p->then[i].needs_approval && inc->kind != KIND_DRILL ? STEP_WAITING : STEP_TODO);
+	return err;
+}
+
+static int steps_so_far(struct db_tx *tx, int64_t incident, int32_t *ret_ord, bool *ret_verify, bool *ret_snapshot)
+{
+	struct step_list l = {0};
+	int r = step_of_incident(db_tx_conn(tx), incident, &l);
+
+	*ret_ord = (int32_t)l.n;
+	for (size_t i = 0; i < l.n; i++) {
+		*ret_verify |= l.item[i].kind == STEP_VERIFY;
+		*ret_snapshot |= l.item[i].kind == STEP_SNAPSHOT;
+	}
+	step_list_free(&l);
+	return r;
+}
+
+/* What was before, at once; what came of it, several times over the same span: a person may end the incident early. */
+static int add_snapshots(struct db_tx *tx, const struct incident *inc, int32_t *ord, const struct rollout *r)
+{
+	long long span = (long long)(r->snapshot_window_us / US_PER_S);
+	char spec[100];
+
+	snprintf(spec, sizeof(spec), "{\"after\":[%lld,%lld,%lld]}", span / 10, span / 2, span);
+	int err = add_step(tx, inc->id, ord, PHASE_SNAPSHOT, STEP_SNAPSHOT, "preserve metrics", "{}");
+	if (err == 0 && inc->kind != KIND_DRILL)
+		err = add_step(tx, inc->id, ord, PHASE_SNAPSHOT, STEP_SNAPSHOT, "metrics afterwards", spec);
+	return err;
+}
+
+int trigger_add_tail(struct db_tx *tx, const struct incident *inc, const struct rollout *r)
+{
+	bool verify = false, snapshot = false;
+	int32_t ord = 0;
+	int err = steps_so_far(tx, inc->id, &ord, &verify, &snapshot);
+
+	if (err == 0 && !verify)
+		err = add_step(tx, inc->id, &ord, PHASE_VERIFY, STEP_VERIFY, "verify", "{}");
+	if (err == 0 && !snapshot && r->n_queries && !inc->raises)
+		err = add_snapshots(tx, inc, &ord, r);
+	return err;
+}
+
+/* Armed for what was applied before: what is applied now has its own time to be acknowledged. */
+static int skip_fallbacks(struct db_tx *tx, int64_t incident)
+{
+	struct step_list l = {0};
+	int r = step_of_incident(db_tx_conn(tx), incident, &l);
+
+	for (size_t i = 0; r == 0 && i < l.n; i++)
+		if (l.item[i].phase == PHASE_FALLBACK && l.item[i].state == STEP_TODO) {
+			l.item[i].state = STEP_SKIPPED;
+			r = step_save(tx, &l.item[i]);
+		}
+	step_list_free(&l);
+	return r;
+}
+
+int trigger_add_steps(struct db_tx *tx, const struct incident *inc)
+{
+	CLEANUP(plan_cleanup) struct plan *plan = NULL;
+	bool verify = false, snapshot = false;
+	int32_t ord = 0;
+	int err = plan_read(inc->plan, &plan);
+
+	if (err == 0)
+		err = skip_fallbacks(tx, inc->id);
+	if (err == 0)
+		err = steps_so_far(tx, inc->id, &ord, &verify, &snapshot);
+	if (err < 0)
+		return err;
+	const struct rollout *r = &plan->rollout;
+	if (r->flags_file)
+		err = add_step(tx, inc->id, &ord, PHASE_APPLY, STEP_FLAGS, "set percentage", "{}");
+	for (size_t i = 0; err == 0 && i < r->n_apply; i++)
+		err = trigger_add_act(tx, inc->id, ord++, PHASE_APPLY, &r->apply[i], STEP_TODO);
+	return err == 0 ? trigger_add_tail(tx, inc, r) : err;
+}
+
+static enum disposition open_state(const struct trigger *t, struct incident *inc, int32_t there, int64_t now)
+{
+	if (t->playbook->hold) {
+		inc->state = INC_HELD;
+		return DISP_HELD;
+	}
+	if (t->playbook->after_us > 0) {
+		inc->state = INC_PENDING;
+		inc->due_at_us = now + t->playbook->after_us;
+		return DISP_PENDING;
+	}
+	if (there >= 0 && there <= inc->pct_wanted) {
+		inc->state = INC_VERIFYING;
+		inc->already_there = true;
+		inc->next_probe_us = now;
+		return DISP_ALREADY_THERE;
+	}
+	inc->state = INC_ROLLING_BACK;
+	return DISP_ROLLBACK_STARTED;
+}
+
+static enum announcement_id say_opened(enum incident_state s)
+{
+	return s == INC_ROLLING_BACK ? ANNOUNCE_STARTED : s == INC_HELD ? ANNOUNCE_HELD : ANNOUNCE_OPENED;
+}
+
+static int stage_now(struct db_tx *tx, const char *rollout, int32_t *ret)
+{
+	struct rollout_row row = {0};
+	int err = rollout_load(db_tx_conn(tx), rollout, &row);
+
+	*ret = err == 0 ? row.stage : -1;
+	rollout_row_free(&row);
+	return err == -ENOENT ? 0 : err;
+}
+
+static int steps_of_opening(struct db_tx *tx, const struct incident *inc, const struct trigger *t)
+{
+	return inc->state == INC_ROLLING_BACK ? trigger_add_steps(tx, inc)
+	       : inc->state == INC_VERIFYING  ? trigger_add_tail(tx, inc, t->rollout) : 0;
+}
+
+/* A rollback and a P0 begin the stage anew: approvals, ticks and clean time are gone. */
+static int run_ends(struct db_tx *tx, const struct incident *inc)
+{
+	if (inc->state == INC_ROLLING_BACK)
+		return progress_new_run(tx, inc->rollout, 0, inc->opened_by, "a rollback");
+	if (!strcmp(inc->severity, "P0"))
+		return progress_reset_clock(tx, inc->rollout, "a P0 incident");
+	return 0;
+}
+
+int trigger_attach(struct db_tx *tx, int64_t incident, const struct trigger *t)
+{
+	return t->alert_id ? alert_attach(tx, incident, t->alert_id) : 0;
+}
+
+static int open_incident(struct db_tx *tx, const struct settings *s, const struct trigger *t, int32_t stage, int32_t there,
+                         int64_t *ret_incident, enum disposition *ret_disposition)
+{
+	CLEANUP(cleanup_free) char *plan = plan_text(s, t->rollout, t->playbook);
+	struct incident inc = {
+		.rollout = (char *)t->rollout->name, .playbook = (char *)t->playbook->name, .severity = (char *)t->severity,
+		.summary = (char *)t->summary, .kind = t->kind, .plan = plan, .reason = (char *)t->reason,
+		.opened_by = (char *)t->who, .stage = stage, .pct_before = there, .pct_seen = -1,
+		.review = t->playbook->review ? REVIEW_REQUIRED : REVIEW_NONE,
+		.pct_wanted = trigger_target(s, t, stage, there), .opened_at_us = t->received_us, .onset_at_us = t->onset_us,
+		.onset_from = (char *)t->onset_from,
+	};
+
+	if (!plan)
+		return -ENOMEM;
+	*ret_disposition = open_state(t, &inc, there, db_tx_now(tx));
+	if (inc.already_there)
+		inc.verify_until_us = db_tx_now(tx) + t->rollout->verify_timeout_us;
+	int err = incident_insert(tx, &inc);
+	if (err == 0)
+		err = trigger_attach(tx, inc.id, t);
+	if (err == 0)
+		err = steps_of_opening(tx, &inc, t);
+	if (err < 0)
+		return err;
+	struct event e = {.incident_id = inc.id, .rollout = inc.rollout, .who = (char *)t->who, .what = (char *)"opened",
+	                  .note = (char *)(t->reason ? t->reason : t->summary)};
+	err = event_add(tx, &e);
+	if (err == 0)
+		err = run_ends(tx, &inc);
+	if (err == 0)
+		err = announce_incident(tx, s, &inc, say_opened(inc.state));
+	metric_add(M_INCIDENTS, (unsigned)inc.state - 1, 1);
+	*ret_incident = inc.id;
+	return err;
+}
+
+/* As far as is known without asking anybody. */
+static bool is_above(const struct incident *inc, const struct trigger *t, int32_t there)
+{
+	bool by_hand = t->kind == KIND_MANUAL;
+
+	if (inc->state == INC_ROLLING_BACK)
+		return false;   /* the file may not have been written yet */
+	if (there > inc->pct_wanted)
+		return true;
+	if (inc->state == INC_FAILED)
+		return by_hand; /* a person wants another try */
+	/* Nothing to read: what was seen then says nothing about what began later. */
+	return inc->state == INC_ROLLED_BACK && !t->rollout->flags_file
+	       && (by_hand || t->onset_us > inc->rolled_back_at_us);
+}
+
+/* What joining asks of the live incident: EV_TRIGGER, EV_DEFER, or 0 for nothing more. */
+static int event_of_joining(const struct incident *inc, const struct trigger *t, int32_t target, int32_t there)
+{
+	if (t->playbook->hold)
+		return 0;
+	bool lower = inc->pct_wanted < 0 || target < inc->pct_wanted;
+
+	if (inc->state == INC_HELD)
+		return t->playbook->after_us > 0 ? EV_DEFER : EV_TRIGGER;
+	if (inc->state == INC_PENDING)
+		return t->playbook->after_us > 0 ? 0 : EV_TRIGGER;
+	return lower || is_above(inc, t, there) ? EV_TRIGGER : 0;       /* the time of the incident has come: the earlier wins */
+}
+
+static int start_again(struct db_tx *tx, const struct settings *s, struct incident *inc, enum incident_event ev,
+                       const struct trigger *t)
+{
+	int err = incident_move(tx, s, inc, ev, t->who, t->summary);
+
+	if (err != 1 || ev != EV_TRIGGER)
+		return err < 0 ? err : 0;
+	return trigger_add_steps(tx, inc);
+}
+
+static int join(struct db_tx *tx, const struct settings *s, const struct trigger *t, struct incident *inc, int32_t there)
+{
+	int32_t target = trigger_target(s, t, inc->stage, there);
+	int ev = event_of_joining(inc, t, target, there);
+
+	if (target >= 0 && (inc->pct_wanted < 0 || target < inc->pct_wanted)
+	    && (ev != 0 || inc->state == INC_PENDING))
+		inc->pct_wanted = target;
+	if (t->playbook->after_us > 0) {
+		int64_t due = db_tx_now(tx) + t->playbook->after_us;
+
+		if (!inc->due_at_us || due < inc->due_at_us)
+			inc->due_at_us = due;
+	}
+	if (t->kind == KIND_AUTO)
+		inc->quiet_since_us = 0;        /* an alert fires again; a person's wish is none that could resolve */
+	if (t->playbook->review && inc->review == REVIEW_NONE)
+		inc->review = REVIEW_REQUIRED;
+	struct event e = {.incident_id = inc->id, .rollout = inc->rollout, .who = (char *)t->who, .what = (char *)"attached",
+	                  .note = (char *)t->summary};
+	int err = trigger_attach(tx, inc->id, t);
+	if (err == 0)
+		err = event_add(tx, &e);
+	if (err == 0)   /* what this trigger's playbook wants done afterwards, not only the first one's */
+		err = trigger_add_then(tx, inc, t->playbook);
+	if (err < 0)
+		return err;
+	return ev ? start_again(tx, s, inc, (enum incident_event)ev, t) : incident_save(tx, inc);
+}
+
+bool trigger_gives_way(const struct incident *inc)
+{
+	return inc->raises || inc->kind == KIND_DRILL;
+}
+
+/* The engine finds its row ended before its next act, and what the act before wrote, the rollback's own flags step undoes. */
+int trigger_supersede(struct db_tx *tx, const struct settings *s, struct incident *inc, const char *why)
+{
+	struct event e = {.incident_id = inc->id, .rollout = inc->rollout, .who = (char *)"rollbackd", .what = (char *)"called off",
+	                  .note = (char *)why};
+
+	inc->state = INC_CANCELLED;
+	inc->resolved_at_us = db_tx_now(tx);
+	int err = incident_save(tx, inc);
+	if (err == 0)
+		err = event_add(tx, &e);
+	return err < 0 ? err : announce_incident(tx, s, inc, ANNOUNCE_CANCELLED);
+}
+
+int trigger_apply(struct db_tx *tx, const struct settings *s, const struct trigger *t, int64_t *ret_incident,
+                  enum disposition *ret_disposition)
+{
+	struct incident live = {0};
+	int32_t stage = -1, there = percentage_there(db_tx_conn(tx), t->rollout, NULL, 0);
+	int found = incident_live_of(db_tx_conn(tx), t->rollout->name, &live), err;
+
+	if (found < 0)
+		return found;
+	if (t->playbook->restart_at >= 0 && !t->playbook->hold) {
+		err = progress_restart_at(tx, t->rollout->name, t->playbook->restart_at);
+		if (err < 0)
+			return err;
+	}
+	if (found && trigger_gives_way(&live)) {
+		err = trigger_supersede(tx, s, &live, t->playbook->hold ? "an incident was opened" : "a rollback was asked for");
+		incident_free(&live);
+		if (err < 0)
+			return err;
+		found = 0;
+	}
+	if (found) {
+		*ret_incident = live.id;
+		*ret_disposition = DISP_ATTACHED;
+		err = join(tx, s, t, &live, there);
+		incident_free(&live);
+		return err;
+	}
+	err = stage_now(tx, t->rollout->name, &stage);
+	return err < 0 ? err : open_incident(tx, s, t, stage, there, ret_incident, ret_disposition);
+}

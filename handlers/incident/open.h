@@ -1,0 +1,51 @@
+/*
+ * A trigger meets a rollout: opens an incident or joins the live one. Writer thread, inside a transaction.
+ */
+#ifndef HANDLERS_INCIDENT_OPEN_H
+#define HANDLERS_INCIDENT_OPEN_H
+
+#include "db/alert.h"
+#include "db/incident.h"
+#include "db/step.h"
+#include "handlers/settings/settings.h"
+
+struct trigger {
+	const struct rollout *rollout;
+	const struct playbook *playbook;
+	enum incident_kind kind;
+	const char *who;                /* "alertmanager" or a user */
+	const char *summary, *severity; /* borrowed */
+	const char *reason;             /* what a person said; may be NULL */
+	int64_t onset_us;               /* 0: unknown */
+	const char *onset_from;         /* NULL: unknown */
+	int64_t received_us;
+	int64_t alert_id;               /* the alert's row, attached before anybody is told; 0: none */
+};
+
+/* The live incident it opened or joined, and what came of it. The same rollout never has two live incidents. */
+int trigger_apply(struct db_tx *tx, const struct settings *s, const struct trigger *t, int64_t *ret_incident,
+                  enum disposition *ret_disposition);
+
+/* The trigger's alert becomes one of the incident's. */
+int trigger_attach(struct db_tx *tx, int64_t incident, const struct trigger *t);
+
+/* Appends the rollout's apply steps (flags first) as todo: at opening, at a lower target, at a retry. */
+int trigger_add_steps(struct db_tx *tx, const struct incident *inc);
+
+/* Verifying and preserving metrics, as far as the incident has them not yet. */
+int trigger_add_tail(struct db_tx *tx, const struct incident *inc, const struct rollout *r);
+/* A stage being entered and a drill give way to whatever is real. Pure. */
+bool trigger_gives_way(const struct incident *inc);
+/* That is over at once. */
+int trigger_supersede(struct db_tx *tx, const struct settings *s, struct incident *inc, const char *why);
+
+/* The percentage the trigger asks for, in hundredths, given what is there; -1: none (a playbook that holds). Pure. */
+int32_t trigger_target(const struct settings *s, const struct trigger *t, int32_t stage, int32_t there);
+
+/* The playbook's then steps, once per incident: a second apply adds none. */
+int trigger_add_then(struct db_tx *tx, const struct incident *inc, const struct playbook *p);
+/* One act as a step. */
+int trigger_add_act(struct db_tx *tx, int64_t incident, int32_t ord, enum step_phase phase, const struct act *a,
+                    enum step_state state);
+
+#endif

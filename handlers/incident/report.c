@@ -1,0 +1,213 @@
+#include "handlers/incident/report.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "handlers/incident/json.h"
+#include "handlers/incident/text.h"
+#include "server/core/clock.h"
+#include "server/core/text.h"
+
+#define CELL_MAX 300
+
+/* Text from outside inside one line or cell: nothing in it is Markdown. */
+static void cell(struct buf *b, const char *text)
+{
+	struct buf line = BUF(CELL_MAX * 4);
+
+	text_one_line(&line, text ? text : "", text ? strlen(text) : 0, CELL_MAX);
+	for (const char *c = buf_text(&line); *c; c++) {
+		if (strchr("\\`*_{}[]<>#|~!", *c))
+			buf_char(b, '\\');
+		buf_char(b, *c);
+	}
+	buf_free(&line);
+}
+
+static void member(struct buf *b, const char *label, struct json_object *o, const char *key)
+{
+	const char *text = NULL;
+
+	if (json_get_str(o, key, &text) != 1 || !text[0])
+		return;
+	buf_printf(b, "- %s: ", label);
+	cell(b, text);
+	buf_char(b, '\n');
+}
+
+static bool is_drill(struct json_object *o)
+{
+	return !strcmp(json_str_or(o, "kind", ""), "drill");
+}
+
+static void head(struct buf *b, struct json_object *o)
+{
+	buf_printf(b, "# %sIncident %lld: ", is_drill(o) ? "[DRILL] " : "", (long long)json_int_or(o, "id", 0));
+	cell(b, json_str_or(o, "summary", ""));
+	buf_str(b, "\n\n");
+	static const struct {
+		const char *label, *key;
+	} lines[] = {
+		{"Rollout", "rollout"}, {"State", "state"}, {"Kind", "kind"}, {"Severity", "severity"}, {"Playbook", "playbook"},
+		{"Action", "action"}, {"Began", "onset_at"}, {"Opened", "opened_at"}, {"Opened by", "opened_by"}, {"Reason", "reason"},
+		{"Failed", "failed_at"}, {"Rolled back", "rolled_back_at"}, {"Resolved", "resolved_at"},
+		{"Acknowledged by", "acknowledged_by"}, {"ETA", "eta"}, {"Review", "review"}, {"Reviewed by", "reviewed_by"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++)
+		member(b, lines[i].label, o, lines[i].key);
+}
+
+static void budgets(struct buf *b, struct json_object *o)
+{
+	struct json_object *sla = NULL;
+	char took[40], limit[40];
+
+	if (json_get_obj(o, "sla", &sla) != 1)
+		return;
+	buf_str(b, "\n## Time\n\n| phase | took | limit | |\n|---|---|---|---|\n");
+	json_object_object_foreach(sla, phase, one) {
+		double seconds = 0, most = 0;
+		bool met = false;
+
+		json_get_double(one, "seconds", &seconds);
+		json_get_double(one, "limit", &most);
+		json_get_bool(one, "met", &met);
+		text_duration_words((int64_t)(seconds * (double)US_PER_S), took, sizeof(took));
+		text_duration_words((int64_t)(most * (double)US_PER_S), limit, sizeof(limit));
+		/* How long the alert was pending before it fired is not known: a miss is one, but nothing is met for sure. */
+		bool since_fired = !strcmp(json_str_or(one, "from", ""), "startsAt");
+		buf_printf(b, "| %s%s | %s | %s | %s |\n", phase, since_fired ? " (since it fired)" : "", took, limit,
+		           !met ? "MISSED" : since_fired ? "unknown" : "met");
+	}
+}
+
+static void conditions(struct buf *b, struct json_object *o)
+{
+	struct json_object *all = NULL;
+
+	if (json_get_obj(o, "verification", &all) != 1)
+		return;
+	buf_str(b, "\n## Verification\n\n| | | |\n|---|---|---|\n");
+	json_object_object_foreach(all, condition, one) {
+		buf_printf(b, "| %s | %s | ", condition, json_str_or(one, "state", "unknown"));
+		cell(b, json_str_or(one, "note", ""));
+		buf_str(b, " |\n");
+	}
+}
+
+/* One table of a list's members. */
+static void table(struct buf *b, struct json_object *o, const char *list, const char *title, const char *const keys[], size_t n)
+{
+	struct json_object *arr = NULL;
+
+	if (json_get_arr(o, list, &arr) != 1 || !json_object_array_length(arr))
+		return;
+	buf_printf(b, "\n## %s\n\n|", title);
+	for (size_t k = 0; k < n; k++)
+		buf_printf(b, " %s |", keys[k]);
+	buf_str(b, "\n|");
+	for (size_t k = 0; k < n; k++)
+		buf_str(b, "---|");
+	buf_char(b, '\n');
+	for (size_t i = 0; i < json_object_array_length(arr); i++) {
+		struct json_object *row = json_object_array_get_idx(arr, i), *v = NULL;
+
+		buf_char(b, '|');
+		for (size_t k = 0; k < n; k++) {
+			buf_char(b, ' ');
+			json_object_object_get_ex(row, keys[k], &v);
+			cell(b, !v ? "" : json_object_is_type(v, json_type_string) ? json_object_get_string(v) : json_text(v));
+			buf_str(b, " |");
+		}
+		buf_char(b, '\n');
+	}
+}
+
+/* Mean of the points from one moment to another (unix seconds); NaN: none. */
+static double mean(struct json_object *points, double from, double to)
+{
+	double sum = 0;
+	size_t n = 0;
+
+	for (size_t i = 0; i < json_object_array_length(points); i++) {
+		struct json_object *p = json_object_array_get_idx(points, i), *v = json_object_array_get_idx(p, 1);
+
+		double at = v ? json_object_get_double(json_object_array_get_idx(p, 0)) : NAN;
+
+		if (!(at >= from && at < to))
+			continue;
+		sum += json_object_get_double(v);
+		n++;
+	}
+	return n ? sum / (double)n : NAN;
+}
+
+/* One of several series of a query is called by the query's name and its labels. */
+static const char *unit_of(struct json_object *units, const char *series)
+{
+	CLEANUP(cleanup_free) char *name = text_format("%.*s", (int)strcspn(series, "{"), series);
+
+	return name && units ? json_str_or(units, name, "") : "";
+}
+
+static void mean_cell(struct buf *b, double mean, const char *unit)
+{
+	char text[100] = "no data";
+
+	if (!isnan(mean))
+		text_number(mean, unit, text, sizeof(text));
+	buf_str(b, " | ");
+	cell(b, text);
+}
+
+static void metrics(struct buf *b, struct json_object *o, const struct incident *inc)
+{
+	struct json_object *snap = NULL, *series = NULL, *units = NULL;
+	double began = (double)(inc->onset_at_us ? inc->onset_at_us : inc->opened_at_us) / (double)US_PER_S;
+	double over = inc->rolled_back_at_us ? (double)inc->rolled_back_at_us / (double)US_PER_S : INFINITY;
+
+	if (json_get_obj(o, "snapshot", &snap) != 1 || json_get_obj(snap, "series", &series) != 1 || !json_object_object_length(series))
+		return;
+	json_get_obj(snap, "units", &units);
+	buf_str(b, "\n## Metrics, mean\n\n| series | before it began | until it was rolled back | after |\n|---|---|---|---|\n");
+	json_object_object_foreach(series, name, points) {
+		const double means[] = {mean(points, 0, began), mean(points, began, over), mean(points, over, INFINITY)};
+
+		buf_str(b, "| ");
+		cell(b, name);
+		for (size_t i = 0; i < ARRAY_LEN(means); i++)
+			mean_cell(b, means[i], unit_of(units, name));
+		buf_str(b, " |\n");
+	}
+}
+
+static const char review[] =
+	"\n## Review\n\n- [ ] What was the cause?\n- [ ] Why did no test or stage before find it?\n- [ ] Was it noticed, decided and undone in time?\n"
+	"- [ ] Did every message reach whom it should?\n- [ ] What is changed so that it does not come again, by whom, until when?\n"
+	"- [ ] From which stage does the rollout start again?\n";
+
+int incident_report(struct db_conn *c, const struct incident *inc, struct buf *b)
+{
+	static const char *const alerts[] = {"fingerprint", "status", "starts_at", "labels"};
+	static const char *const steps[] = {"name", "state", "attempts", "started_at", "ended_at", "output"};
+	static const char *const timeline[] = {"at", "who", "what", "note"};
+	static const char *const told[] = {"channel", "event", "what", "state", "attempts", "sent_at"};
+	CLEANUP(json_cleanup) struct json_object *o = NULL;
+	int r = incident_json(c, inc, PART_ALL, &o);
+
+	if (r < 0)
+		return r;
+	head(b, o);
+	budgets(b, o);
+	conditions(b, o);
+	table(b, o, "timeline", "Timeline", timeline, ARRAY_LEN(timeline));
+	table(b, o, "alerts", "Alerts", alerts, ARRAY_LEN(alerts));
+	table(b, o, "steps", "Steps", steps, ARRAY_LEN(steps));
+	metrics(b, o, inc);
+	table(b, o, "notifications", "Who was told", told, ARRAY_LEN(told));
+	if (!is_drill(o))
+		buf_str(b, review);
+	return 0;
+}

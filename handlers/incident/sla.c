@@ -1,0 +1,81 @@
+#include "handlers/incident/sla.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "handlers/incident/drill.h"
+
+size_t sla_spans(const struct incident *inc, const struct sla *sla, struct sla_span ret[PHASE_N])
+{
+	bool manual = inc->kind == KIND_MANUAL;
+	int64_t onset = inc->onset_at_us ? inc->onset_at_us : inc->opened_at_us;
+	int64_t seen = drill_passed(inc) ? inc->resolved_at_us : inc->rolled_back_at_us;
+	const struct {
+		int64_t from, until, budget;
+	} spans[PHASE_N] = {
+		[PHASE_DETECTION] = {inc->onset_at_us, inc->opened_at_us, sla->detection_us},
+		[PHASE_DECISION] = {inc->opened_at_us, inc->started_at_us, manual ? sla->manual_decision_us : sla->decision_us},
+		[PHASE_EXECUTION] = {inc->started_at_us, inc->applied_at_us, sla->execution_us},
+		[PHASE_VERIFICATION] = {inc->applied_at_us, seen, sla->verification_us},
+		[PHASE_TOTAL] = {onset, seen, manual ? sla->manual_total_us : sla->total_us},
+	};
+	size_t n = 0;
+
+	for (int i = 0; i < PHASE_N; i++)
+		if (spans[i].from && spans[i].until && spans[i].until >= spans[i].from)
+			ret[n++] = (struct sla_span) {(enum metric_phase)i, spans[i].until - spans[i].from, spans[i].budget};
+	return n;
+}
+
+static bool is_overdue(const struct incident *inc, const struct sla *sla, int64_t now_us)
+{
+	int64_t onset = inc->onset_at_us ? inc->onset_at_us : inc->opened_at_us;
+	int64_t total = inc->kind == KIND_MANUAL ? sla->manual_total_us : sla->total_us;
+
+	return inc->started_at_us && !inc->rolled_back_at_us && !drill_passed(inc) &&
+	       (now_us - onset > total || !incident_is_live(inc->state));
+}
+
+int sla_tally_add(struct sla_tally *t, const struct incident *inc, const struct sla *sla, int64_t now_us)
+{
+	struct sla_span spans[PHASE_N];
+	size_t n = sla_spans(inc, sla, spans);
+
+	t->overdue += is_overdue(inc, sla, now_us);
+	for (size_t i = 0; i < n; i++) {
+		enum metric_phase p = spans[i].phase;
+		int64_t *more = reallocarray(t->took[p], t->n[p] + 1, sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		t->took[p] = more;
+		t->took[p][t->n[p]++] = spans[i].took_us;
+		t->met[p] += spans[i].took_us <= spans[i].budget_us;
+		t->budget_us[p] = spans[i].budget_us;
+	}
+	return 0;
+}
+
+void sla_tally_free(struct sla_tally *t)
+{
+	for (int i = 0; i < PHASE_N; i++)
+		free(t->took[i]);
+	*t = (struct sla_tally) {0};
+}
+
+static int by_length(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+int64_t sla_percentile_us(struct sla_tally *t, enum metric_phase phase, int percent)
+{
+	size_t n = t->n[phase], rank = (n * (size_t)percent + 99) / 100;
+
+	if (!n)
+		return 0;
+	qsort(t->took[phase], n, sizeof(int64_t), by_length);
+	return t->took[phase][rank ? rank - 1 : 0];
+}

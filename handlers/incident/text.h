@@ -1,0 +1,33 @@
+/*
+ * What people are told: the plain text of an incident's message. Pure; any thread.
+ * (interface: section 5, Messages.)
+ */
+#ifndef HANDLERS_INCIDENT_TEXT_H
+#define HANDLERS_INCIDENT_TEXT_H
+
+#include "db/incident.h"
+#include "handlers/incident/machine.h"
+#include "handlers/settings/settings.h"
+#include "server/core/buf.h"
+
+#define MESSAGE_MAX 4000        /* bytes of one text: below every chat's limit but Discord's */
+
+/* The lines of interface.md section 5 for an incident as it stands. */
+int message_incident(struct buf *b, const struct incident *inc, const struct plan *plan);
+/* What stands below those lines: what was measured (the alert's annotations value, bound, baseline, window, samples; JSON,
+ * may be NULL), the conditions reached, the time taken against the budgets, the command that comes next. */
+int message_evidence(struct buf *b, const struct incident *inc, const struct plan *plan, const char *annotations);
+/* Who ended an incident, or called it off; why may be NULL. */
+int message_ended(struct buf *b, const struct incident *inc, const char *who, const char *why);
+/* What message_incident says, for a stage that was entered, or should have been. */
+int message_stage(struct buf *b, const struct incident *raise, const struct plan *plan);
+/* The word for a state of a stage being entered: it is not rolling back. */
+const char *message_stage_word(enum incident_state s);
+/* What entering a stage announces, and to whom; NULL: nothing. */
+const struct announcement *message_stage_saying(enum announcement_id s);
+/* The action line alone ("Rolled back to 0%"), for lists and pages. */
+int message_action(struct buf *b, const struct incident *inc);
+/* "Auto-Rollback", "Manual Rollback", "Drill". */
+const char *message_kind(enum incident_kind k);
+
+#endif

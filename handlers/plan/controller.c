@@ -1,0 +1,346 @@
+#include "handlers/plan/controller.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "handlers/settings/current.h"
+#include "handlers/plan/evaluate.h"
+#include "handlers/plan/reconcile.h"
+#include "server/core/clock.h"
+#include "server/core/log.h"
+
+#define ADVANCES_MAX 16         /* waiting at once: each asks Prometheus */
+
+/* One look at one rollout, from its questions to the commit. With advance: a person wants the next stage. */
+struct round {
+	struct round *next;
+	struct controller *of;
+	struct settings *settings;
+	char *rollout;
+	struct evaluating *evaluating;  /* NULL: answered */
+	struct evaluation ev;
+	struct db_job job;
+	/* of an advance */
+	bool advance, force;
+	char *who, *reason;
+	bool known;
+	advance_fn *fn;
+	void *arg;
+	int64_t raise;
+	struct json_object *missing;
+	char why[600];
+};
+
+struct latest {
+	struct latest *next;
+	char *rollout;
+	struct evaluation ev;
+};
+
+struct controller {
+	struct controller_options o;
+	struct db_conn *reader;
+	struct loop_timer *timer;
+	int64_t started_us;
+	int64_t next_us;                /* mono */
+	pthread_mutex_t lock;           /* guards latest, rounds and advances */
+	struct latest *latest;
+	struct round *rounds;           /* all that are under way */
+	int advances;
+};
+
+/* --- the list of rounds --- */
+
+static struct round *round_new(struct controller *c, const char *rollout)
+{
+	struct round *r = calloc(1, sizeof(*r));
+
+	if (!r || !(r->rollout = strdup(rollout))) {
+		free(r);
+		return NULL;
+	}
+	r->of = c;
+	r->settings = current_settings();
+	pthread_mutex_lock(&c->lock);
+	r->next = c->rounds;
+	c->rounds = r;
+	pthread_mutex_unlock(&c->lock);
+	return r;
+}
+
+static void round_free(struct round *r)
+{
+	evaluate_cancel(r->evaluating);
+	evaluation_free(&r->ev);
+	settings_unref(r->settings);
+	json_object_put(r->missing);
+	free(r->rollout);
+	free(r->who);
+	free(r->reason);
+	free(r);
+}
+
+static void round_end(struct round *r)
+{
+	struct controller *c = r->of;
+
+	pthread_mutex_lock(&c->lock);
+	struct round **at = &c->rounds;
+	while (*at != r)
+		at = &(*at)->next;
+	*at = r->next;
+	c->advances -= r->advance;
+	pthread_mutex_unlock(&c->lock);
+	round_free(r);
+}
+
+static void answer(struct round *r, int result)
+{
+	if (r->advance)
+		r->fn(r->arg, &(struct advance_answer) {result, r->raise, r->missing, r->why});
+}
+
+static bool is_under_way(struct controller *c, const char *rollout)
+{
+	bool yes = false;
+
+	pthread_mutex_lock(&c->lock);
+	for (const struct round *r = c->rounds; r; r = r->next)
+		yes |= !r->advance && !strcmp(r->rollout, rollout);
+	pthread_mutex_unlock(&c->lock);
+	return yes;
+}
+
+/* --- what is known last --- */
+
+/* With the lock held. NULL: out of memory. */
+static struct latest *latest_of(struct controller *c, const char *rollout)
+{
+	struct latest *l;
+
+	for (l = c->latest; l; l = l->next)
+		if (!strcmp(l->rollout, rollout))
+			return l;
+	l = calloc(1, sizeof(*l));
+	if (!l || !(l->rollout = strdup(rollout))) {
+		free(l);
+		return NULL;
+	}
+	l->next = c->latest;
+	c->latest = l;
+	return l;
+}
+
+static void publish(struct controller *c, const char *rollout, const struct evaluation *ev)
+{
+	struct evaluation copy;
+
+	if (evaluation_copy(ev, &copy) < 0)
+		return;
+	pthread_mutex_lock(&c->lock);
+	struct latest *l = latest_of(c, rollout);
+	if (l) {
+		evaluation_free(&l->ev);
+		l->ev = copy;
+	} else {
+		evaluation_free(&copy);
+	}
+	pthread_mutex_unlock(&c->lock);
+}
+
+int controller_last(struct controller *c, const char *rollout, struct evaluation *ret)
+{
+	int r = 0;
+
+	*ret = (struct evaluation) {.stage = -1, .seen = -1};
+	pthread_mutex_lock(&c->lock);
+	for (const struct latest *l = c->latest; l; l = l->next)
+		if (!strcmp(l->rollout, rollout))
+			r = evaluation_copy(&l->ev, ret);
+	pthread_mutex_unlock(&c->lock);
+	return r;
+}
+
+/* --- committing --- */
+
+static struct round *round_of(struct db_job *job)
+{
+	return (struct round *)((char *)job - offsetof(struct round, job));
+}
+
+static int round_run(struct db_tx *tx, struct db_job *job)
+{
+	struct round *r = round_of(job);
+	const struct rollout *rollout = settings_rollout(r->settings, r->rollout);
+	struct advance_request rq = {.rollout = r->rollout, .who = {r->who, r->known}, .force = r->force, .reason = r->reason};
+
+	if (!rollout)
+		return -ENOENT;
+	if (r->advance)
+		return plan_advance(tx, r->settings, &rq, &r->ev, &r->raise, &r->missing, r->why, sizeof(r->why));
+	return reconcile_write(tx, r->settings, rollout, &r->ev, &r->raise);
+}
+
+static void round_done(struct db_job *job, int result)
+{
+	struct round *r = round_of(job);
+	struct controller *c = r->of;
+
+	if (result < 0 && !r->advance && result != -ESHUTDOWN)
+		log_error("a look at a rollout could not be recorded; the next one follows", "rollout", r->rollout, "error",
+		          strerror(-result));
+	if (result >= 0 && r->raise)
+		c->o.on_raise(c->o.arg, r->raise);
+	if (result >= 0)
+		c->o.on_outbox(c->o.arg);
+	answer(r, result);
+	round_end(r);
+}
+
+static void on_evaluated(void *arg, struct evaluation *ev)
+{
+	struct round *r = arg;
+
+	r->evaluating = NULL;
+	r->ev = *ev;
+	publish(r->of, r->rollout, &r->ev);
+	r->job = (struct db_job) {.run = round_run, .done = round_done};
+	int e = db_submit(r->of->o.db, &r->job, DB_NORMAL);
+	if (e == 0)
+		return;
+	answer(r, e);
+	round_end(r);
+}
+
+static void round_begin(struct round *r)
+{
+	struct controller *c = r->of;
+	const struct rollout *rollout = settings_rollout(r->settings, r->rollout);
+	int e = rollout ? evaluate_start(c->o.loop, c->reader, r->settings, rollout, c->started_us, on_evaluated, r, &r->evaluating)
+	                : -ENOENT;
+
+	if (e == 0)
+		return;
+	if (!rollout)
+		snprintf(r->why, sizeof(r->why), "there is no rollout %.100s", r->rollout);
+	answer(r, e);
+	round_end(r);
+}
+
+/* --- every so often --- */
+
+static void on_timer(void *arg)
+{
+	struct controller *c = arg;
+	struct settings *s = current_settings();
+	int64_t now = clock_mono_us();
+
+	for (size_t i = 0; i < s->n_rollouts; i++) {
+		struct round *r = is_under_way(c, s->rollouts[i].name) ? NULL : round_new(c, s->rollouts[i].name);
+
+		if (r)
+			round_begin(r);
+	}
+	c->next_us = c->next_us + s->evaluation_us > now ? c->next_us + s->evaluation_us : now + s->evaluation_us;
+	c->timer = loop_timer_at(c->o.loop, c->next_us, on_timer, c);
+	if (!c->timer)
+		abort();        /* out of memory: rather a restart than a rollout that nobody looks after */
+	settings_unref(s);
+}
+
+/* --- people --- */
+
+static void advance_begin(void *arg)
+{
+	round_begin(arg);
+}
+
+static bool admit(struct controller *c)
+{
+	pthread_mutex_lock(&c->lock);
+	bool ok = c->advances < ADVANCES_MAX;
+	c->advances += ok;
+	pthread_mutex_unlock(&c->lock);
+	return ok;
+}
+
+static void take_back(struct controller *c)
+{
+	pthread_mutex_lock(&c->lock);
+	c->advances--;
+	pthread_mutex_unlock(&c->lock);
+}
+
+int controller_advance(struct controller *c, const struct advance_request *rq, advance_fn *fn, void *arg)
+{
+	if (!admit(c))
+		return -EAGAIN;
+	struct round *r = round_new(c, rq->rollout);
+	if (!r) {
+		take_back(c);
+		return -ENOMEM;
+	}
+	r->advance = true;
+	r->force = rq->force;
+	r->known = rq->who.known;
+	r->who = strdup(rq->who.name);
+	r->reason = rq->reason ? strdup(rq->reason) : NULL;
+	r->fn = fn;
+	r->arg = arg;
+	int e = !r->who || (rq->reason && !r->reason) ? -ENOMEM : loop_post(c->o.loop, advance_begin, r);
+	if (e < 0)
+		round_end(r);
+	return e;
+}
+
+/* --- life --- */
+
+int controller_new(const struct controller_options *o, struct controller **ret)
+{
+	struct controller *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return -ENOMEM;
+	*c = (struct controller) {.o = *o, .started_us = clock_wall_us(), .next_us = clock_mono_us()};
+	pthread_mutex_init(&c->lock, NULL);
+	int r = db_reader_open(o->db, &c->reader);
+	if (r == 0 && !(c->timer = loop_timer_at(o->loop, c->next_us, on_timer, c)))
+		r = -ENOMEM;
+	if (r < 0) {
+		controller_free(c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}
+
+void controller_stop(struct controller *c)
+{
+	while (c && c->rounds) {
+		struct round *r = c->rounds;
+
+		answer(r, -ESHUTDOWN);
+		round_end(r);
+	}
+}
+
+void controller_free(struct controller *c)
+{
+	if (!c)
+		return;
+	loop_timer_cancel(c->o.loop, c->timer);
+	while (c->latest) {
+		struct latest *l = c->latest;
+
+		c->latest = l->next;
+		evaluation_free(&l->ev);
+		free(l->rollout);
+		free(l);
+	}
+	db_reader_close(c->reader);
+	pthread_mutex_destroy(&c->lock);
+	free(c);
+}

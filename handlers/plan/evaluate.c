@@ -1,0 +1,348 @@
+#include "handlers/plan/evaluate.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "db/alert.h"
+#include "handlers/checks/verify.h"
+#include "handlers/checks/preserve.h"
+#include "handlers/plan/rollout_state.h"
+#include "server/core/clock.h"
+#include "server/core/text.h"
+
+#define QUERIES_MAX    256
+#define QUERY_MAX      (12 * 1024)
+#define UNRESOLVED_MAX 20
+#define SPAN_US        (30 * 86400 * US_PER_S)  /* alerts of older incidents are not asked about */
+
+/* Where the answers of one kind stand among all. */
+struct part {
+	size_t at, n;
+};
+
+struct evaluating {
+	struct loop *loop;
+	struct settings *settings;
+	const struct rollout *rollout;
+	const struct stage *stage;      /* NULL: unstaged, or elsewhere: then nothing is judged */
+	struct plan *plan;
+	struct rollout_state st;
+	int64_t age_us, since_us, now_us;
+	char *queries[QUERIES_MAX];     /* owned; NULL: not asked */
+	size_t n;
+	struct part criteria, data, share, baselines, alerts;   /* criteria and baselines: value, samples, value, samples … */
+	struct ask *ask;
+	struct verify *probe;
+	bool asked, probed;             /* done */
+	struct evaluation ev;
+	evaluate_fn *fn;
+	void *arg;
+};
+
+/* --- what to ask --- */
+
+static void add(struct evaluating *e, const char *query)
+{
+	if (e->n < QUERIES_MAX)
+		e->queries[e->n++] = query ? strdup(query) : NULL;
+}
+
+static void add_criteria(struct evaluating *e)
+{
+	e->criteria.at = e->n;
+	for (size_t i = 0; e->stage && i < e->stage->n_criteria; i++) {
+		const struct criterion *c = &e->stage->criteria[i];
+		struct buf b = BUF(QUERY_MAX);
+		bool judged = criterion_query(&b, c, e->age_us);
+
+		add(e, judged ? buf_text(&b) : NULL);
+		add(e, judged ? c->samples : NULL);
+		buf_free(&b);
+		e->criteria.n++;
+	}
+}
+
+static void add_watch(struct evaluating *e)
+{
+	const struct watch *w = &e->rollout->watch;
+
+	e->data.at = e->n;
+	for (size_t i = 0; i < w->n_data; i++, e->data.n++)
+		add(e, w->data[i].query);
+	e->share = (struct part) {e->n, 1};
+	add(e, w->share);
+	e->baselines.at = e->n;
+	for (size_t i = 0; i < e->rollout->n_baselines && i < EVALUATION_BASELINES_MAX; i++, e->baselines.n++) {
+		add(e, e->rollout->baselines[i].query);
+		add(e, e->rollout->baselines[i].samples);
+	}
+}
+
+static bool add_alert(struct evaluating *e, const char *labels_text)
+{
+	CLEANUP(json_cleanup) struct json_object *labels = json_tokener_parse(labels_text);
+	struct text_pair pairs[64];
+	struct buf b = BUF(QUERY_MAX);
+	size_t n = 0;
+
+	if (!labels || !json_object_is_type(labels, json_type_object))
+		return false;
+	json_object_object_foreach(labels, name, value)
+		if (n < ARRAY_LEN(pairs))
+			pairs[n++] = (struct text_pair) {name, json_object_get_string(value)};
+	bool ok = onset_query(&b, pairs, n) >= 0 && !b.error;   /* ALERTS_FOR_STATE: pending counts as active, too */
+	if (ok)
+		add(e, buf_text(&b));
+	buf_free(&b);
+	return ok;
+}
+
+/* false: some alert cannot be asked about. */
+static bool add_alerts(struct evaluating *e, struct db_conn *c)
+{
+	char *labels[UNRESOLVED_MAX];
+	int n = alert_unresolved(c, e->rollout->name, e->now_us - SPAN_US, labels, UNRESOLVED_MAX);
+	bool ok = n >= 0;
+
+	e->alerts.at = e->n;
+	for (int i = 0; i < n; i++) {
+		ok = add_alert(e, labels[i]) && ok;
+		free(labels[i]);
+	}
+	e->alerts.n = e->n - e->alerts.at;
+	return ok;
+}
+
+/* --- what the answers mean --- */
+
+static void judge_criteria(struct evaluating *e, const struct answer *a)
+{
+	e->ev.results = calloc(e->criteria.n + 1, sizeof(*e->ev.results));
+	for (size_t i = 0; e->ev.results && i < e->criteria.n; i++) {
+		const struct answer *pair = &a[e->criteria.at + 2 * i];
+
+		criterion_judge(&e->stage->criteria[i], e->age_us, &pair[0], &pair[1], &e->ev.results[i]);
+		e->ev.n++;
+	}
+}
+
+static void judge_baselines(struct evaluating *e, const struct answer *a)
+{
+	for (size_t i = 0; i < EVALUATION_BASELINES_MAX; i++)
+		e->ev.baselines[i] = NAN;
+	for (size_t i = 0; i < e->baselines.n; i++) {
+		const struct answer *pair = &a[e->baselines.at + 2 * i];
+		const struct baseline_query *q = &e->rollout->baselines[i];
+		bool enough = !q->samples || answer_worst(&pair[1], true) >= (double)q->min_samples;
+
+		if (pair[0].n == 1 && enough)
+			e->ev.baselines[i] = pair[0].least;
+	}
+}
+
+static void judge_firing(struct evaluating *e, const struct answer *a, bool all_asked)
+{
+	struct evaluation *ev = &e->ev;
+
+	ev->firing = FIRING_NONE;
+	if (!all_asked) {
+		ev->firing = FIRING_UNKNOWN;
+		snprintf(ev->firing_why, sizeof(ev->firing_why), "an alert of it is not resolved, and cannot be asked about");
+	}
+	for (size_t i = 0; i < e->alerts.n; i++) {
+		const struct answer *one = &a[e->alerts.at + i];
+
+		if (one->n > 0) {
+			ev->firing = FIRING_YES;
+			snprintf(ev->firing_why, sizeof(ev->firing_why), "an alert that rolled it back or held it is still active");
+			return;
+		}
+		if (strcmp(one->why, "no data") != 0) {
+			ev->firing = FIRING_UNKNOWN;
+			snprintf(ev->firing_why, sizeof(ev->firing_why), "whether an alert of it is still active is unknown: %.200s",
+			         one->why);
+		}
+	}
+}
+
+static bool heartbeat_is_missing(const struct evaluating *e, char *why, size_t size)
+{
+	const struct settings *s = e->settings;
+	int64_t last = e->st.heartbeat_us > e->since_us ? e->st.heartbeat_us : e->since_us;
+	char ago[40];
+
+	if (!s->heartbeat.n || e->now_us - last <= s->heartbeat_timeout_us)
+		return false;
+	text_duration_words(e->now_us - last, ago, sizeof(ago));
+	snprintf(why, size, "no heartbeat from Alertmanager for %s: alerts may not reach rollbackd", ago);
+	return true;
+}
+
+static bool share_is_wrong(const struct evaluating *e, const struct answer *a, char *why, size_t size)
+{
+	const struct watch *w = &e->rollout->watch;
+	double share = a[e->share.at].least * 100, wanted = e->st.row.pct_wanted / 100.0;
+
+	if (!w->share || e->now_us - e->st.row.pct_changed_us < w->after_us || e->st.row.pct_wanted < 0)
+		return false;
+	if (isnan(share)) {
+		snprintf(why, size, "the observed share of traffic is unknown: %.150s", a[e->share.at].why);
+		return true;
+	}
+	if (fabs(share - wanted) <= w->tolerance_pct / 100.0)
+		return false;
+	snprintf(why, size, "%.1f%% of the traffic takes the new way, not %.4g%%", share, wanted);
+	return true;
+}
+
+static void judge_sight(struct evaluating *e, const struct answer *a)
+{
+	char *why = e->ev.blind;
+	const size_t size = sizeof(e->ev.blind);
+
+	e->ev.share = a[e->share.at].asked ? a[e->share.at].least : NAN;
+	for (size_t i = 0; i < e->n && !e->ev.unreached[0]; i++)
+		if (a[i].asked && !a[i].reached)
+			snprintf(e->ev.unreached, sizeof(e->ev.unreached), "%.200s", a[i].why);
+	if (!rollout_state_above_zero(&e->st) || heartbeat_is_missing(e, why, size))
+		return;
+	if (e->ev.unreached[0]) {
+		snprintf(why, size, "%.200s", e->ev.unreached);
+		return;
+	}
+	for (size_t i = 0; i < e->data.n; i++)
+		if (!a[e->data.at + i].n) {
+			snprintf(why, size, "%.80s: %.150s", e->rollout->watch.data[i].name, a[e->data.at + i].why);
+			return;
+		}
+	share_is_wrong(e, a, why, size);
+}
+
+/* --- together --- */
+
+static void evaluating_free(struct evaluating *e)
+{
+	for (size_t i = 0; i < e->n; i++)
+		free(e->queries[i]);
+	evaluation_free(&e->ev);
+	rollout_state_free(&e->st);
+	plan_free(e->plan);
+	settings_unref(e->settings);
+	free(e);
+}
+
+static void finish(struct evaluating *e)
+{
+	if (!e->asked || !e->probed)
+		return;
+	struct evaluation ev = e->ev;
+
+	e->ev = (struct evaluation) {0};
+	evaluate_fn *fn = e->fn;
+	void *arg = e->arg;
+	evaluating_free(e);
+	fn(arg, &ev);
+}
+
+static void on_answers(void *arg, const struct answer *a, size_t n)
+{
+	struct evaluating *e = arg;
+
+	(void)n;
+	e->ask = NULL;
+	judge_criteria(e, a);
+	judge_baselines(e, a);
+	judge_firing(e, a, e->ev.firing != FIRING_UNKNOWN);
+	judge_sight(e, a);
+	e->asked = true;
+	finish(e);
+}
+
+static void on_probe(void *arg, const struct verify_result *r)
+{
+	struct evaluating *e = arg;
+
+	e->probe = NULL;
+	e->ev.there = r->acknowledged.state;
+	e->ev.seen = r->seen;
+	snprintf(e->ev.there_why, sizeof(e->ev.there_why), "%s", r->acknowledged.note ? r->acknowledged.note : "");
+	e->probed = true;
+	finish(e);
+}
+
+/* The checks are read from a plan, as an incident's are. */
+static int read_plan(struct evaluating *e)
+{
+	struct playbook none = {.frozen = (char *)"{\"name\":\"evaluation\"}", .name = "evaluation", .restart_at = -1, .severity = ""};
+	CLEANUP(cleanup_free) char *text = plan_text(e->settings, e->rollout, &none);
+
+	return text ? plan_read(text, &e->plan) : -ENOMEM;
+}
+
+/* Then the engine's rounds are the answer, and ours would only double the questions. */
+static bool engine_asks(const struct rollout_state *st)
+{
+	return st->live && !st->live_drills && (st->live_state == INC_ROLLING_BACK || st->live_state == INC_VERIFYING || st->live_state == INC_FAILED);
+}
+
+static int start(struct evaluating *e)
+{
+	int r = ask_start(e->loop, &e->settings->prometheus, (const char *const *)e->queries, e->n, on_answers, e, &e->ask);
+
+	if (r < 0)
+		return r;
+	if (e->st.row.pct_wanted < 0 || engine_asks(&e->st)) {
+		e->probed = true;
+		e->ev.seen = -1;
+		snprintf(e->ev.there_why, sizeof(e->ev.there_why), e->st.live ? "it is being verified" : "the wanted percentage is unknown");
+		return 0;
+	}
+	r = verify_start(e->loop, e->plan, e->st.row.pct_wanted, true, on_probe, e, &e->probe);
+	if (r < 0)
+		ask_cancel(e->ask);
+	return r;
+}
+
+int evaluate_start(struct loop *l, struct db_conn *reader, struct settings *s, const struct rollout *r, int64_t since_us,
+                   evaluate_fn *fn, void *arg, struct evaluating **ret)
+{
+	struct evaluating *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return -ENOMEM;
+	*e = (struct evaluating) {.loop = l, .settings = settings_ref(s), .rollout = r, .now_us = clock_wall_us(),
+	                          .since_us = since_us, .fn = fn, .arg = arg};
+	int err = rollout_state_load(reader, r, e->now_us, &e->st);
+	if (err == 0)
+		err = read_plan(e);
+	if (err == 0) {
+		const struct stage *stage = rollout_state_stage(&e->st, r);
+
+		e->stage = stage && !stage_is_elsewhere(s, stage) && e->st.p.entered_us ? stage : NULL;
+		e->age_us = e->now_us - e->st.p.entered_us;
+		e->ev.at_us = e->now_us;
+		e->ev.stage = e->stage ? e->stage->number : -1;
+		e->ev.run = e->st.p.run;
+		add_criteria(e);
+		add_watch(e);
+		e->ev.firing = add_alerts(e, reader) ? FIRING_NONE : FIRING_UNKNOWN;
+		err = start(e);
+	}
+	if (err < 0) {
+		evaluating_free(e);
+		return err;
+	}
+	*ret = e;
+	return 0;
+}
+
+void evaluate_cancel(struct evaluating *e)
+{
+	if (!e)
+		return;
+	ask_cancel(e->ask);
+	verify_cancel(e->probe);
+	evaluating_free(e);
+}

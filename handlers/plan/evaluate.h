@@ -1,0 +1,21 @@
+/*
+ * Asking the world about one rollout: criteria of its stage, the watch, baselines, unresolved alerts, the percentage.
+ *
+ * Engine thread. evaluate_start calls back once, never inside the call, after the slowest answer or its time limit.
+ */
+#ifndef HANDLERS_PLAN_EVALUATE_H
+#define HANDLERS_PLAN_EVALUATE_H
+
+#include "db/db.h"
+#include "handlers/plan/evaluation.h"
+
+struct evaluating;
+/* ev is the callee's to keep: it must evaluation_free it. */
+typedef void evaluate_fn(void *arg, struct evaluation *ev);
+/* reader is used during the call only; takes its own reference of s. since_us: when this daemon started, before which a
+ * heartbeat that never came is no fault. */
+int evaluate_start(struct loop *l, struct db_conn *reader, struct settings *s, const struct rollout *r, int64_t since_us,
+                   evaluate_fn *fn, void *arg, struct evaluating **ret) MUST_CHECK;
+void evaluate_cancel(struct evaluating *e);     /* no call back; NULL is fine */
+
+#endif

@@ -1,0 +1,24 @@
+#include "handlers/plan/evaluation.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+void evaluation_free(struct evaluation *e)
+{
+	free(e->results);
+	*e = (struct evaluation) {0};
+}
+
+int evaluation_copy(const struct evaluation *e, struct evaluation *ret)
+{
+	struct criterion_result *results = calloc(e->n + 1, sizeof(*results));
+
+	if (!results)
+		return -ENOMEM;
+	if (e->n)
+		memcpy(results, e->results, e->n * sizeof(*results));
+	*ret = *e;
+	ret->results = results;
+	return 0;
+}

@@ -1,0 +1,20 @@
+/*
+ * When the later stages can be entered at the earliest: the clean time that is left, each stage's duration, freezes. A lower
+ * bound: as if no clock stood still and everybody approved at once. Pure; any thread. (elements: W27, 37.)
+ */
+#ifndef HANDLERS_PLAN_FORECAST_H
+#define HANDLERS_PLAN_FORECAST_H
+
+#include "handlers/plan/gate.h"
+
+#define FORECAST_MAX 32
+
+struct forecast {
+	const struct stage *stage;
+	int64_t at_us;
+};
+
+/* The stages of this environment that come after the current one, in order; at most max, how many. */
+size_t forecast_stages(const struct gate_view *v, struct forecast *ret, size_t max);
+
+#endif

@@ -1,0 +1,286 @@
+#include "handlers/plan/gate.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/core/clock.h"
+#include "server/core/cron.h"
+#include "server/core/text.h"
+
+static void add(struct gate *g, const char *what, bool hard, const char *fmt, ...) PRINTF_LIKE(4, 5);
+
+static void add(struct gate *g, const char *what, bool hard, const char *fmt, ...)
+{
+	va_list args;
+
+	if (g->n == GATE_MISSING_MAX)
+		return;
+	struct missing *m = &g->missing[g->n++];
+	m->what = what;
+	m->hard = hard;
+	va_start(args, fmt);
+	vsnprintf(m->text, sizeof(m->text), fmt, args);
+	va_end(args);
+}
+
+static void words(int64_t us, char *out, size_t size)
+{
+	text_duration_words(us, out, size);
+}
+
+/* --- where to --- */
+
+const struct stage *stage_after(const struct gate_view *v, int32_t number)
+{
+	const struct stage *best = NULL;
+
+	for (size_t i = 0; i < v->rollout->n_stages; i++) {
+		const struct stage *s = &v->rollout->stages[i];
+
+		if (!stage_is_elsewhere(v->settings, s) && s->number > number && (!best || s->number < best->number))
+			best = s;
+	}
+	return best;
+}
+
+void gate_route(const struct gate_view *v, struct gate *g)
+{
+	g->current = rollout_state_stage(v->st, v->rollout);
+	if (!g->current)
+		return;
+	g->enters_again = !stage_is_elsewhere(v->settings, g->current) && v->st->there >= 0 && v->st->there < g->current->pct;
+	g->next = g->enters_again ? g->current : stage_after(v, g->current->number);
+}
+
+static void missing_stage(const struct gate_view *v, struct gate *g)
+{
+	char there[16], to[16];
+
+	if (!v->rollout->n_stages)
+		add(g, "stage", true, "%s has no stages in the config", v->rollout->name);
+	else if (!g->current)
+		add(g, "stage", true, "it is at no stage: say where it stands with rollbackctl stage set %s N", v->rollout->name);
+	else if (!g->next)
+		add(g, "stage", true, "stage %d is the last one", g->current->number);
+	else if (v->st->there < 0)
+		add(g, "percentage", true, "the percentage that is there is unknown: %s", v->st->there_why);
+	else if (v->st->there > g->next->pct) {
+		text_pct(v->st->there, there, sizeof(there));
+		text_pct(g->next->pct, to, sizeof(to));
+		add(g, "percentage", true, "it is at %s%% already, above the %s%% of stage %d", there, to, g->next->number);
+	}
+}
+
+/* --- leaving the current stage --- */
+
+static bool leaves(const struct gate_view *v, const struct gate *g)
+{
+	(void)v;
+	return g->current && g->next && !g->enters_again;
+}
+
+static void missing_criteria(const struct gate_view *v, struct gate *g)
+{
+	const struct stage *s = g->current;
+	bool known = v->ev->at_us && v->ev->stage == (s ? s->number : -1) && v->ev->run == v->st->p.run;
+
+	if (!leaves(v, g) || stage_is_elsewhere(v->settings, s))
+		return;
+	for (size_t i = 0; i < s->n_criteria; i++) {
+		if (!known || i >= v->ev->n)
+			add(g, "criterion", false, "%s: unknown: not evaluated yet", s->criteria[i].name);
+		else if (v->ev->results[i].state != CRITERION_HOLDS)
+			add(g, "criterion", false, "%s: %s", s->criteria[i].name, v->ev->results[i].why);
+	}
+}
+
+static void missing_time(const struct gate_view *v, struct gate *g)
+{
+	char left[40], clean[40], all[40];
+
+	if (!leaves(v, g) || stage_is_elsewhere(v->settings, g->current) || v->st->p.clean_us >= g->current->duration_us)
+		return;
+	words(g->current->duration_us - v->st->p.clean_us, left, sizeof(left));
+	words(v->st->p.clean_us, clean, sizeof(clean));
+	words(g->current->duration_us, all, sizeof(all));
+	add(g, "clock", false, "%s of clean time left: %s of %s%s%s", left, clean, all,
+	    v->st->p.clean_why ? "; the clock stands still: " : "", v->st->p.clean_why ? v->st->p.clean_why : "");
+}
+
+static bool is_approved(const struct gate_view *v, const char *role)
+{
+	for (size_t i = 0; i < v->st->approvals.n; i++)
+		if (!strcmp(v->st->approvals.item[i].role, role))
+			return true;
+	return false;
+}
+
+static void missing_approvals(const struct gate_view *v, struct gate *g)
+{
+	if (!leaves(v, g))
+		return;
+	for (const char **role = g->current->approvals; *role; role++)
+		if (!is_approved(v, *role))
+			add(g, "approval", false, "approval of role %s for leaving stage %d", *role, g->current->number);
+}
+
+const char *tick_state_name(enum tick_state s)
+{
+	static const char *const names[] = {"open", "done", "expired", "overdue"};
+
+	return names[s];
+}
+
+enum tick_state item_state(const struct checklist *list, const struct check_item *item, const struct tick_list *ticks,
+                           int64_t now_us, const struct tick **ret_tick)
+{
+	const struct tick *last = NULL;
+
+	for (size_t i = 0; i < ticks->n; i++)
+		if (!strcmp(ticks->item[i].list, list->name) && !strcmp(ticks->item[i].item, item->text))
+			last = &ticks->item[i];
+	if (ret_tick)
+		*ret_tick = last;
+	if (!last)
+		return TICK_OPEN;
+	if (item->valid_us && last->at_us + item->valid_us < now_us)
+		return TICK_EXPIRED;
+	return item->every_us && last->at_us + item->every_us < now_us ? TICK_OVERDUE : TICK_DONE;
+}
+
+static void missing_ticks(const struct gate_view *v, struct gate *g)
+{
+	const struct checklist *list = leaves(v, g) ? rollout_checklist(v->rollout, g->current->checklist) : NULL;
+
+	for (size_t i = 0; list && i < list->n_items; i++) {
+		enum tick_state s = item_state(list, &list->items[i], &v->st->ticks, v->now_us, NULL);
+
+		if (s != TICK_DONE)
+			add(g, "checklist", false, "checklist %s: \"%s\" is %s", list->name, list->items[i].text,
+			    s == TICK_OPEN ? "not ticked" : tick_state_name(s));
+	}
+}
+
+/* --- what locks raising altogether --- */
+
+static void missing_peace(const struct gate_view *v, struct gate *g)
+{
+	const struct rollout_state *st = v->st;
+
+	if (st->live && st->live_raises)
+		add(g, "incident", true, "a stage is being entered already (%s)", incident_state_name(st->live_state));
+	else if (st->live && st->live_drills && st->live_state != INC_FAILED)
+		add(g, "incident", true, "drill %lld is under way: wait for its end", (long long)st->live);
+	else if (st->live && st->live_drills)
+		add(g, "incident", true, "drill %lld has failed: mend what it found and start another, or rollbackctl incident resolve %lld",
+		    (long long)st->live, (long long)st->live);
+	else if (st->live)
+		add(g, "incident", true, "incident %lld is open (%s): rollbackctl incident resolve %lld", (long long)st->live,
+		    incident_state_name(st->live_state), (long long)st->live);
+	if (st->unreviewed)
+		add(g, "review", true, "incident %lld must be reviewed first: rollbackctl incident review %lld \"what was wrong, and what was done\"",
+		    (long long)st->unreviewed, (long long)st->unreviewed);
+	if (st->p.held_by)
+		add(g, "hold", false, "held by %s: %s; to end that: rollbackctl stage resume %s", st->p.held_by,
+		    st->p.hold_note ? st->p.hold_note : "no reason given", v->rollout->name);
+	if (st->p.restart_at >= 0 && g->current && g->current->number > st->p.restart_at)
+		add(g, "restart", true, "after the last incident it starts again from stage %d only: rollbackctl stage set %s %d",
+		    st->p.restart_at, v->rollout->name, st->p.restart_at);
+}
+
+static void missing_limits(const struct gate_view *v, struct gate *g)
+{
+	const struct limits *l = &v->settings->limits;
+	int64_t until = v->st->last_rollback_us + l->cooldown_us;
+	char left[40];
+
+	if (v->st->last_rollback_us && v->now_us < until) {
+		words(until - v->now_us, left, sizeof(left));
+		add(g, "cooldown", false, "%s of the cooldown after the last rollback left", left);
+	}
+	if (l->rollbacks_per_day && v->st->rollbacks_today >= l->rollbacks_per_day)
+		add(g, "rollbacks_per_day", false, "%lld rollbacks in the last 24 hours, %d lock raising",
+		    (long long)v->st->rollbacks_today, l->rollbacks_per_day);
+}
+
+bool freeze_at(const struct rollout *r, const struct progress *p, int64_t at_us, struct freeze_span *ret)
+{
+	struct cron c;
+
+	if (p->frozen_until_us > at_us) {
+		*ret = (struct freeze_span) {p->frozen_until_us, p->frozen_by ? p->frozen_by : "somebody",
+		                             p->freeze_note ? p->freeze_note : "no reason given"};
+		return true;
+	}
+	for (size_t i = 0; i < r->n_freezes; i++) {
+		int64_t began = cron_parse(r->freezes[i].cron, &c) == 0 ? cron_last_us(&c, at_us, r->freezes[i].duration_us) : 0;
+
+		if (!began)
+			continue;
+		*ret = (struct freeze_span) {began + r->freezes[i].duration_us, NULL, r->freezes[i].reason};
+		return true;
+	}
+	return false;
+}
+
+bool freeze_now(const struct rollout *r, const struct progress *p, int64_t now_us, char *why, size_t size)
+{
+	struct freeze_span f = {0};
+	char until[40];
+
+	if (!freeze_at(r, p, now_us, &f))
+		return false;
+	text_time_words(f.until_us, until, sizeof(until));
+	snprintf(why, size, "frozen until %s%s%s: %s", until, f.by ? " by " : "", f.by ? f.by : "", f.reason);
+	return true;
+}
+
+static void missing_freeze(const struct gate_view *v, struct gate *g)
+{
+	char why[300];
+
+	if (freeze_now(v->rollout, &v->st->p, v->now_us, why, sizeof(why)))
+		add(g, "freeze", false, "%s", why);
+}
+
+static void missing_sight(const struct gate_view *v, struct gate *g)
+{
+	const struct settings *s = v->settings;
+	char ago[40];
+
+	if (v->ev->firing != FIRING_NONE)
+		add(g, "alert", v->ev->firing == FIRING_YES, "%s", v->ev->firing_why);
+	if (v->ev->blind[0] || v->ev->unreached[0]) {   /* also before the first raise: at 0 % nothing is blind */
+		add(g, "monitoring", false, "nobody watches it: %s", v->ev->blind[0] ? v->ev->blind : v->ev->unreached);
+	} else if (s->heartbeat.n && v->now_us - v->st->heartbeat_us > s->heartbeat_timeout_us) {
+		words(v->now_us - v->st->heartbeat_us, ago, sizeof(ago));
+		add(g, "monitoring", false, "the heartbeat of Alertmanager %s%s", v->st->heartbeat_us ? "last came this long ago: " : "never came",
+		    v->st->heartbeat_us ? ago : "");
+	}
+}
+
+int gate_judge(const struct gate_view *v, struct gate *ret)
+{
+	static void (*const rules[])(const struct gate_view *, struct gate *) = {
+		missing_stage, missing_criteria, missing_time, missing_approvals, missing_ticks,
+		missing_peace, missing_limits, missing_freeze, missing_sight,
+	};
+	struct gate g = {.missing = calloc(GATE_MISSING_MAX, sizeof(*g.missing))};
+
+	if (!g.missing)
+		return -ENOMEM;
+	gate_route(v, &g);
+	for (size_t i = 0; i < ARRAY_LEN(rules); i++)
+		rules[i](v, &g);
+	*ret = g;
+	return 0;
+}
+
+void gate_free(struct gate *g)
+{
+	free(g->missing);
+	*g = (struct gate) {0};
+}

@@ -1,0 +1,58 @@
+/*
+ * May the next stage be entered, and what is missing? Pure; any thread.
+ *
+ * Rollback never asks a gate. (interface: section 2; rollout plan: Approval Gates; elements 47-51.)
+ */
+#ifndef HANDLERS_PLAN_GATE_H
+#define HANDLERS_PLAN_GATE_H
+
+#include "handlers/plan/evaluation.h"
+#include "handlers/plan/rollout_state.h"
+
+#define GATE_MISSING_MAX 100
+
+struct missing {
+	const char *what;       /* static word for machines: "criterion", "approval", "checklist", "clock" … */
+	bool hard;              /* force does not help: there would be nothing to enter, or two would act at once */
+	char text[400];         /* one sentence */
+};
+
+struct gate {
+	const struct stage *current, *next;     /* NULL: none */
+	bool enters_again;      /* next is the current one, which a rollback left */
+	struct missing *missing;        /* owned */
+	size_t n;
+};
+
+struct gate_view {
+	const struct settings *settings;
+	const struct rollout *rollout;
+	const struct rollout_state *st;
+	const struct evaluation *ev;    /* at_us 0: never evaluated */
+	int64_t now_us;
+};
+
+int gate_judge(const struct gate_view *v, struct gate *ret);    /* -ENOMEM */
+void gate_free(struct gate *g);
+
+/* Where it stands and would go: current, next, enters_again alone. */
+void gate_route(const struct gate_view *v, struct gate *ret);
+/* The next stage of this environment; NULL: none. */
+const struct stage *stage_after(const struct gate_view *v, int32_t number);
+
+struct freeze_span {
+	int64_t until_us;
+	const char *by, *reason;        /* borrowed; by NULL: a window of the config */
+};
+/* Is a freeze in force then? */
+bool freeze_at(const struct rollout *r, const struct progress *p, int64_t at_us, struct freeze_span *ret);
+/* Is a freeze in force? Its reason and end, else false. */
+bool freeze_now(const struct rollout *r, const struct progress *p, int64_t now_us, char *why, size_t size);
+
+enum tick_state { TICK_OPEN, TICK_DONE, TICK_EXPIRED, TICK_OVERDUE };
+/* How an item stands; *ret_tick (may be NULL) is its last tick, NULL if there is none. */
+enum tick_state item_state(const struct checklist *list, const struct check_item *item, const struct tick_list *ticks,
+                           int64_t now_us, const struct tick **ret_tick);
+const char *tick_state_name(enum tick_state s);
+
+#endif

@@ -1,0 +1,279 @@
+#include "handlers/plan/reconcile.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "db/event.h"
+#include "handlers/plan/percentage_sync.h"
+#include "handlers/offline/import.h"
+#include "handlers/incident/announce.h"
+#include "handlers/plan/stage_clock.h"
+#include "handlers/plan/rollout_state.h"
+#include "handlers/plan/success.h"
+#include "server/core/clock.h"
+#include "server/core/text.h"
+
+#define GAP_LEAST_US (60 * US_PER_S)    /* a look that is later than this, or three intervals, saw nothing in between */
+
+/* --- marks, telling --- */
+
+static char *mark_key(const struct reconcile *l, const char *what, const char *which)
+{
+	return which ? text_format("%s:%s:%s", what, l->r->name, which) : text_format("%s:%s", what, l->r->name);
+}
+
+int64_t reconcile_mark(const struct reconcile *l, const char *what, const char *which)
+{
+	CLEANUP(cleanup_free) char *key = mark_key(l, what, which);
+	int64_t value = 0;
+
+	if (key && meta_get(db_tx_conn(l->tx), key, &value) < 0)
+		return 0;
+	return value;
+}
+
+int reconcile_set_mark(const struct reconcile *l, const char *what, const char *which, int64_t value)
+{
+	CLEANUP(cleanup_free) char *key = mark_key(l, what, which);
+
+	return key ? meta_set(l->tx, key, value) : -ENOMEM;
+}
+
+int reconcile_announce(const struct reconcile *l, unsigned classes, const char *what, const char *text)
+{
+	CLEANUP(cleanup_free) char *line = l->stage ? text_format("[ROLLOUT] %s Stage %d: %s", l->r->title, l->stage->number, text)
+	                                            : text_format("[ROLLOUT] %s: %s", l->r->title, text);
+	struct event e = {.rollout = (char *)l->r->name, .who = (char *)"rollbackd", .what = (char *)what, .note = (char *)text};
+	int r = line ? event_add(l->tx, &e) : -ENOMEM;
+
+	return r < 0 ? r : announce_text(l->tx, l->s, classes, what, l->r->name, line);
+}
+
+/* --- a changed plan --- */
+
+/* The part of the frozen config that people approved: the stage and its checklist. */
+static int plan_sha(const struct reconcile *l, char out[65])
+{
+	CLEANUP(json_cleanup) struct json_object *tree = json_tokener_parse(l->r->frozen), *both = json_object_new_array();
+	static const struct {
+		const char *list, *key;
+	} parts[] = {{"stages", "number"}, {"checklists", "name"}};
+
+	for (size_t p = 0; p < ARRAY_LEN(parts); p++) {
+		struct json_object *list = NULL, *id = NULL;
+
+		if (json_get_arr(tree, parts[p].list, &list) != 1)
+			continue;
+		for (size_t i = 0; i < json_object_array_length(list); i++) {
+			struct json_object *o = json_object_array_get_idx(list, i);
+			bool ours = json_object_object_get_ex(o, parts[p].key, &id) &&
+			            (p == 0 ? json_object_get_int(id) == l->stage->number
+			                    : l->stage->checklist && !strcmp(json_object_get_string(id), l->stage->checklist));
+
+			if (ours)
+				json_object_array_add(both, json_object_get(o));
+		}
+	}
+	const char *text = json_text(both);
+	return text_sha256(text, strlen(text), out);
+}
+
+/* 1: a new run began, load again. */
+static int plan_changed(const struct reconcile *l, struct progress *p)
+{
+	char sha[65];
+
+	if (!l->stage)
+		return 0;
+	int r = plan_sha(l, sha);
+	if (r < 0 || (p->plan_sha && !strcmp(p->plan_sha, sha)))
+		return r;
+	if (!p->plan_sha) {
+		p->plan_sha = strdup(sha);
+		return p->plan_sha ? 0 : -ENOMEM;
+	}
+	r = progress_new_run(l->tx, l->r->name, p->entered_us, "rollbackd", "the plan of the stage was changed");
+	if (r == 0)
+		r = reconcile_announce(l, EVENT_ROLLOUT, "plan_changed", "its plan was changed in the config: clock, approvals and ticks begin anew");
+	return r < 0 ? r : 1;
+}
+
+/* --- the clock --- */
+
+static void view_of(const struct reconcile *l, struct stage_clock_view *v)
+{
+	bool elsewhere = l->stage && stage_is_elsewhere(l->s, l->stage);
+	bool judged = l->stage && l->ev->stage == l->stage->number && l->ev->run == l->st->p.run;
+
+	*v = (struct stage_clock_view) {
+		.entered = l->stage && l->st->p.entered_us, .elsewhere = elsewhere, .held = l->st->p.held_by,
+		.incident = l->st->live_drills ? 0 : l->st->live, .blind = l->ev->blind[0] ? l->ev->blind : NULL,
+		.percentage_known = l->ev->there != STATUS_UNKNOWN, .percentage_right = l->ev->there == STATUS_YES,
+		.criteria = judged ? l->stage->criteria : NULL, .results = l->ev->results, .n = judged ? l->ev->n : 0,
+	};
+}
+
+static int count_clock(const struct reconcile *l, struct progress *p)
+{
+	int64_t gap = 3 * l->s->evaluation_us > GAP_LEAST_US ? 3 * l->s->evaluation_us : GAP_LEAST_US;
+	struct hold_span span = {0};
+	struct stage_clock_view v;
+	char why[400];
+	int r = 0;
+
+	view_of(l, &v);
+	stage_clock_why(&v, why, sizeof(why));
+	if (stage_clock_count(p, l->now, gap, why, &span))
+		r = hold_span_add(l->tx, l->r->name, &span);
+	free(span.why);
+	return r < 0 ? r : progress_save(l->tx, p);
+}
+
+static int pin_baselines(const struct reconcile *l)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < l->r->n_baselines && i < EVALUATION_BASELINES_MAX; i++)
+		if (!isnan(l->ev->baselines[i]))
+			r = baseline_set(l->tx, l->r->name, l->r->baselines[i].metric, l->ev->baselines[i]);
+	return r;
+}
+
+/* --- watching the watch --- */
+
+static int blind(const struct reconcile *l, int64_t since)
+{
+	CLEANUP(cleanup_free) char *text = text_format("THE CANARY IS BLIND: %s. It is above 0%% and nothing would roll it back; "
+	                                               "watch it yourself or roll it back: rollbackctl rollback %s --stage current",
+	                                               l->ev->blind, l->r->name);
+
+	if (!since)
+		return reconcile_set_mark(l, "blind_since", NULL, l->now);
+	if (l->now - since < l->r->watch.patience_us || reconcile_mark(l, "blind_told", NULL))
+		return 0;
+	int r = text ? reconcile_announce(l, EVENT_PAGE, "blind", text) : -ENOMEM;
+	return r < 0 ? r : reconcile_set_mark(l, "blind_told", NULL, l->now);
+}
+
+static int sees_again(const struct reconcile *l, int64_t since)
+{
+	bool told = reconcile_mark(l, "blind_told", NULL) != 0;
+	char span[40];
+	int r = reconcile_set_mark(l, "blind_since", NULL, 0);
+
+	if (r < 0 || !told)
+		return r;
+	text_duration_words(l->now - since, span, sizeof(span));
+	CLEANUP(cleanup_free) char *text =
+		rollout_state_above_zero(l->st) ? text_format("the canary is watched again, after %s", span)
+		                           : text_format("it was blind for %s; it is at 0%% now", span);
+	r = text ? reconcile_announce(l, EVENT_PAGE, "sees_again", text) : -ENOMEM;
+	return r < 0 ? r : reconcile_set_mark(l, "blind_told", NULL, 0);
+}
+
+static int watch_sight(const struct reconcile *l)
+{
+	int64_t since = reconcile_mark(l, "blind_since", NULL);
+
+	return l->ev->blind[0] ? blind(l, since) : since ? sees_again(l, since) : 0;
+}
+
+/* While the engine acts or verifies, it is the engine that tells. */
+static bool is_settled(const struct reconcile *l)
+{
+	return !l->st->live || l->st->live_drills || l->st->live_state == INC_ROLLED_BACK || l->st->live_state == INC_HELD;
+}
+
+/* The world above what it should be: somebody or something raised it. */
+static int watch_percentage(const struct reconcile *l)
+{
+	bool above = l->ev->there == STATUS_NO && l->ev->seen > l->st->row.pct_wanted && is_settled(l);
+	int64_t since = reconcile_mark(l, "above_since", NULL), told = reconcile_mark(l, "above_told", NULL);
+	bool after_rollback = !l->st->p.entered_us;
+	char seen[16], wanted[16];
+
+	text_pct(l->ev->seen, seen, sizeof(seen));
+	text_pct(l->st->row.pct_wanted, wanted, sizeof(wanted));
+	if (!above && l->ev->there != STATUS_YES)
+		return 0;       /* unknown: neither alarm nor all-clear */
+	if (!above && !since)
+		return 0;
+	if (!above && told) {
+		CLEANUP(cleanup_free) char *text = text_format("the percentage is at %s%% again, as it should be", wanted);
+		int r = text ? reconcile_announce(l, EVENT_ROLLOUT | (after_rollback ? EVENT_PAGE : 0), "not_above", text) : -ENOMEM;
+
+		if (r < 0)
+			return r;
+	}
+	if (!above) {
+		int r = reconcile_set_mark(l, "above_told", NULL, 0);
+		return r < 0 ? r : reconcile_set_mark(l, "above_since", NULL, 0);
+	}
+	if (!since)
+		return reconcile_set_mark(l, "above_since", NULL, l->now);    /* one look may fall into a change */
+	if (told)
+		return 0;
+	CLEANUP(cleanup_free) char *text = text_format("the percentage was raised outside rollbackd: %s%% seen, %s%% wanted%s. %s",
+	                                               seen, wanted, after_rollback ? " after a rollback" : "", l->ev->there_why);
+	int r = text ? reconcile_announce(l, EVENT_ROLLOUT | (after_rollback ? EVENT_PAGE : 0), "above", text) : -ENOMEM;
+	return r < 0 ? r : reconcile_set_mark(l, "above_told", NULL, l->now);
+}
+
+/* The rollout's row follows what was seen, so that status and metrics are as young as the last look. */
+static int note_seen(const struct reconcile *l)
+{
+	struct rollout_row row = {0};
+
+	if (l->ev->there == STATUS_UNKNOWN || l->ev->seen < 0)
+		return 0;
+	int r = rollout_load(db_tx_conn(l->tx), l->r->name, &row);
+	row.pct_seen = l->ev->seen;
+	row.seen_at_us = l->now;
+	if (r == 0)
+		r = rollout_save(l->tx, &row);
+	rollout_row_free(&row);
+	return r;
+}
+
+/* --- one look --- */
+
+static int look_on(struct reconcile *l, struct rollout_state *st)
+{
+	int r = plan_changed(l, &st->p);
+
+	if (r != 0)
+		return r < 0 ? r : 0;   /* a new run: the next look counts for it */
+	r = count_clock(l, &st->p);
+	if (r == 0)
+		r = success_keep(l->tx, l->r, st, l->ev);
+	if (r == 0)
+		r = pin_baselines(l);
+	if (r == 0)
+		r = note_seen(l);
+	if (r == 0)
+		r = watch_sight(l);
+	if (r == 0)
+		r = watch_percentage(l);
+	return r == 0 ? reconcile_remind(l) : r;
+}
+
+int reconcile_write(struct db_tx *tx, const struct settings *s, const struct rollout *r, const struct evaluation *ev,
+               int64_t *ret_incident)
+{
+	struct reconcile l = {.tx = tx, .s = s, .r = r, .ev = ev, .now = db_tx_now(tx)};
+	struct rollout_state st = {0};
+	int err = import_offline(tx, s, r, ret_incident);
+
+	if (err == 0)
+		err = percentage_sync_rollout(tx, s, r);
+	if (err == 0)
+		err = rollout_state_load(db_tx_conn(tx), r, l.now, &st);
+	l.st = &st;
+	l.stage = err == 0 ? rollout_state_stage(&st, r) : NULL;
+	if (err == 0 && st.p.rollout)
+		err = look_on(&l, &st);
+	rollout_state_free(&st);
+	return err;
+}

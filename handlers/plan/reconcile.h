@@ -1,0 +1,34 @@
+/*
+ * What follows from one look at a rollout: its clock, pinned baselines, who must be told what. Writer thread.
+ */
+#ifndef HANDLERS_PLAN_RECONCILE_H
+#define HANDLERS_PLAN_RECONCILE_H
+
+#include "handlers/plan/evaluation.h"
+#include "handlers/settings/settings.h"
+
+/* Inside a job; everything it decides is committed together. *ret_incident: an incident that the engine has to look at, left
+ * alone when there is none. */
+int reconcile_write(struct db_tx *tx, const struct settings *s, const struct rollout *r, const struct evaluation *ev,
+               int64_t *ret_incident);
+
+/* --- for its parts --- */
+
+struct reconcile {
+	struct db_tx *tx;
+	const struct settings *s;
+	const struct rollout *r;
+	const struct evaluation *ev;
+	const struct rollout_state *st;
+	const struct stage *stage;      /* NULL: unstaged */
+	int64_t now;
+};
+/* What reminds: overdue items, milestones, reports (remind.c). */
+int reconcile_remind(const struct reconcile *l);
+/* The value under "<what>:<rollout>[:<which>]" in the named values; 0: never set. */
+int64_t reconcile_mark(const struct reconcile *l, const char *what, const char *which);
+int reconcile_set_mark(const struct reconcile *l, const char *what, const char *which, int64_t value);
+/* "[ROLLOUT] title Stage N: text" to classes, and onto the audit trail. */
+int reconcile_announce(const struct reconcile *l, unsigned classes, const char *what, const char *text);
+
+#endif

@@ -1,0 +1,93 @@
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "handlers/incident/announce.h"
+#include "handlers/plan/gate.h"
+#include "handlers/plan/reconcile.h"
+#include "handlers/plan/report.h"
+#include "server/core/clock.h"
+#include "server/core/cron.h"
+#include "server/core/text.h"
+
+#define CATCH_UP_US (8 * 86400 * US_PER_S)      /* a report that fell due while rollbackd was down is sent late, not lost */
+
+/* --- recurring items: told once each time one falls overdue, never paged --- */
+
+static int remind_item(const struct reconcile *l, const struct checklist *list, const struct check_item *item)
+{
+	const struct tick *last = NULL;
+	char at[40];
+
+	if (!item->every_us)
+		return 0;
+	item_state(list, item, &l->st->ticks, l->now, &last);
+	int64_t since = last ? last->at_us : l->st->p.entered_us;
+	if (!since || since + item->every_us >= l->now || reconcile_mark(l, "reminded", item->text) >= since)
+		return 0;
+	text_time_words(since, at, sizeof(at));
+	CLEANUP(cleanup_free) char *text =
+		last ? text_format("overdue: \"%s\", last done %s by %s", item->text, at, last->person)
+		     : text_format("overdue: \"%s\", not done since the stage began %s", item->text, at);
+	int r = text ? reconcile_announce(l, EVENT_ROLLOUT, "overdue", text) : -ENOMEM;
+	return r < 0 ? r : reconcile_set_mark(l, "reminded", item->text, l->now);
+}
+
+static int remind_items(const struct reconcile *l)
+{
+	const struct checklist *list = l->stage ? rollout_checklist(l->r, l->stage->checklist) : NULL;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && list && i < list->n_items; i++)
+		r = remind_item(l, list, &list->items[i]);
+	return r;
+}
+
+/* --- milestones: from the real entering of their stage --- */
+
+static int tell_milestone(const struct reconcile *l, const struct milestone *m)
+{
+	int64_t due = rollout_state_milestone_us(db_tx_conn(l->tx), l->r, l->st, m);
+
+	if (!due || due > l->now || reconcile_mark(l, "milestone", m->text) >= due - m->in_us)
+		return 0;
+	CLEANUP(cleanup_free) char *text = text_format("due: %s%s%s", m->text, m->owner[0] ? ", by " : "", m->owner);
+	int r = text ? reconcile_announce(l, EVENT_ROLLOUT, "milestone", text) : -ENOMEM;
+	return r < 0 ? r : reconcile_set_mark(l, "milestone", m->text, l->now);
+}
+
+/* --- reports --- */
+
+static int send_report(const struct reconcile *l, const char *name)
+{
+	CLEANUP(buf_free) struct buf b = BUF(REPORT_MAX);
+	int r = report_text(&b, db_tx_conn(l->tx), l->s, l->r, l->st, l->ev, name, l->now);
+
+	return r < 0 ? r : announce_text(l->tx, l->s, EVENT_REPORT, name, l->r->name, buf_text(&b));
+}
+
+static int report_due(const struct reconcile *l, const struct report_plan *p)
+{
+	int64_t sent = reconcile_mark(l, "report", p->name), began = 0;
+	struct cron c;
+
+	if (!sent)      /* never: the first one comes at the next time it falls due */
+		return reconcile_set_mark(l, "report", p->name, l->now);
+	if (cron_parse(p->cron, &c) == 0)
+		began = cron_last_us(&c, l->now, l->now - sent < CATCH_UP_US ? l->now - sent : CATCH_UP_US);
+	if (!began || !report_is_wanted(l->r, l->st, p->name))
+		return 0;
+	int r = send_report(l, p->name);
+	return r < 0 ? r : reconcile_set_mark(l, "report", p->name, l->now);
+}
+
+int reconcile_remind(const struct reconcile *l)
+{
+	int r = remind_items(l);
+
+	for (size_t i = 0; r == 0 && i < l->r->n_milestones; i++)
+		r = tell_milestone(l, &l->r->milestones[i]);
+	for (size_t i = 0; r == 0 && i < l->s->n_reports; i++)
+		r = report_due(l, &l->s->reports[i]);
+	return r;
+}

@@ -1,0 +1,298 @@
+#include "handlers/plan/report.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "handlers/plan/forecast.h"
+#include "handlers/plan/report_private.h"
+#include "handlers/plan/success.h"
+#include "server/core/clock.h"
+#include "server/core/text.h"
+
+#define DAY_US        (86400 * US_PER_S)
+#define INCIDENTS_MAX 500       /* counted */
+
+/* What each kind looks back on, lists, and looks ahead to. */
+static const struct {
+	const char *name;
+	enum report_kind kind;
+	int64_t back_us, ahead_us;      /* 0: all */
+	size_t incidents;
+} kinds[] = {
+	{"daily", REPORT_DAILY, DAY_US, 7 * DAY_US, 10}, {"weekly", REPORT_WEEKLY, 7 * DAY_US, 28 * DAY_US, 10},
+	{"final", REPORT_FINAL, 0, 0, 50},
+};
+
+static size_t kind_of(const char *name)
+{
+	size_t i = 0;
+
+	while (i + 1 < ARRAY_LEN(kinds) && strcmp(kinds[i].name, name) != 0)
+		i++;
+	return i;
+}
+
+static int head(struct report *p)
+{
+	char from[40], until[40];
+
+	text_time_words(p->from, from, sizeof(from));
+	text_time_words(p->now, until, sizeof(until));
+	buf_printf(p->b, "[REPORT] %s, %s: %s%s%s\n", p->r->title, p->kind_name, p->from ? from : "", p->from ? " to " : "until ", until);
+	return 0;
+}
+
+static int where(struct report *p)
+{
+	char pct[16], clean[40], all[40];
+
+	text_pct(p->st->there, pct, sizeof(pct));
+	if (!p->stage) {
+		buf_printf(p->b, "- Stage: none, %s%s traffic\n", pct, p->st->there < 0 ? "" : "%");
+		return 0;
+	}
+	buf_printf(p->b, "- Stage: %d %s, %s%s traffic", p->stage->number, p->stage->name, pct, p->st->there < 0 ? "" : "%");
+	text_duration_words(p->st->p.clean_us, clean, sizeof(clean));
+	text_duration_words(p->stage->duration_us, all, sizeof(all));
+	buf_printf(p->b, p->stage->duration_us ? ", clean for %s of %s" : ", clean for %s", clean, all);
+	buf_printf(p->b, "%s%s\n", p->st->p.clean_why ? "; the clock stands still: " : "", p->st->p.clean_why ? p->st->p.clean_why : "");
+	return 0;
+}
+
+static int criteria(struct report *p)
+{
+	bool known = p->stage && p->ev->stage == p->stage->number && p->ev->run == p->st->p.run;
+
+	if (!p->stage || !p->stage->n_criteria)
+		return 0;
+	buf_str(p->b, "- Criteria of this stage:\n");
+	for (size_t i = 0; i < p->stage->n_criteria; i++)
+		buf_printf(p->b, "  - %s: %s\n", p->stage->criteria[i].name,
+		           known && i < p->ev->n ? p->ev->results[i].why : "unknown: not evaluated");
+	return 0;
+}
+
+/* Its text begins with the name of the criterion: has the report shown that one already. */
+static bool is_shown(const struct report *p, const struct missing *m)
+{
+	const struct stage *stage = p->kind == REPORT_DAILY ? p->stage : success_stage(p->s, p->r);
+
+	for (size_t i = 0; stage && !strcmp(m->what, "criterion") && i < stage->n_criteria; i++) {
+		size_t len = strlen(stage->criteria[i].name);
+
+		if (!strncmp(m->text, stage->criteria[i].name, len) && m->text[len] == ':')
+			return true;
+	}
+	return false;
+}
+
+static int missing(struct report *p)
+{
+	struct gate g = {0};
+	int r = gate_judge(&(struct gate_view) {p->s, p->r, p->st, p->ev, p->now}, &g);
+
+	if (r < 0)
+		return r;
+	if (g.next)
+		buf_printf(p->b, "- To enter stage %d: %s\n", g.next->number, g.n ? "missing" : "nothing is missing");
+	for (size_t i = 0; g.next && i < g.n; i++)
+		if (!is_shown(p, &g.missing[i]))
+			buf_printf(p->b, "  - %s\n", g.missing[i].text);
+	gate_free(&g);
+	return 0;
+}
+
+/* --- incidents --- */
+
+/* A rollback is one that began, however it ended. */
+static int count_one(const struct report *p, const struct incident *i, struct tally *t)
+{
+	if (i->kind == KIND_DRILL) {
+		t->drills++;
+		return 0;
+	}
+	t->incidents++;
+	t->p0 += !strcmp(i->severity, "P0");
+	t->failed += i->state == INC_FAILED;
+	if (!i->started_at_us)
+		return 0;
+	t->rollbacks++;
+	return sla_tally_add(i->kind == KIND_MANUAL ? &t->by_hand : &t->automatic, i, &p->s->sla, p->now);
+}
+
+static int count_incidents(struct report *p)
+{
+	const struct incident_filter f = {.rollout = p->r->name, .limit = INCIDENTS_MAX};
+	int r = incident_find(p->c, &f, &p->incidents);
+
+	p->cut = p->incidents.n == INCIDENTS_MAX;
+	for (size_t i = 0; r == 0 && i < p->incidents.n; i++) {
+		r = count_one(p, &p->incidents.item[i], &p->whole);
+		if (r == 0 && p->incidents.item[i].opened_at_us >= p->from)
+			r = count_one(p, &p->incidents.item[i], &p->span);
+	}
+	return r;
+}
+
+static void incident_line(struct report *p, const struct incident *i)
+{
+	char at[40];
+
+	text_time_words(i->opened_at_us, at, sizeof(at));
+	buf_printf(p->b, "  - %s: %s %lld, %s: ", at, i->kind == KIND_DRILL ? "[DRILL] incident" : "incident", (long long)i->id,
+	           incident_state_name(i->state));
+	text_one_line(p->b, i->summary, strlen(i->summary), 120);
+	buf_char(p->b, '\n');
+}
+
+static int incidents(struct report *p)
+{
+	const struct tally *t = &p->span;
+	size_t max = kinds[kind_of(p->kind_name)].incidents, all = (size_t)t->incidents + (size_t)t->drills;
+
+	buf_printf(p->b, "- Incidents: %d (rollbacks %d, failed %d, without a rollback %d, P0 %d); drills %d\n", t->incidents, t->rollbacks,
+	           t->failed, t->incidents - t->rollbacks, t->p0, t->drills);
+	for (size_t i = 0; i < all && i < max; i++)
+		incident_line(p, &p->incidents.item[i]);
+	if (all > max)
+		buf_printf(p->b, "  - and %zu older ones\n", all - max);
+	return 0;
+}
+
+static void sla_lines(struct report *p, struct sla_tally *t, const char *whose)
+{
+	static const int percents[] = {50, 95, 100};
+	char words[4][40];
+
+	if (!t->n[PHASE_TOTAL] && !t->overdue)
+		return;
+	buf_printf(p->b, "- Rollback SLA, %s: %zu of %zu within the total", whose, t->met[PHASE_TOTAL], t->n[PHASE_TOTAL] + t->overdue);
+	if (t->overdue)
+		buf_printf(p->b, "; never seen done: %zu", t->overdue);
+	buf_char(p->b, '\n');
+	for (int phase = 0; p->kind != REPORT_DAILY && phase < PHASE_N; phase++) {
+		if (!t->n[phase])
+			continue;
+		for (size_t i = 0; i < ARRAY_LEN(percents); i++)
+			text_duration_words(sla_percentile_us(t, (enum metric_phase)phase, percents[i]), words[i], sizeof(words[i]));
+		text_duration_words(t->budget_us[phase], words[3], sizeof(words[3]));
+		buf_printf(p->b, "  - %s: p50 %s, p95 %s, worst %s of %s; %zu of %zu met\n", metric_phase_name((enum metric_phase)phase), words[0],
+		           words[1], words[2], words[3], t->met[phase], t->n[phase]);
+	}
+}
+
+static int sla(struct report *p)
+{
+	sla_lines(p, &p->span.automatic, "automatic");
+	sla_lines(p, &p->span.by_hand, "by hand");
+	return 0;
+}
+
+/* --- what is to come --- */
+
+static int forecast(struct report *p)
+{
+	struct forecast f[FORECAST_MAX];
+	size_t n = forecast_stages(&(struct gate_view) {p->s, p->r, p->st, p->ev, p->now}, f, ARRAY_LEN(f));
+	char at[40];
+
+	for (size_t i = 0; i < n; i++) {
+		text_time_words(f[i].at_us, at, sizeof(at));
+		buf_printf(p->b, "- Stage %d %s: %s at the earliest\n", f[i].stage->number, f[i].stage->name, at);
+	}
+	return 0;
+}
+
+static int checklist(struct report *p)
+{
+	const struct checklist *list = p->stage ? rollout_checklist(p->r, p->stage->checklist) : NULL;
+	size_t done = 0;
+
+	for (size_t i = 0; list && i < list->n_items; i++)
+		done += item_state(list, &list->items[i], &p->st->ticks, p->now, NULL) == TICK_DONE;
+	if (list)
+		buf_printf(p->b, "- Checklist %s: %zu of %zu done\n", list->name, done, list->n_items);
+	return 0;
+}
+
+static int milestones(struct report *p)
+{
+	int64_t ahead = kinds[kind_of(p->kind_name)].ahead_us;
+	size_t left_out = 0;
+	char at[40];
+
+	for (size_t i = 0; i < p->r->n_milestones; i++) {
+		const struct milestone *m = &p->r->milestones[i];
+		int64_t due = rollout_state_milestone_us(p->c, p->r, p->st, m);
+
+		if (!due)
+			continue;
+		text_time_words(due, at, sizeof(at));
+		if (!ahead || (due > p->from && due < p->now + ahead))
+			buf_printf(p->b, "- Milestone %s: %s%s\n", at, m->text, due <= p->now ? " (due)" : "");
+		else
+			left_out++;
+	}
+	if (left_out)
+		buf_printf(p->b, "- Milestones earlier or later: %zu\n", left_out);
+	return 0;
+}
+
+static int tail(struct report *p)
+{
+	if (p->ev->blind[0])
+		buf_printf(p->b, "- Not watched: %s\n", p->ev->blind);
+	buf_printf(p->b, "- Owner: %s\n", p->r->owner[0] ? p->r->owner : "nobody named");
+	return 0;
+}
+
+/* --- together --- */
+
+bool report_is_wanted(const struct rollout *r, const struct rollout_state *st, const char *kind)
+{
+	int32_t last = -1;
+
+	for (size_t i = 0; i < r->n_stages; i++)
+		if (r->stages[i].number > last)
+			last = r->stages[i].number;
+	return strcmp(kind, "final") != 0 || (last >= 0 && st->row.stage == last && st->p.entered_us);
+}
+
+static int sections(struct report *p)
+{
+	static const struct {
+		unsigned kinds;
+		int (*write)(struct report *);
+	} all[] = {
+		{REPORT_EVERY, head}, {REPORT_EVERY, where}, {REPORT_EVERY, report_success}, {REPORT_DAILY, criteria},
+		{REPORT_EVERY, missing}, {REPORT_DAILY, report_changes}, {REPORT_FINAL, report_stages}, {REPORT_EVERY, incidents},
+		{REPORT_EVERY, sla}, {REPORT_WEEKLY | REPORT_FINAL, forecast}, {REPORT_FINAL, report_decisions},
+		{REPORT_DAILY | REPORT_WEEKLY, checklist}, {REPORT_FINAL, report_checklists}, {REPORT_EVERY, milestones},
+		{REPORT_EVERY, tail},
+	};
+	int r = count_incidents(p);
+
+	if (r == 0)
+		r = stage_run_of(p->c, p->r->name, &p->runs);
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(all); i++)
+		if (all[i].kinds & p->kind)
+			r = all[i].write(p);
+	return r;
+}
+
+int report_text(struct buf *b, struct db_conn *c, const struct settings *s, const struct rollout *r, const struct rollout_state *st,
+                const struct evaluation *ev, const char *kind, int64_t now_us)
+{
+	size_t k = kind_of(kind);
+	struct report p = {.b = b, .c = c, .s = s, .r = r, .st = st, .ev = ev, .stage = rollout_state_stage(st, r), .kind = kinds[k].kind,
+	                   .kind_name = kinds[k].name, .from = kinds[k].back_us ? now_us - kinds[k].back_us : 0, .now = now_us};
+	int e = sections(&p);
+	struct sla_tally *const tallies[] = {&p.span.automatic, &p.span.by_hand, &p.whole.automatic, &p.whole.by_hand};
+
+	for (size_t i = 0; i < ARRAY_LEN(tallies); i++)
+		sla_tally_free(tallies[i]);
+	incident_list_free(&p.incidents);
+	stage_run_list_free(&p.runs);
+	return e;
+}

@@ -1,0 +1,205 @@
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "db/event.h"
+#include "handlers/plan/gate.h"
+#include "handlers/plan/report_private.h"
+#include "server/core/text.h"
+
+#define EVENTS_MAX 20           /* lines of one kind */
+#define DAY_EVENTS 300          /* looked at for the daily report */
+#define NOTE_MAX   200
+
+/* --- stages --- */
+
+struct visit {
+	int64_t first_us, last_us, clean_us;    /* clean: of the newest run */
+	size_t runs;
+	bool there;
+};
+
+static struct visit visit_of(const struct report *p, const struct stage *stage)
+{
+	struct visit v = {0};
+
+	for (size_t i = 0; i < p->runs.n; i++) {        /* newest first */
+		const struct stage_run *run = &p->runs.item[i];
+
+		if (run->stage != stage->number)
+			continue;
+		if (!v.runs++) {
+			v.last_us = run->until_us;
+			v.clean_us = run->clean_us;
+			v.there = p->st->p.entered_us && run->run == p->st->p.run;
+		}
+		v.first_us = run->entered_us;
+	}
+	return v;
+}
+
+static void stage_line(struct report *p, const struct stage *stage)
+{
+	struct visit v = visit_of(p, stage);
+	char pct[16], from[40], until[40], clean[40], all[40];
+
+	text_pct(stage->pct, pct, sizeof(pct));
+	buf_printf(p->b, "  - %d %s, %s%%: ", stage->number, stage->name, pct);
+	if (stage_is_elsewhere(p->s, stage)) {
+		buf_printf(p->b, "in %s, not seen from here\n", stage->environment);
+		return;
+	}
+	if (!v.runs) {
+		buf_str(p->b, "never seen at its percentage\n");
+		return;
+	}
+	text_time_words(v.first_us, from, sizeof(from));
+	text_time_words(v.last_us, until, sizeof(until));
+	text_duration_words(v.clean_us, clean, sizeof(clean));
+	text_duration_words(stage->duration_us, all, sizeof(all));
+	buf_printf(p->b, "entered %s, %s%s, clean for %s", from, v.there ? "still there" : "left ", v.there ? "" : until, clean);
+	if (stage->duration_us)
+		buf_printf(p->b, " of %s", all);
+	if (v.runs > 1)
+		buf_printf(p->b, " in the last of %zu runs", v.runs);
+	buf_char(p->b, '\n');
+}
+
+int report_stages(struct report *p)
+{
+	const struct stage *last = NULL;
+
+	buf_str(p->b, "- Stages:\n");
+	for (size_t n = 0; n < p->r->n_stages; n++) {   /* in the order of their numbers */
+		const struct stage *next = NULL;
+
+		for (size_t i = 0; i < p->r->n_stages; i++) {
+			const struct stage *s = &p->r->stages[i];
+
+			if ((!last || s->number > last->number) && (!next || s->number < next->number))
+				next = s;
+		}
+		if (next)
+			stage_line(p, next);
+		last = next ? next : last;
+	}
+	return 0;
+}
+
+/* --- what people decided --- */
+
+static void event_line(struct report *p, const struct event *e)
+{
+	char at[40];
+
+	const char *note = e->note ? e->note : "";
+	bool names_itself = strstr(note, e->who) != NULL;       /* "held by alice: ..." */
+
+	text_time_words(e->at_us, at, sizeof(at));
+	buf_printf(p->b, "  - %s: ", at);
+	if (!names_itself)
+		buf_printf(p->b, "%s, %s%s", e->who, e->what, note[0] ? ": " : "");
+	text_one_line(p->b, note, strlen(note), NOTE_MAX);
+	buf_char(p->b, '\n');
+}
+
+/* Those whose note holds the word (NULL: any), oldest first, the newest EVENTS_MAX of them. */
+static int list_events(struct report *p, const char *title, const char *what, const char *word)
+{
+	const struct event_filter f = {.rollout = p->r->name, .what = what, .limit = DAY_EVENTS};
+	struct event_list l = {0};
+	size_t n = 0, first = 0;
+	int r = event_find(p->c, &f, &l);
+
+	for (size_t i = 0; i < l.n; i++) {
+		bool is = !word || (l.item[i].note && strstr(l.item[i].note, word));
+
+		if (is && n++ < EVENTS_MAX)
+			first = i + 1;
+	}
+	if (n)
+		buf_printf(p->b, "- %s: %zu\n", title, n);
+	for (size_t i = first; i-- > 0;)
+		if (!word || (l.item[i].note && strstr(l.item[i].note, word)))
+			event_line(p, &l.item[i]);
+	event_list_free(&l);
+	return r;
+}
+
+int report_decisions(struct report *p)
+{
+	static const struct {
+		const char *title, *what, *word;
+	} lists[] = {
+		{"Approvals", "approved", NULL}, {"Forced advances", "advance", "FORCED"}, {"Stages set past their gates", "stage_set", "FORCED"},
+		{"Holds", "held", NULL}, {"Holds ended", "resumed", NULL}, {"Freezes", "frozen", NULL},
+	};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(lists); i++)
+		r = list_events(p, lists[i].title, lists[i].what, lists[i].word);
+	return r;
+}
+
+/* --- what happened since yesterday --- */
+
+/* Incidents have lines of their own, and every tick one would hide the rest. */
+static bool is_news(const struct event *e)
+{
+	return !e->incident_id && strcmp(e->what, "ticked") != 0 && strcmp(e->what, "stage run begun") != 0;
+}
+
+int report_changes(struct report *p)
+{
+	const struct event_filter f = {.rollout = p->r->name, .limit = DAY_EVENTS};
+	struct event_list l = {0};
+	size_t n = 0, ticks = 0, first = 0;
+	int r = event_find(p->c, &f, &l);
+
+	for (size_t i = 0; i < l.n && l.item[i].at_us >= p->from; i++) {
+		ticks += !strcmp(l.item[i].what, "ticked");
+		if (is_news(&l.item[i]) && n++ < EVENTS_MAX)
+			first = i + 1;
+	}
+	buf_printf(p->b, "- Since yesterday: %zu change%s, %zu item%s ticked\n", n, n == 1 ? "" : "s", ticks, ticks == 1 ? "" : "s");
+	for (size_t i = first; i-- > 0;)
+		if (is_news(&l.item[i]))
+			event_line(p, &l.item[i]);
+	event_list_free(&l);
+	return r;
+}
+
+/* --- checklists --- */
+
+/* The current stage's as it stands; the others' ticks ended with their runs, but that they were ticked once remains. */
+static enum tick_state state_of(const struct report *p, const struct checklist *list, const struct check_item *item,
+                                const struct tick_list *ever)
+{
+	bool current = p->stage && p->stage->checklist && !strcmp(p->stage->checklist, list->name);
+
+	if (current)
+		return item_state(list, item, &p->st->ticks, p->now, NULL);
+	const struct tick *last = NULL;
+	item_state(list, item, ever, p->now, &last);
+	return last ? TICK_DONE : TICK_OPEN;
+}
+
+int report_checklists(struct report *p)
+{
+	struct tick_list ever = {0};
+	int r = tick_ever(p->c, p->r->name, &ever);
+
+	for (size_t i = 0; r == 0 && i < p->r->n_checklists; i++) {
+		const struct checklist *list = &p->r->checklists[i];
+		size_t done = 0;
+
+		for (size_t n = 0; n < list->n_items; n++)
+			done += state_of(p, list, &list->items[n], &ever) == TICK_DONE;
+		buf_printf(p->b, "- Checklist %s: %zu of %zu done\n", list->name, done, list->n_items);
+		for (size_t n = 0; n < list->n_items; n++)
+			if (state_of(p, list, &list->items[n], &ever) != TICK_DONE)
+				buf_printf(p->b, "  - %s: %s\n", tick_state_name(state_of(p, list, &list->items[n], &ever)), list->items[n].text);
+	}
+	tick_list_free(&ever);
+	return r;
+}

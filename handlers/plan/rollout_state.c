@@ -1,0 +1,101 @@
+#include "handlers/plan/rollout_state.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "db/event.h"
+#include "handlers/steps/percentage.h"
+#include "server/core/clock.h"
+#include "server/core/text.h"
+
+static int load_rows(struct db_conn *c, const char *name, struct rollout_state *st)
+{
+	int r = rollout_load(c, name, &st->row);
+
+	if (r == -ENOENT) {
+		st->row = (struct rollout_row) {.stage = -1, .pct_wanted = -1, .pct_seen = -1};
+		r = 0;
+	}
+	if (r == 0)
+		r = progress_load(c, name, &st->p);
+	if (r == -ENOENT) {
+		st->p = (struct progress) {.restart_at = -1};
+		r = 0;
+	}
+	if (r == 0)
+		r = approval_of_run(c, name, st->p.run, &st->approvals);
+	if (r == 0)
+		r = tick_of_run(c, name, st->p.run, &st->ticks);
+	return r == 0 ? baseline_of(c, name, &st->baselines) : r;
+}
+
+static int load_incidents(struct db_conn *c, const char *name, int64_t now_us, struct rollout_state *st)
+{
+	struct incident live = {0};
+	int r = incident_live_of(c, name, &live);
+
+	if (r == 1) {
+		st->live = live.id;
+		st->live_state = live.state;
+		st->live_raises = live.raises;
+		st->live_drills = live.kind == KIND_DRILL && !live.raises;
+	}
+	incident_free(&live);
+	if (r >= 0)
+		r = incident_count_since(c, name, now_us - 86400 * US_PER_S, &st->rollbacks_today);
+	if (r >= 0)
+		r = incident_unreviewed(c, name, &st->unreviewed);
+	return r < 0 ? r : incident_last_rollback(c, name, &st->last_rollback_us);
+}
+
+int rollout_state_load(struct db_conn *c, const struct rollout *r, int64_t now_us, struct rollout_state *ret)
+{
+	struct rollout_state st = {0};
+	int err = load_rows(c, r->name, &st);
+
+	if (err == 0)
+		err = load_incidents(c, r->name, now_us, &st);
+	if (err == 0)
+		err = meta_get(c, "heartbeat_at", &st.heartbeat_us);
+	if (err < 0 && err != -ENOENT) {
+		rollout_state_free(&st);
+		return err;
+	}
+	st.there = percentage_there(c, r, st.there_why, sizeof(st.there_why));
+	*ret = st;
+	return 0;
+}
+
+void rollout_state_free(struct rollout_state *st)
+{
+	rollout_row_free(&st->row);
+	progress_free(&st->p);
+	approval_list_free(&st->approvals);
+	tick_list_free(&st->ticks);
+	baseline_list_free(&st->baselines);
+}
+
+const struct stage *rollout_state_stage(const struct rollout_state *st, const struct rollout *r)
+{
+	return rollout_stage(r, st->row.stage);
+}
+
+bool stage_is_elsewhere(const struct settings *s, const struct stage *st)
+{
+	return strcmp(st->environment, s->environment) != 0;
+}
+
+int64_t rollout_state_milestone_us(struct db_conn *c, const struct rollout *r, const struct rollout_state *st, const struct milestone *m)
+{
+	CLEANUP(cleanup_free) char *key = text_format("entered:%s:%d", r->name, m->after_stage);
+	int64_t entered = 0;
+
+	if (!st->p.entered_us || st->row.stage < m->after_stage || !key || meta_get(c, key, &entered) < 0 || !entered)
+		return 0;
+	return entered + m->in_us;
+}
+
+bool rollout_state_above_zero(const struct rollout_state *st)
+{
+	return st->there > 0 || st->row.pct_wanted > 0 || st->row.pct_seen > 0;
+}

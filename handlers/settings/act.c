@@ -1,0 +1,80 @@
+#include "handlers/settings/settings.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "handlers/settings/settings_private.h"
+#include "server/core/clock.h"
+#include "server/core/text.h"
+
+int act_read(struct json_object *spec, struct act *ret)
+{
+	struct json_object *http = section_of(spec, "http"), *command = NULL;
+	const char **argv = NULL;
+	struct act a = {.kind = http ? ACT_HTTP : ACT_COMMAND,
+	                .timeout_us = duration_of(spec, "timeout"),
+	                .name = str(spec, "name")};
+
+	if (!http && json_get_arr(spec, "command", &command) != 1)
+		return -EINVAL;
+	if (!http && !(argv = read_argv(spec, "command")))
+		return -ENOMEM;
+	json_get_bool(spec, "idempotent", &a.idempotent);
+	if (http) {
+		a.method = str(http, "method");
+		a.url = str(http, "url");
+		a.body = str(http, "body");
+	}
+	*ret = a;
+	ret->argv = argv;
+	return 0;
+}
+
+void act_free(struct act *a)
+{
+	free(a->argv);
+	*a = (struct act) {0};
+}
+
+char *act_text(const struct act *a)
+{
+	CLEANUP(json_cleanup) struct json_object *o = json_object_new_object();
+
+	json_add_str(o, "name", a->name);
+	json_add_double(o, "timeout", (double)a->timeout_us / (double)US_PER_S);
+	json_add_bool(o, "idempotent", a->idempotent);
+	if (a->kind == ACT_HTTP) {
+		struct json_object *http = json_object_new_object();
+
+		json_add_str(http, "method", a->method);
+		json_add_str(http, "url", a->url);
+		json_add_str(http, "body", a->body);
+		json_add(o, "http", http);
+	} else {
+		struct json_object *argv = json_object_new_array();
+
+		for (size_t i = 0; a->argv[i]; i++)
+			json_object_array_add(argv, json_object_new_string(a->argv[i]));
+		json_add(o, "command", argv);
+	}
+	return strdup(json_text(o));
+}
+
+char *act_body(const struct act *a, int32_t pct)
+{
+	static const char mark[] = "${percentage}";
+	struct buf b = BUF(1024 * 1024);
+	char text[16];
+
+	text_pct(pct, text, sizeof(text));
+	for (const char *at = a->body ? a->body : "", *hit;; at = hit + sizeof(mark) - 1) {
+		hit = strstr(at, mark);
+		if (!hit) {
+			buf_str(&b, at);
+			break;
+		}
+		buf_add(&b, at, (size_t)(hit - at));
+		buf_str(&b, text);
+	}
+	return buf_take(&b);
+}

@@ -1,0 +1,39 @@
+#include "handlers/settings/settings.h"
+
+#include <string.h>
+
+const struct stage *rollout_stage(const struct rollout *r, int32_t number)
+{
+	for (size_t i = 0; i < r->n_stages; i++)
+		if (r->stages[i].number == number)
+			return &r->stages[i];
+	return NULL;
+}
+
+static bool is_here(const struct settings *s, const struct stage *st)
+{
+	return !strcmp(st->environment, s->environment);
+}
+
+const struct stage *stage_of_percentage(const struct settings *s, const struct rollout *r, int32_t pct)
+{
+	for (size_t i = 0; i < r->n_stages; i++)
+		if (is_here(s, &r->stages[i]) && r->stages[i].pct == pct)
+			return &r->stages[i];
+	return NULL;
+}
+
+int32_t stage_previous(const struct settings *s, const struct rollout *r, int32_t stage, int32_t there)
+{
+	const struct stage *best = NULL;
+
+	for (size_t i = 0; i < r->n_stages; i++) {
+		const struct stage *st = &r->stages[i];
+
+		if (!is_here(s, st) || (stage >= 0 && st->number >= stage) || there < 0 || st->pct >= there)
+			continue;
+		if (!best || st->number > best->number)
+			best = st;
+	}
+	return best ? best->pct : 0;
+}

@@ -1,0 +1,69 @@
+/*
+ * The environment file that holds the percentage: reading it, and replacing one value in it atomically.
+ *
+ * Understood as systemd reads an EnvironmentFile= (comments with # and ;, quotes, backslash continuation),
+ * and as shells do where systemd is stricter: an "export " in front and a comment behind the value are no
+ * part of it. The last assignment of a key is the one in effect. Everything is synchronous and keeps no
+ * state; any thread.
+ */
+#ifndef HANDLERS_STEPS_FLAGS_FILE_H
+#define HANDLERS_STEPS_FLAGS_FILE_H
+
+#include <stdint.h>
+#include "server/core/buf.h"
+
+#define FLAGS_FILE_MAX (1024 * 1024) /* bytes */
+
+/* text with the value of every assignment of key replaced by value, and every other byte kept, appended to
+ * out. How many were replaced. -ENOENT there is none; -EINVAL value would need quotes (letters, digits, . _ -
+ * need none). */
+int flags_text_replace(const char *text, size_t len, const char *key, const char *value,
+                       struct buf *out) MUST_CHECK;
+
+/* The percentage in effect. -ENOENT key is not assigned, -EINVAL it is no percentage: why says what stands
+ * there. */
+int flags_text_get(const char *text, size_t len, const char *key, int32_t *ret_pct, char *why,
+                   size_t why_size) MUST_CHECK;
+
+/* The value in effect of any key, without its quotes, NUL-terminated. -ENOENT key is not assigned, -E2BIG
+ * longer than size or 255 bytes. */
+int flags_text_value(const char *text, size_t len, const char *key, char *ret, size_t size) MUST_CHECK;
+
+/* The text of a flags file, under the conditions of flags_file_read. ret_text is replaced. */
+int flags_file_load(const char *path, struct buf *ret_text, char *why, size_t why_size) MUST_CHECK;
+
+/* The same of a file, which must be a regular one (no symbolic link) of our own (root may use anybody's) of
+ * at most FLAGS_FILE_MAX bytes. -ENOENT also when there is no file; -ELOOP, -EPERM, -EFBIG, -EINVAL and
+ * others of the system. On every failure why (>= 200 bytes) is a sentence. */
+int flags_file_read(const char *path, const char *key, int32_t *ret_pct, char *why,
+                    size_t why_size) MUST_CHECK;
+
+/* Whether flags_file_write could put another file in its place, as far as can be told without writing: not in a directory that
+ * is somebody else's, or that a systemd unit shows its daemon as read-only. 0; -EROFS, -EACCES and others of the system. On
+ * failure why (>= 200 bytes) is a sentence. */
+int flags_file_replaceable(const char *path, char *why, size_t why_size) MUST_CHECK;
+
+struct flags_change {
+	int32_t before, after; /* hundredths, in effect */
+};
+
+/* Brings the percentage down to pct: 1 written, 0 it was there or below already (nothing written, after =
+ * before). A file that does not exist or holds no percentage is refused, never made up. Mode, owner, group
+ * and extended attributes are kept; readers see the old file or the new one, also across a power cut. Waits
+ * at most 300 ms for another writer. On failure ret is untouched and why (>= 200 bytes) is a sentence; -EIO
+ * may mean that the new value is in effect but may not survive a power cut. */
+int flags_file_write(const char *path, const char *key, int32_t pct, struct flags_change *ret, char *why,
+                     size_t why_size) MUST_CHECK;
+
+/* Another value to set along with the percentage. */
+struct flags_value {
+	const char *key, *value;
+};
+
+/* Sets the percentage to exactly pct, and the values beside it: entering a stage. Only from: what stands there must be from
+ * (then 1: written) or pct already (0, after the values were set), else -EPERM: somebody else changed it. The rest as
+ * flags_file_write. */
+int flags_file_set(const char *path, const char *key, int32_t from, int32_t pct, const struct flags_value *values,
+                   size_t n_values, struct flags_change *ret, char *why, size_t why_size) MUST_CHECK;
+
+#endif

@@ -1,0 +1,515 @@
+#include "server/auth/authenticate.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/random.h>
+
+#include "server/auth/basic.h"
+#include "server/auth/throttle.h"
+#include "server/auth/roles.h"
+#include "server/core/clock.h"
+#include "server/core/http_reply.h"
+#include "server/core/log.h"
+#include "server/core/metrics.h"
+#include "server/core/text.h"
+
+#define JOBS_MAX         64 /* checks waiting; at cost 10 some three seconds of work */
+#define JOBS_PER_ADDRESS 16
+#define JOBS_PER_SOURCE  4
+#define WAITERS_MAX      256 /* requests that wait for the same check */
+#define VERDICTS_MAX     256
+#define NAMES_MAX        64
+#define NAME_US          (60 * US_PER_S) /* how long the name of a uid is believed */
+#define WARN_US          (10 * US_PER_S)
+#define RETRY_AFTER_S    5
+#define NAME_ROOM        16384
+#define MAC_LEN          65
+
+enum { AUTH_PEER, AUTH_CACHED, AUTH_VERIFIED, AUTH_MISSING, AUTH_WRONG, AUTH_BUSY };
+
+struct job {
+	TAILQ_ENTRY(job) link;
+	int64_t uid; /* >= 0: its name is wanted; else c is to be checked */
+	struct credentials c;
+	char mac[MAC_LEN]; /* of c */
+	struct auth_source source;
+	struct http_req **waiting;
+	size_t n_waiting;
+};
+TAILQ_HEAD(jobs, job);
+
+struct verdict {
+	char mac[MAC_LEN]; /* of a user and a password that fit; "": unused */
+	int64_t used_us;   /* mono */
+};
+
+struct name {
+	int64_t uid, at_us; /* mono; 0: unused */
+	char name[HTTP_USER_MAX];
+};
+
+struct auth {
+	pthread_t worker;
+	bool working;
+	unsigned char key[32]; /* of the macs; fixed */
+
+	pthread_mutex_t lock; /* guards the rest */
+	pthread_cond_t changed;
+	bool stop;
+	struct web_config *passwords; /* owned; NULL: none */
+	char nobody[BCRYPT_LEN + 1];
+	struct auth_people people;
+	uint64_t generation; /* of the passwords */
+	struct jobs jobs;    /* the first may be under way */
+	size_t n_jobs;
+	struct verdict verdicts[VERDICTS_MAX];
+	struct name names[NAMES_MAX];
+	struct auth_failures failures;
+	int64_t warned_us;
+	int64_t n_wrong; /* since then */
+};
+
+/* --- replies --- */
+
+static void introduce(const struct auth *a, struct http_req *req, const char *name)
+{
+	snprintf(req->user, sizeof(req->user), "%s", name);
+	req->authenticated = true;
+	req->roles = a->passwords ? auth_roles(&a->people, name) : ROLE_ALL;
+}
+
+static void unauthorized(struct http_reply *reply, const char *why)
+{
+	reply->challenge = "Basic realm=\"rollbackd\", charset=\"UTF-8\"";
+	http_error(reply, 401, "unauthorized", "%s", why);
+}
+
+static void busy(struct http_reply *reply, const char *why)
+{
+	metric_add(M_AUTH, AUTH_BUSY, 1);
+	reply->retry_after_s = RETRY_AFTER_S;
+	http_error(reply, 503, "unavailable", "%s", why);
+}
+
+/* --- wrong passwords --- */
+
+static struct auth_source source_of(const struct auth *a, const struct http_req *req, const char *name)
+{
+	char hash[MAC_LEN] = "";
+
+	text_hmac_sha256(a->key, sizeof(a->key), name, strlen(name), hash);
+	return auth_source(&req->peer, hash);
+}
+
+/* A line at most every ten seconds. */
+static void tell_failure(struct auth *a, const char *user, int64_t now_us)
+{
+	a->n_wrong++;
+	if (a->warned_us && now_us - a->warned_us < WARN_US)
+		return;
+	log_warn("a wrong password", "user", user, "in_all", log_num(a->n_wrong));
+	a->warned_us = now_us;
+	a->n_wrong = 0;
+}
+
+/* --- what is remembered --- */
+
+static bool mac_of(const struct auth *a, const struct credentials *c, char mac[MAC_LEN])
+{
+	char text[sizeof(c->user) + sizeof(c->password)];
+	size_t user = strlen(c->user) + 1, password = strlen(c->password);
+
+	memcpy(text, c->user, user);
+	memcpy(text + user, c->password, password);
+	int r = text_hmac_sha256(a->key, sizeof(a->key), text, user + password, mac);
+	explicit_bzero(text, sizeof(text));
+	return r == 0;
+}
+
+static bool is_remembered(struct auth *a, const char *mac)
+{
+	for (size_t i = 0; i < VERDICTS_MAX; i++)
+		if (!strcmp(a->verdicts[i].mac, mac)) {
+			a->verdicts[i].used_us = clock_mono_us();
+			return true;
+		}
+	return false;
+}
+
+static void remember(struct auth *a, const char *mac)
+{
+	struct verdict *v = &a->verdicts[0];
+
+	for (size_t i = 1; i < VERDICTS_MAX; i++)
+		if (a->verdicts[i].used_us < v->used_us)
+			v = &a->verdicts[i];
+	v->used_us = clock_mono_us();
+	snprintf(v->mac, sizeof(v->mac), "%s", mac);
+}
+
+static const char *name_of(const struct auth *a, int64_t uid)
+{
+	int64_t now = clock_mono_us();
+
+	for (size_t i = 0; i < NAMES_MAX; i++)
+		if (a->names[i].at_us && a->names[i].uid == uid && now - a->names[i].at_us < NAME_US)
+			return a->names[i].name;
+	return NULL;
+}
+
+static void keep_name(struct auth *a, int64_t uid, const char *name)
+{
+	struct name *n = &a->names[0];
+
+	for (size_t i = 1; i < NAMES_MAX; i++)
+		if (a->names[i].at_us < n->at_us)
+			n = &a->names[i];
+	n->uid = uid;
+	n->at_us = clock_mono_us();
+	snprintf(n->name, sizeof(n->name), "%s", name);
+}
+
+/* --- the queue; under the lock --- */
+
+static void job_free(struct job *j)
+{
+	explicit_bzero(&j->c, sizeof(j->c));
+	free(j->waiting);
+	free(j);
+}
+
+static int wait_for(struct job *j, struct http_req *req)
+{
+	if (j->n_waiting == WAITERS_MAX)
+		return -EAGAIN;
+	j->waiting[j->n_waiting++] = req;
+	return 0;
+}
+
+static struct job *job_new(int64_t uid)
+{
+	struct job *j = calloc(1, sizeof(*j));
+
+	if (!j)
+		return NULL;
+	j->uid = uid;
+	j->waiting = calloc(WAITERS_MAX, sizeof(struct http_req *));
+	if (j->waiting)
+		return j;
+	free(j);
+	return NULL;
+}
+
+static void enqueue(struct auth *a, struct job *j)
+{
+	TAILQ_INSERT_TAIL(&a->jobs, j, link);
+	a->n_jobs++;
+	pthread_cond_signal(&a->changed);
+}
+
+static bool has_room(const struct auth *a, const struct auth_source *s)
+{
+	size_t address = 0, source = 0;
+
+	for (const struct job *j = TAILQ_FIRST(&a->jobs); j; j = TAILQ_NEXT(j, link)) {
+		address += j->uid < 0 && auth_same_address(&j->source, s);
+		source += j->uid < 0 && auth_same_source(&j->source, s);
+	}
+	return a->n_jobs < JOBS_MAX && address < JOBS_PER_ADDRESS && source < JOBS_PER_SOURCE;
+}
+
+/* The same password that is being checked already is not checked twice. */
+static int ask_password(struct auth *a, struct http_req *req, const struct credentials *c, const char *mac)
+{
+	struct auth_source s = source_of(a, req, c->user);
+
+	for (struct job *j = TAILQ_FIRST(&a->jobs); j; j = TAILQ_NEXT(j, link))
+		if (j->uid < 0 && !strcmp(j->mac, mac))
+			return wait_for(j, req);
+	if (auth_failed_too_often(&a->failures, &s, clock_mono_us()))
+		return -EPERM;
+	struct job *j = has_room(a, &s) ? job_new(-1) : NULL;
+	if (!j)
+		return -EAGAIN;
+	j->c = *c;
+	j->source = s;
+	memcpy(j->mac, mac, MAC_LEN);
+	j->waiting[j->n_waiting++] = req;
+	enqueue(a, j);
+	return 0;
+}
+
+static int ask_name(struct auth *a, struct http_req *req)
+{
+	for (struct job *j = TAILQ_FIRST(&a->jobs); j; j = TAILQ_NEXT(j, link))
+		if (j->uid == req->peer.uid)
+			return wait_for(j, req);
+	struct job *j = a->n_jobs < JOBS_MAX ? job_new(req->peer.uid) : NULL;
+	if (!j)
+		return -EAGAIN;
+	j->waiting[j->n_waiting++] = req;
+	enqueue(a, j);
+	return 0;
+}
+
+/* --- a request; under the lock --- */
+
+static enum http_knock asked(int r, struct http_reply *reply)
+{
+	if (r == 0)
+		return HTTP_ASKED;
+	busy(reply, r == -EPERM ? "too many wrong passwords came from there; try again later"
+	                        : "too many passwords are being checked; try again later");
+	return HTTP_REFUSED;
+}
+
+static enum http_knock authenticate_password(struct auth *a, struct http_req *req, struct http_reply *reply,
+                                      const char *header)
+{
+	struct credentials c = {0};
+	char mac[MAC_LEN];
+	enum http_knock k = HTTP_REFUSED;
+
+	if (credentials_parse(header, &c) < 0 || !mac_of(a, &c, mac)) {
+		metric_add(M_AUTH, AUTH_MISSING, 1);
+		unauthorized(reply, "this is no user name and password (HTTP Basic) that can be understood");
+	} else if (is_remembered(a, mac)) {
+		metric_add(M_AUTH, AUTH_CACHED, 1);
+		introduce(a, req, c.user);
+		k = HTTP_ADMITTED;
+	} else {
+		k = asked(ask_password(a, req, &c, mac), reply);
+	}
+	explicit_bzero(&c, sizeof(c));
+	return k;
+}
+
+static enum http_knock authenticate_peer(struct auth *a, struct http_req *req, struct http_reply *reply)
+{
+	const char *name = name_of(a, req->peer.uid);
+
+	if (!name)
+		return asked(ask_name(a, req), reply);
+	metric_add(M_AUTH, AUTH_PEER, 1);
+	introduce(a, req, name);
+	return HTTP_ADMITTED;
+}
+
+static enum http_knock auth_request(struct auth *a, struct http_req *req, struct http_reply *reply)
+{
+	const char *header = a->passwords ? req->header(req, "Authorization") : NULL;
+
+	if (header)
+		return authenticate_password(a, req, reply, header);
+	if (req->peer.uid >= 0)
+		return authenticate_peer(a, req, reply);
+	if (!a->passwords)
+		return HTTP_ADMITTED;
+	metric_add(M_AUTH, AUTH_MISSING, 1);
+	unauthorized(reply, "a user name and a password are needed (HTTP Basic)");
+	return HTTP_REFUSED;
+}
+
+enum http_knock auth_knock(struct auth *a, struct http_req *req, struct http_reply *reply)
+{
+	pthread_mutex_lock(&a->lock);
+	enum http_knock k = a->stop ? asked(-EAGAIN, reply) : auth_request(a, req, reply);
+	pthread_mutex_unlock(&a->lock);
+	return k;
+}
+
+/* --- the worker --- */
+
+static void look_up(int64_t uid, char out[HTTP_USER_MAX])
+{
+	CLEANUP(cleanup_free) char *room = malloc(NAME_ROOM);
+	struct passwd entry, *found = NULL;
+
+	if (room && getpwuid_r((uid_t)uid, &entry, room, NAME_ROOM, &found) == 0 && found &&
+	    found->pw_name[0] && strlen(found->pw_name) < HTTP_USER_MAX)
+		snprintf(out, HTTP_USER_MAX, "%s", found->pw_name);
+	else
+		snprintf(out, HTTP_USER_MAX, "uid %lld", (long long)uid);
+}
+
+static void answer_all(struct auth *a, struct job *j, const char *name)
+{
+	for (size_t i = 0; i < j->n_waiting; i++) {
+		struct http_reply reply = {.status = 200};
+
+		if (name)
+			introduce(a, j->waiting[i], name);
+		else if (a->stop)
+			busy(&reply, "rollbackd is stopping");
+		else
+			unauthorized(&reply, "the user name or the password is wrong");
+		j->waiting[i]->complete(j->waiting[i], &reply);
+	}
+	TAILQ_REMOVE(&a->jobs, j, link);
+	a->n_jobs--;
+	job_free(j);
+}
+
+static void work_name(struct auth *a, struct job *j)
+{
+	char name[HTTP_USER_MAX];
+	int64_t uid = j->uid;
+
+	pthread_mutex_unlock(&a->lock);
+	look_up(uid, name);
+	pthread_mutex_lock(&a->lock);
+	keep_name(a, uid, name);
+	metric_add(M_AUTH, AUTH_PEER, j->n_waiting);
+	answer_all(a, j, name);
+}
+
+/* A user who does not exist takes as long as one who does. */
+static void work_password(struct auth *a, struct job *j)
+{
+	const char *known = a->passwords ? web_config_hash(a->passwords, j->c.user) : NULL;
+	uint64_t generation = a->generation;
+	struct credentials c = j->c;
+	char hash[BCRYPT_LEN + 1];
+
+	snprintf(hash, sizeof(hash), "%s", known ? known : a->nobody);
+	pthread_mutex_unlock(&a->lock);
+	bool fits = bcrypt_fits(c.password, hash);
+	explicit_bzero(c.password, sizeof(c.password));
+	pthread_mutex_lock(&a->lock);
+	if (a->generation != generation)
+		return; /* stays the first, and is checked against what holds now */
+	fits = fits && known;
+	metric_add(M_AUTH, fits ? AUTH_VERIFIED : AUTH_WRONG, j->n_waiting);
+	if (fits) {
+		remember(a, j->mac);
+	} else {
+		auth_count_failure(&a->failures, &j->source, clock_mono_us());
+		tell_failure(a, c.user, clock_mono_us());
+	}
+	answer_all(a, j, fits ? c.user : NULL);
+}
+
+static void *work(void *arg)
+{
+	struct auth *a = arg;
+
+	pthread_setname_np(pthread_self(), "auth");
+	pthread_mutex_lock(&a->lock);
+	while (!a->stop) {
+		struct job *j = TAILQ_FIRST(&a->jobs);
+
+		if (!j)
+			pthread_cond_wait(&a->changed, &a->lock);
+		else if (j->uid >= 0)
+			work_name(a, j);
+		else
+			work_password(a, j);
+	}
+	pthread_mutex_unlock(&a->lock);
+	return NULL;
+}
+
+/* --- life --- */
+
+int auth_new(struct auth **ret)
+{
+	struct auth *a = calloc(1, sizeof(*a));
+
+	if (!a)
+		return -ENOMEM;
+	if (getrandom(a->key, sizeof(a->key), 0) != (ssize_t)sizeof(a->key)) {
+		free(a);
+		return -EIO;
+	}
+	TAILQ_INIT(&a->jobs);
+	pthread_mutex_init(&a->lock, NULL);
+	pthread_cond_init(&a->changed, NULL);
+	int r = -pthread_create(&a->worker, NULL, work, a);
+	a->working = r == 0;
+	if (r < 0) {
+		auth_free(a);
+		return r;
+	}
+	*ret = a;
+	return 0;
+}
+
+/* As dear as the dearest. */
+static void set_nobody(struct auth *a)
+{
+	int cost = 10;
+
+	for (size_t i = 0; a->passwords && i < a->passwords->n; i++) {
+		int c = bcrypt_cost(a->passwords->users[i].hash);
+
+		cost = i == 0 || c > cost ? c : cost;
+	}
+	bcrypt_nobody(cost, a->nobody);
+}
+
+static void warn_powerless(const struct auth *a)
+{
+	for (size_t i = 0; a->passwords && i < a->passwords->n; i++)
+		if (!auth_is_named(&a->people, a->passwords->users[i].name))
+			log_warn("a user has a password and no role (section users of the config)", "user",
+			         a->passwords->users[i].name);
+}
+
+int auth_set(struct auth *a, struct web_config *passwords, const struct settings *s)
+{
+	struct auth_people people = {0};
+	int r = auth_people_read(s, &people);
+
+	if (r < 0) {
+		web_config_free(passwords);
+		return r;
+	}
+	pthread_mutex_lock(&a->lock);
+	struct web_config *old = a->passwords;
+	struct auth_people old_people = a->people;
+	a->passwords = passwords;
+	a->people = people;
+	a->generation++;
+	set_nobody(a);
+	memset(a->verdicts, 0, sizeof(a->verdicts));
+	memset(a->names, 0, sizeof(a->names));
+	warn_powerless(a);
+	pthread_mutex_unlock(&a->lock);
+	web_config_free(old);
+	auth_people_free(&old_people);
+	return 0;
+}
+
+void auth_stop(struct auth *a)
+{
+	if (!a)
+		return;
+	pthread_mutex_lock(&a->lock);
+	a->stop = true;
+	pthread_cond_signal(&a->changed);
+	pthread_mutex_unlock(&a->lock);
+	if (a->working)
+		pthread_join(a->worker, NULL);
+	a->working = false;
+	pthread_mutex_lock(&a->lock);
+	for (struct job *j; (j = TAILQ_FIRST(&a->jobs));)
+		answer_all(a, j, NULL);
+	pthread_mutex_unlock(&a->lock);
+}
+
+void auth_free(struct auth *a)
+{
+	if (!a)
+		return;
+	auth_stop(a);
+	web_config_free(a->passwords);
+	auth_people_free(&a->people);
+	pthread_cond_destroy(&a->changed);
+	pthread_mutex_destroy(&a->lock);
+	explicit_bzero(a->key, sizeof(a->key));
+	free(a);
+}

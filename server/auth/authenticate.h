@@ -1,0 +1,30 @@
+/*
+ * Who asks: a password of the web config, or the peer of the unix socket; and which roles the config gives
+ * him.
+ *
+ * What takes time (bcrypt, the system's user database) is done by one worker thread: whoever floods it with
+ * wrong passwords costs one processor at most. Its queue is bounded, also per address and name; beyond it the
+ * answer is 503, which Alertmanager tries again (it would not after 429). A password that was right is
+ * remembered, as a keyed hash, until the next reload: senders that are known never wait behind a flood.
+ */
+#ifndef SERVER_AUTH_AUTHENTICATE_H
+#define SERVER_AUTH_AUTHENTICATE_H
+
+#include "server/http/server.h"
+#include "server/auth/web_config.h"
+
+struct auth;
+
+/* Starts the worker. */
+int auth_new(struct auth **ret) MUST_CHECK;
+/* Puts passwords (taken; NULL: none, everybody has every role) and the users of the config in force; forgets
+ * every verdict. Any thread. 0, or -ENOMEM with nothing changed. */
+int auth_set(struct auth *a, struct web_config *passwords, const struct settings *s) MUST_CHECK;
+/* An http_authenticate_fn, but for its first argument. Http thread. */
+enum http_knock auth_knock(struct auth *a, struct http_req *req, struct http_reply *reply);
+/* Ends the worker and answers 503 to all who still wait; to be called before http_stop. Waits for the check
+ * under way: a second, or as long as the system's user database takes. NULL is fine. */
+void auth_stop(struct auth *a);
+void auth_free(struct auth *a);
+
+#endif

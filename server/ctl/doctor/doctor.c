@@ -1,0 +1,466 @@
+/*
+ * rollbackctl doctor: asks the running Prometheus and Alertmanager whether a rollback would happen, and in time.
+ *
+ * Two rounds on a loop of its own: first what they are configured with, then the queries. It changes nothing anywhere.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "server/core/answer.h"
+#include "server/config/load.h"
+#include "server/config/yaml_any.h"
+#include "server/core/clock.h"
+#include "server/core/text.h"
+#include "server/ctl/doctor/doctor.h"
+#include "server/ctl/ctl.h"
+
+#define CONFIG_DEF "/etc/rollbackd/rollbackd.yml"
+#define ASK_US     (30 * US_PER_S)      /* each: spans of a week take their time */
+#define BODY_MAX   (32 * 1024 * 1024)
+#define URL_MAX    (16 * 1024)
+
+/* --- findings --- */
+
+const char *const found_names[FOUND_N] = {"ok", "note", "unknown", "bad"};
+
+void found(struct findings *f, enum found state, const char *what, const char *fmt, ...)
+{
+	CLEANUP(buf_free) struct buf raw = BUF(4000), says = BUF(2000), name = BUF(400);
+	struct json_object *o = json_object_new_object();
+	va_list ap;
+
+	va_start(ap, fmt);
+	buf_vprintf(&raw, fmt, ap);
+	va_end(ap);
+	text_one_line(&says, buf_text(&raw), raw.len, 1500);
+	text_one_line(&name, what, strlen(what), 300);
+	json_add_str(o, "state", found_names[state]);
+	json_add_str(o, "what", buf_text(&name));
+	json_add_str(o, "says", buf_text(&says));
+	json_object_array_add(f->list, o);
+	f->n[state]++;
+}
+
+static int exit_code(const struct findings *f)
+{
+	if (f->n[FOUND_BAD])
+		return CTL_NO;
+	if (f->unreachable)
+		return CTL_UNREACHABLE;
+	return f->n[FOUND_UNKNOWN] ? CTL_UNKNOWN : CTL_YES;
+}
+
+static void print(const struct ctl *c, struct findings *f)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_add(o, "findings", json_object_get(f->list));
+	for (size_t i = 0; i < FOUND_N; i++)
+		json_add_int(o, found_names[i], (int64_t)f->n[i]);
+	if (c->json)
+		puts(json_text(o));
+	for (size_t i = 0; !c->json && i < json_object_array_length(f->list); i++) {
+		struct json_object *one = json_object_array_get_idx(f->list, i);
+
+		printf("%-7s  %s: %s\n", json_str_or(one, "state", ""), json_str_or(one, "what", ""), json_str_or(one, "says", ""));
+	}
+	if (!c->json)
+		printf("\n%zu bad, %zu unknown, %zu notes, %zu ok\n", f->n[FOUND_BAD], f->n[FOUND_UNKNOWN], f->n[FOUND_NOTE], f->n[FOUND_OK]);
+	json_object_put(o);
+}
+
+/* --- asking --- */
+
+enum page { PAGE_RULES, PAGE_CONFIG, PAGE_RUNTIME, PAGE_SENDS_TO, PAGE_TARGETS, PAGE_LABELS, PAGE_STATUS, PAGE_SILENCES, PAGE_JOBS, PAGE_N };
+static const struct {
+	const char *path;
+	bool of_alertmanager;
+} pages[PAGE_N] = {
+	[PAGE_RULES] = {"/api/v1/rules", false},
+	[PAGE_CONFIG] = {"/api/v1/status/config", false},
+	[PAGE_RUNTIME] = {"/api/v1/status/runtimeinfo", false},
+	[PAGE_SENDS_TO] = {"/api/v1/alertmanagers", false},
+	[PAGE_TARGETS] = {"/api/v1/targets?state=active", false},
+	[PAGE_LABELS] = {"/api/v1/labels", false},
+	[PAGE_STATUS] = {"/api/v2/status", true},
+	[PAGE_SILENCES] = {"/api/v2/silences", true},
+	[PAGE_JOBS] = {"/api/v1/query", false},
+};
+
+struct doctor;
+struct asked {
+	struct doctor *of;
+	char *body;                     /* owned; NULL: no good answer, and why says it */
+	size_t len;
+	char why[300];
+};
+
+struct doctor {
+	const struct ctl *ctl;
+	struct loop *loop;
+	struct asked asked[PAGE_N];
+	size_t waiting;
+	struct json_object *root[PAGE_N];       /* owned: what came, parsed */
+	struct doctor_facts facts;
+	struct findings findings;
+	struct doctor_queries queries;
+};
+
+static void on_page(void *arg, const struct fetch_result *r)
+{
+	struct asked *a = arg;
+	struct buf b = BUF(sizeof(a->why) - 1);
+
+	if (answer_is_good(r) && r->error == 0) {
+		a->body = strndup(r->body, r->body_len);
+		a->len = a->body ? strlen(a->body) : 0;
+	} else {
+		answer_failure(&b, r, ASK_US);
+		snprintf(a->why, sizeof(a->why), "%s", buf_text(&b));
+	}
+	buf_free(&b);
+	if (--a->of->waiting == 0)
+		loop_stop(a->of->loop);
+}
+
+static void send_page(struct doctor *d, enum page p, const char *url)
+{
+	struct fetch_spec spec = {.method = "GET", .url = url, .timeout_us = ASK_US, .max_body = BODY_MAX, .share = LOOP_SHARE_ACT};
+
+	d->asked[p].of = d;
+	int r = loop_fetch(d->loop, &spec, on_page, &d->asked[p], NULL);
+	if (r < 0)
+		snprintf(d->asked[p].why, sizeof(d->asked[p].why), "could not be asked: %s", strerrordesc_np(-r));
+	else
+		d->waiting++;
+}
+
+static void base_url(struct buf *b, const char *base, const char *path)
+{
+	size_t len = strlen(base);
+
+	while (len && base[len - 1] == '/')
+		len--;
+	buf_printf(b, "%.*s%s", (int)len, base, path);
+}
+
+static void ask_pages(struct doctor *d)
+{
+	for (size_t i = 0; i < PAGE_JOBS; i++) {
+		const char *base = pages[i].of_alertmanager ? d->facts.settings->alertmanager_url : d->facts.settings->prometheus.url;
+		CLEANUP(buf_free) struct buf url = BUF(URL_MAX);
+
+		base_url(&url, base, pages[i].path);
+		if (base[0] && !url.error)
+			send_page(d, (enum page)i, buf_text(&url));
+	}
+	if (d->waiting)
+		loop_run(d->loop);
+}
+
+/* group by (__name__, job) ({__name__=~"a|b"}): who delivers what the triggers stand on. */
+static void ask_jobs(struct doctor *d)
+{
+	CLEANUP(buf_free) struct buf query = BUF(URL_MAX / 4), url = BUF(URL_MAX);
+	struct series_names names = {0};
+	char why[200];
+
+	if (trigger_series(&d->facts, &names) < 0 || !names.n)
+		return;
+	buf_str(&query, "group by (__name__, job) ({__name__=~\"");
+	for (size_t i = 0; i < names.n; i++)
+		buf_printf(&query, "%s%s", i ? "|" : "", names.list[i]);
+	buf_str(&query, "\"})");
+	series_names_free(&names);
+	if (query.error || prom_query_url(&url, d->facts.settings->prometheus.url, buf_text(&query), (double)ASK_US / US_PER_S) < 0 || url.error)
+		return;
+	send_page(d, PAGE_JOBS, buf_text(&url));
+	if (d->waiting)
+		loop_run(d->loop);
+	if (d->asked[PAGE_JOBS].body)
+		d->facts.has_jobs = prom_vector_parse(d->asked[PAGE_JOBS].body, d->asked[PAGE_JOBS].len, &d->facts.jobs, why, sizeof(why)) == 0;
+}
+
+/* --- what came --- */
+
+/* NULL: no answer, or no JSON. */
+static struct json_object *root_of(struct doctor *d, enum page p)
+{
+	if (d->asked[p].body && !d->root[p] && json_parse(d->asked[p].body, d->asked[p].len, &d->root[p], NULL) < 0)
+		return NULL;
+	return d->root[p];
+}
+
+/* The data of Prometheus' envelope; NULL. */
+static struct json_object *data_of(struct doctor *d, enum page p)
+{
+	struct json_object *root = root_of(d, p), *data = NULL;
+
+	return json_object_is_type(root, json_type_object) && json_object_object_get_ex(root, "data", &data) ? data : NULL;
+}
+
+static void no_answer(struct doctor *d, const char *what, const struct asked *a)
+{
+	found(&d->findings, FOUND_UNKNOWN, what, "%s", a->why[0] ? a->why : "what it answered is not understood");
+	d->findings.unreachable = true;
+}
+
+static void read_prometheus_config(struct doctor *d)
+{
+	struct json_object *data = data_of(d, PAGE_CONFIG);
+	const char *yaml = data ? json_str_or(data, "yaml", "") : "";
+	char why[300] = "";
+
+	if (!data)
+		no_answer(d, "Prometheus config", &d->asked[PAGE_CONFIG]);
+	else if (config_yaml_any(yaml, strlen(yaml), &d->facts.prometheus, why, sizeof(why)) < 0)
+		found(&d->findings, FOUND_UNKNOWN, "Prometheus config", "%s", why);
+}
+
+static void read_rules(struct doctor *d)
+{
+	const struct asked *a = &d->asked[PAGE_RULES];
+
+	d->facts.has_rules = a->body && rule_book_parse(a->body, a->len, &d->facts.book) == 0;
+	if (!d->facts.has_rules)
+		no_answer(d, "Prometheus rules", a);
+	else
+		found(&d->findings, FOUND_OK, "Prometheus", "%s: %zu rules", d->facts.settings->prometheus.url, d->facts.book.n);
+}
+
+static void read_prometheus(struct doctor *d)
+{
+	struct json_object *data = NULL;
+
+	read_rules(d);
+	if (!d->facts.has_rules)
+		return;         /* the other pages would say the same */
+	read_prometheus_config(d);
+	data = data_of(d, PAGE_RUNTIME);
+	if (data)
+		d->facts.retention = json_str_or(data, "storageRetention", NULL);
+	if (!d->facts.retention)
+		no_answer(d, "Prometheus retention", &d->asked[PAGE_RUNTIME]);
+	data = data_of(d, PAGE_TARGETS);
+	if (data)
+		(void)json_get_arr(data, "activeTargets", &d->facts.targets);
+	data = data_of(d, PAGE_LABELS);
+	d->facts.label_names = json_object_is_type(data, json_type_array) ? data : NULL;
+}
+
+static void read_routes(struct doctor *d, struct json_object *status)
+{
+	CLEANUP(json_cleanup) struct json_object *config = NULL;
+	struct json_object *o = NULL;
+	char why[400] = "it shows no config";
+	const char *yaml = json_get_obj(status, "config", &o) == 1 ? json_str_or(o, "original", "") : "";
+	int r = yaml[0] ? config_yaml_any(yaml, strlen(yaml), &config, why, sizeof(why)) : -1;
+
+	if (r == 0)
+		r = route_tree_read(config, &d->facts.routes, why, sizeof(why));
+	if (r < 0)
+		found(&d->findings, FOUND_UNKNOWN, "Alertmanager config", "%s", why);
+	else
+		found(&d->findings, FOUND_OK, "Alertmanager", "%s: its routes are known", d->facts.settings->alertmanager_url);
+}
+
+static void read_alertmanager(struct doctor *d)
+{
+	const struct asked *a = &d->asked[PAGE_STATUS];
+
+	if (!d->facts.settings->alertmanager_url[0]) {
+		found(&d->findings, FOUND_UNKNOWN, "Alertmanager", "global.alertmanager.url is not set: the way of the alerts cannot be looked at");
+		return;
+	}
+	if (!json_object_is_type(root_of(d, PAGE_STATUS), json_type_object)) {
+		no_answer(d, "Alertmanager", a);
+		return;
+	}
+	read_routes(d, root_of(d, PAGE_STATUS));
+	if (json_object_is_type(root_of(d, PAGE_SILENCES), json_type_array))
+		d->facts.silences = root_of(d, PAGE_SILENCES);
+	else
+		no_answer(d, "Alertmanager silences", &d->asked[PAGE_SILENCES]);
+}
+
+/* --- from Prometheus to Alertmanager --- */
+
+/* Whether an address that Prometheus sends to is this Alertmanager: the same host and port. */
+static bool sends_to(struct json_object *arr, const char *url)
+{
+	for (size_t i = 0; arr && i < json_object_array_length(arr); i++)
+		if (url_same_address(json_str_or(json_object_array_get_idx(arr, i), "url", ""), url))
+			return true;
+	return false;
+}
+
+static void judge_sending(struct doctor *d)
+{
+	struct json_object *data = data_of(d, PAGE_SENDS_TO), *active = NULL, *alerting = NULL, *relabel = NULL;
+	const char *url = d->facts.settings->alertmanager_url;
+
+	if (!data || json_get_arr(data, "activeAlertmanagers", &active) != 1)
+		no_answer(d, "Prometheus alertmanagers", &d->asked[PAGE_SENDS_TO]);
+	else if (!json_object_array_length(active))
+		found(&d->findings, FOUND_BAD, "Prometheus alertmanagers", "it sends alerts to no Alertmanager");
+	else if (url[0] && sends_to(active, url))
+		found(&d->findings, FOUND_OK, "Prometheus alertmanagers", "it sends alerts to %s", url);
+	else
+		found(&d->findings, FOUND_UNKNOWN, "Prometheus alertmanagers", "it sends alerts to %s; whether that is global.alertmanager.url cannot be told",
+		      json_str_or(json_object_array_get_idx(active, 0), "url", "?"));
+	if (d->facts.prometheus && json_get_obj(d->facts.prometheus, "alerting", &alerting) == 1 &&
+	    json_get_arr(alerting, "alert_relabel_configs", &relabel) == 1)
+		found(&d->findings, FOUND_UNKNOWN, "Prometheus alertmanagers", "alert_relabel_configs may change the labels of every alert on the way");
+}
+
+/* --- the queries --- */
+
+/* Answers to as many questions as there are queries. */
+struct round {
+	struct doctor *d;
+	char **texts;                   /* owned, with what it points to; NULL: not asked */
+	struct answer *answers;         /* owned */
+};
+
+static void round_free(struct round *r)
+{
+	for (size_t i = 0; r->texts && i < r->d->queries.n; i++)
+		free(r->texts[i]);
+	free(r->texts);
+	free(r->answers);
+}
+
+static void on_answers(void *arg, const struct answer *answers, size_t n)
+{
+	struct round *r = arg;
+
+	memcpy(r->answers, answers, n * sizeof(*answers));
+	loop_stop(r->d->loop);
+}
+
+static int round_init(struct round *r, struct doctor *d)
+{
+	*r = (struct round) {.d = d, .texts = calloc(d->queries.n + 1, sizeof(char *)), .answers = calloc(d->queries.n + 1, sizeof(*r->answers))};
+	return r->texts && r->answers ? 0 : -ENOMEM;
+}
+
+static int round_ask(struct round *r)
+{
+	const struct prometheus_options o = {.url = r->d->facts.settings->prometheus.url, .timeout_us = ASK_US};
+	struct ask *ask = NULL;
+	int e = ask_start(r->d->loop, &o, (const char *const *)r->texts, r->d->queries.n, on_answers, r, &ask);
+
+	return e < 0 ? e : loop_run(r->d->loop);
+}
+
+/* "Was there anything so long ago?", for what has no data now. */
+static void ask_of_old(const struct doctor *d, const struct round *first, struct round *second)
+{
+	for (size_t i = 0; i < d->queries.n; i++) {
+		int64_t back = doctor_query_back(&d->facts, &d->queries.list[i]);
+
+		if (answer_is_empty(&first->answers[i]) && back)
+			second->texts[i] = text_format("count(up offset %lldms)", (long long)(back / US_PER_MS));
+	}
+}
+
+static void ask_queries(struct doctor *d)
+{
+	struct round first, second;
+	int e = round_init(&first, d);
+
+	e = round_init(&second, d) < 0 ? -ENOMEM : e;
+	for (size_t i = 0; e == 0 && i < d->queries.n; i++)
+		e = (first.texts[i] = text_format("%s", d->queries.list[i].text)) ? 0 : -ENOMEM;
+	if (e == 0)
+		e = round_ask(&first);
+	if (e == 0)
+		ask_of_old(d, &first, &second);
+	if (e == 0)
+		e = round_ask(&second);
+	if (e == 0)
+		judge_data(&d->facts, &d->queries, first.answers, second.answers, &d->findings);
+	else
+		found(&d->findings, FOUND_UNKNOWN, "queries", "could not be asked: %s", strerrordesc_np(-e));
+	round_free(&first);
+	round_free(&second);
+}
+
+static void examine(struct doctor *d)
+{
+	if (ctl_is_ready(d->ctl))
+		found(&d->findings, FOUND_OK, "rollbackd", "%s answers and is ready", d->ctl->url);
+	else
+		found(&d->findings, FOUND_BAD, "rollbackd", "%s does not answer, or is not ready: no alert causes anything", d->ctl->url);
+	ask_pages(d);
+	read_prometheus(d);
+	read_alertmanager(d);
+	if (!d->facts.has_rules)
+		return;
+	judge_sending(d);
+	ask_jobs(d);
+	judge_rules(&d->facts, &d->findings);
+	if (doctor_queries_of(d->facts.settings, &d->queries) < 0)
+		return found(&d->findings, FOUND_UNKNOWN, "queries", "out of memory");
+	judge_retention(&d->facts, &d->queries, &d->findings);
+	ask_queries(d);
+}
+
+static void doctor_free(struct doctor *d)
+{
+	for (size_t i = 0; i < PAGE_N; i++) {
+		free(d->asked[i].body);
+		json_object_put(d->root[i]);
+	}
+	rule_book_free(&d->facts.book);
+	json_object_put(d->facts.prometheus);
+	route_tree_free(d->facts.routes);
+	prom_vector_free(&d->facts.jobs);
+	json_object_put(d->findings.list);
+	free(d->queries.list);
+	if (d->loop)
+		loop_free(d->loop);
+}
+
+static int load(const char *file, struct config **ret)
+{
+	struct config_faults faults = {0};
+	int r = config_load(file, true, ret, &faults);
+
+	for (size_t i = 0; i < faults.n; i++)
+		fprintf(stderr, "%s\n", faults.line[i]);
+	config_faults_free(&faults);
+	return r < 0 ? CTL_USAGE : 0;
+}
+
+int cmd_doctor(struct ctl *c, int n, char **argv)
+{
+	const char *file = CONFIG_DEF, *rest[1];
+	const struct option options[] = {{"--config", &file, NULL}};
+	struct config *config = NULL;
+
+	if (ctl_options(n, argv, options, ARRAY_LEN(options), rest, 1) != 0) {
+		fputs("usage: rollbackctl doctor [--config FILE]\n", stderr);
+		return CTL_USAGE;
+	}
+	int r = load(file, &config);
+	if (r)
+		return r;
+	struct doctor d = {.ctl = c, .facts = {.settings = config->settings, .url = c->url}, .findings = {.list = json_object_new_array()}};
+	if (!config->settings->prometheus.url[0]) {
+		fprintf(stderr, "rollbackctl: %s has no global.prometheus: there is nobody to ask\n", file);
+		r = CTL_USAGE;
+	} else if (loop_global_init() < 0 || loop_new(&d.loop) < 0) {
+		fputs("rollbackctl: out of memory or descriptors\n", stderr);
+		r = CTL_UNKNOWN;
+	} else {
+		examine(&d);
+		print(c, &d.findings);
+		r = exit_code(&d.findings);
+	}
+	doctor_free(&d);
+	config_free(config);
+	return r;
+}

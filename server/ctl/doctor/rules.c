@@ -1,0 +1,465 @@
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "server/core/clock.h"
+#include "server/core/text.h"
+#include "server/ctl/doctor/doctor.h"
+
+#define WHAT_MAX 400
+
+/* What the config would do with an alert, as far as the rule tells. */
+enum role { ROLE_NONE, ROLE_TRIGGER, ROLE_HEARTBEAT };
+struct meaning {
+	enum role role;
+	const struct playbook *playbook;
+	bool sure;                      /* else a template decides */
+	const char *label;              /* that template's label */
+};
+
+static struct meaning meaning_of(const struct settings *s, struct doctor_alert *a)
+{
+	if (s->heartbeat.n && matchers_might_hold(&s->heartbeat, a->labels, a->n, label_is_template, a, NULL) == MATCHERS_YES)
+		return (struct meaning) {.role = ROLE_HEARTBEAT, .sure = true};
+	for (size_t i = 0; i < s->n_playbooks; i++) {
+		const char *label = NULL;
+		enum matchers_say say = matchers_might_hold(&s->playbooks[i].match, a->labels, a->n, label_is_template, a, &label);
+
+		if (say != MATCHERS_NO)
+			return (struct meaning) {ROLE_TRIGGER, &s->playbooks[i], say == MATCHERS_YES, label};
+	}
+	return (struct meaning) {.role = ROLE_NONE};
+}
+
+static const char *static_label(const struct doctor_alert *a, const char *name)
+{
+	for (size_t i = 0; i < a->n; i++)
+		if (!strcmp(a->labels[i].name, name))
+			return a->labels[i].value;
+	return "";
+}
+
+static bool rolls_back_at_once(const struct playbook *p)
+{
+	return !p->hold && p->after_us == 0;
+}
+
+/* --- series --- */
+
+/* What the config calls the baseline: a fault of the new way does not move it. */
+static int baseline_series(const struct doctor_facts *d, struct series_names *ret)
+{
+	const struct settings *s = d->settings;
+	int e = 0;
+
+	for (size_t i = 0; i < s->n_rollouts; i++)
+		for (size_t j = 0; e == 0 && j < s->rollouts[i].n_baselines; j++) {
+			struct promql p = {0};
+
+			e = promql_scan(s->rollouts[i].baselines[j].query, &p);
+			if (e == 0)
+				e = rule_book_leaves(&d->book, &p, ret);
+			promql_free(&p);
+			e = e == -EINVAL ? 0 : e;
+		}
+	return e;
+}
+
+int trigger_series(const struct doctor_facts *d, struct series_names *ret)
+{
+	struct series_names names = {0};
+	int e = 0;
+
+	for (size_t i = 0; e == 0 && i < d->book.n; i++) {
+		struct doctor_alert a = {0};
+
+		if (!d->book.list[i].alerting)
+			continue;
+		e = doctor_alert_init(&a, d, &d->book.list[i]);
+		if (e == 0 && meaning_of(d->settings, &a).role == ROLE_TRIGGER)
+			e = rule_book_leaves(&d->book, &d->book.list[i].scan, &names);
+		doctor_alert_free(&a);
+	}
+	if (e < 0)
+		series_names_free(&names);
+	else
+		*ret = names;
+	return e;
+}
+
+/* --- when --- */
+
+static int64_t duration_or(struct json_object *o, const char *key, int64_t def)
+{
+	const char *text = o ? json_str_or(o, key, "") : "";
+
+	(void)text_duration_parse(text, &def);
+	return def;
+}
+
+static int64_t global_scrape(const struct doctor_facts *d)
+{
+	struct json_object *global = NULL;
+
+	if (d->prometheus)
+		(void)json_get_obj(d->prometheus, "global", &global);
+	return duration_or(global, "scrape_interval", 60 * US_PER_S);   /* Prometheus' default */
+}
+
+/* The slowest target of a job; 0: there is none. */
+static int64_t job_scrape(const struct doctor_facts *d, const char *job)
+{
+	struct json_object *labels = NULL;
+	int64_t most = 0;
+
+	for (size_t i = 0; d->targets && i < json_object_array_length(d->targets); i++) {
+		struct json_object *t = json_object_array_get_idx(d->targets, i);
+
+		if (json_get_obj(t, "labels", &labels) != 1 || strcmp(json_str_or(labels, "job", ""), job) != 0)
+			continue;
+		int64_t us = duration_or(t, "scrapeInterval", 0);
+		most = us > most ? us : most;
+	}
+	return most;
+}
+
+static bool has_data(const struct doctor_facts *d, const char *series)
+{
+	for (size_t i = 0; i < d->jobs.n; i++)
+		if (d->jobs.samples[i].metric && !strcmp(json_str_or(d->jobs.samples[i].metric, "__name__", ""), series))
+			return true;
+	return false;
+}
+
+/* The slowest scrape of what a rule stands on; what nobody delivers now counts with the global interval. */
+static int64_t scrape_of(const struct doctor_facts *d, const struct series_names *leaves, const struct series_names *still)
+{
+	int64_t most = 0;
+
+	for (size_t i = 0; i < leaves->n; i++) {
+		int64_t us = 0;
+
+		if (series_names_has(still, leaves->list[i]))
+			continue;
+		for (size_t j = 0; j < d->jobs.n; j++)
+			if (d->jobs.samples[j].metric && !strcmp(json_str_or(d->jobs.samples[j].metric, "__name__", ""), leaves->list[i])) {
+				int64_t one = job_scrape(d, json_str_or(d->jobs.samples[j].metric, "job", ""));
+
+				us = one > us ? one : us;
+			}
+		most = us > most ? us : most;
+	}
+	return most ? most : global_scrape(d);
+}
+
+/* --- one rule --- */
+
+struct reconcile {
+	const struct doctor_facts *d;
+	struct findings *f;
+	const struct series_names *still;
+	struct doctor_alert alert;
+	struct meaning meaning;
+	const struct route_node *node;  /* NULL: no route is known to reach us */
+	struct rule_delay delay;
+	struct series_names leaves;
+	int64_t scrape_us;
+};
+
+static void say(const struct reconcile *l, enum found state, const char *of, const char *fmt, ...) PRINTF_LIKE(4, 5);
+static void say(const struct reconcile *l, enum found state, const char *of, const char *fmt, ...)
+{
+	char what[WHAT_MAX];
+	va_list ap;
+	CLEANUP(buf_free) struct buf b = BUF(2000);
+
+	snprintf(what, sizeof(what), "%s %s", l->alert.rule->name, of);
+	va_start(ap, fmt);
+	buf_vprintf(&b, fmt, ap);
+	va_end(ap);
+	found(l->f, state, what, "%s", buf_text(&b));
+}
+
+static void judge_health(const struct reconcile *l)
+{
+	const struct rule *r = l->alert.rule;
+
+	if (!strcmp(r->health, "err"))
+		say(l, FOUND_BAD, "rule", "Prometheus cannot evaluate it: %s", r->last_error);
+	else if (strcmp(r->health, "ok") != 0)
+		say(l, FOUND_UNKNOWN, "rule", "has not been evaluated yet");
+}
+
+/* What the first delivery would make happen, in words. */
+static void action_text(const struct playbook *p, struct buf *b)
+{
+	char to[16], after[32];
+
+	text_pct(p->to_pct, to, sizeof(to));
+	text_duration(p->after_us, after, sizeof(after));
+	if (p->after_us && !p->hold)
+		buf_printf(b, "after %s ", after);
+	if (p->hold)
+		buf_str(b, "holds");
+	else
+		buf_printf(b, "rolls back to %s%s:", p->previous_stage ? "the previous stage" : to, p->previous_stage ? "" : "%");
+}
+
+static void judge_action(const struct reconcile *l, const bool *claims, bool maybe, const char *label)
+{
+	const struct settings *s = l->d->settings;
+	CLEANUP(buf_free) struct buf b = BUF(1500);
+	size_t n = 0;
+
+	if (!l->meaning.sure) {
+		say(l, FOUND_UNKNOWN, "action", "which playbook it matches depends on its label %s, which is a template", l->meaning.label);
+		return;
+	}
+	action_text(l->meaning.playbook, &b);
+	for (size_t i = 0; i < s->n_rollouts; i++)
+		if (claims[i])
+			buf_printf(&b, "%s%s", n++ ? ", " : " ", s->rollouts[i].name);
+	if (n)
+		say(l, FOUND_OK, "action", "%s, by playbook %s", buf_text(&b), l->meaning.playbook->name);
+	else if (maybe)
+		say(l, FOUND_UNKNOWN, "action", "which rollout it concerns depends on its label %s, which the rule does not set", label);
+	else
+		say(l, FOUND_BAD, "action", "matches playbook %s, but no rollout claims its labels: nothing is rolled back",
+		    l->meaning.playbook->name);
+}
+
+/* Which rollouts surely claim it. */
+static void claim(struct reconcile *l, bool *claims, bool *ret_maybe, const char **ret_label)
+{
+	const struct settings *s = l->d->settings;
+
+	for (size_t i = 0; i < s->n_rollouts; i++) {
+		enum matchers_say one = matchers_might_hold(&s->rollouts[i].alerts, l->alert.labels, l->alert.n,
+		                                            label_may_come_from_series, &l->alert, ret_label);
+
+		claims[i] = one == MATCHERS_YES;
+		*ret_maybe = *ret_maybe || one == MATCHERS_MAYBE;
+	}
+}
+
+static int64_t at_worst(const struct reconcile *l, bool with_span)
+{
+	return l->scrape_us + (with_span ? l->delay.span_us : 0) + l->delay.eval_us + l->delay.for_us +
+	       (l->node ? l->node->group_wait_us : 0);
+}
+
+static void sum_text(const struct reconcile *l, struct buf *b)
+{
+	const struct {
+		const char *name;
+		int64_t us;
+	} parts[] = {{"scrape", l->scrape_us}, {"span", l->delay.span_us}, {"eval", l->delay.eval_us}, {"for", l->delay.for_us},
+	             {"group_wait", l->node ? l->node->group_wait_us : -1}};
+	char text[32];
+
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		text_duration(parts[i].us, text, sizeof(text));
+		buf_printf(b, "%s%s %s", i ? " + " : "", parts[i].name, parts[i].us < 0 ? "unknown" : text);
+	}
+	text_duration(at_worst(l, true), text, sizeof(text));
+	buf_printf(b, " = %s%s", l->node ? "" : "at least ", text);
+}
+
+static void judge_time(const struct reconcile *l)
+{
+	CLEANUP(buf_free) struct buf sum = BUF(500);
+	char limit[32], gross[32];
+	int64_t limit_us = l->d->settings->sla.detection_us;
+
+	sum_text(l, &sum);
+	text_duration(limit_us, limit, sizeof(limit));
+	text_duration(at_worst(l, false), gross, sizeof(gross));
+	if (l->delay.odd)
+		say(l, FOUND_UNKNOWN, "time", "its expression, or a rule it stands on, could not be followed: the span is not known");
+	else if (!rolls_back_at_once(l->meaning.playbook))
+		say(l, FOUND_OK, "time", "%s at worst; nothing is rolled back at once", buf_text(&sum));
+	else if (at_worst(l, false) > limit_us)
+		say(l, FOUND_BAD, "time", "%s at worst. Even without the span, for a fault that shows in full at once, %s: more than sla.detection, %s",
+		    buf_text(&sum), gross, limit);
+	else if (at_worst(l, true) > limit_us)
+		say(l, l->node ? FOUND_NOTE : FOUND_UNKNOWN, "time", "%s at worst: more than sla.detection, %s, for a fault so small that it "
+		    "has to fill the span. The larger the fault, the less of the span it needs; without it: %s", buf_text(&sum), limit, gross);
+	else
+		say(l, l->node ? FOUND_OK : FOUND_UNKNOWN, "time", "%s at worst; sla.detection is %s", buf_text(&sum), limit);
+}
+
+static void judge_text(const struct reconcile *l)
+{
+	const struct promql *p = &l->alert.rule->scan;
+	bool each = false;
+
+	for (size_t i = 0; i < p->n; i++)
+		each = each || (p->list[i].rate && !p->list[i].summed);
+	if (p->quantile_without_le)
+		say(l, FOUND_BAD, "text", "histogram_quantile over an aggregation that loses le: there is never an answer. Write sum by (le) (...)");
+	if (p->quantile_each)
+		say(l, FOUND_NOTE, "text", "histogram_quantile of each instance by itself: sum by (le) (...) sees the whole service");
+	else if (each)
+		say(l, FOUND_NOTE, "text", "rates of each instance by itself, without sum(): with few requests on one instance chance decides");
+	if (p->unguarded)
+		say(l, FOUND_NOTE, "text", "divides by a rate that may be 0: that is NaN, and no comparison with NaN ever fires. Write / (... > 0)");
+}
+
+static void judge_series(const struct reconcile *l)
+{
+	CLEANUP(buf_free) struct buf missing = BUF(1000);
+	size_t there = 0, gone = 0;
+
+	for (size_t i = 0; i < l->leaves.n && l->d->has_jobs; i++) {
+		const char *name = l->leaves.list[i];
+
+		if (series_names_has(l->still, name) || !strncmp(name, "rollbackd_", 10) || !strncmp(name, "ALERTS", 6))
+			there += !strncmp(name, "ALERTS", 6);
+		else if (has_data(l->d, name))
+			there++;
+		else
+			buf_printf(&missing, "%s%s", gone++ ? ", " : "", name);
+	}
+	if (gone && !there)
+		say(l, FOUND_BAD, "data", "Prometheus has nothing about %s: it cannot fire", buf_text(&missing));
+	else if (gone)
+		say(l, FOUND_NOTE, "data", "Prometheus has nothing about %s now: what it asks of that cannot fire it", buf_text(&missing));
+}
+
+/* Who is in time at worst, by rollout. */
+struct in_time {
+	const char *rule;               /* the fastest; NULL: none that rolls back at once */
+	int64_t us;
+	bool unsure;                    /* a rule whose time or rollout is not known might be faster */
+};
+
+static void note_time(const struct reconcile *l, const bool *claims, bool maybe, struct in_time *times)
+{
+	for (size_t i = 0; i < l->d->settings->n_rollouts; i++) {
+		struct in_time *t = &times[i];
+
+		if (!rolls_back_at_once(l->meaning.playbook) || (!claims[i] && !maybe))
+			continue;
+		if (!claims[i] || !l->meaning.sure || !l->node || l->delay.odd) {
+			t->unsure = true;
+		} else if (!t->rule || at_worst(l, true) < t->us) {
+			t->rule = l->alert.rule->name;
+			t->us = at_worst(l, true);
+		}
+	}
+}
+
+static void judge_trigger(struct reconcile *l, bool *claims, struct in_time *times)
+{
+	bool maybe = false;
+	const char *label = NULL;
+
+	judge_health(l);
+	claim(l, claims, &maybe, &label);
+	judge_action(l, claims, maybe, label);
+	l->node = judge_route(&l->alert, l->f);
+	l->scrape_us = scrape_of(l->d, &l->leaves, l->still);
+	judge_time(l);
+	note_time(l, claims, maybe, times);
+	judge_series(l);
+	judge_text(l);
+}
+
+static void judge_heartbeat(struct reconcile *l)
+{
+	int64_t timeout_us = l->d->settings->heartbeat_timeout_us;
+	char text[32];
+
+	judge_health(l);
+	l->node = judge_route(&l->alert, l->f);
+	text_duration(timeout_us, text, sizeof(text));
+	/* It comes again at the first group_interval behind repeat_interval. */
+	if (l->node && l->node->repeat_us + l->node->group_interval_us >= timeout_us)
+		say(l, FOUND_BAD, "heartbeat", "comes too seldom for heartbeat.timeout, %s: repeat_interval and group_interval of its route add up", text);
+}
+
+static int judge_rule(struct reconcile *l, bool *claims, struct in_time *times, bool *ret_heartbeat)
+{
+	const struct rule *r = l->alert.rule;
+	int e = 0;
+
+	l->meaning = meaning_of(l->d->settings, &l->alert);
+	if (l->meaning.role == ROLE_HEARTBEAT) {
+		*ret_heartbeat = true;
+		judge_heartbeat(l);
+	} else if (l->meaning.role == ROLE_TRIGGER) {
+		e = rule_book_delay(&l->d->book, r, l->still, &l->delay);
+		if (e == 0)
+			e = rule_book_leaves(&l->d->book, &r->scan, &l->leaves);
+		if (e == 0)
+			judge_trigger(l, claims, times);
+	} else if (static_label(&l->alert, "action")[0]) {
+		say(l, FOUND_BAD, "action", "its label action=\"%s\" matches no playbook: nothing would happen", static_label(&l->alert, "action"));
+	}
+	return e;
+}
+
+static void judge_in_time(const struct doctor_facts *d, const struct in_time *times, struct findings *f)
+{
+	char at[32], limit[32];
+
+	text_duration(d->settings->sla.detection_us, limit, sizeof(limit));
+	for (size_t i = 0; i < d->settings->n_rollouts; i++) {
+		const struct in_time *t = &times[i];
+		CLEANUP(buf_free) struct buf what = BUF(400);
+
+		buf_printf(&what, "%s detection", d->settings->rollouts[i].name);
+		text_duration(t->us, at, sizeof(at));
+		if (t->rule && t->us <= d->settings->sla.detection_us)
+			found(f, FOUND_OK, buf_text(&what), "%s is in time for whatever it sees: %s at worst, sla.detection is %s", t->rule, at, limit);
+		else if (t->unsure)
+			found(f, FOUND_UNKNOWN, buf_text(&what), "no rule is known to roll it back within sla.detection, %s, at worst", limit);
+		else if (t->rule)
+			found(f, FOUND_BAD, buf_text(&what), "no rule rolls it back within sla.detection, %s, at worst; %s is the fastest, with %s", limit,
+			      t->rule, at);
+		else
+			found(f, FOUND_BAD, buf_text(&what), "no alert rule rolls it back at once and reaches rollbackd");
+	}
+}
+
+static int judge_all(const struct doctor_facts *d, const struct series_names *still, struct in_time *times, bool *claims,
+                     struct findings *f)
+{
+	bool heartbeat = false;
+	int e = 0;
+
+	for (size_t i = 0; e == 0 && i < d->book.n; i++) {
+		struct reconcile l = {.d = d, .f = f, .still = still};
+
+		if (!d->book.list[i].alerting)
+			continue;
+		e = doctor_alert_init(&l.alert, d, &d->book.list[i]);
+		if (e == 0)
+			e = judge_rule(&l, claims, times, &heartbeat);
+		doctor_alert_free(&l.alert);
+		series_names_free(&l.leaves);
+	}
+	if (e == 0 && d->settings->heartbeat.n && !heartbeat)
+		found(f, FOUND_BAD, "heartbeat", "no alert rule matches it: rollbackd will take the way of the alerts for broken");
+	return e;
+}
+
+void judge_rules(const struct doctor_facts *d, struct findings *f)
+{
+	size_t n = d->settings->n_rollouts + 1;
+	struct in_time *times = calloc(n, sizeof(*times));
+	bool *claims = calloc(n, sizeof(*claims));
+	struct series_names still = {0};
+	int e = times && claims ? baseline_series(d, &still) : -ENOMEM;
+
+	if (e == 0)
+		e = judge_all(d, &still, times, claims, f);
+	if (e == 0)
+		judge_in_time(d, times, f);
+	else
+		found(f, FOUND_UNKNOWN, "rules", "could not be judged: %s", strerrordesc_np(-e));
+	series_names_free(&still);
+	free(times);
+	free(claims);
+}

@@ -1,0 +1,192 @@
+#include "server/ctl/local/local.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "handlers/steps/command.h"
+#include "handlers/steps/http_step.h"
+#include "handlers/steps/runner.h"
+#include "server/core/clock.h"
+#include "server/core/text.h"
+#include "server/ctl/ctl.h"
+
+#define OUTPUT_MAX 4096
+
+static int load(const char *file, struct config **ret)
+{
+	struct config_faults faults = {0};
+	int r = config_load(file, true, ret, &faults);
+
+	for (size_t i = 0; i < faults.n; i++)
+		fprintf(stderr, "%s\n", faults.line[i]);
+	config_faults_free(&faults);
+	return r < 0 ? CTL_NO : 0;
+}
+
+static int plan_of(struct local *w, int32_t to_pct)
+{
+	struct playbook by_hand = {.frozen = (char *)"{\"name\":\"offline\"}", .name = "offline", .restart_at = -1, .severity = "",
+	                           .to_pct = to_pct};
+	CLEANUP(cleanup_free) char *text = plan_text(w->config->settings, w->rollout, &by_hand);
+
+	return text && plan_read(text, &w->plan) == 0 ? 0 : CTL_NO;
+}
+
+int local_open(const char *file, const char *rollout, int32_t to_pct, struct local *ret)
+{
+	struct local w = {0};
+	int r = load(file, &w.config);
+
+	if (r)
+		return r;
+	w.rollout = settings_rollout(w.config->settings, rollout);
+	if (!w.rollout) {
+		fprintf(stderr, "rollbackctl: %s has no rollout %s\n", file, rollout);
+		r = CTL_USAGE;
+	}
+	if (!r)
+		r = plan_of(&w, to_pct);
+	if (!r && (loop_global_init() < 0 || loop_new(&w.loop) < 0)) {
+		fputs("rollbackctl: out of memory or descriptors\n", stderr);
+		r = CTL_NO;
+	}
+	if (r)
+		local_close(&w);
+	else
+		*ret = w;
+	return r;
+}
+
+void local_close(struct local *w)
+{
+	if (w->loop)
+		loop_free(w->loop);
+	plan_free(w->plan);
+	config_free(w->config);
+	*w = (struct local) {0};
+}
+
+/* --- one thing at a time on the loop --- */
+
+static void on_time(void *arg)
+{
+	loop_stop(((struct local *)arg)->loop);
+}
+
+void local_wait(struct local *w, int64_t us)
+{
+	if (us > 0 && loop_timer_at(w->loop, clock_mono_us() + us, on_time, w))
+		loop_run(w->loop);
+}
+
+struct looking {
+	struct local *w;
+	struct local_round *round;
+};
+
+static void on_round(void *arg, const struct verify_result *r)
+{
+	struct looking *l = arg;
+	const struct verify_condition *conditions[] = {&r->written, &r->acknowledged, &r->effective};
+
+	l->round->written = r->written.state;
+	l->round->acknowledged = r->acknowledged.state;
+	l->round->effective = r->effective.state;
+	l->round->seen = r->seen;
+	for (size_t i = 0; i < ARRAY_LEN(conditions); i++)
+		snprintf(l->round->note[i], PROBE_NOTE_MAX, "%s", conditions[i]->note ? conditions[i]->note : "");
+	snprintf(l->round->text, sizeof(l->round->text), "%s", r->text ? r->text : "");
+	loop_stop(l->w->loop);
+}
+
+void local_look(struct local *w, int32_t wanted, bool exactly, struct local_round *ret)
+{
+	struct looking l = {w, ret};
+	struct verify *p = NULL;
+
+	*ret = (struct local_round) {.seen = -1};
+	int r = verify_start(w->loop, w->plan, wanted, exactly, on_round, &l, &p);
+	if (r == 0)
+		r = loop_run(w->loop);
+	if (r < 0)
+		snprintf(ret->text, sizeof(ret->text), "the checks could not be started: %s\n", strerrordesc_np(-r));
+}
+
+struct acting {
+	struct local *w;
+	int64_t timeout_us;
+	char *text;
+	size_t size;
+	bool done;
+};
+
+static void on_child(void *arg, const struct child_result *r)
+{
+	struct acting *a = arg;
+	char limit[32], what[200];
+	struct buf b = BUF(500);
+
+	text_duration(a->timeout_us, limit, sizeof(limit));
+	if (r->error == -ETIMEDOUT)
+		snprintf(what, sizeof(what), "stopped after %s", limit);
+	else if (r->error)
+		snprintf(what, sizeof(what), "could not be started: %s", strerrordesc_np(-r->error));
+	else if (r->signal)
+		snprintf(what, sizeof(what), "ended by signal %d", r->signal);
+	else
+		snprintf(what, sizeof(what), "exit code %d", r->exit_code);
+	text_one_line(&b, r->output ? r->output : "", r->output_len, 400);
+	snprintf(a->text, a->size, "%s%s%s", what, b.len ? ": " : "", buf_text(&b));
+	buf_free(&b);
+	a->done = !r->error && !r->signal && r->exit_code == 0;
+	loop_stop(a->w->loop);
+}
+
+static void on_answer(void *arg, const struct http_step_result *r)
+{
+	struct acting *a = arg;
+
+	snprintf(a->text, a->size, "%s", r->text ? r->text : "");
+	a->done = r->done;
+	loop_stop(a->w->loop);
+}
+
+static int start_command(struct acting *a, const struct act *act, int32_t pct)
+{
+	struct command_env about = {.step = "offline", .attempt = 1, .rollout = a->w->plan->rollout.name, .pct = pct};
+	char **env = command_env_new(&about);
+	struct child_spec spec = {.argv = act->argv, .env = (const char *const *)env, .timeout_us = act->timeout_us,
+	                          .max_output = OUTPUT_MAX};
+	char why[200];
+	int r = env ? runner_trusts(act->argv[0], why, sizeof(why)) : -ENOMEM;
+
+	if (env && r < 0)
+		snprintf(a->text, a->size, "not started: %s", why);
+	else if (r == 0)
+		r = loop_spawn(a->w->loop, &spec, on_child, a, NULL);
+	command_env_free(env);
+	return r;
+}
+
+static int start_request(struct acting *a, const struct act *act, int32_t pct)
+{
+	struct http_step *ignored = NULL;
+	char key[64];
+
+	snprintf(key, sizeof(key), "rollbackctl-%lld-%d", (long long)clock_wall_us(), (int)getpid());
+	return http_step_start(a->w->loop, act, pct, key, on_answer, a, &ignored);
+}
+
+bool local_act(struct local *w, const struct act *act, int32_t pct, char *text, size_t size)
+{
+	struct acting a = {.w = w, .timeout_us = act->timeout_us, .text = text, .size = size};
+
+	text[0] = '\0';
+	int r = act->kind == ACT_HTTP ? start_request(&a, act, pct) : start_command(&a, act, pct);
+	if (r == 0)
+		r = loop_run(w->loop);
+	if (r < 0 && !text[0])
+		snprintf(text, size, "could not be started: %s", strerrordesc_np(-r));
+	return a.done;
+}

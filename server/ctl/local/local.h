@@ -1,0 +1,36 @@
+/*
+ * What rollbackctl does by itself, without the daemon: the config, and the same checks and acts on a loop of its own.
+ *
+ * One thread. Every call below blocks until its work is done, which is bounded by the time limits of the config.
+ */
+#ifndef SERVER_CTL_LOCAL_LOCAL_H
+#define SERVER_CTL_LOCAL_LOCAL_H
+
+#include "handlers/checks/verify.h"
+#include "server/config/load.h"
+
+struct local {
+	struct config *config;
+	const struct rollout *rollout;  /* of the config */
+	struct plan *plan;
+	struct loop *loop;
+};
+/* 0, or an exit code with the reason on stderr. to_pct: what the plan's playbook lowers to. */
+int local_open(const char *file, const char *rollout, int32_t to_pct, struct local *ret);
+void local_close(struct local *w);
+
+void local_wait(struct local *w, int64_t us);
+
+struct local_round {
+	enum condition_status written, acknowledged, effective;
+	char note[3][PROBE_NOTE_MAX];   /* of each */
+	int32_t seen;                   /* -1 none */
+	char text[2000];                /* a line per answer */
+};
+/* One round of all checks. exactly: as verify_start. */
+void local_look(struct local *w, int32_t wanted, bool exactly, struct local_round *ret);
+
+/* Runs a command or sends a request. True: done. text (>= 600) says what came of it. */
+bool local_act(struct local *w, const struct act *a, int32_t pct, char *text, size_t size);
+
+#endif

@@ -1,0 +1,104 @@
+/*
+ * rollbackctl percentage: what the service says, asked by the checks of the config. One number or nothing: what is not certain
+ * is not printed.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "server/core/clock.h"
+#include "server/core/text.h"
+#include "server/ctl/local/local.h"
+#include "server/ctl/ctl.h"
+
+#define CONFIG_DEF "/etc/rollbackd/rollbackd.yml"
+#define FRESH_US   (60 * US_PER_S)      /* what the daemon saw earlier says nothing about now */
+#define ASK_MS     3000
+
+static int print_pct(int32_t pct)
+{
+	char text[16];
+
+	text_pct(pct, text, sizeof(text));
+	puts(text);
+	return CTL_YES;
+}
+
+/* A program among the checks that asks us would go round in circles. */
+static void leave_out(struct plan *p, const char *program)
+{
+	struct rollout *r = &p->rollout;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < r->n_checks; i++) {
+		const char *slash = r->checks[i].kind == CHECK_COMMAND ? strrchr(r->checks[i].argv[0], '/') : NULL;
+
+		if (program && slash && !strcmp(slash + 1, program))
+			free(r->checks[i].argv);
+		else
+			r->checks[kept++] = r->checks[i];
+	}
+	r->n_checks = kept;
+	r->effective_query = r->cured_query = NULL;
+}
+
+/* The first round finds the highest number that anybody says, the second whether all say so. */
+static int ask_checks(struct local *w, int32_t *ret)
+{
+	struct local_round round = {.seen = -1};
+
+	local_look(w, 0, true, &round);
+	if (round.seen >= 0)
+		local_look(w, round.seen, true, &round);
+	*ret = round.seen;
+	if (round.seen >= 0 && round.acknowledged == STATUS_YES)
+		return CTL_YES;
+	fprintf(stderr, "rollbackctl: the percentage is unknown: %s\n",
+	        w->plan->rollout.n_checks ? round.note[1] : "verify.checks has nobody to ask");
+	return CTL_UNKNOWN;
+}
+
+static int ask_daemon(struct ctl *c, const char *rollout)
+{
+	CLEANUP(json_cleanup) struct json_object *data = NULL;
+	CLEANUP(buf_free) struct buf path = BUF(1024);
+	const char *at = NULL;
+	int64_t seen_at = 0;
+	int32_t pct = -1;
+	double v = 0;
+
+	c->timeout_ms = ASK_MS;
+	buf_str(&path, "/api/v1/rollouts/");
+	ctl_escape(&path, rollout);
+	if (ctl_call(c, "GET", buf_text(&path), NULL, &data))
+		return CTL_UNKNOWN;
+	if (json_get_double(data, "percentage_seen", &v) == 1 && text_pct_from_double(v, &pct) == 0
+	    && json_get_str(data, "seen_at", &at) == 1 && text_time_parse(at, strlen(at), &seen_at) == 0
+	    && clock_wall_us() - seen_at <= FRESH_US)
+		return print_pct(pct);
+	fputs("rollbackctl: the percentage is unknown: rollbackd has not seen it in the last minute\n", stderr);
+	return CTL_UNKNOWN;
+}
+
+int cmd_percentage(struct ctl *c, int n, char **argv)
+{
+	const char *config = getenv("ROLLBACKD_CONFIG"), *except = NULL, *rollout = NULL;
+	const struct option options[] = {{"--config", &config, NULL}, {"--except", &except, NULL}};
+	struct local w = {0};
+	int32_t pct = -1;
+
+	if (ctl_options(n, argv, options, ARRAY_LEN(options), &rollout, 1) != 1) {
+		fputs("usage: rollbackctl percentage ROLLOUT [--config FILE] [--except PROGRAM]\n", stderr);
+		return CTL_USAGE;
+	}
+	if (!config)
+		config = CONFIG_DEF;
+	if (access(config, R_OK) < 0)
+		return ask_daemon(c, rollout);
+	int r = local_open(config, rollout, 0, &w);
+	if (r)
+		return r == CTL_USAGE ? r : CTL_UNKNOWN;
+	leave_out(w.plan, except);
+	r = ask_checks(&w, &pct);
+	local_close(&w);
+	return r ? r : print_pct(pct);
+}

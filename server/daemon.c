@@ -1,0 +1,414 @@
+#include "server/daemon.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "db/incident.h"
+#include "handlers/api/api.h"
+#include "handlers/api/loop_job.h"
+#include "handlers/notify/notify.h"
+#include "handlers/plan/percentage_sync.h"
+#include "handlers/offline/import.h"
+#include "handlers/settings/current.h"
+#include "handlers/engine/engine.h"
+#include "handlers/steps/flags_file.h"
+#include "handlers/engine/retention.h"
+#include "handlers/plan/controller.h"
+#include "server/core/clock.h"
+#include "server/core/log.h"
+#include "server/core/loop.h"
+#include "server/core/metrics.h"
+#include "server/auth/authenticate.h"
+#include "server/http/server.h"
+#include "server/systemd.h"
+
+#define DRAIN_US    (5 * US_PER_S)
+#define STUCK_US    (20 * US_PER_S)     /* a thread that has not turned for so long is stuck */
+
+struct app {
+	struct app_options o;
+	struct db *db;
+	struct loop *loop;
+	struct engine *engine;
+	struct notify *notify;
+	struct retire *retire;
+	struct controller *controller;
+	struct auth *auth;
+	struct http *http;
+	struct api api;
+	pthread_t loop_thread;
+	bool looping;
+	pthread_mutex_t reloading;      /* guards reader, and http while it starts: one reload at a time */
+	struct db_conn *reader;
+};
+
+static void ring(void *arg)
+{
+	struct app *a = arg;
+
+	notify_ring(a->notify);
+}
+
+static void wake_streams(void *arg)
+{
+	http_wake(((struct app *)arg)->http);
+}
+
+static void raise_begun(void *arg, int64_t id)
+{
+	engine_notify(((struct app *)arg)->engine, id);
+}
+
+/* --- one job, waited for: at start and at a reload only --- */
+
+struct sync_job {
+	struct db_job job;
+	const struct settings *settings;
+	int result;
+	sem_t ended;
+};
+
+static int sync_run(struct db_tx *tx, struct db_job *job)
+{
+	return percentage_sync_all(tx, ((struct sync_job *)job)->settings);
+}
+
+/* At the start, before the engine takes up what is live: first what was done while nobody was here. */
+static int start_run(struct db_tx *tx, struct db_job *job)
+{
+	const struct settings *s = ((struct sync_job *)job)->settings;
+	int64_t ignored = 0;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < s->n_rollouts; i++)
+		r = import_offline(tx, s, &s->rollouts[i], &ignored);
+	return r < 0 ? r : percentage_sync_all(tx, s);
+}
+
+static void sync_done(struct db_job *job, int result)
+{
+	struct sync_job *j = (struct sync_job *)job;
+
+	j->result = result;
+	sem_post(&j->ended);
+}
+
+static int sync_now(struct db *db, const struct settings *s, int (*run)(struct db_tx *, struct db_job *))
+{
+	struct sync_job j = {.job = {.run = run, .done = sync_done}, .settings = s};
+
+	sem_init(&j.ended, 0, 0);
+	int r = db_submit(db, &j.job, DB_URGENT);
+	if (r == 0) {
+		while (sem_wait(&j.ended) < 0 && errno == EINTR)
+			;
+		r = j.result;
+	}
+	sem_destroy(&j.ended);
+	return r;
+}
+
+/* A rollback would fail there, and nobody would know before. */
+static void tell_unwritable(const struct settings *s)
+{
+	char why[256];
+
+	for (size_t i = 0; i < s->n_rollouts; i++) {
+		const struct rollout *r = &s->rollouts[i];
+
+		if (r->flags_file && flags_file_replaceable(r->flags_file, why, sizeof(why)) < 0)
+			log_error("a rollback could not write the flags file; once its directory is writable, restart rollbackd",
+			          "rollout", r->name, "why", why);
+	}
+}
+
+/* --- reload --- */
+
+static bool drops_live_rollout(struct db_conn *c, const struct settings *s, char *why, size_t size)
+{
+	struct incident_filter f = {.live_only = true, .limit = 500};
+	struct incident_list l = {0};
+	bool drops = false;
+
+	if (incident_find(c, &f, &l) < 0) {
+		snprintf(why, size, "the live incidents could not be read");
+		return true;
+	}
+	for (size_t i = 0; i < l.n && !drops; i++)
+		if (!settings_rollout(s, l.item[i].rollout)) {
+			drops = true;
+			snprintf(why, size, "it drops rollout %s, whose incident %lld is still live: resolve that first",
+			         l.item[i].rollout, (long long)l.item[i].id);
+		}
+	incident_list_free(&l);
+	return drops;
+}
+
+static void join_faults(const struct config_faults *f, char *why, size_t size)
+{
+	size_t at = 0;
+
+	why[0] = '\0';
+	for (size_t i = 0; i < f->n && at < size; i++) {
+		int n = snprintf(why + at, size - at, "%s%s", i ? "; " : "", f->line[i]);
+
+		at += n > 0 ? (size_t)n : 0;
+	}
+}
+
+/* Takes web. -ENOMEM: nothing changed. */
+static int put_in_force(struct app *a, struct config *cfg, struct web_config *web)
+{
+	int r = auth_set(a->auth, web, cfg->settings);
+
+	if (r < 0)
+		return r;
+	current_set(cfg->settings);
+	if (a->http)
+		http_end_streams(a->http);      /* they come again, and are looked at anew */
+	notify_set_channels(a->notify, &cfg->channels);
+	metric_set(M_RELOADS_OK, 0, 1);
+	metric_set(M_RELOAD_TIME, 0, clock_wall_us() / US_PER_S);
+	return 0;
+}
+
+static bool load_web(const struct app *a, struct web_config **ret, char *why, size_t size)
+{
+	struct config_faults faults = {0};
+	int r = a->o.web_config_file ? web_config_load(a->o.web_config_file, ret, &faults) : 0;
+
+	if (r < 0)
+		join_faults(&faults, why, size);
+	config_faults_free(&faults);
+	return r == 0;
+}
+
+static bool reload_locked(struct app *a, char *why, size_t size)
+{
+	struct config_faults faults = {0};
+	struct web_config *web = NULL;
+	struct config *cfg = NULL;
+	bool ok = false;
+
+	if (!load_web(a, &web, why, size))
+		return false;
+	if (config_load(a->o.config_file, false, &cfg, &faults) < 0)
+		join_faults(&faults, why, size);
+	else if (notify_try_programs(&cfg->channels, a->o.exe, why, size) == 0
+	         && !drops_live_rollout(a->reader, cfg->settings, why, size))
+		ok = true;
+	if (ok && put_in_force(a, cfg, TAKE(web)) < 0) {
+		ok = false;
+		snprintf(why, size, "out of memory");
+	}
+	if (ok) {
+		if (sync_now(a->db, cfg->settings, sync_run) < 0)
+			log_error("the percentages found after the reload could not be recorded");
+		tell_unwritable(cfg->settings);
+	}
+	config_faults_free(&faults);
+	config_free(cfg);
+	web_config_free(web);
+	return ok;
+}
+
+bool app_reload(void *app, char *why, size_t size)
+{
+	struct app *a = app;
+
+	pthread_mutex_lock(&a->reloading);
+	bool ok = reload_locked(a, why, size);
+	pthread_mutex_unlock(&a->reloading);
+	if (!ok)
+		metric_set(M_RELOADS_OK, 0, 0);
+	if (ok)
+		log_info("config reloaded", "file", a->o.config_file);
+	else
+		log_error("config not reloaded, the old one stays", "file", a->o.config_file, "why", why);
+	return ok;
+}
+
+/* --- start --- */
+
+static void *loop_main(void *arg)
+{
+	struct app *a = arg;
+
+	int r = loop_run(a->loop);
+	if (r < 0)
+		log_error("the engine's loop ended", "error", strerror(-r));
+	return NULL;
+}
+
+static int start_state(struct app *a, char *why, size_t size)
+{
+	int r = db_open(a->o.storage_path, &a->db, why, size);
+
+	if (r == 0 && (r = db_start(a->db)) < 0)
+		snprintf(why, size, "the writer could not start: %s", strerror(-r));
+	if (r == 0 && (r = db_reader_open(a->db, &a->reader)) < 0)
+		snprintf(why, size, "the database cannot be read: %s", strerror(-r));
+	return r;
+}
+
+static int start_engine(struct app *a, char *why, size_t size)
+{
+	int r = loop_new(&a->loop);
+
+	if (r == 0)
+		r = notify_new(a->loop, a->db, a->o.exe, &a->notify);
+	struct engine_options eo = {.loop = a->loop, .db = a->db, .exe = a->o.exe, .on_outbox = ring, .on_outbox_arg = a};
+	if (r == 0)
+		r = engine_new(&eo, &a->engine);
+	if (r == 0)
+		r = retire_new(a->loop, a->db, &a->retire);
+	struct controller_options co = {.loop = a->loop, .db = a->db, .on_raise = raise_begun, .on_outbox = ring, .arg = a};
+	if (r == 0)
+		r = controller_new(&co, &a->controller);
+	if (r < 0)
+		snprintf(why, size, "the engine could not start: %s", strerror(-r));
+	return r;
+}
+
+static int start_threads(struct app *a, struct config *cfg, struct web_config *web, char *why, size_t size)
+{
+	int r = put_in_force(a, cfg, web);
+
+	if (r == 0)
+		r = sync_now(a->db, cfg->settings, start_run);
+	if (r == 0)
+		r = engine_start(a->engine);
+	if (r == 0)
+		r = -pthread_create(&a->loop_thread, NULL, loop_main, a);
+	if (r < 0) {
+		snprintf(why, size, "the engine could not start: %s", strerror(-r));
+		return r;
+	}
+	a->looping = true;
+	notify_ring(a->notify);
+	tell_unwritable(cfg->settings);
+	return 0;
+}
+
+static struct http_admission admit(void *arg, enum http_method method, const char *path)
+{
+	struct route_info i = api_route(method, path);
+
+	(void)arg;
+	return (struct http_admission) {.status = i.status, .allow = i.allow, .roles = i.roles, .takes_body = i.takes_body};
+}
+
+static enum http_knock auth_request(void *arg, struct http_req *req, struct http_reply *reply)
+{
+	const struct app *a = ((struct api *)arg)->arg;
+
+	return auth_knock(a->auth, req, reply);
+}
+
+static int start_http(struct app *a, char *why, size_t size)
+{
+	struct http_options ho = {.addresses = a->o.address, .n_addresses = a->o.n_addresses, .admit = admit,
+	                          .allow_remote = a->o.web_config_file != NULL, .authenticate = auth_request, .handle = api_handle, .arg = &a->api};
+	int fds[HTTP_LISTENERS_MAX], n_fds = systemd_listen_fds(fds, ARRAY_LEN(fds));
+	int r = db_reader_open(a->db, &a->api.reader);
+
+	if (n_fds > 0) {
+		ho.fds = fds;
+		ho.n_fds = (size_t)n_fds;
+	}
+	if (r < 0) {
+		snprintf(why, size, "the database cannot be read: %s", strerror(-r));
+		return r;
+	}
+	a->api.db = a->db;
+	a->api.engine = a->engine;
+	a->api.controller = a->controller;
+	a->api.loop = a->loop;
+	a->api.version = ROLLBACKD_VERSION;
+	a->api.ring = ring;
+	a->api.reload = app_reload;
+	a->api.arg = a;
+	/* A reload may be asked for as soon as it listens. */
+	pthread_mutex_lock(&a->reloading);
+	r = http_start(&ho, &a->http, why, size);
+	pthread_mutex_unlock(&a->reloading);
+	if (r == 0) {
+		db_on_events(a->db, wake_streams, a);
+		http_wake(a->http);     /* what was committed meanwhile */
+	}
+	return r;
+}
+
+int app_start(const struct app_options *o, struct config *cfg, struct web_config *web, struct app **ret, bool *ret_state,
+              char *why, size_t size)
+{
+	struct app *a = calloc(1, sizeof(*a));
+
+	if (!a) {
+		config_free(cfg);
+		web_config_free(web);
+		return -ENOMEM;
+	}
+	a->o = *o;
+	pthread_mutex_init(&a->reloading, NULL);
+	*ret_state = true;
+	int r = start_state(a, why, size);
+	if (r == 0) {
+		*ret_state = false;
+		r = start_engine(a, why, size);
+	}
+	if (r == 0 && (r = auth_new(&a->auth)) < 0)
+		snprintf(why, size, "the checking of passwords could not start: %s", strerror(-r));
+	if (r == 0)
+		r = start_threads(a, cfg, TAKE(web), why, size);
+	config_free(cfg);
+	web_config_free(web);
+	if (r == 0)
+		r = start_http(a, why, size);
+	if (r < 0) {
+		app_stop(a);
+		return r;
+	}
+	*ret = a;
+	return 0;
+}
+
+bool app_alive(const struct app *a)
+{
+	int64_t now = clock_mono_us();
+
+	return now - db_last_turn_us(a->db) < STUCK_US && now - loop_last_turn_us(a->loop) < STUCK_US;
+}
+
+void app_stop(struct app *a)
+{
+	if (!a)
+		return;
+	if (a->http)
+		http_drain(a->http, DRAIN_US);
+	auth_stop(a->auth);
+	if (a->looping) {
+		loop_stop(a->loop);
+		pthread_join(a->loop_thread, NULL);
+	}
+	loop_jobs_cancel();
+	if (a->db)
+		db_stop(a->db);
+	controller_stop(a->controller);
+	http_stop(a->http);
+	auth_free(a->auth);
+	engine_free(a->engine);
+	notify_free(a->notify);
+	retire_free(a->retire);
+	controller_free(a->controller);
+	loop_free(a->loop);
+	db_reader_close(a->api.reader);
+	db_reader_close(a->reader);
+	db_close(a->db);
+	current_set(NULL);
+	pthread_mutex_destroy(&a->reloading);
+	free(a);
+}
