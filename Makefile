@@ -8,7 +8,7 @@ PREFIX  ?= /usr
 
 DEPS_BUILD := pkg-config libmicrohttpd-dev libjson-c-dev libcurl4-gnutls-dev libsqlite3-dev libyaml-dev libpcre2-dev \
               libjq-dev libonig-dev libgnutls28-dev libsystemd-dev libcrypt-dev
-DEPS_CHECK := strace e2fsprogs libcmocka-dev python3 python3-pytest systemd duktape clang-tidy cppcheck shellcheck
+DEPS_CHECK := strace e2fsprogs libcmocka-dev python3 python3-pytest systemd duktape clang-format clang-tidy cppcheck shellcheck
 DEPS_DEB   := dpkg-dev binutils lintian
 DEPS_DEMO  := python3 procps
 
@@ -118,7 +118,10 @@ rules: deps-tools
 C_FILES  := $(LIB_SRCS) $(CTL_SRCS) server/main.c $(wildcard deploy/demo/*.c)
 SH_FILES := $(wildcard deploy/debian/build.sh deploy/debian/p*inst deploy/debian/p*rm tests/*.sh tests/rules/*.sh deploy/demo/*.sh deploy/scripts/*) .ci/run
 
-lint: lint-gcc lint-tidy lint-cppcheck lint-shell
+lint: lint-format lint-gcc lint-tidy lint-cppcheck lint-shell
+lint-format:
+	@clang-format --dry-run -Werror $(wildcard server/*.[ch] server/*/*.[ch] server/*/*/*.[ch] handlers/*/*.[ch] db/*.[ch] \
+	  alertmanager/*.[ch] deploy/demo/*.[ch] tests/*/*.[ch])
 lint-gcc:
 	+@$(MAKE) --no-print-directory MODE=analyze WERROR=1 objects
 objects: $(C_FILES:%.c=$O/%.o)
@@ -189,7 +192,7 @@ clean:
 	rm -rf build
 
 FORCE:
-.PHONY: all programs all-units fuzz unit check check-long check-sanitized e2e long crash crash-short rules lint lint-gcc lint-tidy \
+.PHONY: all programs all-units fuzz unit check check-long check-sanitized e2e long crash crash-short rules lint lint-format lint-gcc lint-tidy \
         lint-cppcheck lint-shell objects demo install deb deps-deb deps deps-build deps-check deps-demo deps-tools clean FORCE
 .SECONDARY:
 -include $(shell find $O -name '*.d' 2>/dev/null)

@@ -165,9 +165,8 @@ static pcre2_code *compile(const struct buf *pattern, int *ret_code)
 	if (!ctx)
 		return NULL;
 	pcre2_set_newline(ctx, PCRE2_NEWLINE_LF);
-	pcre2_code *code =
-		pcre2_compile((PCRE2_SPTR)buf_text(pattern), pattern->len,
-	                      PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_CIRCUMFLEX, ret_code, &at, ctx);
+	pcre2_code *code = pcre2_compile((PCRE2_SPTR)buf_text(pattern), pattern->len,
+	                                 PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_CIRCUMFLEX, ret_code, &at, ctx);
 	pcre2_compile_context_free(ctx);
 	return code;
 }
@@ -180,8 +179,8 @@ static int fail_compile(struct matcher *m, struct matcher_fault *fault, int code
 	if (code == PCRE2_ERROR_HEAP_FAILED)
 		return -ENOMEM;
 	pcre2_get_error_message(code, text, sizeof(text));
-	snprintf(fault->why, sizeof(fault->why), "regular expression \"%s\": %s",
-	         quote(q, m->value, strlen(m->value)), (const char *)text);
+	snprintf(fault->why, sizeof(fault->why), "regular expression \"%s\": %s", quote(q, m->value, strlen(m->value)),
+	         (const char *)text);
 	return -EINVAL;
 }
 
@@ -371,8 +370,7 @@ static bool holds(const struct matcher *m, const char *value)
 	return same != m->negative;
 }
 
-bool matchers_hold(const struct matchers *m, const struct text_pair *labels, size_t n,
-                   const char **ret_failed)
+bool matchers_hold(const struct matchers *m, const struct text_pair *labels, size_t n, const char **ret_failed)
 {
 	for (size_t i = 0; i < m->n; i++) {
 		const struct matcher *one = m->list[i];
@@ -387,8 +385,8 @@ bool matchers_hold(const struct matchers *m, const struct text_pair *labels, siz
 	return true;
 }
 
-enum matchers_say matchers_might_hold(const struct matchers *m, const struct text_pair *labels, size_t n, matchers_open_fn *open,
-                                      void *arg, const char **ret_label)
+enum matchers_say matchers_might_hold(const struct matchers *m, const struct text_pair *labels, size_t n,
+                                      matchers_open_fn *open, void *arg, const char **ret_label)
 {
 	const char *label = NULL;
 

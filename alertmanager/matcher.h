@@ -12,29 +12,29 @@
 #include "server/core/text.h"
 
 struct matcher;
-struct matchers {               /* all must hold; none: matches everything */
+struct matchers { /* all must hold; none: matches everything */
 	struct matcher **list;
 	size_t n;
 };
 
 struct matcher_fault {
-	char why[200];          /* one sentence: what is wrong and what would be right */
+	char why[200]; /* one sentence: what is wrong and what would be right */
 };
 
-/* Adds the one matcher in text ('action="auto_rollback"', 'stage=~1|2'), or several: '{a="b", c!~"d"}' and 'a="b",c="d"'.
- * 0, -EINVAL with fault set, -ENOMEM. */
+/* Adds the one matcher in text ('action="auto_rollback"', 'stage=~1|2'), or several: '{a="b", c!~"d"}' and
+ * 'a="b",c="d"'. 0, -EINVAL with fault set, -ENOMEM. */
 int matchers_add(struct matchers *m, const char *text, struct matcher_fault *fault) MUST_CHECK;
 void matchers_free(struct matchers *m);
 
-/* A missing label counts as "". A regular expression that hits PCRE2's match limit does not match. Labels sorted or not.
- * *ret_failed (may be NULL) tells the first matcher that did not hold: its text, borrowed. */
+/* A missing label counts as "". A regular expression that hits PCRE2's match limit does not match. Labels sorted or
+ * not. *ret_failed (may be NULL) tells the first matcher that did not hold: its text, borrowed. */
 bool matchers_hold(const struct matchers *m, const struct text_pair *labels, size_t n, const char **ret_failed);
 
-/* The same when not all labels are known. open tells of a label that is not among labels whether it may have a value that
- * nobody knows; else it counts as "". MAYBE: it depends on the label *ret_label (may be NULL; borrowed). */
+/* The same when not all labels are known. open tells of a label that is not among labels whether it may have a value
+ * that nobody knows; else it counts as "". MAYBE: it depends on the label *ret_label (may be NULL; borrowed). */
 enum matchers_say { MATCHERS_NO, MATCHERS_MAYBE, MATCHERS_YES };
 typedef bool matchers_open_fn(void *arg, const char *label);
-enum matchers_say matchers_might_hold(const struct matchers *m, const struct text_pair *labels, size_t n, matchers_open_fn *open,
-                                      void *arg, const char **ret_label);
+enum matchers_say matchers_might_hold(const struct matchers *m, const struct text_pair *labels, size_t n,
+                                      matchers_open_fn *open, void *arg, const char **ret_label);
 
 #endif

@@ -23,8 +23,7 @@ static int refuse(char **ret_why, const char *fmt, ...)
 
 static int read_shape(struct alert *a, char **ret_why)
 {
-	return json_object_is_type(a->raw, json_type_object) ? 0
-	                                                     : refuse(ret_why, "the alert is no JSON object");
+	return json_object_is_type(a->raw, json_type_object) ? 0 : refuse(ret_why, "the alert is no JSON object");
 }
 
 static int read_status(struct alert *a, char **ret_why)
@@ -243,8 +242,7 @@ static int group_alerts(struct json_object *root, struct json_object **ret, stru
 		            "fields of "
 		            "Alertmanager's webhook");
 	if (json_object_array_length(*ret) > PAYLOAD_ALERTS_MAX)
-		return fail(fault, -E2BIG,
-		            "the body holds more than 20000 alerts: set max_alerts or group them finer");
+		return fail(fault, -E2BIG, "the body holds more than 20000 alerts: set max_alerts or group them finer");
 	return 0;
 }
 

@@ -102,8 +102,7 @@ static int parse_point(struct json_object *pair, double *ret_at, double *ret_val
 	if (json_object_is_type(pair, json_type_array) && json_object_array_length(pair) == 2) {
 		struct json_object *at = json_object_array_get_idx(pair, 0);
 		struct json_object *value = json_object_array_get_idx(pair, 1);
-		bool number =
-			json_object_is_type(at, json_type_int) || json_object_is_type(at, json_type_double);
+		bool number = json_object_is_type(at, json_type_int) || json_object_is_type(at, json_type_double);
 		double v, seconds = number ? json_object_get_double(at) : NAN;
 
 		if (isfinite(seconds) && json_object_is_type(value, json_type_string) &&
@@ -120,8 +119,7 @@ static int parse_point(struct json_object *pair, double *ret_at, double *ret_val
 static int parse_metric(struct json_object *series, struct json_object **ret, const struct say *say)
 {
 	if (!json_object_is_type(series, json_type_object) || json_get_obj(series, "metric", ret) < 0)
-		return fail(say, -EBADMSG,
-		            "a series of the answer has another shape than Prometheus documents");
+		return fail(say, -EBADMSG, "a series of the answer has another shape than Prometheus documents");
 	return 0;
 }
 
@@ -150,8 +148,7 @@ static int parse_sample(struct json_object *series, struct prom_sample *ret, con
 	return r < 0 ? r : parse_point(pair, &ret->at, &ret->value, say);
 }
 
-static int parse_samples(struct prom_vector *v, struct json_object *result, bool scalar,
-                         const struct say *say)
+static int parse_samples(struct prom_vector *v, struct json_object *result, bool scalar, const struct say *say)
 {
 	size_t n = scalar ? 1 : json_object_array_length(result);
 	int r = 0;
@@ -224,8 +221,7 @@ static int add_point(struct json_object *points, struct json_object *pair, const
 	return 0;
 }
 
-static int add_series(struct json_object *list, struct json_object *series, size_t max_points,
-                      const struct say *say)
+static int add_series(struct json_object *list, struct json_object *series, size_t max_points, const struct say *say)
 {
 	struct json_object *metric = NULL, *values = NULL;
 	int r = parse_metric(series, &metric, say);
@@ -247,8 +243,8 @@ static int add_series(struct json_object *list, struct json_object *series, size
 	return r;
 }
 
-int prom_matrix_parse(const char *body, size_t len, size_t max_series, size_t max_points,
-                      struct json_object **ret, char *why, size_t why_size)
+int prom_matrix_parse(const char *body, size_t len, size_t max_series, size_t max_points, struct json_object **ret,
+                      char *why, size_t why_size)
 {
 	CLEANUP(json_cleanup) struct json_object *root = NULL, *result = NULL;
 	struct say say = {why, why_size};
@@ -312,8 +308,8 @@ int prom_query_url(struct buf *b, const char *base, const char *query, double ti
 	return add_timeout(b, timeout_s);
 }
 
-int prom_range_url(struct buf *b, const char *base, const char *query, double start_s, double end_s,
-                   double step_s, double timeout_s)
+int prom_range_url(struct buf *b, const char *base, const char *query, double start_s, double end_s, double step_s,
+                   double timeout_s)
 {
 	add_start(b, base, "query_range", query);
 	buf_printf(b, "&start=%.3f&end=%.3f&step=%.3f", start_s, end_s, step_s);

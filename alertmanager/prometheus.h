@@ -11,21 +11,21 @@
 #include "server/core/json.h"
 
 struct prom_sample {
-	double value;           /* may be NaN or infinite: the caller decides */
-	double at;              /* unix seconds */
+	double value;               /* may be NaN or infinite: the caller decides */
+	double at;                  /* unix seconds */
 	struct json_object *metric; /* borrowed from the reply; NULL for a scalar */
 };
 
 struct prom_vector {
-	struct json_object *root; /* owned */
+	struct json_object *root;    /* owned */
 	struct prom_sample *samples; /* owned */
 	size_t n;
 };
 
 #define PROM_SERIES_MAX 10000
 
-/* An instant query's reply (vector or scalar). 0, or with a short sentence in why (size >= 200): -EBADMSG for what is no
- * reply of Prometheus (not JSON, another shape), -EINVAL for one that has no such numbers: status error (its text is
+/* An instant query's reply (vector or scalar). 0, or with a short sentence in why (size >= 200): -EBADMSG for what is
+ * no reply of Prometheus (not JSON, another shape), -EINVAL for one that has no such numbers: status error (its text is
  * quoted), another result type, histogram values. -E2BIG over PROM_SERIES_MAX, -ENOMEM. */
 int prom_vector_parse(const char *body, size_t len, struct prom_vector *ret, char *why, size_t why_size) MUST_CHECK;
 void prom_vector_free(struct prom_vector *v);
@@ -36,8 +36,8 @@ void prom_vector_free(struct prom_vector *v);
 int prom_matrix_parse(const char *body, size_t len, size_t max_series, size_t max_points, struct json_object **ret,
                       char *why, size_t why_size) MUST_CHECK;
 
-/* "<base>/api/v1/query?query=…&timeout=…" with the query percent-encoded, asked for now; no timeout when timeout_s <= 0.
- * -ENOSPC beyond b's maximum, -ENOMEM. */
+/* "<base>/api/v1/query?query=…&timeout=…" with the query percent-encoded, asked for now; no timeout when timeout_s <=
+ * 0. -ENOSPC beyond b's maximum, -ENOMEM. */
 int prom_query_url(struct buf *b, const char *base, const char *query, double timeout_s);
 int prom_range_url(struct buf *b, const char *base, const char *query, double start_s, double end_s, double step_s,
                    double timeout_s);

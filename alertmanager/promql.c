@@ -10,27 +10,48 @@ enum call { CALL_OTHER, CALL_LAST, CALL_RATE, CALL_QUANTILE, CALL_AGGREGATE, CAL
 static const struct word {
 	const char *text;
 	enum call call;
-	bool operator;          /* stands between operands: no name of a series */
+	bool operator; /* stands between operands: no name of a series */
 } words[] = {
-	{"last_over_time", CALL_LAST, false}, {"present_over_time", CALL_LAST, false}, {"rate", CALL_RATE, false},
-	{"irate", CALL_RATE, false}, {"increase", CALL_RATE, false}, {"histogram_quantile", CALL_QUANTILE, false},
-	{"sum", CALL_AGGREGATE, false}, {"avg", CALL_AGGREGATE, false}, {"min", CALL_AGGREGATE, false},
-	{"max", CALL_AGGREGATE, false}, {"count", CALL_AGGREGATE, false}, {"group", CALL_AGGREGATE, false},
-	{"stddev", CALL_AGGREGATE, false}, {"stdvar", CALL_AGGREGATE, false}, {"topk", CALL_AGGREGATE, false},
-	{"bottomk", CALL_AGGREGATE, false}, {"quantile", CALL_AGGREGATE, false}, {"count_values", CALL_AGGREGATE, false},
-	{"by", CALL_LABELS, true}, {"without", CALL_LABELS, true}, {"on", CALL_LABELS, true}, {"ignoring", CALL_LABELS, true},
-	{"group_left", CALL_LABELS, true}, {"group_right", CALL_LABELS, true}, {"and", CALL_OTHER, true}, {"or", CALL_OTHER, true},
-	{"unless", CALL_OTHER, true}, {"atan2", CALL_OTHER, true}, {"bool", CALL_OTHER, true}, {"inf", CALL_OTHER, true},
+	{"last_over_time", CALL_LAST, false},
+	{"present_over_time", CALL_LAST, false},
+	{"rate", CALL_RATE, false},
+	{"irate", CALL_RATE, false},
+	{"increase", CALL_RATE, false},
+	{"histogram_quantile", CALL_QUANTILE, false},
+	{"sum", CALL_AGGREGATE, false},
+	{"avg", CALL_AGGREGATE, false},
+	{"min", CALL_AGGREGATE, false},
+	{"max", CALL_AGGREGATE, false},
+	{"count", CALL_AGGREGATE, false},
+	{"group", CALL_AGGREGATE, false},
+	{"stddev", CALL_AGGREGATE, false},
+	{"stdvar", CALL_AGGREGATE, false},
+	{"topk", CALL_AGGREGATE, false},
+	{"bottomk", CALL_AGGREGATE, false},
+	{"quantile", CALL_AGGREGATE, false},
+	{"count_values", CALL_AGGREGATE, false},
+	{"by", CALL_LABELS, true},
+	{"without", CALL_LABELS, true},
+	{"on", CALL_LABELS, true},
+	{"ignoring", CALL_LABELS, true},
+	{"group_left", CALL_LABELS, true},
+	{"group_right", CALL_LABELS, true},
+	{"and", CALL_OTHER, true},
+	{"or", CALL_OTHER, true},
+	{"unless", CALL_OTHER, true},
+	{"atan2", CALL_OTHER, true},
+	{"bool", CALL_OTHER, true},
+	{"inf", CALL_OTHER, true},
 	{"nan", CALL_OTHER, true},
 };
 
 /* An open round bracket. */
 struct frame {
 	enum call call;
-	size_t first;           /* selector: the operand begins there */
-	size_t aggregates, keeps;       /* counted so far, for what stands inside */
-	bool divisor;           /* right of a / that has to be guarded */
-	bool compared;          /* something inside is compared */
+	size_t first;             /* selector: the operand begins there */
+	size_t aggregates, keeps; /* counted so far, for what stands inside */
+	bool divisor;             /* right of a / that has to be guarded */
+	bool compared;            /* something inside is compared */
 };
 
 struct scan {
@@ -38,9 +59,9 @@ struct scan {
 	struct promql *to;
 	struct frame frames[PROMQL_DEPTH_MAX];
 	size_t depth;
-	enum call next;         /* what the next bracket belongs to */
-	size_t operand;         /* selectors from here on are what a range or an offset behind it is about */
-	size_t aggregates, keeps;       /* aggregations so far; label lists that keep le */
+	enum call next;           /* what the next bracket belongs to */
+	size_t operand;           /* selectors from here on are what a range or an offset behind it is about */
+	size_t aggregates, keeps; /* aggregations so far; label lists that keep le */
 	bool without, divisor;
 };
 
@@ -106,7 +127,8 @@ static int add_selector(struct scan *s, const char *name, size_t len)
 		one.summed = one.summed || s->frames[i].call == CALL_AGGREGATE;
 		one.rate = one.rate || s->frames[i].call == CALL_RATE;
 	}
-	struct promql_selector *list = to->n < PROMQL_SELECTORS_MAX ? reallocarray(to->list, to->n + 1, sizeof(*list)) : NULL;
+	struct promql_selector *list =
+		to->n < PROMQL_SELECTORS_MAX ? reallocarray(to->list, to->n + 1, sizeof(*list)) : NULL;
 	if (!list) {
 		free(one.name);
 		return to->n < PROMQL_SELECTORS_MAX ? -ENOMEM : -EINVAL;
@@ -268,8 +290,12 @@ static int open_bracket(struct scan *s)
 {
 	if (s->depth == PROMQL_DEPTH_MAX)
 		return -EINVAL;
-	s->frames[s->depth++] = (struct frame) {.call = s->next, .first = s->to->n, .aggregates = s->aggregates, .keeps = s->keeps,
-	                                        .divisor = s->divisor && (s->next == CALL_RATE || s->next == CALL_AGGREGATE)};
+	s->frames[s->depth++] =
+		(struct frame) {.call = s->next,
+	                        .first = s->to->n,
+	                        .aggregates = s->aggregates,
+	                        .keeps = s->keeps,
+	                        .divisor = s->divisor && (s->next == CALL_RATE || s->next == CALL_AGGREGATE)};
 	s->next = CALL_OTHER;
 	s->divisor = false;
 	s->p++;
@@ -285,7 +311,7 @@ static void judge_quantile(struct scan *s, const struct frame *f)
 		size_t len = strlen(s->to->list[i].name);
 
 		classic = classic || (len > 7 && !strcmp(s->to->list[i].name + len - 7, "_bucket"));
-		recorded = recorded || strchr(s->to->list[i].name, ':');        /* may be summed already */
+		recorded = recorded || strchr(s->to->list[i].name, ':'); /* may be summed already */
 	}
 	if (!classic || s->without || s->keeps > f->keeps)
 		return;
@@ -386,7 +412,7 @@ int promql_scan(const char *text, struct promql *ret)
 	skip_blanks(&s);
 	while (r == 0 && *s.p) {
 		r = step(&s);
-		if (r == 0)     /* else p may stand behind the end */
+		if (r == 0) /* else p may stand behind the end */
 			skip_blanks(&s);
 	}
 	if (r == 0 && s.depth)

@@ -1,6 +1,6 @@
 /*
- * What can be told from the text of a PromQL expression without evaluating it: which series it names, how far back it looks,
- * and a few mistakes that the text alone proves. Pure; any thread.
+ * What can be told from the text of a PromQL expression without evaluating it: which series it names, how far back it
+ * looks, and a few mistakes that the text alone proves. Pure; any thread.
  */
 #ifndef ALERTMANAGER_PROMQL_H
 #define ALERTMANAGER_PROMQL_H
@@ -14,21 +14,21 @@
 #define PROMQL_DEPTH_MAX     100
 
 struct promql_selector {
-	char *name;             /* owned; "" when only a regular expression or other labels say which series */
-	/* The ranges around it, subqueries added: a fault has to fill them before the value is the fault's. The ranges of
-	 * last_over_time and its like are none of these: they give the newest sample. */
+	char *name; /* owned; "" when only a regular expression or other labels say which series */
+	/* The ranges around it, subqueries added: a fault has to fill them before the value is the fault's. The ranges
+	 * of last_over_time and its like are none of these: they give the newest sample. */
 	int64_t span_us;
-	int64_t back_us;        /* how far it looks back, everything added */
-	bool shifted;           /* behind an offset: the past, as something to compare with */
-	bool rate, summed;      /* inside of rate() or its like; inside of an aggregation */
+	int64_t back_us;   /* how far it looks back, everything added */
+	bool shifted;      /* behind an offset: the past, as something to compare with */
+	bool rate, summed; /* inside of rate() or its like; inside of an aggregation */
 };
 
 struct promql {
-	struct promql_selector *list;   /* owned */
+	struct promql_selector *list; /* owned */
 	size_t n;
-	bool quantile_without_le;       /* a classic histogram is aggregated and le is lost: the answer is always empty */
-	bool quantile_each;             /* histogram_quantile over series that are not summed: one per instance */
-	bool unguarded;                 /* divides by a rate that may be 0: NaN, which no comparison holds for */
+	bool quantile_without_le; /* a classic histogram is aggregated and le is lost: the answer is always empty */
+	bool quantile_each;       /* histogram_quantile over series that are not summed: one per instance */
+	bool unguarded;           /* divides by a rate that may be 0: NaN, which no comparison holds for */
 };
 
 /* 0; -EINVAL: it could not be followed (brackets, a range that is no duration, too long); -ENOMEM. */

@@ -34,8 +34,8 @@ static int fail(struct scan *s, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(why, sizeof(why), fmt, ap);
 	va_end(ap);
-	snprintf(s->fault->why, sizeof(s->fault->why), "regular expression \"%s\": %s",
-	         quote(q, s->re, strlen(s->re)), why);
+	snprintf(s->fault->why, sizeof(s->fault->why), "regular expression \"%s\": %s", quote(q, s->re, strlen(s->re)),
+	         why);
 	return -EINVAL;
 }
 
@@ -88,8 +88,7 @@ static int emit_atom(struct scan *s, const char *text)
 
 static int emit_rune(struct scan *s, unsigned rune)
 {
-	return rune < 0x80 && is_alnum((char)rune) ? buf_char(s->out, (char)rune)
-	                                           : buf_printf(s->out, "\\x{%x}", rune);
+	return rune < 0x80 && is_alnum((char)rune) ? buf_char(s->out, (char)rune) : buf_printf(s->out, "\\x{%x}", rune);
 }
 
 static int literal(struct scan *s, unsigned rune)
@@ -131,8 +130,7 @@ static int escape_octal(struct scan *s, char first, unsigned *ret)
 	unsigned v = (unsigned)(first - '0');
 
 	if (first != '0' && !is_octal(*s->at))
-		return fail(s, "back-references (\\%c) are not possible: Alertmanager uses RE2 syntax",
-		            first);
+		return fail(s, "back-references (\\%c) are not possible: Alertmanager uses RE2 syntax", first);
 	for (int n = 1; n < 3 && is_octal(*s->at); n++)
 		v = v * 8 + (unsigned)(*s->at++ - '0');
 	*ret = v;
@@ -161,8 +159,7 @@ static int escape_unknown(struct scan *s, const char *at)
 
 	for (size_t i = 0; i < ARRAY_LEN(known); i++)
 		if (known[i].c == *at)
-			return fail(s, "\\%c, %s, is not possible: Alertmanager uses RE2 syntax", *at,
-			            known[i].what);
+			return fail(s, "\\%c, %s, is not possible: Alertmanager uses RE2 syntax", *at, known[i].what);
 	if ((unsigned char)*at >= 0x80)
 		return fail(s, "a backslash before a non-ASCII character means nothing");
 	return fail(s, "\\%c means nothing in RE2 syntax, which Alertmanager uses", *at);
@@ -407,17 +404,16 @@ static int group_unknown(struct scan *s)
 	static const struct {
 		const char *start, *what;
 	} known[] = {
-		{"(?=", "look-ahead"},   {"(?!", "look-ahead"},    {"(?<=", "look-behind"},
-		{"(?<!", "look-behind"}, {"(?>", "atomic groups"}, {"(?P=", "back-references"},
-		{"(?P>", "recursion"},   {"(?R", "recursion"},     {"(?&", "recursion"},
-		{"(?+", "recursion"},    {"(?(", "conditions"},    {"(?C", "callouts"},
-		{"(?#", "comments"},     {"(?|", "branch reset"},
+		{"(?=", "look-ahead"},    {"(?!", "look-ahead"},       {"(?<=", "look-behind"}, {"(?<!", "look-behind"},
+		{"(?>", "atomic groups"}, {"(?P=", "back-references"}, {"(?P>", "recursion"},   {"(?R", "recursion"},
+		{"(?&", "recursion"},     {"(?+", "recursion"},        {"(?(", "conditions"},   {"(?C", "callouts"},
+		{"(?#", "comments"},      {"(?|", "branch reset"},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(known); i++)
 		if (starts(s->at, known[i].start))
-			return fail(s, "%s, %s…), is not possible: Alertmanager uses RE2 syntax",
-			            known[i].what, known[i].start);
+			return fail(s, "%s, %s…), is not possible: Alertmanager uses RE2 syntax", known[i].what,
+			            known[i].start);
 	if (is_digit(s->at[2]) || (s->at[2] == '-' && is_digit(s->at[3])))
 		return fail(s, "recursion, (?%c…), is not possible: Alertmanager uses RE2 syntax", s->at[2]);
 	return fail(s, "a group opens with (, (?:, (?P<name> or flags of i, m, s, U as in (?i) or (?i-s:");
@@ -531,9 +527,7 @@ static int repeat_end(struct scan *s, const char *op, const char *end)
 	if (s->before == BEFORE_NOTHING)
 		return fail(s, "there is nothing before %.*s to repeat", (int)(end - op), op);
 	if (s->before == BEFORE_REPEAT && *op == '+')
-		return fail(
-			s,
-			"possessive repetition (a second +) is not possible: Alertmanager uses RE2 syntax");
+		return fail(s, "possessive repetition (a second +) is not possible: Alertmanager uses RE2 syntax");
 	if (s->before == BEFORE_REPEAT)
 		return fail(s, "two repetitions stand in a row (%.*s)", (int)(end - op), op);
 	s->before = BEFORE_REPEAT;

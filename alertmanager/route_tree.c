@@ -40,7 +40,8 @@ static int read_matchers(struct json_object *o, struct route_node *to, const str
 }
 
 /* match and match_re, the older form: {label: value}. */
-static int read_match(struct json_object *o, const char *key, const char *sign, struct route_node *to, const struct reading *g)
+static int read_match(struct json_object *o, const char *key, const char *sign, struct route_node *to,
+                      const struct reading *g)
 {
 	struct json_object *match = NULL;
 	int r = 0;
@@ -85,11 +86,13 @@ static void read_group_by(struct json_object *o, struct route_node *to)
 	for (size_t i = 0; i < json_object_array_length(arr); i++) {
 		const char *label = json_object_get_string(json_object_array_get_idx(arr, i));
 
-		to->by_alertname = to->by_alertname || (label && (!strcmp(label, "alertname") || !strcmp(label, "...")));
+		to->by_alertname =
+			to->by_alertname || (label && (!strcmp(label, "alertname") || !strcmp(label, "...")));
 	}
 }
 
-static int read_node(struct json_object *o, const struct route_node *parent, struct route_node *to, const struct reading *g);
+static int read_node(struct json_object *o, const struct route_node *parent, struct route_node *to,
+                     const struct reading *g);
 
 static int read_children(struct json_object *o, struct route_node *to, const struct reading *g)
 {
@@ -107,22 +110,27 @@ static int read_children(struct json_object *o, struct route_node *to, const str
 	return r;
 }
 
-static int read_node(struct json_object *o, const struct route_node *parent, struct route_node *to, const struct reading *g)
+static int read_node(struct json_object *o, const struct route_node *parent, struct route_node *to,
+                     const struct reading *g)
 {
 	struct json_object *ignored = NULL;
 	int r;
 
 	/* Everything but matchers, continue and the times of muting is inherited. */
-	*to = (struct route_node) {.by_alertname = parent->by_alertname, .group_wait_us = parent->group_wait_us,
-	                           .group_interval_us = parent->group_interval_us, .repeat_us = parent->repeat_us};
+	*to = (struct route_node) {.by_alertname = parent->by_alertname,
+	                           .group_wait_us = parent->group_wait_us,
+	                           .group_interval_us = parent->group_interval_us,
+	                           .repeat_us = parent->repeat_us};
 	to->receiver = json_str_or(o, "receiver", "");
 	if (!to->receiver[0])
 		to->receiver = parent->receiver;
 	to->goes_on = !strcmp(json_str_or(o, "continue", ""), "true");
-	to->sometimes = json_get_arr(o, "mute_time_intervals", &ignored) == 1 || json_get_arr(o, "active_time_intervals", &ignored) == 1;
+	to->sometimes = json_get_arr(o, "mute_time_intervals", &ignored) == 1 ||
+	                json_get_arr(o, "active_time_intervals", &ignored) == 1;
 	read_group_by(o, to);
 	if ((r = read_matchers(o, to, g)) < 0 || (r = read_match(o, "match", "=", to, g)) < 0 ||
-	    (r = read_match(o, "match_re", "=~", to, g)) < 0 || (r = read_duration(o, "group_wait", &to->group_wait_us, g)) < 0 ||
+	    (r = read_match(o, "match_re", "=~", to, g)) < 0 ||
+	    (r = read_duration(o, "group_wait", &to->group_wait_us, g)) < 0 ||
 	    (r = read_duration(o, "group_interval", &to->group_interval_us, g)) < 0 ||
 	    (r = read_duration(o, "repeat_interval", &to->repeat_us, g)) < 0)
 		return r;
@@ -132,7 +140,9 @@ static int read_node(struct json_object *o, const struct route_node *parent, str
 int route_tree_read(struct json_object *config, struct route_tree **ret, char *why, size_t why_size)
 {
 	/* The defaults of dispatch.DefaultRouteOpts. */
-	const struct route_node defaults = {.receiver = "", .group_wait_us = 30 * US_PER_S, .group_interval_us = 300 * US_PER_S,
+	const struct route_node defaults = {.receiver = "",
+	                                    .group_wait_us = 30 * US_PER_S,
+	                                    .group_interval_us = 300 * US_PER_S,
 	                                    .repeat_us = 4 * 3600 * US_PER_S};
 	const struct reading g = {why, why_size};
 	struct json_object *o = NULL;
@@ -193,17 +203,18 @@ struct walk {
 	size_t n;
 };
 
-/* node is reached when label is NULL, else only if the value of that label says so. A node that no child takes an alert from
- * takes it itself. */
+/* node is reached when label is NULL, else only if the value of that label says so. A node that no child takes an alert
+ * from takes it itself. */
 static void walk_node(struct walk *w, const struct route_node *node, const char *label)
 {
-	const char *kept = NULL, *any = NULL;   /* on which a child before this one may keep it; may take it */
+	const char *kept = NULL, *any = NULL; /* on which a child before this one may keep it; may take it */
 	bool taken = false, left = true;
 
 	for (size_t i = 0; i < node->n && left; i++) {
 		const struct route_node *child = &node->children[i];
 		const char *on = NULL;
-		enum matchers_say say = matchers_might_hold(&child->matchers, w->labels, w->n_labels, w->open, w->arg, &on);
+		enum matchers_say say =
+			matchers_might_hold(&child->matchers, w->labels, w->n_labels, w->open, w->arg, &on);
 
 		if (say == MATCHERS_NO)
 			continue;
@@ -215,11 +226,12 @@ static void walk_node(struct walk *w, const struct route_node *node, const char 
 			kept = on;
 	}
 	if (!taken && w->n < ROUTE_HITS_MAX)
-		w->hits[w->n++] = (struct route_hit) {.node = node, .sure = !label && !any, .label = label ? label : any};
+		w->hits[w->n++] =
+			(struct route_hit) {.node = node, .sure = !label && !any, .label = label ? label : any};
 }
 
-size_t route_tree_walk(const struct route_tree *t, const struct text_pair *labels, size_t n, matchers_open_fn *open, void *arg,
-                       struct route_hit hits[ROUTE_HITS_MAX])
+size_t route_tree_walk(const struct route_tree *t, const struct text_pair *labels, size_t n, matchers_open_fn *open,
+                       void *arg, struct route_hit hits[ROUTE_HITS_MAX])
 {
 	struct walk w = {.labels = labels, .n_labels = n, .open = open, .arg = arg, .hits = hits};
 

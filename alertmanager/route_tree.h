@@ -10,23 +10,23 @@
 #include "server/core/json.h"
 
 struct route_node {
-	const char *receiver;           /* its own or inherited; borrowed from the tree */
-	struct matchers matchers;       /* matchers, match and match_re together */
-	bool goes_on;                   /* continue: true */
-	bool sometimes;                 /* mute_time_intervals or active_time_intervals */
-	bool by_alertname;              /* grouped by alertname or by all labels: a trigger does not wait for another's group */
+	const char *receiver;     /* its own or inherited; borrowed from the tree */
+	struct matchers matchers; /* matchers, match and match_re together */
+	bool goes_on;             /* continue: true */
+	bool sometimes;           /* mute_time_intervals or active_time_intervals */
+	bool by_alertname; /* grouped by alertname or by all labels: a trigger does not wait for another's group */
 	int64_t group_wait_us, group_interval_us, repeat_us;
-	struct route_node *children;    /* owned */
+	struct route_node *children; /* owned */
 	size_t n;
 };
 
 struct route_tree {
-	struct json_object *config;     /* a reference: the whole config */
+	struct json_object *config; /* a reference: the whole config */
 	struct route_node root;
 };
 
-/* config: Alertmanager's, every scalar a string (as config_yaml_any reads it). 0; -EINVAL with one sentence in why (>= 300);
- * -ENOMEM. */
+/* config: Alertmanager's, every scalar a string (as config_yaml_any reads it). 0; -EINVAL with one sentence in why (>=
+ * 300); -ENOMEM. */
 int route_tree_read(struct json_object *config, struct route_tree **ret, char *why, size_t why_size) MUST_CHECK;
 void route_tree_free(struct route_tree *t);
 
@@ -35,12 +35,12 @@ struct json_object *route_tree_receiver(const struct route_tree *t, const char *
 
 struct route_hit {
 	const struct route_node *node;
-	bool sure;                      /* else it depends on a label that is not known: */
-	const char *label;              /* borrowed; NULL when sure */
+	bool sure;         /* else it depends on a label that is not known: */
+	const char *label; /* borrowed; NULL when sure */
 };
 #define ROUTE_HITS_MAX 200
 /* Where an alert with these labels goes; open as for matchers_might_hold. Returns how many, at most ROUTE_HITS_MAX. */
-size_t route_tree_walk(const struct route_tree *t, const struct text_pair *labels, size_t n, matchers_open_fn *open, void *arg,
-                       struct route_hit hits[ROUTE_HITS_MAX]);
+size_t route_tree_walk(const struct route_tree *t, const struct text_pair *labels, size_t n, matchers_open_fn *open,
+                       void *arg, struct route_hit hits[ROUTE_HITS_MAX]);
 
 #endif

@@ -4,7 +4,7 @@
 #include <string.h>
 #include "server/core/clock.h"
 
-#define DEPTH_MAX 50    /* rules that stand on rules */
+#define DEPTH_MAX 50 /* rules that stand on rules */
 
 /* --- reading --- */
 
@@ -85,15 +85,15 @@ void rule_book_free(struct rule_book *b)
 /* What is known of a rule on the way: each is looked at once, and a circle is noticed. */
 struct way {
 	enum { WAY_NEW, WAY_OPEN, WAY_KNOWN } state;
-	int64_t span_us, eval_us;       /* span -1: no way to a series that a fault moves */
+	int64_t span_us, eval_us; /* span -1: no way to a series that a fault moves */
 	int64_t back_us;
 };
 
 struct walk {
 	const struct rule_book *book;
-	const struct series_names *still;       /* may be NULL */
-	struct series_names *leaves;            /* may be NULL */
-	struct way *ways;                       /* one a rule */
+	const struct series_names *still; /* may be NULL */
+	struct series_names *leaves;      /* may be NULL */
+	struct way *ways;                 /* one a rule */
 	bool odd;
 	int error;
 };
@@ -247,21 +247,24 @@ int rule_book_back(const struct rule_book *b, const struct promql *p, int64_t *r
 	return r;
 }
 
-int rule_book_delay(const struct rule_book *b, const struct rule *r, const struct series_names *still, struct rule_delay *ret)
+int rule_book_delay(const struct rule_book *b, const struct rule *r, const struct series_names *still,
+                    struct rule_delay *ret)
 {
 	struct walk w = {.book = b, .still = still};
 	struct way way;
 	int e = walk_from(&w, &r->scan, r, &way);
 
-	if (e == 0 && way.span_us < 0) {        /* a rule about nothing but what is compared with */
+	if (e == 0 && way.span_us < 0) { /* a rule about nothing but what is compared with */
 		w = (struct walk) {.book = b};
 		e = walk_from(&w, &r->scan, r, &way);
 	}
 	if (e < 0)
 		return e;
 	int64_t steps = r->interval_us ? (r->for_us + r->interval_us - 1) / r->interval_us : 0;
-	*ret = (struct rule_delay) {.span_us = way.span_us > 0 ? way.span_us : 0, .eval_us = way.eval_us + r->interval_us,
+	*ret = (struct rule_delay) {.span_us = way.span_us > 0 ? way.span_us : 0,
+	                            .eval_us = way.eval_us + r->interval_us,
 	                            .for_us = r->interval_us ? steps * r->interval_us : r->for_us,
-	                            .back_us = way.back_us + r->for_us, .odd = w.odd || r->odd};
+	                            .back_us = way.back_us + r->for_us,
+	                            .odd = w.odd || r->odd};
 	return 0;
 }

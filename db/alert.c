@@ -6,9 +6,16 @@
 #include "db/stmt.h"
 
 static const char *const disposition_names[DISP_N] = {
-	[DISP_ROLLBACK_STARTED] = "rollback_started", [DISP_PENDING] = "pending", [DISP_HELD] = "held",
-	[DISP_ATTACHED] = "attached", [DISP_ALREADY_THERE] = "already_there", [DISP_DUPLICATE] = "duplicate",
-	[DISP_RESOLVED] = "resolved", [DISP_STALE] = "stale", [DISP_HEARTBEAT] = "heartbeat", [DISP_NO_MATCH] = "no_match",
+	[DISP_ROLLBACK_STARTED] = "rollback_started",
+	[DISP_PENDING] = "pending",
+	[DISP_HELD] = "held",
+	[DISP_ATTACHED] = "attached",
+	[DISP_ALREADY_THERE] = "already_there",
+	[DISP_DUPLICATE] = "duplicate",
+	[DISP_RESOLVED] = "resolved",
+	[DISP_STALE] = "stale",
+	[DISP_HEARTBEAT] = "heartbeat",
+	[DISP_NO_MATCH] = "no_match",
 	[DISP_REJECTED] = "rejected",
 };
 
@@ -137,7 +144,8 @@ int alert_say(struct db_tx *tx, int64_t alert_id, enum delivery delivery, const 
 
 static void read_said(struct stmt *st, void *to)
 {
-	*(struct alert_said *)to = (struct alert_said) {column_text(st, 0), (enum disposition)column_i64(st, 1), column_i64(st, 2)};
+	*(struct alert_said *)to =
+		(struct alert_said) {column_text(st, 0), (enum disposition)column_i64(st, 1), column_i64(st, 2)};
 }
 
 int alert_said(struct db_conn *c, int64_t alert_id, enum delivery delivery, struct alert_said_list *ret)
@@ -178,10 +186,17 @@ int alert_attach(struct db_tx *tx, int64_t incident_id, int64_t alert_id)
 static void read_row(struct stmt *st, void *to)
 {
 	*(struct alert_row *)to = (struct alert_row) {
-		.id = column_i64(st, 0), .fingerprint = column_text(st, 1), .labels = column_text(st, 2),
-		.annotations = column_text(st, 3), .generator_url = column_text(st, 4), .status = (enum delivery)column_i64(st, 5),
-		.starts_at_us = column_i64(st, 6), .ends_at_us = column_i64(st, 7), .first_at_us = column_i64(st, 8),
-		.last_at_us = column_i64(st, 9), .times = column_i64(st, 10),
+		.id = column_i64(st, 0),
+		.fingerprint = column_text(st, 1),
+		.labels = column_text(st, 2),
+		.annotations = column_text(st, 3),
+		.generator_url = column_text(st, 4),
+		.status = (enum delivery)column_i64(st, 5),
+		.starts_at_us = column_i64(st, 6),
+		.ends_at_us = column_i64(st, 7),
+		.first_at_us = column_i64(st, 8),
+		.last_at_us = column_i64(st, 9),
+		.times = column_i64(st, 10),
 	};
 }
 

@@ -15,20 +15,20 @@
 #include "server/core/clock.h"
 #include "server/core/text.h"
 
-#define CIFS_MAGIC 0xFF534D42   /* not in linux/magic.h; kernel fs/smb */
+#define CIFS_MAGIC 0xFF534D42 /* not in linux/magic.h; kernel fs/smb */
 
 static const struct {
 	bool writes;
 	const char *text;
 } statements[SQL_N] = {
 #define SQL_ROW(id, writes, text) {writes, text},
-	SQL_STATEMENTS(SQL_ROW)
-};
+	SQL_STATEMENTS(SQL_ROW)};
 
-/* WAL and FULL: a commit is on the disk (reference: libraries.md, finding 3). One writer only, so readers may not checkpoint. */
+/* WAL and FULL: a commit is on the disk (reference: libraries.md, finding 3). One writer only, so readers may not
+ * checkpoint. */
 static const char *const pragmas[] = {
-	"PRAGMA foreign_keys = ON", "PRAGMA trusted_schema = OFF", "PRAGMA cell_size_check = ON", "PRAGMA mmap_size = 0",
-	"PRAGMA synchronous = FULL",
+	"PRAGMA foreign_keys = ON", "PRAGMA trusted_schema = OFF", "PRAGMA cell_size_check = ON",
+	"PRAGMA mmap_size = 0",     "PRAGMA synchronous = FULL",
 };
 
 static int run_pragmas(sqlite3 *sql)
@@ -61,7 +61,8 @@ static int prepare_all(struct db_conn *c, bool read_only, char *why, size_t size
 
 		if (statements[i].writes && read_only)
 			continue;
-		int code = sqlite3_prepare_v3(c->sql, statements[i].text, -1, SQLITE_PREPARE_PERSISTENT, &c->stmt[i], &tail);
+		int code = sqlite3_prepare_v3(c->sql, statements[i].text, -1, SQLITE_PREPARE_PERSISTENT, &c->stmt[i],
+		                              &tail);
 		if (code == SQLITE_OK && (!tail || !*tail))
 			continue;
 		snprintf(why, size, "a statement does not fit the database: %s", sqlite3_errmsg(c->sql));
@@ -91,14 +92,17 @@ static int setup_writer(struct db_conn *c, char *why, size_t size)
 {
 	static const struct {
 		const char *ask, *want;
-	} must[] = {{"PRAGMA journal_mode = WAL", "wal"}, {"PRAGMA synchronous", "2"}, {"PRAGMA foreign_keys", "1"},
+	} must[] = {{"PRAGMA journal_mode = WAL", "wal"},
+	            {"PRAGMA synchronous", "2"},
+	            {"PRAGMA foreign_keys", "1"},
 	            {"PRAGMA journal_size_limit = 16777216", "16777216"}};
 	int r = set_auto_vacuum(c->sql);
 
 	for (size_t i = 0; r >= 0 && i < ARRAY_LEN(must); i++) {
 		r = is_answer(c->sql, must[i].ask, must[i].want);
 		if (r == 0) {
-			snprintf(why, size, "the database cannot be used safely: %s did not answer %s", must[i].ask, must[i].want);
+			snprintf(why, size, "the database cannot be used safely: %s did not answer %s", must[i].ask,
+			         must[i].want);
 			return -ENOTSUP;
 		}
 	}
@@ -115,7 +119,8 @@ static int connect(struct db *db, bool read_only, struct db_conn *c, char *why, 
 	if (code == SQLITE_OK)
 		code = run_pragmas(c->sql);
 	if (code != SQLITE_OK) {
-		snprintf(why, size, "the database %s cannot be opened: %s", db->file, c->sql ? sqlite3_errmsg(c->sql) : "out of memory");
+		snprintf(why, size, "the database %s cannot be opened: %s", db->file,
+		         c->sql ? sqlite3_errmsg(c->sql) : "out of memory");
 		return db_errno(code);
 	}
 	return read_only ? setup_reader(c) : setup_writer(c, why, size);
@@ -201,7 +206,8 @@ static int is_local(const char *dir, char *why, size_t size)
 	}
 	for (size_t i = 0; i < ARRAY_LEN(remote); i++)
 		if ((unsigned long)fs.f_type == (unsigned long)remote[i]) {
-			snprintf(why, size, "the state directory %s is on a network file system: it must be on a local disk", dir);
+			snprintf(why, size,
+			         "the state directory %s is on a network file system: it must be on a local disk", dir);
 			return -ENOTSUP;
 		}
 	return 0;
@@ -234,7 +240,8 @@ int db_test_commit(struct db_conn *c)
 	return r < 0 ? r : 0;
 }
 
-/* Proves before anything is promised that a commit works, and that the names of the directory and of the new files are on disk. */
+/* Proves before anything is promised that a commit works, and that the names of the directory and of the new files are
+ * on disk. */
 static int prove(struct db *db, char *why, size_t size)
 {
 	CLEANUP(cleanup_free) char *parent = text_format("%s/..", db->dir);
@@ -243,7 +250,7 @@ static int prove(struct db *db, char *why, size_t size)
 	if (r == 0)
 		r = sync_dir(db->dir);
 	int above = r == 0 ? sync_dir(parent) : 0;
-	if (above != -EACCES)   /* may it not be read, then somebody else made the directory, long ago */
+	if (above != -EACCES) /* may it not be read, then somebody else made the directory, long ago */
 		r = r < 0 ? r : above;
 	if (r < 0)
 		snprintf(why, size, "nothing can be recorded in %s: %s", db->dir, strerror(-r));
@@ -271,15 +278,18 @@ static int open_all(struct db *db, char *why, size_t size)
 		r = take_lock(db, why, size);
 	if (r < 0)
 		return r;
-	db_look_for_room(db);   /* a full disk: the ballast makes room for the first commit */
+	db_look_for_room(db); /* a full disk: the ballast makes room for the first commit */
 	r = conn_new(db, false, true, &db->writer, why, size);
 	if (r == 0)
 		r = remember_file(db);
 	if (r == 0)
 		r = prove(db, why, size);
 	if (r == -EUCLEAN)
-		snprintf(why, size, "the database %s is damaged: move rollbackd.db, rollbackd.db-wal and rollbackd.db-shm away together (or "
-		                    "restore a backup) and start again; nothing is rolled back from a doubtful record", db->file);
+		snprintf(why, size,
+		         "the database %s is damaged: move rollbackd.db, rollbackd.db-wal and rollbackd.db-shm away "
+		         "together (or "
+		         "restore a backup) and start again; nothing is rolled back from a doubtful record",
+		         db->file);
 	return r;
 }
 

@@ -14,10 +14,11 @@
 #include "server/core/scope.h"
 
 struct db;
-struct db_conn;         /* a connection with its prepared statements: one thread at a time */
-struct db_tx;           /* the running transaction; only jobs have one */
+struct db_conn; /* a connection with its prepared statements: one thread at a time */
+struct db_tx;   /* the running transaction; only jobs have one */
 
-#define DB_QUEUE_MAX 4096       /* jobs waiting, both lanes; beyond: -EAGAIN (503 to a sender). Urgent ones may be twice as many */
+#define DB_QUEUE_MAX                                                                                                   \
+	4096 /* jobs waiting, both lanes; beyond: -EAGAIN (503 to a sender). Urgent ones may be twice as many */
 
 /* Creates dir (0700) if missing, takes its lock, opens and migrates the database, makes one test commit.
  * -EBUSY: another daemon has it; -ENOTSUP: network file system; -EPROTO: newer schema; -EUCLEAN: damaged; other -errno.
@@ -27,7 +28,7 @@ int db_open(const char *dir, struct db **ret, char *why, size_t why_size);
 void db_close(struct db *db);
 const char *db_dir(const struct db *db);
 
-enum db_lane { DB_URGENT, DB_NORMAL };  /* urgent: the engine's moves; normal: intake and people */
+enum db_lane { DB_URGENT, DB_NORMAL }; /* urgent: the engine's moves; normal: intake and people */
 
 struct db_job {
 	/* Writer thread, inside this job's savepoint. < 0 undoes this job alone. */
@@ -35,21 +36,22 @@ struct db_job {
 	/* Writer thread, after COMMIT (result >= 0: what run returned) or after failure (-errno: nothing of this job is
 	 * on disk, or it is doubtful: -EIO; -ENOSPC: full). Must not block. The job is the callee's again. */
 	void (*done)(struct db_job *job, int result);
-	struct db_job *next;    /* the queue's */
+	struct db_job *next; /* the queue's */
 };
 
 /* Starts the writer thread. */
 int db_start(struct db *db);
-/* Any thread. 0; -EAGAIN queue full; -ESHUTDOWN; in the normal lane also -ENOSPC or -EIO while db_healthy is false; then done is
- * not called. */
+/* Any thread. 0; -EAGAIN queue full; -ESHUTDOWN; in the normal lane also -ENOSPC or -EIO while db_healthy is false;
+ * then done is not called. */
 int db_submit(struct db *db, struct db_job *job, enum db_lane lane);
-/* fn is called on the writer thread after each commit with an event in it (db/event.h): a read that begins then sees it. Must not
- * block. From any thread, while the writer runs; the last one counts. */
+/* fn is called on the writer thread after each commit with an event in it (db/event.h): a read that begins then sees
+ * it. Must not block. From any thread, while the writer runs; the last one counts. */
 void db_on_events(struct db *db, void (*fn)(void *arg), void *arg);
 /* Runs what is queued, then refuses and joins the writer. */
 void db_stop(struct db *db);
-/* True while the last commit worked, the file is still there and there is room to record (free space >= 32 MiB): what /-/ready
- * and intake ask. *why (may be NULL) gets a static sentence when false. Any thread; looked after by the writer once a second. */
+/* True while the last commit worked, the file is still there and there is room to record (free space >= 32 MiB): what
+ * /-/ready and intake ask. *why (may be NULL) gets a static sentence when false. Any thread; looked after by the writer
+ * once a second. */
 bool db_healthy(const struct db *db, const char **why);
 /* Monotonic time of the writer's last turn (it turns at least once a second), for the watchdog. */
 int64_t db_last_turn_us(const struct db *db);
@@ -64,7 +66,8 @@ const char *db_tx_dir(const struct db_tx *tx);
 /* Wall time of the transaction: one value for everything it writes. */
 int64_t db_tx_now(const struct db_tx *tx);
 
-/* Consistent copy (VACUUM INTO) of what is committed, to a path where nothing is yet. Any thread; takes as long as it takes. */
+/* Consistent copy (VACUUM INTO) of what is committed, to a path where nothing is yet. Any thread; takes as long as it
+ * takes. */
 int db_backup(const struct db *db, const char *path);
 
 #endif

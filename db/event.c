@@ -24,8 +24,13 @@ int event_add(struct db_tx *tx, const struct event *e)
 static void read_row(struct stmt *st, void *to)
 {
 	*(struct event *)to = (struct event) {
-		.id = column_i64(st, 0), .at_us = column_i64(st, 1), .incident_id = column_i64(st, 2), .rollout = column_text(st, 3),
-		.who = column_text(st, 4), .what = column_text(st, 5), .note = column_text_or_null(st, 6),
+		.id = column_i64(st, 0),
+		.at_us = column_i64(st, 1),
+		.incident_id = column_i64(st, 2),
+		.rollout = column_text(st, 3),
+		.who = column_text(st, 4),
+		.what = column_text(st, 5),
+		.note = column_text_or_null(st, 6),
 	};
 }
 

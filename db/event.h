@@ -1,8 +1,8 @@
 /*
  * The audit trail and the timelines: who did what when. Append only.
  *
- * Ids are given by the one writer, inside its transactions, and never again (AUTOINCREMENT): an event that becomes visible has
- * a greater id than all that were visible before, so who has seen one id has seen every smaller one.
+ * Ids are given by the one writer, inside its transactions, and never again (AUTOINCREMENT): an event that becomes
+ * visible has a greater id than all that were visible before, so who has seen one id has seen every smaller one.
  */
 #ifndef DB_EVENT_H
 #define DB_EVENT_H
@@ -10,16 +10,19 @@
 #include "db/db.h"
 
 struct event {
-	int64_t id, at_us;      /* at 0 in event_add: now */
-	int64_t incident_id;    /* 0: none */
-	char *rollout;          /* owned in lists, borrowed in event_add; NULL or "" : none */
+	int64_t id, at_us;   /* at 0 in event_add: now */
+	int64_t incident_id; /* 0: none */
+	char *rollout;       /* owned in lists, borrowed in event_add; NULL or "" : none */
 	char *who, *what, *note;
 };
-struct event_list { struct event *item; size_t n; };
+struct event_list {
+	struct event *item;
+	size_t n;
+};
 struct event_filter {
-	int64_t incident_id;    /* 0: any */
-	const char *rollout, *what;     /* NULL: any */
-	int64_t after_id, before_id;    /* 0: none. With before_id or neither: newest first; with after_id: oldest first */
+	int64_t incident_id;         /* 0: any */
+	const char *rollout, *what;  /* NULL: any */
+	int64_t after_id, before_id; /* 0: none. With before_id or neither: newest first; with after_id: oldest first */
 	bool oldest_first;
 	size_t limit;
 };

@@ -8,9 +8,10 @@
 #include "server/core/text.h"
 
 static const char *const state_names[INC_STATE_N] = {
-	[INC_PENDING] = "pending", [INC_ROLLING_BACK] = "rolling_back", [INC_VERIFYING] = "verifying",
-	[INC_ROLLED_BACK] = "rolled_back", [INC_FAILED] = "failed", [INC_HELD] = "held", [INC_CANCELLED] = "cancelled",
-	[INC_RESOLVED] = "resolved",
+	[INC_PENDING] = "pending",     [INC_ROLLING_BACK] = "rolling_back",
+	[INC_VERIFYING] = "verifying", [INC_ROLLED_BACK] = "rolled_back",
+	[INC_FAILED] = "failed",       [INC_HELD] = "held",
+	[INC_CANCELLED] = "cancelled", [INC_RESOLVED] = "resolved",
 };
 static const char *const kind_names[KIND_N] = {[KIND_AUTO] = "auto", [KIND_MANUAL] = "manual", [KIND_DRILL] = "drill"};
 static const char *const condition_names[CONDITION_N] = {"written", "acknowledged", "effective", "cured"};
@@ -53,8 +54,9 @@ bool incident_is_live(enum incident_state s)
 
 void incident_free(struct incident *inc)
 {
-	char *owned[] = {inc->rollout, inc->playbook, inc->severity, inc->summary, inc->plan, inc->reason, inc->opened_by,
-	                 inc->onset_from, inc->acknowledged_by, inc->eta, inc->reviewed_by};
+	char *owned[] = {inc->rollout,    inc->playbook,  inc->severity,   inc->summary,         inc->plan,
+	                 inc->reason,     inc->opened_by, inc->onset_from, inc->acknowledged_by, inc->eta,
+	                 inc->reviewed_by};
 
 	for (size_t i = 0; i < ARRAY_LEN(owned); i++)
 		free(owned[i]);
@@ -78,14 +80,14 @@ static void bind(struct stmt *st, const struct incident *i)
 	stmt_text(st, at++, i->plan);
 	stmt_text(st, at++, i->reason);
 	stmt_text(st, at++, i->opened_by);
-	const int64_t numbers[] = {i->stage, i->pct_before, i->pct_wanted, i->pct_seen, i->already_there, i->opened_at_us,
-	                           i->onset_at_us};
+	const int64_t numbers[] = {i->stage,         i->pct_before,   i->pct_wanted, i->pct_seen,
+	                           i->already_there, i->opened_at_us, i->onset_at_us};
 	for (size_t n = 0; n < ARRAY_LEN(numbers); n++)
 		stmt_i64(st, at++, numbers[n]);
 	stmt_text(st, at++, i->onset_from);
-	const int64_t times[] = {i->due_at_us, i->started_at_us, i->applied_at_us, i->verify_until_us, i->next_probe_us,
-	                         i->verify_rounds, i->verify_passes, i->late, i->rolled_back_at_us, i->failed_at_us,
-	                         i->resolved_at_us, i->quiet_since_us};
+	const int64_t times[] = {i->due_at_us,         i->started_at_us, i->applied_at_us,  i->verify_until_us,
+	                         i->next_probe_us,     i->verify_rounds, i->verify_passes,  i->late,
+	                         i->rolled_back_at_us, i->failed_at_us,  i->resolved_at_us, i->quiet_since_us};
 	for (size_t n = 0; n < ARRAY_LEN(times); n++)
 		stmt_i64(st, at++, times[n]);
 	stmt_text(st, at++, i->acknowledged_by);
@@ -105,24 +107,49 @@ static void bind(struct stmt *st, const struct incident *i)
 static void read_row(struct stmt *st, void *to)
 {
 	*(struct incident *)to = (struct incident) {
-		.id = column_i64(st, 0), .seq = column_i64(st, 1), .rollout = column_text(st, 2), .playbook = column_text(st, 3),
-		.severity = column_text(st, 4), .summary = column_text(st, 5), .kind = (enum incident_kind)column_i64(st, 6),
-		.state = (enum incident_state)column_i64(st, 7), .plan = column_text(st, 8), .reason = column_text_or_null(st, 9),
-		.opened_by = column_text(st, 10), .stage = (int32_t)column_i64(st, 11), .pct_before = (int32_t)column_i64(st, 12),
-		.pct_wanted = (int32_t)column_i64(st, 13), .pct_seen = (int32_t)column_i64(st, 14),
-		.already_there = column_i64(st, 15) != 0, .opened_at_us = column_i64(st, 16), .onset_at_us = column_i64(st, 17),
-		.onset_from = column_text_or_null(st, 18), .due_at_us = column_i64(st, 19), .started_at_us = column_i64(st, 20),
-		.applied_at_us = column_i64(st, 21), .verify_until_us = column_i64(st, 22), .next_probe_us = column_i64(st, 23),
-		.verify_rounds = column_i64(st, 24), .verify_passes = column_i64(st, 25), .late = column_i64(st, 26) != 0,
-		.rolled_back_at_us = column_i64(st, 27), .failed_at_us = column_i64(st, 28), .resolved_at_us = column_i64(st, 29),
-		.quiet_since_us = column_i64(st, 30), .acknowledged_by = column_text_or_null(st, 31),
-		.acknowledged_at_us = column_i64(st, 32), .eta = column_text_or_null(st, 33), .raises = column_i64(st, 46) != 0,
-		.review = (enum review)column_i64(st, 47), .reviewed_by = column_text_or_null(st, 48),
+		.id = column_i64(st, 0),
+		.seq = column_i64(st, 1),
+		.rollout = column_text(st, 2),
+		.playbook = column_text(st, 3),
+		.severity = column_text(st, 4),
+		.summary = column_text(st, 5),
+		.kind = (enum incident_kind)column_i64(st, 6),
+		.state = (enum incident_state)column_i64(st, 7),
+		.plan = column_text(st, 8),
+		.reason = column_text_or_null(st, 9),
+		.opened_by = column_text(st, 10),
+		.stage = (int32_t)column_i64(st, 11),
+		.pct_before = (int32_t)column_i64(st, 12),
+		.pct_wanted = (int32_t)column_i64(st, 13),
+		.pct_seen = (int32_t)column_i64(st, 14),
+		.already_there = column_i64(st, 15) != 0,
+		.opened_at_us = column_i64(st, 16),
+		.onset_at_us = column_i64(st, 17),
+		.onset_from = column_text_or_null(st, 18),
+		.due_at_us = column_i64(st, 19),
+		.started_at_us = column_i64(st, 20),
+		.applied_at_us = column_i64(st, 21),
+		.verify_until_us = column_i64(st, 22),
+		.next_probe_us = column_i64(st, 23),
+		.verify_rounds = column_i64(st, 24),
+		.verify_passes = column_i64(st, 25),
+		.late = column_i64(st, 26) != 0,
+		.rolled_back_at_us = column_i64(st, 27),
+		.failed_at_us = column_i64(st, 28),
+		.resolved_at_us = column_i64(st, 29),
+		.quiet_since_us = column_i64(st, 30),
+		.acknowledged_by = column_text_or_null(st, 31),
+		.acknowledged_at_us = column_i64(st, 32),
+		.eta = column_text_or_null(st, 33),
+		.raises = column_i64(st, 46) != 0,
+		.review = (enum review)column_i64(st, 47),
+		.reviewed_by = column_text_or_null(st, 48),
 		.reviewed_at_us = column_i64(st, 49),
 	};
 	for (int n = 0; n < CONDITION_N; n++)
-		((struct incident *)to)->condition[n] = (struct condition) {(enum condition_status)column_i64(st, 34 + 3 * n), column_i64(st, 35 + 3 * n),
-		                                  column_text_or_null(st, 36 + 3 * n)};
+		((struct incident *)to)->condition[n] =
+			(struct condition) {(enum condition_status)column_i64(st, 34 + 3 * n),
+		                            column_i64(st, 35 + 3 * n), column_text_or_null(st, 36 + 3 * n)};
 }
 
 int incident_insert(struct db_tx *tx, struct incident *inc)
@@ -298,8 +325,8 @@ int snapshot_put(struct db_tx *tx, int64_t incident_id, const char *name, const 
 
 static void read_snapshot(struct stmt *st, void *to)
 {
-	*(struct snapshot_row *)to = (struct snapshot_row) {column_text(st, 0), column_text(st, 1), column_text_or_null(st, 2),
-	                                                    column_text_or_null(st, 3)};
+	*(struct snapshot_row *)to = (struct snapshot_row) {column_text(st, 0), column_text(st, 1),
+	                                                    column_text_or_null(st, 2), column_text_or_null(st, 3)};
 }
 
 int snapshot_of(struct db_conn *c, int64_t incident_id, struct snapshot_list *ret)

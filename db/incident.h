@@ -11,82 +11,92 @@
 
 /* Stored: append, never renumber. Order (from 1) is that of the metric rollbackd_incident_transitions_total. */
 enum incident_state {
-	INC_PENDING = 1, INC_ROLLING_BACK, INC_VERIFYING, INC_ROLLED_BACK, INC_FAILED, INC_HELD, INC_CANCELLED, INC_RESOLVED,
+	INC_PENDING = 1,
+	INC_ROLLING_BACK,
+	INC_VERIFYING,
+	INC_ROLLED_BACK,
+	INC_FAILED,
+	INC_HELD,
+	INC_CANCELLED,
+	INC_RESOLVED,
 	INC_STATE_N
 };
-enum incident_kind { KIND_AUTO = 1, KIND_MANUAL, KIND_DRILL, KIND_N };        /* stored */
-enum condition_status { STATUS_UNKNOWN = 0, STATUS_YES, STATUS_NO };                       /* stored */
+enum incident_kind { KIND_AUTO = 1, KIND_MANUAL, KIND_DRILL, KIND_N }; /* stored */
+enum condition_status { STATUS_UNKNOWN = 0, STATUS_YES, STATUS_NO };   /* stored */
 enum condition_type { CONDITION_WRITTEN, CONDITION_ACKNOWLEDGED, CONDITION_EFFECTIVE, CONDITION_CURED, CONDITION_N };
 
 const char *incident_state_name(enum incident_state s);
-int incident_state_find(const char *name);      /* -EINVAL */
+int incident_state_find(const char *name); /* -EINVAL */
 const char *incident_kind_name(enum incident_kind k);
 int incident_kind_find(const char *name);
-const char *condition_name(enum condition_type r);             /* "written" … */
+const char *condition_name(enum condition_type r);          /* "written" … */
 const char *condition_status_name(enum condition_status s); /* "unknown", "yes", "no" */
-bool incident_is_live(enum incident_state s);   /* neither cancelled nor resolved */
+bool incident_is_live(enum incident_state s);               /* neither cancelled nor resolved */
 
-enum review { REVIEW_NONE, REVIEW_REQUIRED, REVIEW_DONE };      /* stored */
+enum review { REVIEW_NONE, REVIEW_REQUIRED, REVIEW_DONE }; /* stored */
 
 struct condition {
 	enum condition_status state;
-	int64_t at_us;          /* when it last changed; 0 never */
-	char *note;             /* owned, may be NULL: "6 of 6" */
+	int64_t at_us; /* when it last changed; 0 never */
+	char *note;    /* owned, may be NULL: "6 of 6" */
 };
 
 struct incident {
 	int64_t id, seq;
-	char *rollout, *playbook, *severity, *summary;  /* owned, never NULL after load */
+	char *rollout, *playbook, *severity, *summary; /* owned, never NULL after load */
 	enum incident_kind kind;
 	enum incident_state state;
-	char *plan;             /* owned: JSON of rollout, playbook and limits as they were when it was opened */
-	char *reason;           /* owned: what a person said, or why the state is what it is; may be NULL */
-	char *opened_by;        /* owned: "alertmanager" or a user */
-	int32_t stage;          /* number, -1 unstaged */
-	int32_t pct_before, pct_wanted, pct_seen;       /* hundredths, -1 unknown */
-	bool already_there;     /* opened at or below the target: nothing applied (yet) */
+	char *plan;      /* owned: JSON of rollout, playbook and limits as they were when it was opened */
+	char *reason;    /* owned: what a person said, or why the state is what it is; may be NULL */
+	char *opened_by; /* owned: "alertmanager" or a user */
+	int32_t stage;   /* number, -1 unstaged */
+	int32_t pct_before, pct_wanted, pct_seen; /* hundredths, -1 unknown */
+	bool already_there;                       /* opened at or below the target: nothing applied (yet) */
 	int64_t opened_at_us;
-	int64_t onset_at_us;    /* when the fault began; 0 unknown (by hand) */
-	char *onset_from;       /* owned: "ALERTS_FOR_STATE", "startsAt" or NULL */
-	int64_t due_at_us;      /* pending: when it starts */
-	int64_t started_at_us;  /* first act */
-	int64_t applied_at_us;  /* last apply step ended */
-	int64_t verify_until_us;/* deadline of verifying */
-	int64_t next_probe_us;  /* when the next verification round is due */
+	int64_t onset_at_us;     /* when the fault began; 0 unknown (by hand) */
+	char *onset_from;        /* owned: "ALERTS_FOR_STATE", "startsAt" or NULL */
+	int64_t due_at_us;       /* pending: when it starts */
+	int64_t started_at_us;   /* first act */
+	int64_t applied_at_us;   /* last apply step ended */
+	int64_t verify_until_us; /* deadline of verifying */
+	int64_t next_probe_us;   /* when the next verification round is due */
 	int64_t verify_rounds, verify_passes;
-	bool late;              /* rolled back after it had failed */
+	bool late; /* rolled back after it had failed */
 	int64_t rolled_back_at_us, failed_at_us, resolved_at_us;
 	int64_t quiet_since_us; /* all alerts resolved since; 0 otherwise */
 	char *acknowledged_by;  /* owned, may be NULL */
 	int64_t acknowledged_at_us;
-	char *eta;              /* owned, may be NULL */
+	char *eta; /* owned, may be NULL */
 	struct condition condition[CONDITION_N];
 	enum review review;
-	char *reviewed_by;      /* owned, may be NULL */
+	char *reviewed_by; /* owned, may be NULL */
 	int64_t reviewed_at_us;
-	bool raises;            /* no incident at all but a stage being entered: the engine carries both the same way */
+	bool raises; /* no incident at all but a stage being entered: the engine carries both the same way */
 };
 
-void incident_free(struct incident *inc);       /* the members, not inc; NULL is fine; leaves zeros */
+void incident_free(struct incident *inc); /* the members, not inc; NULL is fine; leaves zeros */
 
-int incident_insert(struct db_tx *tx, struct incident *inc);    /* sets id and seq */
-int incident_load(struct db_conn *c, int64_t id, struct incident *ret);        /* -ENOENT */
-int incident_save(struct db_tx *tx, struct incident *inc);      /* -ESTALE if seq moved on; else seq + 1 */
+int incident_insert(struct db_tx *tx, struct incident *inc);            /* sets id and seq */
+int incident_load(struct db_conn *c, int64_t id, struct incident *ret); /* -ENOENT */
+int incident_save(struct db_tx *tx, struct incident *inc);              /* -ESTALE if seq moved on; else seq + 1 */
 /* The live incident of a rollout. 1 found, 0 none. */
 int incident_live_of(struct db_conn *c, const char *rollout, struct incident *ret);
 /* Ids of all live incidents, oldest first. *ret is the caller's to free. */
 int incident_live_ids(struct db_conn *c, int64_t **ret, size_t *ret_n);
 
 struct incident_filter {
-	const char *rollout, *q;        /* NULL: any. q: substring of summary, rollout or labels of an alert */
-	int state, kind;                /* 0: any */
+	const char *rollout, *q; /* NULL: any. q: substring of summary, rollout or labels of an alert */
+	int state, kind;         /* 0: any */
 	bool live_only;
-	bool raises;                    /* entered stages instead of incidents */
-	int64_t since_us, until_us;     /* of opened_at; 0: any */
-	int64_t before_id;              /* cursor: only ids below it; 0: none */
+	bool raises;                /* entered stages instead of incidents */
+	int64_t since_us, until_us; /* of opened_at; 0: any */
+	int64_t before_id;          /* cursor: only ids below it; 0: none */
 	size_t limit;
 };
-struct incident_list { struct incident *item; size_t n; };
+struct incident_list {
+	struct incident *item;
+	size_t n;
+};
 /* Newest first. */
 int incident_find(struct db_conn *c, const struct incident_filter *f, struct incident_list *ret);
 void incident_list_free(struct incident_list *l);
@@ -102,8 +112,13 @@ int incident_count_states(struct db_conn *c, int64_t counts[INC_STATE_N]);
 /* Metrics preserved with an incident. A later error does not replace a series that is there. */
 int snapshot_put(struct db_tx *tx, int64_t incident_id, const char *name, const char *unit, const char *series_json,
                  const char *error);
-struct snapshot_row { char *name, *unit, *series, *error; };   /* owned; series or error is NULL */
-struct snapshot_list { struct snapshot_row *item; size_t n; };
+struct snapshot_row {
+	char *name, *unit, *series, *error;
+}; /* owned; series or error is NULL */
+struct snapshot_list {
+	struct snapshot_row *item;
+	size_t n;
+};
 int snapshot_of(struct db_conn *c, int64_t incident_id, struct snapshot_list *ret);
 void snapshot_list_free(struct snapshot_list *l);
 

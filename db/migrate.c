@@ -15,13 +15,17 @@ static const char *const migrations[] = {
 	"CREATE INDEX alert_last ON alert (last_at);"
 
 	"CREATE TABLE incident ("
-	" id INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER NOT NULL DEFAULT 1, rollout TEXT NOT NULL, playbook TEXT NOT NULL,"
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER NOT NULL DEFAULT 1, rollout TEXT NOT NULL, playbook TEXT "
+	"NOT NULL,"
 	" severity TEXT NOT NULL, summary TEXT NOT NULL, kind INTEGER NOT NULL CHECK (kind BETWEEN 1 AND 3),"
-	" state INTEGER NOT NULL CHECK (state BETWEEN 1 AND 8), plan TEXT NOT NULL, reason TEXT, opened_by TEXT NOT NULL,"
+	" state INTEGER NOT NULL CHECK (state BETWEEN 1 AND 8), plan TEXT NOT NULL, reason TEXT, opened_by TEXT NOT "
+	"NULL,"
 	" stage INTEGER NOT NULL, pct_before INTEGER NOT NULL, pct_wanted INTEGER NOT NULL, pct_seen INTEGER NOT NULL,"
 	" already_there INTEGER NOT NULL, opened_at INTEGER NOT NULL, onset_at INTEGER NOT NULL, onset_from TEXT,"
-	" due_at INTEGER NOT NULL, started_at INTEGER NOT NULL, applied_at INTEGER NOT NULL, verify_until INTEGER NOT NULL,"
-	" next_probe INTEGER NOT NULL, verify_rounds INTEGER NOT NULL, verify_passes INTEGER NOT NULL, late INTEGER NOT NULL,"
+	" due_at INTEGER NOT NULL, started_at INTEGER NOT NULL, applied_at INTEGER NOT NULL, verify_until INTEGER NOT "
+	"NULL,"
+	" next_probe INTEGER NOT NULL, verify_rounds INTEGER NOT NULL, verify_passes INTEGER NOT NULL, late INTEGER "
+	"NOT NULL,"
 	" rolled_back_at INTEGER NOT NULL, failed_at INTEGER NOT NULL, resolved_at INTEGER NOT NULL,"
 	" quiet_since INTEGER NOT NULL, acknowledged_by TEXT, acknowledged_at INTEGER NOT NULL, eta TEXT,"
 	" written INTEGER NOT NULL, written_at INTEGER NOT NULL, written_note TEXT,"
@@ -43,13 +47,15 @@ static const char *const migrations[] = {
 	" PRIMARY KEY (alert_id, delivery, rollout)) STRICT, WITHOUT ROWID;"
 
 	"CREATE TABLE step ("
-	" id INTEGER PRIMARY KEY AUTOINCREMENT, incident_id INTEGER NOT NULL REFERENCES incident (id), ord INTEGER NOT NULL,"
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, incident_id INTEGER NOT NULL REFERENCES incident (id), ord INTEGER NOT "
+	"NULL,"
 	" phase INTEGER NOT NULL, kind INTEGER NOT NULL, name TEXT NOT NULL, spec TEXT NOT NULL,"
 	" state INTEGER NOT NULL CHECK (state BETWEEN 1 AND 6), attempts INTEGER NOT NULL, started_at INTEGER NOT NULL,"
 	" ended_at INTEGER NOT NULL, output TEXT, UNIQUE (incident_id, ord)) STRICT;"
 
 	"CREATE TABLE event ("
-	" id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, incident_id INTEGER NOT NULL, rollout TEXT NOT NULL,"
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, incident_id INTEGER NOT NULL, rollout TEXT NOT "
+	"NULL,"
 	" who TEXT NOT NULL, what TEXT NOT NULL, note TEXT) STRICT;"
 	"CREATE INDEX event_incident ON event (incident_id, id);"
 	"CREATE INDEX event_rollout ON event (rollout, id);"
@@ -65,24 +71,28 @@ static const char *const migrations[] = {
 
 	"CREATE TABLE rollout ("
 	" name TEXT PRIMARY KEY, stage INTEGER NOT NULL, stage_since INTEGER NOT NULL, pct_wanted INTEGER NOT NULL,"
-	" pct_seen INTEGER NOT NULL, pct_changed INTEGER NOT NULL, seen_at INTEGER NOT NULL, generation INTEGER NOT NULL,"
+	" pct_seen INTEGER NOT NULL, pct_changed INTEGER NOT NULL, seen_at INTEGER NOT NULL, generation INTEGER NOT "
+	"NULL,"
 	" flags_sha TEXT) STRICT, WITHOUT ROWID;"
 
 	"CREATE TABLE snapshot ("
-	" incident_id INTEGER NOT NULL REFERENCES incident (id), name TEXT NOT NULL, unit TEXT NOT NULL, series TEXT, error TEXT,"
+	" incident_id INTEGER NOT NULL REFERENCES incident (id), name TEXT NOT NULL, unit TEXT NOT NULL, series TEXT, "
+	"error TEXT,"
 	" PRIMARY KEY (incident_id, name)) STRICT, WITHOUT ROWID;"
 
 	"CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
 
 	/* The rollout plan: where each rollout stands in it, who approved and ticked what. */
 	"ALTER TABLE incident ADD COLUMN raises INTEGER NOT NULL DEFAULT 0;"
-	"ALTER TABLE incident ADD COLUMN review INTEGER NOT NULL DEFAULT 0;"     /* 1 required, 2 done */
+	"ALTER TABLE incident ADD COLUMN review INTEGER NOT NULL DEFAULT 0;" /* 1 required, 2 done */
 	"ALTER TABLE incident ADD COLUMN reviewed_by TEXT;"
 	"ALTER TABLE incident ADD COLUMN reviewed_at INTEGER NOT NULL DEFAULT 0;"
 	"CREATE INDEX incident_review ON incident (rollout, id) WHERE review = 1;"
-	/* One more state of a step; the numbers of steps go on where they were, for files of the command runner bear them. */
+	/* One more state of a step; the numbers of steps go on where they were, for files of the command runner bear
+           them. */
 	"CREATE TABLE step_new ("
-	" id INTEGER PRIMARY KEY AUTOINCREMENT, incident_id INTEGER NOT NULL REFERENCES incident (id), ord INTEGER NOT NULL,"
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, incident_id INTEGER NOT NULL REFERENCES incident (id), ord INTEGER NOT "
+	"NULL,"
 	" phase INTEGER NOT NULL, kind INTEGER NOT NULL, name TEXT NOT NULL, spec TEXT NOT NULL,"
 	" state INTEGER NOT NULL CHECK (state BETWEEN 1 AND 7), attempts INTEGER NOT NULL, started_at INTEGER NOT NULL,"
 	" ended_at INTEGER NOT NULL, output TEXT, UNIQUE (incident_id, ord)) STRICT;"
@@ -93,11 +103,13 @@ static const char *const migrations[] = {
 	"ALTER TABLE step_new RENAME TO step;"
 	"CREATE TABLE progress ("
 	" rollout TEXT PRIMARY KEY, run INTEGER NOT NULL, run_since INTEGER NOT NULL, entered INTEGER NOT NULL,"
-	" clean INTEGER NOT NULL, clean_at INTEGER NOT NULL, clean_why TEXT, stopped_at INTEGER NOT NULL, held_by TEXT, held_since INTEGER NOT NULL,"
+	" clean INTEGER NOT NULL, clean_at INTEGER NOT NULL, clean_why TEXT, stopped_at INTEGER NOT NULL, held_by "
+	"TEXT, held_since INTEGER NOT NULL,"
 	" hold_note TEXT, plan_sha TEXT, restart_at INTEGER NOT NULL, frozen_until INTEGER NOT NULL,"
 	" frozen_by TEXT, freeze_note TEXT) STRICT, WITHOUT ROWID;"
 	"CREATE TABLE approval ("
-	" rollout TEXT NOT NULL, run INTEGER NOT NULL, role TEXT NOT NULL, person TEXT NOT NULL, at INTEGER NOT NULL, note TEXT,"
+	" rollout TEXT NOT NULL, run INTEGER NOT NULL, role TEXT NOT NULL, person TEXT NOT NULL, at INTEGER NOT NULL, "
+	"note TEXT,"
 	" PRIMARY KEY (rollout, run, role)) STRICT, WITHOUT ROWID;"
 	"CREATE TABLE tick ("
 	" rollout TEXT NOT NULL, list TEXT NOT NULL, item TEXT NOT NULL, run INTEGER NOT NULL, person TEXT NOT NULL,"
@@ -106,13 +118,15 @@ static const char *const migrations[] = {
 	" rollout TEXT NOT NULL, metric TEXT NOT NULL, value REAL NOT NULL, at INTEGER NOT NULL,"
 	" PRIMARY KEY (rollout, metric)) STRICT, WITHOUT ROWID;"
 	"CREATE TABLE hold_span ("
-	" id INTEGER PRIMARY KEY, rollout TEXT NOT NULL, since INTEGER NOT NULL, until INTEGER NOT NULL, why TEXT NOT NULL) STRICT;"
+	" id INTEGER PRIMARY KEY, rollout TEXT NOT NULL, since INTEGER NOT NULL, until INTEGER NOT NULL, why TEXT NOT "
+	"NULL) STRICT;"
 	"CREATE INDEX hold_span_rollout ON hold_span (rollout, since);"
 	"CREATE INDEX hold_span_until ON hold_span (until);",
 
 	/* What a report tells of each stay at a stage, and of what its criteria last said. */
 	"CREATE TABLE stage_run ("
-	" rollout TEXT NOT NULL, run INTEGER NOT NULL, stage INTEGER NOT NULL, entered INTEGER NOT NULL, clean INTEGER NOT NULL,"
+	" rollout TEXT NOT NULL, run INTEGER NOT NULL, stage INTEGER NOT NULL, entered INTEGER NOT NULL, clean INTEGER "
+	"NOT NULL,"
 	" until INTEGER NOT NULL, results TEXT NOT NULL, PRIMARY KEY (rollout, run)) STRICT, WITHOUT ROWID;"
 	"CREATE INDEX stage_run_until ON stage_run (until);",
 };
@@ -151,7 +165,9 @@ int db_migrate(sqlite3 *sql, char *why, size_t size)
 	int version = 0, r = version_of(sql, &version);
 
 	if (r == 0 && version > newest) {
-		snprintf(why, size, "the database was written by a newer rollbackd (version %d, this one knows %d): install that one",
+		snprintf(why, size,
+		         "the database was written by a newer rollbackd (version %d, this one knows %d): install that "
+		         "one",
 		         version, newest);
 		return -EPROTO;
 	}

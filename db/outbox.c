@@ -6,7 +6,9 @@
 #include "db/stmt.h"
 
 static const char *const state_names[MSG_STATE_N] = {
-	[MSG_QUEUED] = "queued", [MSG_SENT] = "sent", [MSG_UNDELIVERABLE] = "undeliverable",
+	[MSG_QUEUED] = "queued",
+	[MSG_SENT] = "sent",
+	[MSG_UNDELIVERABLE] = "undeliverable",
 };
 
 const char *message_state_name(enum message_state s)
@@ -72,10 +74,19 @@ int outbox_add(struct db_tx *tx, struct message *m)
 static void read_row(struct stmt *st, void *to)
 {
 	*(struct message *)to = (struct message) {
-		.id = column_i64(st, 0), .incident_id = column_i64(st, 1), .rollout = column_text_or_null(st, 2),
-		.channel = column_text(st, 3), .event = column_text(st, 4), .what = column_text(st, 5), .body = column_text(st, 6),
-		.number = column_i64(st, 7), .state = (enum message_state)column_i64(st, 8), .attempts = column_i64(st, 9),
-		.queued_at_us = column_i64(st, 10), .due_at_us = column_i64(st, 11), .sent_at_us = column_i64(st, 12),
+		.id = column_i64(st, 0),
+		.incident_id = column_i64(st, 1),
+		.rollout = column_text_or_null(st, 2),
+		.channel = column_text(st, 3),
+		.event = column_text(st, 4),
+		.what = column_text(st, 5),
+		.body = column_text(st, 6),
+		.number = column_i64(st, 7),
+		.state = (enum message_state)column_i64(st, 8),
+		.attempts = column_i64(st, 9),
+		.queued_at_us = column_i64(st, 10),
+		.due_at_us = column_i64(st, 11),
+		.sent_at_us = column_i64(st, 12),
 		.error = column_text_or_null(st, 13),
 	};
 }

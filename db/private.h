@@ -13,7 +13,7 @@
 struct sqlite3;
 struct sqlite3_stmt;
 
-#define DB_BUSY_MS 5000         /* only a person at the sqlite3 prompt can hold a lock against the writer */
+#define DB_BUSY_MS 5000 /* only a person at the sqlite3 prompt can hold a lock against the writer */
 
 struct db_conn {
 	struct sqlite3 *sql;
@@ -24,30 +24,30 @@ struct db_tx {
 	const struct db *db;
 	struct db_conn *conn;
 	int64_t now;
-	bool events;                    /* event_add was called */
+	bool events; /* event_add was called */
 };
 
 struct db {
 	char *dir, *file, *ballast_file;
-	int lock;                       /* flock on DIR/lock, held for life */
-	struct db_conn *writer;         /* the writer thread's, once it runs */
+	int lock;               /* flock on DIR/lock, held for life */
+	struct db_conn *writer; /* the writer thread's, once it runs */
 	pthread_t thread;
 	bool started;
 
-	pthread_mutex_t mutex;          /* guards the queues, stopping and on_events */
+	pthread_mutex_t mutex; /* guards the queues, stopping and on_events */
 	pthread_cond_t more;
 	struct db_job *head[2], **tail[2];
 	size_t queued;
 	bool stopping;
-	void (*on_events)(void *arg);   /* NULL: nobody wants to know */
+	void (*on_events)(void *arg); /* NULL: nobody wants to know */
 	void *on_events_arg;
 
-	bool ballast;                   /* taken, or cannot be: the writer's (room.c) */
-	dev_t device;                   /* of the database file, and its inode, when it was opened */
+	bool ballast; /* taken, or cannot be: the writer's (room.c) */
+	dev_t device; /* of the database file, and its inode, when it was opened */
 	ino_t inode;
-	atomic_bool failed;             /* a commit failed and none worked since: the writer connection is not believed */
+	atomic_bool failed; /* a commit failed and none worked since: the writer connection is not believed */
 	atomic_bool no_room;
-	atomic_bool gone;               /* the name no longer leads to the file that is open */
+	atomic_bool gone; /* the name no longer leads to the file that is open */
 	atomic_llong last_turn;
 };
 
@@ -56,7 +56,8 @@ int db_conn_open(struct db *db, bool read_only, struct db_conn **ret, char *why,
 void db_conn_close(struct db_conn *c);
 /* Brings the schema up to date. -EPROTO: it is newer than this program. */
 int db_migrate(struct sqlite3 *sql, char *why, size_t why_size);
-/* Looks at the disk: room and the file. Sets no_room and gone, drops or takes the ballast. Writer thread, or before it runs. */
+/* Looks at the disk: room and the file. Sets no_room and gone, drops or takes the ballast. Writer thread, or before it
+ * runs. */
 void db_look(struct db *db);
 void db_look_for_room(struct db *db);
 /* A small commit of its own ("tried"), which proves that writing works. */

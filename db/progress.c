@@ -25,13 +25,22 @@ int progress_load(struct db_conn *c, const char *rollout, struct progress *ret)
 	if (r != 1)
 		return r < 0 ? r : -ENOENT;
 	struct progress p = {
-		.rollout = column_text(&st, 0), .run = column_i64(&st, 1), .run_since_us = column_i64(&st, 2),
-		.entered_us = column_i64(&st, 3), .clean_us = column_i64(&st, 4), .clean_at_us = column_i64(&st, 5),
-		.clean_why = column_text_or_null(&st, 6), .stopped_at_us = column_i64(&st, 7),
-		.held_by = column_text_or_null(&st, 8), .held_since_us = column_i64(&st, 9),
-		.hold_note = column_text_or_null(&st, 10), .plan_sha = column_text_or_null(&st, 11),
-		.restart_at = (int32_t)column_i64(&st, 12), .frozen_until_us = column_i64(&st, 13),
-		.frozen_by = column_text_or_null(&st, 14), .freeze_note = column_text_or_null(&st, 15),
+		.rollout = column_text(&st, 0),
+		.run = column_i64(&st, 1),
+		.run_since_us = column_i64(&st, 2),
+		.entered_us = column_i64(&st, 3),
+		.clean_us = column_i64(&st, 4),
+		.clean_at_us = column_i64(&st, 5),
+		.clean_why = column_text_or_null(&st, 6),
+		.stopped_at_us = column_i64(&st, 7),
+		.held_by = column_text_or_null(&st, 8),
+		.held_since_us = column_i64(&st, 9),
+		.hold_note = column_text_or_null(&st, 10),
+		.plan_sha = column_text_or_null(&st, 11),
+		.restart_at = (int32_t)column_i64(&st, 12),
+		.frozen_until_us = column_i64(&st, 13),
+		.frozen_by = column_text_or_null(&st, 14),
+		.freeze_note = column_text_or_null(&st, 15),
 	};
 	if (st.error) {
 		progress_free(&p);
@@ -95,7 +104,8 @@ int progress_new_run(struct db_tx *tx, const char *rollout, int64_t entered_us, 
 	if (r == 0)
 		r = progress_save(tx, &p);
 	progress_free(&p);
-	struct event e = {.rollout = (char *)rollout, .who = (char *)who, .what = (char *)"stage run begun", .note = (char *)why};
+	struct event e = {
+		.rollout = (char *)rollout, .who = (char *)who, .what = (char *)"stage run begun", .note = (char *)why};
 	return r < 0 ? r : event_add(tx, &e);
 }
 
@@ -154,8 +164,10 @@ int approval_add(struct db_tx *tx, const char *rollout, int64_t run, const struc
 
 static void read_approval(struct stmt *st, void *to)
 {
-	*(struct approval *)to = (struct approval) {.role = column_text(st, 0), .person = column_text(st, 1),
-	                                            .at_us = column_i64(st, 2), .note = column_text_or_null(st, 3)};
+	*(struct approval *)to = (struct approval) {.role = column_text(st, 0),
+	                                            .person = column_text(st, 1),
+	                                            .at_us = column_i64(st, 2),
+	                                            .note = column_text_or_null(st, 3)};
 }
 
 int approval_of_run(struct db_conn *c, const char *rollout, int64_t run, struct approval_list *ret)
@@ -205,8 +217,11 @@ int tick_add(struct db_tx *tx, const char *rollout, int64_t run, const struct ti
 
 static void read_tick(struct stmt *st, void *to)
 {
-	*(struct tick *)to = (struct tick) {.list = column_text(st, 0), .item = column_text(st, 1), .person = column_text(st, 2),
-	                                    .at_us = column_i64(st, 3), .note = column_text_or_null(st, 4)};
+	*(struct tick *)to = (struct tick) {.list = column_text(st, 0),
+	                                    .item = column_text(st, 1),
+	                                    .person = column_text(st, 2),
+	                                    .at_us = column_i64(st, 3),
+	                                    .note = column_text_or_null(st, 4)};
 }
 
 int tick_of_run(struct db_conn *c, const char *rollout, int64_t run, struct tick_list *ret)
@@ -270,8 +285,8 @@ int baseline_set(struct db_tx *tx, const char *rollout, const char *metric, doub
 
 static void read_baseline(struct stmt *st, void *to)
 {
-	*(struct baseline *)to = (struct baseline) {.metric = column_text(st, 0), .value = column_double(st, 1),
-	                                            .at_us = column_i64(st, 2)};
+	*(struct baseline *)to = (struct baseline) {
+		.metric = column_text(st, 0), .value = column_double(st, 1), .at_us = column_i64(st, 2)};
 }
 
 int baseline_of(struct db_conn *c, const char *rollout, struct baseline_list *ret)
@@ -314,8 +329,8 @@ int hold_span_add(struct db_tx *tx, const char *rollout, const struct hold_span 
 
 static void read_span(struct stmt *st, void *to)
 {
-	*(struct hold_span *)to = (struct hold_span) {.since_us = column_i64(st, 0), .until_us = column_i64(st, 1),
-	                                              .why = column_text(st, 2)};
+	*(struct hold_span *)to = (struct hold_span) {
+		.since_us = column_i64(st, 0), .until_us = column_i64(st, 1), .why = column_text(st, 2)};
 }
 
 int hold_span_of(struct db_conn *c, const char *rollout, int64_t from_us, int64_t to_us, struct hold_span_list *ret)

@@ -10,26 +10,26 @@
 #include "db/db.h"
 
 struct progress {
-	char *rollout;          /* owned */
-	int64_t run, run_since_us;      /* number of the run, from 1; when it began */
-	int64_t entered_us;     /* when the stage was entered at its percentage; 0: it is not at its percentage */
-	int64_t clean_us;       /* clean time of this run */
-	int64_t clean_at_us;    /* up to when it was counted */
-	char *clean_why;        /* owned: why the clock stands still; NULL: it runs */
-	int64_t stopped_at_us;  /* since when it stands still; 0: it runs */
-	char *held_by;          /* owned: who stopped the clock by hand; NULL nobody */
+	char *rollout;             /* owned */
+	int64_t run, run_since_us; /* number of the run, from 1; when it began */
+	int64_t entered_us;        /* when the stage was entered at its percentage; 0: it is not at its percentage */
+	int64_t clean_us;          /* clean time of this run */
+	int64_t clean_at_us;       /* up to when it was counted */
+	char *clean_why;           /* owned: why the clock stands still; NULL: it runs */
+	int64_t stopped_at_us;     /* since when it stands still; 0: it runs */
+	char *held_by;             /* owned: who stopped the clock by hand; NULL nobody */
 	int64_t held_since_us;
-	char *hold_note;        /* owned */
-	char *plan_sha;         /* owned: of the stage's plan, as the run began */
-	int32_t restart_at;     /* raising may begin only from this stage; -1: from any */
-	int64_t frozen_until_us;/* by hand; 0 not frozen */
-	char *frozen_by, *freeze_note;  /* owned */
+	char *hold_note;               /* owned */
+	char *plan_sha;                /* owned: of the stage's plan, as the run began */
+	int32_t restart_at;            /* raising may begin only from this stage; -1: from any */
+	int64_t frozen_until_us;       /* by hand; 0 not frozen */
+	char *frozen_by, *freeze_note; /* owned */
 };
 void progress_free(struct progress *p);
-int progress_load(struct db_conn *c, const char *rollout, struct progress *ret);       /* -ENOENT */
+int progress_load(struct db_conn *c, const char *rollout, struct progress *ret); /* -ENOENT */
 int progress_save(struct db_tx *tx, const struct progress *p);
-/* Begins a new run: clock at zero, approvals and ticks gone, holds kept. entered_us as in struct progress. Makes the row
- * if there is none; why goes to the audit trail. */
+/* Begins a new run: clock at zero, approvals and ticks gone, holds kept. entered_us as in struct progress. Makes the
+ * row if there is none; why goes to the audit trail. */
 int progress_new_run(struct db_tx *tx, const char *rollout, int64_t entered_us, const char *who, const char *why);
 
 /* The clock alone starts again; approvals and ticks go, too, for they vouched for that time. Keeps entered_us. */
@@ -41,19 +41,25 @@ int progress_restart_at(struct db_tx *tx, const char *rollout, int32_t stage);
 int progress_restarted(struct db_tx *tx, const char *rollout);
 
 struct approval {
-	char *role, *person, *note;     /* owned; borrowed in approval_add. note may be NULL */
+	char *role, *person, *note; /* owned; borrowed in approval_add. note may be NULL */
 	int64_t at_us;
 };
-struct approval_list { struct approval *item; size_t n; };
+struct approval_list {
+	struct approval *item;
+	size_t n;
+};
 int approval_add(struct db_tx *tx, const char *rollout, int64_t run, const struct approval *a);
 int approval_of_run(struct db_conn *c, const char *rollout, int64_t run, struct approval_list *ret);
 void approval_list_free(struct approval_list *l);
 
 struct tick {
-	char *list, *item, *person, *note;      /* owned; borrowed in tick_add. note may be NULL */
+	char *list, *item, *person, *note; /* owned; borrowed in tick_add. note may be NULL */
 	int64_t at_us;
 };
-struct tick_list { struct tick *item; size_t n; };
+struct tick_list {
+	struct tick *item;
+	size_t n;
+};
 int tick_add(struct db_tx *tx, const char *rollout, int64_t run, const struct tick *t);
 int tick_of_run(struct db_conn *c, const char *rollout, int64_t run, struct tick_list *ret);
 void tick_list_free(struct tick_list *l);
@@ -63,11 +69,14 @@ int tick_ever(struct db_conn *c, const char *rollout, struct tick_list *ret);
 
 /* A number of the old way, kept for when it has no traffic any more. */
 struct baseline {
-	char *metric;           /* owned */
+	char *metric; /* owned */
 	double value;
 	int64_t at_us;
 };
-struct baseline_list { struct baseline *item; size_t n; };
+struct baseline_list {
+	struct baseline *item;
+	size_t n;
+};
 int baseline_set(struct db_tx *tx, const char *rollout, const char *metric, double value);
 int baseline_of(struct db_conn *c, const char *rollout, struct baseline_list *ret);
 void baseline_list_free(struct baseline_list *l);
@@ -77,9 +86,13 @@ struct stage_run {
 	int64_t run;
 	int32_t stage;
 	int64_t entered_us, clean_us, until_us; /* until: its end, or the last look */
-	char *results;          /* owned; borrowed in stage_run_save. JSON: what each criterion last said (handlers/rollout/success.h) */
+	char *results; /* owned; borrowed in stage_run_save. JSON: what each criterion last said
+	                  (handlers/rollout/success.h) */
 };
-struct stage_run_list { struct stage_run *item; size_t n; };
+struct stage_run_list {
+	struct stage_run *item;
+	size_t n;
+};
 int stage_run_save(struct db_tx *tx, const char *rollout, const struct stage_run *run);
 /* Newest first, at most 1000. */
 int stage_run_of(struct db_conn *c, const char *rollout, struct stage_run_list *ret);
@@ -88,9 +101,12 @@ void stage_run_list_free(struct stage_run_list *l);
 /* Spans in which the clock stood still, for comparisons. */
 struct hold_span {
 	int64_t since_us, until_us;
-	char *why;              /* owned */
+	char *why; /* owned */
 };
-struct hold_span_list { struct hold_span *item; size_t n; };
+struct hold_span_list {
+	struct hold_span *item;
+	size_t n;
+};
 int hold_span_add(struct db_tx *tx, const char *rollout, const struct hold_span *h);
 /* Those that overlap [from, to], oldest first, at most 1000. */
 int hold_span_of(struct db_conn *c, const char *rollout, int64_t from_us, int64_t to_us, struct hold_span_list *ret);

@@ -17,8 +17,8 @@ static int run_with(struct db_tx *tx, enum sql which, int64_t first, int64_t sec
 
 static int retire_incident(struct db_tx *tx, int64_t id)
 {
-	static const enum sql parts[] = {RETIRE_STEPS, RETIRE_SNAPSHOT, RETIRE_MESSAGES, RETIRE_EVENTS, RETIRE_ATTACHED,
-	                                 RETIRE_INCIDENT};
+	static const enum sql parts[] = {RETIRE_STEPS,  RETIRE_SNAPSHOT, RETIRE_MESSAGES,
+	                                 RETIRE_EVENTS, RETIRE_ATTACHED, RETIRE_INCIDENT};
 
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
 		int r = run_with(tx, parts[i], id, 0);

@@ -20,9 +20,14 @@ int rollout_load(struct db_conn *c, const char *name, struct rollout_row *ret)
 	if (r != 1)
 		return r < 0 ? r : -ENOENT;
 	struct rollout_row row = {
-		.name = column_text(&st, 0), .stage = (int32_t)column_i64(&st, 1), .stage_since_us = column_i64(&st, 2),
-		.pct_wanted = (int32_t)column_i64(&st, 3), .pct_seen = (int32_t)column_i64(&st, 4),
-		.pct_changed_us = column_i64(&st, 5), .seen_at_us = column_i64(&st, 6), .generation = column_i64(&st, 7),
+		.name = column_text(&st, 0),
+		.stage = (int32_t)column_i64(&st, 1),
+		.stage_since_us = column_i64(&st, 2),
+		.pct_wanted = (int32_t)column_i64(&st, 3),
+		.pct_seen = (int32_t)column_i64(&st, 4),
+		.pct_changed_us = column_i64(&st, 5),
+		.seen_at_us = column_i64(&st, 6),
+		.generation = column_i64(&st, 7),
 		.flags_sha = column_text_or_null(&st, 8),
 	};
 	if (st.error) {

@@ -1,5 +1,6 @@
 /*
- * Room on the disk: how much there is, a ballast for the day when there is none, and whether the database file is still there.
+ * Room on the disk: how much there is, a ballast for the day when there is none, and whether the database file is still
+ * there.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,9 +13,9 @@
 #include "server/core/log.h"
 #include "server/core/text.h"
 
-#define ROOM_LEAST   (32ULL * 1024 * 1024)      /* with less, intake stops; what runs goes on */
+#define ROOM_LEAST   (32ULL * 1024 * 1024) /* with less, intake stops; what runs goes on */
 #define FILES_LEAST  100
-#define BALLAST      (8ULL * 1024 * 1024)       /* given back to the disk when it is full, so that what runs can end */
+#define BALLAST      (8ULL * 1024 * 1024) /* given back to the disk when it is full, so that what runs can end */
 #define BALLAST_DROP (4ULL * 1024 * 1024)
 
 struct room {
@@ -29,7 +30,7 @@ static int measure(const struct db *db, struct room *ret)
 	if (statvfs(db->dir, &fs) < 0)
 		return -errno;
 	ret->bytes = (unsigned long long)fs.f_bavail * fs.f_frsize;
-	ret->few_files = fs.f_files && fs.f_favail < FILES_LEAST;       /* some file systems have no such limit and say 0 */
+	ret->few_files = fs.f_files && fs.f_favail < FILES_LEAST; /* some file systems have no such limit and say 0 */
 	return 0;
 }
 
@@ -37,8 +38,8 @@ static int measure(const struct db *db, struct room *ret)
 static void ballast_drop(struct db *db)
 {
 	if (unlink(db->ballast_file) == 0)
-		log_warn("the disk is full: the space kept for this was given back, so that what runs can be recorded", "directory",
-		         db->dir);
+		log_warn("the disk is full: the space kept for this was given back, so that what runs can be recorded",
+		         "directory", db->dir);
 	db->ballast = false;
 }
 
@@ -73,7 +74,8 @@ static void change(atomic_bool *flag, bool now, const char *bad, const char *goo
 
 void db_look(struct db *db)
 {
-	change(&db->gone, is_gone(db), "the database file was removed or replaced: webhooks are refused until rollbackd is restarted",
+	change(&db->gone, is_gone(db),
+	       "the database file was removed or replaced: webhooks are refused until rollbackd is restarted",
 	       "the database file is back", db);
 	db_look_for_room(db);
 }
@@ -85,7 +87,8 @@ void db_look_for_room(struct db *db)
 	if (measure(db, &room) < 0)
 		return;
 	change(&db->no_room, room.bytes < ROOM_LEAST || room.few_files,
-	       "less than 32 MiB or 100 files are free: webhooks are refused until there is room", "there is room on the disk again", db);
+	       "less than 32 MiB or 100 files are free: webhooks are refused until there is room",
+	       "there is room on the disk again", db);
 	if (room.bytes < BALLAST_DROP)
 		ballast_drop(db);
 	else if (!db->ballast && !db->no_room && room.bytes >= ROOM_LEAST + BALLAST)
@@ -94,9 +97,10 @@ void db_look_for_room(struct db *db)
 
 bool db_healthy(const struct db *db, const char **why)
 {
-	const char *text = db->gone ? "the database file was removed or replaced: restart rollbackd" :
-	                   db->failed ? "the last write to the database failed" :
-	                   db->no_room ? "the disk is nearly full: less than 32 MiB or 100 files are free" : NULL;
+	const char *text = db->gone      ? "the database file was removed or replaced: restart rollbackd"
+	                   : db->failed  ? "the last write to the database failed"
+	                   : db->no_room ? "the disk is nearly full: less than 32 MiB or 100 files are free"
+	                                 : NULL;
 
 	if (why)
 		*why = text;

@@ -7,7 +7,7 @@
 #include "db/stmt.h"
 
 struct rows {
-	void *item;             /* the caller's to free, also after a failure */
+	void *item; /* the caller's to free, also after a failure */
 	size_t n;
 };
 

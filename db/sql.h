@@ -1,23 +1,31 @@
 /*
- * Every statement, prepared when a connection opens: a typo stops the start, not the night. Times are unix microseconds.
+ * Every statement, prepared when a connection opens: a typo stops the start, not the night. Times are unix
+ * microseconds.
  */
 #ifndef DB_SQL_H
 #define DB_SQL_H
 
 #define INCIDENT_COLUMNS                                                                                               \
-	"id, seq, rollout, playbook, severity, summary, kind, state, plan, reason, opened_by, stage, pct_before, pct_wanted,"  \
-	" pct_seen, already_there, opened_at, onset_at, onset_from, due_at, started_at, applied_at, verify_until, next_probe," \
-	" verify_rounds, verify_passes, late, rolled_back_at, failed_at, resolved_at, quiet_since, acknowledged_by,"           \
-	" acknowledged_at, eta, written, written_at, written_note, acknowledged, acked_at, acknowledged_note, effective,"      \
+	"id, seq, rollout, playbook, severity, summary, kind, state, plan, reason, opened_by, stage, pct_before, "     \
+	"pct_wanted,"                                                                                                  \
+	" pct_seen, already_there, opened_at, onset_at, onset_from, due_at, started_at, applied_at, verify_until, "    \
+	"next_probe,"                                                                                                  \
+	" verify_rounds, verify_passes, late, rolled_back_at, failed_at, resolved_at, quiet_since, acknowledged_by,"   \
+	" acknowledged_at, eta, written, written_at, written_note, acknowledged, acked_at, acknowledged_note, "        \
+	"effective,"                                                                                                   \
 	" effective_at, effective_note, cured, cured_at, cured_note, raises, review, reviewed_by, reviewed_at"
-#define PROGRESS_COLUMNS                                                                                     \
-	"rollout, run, run_since, entered, clean, clean_at, clean_why, stopped_at, held_by, held_since, hold_note, plan_sha, restart_at," \
+#define PROGRESS_COLUMNS                                                                                               \
+	"rollout, run, run_since, entered, clean, clean_at, clean_why, stopped_at, held_by, held_since, hold_note, "   \
+	"plan_sha, restart_at,"                                                                                        \
 	" frozen_until, frozen_by, freeze_note"
 #define STEP_COLUMNS "id, incident_id, ord, phase, kind, name, spec, state, attempts, started_at, ended_at, output"
-#define MESSAGE_COLUMNS                                                                                      \
-	"id, incident_id, rollout, channel, event, what, body, number, state, attempts, queued_at, due_at, sent_at, error"
+#define MESSAGE_COLUMNS                                                                                                \
+	"id, incident_id, rollout, channel, event, what, body, number, state, attempts, queued_at, due_at, sent_at, "  \
+	"error"
 /* ?2 is a rollout or NULL, ?6 what happened or NULL. */
-#define EVENTS_WHERE "SELECT id, at, incident_id, rollout, who, what, note FROM event WHERE (?2 IS NULL OR rollout = ?2) AND (?6 IS NULL OR what = ?6) AND "
+#define EVENTS_WHERE                                                                                                   \
+	"SELECT id, at, incident_id, rollout, who, what, note FROM event WHERE (?2 IS NULL OR rollout = ?2) AND (?6 "  \
+	"IS NULL OR what = ?6) AND "
 #define LIVE "state NOT IN (7, 8)"
 
 /* X(id, writes, text): statements that write are prepared on the writing connection only. */
@@ -29,119 +37,171 @@
 	X(SQL_RELEASE, 1, "RELEASE job")                                                                               \
 	X(SQL_UNDO, 1, "ROLLBACK TO job")                                                                              \
 	X(ALERT_FIND, 0, "SELECT id, status FROM alert WHERE fingerprint = ?1 AND starts_at = ?2")                     \
-	X(ALERT_SAID_WHICH, 0, "SELECT DISTINCT delivery FROM said WHERE alert_id = ?1")                                \
-	X(ALERT_ADD, 1, "INSERT INTO alert (fingerprint, starts_at, status, labels, annotations, generator_url, ends_at,"   \
-	  " first_at, last_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8)")                                            \
-	X(ALERT_AGAIN, 1, "UPDATE alert SET last_at = ?2, times = times + 1 WHERE id = ?1")                             \
-	X(ALERT_NEWER, 1, "UPDATE alert SET annotations = ?2, labels = ?3, status = 1 WHERE id = ?1")                   \
-	X(ALERT_RESOLVE, 1, "UPDATE alert SET status = 2, ends_at = ?2 WHERE id = ?1 AND status <> 2")                  \
-	X(ALERT_SAY, 1, "INSERT INTO said (alert_id, delivery, rollout, disposition, incident_id, reason, at)"           \
-	  " VALUES (?1, ?2, ?3, ?4, nullif(?5, 0), ?6, ?7)")                                                            \
-	X(ALERT_SAID, 0, "SELECT rollout, disposition, coalesce(incident_id, 0) FROM said WHERE alert_id = ?1 AND"        \
-	  " delivery = ?2 ORDER BY rollout")                                                                            \
-	X(ALERT_ATTACH, 1, "INSERT INTO incident_alert (incident_id, alert_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING")   \
-	X(ALERT_OF_INCIDENT, 0, "SELECT a.id, a.fingerprint, a.labels, a.annotations, a.generator_url, a.status,"         \
-	  " a.starts_at, a.ends_at, a.first_at, a.last_at, a.times FROM incident_alert i JOIN alert a ON a.id = i.alert_id" \
-	  " WHERE i.incident_id = ?1 ORDER BY i.alert_id LIMIT ?2")                                                           \
-	X(ALERT_COUNT, 0, "SELECT count(*), coalesce(sum(a.status = 1), 0) FROM incident_alert i JOIN alert a ON"        \
-	  " a.id = i.alert_id WHERE i.incident_id = ?1")                                                                \
-	X(ALERT_INCIDENTS, 0, "SELECT i.incident_id FROM incident_alert i JOIN incident n ON n.id = i.incident_id"       \
-	  " WHERE i.alert_id = ?1 AND n." LIVE " ORDER BY i.incident_id LIMIT ?2")                                      \
-	X(INCIDENT_ADD, 1, "INSERT INTO incident (" INCIDENT_COLUMNS ") VALUES (NULL, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11," \
-	  " ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34," \
-	  " ?35, ?36, ?37, ?38, ?39, ?40, ?41, ?42, ?43, ?44, ?45, ?46, ?47, ?48, ?49, ?50)")                                                \
-	X(INCIDENT_SAVE, 1, "UPDATE incident SET seq = seq + 1, rollout = ?3, playbook = ?4, severity = ?5, summary = ?6,"    \
-	  " kind = ?7, state = ?8, plan = ?9, reason = ?10, opened_by = ?11, stage = ?12, pct_before = ?13, pct_wanted = ?14," \
-	  " pct_seen = ?15, already_there = ?16, opened_at = ?17, onset_at = ?18, onset_from = ?19, due_at = ?20,"          \
-	  " started_at = ?21, applied_at = ?22, verify_until = ?23, next_probe = ?24, verify_rounds = ?25,"                 \
-	  " verify_passes = ?26, late = ?27, rolled_back_at = ?28, failed_at = ?29, resolved_at = ?30, quiet_since = ?31,"  \
-	  " acknowledged_by = ?32, acknowledged_at = ?33, eta = ?34, written = ?35, written_at = ?36, written_note = ?37,"  \
-	  " acknowledged = ?38, acked_at = ?39, acknowledged_note = ?40, effective = ?41, effective_at = ?42,"              \
-	  " effective_note = ?43, cured = ?44, cured_at = ?45, cured_note = ?46, raises = ?47, review = ?48, reviewed_by = ?49, reviewed_at = ?50 WHERE id = ?1 AND seq = ?2")               \
-	X(INCIDENT_LOAD, 0, "SELECT " INCIDENT_COLUMNS " FROM incident WHERE id = ?1")                                  \
-	X(INCIDENT_LIVE_OF, 0, "SELECT " INCIDENT_COLUMNS " FROM incident WHERE rollout = ?1 AND " LIVE)                 \
-	X(INCIDENT_LIVE_IDS, 0, "SELECT id FROM incident WHERE " LIVE " ORDER BY id")                                   \
-	X(INCIDENT_FIND, 0, "SELECT " INCIDENT_COLUMNS " FROM incident n WHERE (?1 IS NULL OR rollout = ?1) AND (?2 = 0 OR" \
-	  " state = ?2) AND (?3 = 0 OR kind = ?3) AND (?4 = 0 OR " LIVE ") AND (?5 = 0 OR opened_at >= ?5) AND (?6 = 0 OR"  \
-	  " opened_at <= ?6) AND (?7 = 0 OR id < ?7) AND raises = ?10 AND (?8 IS NULL OR instr(lower(summary), lower(?8)) > 0 OR"          \
-	  " instr(lower(rollout), lower(?8)) > 0 OR EXISTS (SELECT 1 FROM incident_alert i JOIN alert a ON a.id = i.alert_id" \
-	  " WHERE i.incident_id = n.id AND instr(lower(a.labels), lower(?8)) > 0)) ORDER BY id DESC LIMIT ?9")             \
-	X(INCIDENT_COUNT_SINCE, 0, "SELECT count(*) FROM incident WHERE rollout = ?1 AND opened_at >= ?2 AND state <> 7"    \
-	  " AND already_there = 0 AND started_at <> 0 AND raises = 0 AND kind <> 3")                                                                                     \
-	X(INCIDENT_COUNT_STATES, 0, "SELECT state, count(*) FROM incident WHERE " LIVE " AND raises = 0 AND kind <> 3 GROUP BY state")                \
-	X(SNAPSHOT_PUT, 1, "INSERT INTO snapshot (incident_id, name, unit, series, error) VALUES (?1, ?2, ?3, ?4, ?5)"      \
-	  " ON CONFLICT DO UPDATE SET unit = ?3, error = iif(?4 IS NULL AND series IS NOT NULL, error, ?5)," \
-	  " series = coalesce(?4, series)")                                              \
-	X(SNAPSHOT_OF, 0, "SELECT name, unit, series, error FROM snapshot WHERE incident_id = ?1 ORDER BY name")          \
-	X(STEP_ADD, 1, "INSERT INTO step (" STEP_COLUMNS ") VALUES (NULL, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")  \
-	X(STEP_SAVE, 1, "UPDATE step SET state = ?2, attempts = ?3, started_at = ?4, ended_at = ?5, output = ?6 WHERE id = ?1") \
-	X(STEP_LOAD, 0, "SELECT " STEP_COLUMNS " FROM step WHERE id = ?1")                                              \
-	X(STEP_OF_INCIDENT, 0, "SELECT " STEP_COLUMNS " FROM step WHERE incident_id = ?1 ORDER BY ord")                   \
-	X(EVENT_ADD, 1, "INSERT INTO event (at, incident_id, rollout, who, what, note) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")    \
-	X(EVENT_NEWEST, 0, EVENTS_WHERE "id > ?3 AND (?4 = 0 OR id < ?4) ORDER BY id DESC LIMIT ?5")                      \
-	X(EVENT_OLDEST, 0, EVENTS_WHERE "id > ?3 AND (?4 = 0 OR id < ?4) ORDER BY id LIMIT ?5")                           \
-	X(EVENT_NEWEST_OF, 0, EVENTS_WHERE "incident_id = ?1 AND id > ?3 AND (?4 = 0 OR id < ?4) ORDER BY id DESC LIMIT ?5") \
-	X(EVENT_OLDEST_OF, 0, EVENTS_WHERE "incident_id = ?1 AND id > ?3 AND (?4 = 0 OR id < ?4) ORDER BY id LIMIT ?5")       \
-	X(META_SET, 1, "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = ?2")              \
-	X(META_GET, 0, "SELECT value FROM meta WHERE key = ?1")                                                         \
-	X(OUTBOX_NUMBER, 0, "SELECT count(*) + 1 FROM outbox WHERE incident_id = ?1 AND channel = ?2")                    \
-	X(OUTBOX_ADD, 1, "INSERT INTO outbox (" MESSAGE_COLUMNS ") VALUES (NULL, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, 0, ?9, ?9, 0,"  \
-	  " NULL)")                                                                                                     \
-	X(OUTBOX_DUE, 0, "SELECT " MESSAGE_COLUMNS " FROM outbox o WHERE state = 1 AND due_at <= ?1 AND channel = ?3 AND NOT"   \
-	  " EXISTS (SELECT 1 FROM outbox e WHERE e.state = 1 AND e.channel = o.channel AND e.incident_id = o.incident_id AND" \
-	  " e.id < o.id) ORDER BY id LIMIT ?2")                                                                         \
-	X(OUTBOX_CHANNELS, 0, "SELECT DISTINCT channel FROM outbox INDEXED BY outbox_queued WHERE state = 1")             \
-	X(OUTBOX_NEXT, 0, "SELECT min(due_at) FROM outbox WHERE state = 1")                                             \
-	X(OUTBOX_LOAD, 0, "SELECT " MESSAGE_COLUMNS " FROM outbox WHERE id = ?1")                                       \
-	X(OUTBOX_SAVE, 1, "UPDATE outbox SET state = ?2, attempts = ?3, due_at = ?4, sent_at = ?5, error = ?6 WHERE id = ?1") \
-	X(OUTBOX_OF_INCIDENT, 0, "SELECT id, incident_id, rollout, channel, event, what, '', number, state, attempts,"      \
-	  " queued_at, due_at, sent_at, error FROM outbox WHERE incident_id = ?1 ORDER BY id")                            \
-	X(OUTBOX_COUNT, 0, "SELECT channel, sum(state = 1), sum(state = 3) FROM outbox GROUP BY channel")                 \
-	X(ROLLOUT_LOAD, 0, "SELECT name, stage, stage_since, pct_wanted, pct_seen, pct_changed, seen_at, generation, flags_sha" \
-	  " FROM rollout WHERE name = ?1")                                                                              \
-	X(ROLLOUT_SAVE, 1, "INSERT OR REPLACE INTO rollout (name, stage, stage_since, pct_wanted, pct_seen, pct_changed,"   \
-	  " seen_at, generation, flags_sha) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")                                 \
-	X(ALERT_UNRESOLVED, 0, "SELECT DISTINCT a.labels FROM incident n JOIN incident_alert i ON i.incident_id = n.id JOIN"   \
-	  " alert a ON a.id = i.alert_id WHERE n.rollout = ?1 AND a.status = 1 AND n.opened_at >= ?2 AND n.kind <> 3 LIMIT ?3")                \
-	X(INCIDENT_UNREVIEWED, 0, "SELECT coalesce(max(id), 0) FROM incident WHERE rollout = ?1 AND review = 1")             \
-	X(INCIDENT_LAST_ROLLBACK, 0, "SELECT coalesce(max(max(rolled_back_at, applied_at, started_at)), 0) FROM incident WHERE" \
-	  " rollout = ?1 AND raises = 0 AND kind <> 3")                                                                                \
-	X(PROGRESS_LOAD, 0, "SELECT " PROGRESS_COLUMNS " FROM progress WHERE rollout = ?1")                              \
-	X(PROGRESS_SAVE, 1, "INSERT OR REPLACE INTO progress (" PROGRESS_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"  \
-	  " ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)")                                                                \
-	X(APPROVAL_ADD, 1, "INSERT OR REPLACE INTO approval (rollout, run, role, person, at, note) VALUES (?1, ?2, ?3, ?4, ?5," \
-	  " ?6)")                                                                                                       \
-	X(APPROVAL_OF_RUN, 0, "SELECT role, person, at, note FROM approval WHERE rollout = ?1 AND run = ?2 ORDER BY at, role") \
-	X(TICK_ADD, 1, "INSERT OR REPLACE INTO tick (rollout, list, item, run, person, at, note) VALUES (?1, ?2, ?3, ?4, ?5, ?6," \
-	  " ?7)")                                                                                                       \
-	X(TICK_OF_RUN, 0, "SELECT list, item, person, at, note FROM tick WHERE rollout = ?1 AND run = ?2 ORDER BY list, item") \
-	X(BASELINE_SET, 1, "INSERT OR REPLACE INTO baseline (rollout, metric, value, at) VALUES (?1, ?2, ?3, ?4)")          \
-	X(BASELINE_OF, 0, "SELECT metric, value, at FROM baseline WHERE rollout = ?1 ORDER BY metric")                    \
-	X(HOLD_ADD, 1, "INSERT INTO hold_span (rollout, since, until, why) VALUES (?1, ?2, ?3, ?4)")                       \
-	X(HOLD_OF, 0, "SELECT since, until, why FROM hold_span WHERE rollout = ?1 AND until > ?2 AND since < ?3 ORDER BY since" \
-	  " LIMIT 1000")                                                                                                \
-	X(TICK_EVER, 0, "SELECT list, item, person, max(at), note FROM tick WHERE rollout = ?1 GROUP BY list, item")          \
-	X(RUN_SAVE, 1, "INSERT OR REPLACE INTO stage_run (rollout, run, stage, entered, clean, until, results) VALUES (?1, ?2, ?3," \
-	  " ?4, ?5, ?6, ?7)")                                                                                           \
-	X(RUN_END, 1, "UPDATE stage_run SET until = ?3 WHERE rollout = ?1 AND run = ?2")                                  \
-	X(RUN_OF, 0, "SELECT run, stage, entered, clean, until, results FROM stage_run WHERE rollout = ?1 ORDER BY run DESC"  \
-	  " LIMIT 1000")                                                                                                \
-	X(RETIRE_RUNS, 1, "DELETE FROM stage_run WHERE (rollout, run) IN (SELECT rollout, run FROM stage_run WHERE until < ?1" \
-	  " ORDER BY until LIMIT ?2)")                                                                                  \
-	X(RETIRE_FIND, 0, "SELECT id FROM incident WHERE state IN (7, 8) AND resolved_at < ?1 AND review <> 1 ORDER BY id LIMIT ?2")         \
-	X(RETIRE_STEPS, 1, "DELETE FROM step WHERE incident_id = ?1")                                                   \
-	X(RETIRE_SNAPSHOT, 1, "DELETE FROM snapshot WHERE incident_id = ?1")                                            \
-	X(RETIRE_MESSAGES, 1, "DELETE FROM outbox WHERE incident_id = ?1 AND state <> 1")                               \
-	X(RETIRE_EVENTS, 1, "DELETE FROM event WHERE incident_id = ?1")                                                 \
-	X(RETIRE_ATTACHED, 1, "DELETE FROM incident_alert WHERE incident_id = ?1")                                      \
-	X(RETIRE_INCIDENT, 1, "DELETE FROM incident WHERE id = ?1")                                                     \
-	X(RETIRE_SAID, 1, "DELETE FROM said WHERE alert_id IN (SELECT id FROM alert a WHERE last_at < ?1 AND NOT EXISTS (SELECT 1" \
-	  " FROM incident_alert i WHERE i.alert_id = a.id) ORDER BY last_at, id LIMIT ?2)")                                \
-	X(RETIRE_ALERTS, 1, "DELETE FROM alert WHERE id IN (SELECT id FROM alert a WHERE last_at < ?1 AND NOT EXISTS (SELECT 1"  \
-	  " FROM incident_alert i WHERE i.alert_id = a.id) AND NOT EXISTS (SELECT 1 FROM said s WHERE s.alert_id = a.id)"  \
-	  " ORDER BY last_at, id LIMIT ?2)")                                                                             \
-	X(RETIRE_HOLDS, 1, "DELETE FROM hold_span WHERE id IN (SELECT id FROM hold_span WHERE until < ?1 ORDER BY until LIMIT ?2)") \
-	X(RETIRE_LONE_EVENTS, 1, "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE incident_id = 0 AND at < ?1"    \
+	X(ALERT_SAID_WHICH, 0, "SELECT DISTINCT delivery FROM said WHERE alert_id = ?1")                               \
+	X(ALERT_ADD, 1,                                                                                                \
+	  "INSERT INTO alert (fingerprint, starts_at, status, labels, annotations, generator_url, ends_at,"            \
+	  " first_at, last_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8)")                                           \
+	X(ALERT_AGAIN, 1, "UPDATE alert SET last_at = ?2, times = times + 1 WHERE id = ?1")                            \
+	X(ALERT_NEWER, 1, "UPDATE alert SET annotations = ?2, labels = ?3, status = 1 WHERE id = ?1")                  \
+	X(ALERT_RESOLVE, 1, "UPDATE alert SET status = 2, ends_at = ?2 WHERE id = ?1 AND status <> 2")                 \
+	X(ALERT_SAY, 1,                                                                                                \
+	  "INSERT INTO said (alert_id, delivery, rollout, disposition, incident_id, reason, at)"                       \
+	  " VALUES (?1, ?2, ?3, ?4, nullif(?5, 0), ?6, ?7)")                                                           \
+	X(ALERT_SAID, 0,                                                                                               \
+	  "SELECT rollout, disposition, coalesce(incident_id, 0) FROM said WHERE alert_id = ?1 AND"                    \
+	  " delivery = ?2 ORDER BY rollout")                                                                           \
+	X(ALERT_ATTACH, 1,                                                                                             \
+	  "INSERT INTO incident_alert (incident_id, alert_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING")                 \
+	X(ALERT_OF_INCIDENT, 0,                                                                                        \
+	  "SELECT a.id, a.fingerprint, a.labels, a.annotations, a.generator_url, a.status,"                            \
+	  " a.starts_at, a.ends_at, a.first_at, a.last_at, a.times FROM incident_alert i JOIN alert a ON a.id = "      \
+	  "i.alert_id"                                                                                                 \
+	  " WHERE i.incident_id = ?1 ORDER BY i.alert_id LIMIT ?2")                                                    \
+	X(ALERT_COUNT, 0,                                                                                              \
+	  "SELECT count(*), coalesce(sum(a.status = 1), 0) FROM incident_alert i JOIN alert a ON"                      \
+	  " a.id = i.alert_id WHERE i.incident_id = ?1")                                                               \
+	X(ALERT_INCIDENTS, 0,                                                                                          \
+	  "SELECT i.incident_id FROM incident_alert i JOIN incident n ON n.id = i.incident_id"                         \
+	  " WHERE i.alert_id = ?1 AND n." LIVE " ORDER BY i.incident_id LIMIT ?2")                                     \
+	X(INCIDENT_ADD, 1,                                                                                             \
+	  "INSERT INTO incident (" INCIDENT_COLUMNS ") VALUES (NULL, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,"         \
+	  " ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, " \
+	  "?33, ?34,"                                                                                                  \
+	  " ?35, ?36, ?37, ?38, ?39, ?40, ?41, ?42, ?43, ?44, ?45, ?46, ?47, ?48, ?49, ?50)")                          \
+	X(INCIDENT_SAVE, 1,                                                                                            \
+	  "UPDATE incident SET seq = seq + 1, rollout = ?3, playbook = ?4, severity = ?5, summary = ?6,"               \
+	  " kind = ?7, state = ?8, plan = ?9, reason = ?10, opened_by = ?11, stage = ?12, pct_before = ?13, "          \
+	  "pct_wanted = ?14,"                                                                                          \
+	  " pct_seen = ?15, already_there = ?16, opened_at = ?17, onset_at = ?18, onset_from = ?19, due_at = ?20,"     \
+	  " started_at = ?21, applied_at = ?22, verify_until = ?23, next_probe = ?24, verify_rounds = ?25,"            \
+	  " verify_passes = ?26, late = ?27, rolled_back_at = ?28, failed_at = ?29, resolved_at = ?30, quiet_since = " \
+	  "?31,"                                                                                                       \
+	  " acknowledged_by = ?32, acknowledged_at = ?33, eta = ?34, written = ?35, written_at = ?36, written_note = " \
+	  "?37,"                                                                                                       \
+	  " acknowledged = ?38, acked_at = ?39, acknowledged_note = ?40, effective = ?41, effective_at = ?42,"         \
+	  " effective_note = ?43, cured = ?44, cured_at = ?45, cured_note = ?46, raises = ?47, review = ?48, "         \
+	  "reviewed_by = ?49, reviewed_at = ?50 WHERE id = ?1 AND seq = ?2")                                           \
+	X(INCIDENT_LOAD, 0, "SELECT " INCIDENT_COLUMNS " FROM incident WHERE id = ?1")                                 \
+	X(INCIDENT_LIVE_OF, 0, "SELECT " INCIDENT_COLUMNS " FROM incident WHERE rollout = ?1 AND " LIVE)               \
+	X(INCIDENT_LIVE_IDS, 0, "SELECT id FROM incident WHERE " LIVE " ORDER BY id")                                  \
+	X(INCIDENT_FIND, 0,                                                                                            \
+	  "SELECT " INCIDENT_COLUMNS " FROM incident n WHERE (?1 IS NULL OR rollout = ?1) AND (?2 = 0 OR"              \
+	  " state = ?2) AND (?3 = 0 OR kind = ?3) AND (?4 = 0 OR " LIVE                                                \
+	  ") AND (?5 = 0 OR opened_at >= ?5) AND (?6 = 0 OR"                                                           \
+	  " opened_at <= ?6) AND (?7 = 0 OR id < ?7) AND raises = ?10 AND (?8 IS NULL OR instr(lower(summary), "       \
+	  "lower(?8)) > 0 OR"                                                                                          \
+	  " instr(lower(rollout), lower(?8)) > 0 OR EXISTS (SELECT 1 FROM incident_alert i JOIN alert a ON a.id = "    \
+	  "i.alert_id"                                                                                                 \
+	  " WHERE i.incident_id = n.id AND instr(lower(a.labels), lower(?8)) > 0)) ORDER BY id DESC LIMIT ?9")         \
+	X(INCIDENT_COUNT_SINCE, 0,                                                                                     \
+	  "SELECT count(*) FROM incident WHERE rollout = ?1 AND opened_at >= ?2 AND state <> 7"                        \
+	  " AND already_there = 0 AND started_at <> 0 AND raises = 0 AND kind <> 3")                                   \
+	X(INCIDENT_COUNT_STATES, 0,                                                                                    \
+	  "SELECT state, count(*) FROM incident WHERE " LIVE " AND raises = 0 AND kind <> 3 GROUP BY state")           \
+	X(SNAPSHOT_PUT, 1,                                                                                             \
+	  "INSERT INTO snapshot (incident_id, name, unit, series, error) VALUES (?1, ?2, ?3, ?4, ?5)"                  \
+	  " ON CONFLICT DO UPDATE SET unit = ?3, error = iif(?4 IS NULL AND series IS NOT NULL, error, ?5),"           \
+	  " series = coalesce(?4, series)")                                                                            \
+	X(SNAPSHOT_OF, 0, "SELECT name, unit, series, error FROM snapshot WHERE incident_id = ?1 ORDER BY name")       \
+	X(STEP_ADD, 1,                                                                                                 \
+	  "INSERT INTO step (" STEP_COLUMNS ") VALUES (NULL, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")          \
+	X(STEP_SAVE, 1,                                                                                                \
+	  "UPDATE step SET state = ?2, attempts = ?3, started_at = ?4, ended_at = ?5, output = ?6 WHERE id = ?1")      \
+	X(STEP_LOAD, 0, "SELECT " STEP_COLUMNS " FROM step WHERE id = ?1")                                             \
+	X(STEP_OF_INCIDENT, 0, "SELECT " STEP_COLUMNS " FROM step WHERE incident_id = ?1 ORDER BY ord")                \
+	X(EVENT_ADD, 1,                                                                                                \
+	  "INSERT INTO event (at, incident_id, rollout, who, what, note) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")             \
+	X(EVENT_NEWEST, 0, EVENTS_WHERE "id > ?3 AND (?4 = 0 OR id < ?4) ORDER BY id DESC LIMIT ?5")                   \
+	X(EVENT_OLDEST, 0, EVENTS_WHERE "id > ?3 AND (?4 = 0 OR id < ?4) ORDER BY id LIMIT ?5")                        \
+	X(EVENT_NEWEST_OF, 0,                                                                                          \
+	  EVENTS_WHERE "incident_id = ?1 AND id > ?3 AND (?4 = 0 OR id < ?4) ORDER BY id DESC LIMIT ?5")               \
+	X(EVENT_OLDEST_OF, 0,                                                                                          \
+	  EVENTS_WHERE "incident_id = ?1 AND id > ?3 AND (?4 = 0 OR id < ?4) ORDER BY id LIMIT ?5")                    \
+	X(META_SET, 1, "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = ?2")           \
+	X(META_GET, 0, "SELECT value FROM meta WHERE key = ?1")                                                        \
+	X(OUTBOX_NUMBER, 0, "SELECT count(*) + 1 FROM outbox WHERE incident_id = ?1 AND channel = ?2")                 \
+	X(OUTBOX_ADD, 1,                                                                                               \
+	  "INSERT INTO outbox (" MESSAGE_COLUMNS ") VALUES (NULL, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, 0, ?9, ?9, 0,"        \
+	  " NULL)")                                                                                                    \
+	X(OUTBOX_DUE, 0,                                                                                               \
+	  "SELECT " MESSAGE_COLUMNS " FROM outbox o WHERE state = 1 AND due_at <= ?1 AND channel = ?3 AND NOT"         \
+	  " EXISTS (SELECT 1 FROM outbox e WHERE e.state = 1 AND e.channel = o.channel AND e.incident_id = "           \
+	  "o.incident_id AND"                                                                                          \
+	  " e.id < o.id) ORDER BY id LIMIT ?2")                                                                        \
+	X(OUTBOX_CHANNELS, 0, "SELECT DISTINCT channel FROM outbox INDEXED BY outbox_queued WHERE state = 1")          \
+	X(OUTBOX_NEXT, 0, "SELECT min(due_at) FROM outbox WHERE state = 1")                                            \
+	X(OUTBOX_LOAD, 0, "SELECT " MESSAGE_COLUMNS " FROM outbox WHERE id = ?1")                                      \
+	X(OUTBOX_SAVE, 1,                                                                                              \
+	  "UPDATE outbox SET state = ?2, attempts = ?3, due_at = ?4, sent_at = ?5, error = ?6 WHERE id = ?1")          \
+	X(OUTBOX_OF_INCIDENT, 0,                                                                                       \
+	  "SELECT id, incident_id, rollout, channel, event, what, '', number, state, attempts,"                        \
+	  " queued_at, due_at, sent_at, error FROM outbox WHERE incident_id = ?1 ORDER BY id")                         \
+	X(OUTBOX_COUNT, 0, "SELECT channel, sum(state = 1), sum(state = 3) FROM outbox GROUP BY channel")              \
+	X(ROLLOUT_LOAD, 0,                                                                                             \
+	  "SELECT name, stage, stage_since, pct_wanted, pct_seen, pct_changed, seen_at, generation, flags_sha"         \
+	  " FROM rollout WHERE name = ?1")                                                                             \
+	X(ROLLOUT_SAVE, 1,                                                                                             \
+	  "INSERT OR REPLACE INTO rollout (name, stage, stage_since, pct_wanted, pct_seen, pct_changed,"               \
+	  " seen_at, generation, flags_sha) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")                              \
+	X(ALERT_UNRESOLVED, 0,                                                                                         \
+	  "SELECT DISTINCT a.labels FROM incident n JOIN incident_alert i ON i.incident_id = n.id JOIN"                \
+	  " alert a ON a.id = i.alert_id WHERE n.rollout = ?1 AND a.status = 1 AND n.opened_at >= ?2 AND n.kind <> 3 " \
+	  "LIMIT ?3")                                                                                                  \
+	X(INCIDENT_UNREVIEWED, 0, "SELECT coalesce(max(id), 0) FROM incident WHERE rollout = ?1 AND review = 1")       \
+	X(INCIDENT_LAST_ROLLBACK, 0,                                                                                   \
+	  "SELECT coalesce(max(max(rolled_back_at, applied_at, started_at)), 0) FROM incident WHERE"                   \
+	  " rollout = ?1 AND raises = 0 AND kind <> 3")                                                                \
+	X(PROGRESS_LOAD, 0, "SELECT " PROGRESS_COLUMNS " FROM progress WHERE rollout = ?1")                            \
+	X(PROGRESS_SAVE, 1,                                                                                            \
+	  "INSERT OR REPLACE INTO progress (" PROGRESS_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"             \
+	  " ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)")                                                                   \
+	X(APPROVAL_ADD, 1,                                                                                             \
+	  "INSERT OR REPLACE INTO approval (rollout, run, role, person, at, note) VALUES (?1, ?2, ?3, ?4, ?5,"         \
+	  " ?6)")                                                                                                      \
+	X(APPROVAL_OF_RUN, 0,                                                                                          \
+	  "SELECT role, person, at, note FROM approval WHERE rollout = ?1 AND run = ?2 ORDER BY at, role")             \
+	X(TICK_ADD, 1,                                                                                                 \
+	  "INSERT OR REPLACE INTO tick (rollout, list, item, run, person, at, note) VALUES (?1, ?2, ?3, ?4, ?5, ?6,"   \
+	  " ?7)")                                                                                                      \
+	X(TICK_OF_RUN, 0,                                                                                              \
+	  "SELECT list, item, person, at, note FROM tick WHERE rollout = ?1 AND run = ?2 ORDER BY list, item")         \
+	X(BASELINE_SET, 1, "INSERT OR REPLACE INTO baseline (rollout, metric, value, at) VALUES (?1, ?2, ?3, ?4)")     \
+	X(BASELINE_OF, 0, "SELECT metric, value, at FROM baseline WHERE rollout = ?1 ORDER BY metric")                 \
+	X(HOLD_ADD, 1, "INSERT INTO hold_span (rollout, since, until, why) VALUES (?1, ?2, ?3, ?4)")                   \
+	X(HOLD_OF, 0,                                                                                                  \
+	  "SELECT since, until, why FROM hold_span WHERE rollout = ?1 AND until > ?2 AND since < ?3 ORDER BY since"    \
+	  " LIMIT 1000")                                                                                               \
+	X(TICK_EVER, 0, "SELECT list, item, person, max(at), note FROM tick WHERE rollout = ?1 GROUP BY list, item")   \
+	X(RUN_SAVE, 1,                                                                                                 \
+	  "INSERT OR REPLACE INTO stage_run (rollout, run, stage, entered, clean, until, results) VALUES (?1, ?2, ?3," \
+	  " ?4, ?5, ?6, ?7)")                                                                                          \
+	X(RUN_END, 1, "UPDATE stage_run SET until = ?3 WHERE rollout = ?1 AND run = ?2")                               \
+	X(RUN_OF, 0,                                                                                                   \
+	  "SELECT run, stage, entered, clean, until, results FROM stage_run WHERE rollout = ?1 ORDER BY run DESC"      \
+	  " LIMIT 1000")                                                                                               \
+	X(RETIRE_RUNS, 1,                                                                                              \
+	  "DELETE FROM stage_run WHERE (rollout, run) IN (SELECT rollout, run FROM stage_run WHERE until < ?1"         \
+	  " ORDER BY until LIMIT ?2)")                                                                                 \
+	X(RETIRE_FIND, 0,                                                                                              \
+	  "SELECT id FROM incident WHERE state IN (7, 8) AND resolved_at < ?1 AND review <> 1 ORDER BY id LIMIT ?2")   \
+	X(RETIRE_STEPS, 1, "DELETE FROM step WHERE incident_id = ?1")                                                  \
+	X(RETIRE_SNAPSHOT, 1, "DELETE FROM snapshot WHERE incident_id = ?1")                                           \
+	X(RETIRE_MESSAGES, 1, "DELETE FROM outbox WHERE incident_id = ?1 AND state <> 1")                              \
+	X(RETIRE_EVENTS, 1, "DELETE FROM event WHERE incident_id = ?1")                                                \
+	X(RETIRE_ATTACHED, 1, "DELETE FROM incident_alert WHERE incident_id = ?1")                                     \
+	X(RETIRE_INCIDENT, 1, "DELETE FROM incident WHERE id = ?1")                                                    \
+	X(RETIRE_SAID, 1,                                                                                              \
+	  "DELETE FROM said WHERE alert_id IN (SELECT id FROM alert a WHERE last_at < ?1 AND NOT EXISTS (SELECT 1"     \
+	  " FROM incident_alert i WHERE i.alert_id = a.id) ORDER BY last_at, id LIMIT ?2)")                            \
+	X(RETIRE_ALERTS, 1,                                                                                            \
+	  "DELETE FROM alert WHERE id IN (SELECT id FROM alert a WHERE last_at < ?1 AND NOT EXISTS (SELECT 1"          \
+	  " FROM incident_alert i WHERE i.alert_id = a.id) AND NOT EXISTS (SELECT 1 FROM said s WHERE s.alert_id = "   \
+	  "a.id)"                                                                                                      \
+	  " ORDER BY last_at, id LIMIT ?2)")                                                                           \
+	X(RETIRE_HOLDS, 1,                                                                                             \
+	  "DELETE FROM hold_span WHERE id IN (SELECT id FROM hold_span WHERE until < ?1 ORDER BY until LIMIT ?2)")     \
+	X(RETIRE_LONE_EVENTS, 1,                                                                                       \
+	  "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE incident_id = 0 AND at < ?1"                      \
 	  " ORDER BY id LIMIT ?2)")
 
 #define SQL_ENUM(id, writes, text) id,

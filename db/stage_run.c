@@ -20,8 +20,12 @@ int stage_run_save(struct db_tx *tx, const char *rollout, const struct stage_run
 static void read_run(struct stmt *st, void *to)
 {
 	*(struct stage_run *)to = (struct stage_run) {
-		.run = column_i64(st, 0), .stage = (int32_t)column_i64(st, 1), .entered_us = column_i64(st, 2),
-		.clean_us = column_i64(st, 3), .until_us = column_i64(st, 4), .results = column_text(st, 5),
+		.run = column_i64(st, 0),
+		.stage = (int32_t)column_i64(st, 1),
+		.entered_us = column_i64(st, 2),
+		.clean_us = column_i64(st, 3),
+		.until_us = column_i64(st, 4),
+		.results = column_text(st, 5),
 	};
 }
 

@@ -6,12 +6,12 @@
 #include "db/stmt.h"
 
 static const char *const state_names[STEP_STATE_N] = {
-	[STEP_TODO] = "todo", [STEP_RUNNING] = "running", [STEP_DONE] = "done", [STEP_FAILED] = "failed",
+	[STEP_TODO] = "todo",         [STEP_RUNNING] = "running", [STEP_DONE] = "done",       [STEP_FAILED] = "failed",
 	[STEP_IN_DOUBT] = "in_doubt", [STEP_SKIPPED] = "skipped", [STEP_WAITING] = "waiting",
 };
 static const char *const kind_names[STEP_KIND_N] = {
-	[STEP_FLAGS] = "flags", [STEP_COMMAND] = "command", [STEP_HTTP] = "http", [STEP_VERIFY] = "verify",
-	[STEP_SNAPSHOT] = "snapshot",
+	[STEP_FLAGS] = "flags",   [STEP_COMMAND] = "command",   [STEP_HTTP] = "http",
+	[STEP_VERIFY] = "verify", [STEP_SNAPSHOT] = "snapshot",
 };
 
 const char *step_state_name(enum step_state s)
@@ -79,10 +79,18 @@ int step_save(struct db_tx *tx, const struct step *s)
 static void read_row(struct stmt *st, void *to)
 {
 	*(struct step *)to = (struct step) {
-		.id = column_i64(st, 0), .incident_id = column_i64(st, 1), .ord = (int32_t)column_i64(st, 2),
-		.phase = (enum step_phase)column_i64(st, 3), .kind = (enum step_kind)column_i64(st, 4), .name = column_text(st, 5),
-		.spec = column_text(st, 6), .state = (enum step_state)column_i64(st, 7), .attempts = (int32_t)column_i64(st, 8),
-		.started_at_us = column_i64(st, 9), .ended_at_us = column_i64(st, 10), .output = column_text_or_null(st, 11),
+		.id = column_i64(st, 0),
+		.incident_id = column_i64(st, 1),
+		.ord = (int32_t)column_i64(st, 2),
+		.phase = (enum step_phase)column_i64(st, 3),
+		.kind = (enum step_kind)column_i64(st, 4),
+		.name = column_text(st, 5),
+		.spec = column_text(st, 6),
+		.state = (enum step_state)column_i64(st, 7),
+		.attempts = (int32_t)column_i64(st, 8),
+		.started_at_us = column_i64(st, 9),
+		.ended_at_us = column_i64(st, 10),
+		.output = column_text_or_null(st, 11),
 	};
 }
 

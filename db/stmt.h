@@ -16,7 +16,7 @@ struct sqlite3_stmt;
 struct stmt {
 	struct sqlite3_stmt *s;
 	struct db_conn *conn;
-	int error;              /* the first one; sticks */
+	int error; /* the first one; sticks */
 };
 
 struct stmt stmt_use(struct db_conn *c, enum sql which);

@@ -11,17 +11,17 @@
 #include "server/core/log.h"
 #include "server/core/metrics.h"
 
-#define BATCH_MAX   256
-#define BATCH_US    (50 * US_PER_MS)
-#define TURN_S      1                   /* the idle writer turns so often */
-#define CUT_MS      100
-#define WAL_MOST    (8 * 1024 * 1024 / 4096)    /* pages: SQLite begins anew at 1000 unless one transaction is larger */
+#define BATCH_MAX 256
+#define BATCH_US  (50 * US_PER_MS)
+#define TURN_S    1 /* the idle writer turns so often */
+#define CUT_MS    100
+#define WAL_MOST  (8 * 1024 * 1024 / 4096) /* pages: SQLite begins anew at 1000 unless one transaction is larger */
 
 struct batch {
 	struct db_job *job[BATCH_MAX];
 	int result[BATCH_MAX];
 	size_t n;
-	bool events;    /* there are new ones */
+	bool events; /* there are new ones */
 };
 
 /* --- the queue --- */
@@ -150,10 +150,11 @@ static int transaction(struct db *db, struct batch *b)
 
 /* --- after a failure ---
  *
- * After a failed commit nobody knows what is on disk: its frames may stand in the log, whole, and a start after a crash would
- * take them for a commit (reference: libraries.md, finding 2). So, before anybody is told and before anything else is written: a
- * new connection, and a small commit through it. The index of the log (shared memory) never heard of the failed frames, so that
- * commit is written over them. The new connection is opened before the old one is closed: a last close would checkpoint.
+ * After a failed commit nobody knows what is on disk: its frames may stand in the log, whole, and a start after a crash
+ * would take them for a commit (reference: libraries.md, finding 2). So, before anybody is told and before anything
+ * else is written: a new connection, and a small commit through it. The index of the log (shared memory) never heard of
+ * the failed frames, so that commit is written over them. The new connection is opened before the old one is closed: a
+ * last close would checkpoint.
  */
 static int reopen(struct db *db, char *why, size_t size)
 {
@@ -177,7 +178,7 @@ static bool works_again(struct db *db)
 
 	if (!db->failed)
 		return true;
-	if (db->gone || reopen(db, why, sizeof(why)) < 0) {     /* gone: another file would be opened, or made */
+	if (db->gone || reopen(db, why, sizeof(why)) < 0) { /* gone: another file would be opened, or made */
 		log_debug("the database still cannot be written", "why", db->gone ? "its file is gone" : why);
 		return false;
 	}
@@ -251,7 +252,8 @@ static void checkpoint(struct db *db)
 		sqlite3_busy_timeout(sql, DB_BUSY_MS);
 	}
 	if (code != SQLITE_OK && code != SQLITE_BUSY)
-		log_error("the database's log could not be written into the database; it is kept", "error", sqlite3_errstr(code));
+		log_error("the database's log could not be written into the database; it is kept", "error",
+		          sqlite3_errstr(code));
 }
 
 static void every_second(struct db *db)

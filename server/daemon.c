@@ -25,8 +25,8 @@
 #include "server/http/server.h"
 #include "server/systemd.h"
 
-#define DRAIN_US    (5 * US_PER_S)
-#define STUCK_US    (20 * US_PER_S)     /* a thread that has not turned for so long is stuck */
+#define DRAIN_US (5 * US_PER_S)
+#define STUCK_US (20 * US_PER_S) /* a thread that has not turned for so long is stuck */
 
 struct app {
 	struct app_options o;
@@ -41,7 +41,7 @@ struct app {
 	struct api api;
 	pthread_t loop_thread;
 	bool looping;
-	pthread_mutex_t reloading;      /* guards reader, and http while it starts: one reload at a time */
+	pthread_mutex_t reloading; /* guards reader, and http while it starts: one reload at a time */
 	struct db_conn *reader;
 };
 
@@ -120,7 +120,8 @@ static void tell_unwritable(const struct settings *s)
 		const struct rollout *r = &s->rollouts[i];
 
 		if (r->flags_file && flags_file_replaceable(r->flags_file, why, sizeof(why)) < 0)
-			log_error("a rollback could not write the flags file; once its directory is writable, restart rollbackd",
+			log_error("a rollback could not write the flags file; once its directory is writable, restart "
+			          "rollbackd",
 			          "rollout", r->name, "why", why);
 	}
 }
@@ -140,7 +141,8 @@ static bool drops_live_rollout(struct db_conn *c, const struct settings *s, char
 	for (size_t i = 0; i < l.n && !drops; i++)
 		if (!settings_rollout(s, l.item[i].rollout)) {
 			drops = true;
-			snprintf(why, size, "it drops rollout %s, whose incident %lld is still live: resolve that first",
+			snprintf(why, size,
+			         "it drops rollout %s, whose incident %lld is still live: resolve that first",
 			         l.item[i].rollout, (long long)l.item[i].id);
 		}
 	incident_list_free(&l);
@@ -168,7 +170,7 @@ static int put_in_force(struct app *a, struct config *cfg, struct web_config *we
 		return r;
 	current_set(cfg->settings);
 	if (a->http)
-		http_end_streams(a->http);      /* they come again, and are looked at anew */
+		http_end_streams(a->http); /* they come again, and are looked at anew */
 	notify_set_channels(a->notify, &cfg->channels);
 	metric_set(M_RELOADS_OK, 0, 1);
 	metric_set(M_RELOAD_TIME, 0, clock_wall_us() / US_PER_S);
@@ -197,8 +199,8 @@ static bool reload_locked(struct app *a, char *why, size_t size)
 		return false;
 	if (config_load(a->o.config_file, false, &cfg, &faults) < 0)
 		join_faults(&faults, why, size);
-	else if (notify_try_programs(&cfg->channels, a->o.exe, why, size) == 0
-	         && !drops_live_rollout(a->reader, cfg->settings, why, size))
+	else if (notify_try_programs(&cfg->channels, a->o.exe, why, size) == 0 &&
+	         !drops_live_rollout(a->reader, cfg->settings, why, size))
 		ok = true;
 	if (ok && put_in_force(a, cfg, TAKE(web)) < 0) {
 		ok = false;
@@ -260,12 +262,14 @@ static int start_engine(struct app *a, char *why, size_t size)
 
 	if (r == 0)
 		r = notify_new(a->loop, a->db, a->o.exe, &a->notify);
-	struct engine_options eo = {.loop = a->loop, .db = a->db, .exe = a->o.exe, .on_outbox = ring, .on_outbox_arg = a};
+	struct engine_options eo = {
+		.loop = a->loop, .db = a->db, .exe = a->o.exe, .on_outbox = ring, .on_outbox_arg = a};
 	if (r == 0)
 		r = engine_new(&eo, &a->engine);
 	if (r == 0)
 		r = retire_new(a->loop, a->db, &a->retire);
-	struct controller_options co = {.loop = a->loop, .db = a->db, .on_raise = raise_begun, .on_outbox = ring, .arg = a};
+	struct controller_options co = {
+		.loop = a->loop, .db = a->db, .on_raise = raise_begun, .on_outbox = ring, .arg = a};
 	if (r == 0)
 		r = controller_new(&co, &a->controller);
 	if (r < 0)
@@ -298,7 +302,8 @@ static struct http_admission admit(void *arg, enum http_method method, const cha
 	struct route_info i = api_route(method, path);
 
 	(void)arg;
-	return (struct http_admission) {.status = i.status, .allow = i.allow, .roles = i.roles, .takes_body = i.takes_body};
+	return (struct http_admission) {
+		.status = i.status, .allow = i.allow, .roles = i.roles, .takes_body = i.takes_body};
 }
 
 static enum http_knock auth_request(void *arg, struct http_req *req, struct http_reply *reply)
@@ -310,8 +315,13 @@ static enum http_knock auth_request(void *arg, struct http_req *req, struct http
 
 static int start_http(struct app *a, char *why, size_t size)
 {
-	struct http_options ho = {.addresses = a->o.address, .n_addresses = a->o.n_addresses, .admit = admit,
-	                          .allow_remote = a->o.web_config_file != NULL, .authenticate = auth_request, .handle = api_handle, .arg = &a->api};
+	struct http_options ho = {.addresses = a->o.address,
+	                          .n_addresses = a->o.n_addresses,
+	                          .admit = admit,
+	                          .allow_remote = a->o.web_config_file != NULL,
+	                          .authenticate = auth_request,
+	                          .handle = api_handle,
+	                          .arg = &a->api};
 	int fds[HTTP_LISTENERS_MAX], n_fds = systemd_listen_fds(fds, ARRAY_LEN(fds));
 	int r = db_reader_open(a->db, &a->api.reader);
 
@@ -337,13 +347,13 @@ static int start_http(struct app *a, char *why, size_t size)
 	pthread_mutex_unlock(&a->reloading);
 	if (r == 0) {
 		db_on_events(a->db, wake_streams, a);
-		http_wake(a->http);     /* what was committed meanwhile */
+		http_wake(a->http); /* what was committed meanwhile */
 	}
 	return r;
 }
 
-int app_start(const struct app_options *o, struct config *cfg, struct web_config *web, struct app **ret, bool *ret_state,
-              char *why, size_t size)
+int app_start(const struct app_options *o, struct config *cfg, struct web_config *web, struct app **ret,
+              bool *ret_state, char *why, size_t size)
 {
 	struct app *a = calloc(1, sizeof(*a));
 

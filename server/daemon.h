@@ -13,17 +13,17 @@
 
 struct app_options {
 	const char *config_file, *storage_path;
-	const char *web_config_file;    /* NULL: no passwords, and nobody but this machine */
+	const char *web_config_file; /* NULL: no passwords, and nobody but this machine */
 	const char *address[APP_ADDRESSES_MAX];
 	size_t n_addresses;
-	const char *exe;        /* absolute path of this program */
+	const char *exe; /* absolute path of this program */
 };
 
 struct app;
-/* Takes cfg and web (NULL: none). 0, or -errno with why (>= 400): -EBUSY and its like come from the state directory (exit code 3),
- * -EADDRINUSE and its like from listening (1). *ret_state tells which. */
-int app_start(const struct app_options *o, struct config *cfg, struct web_config *web, struct app **ret, bool *ret_state,
-              char *why, size_t size);
+/* Takes cfg and web (NULL: none). 0, or -errno with why (>= 400): -EBUSY and its like come from the state directory
+ * (exit code 3), -EADDRINUSE and its like from listening (1). *ret_state tells which. */
+int app_start(const struct app_options *o, struct config *cfg, struct web_config *web, struct app **ret,
+              bool *ret_state, char *why, size_t size);
 /* Reads the config again; false: why says what is wrong, the old one stays. Any thread, one at a time. */
 bool app_reload(void *app, char *why, size_t size);
 /* True while the writer and the engine turn. */

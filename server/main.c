@@ -29,14 +29,17 @@ struct flags {
 
 static const struct flag {
 	const char *name, *def, *help;
-	bool repeats;           /* --web.listen-address: a list */
-	size_t offset;          /* else: of the const char * in struct flags */
+	bool repeats;  /* --web.listen-address: a list */
+	size_t offset; /* else: of the const char * in struct flags */
 } flag_table[] = {
 	{"--config.file", "rollbackd.yml", "Main config file.", false, offsetof(struct flags, app.config_file)},
-	{"--storage.path", "data/", "State directory: database, lock, command results.", false, offsetof(struct flags, app.storage_path)},
+	{"--storage.path", "data/", "State directory: database, lock, command results.", false,
+         offsetof(struct flags, app.storage_path)},
 	{"--web.listen-address", "127.0.0.1:9595", "Address to listen on; may be repeated; unix:/path too.", true, 0},
-	{"--web.config.file", NULL, "Passwords (basic_auth_users), as of every Prometheus exporter.", false, offsetof(struct flags, app.web_config_file)},
-	{"--log.level", "info", "Least level that is logged: debug, info, warn, error.", false, offsetof(struct flags, log_level)},
+	{"--web.config.file", NULL, "Passwords (basic_auth_users), as of every Prometheus exporter.", false,
+         offsetof(struct flags, app.web_config_file)},
+	{"--log.level", "info", "Least level that is logged: debug, info, warn, error.", false,
+         offsetof(struct flags, log_level)},
 	{"--log.format", "logfmt", "logfmt or json.", false, offsetof(struct flags, log_format)},
 };
 
@@ -44,7 +47,8 @@ static void usage(FILE *out)
 {
 	fputs("usage: rollbackd [flags]\n\nReceives Alertmanager's webhooks and rolls back canaries.\n\nFlags:\n", out);
 	for (size_t i = 0; i < ARRAY_LEN(flag_table); i++)
-		fprintf(out, "  %-24s %s (default: %s)\n", flag_table[i].name, flag_table[i].help, flag_table[i].def ? flag_table[i].def : "none");
+		fprintf(out, "  %-24s %s (default: %s)\n", flag_table[i].name, flag_table[i].help,
+		        flag_table[i].def ? flag_table[i].def : "none");
 	fputs("  --help-config            Every key of the config file.\n  --help, --version\n", out);
 }
 
@@ -115,7 +119,8 @@ static int start_log(const struct flags *f)
 	bool json = !strcmp(f->log_format, "json");
 
 	if (log_level_parse(f->log_level, &level) < 0 || (!json && strcmp(f->log_format, "logfmt") != 0)) {
-		fprintf(stderr, "rollbackd: --log.level is debug, info, warn or error; --log.format is logfmt or json\n");
+		fprintf(stderr,
+		        "rollbackd: --log.level is debug, info, warn or error; --log.format is logfmt or json\n");
 		return EXIT_USAGE;
 	}
 	log_setup(level, json);
@@ -126,8 +131,11 @@ static int check_addresses(const struct flags *f)
 {
 	for (size_t i = 0; i < f->app.n_addresses; i++)
 		if (!f->app.web_config_file && !http_is_loopback(f->app.address[i])) {
-			fprintf(stderr, "rollbackd: %s is reachable from other machines, and nothing here asks for a password: give "
-			                "--web.config.file, or listen on 127.0.0.1, [::1] or unix:/path\n", f->app.address[i]);
+			fprintf(stderr,
+			        "rollbackd: %s is reachable from other machines, and nothing here asks for a password: "
+			        "give "
+			        "--web.config.file, or listen on 127.0.0.1, [::1] or unix:/path\n",
+			        f->app.address[i]);
 			return EXIT_USAGE;
 		}
 	return 0;
@@ -148,7 +156,7 @@ static int load(const struct flags *f, struct config **ret)
 		r = -EINVAL;
 	}
 	if (r == 0 && (*ret)->settings->timezone[0]) {
-		setenv("TZ", (*ret)->settings->timezone, 1);    /* before any thread: a reload does not change it */
+		setenv("TZ", (*ret)->settings->timezone, 1); /* before any thread: a reload does not change it */
 		tzset();
 	}
 	return r < 0 ? EXIT_USAGE : 0;
@@ -240,7 +248,8 @@ static int serve(const struct flags *f)
 		log_error("cannot start", "why", why[0] ? why : strerror(-r));
 		return state ? EXIT_STATE : EXIT_RUNTIME;
 	}
-	log_info("rollbackd is ready", "version", ROLLBACKD_VERSION, "address", f->app.address[0], "config", f->app.config_file);
+	log_info("rollbackd is ready", "version", ROLLBACKD_VERSION, "address", f->app.address[0], "config",
+	         f->app.config_file);
 	systemd_ready();
 	wait_for_the_end(a, &set);
 	log_info("stopping");

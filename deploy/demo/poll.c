@@ -11,7 +11,7 @@
 #include <time.h>
 #include "deploy/demo/service.h"
 
-#define EVERY_S	   1
+#define EVERY_S    1
 #define CONNECT_MS 1000L
 #define TOTAL_MS   3000L
 #define BODY_MAX   65536u
@@ -23,7 +23,7 @@ struct poll {
 	char body[BODY_MAX + 1];
 	size_t n;
 	char etag_now[ETAG_MAX]; /* of the answer that is coming in */
-	char etag[ETAG_MAX];	 /* of the flags that were taken last, with their generation; "": none */
+	char etag[ETAG_MAX];     /* of the flags that were taken last, with their generation; "": none */
 	int64_t generation;
 	char trouble[256]; /* said last; "": all was well */
 	pthread_t thread;
@@ -117,7 +117,7 @@ static void take(struct poll *p, int32_t pct, int64_t generation)
 	memcpy(p->etag, p->etag_now, sizeof(p->etag));
 	p->generation = generation;
 	fprintf(stderr, "polled: %g%%, generation %lld (before: %g%%)\n", pct / 100.0, (long long)generation,
-		before / 100.0);
+	        before / 100.0);
 }
 
 /* Each trouble is said once, and its end. */
@@ -127,7 +127,7 @@ static void say(struct poll *p, const char *why)
 		return;
 	if (*why)
 		fprintf(stderr, "cannot poll the flags: %s; still at %g%%\n", why,
-			traffic_percentage(p->service->traffic) / 100.0);
+		        traffic_percentage(p->service->traffic) / 100.0);
 	else
 		fprintf(stderr, "polling the flags works again\n");
 	snprintf(p->trouble, sizeof(p->trouble), "%s", why);

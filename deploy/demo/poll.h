@@ -1,8 +1,8 @@
 /*
  * Flags by polling: rollbackd's GET /api/v1/rollouts/NAME/flags, on a thread of its own.
  *
- * The percentage and its generation are taken together. An answer that cannot be had or read changes nothing: the last good
- * flags stay.
+ * The percentage and its generation are taken together. An answer that cannot be had or read changes nothing: the last
+ * good flags stay.
  */
 #ifndef DEPLOY_DEMO_POLL_H
 #define DEPLOY_DEMO_POLL_H

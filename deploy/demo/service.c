@@ -18,7 +18,7 @@
 #include <unistd.h>
 #include "deploy/demo/service.h"
 
-#define FLAG	  "CST_ROLLOUT_PERCENTAGE"
+#define FLAG      "CST_ROLLOUT_PERCENTAGE"
 #define FLAGS_MAX 65536u
 #define RATE_MAX  100000
 
@@ -120,8 +120,7 @@ static void file_reload(struct service *s)
 	int r = flags_read(s->flags_path, &pct);
 
 	if (r < 0) {
-		fprintf(stderr, "cannot use %s: %s; still at %g%%\n", s->flags_path, flags_error(r),
-			before / 100.0);
+		fprintf(stderr, "cannot use %s: %s; still at %g%%\n", s->flags_path, flags_error(r), before / 100.0);
 		return;
 	}
 	traffic_set_percentage(s->traffic, pct);
@@ -168,12 +167,10 @@ static int address_parse(const char *s, struct sockaddr_in *ret)
 
 static int options_parse(int argc, char **argv, struct options *o)
 {
-	static const struct option names[] = {{"listen", required_argument, NULL, 'l'},
-					      {"flags", required_argument, NULL, 'f'},
-					      {"flags-url", required_argument, NULL, 'u'},
-					      {"rate", required_argument, NULL, 'r'},
-					      {"pid-file", required_argument, NULL, 'p'},
-					      {0}};
+	static const struct option names[] = {
+		{"listen", required_argument, NULL, 'l'},    {"flags", required_argument, NULL, 'f'},
+		{"flags-url", required_argument, NULL, 'u'}, {"rate", required_argument, NULL, 'r'},
+		{"pid-file", required_argument, NULL, 'p'},  {0}};
 	int c, bad = 0;
 	char *end;
 
@@ -187,8 +184,7 @@ static int options_parse(int argc, char **argv, struct options *o)
 		else if (c == 'p')
 			o->pid_file = optarg;
 		else if (c == 'r')
-			o->rate = (int)strtol(optarg, &end, 10),
-			bad |= *end || o->rate < 0 || o->rate > RATE_MAX;
+			o->rate = (int)strtol(optarg, &end, 10), bad |= *end || o->rate < 0 || o->rate > RATE_MAX;
 		else
 			bad = 1;
 	}
@@ -246,9 +242,9 @@ int main(int argc, char **argv)
 	address_parse("127.0.0.1:8080", &o.listen);
 	if (options_parse(argc, argv, &o) < 0) {
 		fprintf(stderr,
-			"usage: %s --flags FILE and/or --flags-url http://HOST/api/v1/rollouts/NAME/flags "
-			"[--listen 127.0.0.1:PORT] [--rate REQUESTS_PER_SECOND] [--pid-file FILE]\n",
-			argv[0]);
+		        "usage: %s --flags FILE and/or --flags-url http://HOST/api/v1/rollouts/NAME/flags "
+		        "[--listen 127.0.0.1:PORT] [--rate REQUESTS_PER_SECOND] [--pid-file FILE]\n",
+		        argv[0]);
 		return 2;
 	}
 	sigemptyset(&signals);

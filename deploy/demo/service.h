@@ -14,8 +14,8 @@
 struct service {
 	struct traffic *traffic;
 	const char *flags_path; /* NULL: only polled */
-	struct poll *poll;	/* NULL: only the file */
-	pthread_mutex_t lock; /* of the two below */
+	struct poll *poll;      /* NULL: only the file */
+	pthread_mutex_t lock;   /* of the two below */
 	bool ignore_reload;
 	bool reload_missed;
 };
@@ -23,8 +23,8 @@ struct service {
 /* "10", "0.5", "33.33" to hundredths. -EINVAL, -ERANGE */
 int percentage_parse(const char *s, int32_t *ret);
 
-/* Reads the flags file, if there is one to read; an unusable one is logged and changes nothing. Then the flags are polled, if
- * they are. Any thread. */
+/* Reads the flags file, if there is one to read; an unusable one is logged and changes nothing. Then the flags are
+ * polled, if they are. Any thread. */
 void service_reload(struct service *s);
 
 /* The HTTP side, on a thread of its own. Port 0: any free one. -errno */

@@ -9,9 +9,9 @@
 #include <time.h>
 #include "server/core/sampling.h"
 
-#define TICK_NS	   50000000L
+#define TICK_NS    50000000L
 #define BEHIND_MAX 1.0 /* s: a machine that slept does not serve the night at once */
-#define USERS	   10000
+#define USERS      10000
 #define BUCKETS_N  10
 
 static const double latency_bounds[BUCKETS_N] = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5};
@@ -20,11 +20,11 @@ static const double latency_bounds[BUCKETS_N] = {0.005, 0.01, 0.025, 0.05, 0.1, 
 static const struct character {
 	const char *name;
 	double errors, latency, cache_hits; /* share, typical seconds, share */
-	double rss;			    /* bytes */
-	double cpu, api_calls, reused;	    /* seconds and calls per request; share of embeddings */
+	double rss;                         /* bytes */
+	double cpu, api_calls, reused;      /* seconds and calls per request; share of embeddings */
 } characters[PIPELINE_N] = {
-    [PIPELINE_CST] = {"cst", 0.0005, 0.04, 0.90, 220e6, 0.012, 0.3, 0.92},
-    [PIPELINE_LEGACY] = {"legacy", 0.0005, 0.06, 0.85, 310e6, 0.020, 0.8, 0},
+	[PIPELINE_CST] = {"cst", 0.0005, 0.04, 0.90, 220e6, 0.012, 0.3, 0.92},
+	[PIPELINE_LEGACY] = {"legacy", 0.0005, 0.06, 0.85, 310e6, 0.020, 0.8, 0},
 };
 
 static const struct {
@@ -46,7 +46,7 @@ struct tally {
 	uint64_t nodes, changes; /* looked at by the change detection */
 	double change_seconds, cpu_seconds, api_calls;
 	double index_failures, p0; /* come by the minute, so in fractions */
-	double leaked; /* bytes; both pipelines live in one process, so this is told, not measured */
+	double leaked;             /* bytes; both pipelines live in one process, so this is told, not measured */
 };
 
 struct traffic {
@@ -296,11 +296,11 @@ static void print_languages(FILE *out, const char *pipeline, const struct tally 
 	print_head(out, pipeline, "requests_total", "counter", "Requests served.");
 	for (int i = 0; i < LANGUAGES_N; i++)
 		fprintf(out, "%s_requests_total{language=\"%s\"} %llu\n", pipeline, languages[i].name,
-			(unsigned long long)n->language[i].requests);
+		        (unsigned long long)n->language[i].requests);
 	print_head(out, pipeline, "errors_total", "counter", "Requests that failed.");
 	for (int i = 0; i < LANGUAGES_N; i++)
 		fprintf(out, "%s_errors_total{language=\"%s\"} %llu\n", pipeline, languages[i].name,
-			(unsigned long long)n->language[i].errors);
+		        (unsigned long long)n->language[i].errors);
 }
 
 static void print_latency(FILE *out, const char *pipeline, const char *language, const struct by_language *n)
@@ -309,11 +309,11 @@ static void print_latency(FILE *out, const char *pipeline, const char *language,
 
 	for (int i = 0; i < BUCKETS_N; i++) {
 		sum += n->latency[i];
-		fprintf(out, "%s_latency_bucket{language=\"%s\",le=\"%g\"} %llu\n", pipeline, language, latency_bounds[i],
-			(unsigned long long)sum);
+		fprintf(out, "%s_latency_bucket{language=\"%s\",le=\"%g\"} %llu\n", pipeline, language,
+		        latency_bounds[i], (unsigned long long)sum);
 	}
 	fprintf(out, "%s_latency_bucket{language=\"%s\",le=\"+Inf\"} %llu\n", pipeline, language,
-		(unsigned long long)n->requests);
+	        (unsigned long long)n->requests);
 	fprintf(out, "%s_latency_sum{language=\"%s\"} %.6f\n", pipeline, language, n->latency_sum);
 	fprintf(out, "%s_latency_count{language=\"%s\"} %llu\n", pipeline, language, (unsigned long long)n->requests);
 }
@@ -322,7 +322,8 @@ static void print_pipeline(FILE *out, const struct character *c, const struct ta
 {
 	print_languages(out, c->name, n);
 	print_counter(out, c->name, "cache_hits_total", "Requests answered from the cache.", (double)n->cache_hits);
-	print_counter(out, c->name, "cache_misses_total", "Requests not answered from the cache.", (double)n->cache_misses);
+	print_counter(out, c->name, "cache_misses_total", "Requests not answered from the cache.",
+	              (double)n->cache_misses);
 	print_counter(out, c->name, "cpu_seconds_total", "Compute time.", n->cpu_seconds);
 	print_counter(out, c->name, "api_calls_total", "Calls of paid services.", n->api_calls);
 	print_head(out, c->name, "latency", "histogram", "Time to answer a request, in seconds.");
@@ -335,26 +336,32 @@ static void print_pipeline(FILE *out, const struct character *c, const struct ta
 /* What only the new pipeline has. */
 static void print_new(FILE *out, const struct character *c, const struct tally *n)
 {
-	print_counter(out, c->name, "embeddings_reused_total", "Embeddings taken from before.", (double)n->embeddings_reused);
-	print_counter(out, c->name, "embeddings_computed_total", "Embeddings computed.", (double)n->embeddings_computed);
+	print_counter(out, c->name, "embeddings_reused_total", "Embeddings taken from before.",
+	              (double)n->embeddings_reused);
+	print_counter(out, c->name, "embeddings_computed_total", "Embeddings computed.",
+	              (double)n->embeddings_computed);
 	print_counter(out, c->name, "index_validation_failures_total", "Checks of the index that failed.",
-		      floor(n->index_failures));
-	print_counter(out, c->name, "p0_incidents_total", "P0 incidents that the service reported itself.", floor(n->p0));
-	print_counter(out, c->name, "fallbacks_total", "Requests that legacy answered after an error.", (double)n->fallbacks);
+	              floor(n->index_failures));
+	print_counter(out, c->name, "p0_incidents_total", "P0 incidents that the service reported itself.",
+	              floor(n->p0));
+	print_counter(out, c->name, "fallbacks_total", "Requests that legacy answered after an error.",
+	              (double)n->fallbacks);
 	print_counter(out, c->name, "change_detection_nodes_total", "Syntax nodes compared.", (double)n->nodes);
 	print_head(out, c->name, "change_detection_seconds", "summary", "Time to find what changed.");
 	fprintf(out, "%s_change_detection_seconds_sum %.9g\n%s_change_detection_seconds_count %llu\n", c->name,
-		n->change_seconds, c->name, (unsigned long long)n->changes);
+	        n->change_seconds, c->name, (unsigned long long)n->changes);
 }
 
 /* A number of our own would look like a generation and mean nothing: without rollbackd's there is none. */
 static void print_flags(FILE *out, int32_t pct, int64_t generation)
 {
-	print_head(out, "cst", "rollout_percentage", "gauge", "Share of the keys that take the cst pipeline, in effect now.");
+	print_head(out, "cst", "rollout_percentage", "gauge",
+	           "Share of the keys that take the cst pipeline, in effect now.");
 	fprintf(out, "cst_rollout_percentage %g\n", pct / 100.0);
 	if (generation < 0)
 		return;
-	print_head(out, "cst", "flags_generation", "gauge", "Generation of the flags in effect, as rollbackd counts them.");
+	print_head(out, "cst", "flags_generation", "gauge",
+	           "Generation of the flags in effect, as rollbackd counts them.");
 	fprintf(out, "cst_flags_generation %lld\n", (long long)generation);
 }
 

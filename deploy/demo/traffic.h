@@ -17,11 +17,11 @@ enum pipeline { PIPELINE_CST, PIPELINE_LEGACY, PIPELINE_N };
 
 /* How a pipeline misbehaves; all zero: it does not. */
 struct fault {
-	double errors;		/* share of its requests that fail, 0..1 */
-	double slow_ms;		/* added to each request */
-	double leak_mb_per_min; /* 10^6 bytes, while it has a share of the traffic */
-	double cache_misses;	/* share of its cache hits that become misses, 0..1 */
-	double reuse_loss;	/* share of its embeddings that are not reused any more, 0..1 */
+	double errors;                             /* share of its requests that fail, 0..1 */
+	double slow_ms;                            /* added to each request */
+	double leak_mb_per_min;                    /* 10^6 bytes, while it has a share of the traffic */
+	double cache_misses;                       /* share of its cache hits that become misses, 0..1 */
+	double reuse_loss;                         /* share of its embeddings that are not reused any more, 0..1 */
 	double index_failures_per_min, p0_per_min; /* while it has a share of the traffic */
 };
 

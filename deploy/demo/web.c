@@ -46,8 +46,7 @@ static struct answer __attribute__((format(printf, 2, 3))) reply(unsigned code, 
 static struct answer get_metrics(struct service *s, struct MHD_Connection *c, const char *body)
 {
 	(void)c, (void)body;
-	return (struct answer) {MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8",
-				traffic_metrics(s->traffic)};
+	return (struct answer) {MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", traffic_metrics(s->traffic)};
 }
 
 static struct answer get_flags(struct service *s, struct MHD_Connection *c, const char *body)
@@ -96,13 +95,13 @@ static const struct fault_kind {
 	size_t offset;
 	double max;
 } fault_kinds[] = {
-    {"errors", offsetof(struct fault, errors), 1},
-    {"slow_ms", offsetof(struct fault, slow_ms), 60000},
-    {"leak_mb_per_min", offsetof(struct fault, leak_mb_per_min), 100000},
-    {"cache_misses", offsetof(struct fault, cache_misses), 1},
-    {"reuse_loss", offsetof(struct fault, reuse_loss), 1},
-    {"index_failures_per_min", offsetof(struct fault, index_failures_per_min), 100000},
-    {"p0_per_min", offsetof(struct fault, p0_per_min), 100000},
+	{"errors", offsetof(struct fault, errors), 1},
+	{"slow_ms", offsetof(struct fault, slow_ms), 60000},
+	{"leak_mb_per_min", offsetof(struct fault, leak_mb_per_min), 100000},
+	{"cache_misses", offsetof(struct fault, cache_misses), 1},
+	{"reuse_loss", offsetof(struct fault, reuse_loss), 1},
+	{"index_failures_per_min", offsetof(struct fault, index_failures_per_min), 100000},
+	{"p0_per_min", offsetof(struct fault, p0_per_min), 100000},
 };
 
 static bool order_fault(struct order *o, const char *key, const char *value)
@@ -146,8 +145,8 @@ static struct answer post_fault(struct service *s, struct MHD_Connection *c, con
 	bool nobody = (name || o.names_fault) && o.pipeline < 0;
 	if (n < 1 || o.wrong || nobody)
 		return reply(MHD_HTTP_BAD_REQUEST,
-			     "want pipeline=cst or legacy with errors, cache_misses or reuse_loss=0..1, slow_ms=MS, "
-			     "leak_mb_per_min=MB, index_failures_per_min or p0_per_min=N; or ignore_reload=0 or 1\n");
+		             "want pipeline=cst or legacy with errors, cache_misses or reuse_loss=0..1, slow_ms=MS, "
+		             "leak_mb_per_min=MB, index_failures_per_min or p0_per_min=N; or ignore_reload=0 or 1\n");
 	if (o.names_fault)
 		traffic_set_fault(s->traffic, (enum pipeline)o.pipeline, &o.fault);
 	if (o.ignore_reload >= 0) {
@@ -175,13 +174,12 @@ static const struct route {
 	const char *method, *path;
 	struct answer (*handle)(struct service *s, struct MHD_Connection *c, const char *body);
 } routes[] = {
-    {"GET", "/metrics", get_metrics}, {"GET", "/flags", get_flags},
-    {"PUT", "/flags", put_flags},     {"GET", "/decide", get_decide},
-    {"POST", "/fault", post_fault},   {"POST", "/fault/clear", post_fault_clear},
+	{"GET", "/metrics", get_metrics}, {"GET", "/flags", get_flags},   {"PUT", "/flags", put_flags},
+	{"GET", "/decide", get_decide},   {"POST", "/fault", post_fault}, {"POST", "/fault/clear", post_fault_clear},
 };
 
-static struct answer dispatch(struct service *s, struct MHD_Connection *c, const char *method,
-			      const char *path, const struct body *body)
+static struct answer dispatch(struct service *s, struct MHD_Connection *c, const char *method, const char *path,
+                              const struct body *body)
 {
 	if (body->too_long)
 		return reply(MHD_HTTP_CONTENT_TOO_LARGE, "too long\n");
@@ -195,8 +193,7 @@ static enum MHD_Result send_answer(struct MHD_Connection *c, struct answer *a)
 {
 	if (!a->text)
 		return MHD_NO; /* out of memory: the connection is closed */
-	struct MHD_Response *r =
-	    MHD_create_response_from_buffer(strlen(a->text), a->text, MHD_RESPMEM_MUST_FREE);
+	struct MHD_Response *r = MHD_create_response_from_buffer(strlen(a->text), a->text, MHD_RESPMEM_MUST_FREE);
 	if (!r) {
 		free(a->text);
 		return MHD_NO;
@@ -218,7 +215,7 @@ static void collect(struct body *b, const char *data, size_t n)
 }
 
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const char *path, const char *method,
-				  const char *version, const char *data, size_t *n, void **state)
+                                  const char *version, const char *data, size_t *n, void **state)
 {
 	struct body *body = *state;
 
@@ -236,8 +233,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
 	return send_answer(c, &a);
 }
 
-static void on_completed(void *cls, struct MHD_Connection *c, void **state,
-			 enum MHD_RequestTerminationCode code)
+static void on_completed(void *cls, struct MHD_Connection *c, void **state, enum MHD_RequestTerminationCode code)
 {
 	(void)cls, (void)c, (void)code;
 	free(*state);
@@ -248,10 +244,10 @@ static void on_completed(void *cls, struct MHD_Connection *c, void **state,
 int web_start(struct service *s, const struct sockaddr_in *at, struct web **ret, uint16_t *ret_port)
 {
 	errno = 0;
-	struct MHD_Daemon *d = MHD_start_daemon(
-	    MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL, on_request, s, MHD_OPTION_SOCK_ADDR,
-	    at, MHD_OPTION_CONNECTION_TIMEOUT, 30u, MHD_OPTION_CONNECTION_LIMIT, 256u,
-	    MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
+	struct MHD_Daemon *d = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL, on_request,
+	                                        s, MHD_OPTION_SOCK_ADDR, at, MHD_OPTION_CONNECTION_TIMEOUT, 30u,
+	                                        MHD_OPTION_CONNECTION_LIMIT, 256u, MHD_OPTION_NOTIFY_COMPLETED,
+	                                        on_completed, NULL, MHD_OPTION_END);
 	if (!d)
 		return errno ? -errno : -EIO;
 	*ret_port = MHD_get_daemon_info(d, MHD_DAEMON_INFO_BIND_PORT)->port;

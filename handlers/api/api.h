@@ -14,10 +14,10 @@
 
 struct api {
 	struct db *db;
-	struct db_conn *reader;         /* the http thread's own */
+	struct db_conn *reader; /* the http thread's own */
 	struct engine *engine;
 	struct controller *controller;
-	struct loop *loop;              /* the engine's */
+	struct loop *loop; /* the engine's */
 	const char *version;
 	/* Rings the sender of messages. Any thread. */
 	void (*ring)(void *arg);
@@ -28,9 +28,9 @@ struct api {
 
 /* What is known of a request before its body is read. */
 struct route_info {
-	int status;             /* 200, 404 or 405 */
-	const char *allow;      /* for 405 */
-	unsigned roles;         /* any of these may call it; 0: everybody */
+	int status;        /* 200, 404 or 405 */
+	const char *allow; /* for 405 */
+	unsigned roles;    /* any of these may call it; 0: everybody */
 	bool takes_body;
 };
 struct route_info api_route(enum http_method method, const char *path);
@@ -48,31 +48,52 @@ void api_answer(struct http_reply *reply, int status, struct json_object *data, 
 void api_answer_errno(struct http_reply *reply, int err, const char *why);
 /* The request's JSON object (an empty body is {}); -EINVAL: the reply says what is wrong. */
 int api_body(const struct http_req *req, struct http_reply *reply, struct json_object **ret);
-/* Has the one who asks this role: webhook, viewer, operator, or a named one (which only somebody authenticated can have). */
+/* Has the one who asks this role: webhook, viewer, operator, or a named one (which only somebody authenticated can
+ * have). */
 bool api_may(const struct http_req *req, const char *role);
 /* limit and cursor of a list. -EINVAL: the reply is filled. */
 int api_page(const struct http_req *req, struct http_reply *reply, size_t *ret_limit, int64_t *ret_before);
 
 /* The handlers of the route table; segment is what stands for the first '*', word for the second. */
-enum http_verdict webhook_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
-enum http_verdict incidents_list(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
-enum http_verdict incident_open(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
-enum http_verdict incident_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
-enum http_verdict incident_report_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
-enum http_verdict incident_act(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
-enum http_verdict rollouts_list(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
-enum http_verdict rollout_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
-enum http_verdict rollout_flags(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
-enum http_verdict rollout_compare(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
-enum http_verdict rollout_rollback(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
-enum http_verdict plan_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
-enum http_verdict plan_approve_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
-enum http_verdict plan_advance_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
-enum http_verdict plan_report(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
-enum http_verdict events_list(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
-enum http_verdict metrics_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
-enum http_verdict healthy_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
-enum http_verdict ready_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
-enum http_verdict reload_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word);
+enum http_verdict webhook_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                               const char *word);
+enum http_verdict incidents_list(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                                 const char *word);
+enum http_verdict incident_open(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                                const char *word);
+enum http_verdict incident_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                                const char *word);
+enum http_verdict incident_report_show(struct api *a, struct http_req *req, struct http_reply *reply,
+                                       const char *segment, const char *word);
+enum http_verdict incident_act(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                               const char *word);
+enum http_verdict rollouts_list(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                                const char *word);
+enum http_verdict rollout_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                               const char *word);
+enum http_verdict rollout_flags(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                                const char *word);
+enum http_verdict rollout_compare(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                                  const char *word);
+enum http_verdict rollout_rollback(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                                   const char *word);
+enum http_verdict plan_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                            const char *word);
+enum http_verdict plan_approve_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                                    const char *word);
+enum http_verdict plan_advance_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                                    const char *word);
+enum http_verdict plan_report(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                              const char *word);
+enum http_verdict events_list(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                              const char *word);
+enum http_verdict metrics_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                               const char *word);
+enum http_verdict healthy_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                               const char *word);
+enum http_verdict ready_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                             const char *word);
+enum http_verdict reload_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                              const char *word);
 
 #endif

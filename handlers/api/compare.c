@@ -20,9 +20,9 @@
 
 struct compare_job {
 	struct loop_job base;
-	struct settings *settings;      /* a reference: rq borrows from it */
+	struct settings *settings; /* a reference: rq borrows from it */
 	struct compare_request rq;
-	struct compare_run *run;        /* NULL: not under way */
+	struct compare_run *run; /* NULL: not under way */
 };
 
 static void job_free(struct loop_job *base)
@@ -105,11 +105,13 @@ static int read_threshold(const struct http_req *req, struct http_reply *reply, 
 /* From the trigger to the end; what was called off or changed nothing does not matter. */
 static int add_incident(struct compare_spans *spans, const struct incident *inc, int64_t now_us)
 {
-	CLEANUP(cleanup_free) char *reason = text_format("incident %lld: %s", (long long)inc->id, incident_state_name(inc->state));
+	CLEANUP(cleanup_free)
+	char *reason = text_format("incident %lld: %s", (long long)inc->id, incident_state_name(inc->state));
 
 	if (inc->state == INC_CANCELLED || inc->already_there || inc->kind == KIND_DRILL)
 		return 0;
-	return reason ? compare_spans_add(spans, inc->opened_at_us, inc->resolved_at_us ? inc->resolved_at_us : now_us, reason)
+	return reason ? compare_spans_add(spans, inc->opened_at_us, inc->resolved_at_us ? inc->resolved_at_us : now_us,
+	                                  reason)
 	              : -ENOMEM;
 }
 
@@ -145,7 +147,8 @@ static int find_holds(struct db_conn *c, const char *rollout, const struct compa
 
 /* --- the request --- */
 
-static int fill(struct compare_job *j, struct api *a, const struct http_req *req, struct http_reply *reply, const char *name)
+static int fill(struct compare_job *j, struct api *a, const struct http_req *req, struct http_reply *reply,
+                const char *name)
 {
 	const struct rollout *r = settings_rollout(j->settings, name);
 	int64_t duration_us = 0;
@@ -154,7 +157,9 @@ static int fill(struct compare_job *j, struct api *a, const struct http_req *req
 	j->rq.rollout = r;
 	j->rq.prometheus = &j->settings->prometheus;
 	if (!r || !r->compare.step_us) {
-		http_error(reply, 404, "not_found", r ? "rollout %.100s has no section compare in the config" : "there is no rollout %.100s", name);
+		http_error(reply, 404, "not_found",
+		           r ? "rollout %.100s has no section compare in the config" : "there is no rollout %.100s",
+		           name);
 		return -ENOENT;
 	}
 	if (read_percentage(req, reply, &j->rq.pct) < 0 || read_duration(req, reply, &duration_us) < 0 ||

@@ -10,11 +10,11 @@
 #include "handlers/api/api.h"
 #include "server/core/http_reply.h"
 
-#define RETRY_MS    3000
-#define PIECE       (32 * 1024) /* bytes of a piece, but for its last event */
-#define PIECE_ROWS  32
-#define WHOLE       1000        /* a quality of 1 */
-#define ID_DIGITS   18          /* fit into 63 bits */
+#define RETRY_MS   3000
+#define PIECE      (32 * 1024) /* bytes of a piece, but for its last event */
+#define PIECE_ROWS 32
+#define WHOLE      1000 /* a quality of 1 */
+#define ID_DIGITS  18   /* fit into 63 bits */
 
 /* --- which of the two --- */
 
@@ -89,10 +89,10 @@ static struct json_object *event_json(const struct event *e)
 /* --- the stream --- */
 
 struct event_stream {
-	struct http_stream base;        /* first */
-	struct db_conn *reader;         /* the http thread's */
-	char *rollout;                  /* owned; NULL: all */
-	int64_t last;                   /* the id that was told last */
+	struct http_stream base; /* first */
+	struct db_conn *reader;  /* the http thread's */
+	char *rollout;           /* owned; NULL: all */
+	int64_t last;            /* the id that was told last */
 	bool begun;
 };
 
@@ -142,8 +142,8 @@ static int newest_id(struct db_conn *c, int64_t *ret)
 	return 0;
 }
 
-/* Where the stream begins. An id that is not there yet is of another record (a state directory that was restored or made anew), or
- * of events that are no longer kept: then it is from now on, too. */
+/* Where the stream begins. An id that is not there yet is of another record (a state directory that was restored or
+ * made anew), or of events that are no longer kept: then it is from now on, too. */
 static int first_id(struct api *a, const struct http_req *req, struct http_reply *reply, int64_t *ret)
 {
 	const char *text = req->header(req, "Last-Event-ID");
@@ -156,7 +156,8 @@ static int first_id(struct api *a, const struct http_req *req, struct http_reply
 		return r;
 	}
 	if (len > ID_DIGITS || (len && strspn(text, "0123456789") != len)) {
-		http_error(reply, 400, "bad_data", "Last-Event-ID must be the id of an event, or 0 for all that are kept");
+		http_error(reply, 400, "bad_data",
+		           "Last-Event-ID must be the id of an event, or 0 for all that are kept");
 		return -EINVAL;
 	}
 	int64_t id = len ? strtoll(text, NULL, 10) : newest;
@@ -170,7 +171,8 @@ static enum http_verdict events_stream(struct api *a, struct http_req *req, stru
 	int64_t first = 0;
 
 	if (req->param(req, "limit") || req->param(req, "cursor")) {
-		http_error(reply, 400, "bad_data", "a stream has no limit and no cursor: the header Last-Event-ID says where it goes on");
+		http_error(reply, 400, "bad_data",
+		           "a stream has no limit and no cursor: the header Last-Event-ID says where it goes on");
 		return HTTP_REPLIED;
 	}
 	if (first_id(a, req, reply, &first) < 0)

@@ -1,5 +1,6 @@
 /*
- * The audit trail: GET /api/v1/events, a list or, for who asks for text/event-stream, a stream that goes on (WHATWG HTML, 9.2).
+ * The audit trail: GET /api/v1/events, a list or, for who asks for text/event-stream, a stream that goes on (WHATWG
+ * HTML, 9.2).
  *
  *   retry: 3000             once, with the id that the stream begins behind
  *   id: 41
@@ -9,7 +10,8 @@
  *
  *   : keep-alive            when nothing happened for a while
  *
- * Events have no "event:" line: onmessage gets all of them, also of kinds that a client never heard of; the kind is "what" in data.
+ * Events have no "event:" line: onmessage gets all of them, also of kinds that a client never heard of; the kind is
+ * "what" in data.
  */
 #ifndef HANDLERS_API_EVENTS_H
 #define HANDLERS_API_EVENTS_H

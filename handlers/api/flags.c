@@ -12,9 +12,9 @@
 #define VALUE_MAX 256
 
 struct reading {
-	const char *text;       /* of the flags file */
+	const char *text; /* of the flags file */
 	size_t len;
-	char why[300];          /* what is doubtful; "" nothing */
+	char why[300]; /* what is doubtful; "" nothing */
 };
 
 static struct json_object *typed_bool(const char *value)
@@ -58,7 +58,8 @@ static void add_value(struct json_object *flags, const char *name, const char *t
 	struct json_object *v = r == 0 ? typed_value(type, value) : NULL;
 
 	if (!v && !rd->why[0])
-		snprintf(rd->why, sizeof(rd->why), r == -ENOENT ? "the flags file does not set %.100s" : "%.100s is no %.10s", name, type);
+		snprintf(rd->why, sizeof(rd->why),
+		         r == -ENOENT ? "the flags file does not set %.100s" : "%.100s is no %.10s", name, type);
 	json_add(flags, name, v);
 }
 
@@ -75,7 +76,8 @@ static void add_values(struct json_object *flags, const struct rollout *r, struc
 	}
 }
 
-static void add_percentage(struct json_object *o, struct json_object *flags, const struct rollout *r, struct reading *rd)
+static void add_percentage(struct json_object *o, struct json_object *flags, const struct rollout *r,
+                           struct reading *rd)
 {
 	int32_t pct = -1;
 	char why[256] = "";

@@ -7,8 +7,8 @@
 #include "handlers/api/api.h"
 #include "handlers/settings/settings.h"
 
-/* {rollout, generation, percentage, flags: {NAME: value}, sampling: {salt, rule}} with an ETag; 304 to If-None-Match; 503 when the file cannot
- * be read or a value is none of its type: a service then keeps its last good flags. */
+/* {rollout, generation, percentage, flags: {NAME: value}, sampling: {salt, rule}} with an ETag; 304 to If-None-Match;
+ * 503 when the file cannot be read or a value is none of its type: a service then keeps its last good flags. */
 void flags_answer(struct api *a, struct http_req *req, struct http_reply *reply, const struct rollout *r);
 
 #endif

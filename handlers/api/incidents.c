@@ -53,9 +53,9 @@ static int filter(const struct http_req *req, struct http_reply *reply, struct i
 	f->rollout = req->param(req, "rollout");
 	f->q = req->param(req, "q");
 	f->live_only = live && !strcmp(live, "true");
-	if (word_param(req, reply, "state", incident_state_find, &f->state) < 0
-	    || word_param(req, reply, "kind", incident_kind_find, &f->kind) < 0
-	    || time_param(req, reply, "since", &f->since_us) < 0 || time_param(req, reply, "until", &f->until_us) < 0)
+	if (word_param(req, reply, "state", incident_state_find, &f->state) < 0 ||
+	    word_param(req, reply, "kind", incident_kind_find, &f->kind) < 0 ||
+	    time_param(req, reply, "since", &f->since_us) < 0 || time_param(req, reply, "until", &f->until_us) < 0)
 		return -EINVAL;
 	return api_page(req, reply, &f->limit, &f->before_id);
 }
@@ -70,7 +70,7 @@ enum http_verdict incidents_list(struct api *a, struct http_req *req, struct htt
 	(void)word;
 	if (filter(req, reply, &f) < 0)
 		return HTTP_REPLIED;
-	size_t limit = f.limit++;       /* one more tells whether there is a next page */
+	size_t limit = f.limit++; /* one more tells whether there is a next page */
 	int r = incident_find(a->reader, &f, &l);
 	struct json_object *arr = json_object_new_array();
 	for (size_t i = 0; r == 0 && i < l.n && i < limit; i++) {
@@ -129,8 +129,8 @@ enum http_verdict incident_show(struct api *a, struct http_req *req, struct http
 	return HTTP_REPLIED;
 }
 
-enum http_verdict incident_report_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
-                                       const char *word)
+enum http_verdict incident_report_show(struct api *a, struct http_req *req, struct http_reply *reply,
+                                       const char *segment, const char *word)
 {
 	struct incident inc = {0};
 	char why[100];
@@ -161,9 +161,9 @@ enum http_verdict incident_report_show(struct api *a, struct http_req *req, stru
 struct act_job {
 	struct write_job base;
 	struct action_request rq;
-	char *note;             /* owned */
-	char *who;              /* owned */
-	char *step;             /* owned, may be NULL */
+	char *note; /* owned */
+	char *who;  /* owned */
+	char *step; /* owned, may be NULL */
 };
 
 static int act_job_run(struct db_tx *tx, struct write_job *w)
@@ -223,13 +223,16 @@ enum http_verdict incident_act(struct api *a, struct http_req *req, struct http_
 	int64_t id;
 
 	if (action < 0) {
-		http_error(reply, 404, "not_found", "incidents cannot %.50s: acknowledge, note, eta, approve, cancel, retry, review, resolve", word);
+		http_error(reply, 404, "not_found",
+		           "incidents cannot %.50s: acknowledge, note, eta, approve, cancel, retry, review, resolve",
+		           word);
 		return HTTP_REPLIED;
 	}
 	if (id_of(segment, reply, &id) < 0 || api_body(req, reply, &body) < 0)
 		return HTTP_REPLIED;
 	struct act_job *j = calloc(1, sizeof(*j));
-	if (!j || note_of(body, reply, (enum incident_action)action, &j->note) < 0 || step_of(body, reply, &j->step) < 0) {
+	if (!j || note_of(body, reply, (enum incident_action)action, &j->note) < 0 ||
+	    step_of(body, reply, &j->step) < 0) {
 		if (j)
 			free(j->note);
 		free(j);
@@ -238,9 +241,12 @@ enum http_verdict incident_act(struct api *a, struct http_req *req, struct http_
 		return HTTP_REPLIED;
 	}
 	j->who = text_format("%s", req->user);
-	j->rq = (struct action_request) {.action = (enum incident_action)action, .incident_id = id,
-	                                 .who = j->who ? j->who : "", .known = req->authenticated,
-	                                 .note = j->note, .step = j->step};
+	j->rq = (struct action_request) {.action = (enum incident_action)action,
+	                                 .incident_id = id,
+	                                 .who = j->who ? j->who : "",
+	                                 .known = req->authenticated,
+	                                 .note = j->note,
+	                                 .step = j->step};
 	j->base = (struct write_job) {.run = act_job_run, .free = act_job_free};
 	return write_job_submit(a, req, reply, &j->base);
 }
@@ -250,7 +256,7 @@ enum http_verdict incident_act(struct api *a, struct http_req *req, struct http_
 struct report_job {
 	struct write_job base;
 	struct manual_report rq;
-	char *texts[4];         /* owned: rollout, severity, summary, who */
+	char *texts[4]; /* owned: rollout, severity, summary, who */
 };
 
 static int report_run(struct db_tx *tx, struct write_job *w)
@@ -310,7 +316,8 @@ enum http_verdict incident_open(struct api *a, struct http_req *req, struct http
 		report_drop(j);
 		return HTTP_REPLIED;
 	}
-	j->rq = (struct manual_report) {.rollout = j->texts[0], .severity = j->texts[1], .summary = j->texts[2], .who = j->texts[3]};
+	j->rq = (struct manual_report) {
+		.rollout = j->texts[0], .severity = j->texts[1], .summary = j->texts[2], .who = j->texts[3]};
 	j->base = (struct write_job) {.run = report_run, .free = report_free};
 	return write_job_submit(a, req, reply, &j->base);
 }

@@ -54,7 +54,8 @@ enum http_verdict loop_job_submit(struct api *a, struct http_req *req, struct ht
 	j->req = req;
 	if (!enter(j)) {
 		reply->retry_after_s = 5;
-		http_error(reply, 503, "unavailable", "%d such questions are being answered already; try again", LOOP_JOBS_MAX);
+		http_error(reply, 503, "unavailable", "%d such questions are being answered already; try again",
+		           LOOP_JOBS_MAX);
 		j->free(j);
 		return HTTP_REPLIED;
 	}

@@ -23,7 +23,7 @@ struct loop_job {
 	void (*cancel)(struct loop_job *j);
 	/* Frees the whole job. Any thread. */
 	void (*free)(struct loop_job *j);
-	struct api *api;                /* the rest is filled by loop_job_submit */
+	struct api *api; /* the rest is filled by loop_job_submit */
 	struct http_req *req;
 	LIST_ENTRY(loop_job) link;
 };

@@ -16,7 +16,7 @@
 
 /* What a body may say; everything is optional here, the move says what it needs. */
 struct asked {
-	struct json_object *body;       /* owned; the strings are borrowed from it */
+	struct json_object *body; /* owned; the strings are borrowed from it */
 	const char *note, *role, *list, *item, *reason;
 	int64_t stage, for_us;
 	bool force;
@@ -24,7 +24,8 @@ struct asked {
 
 static int text_member(struct json_object *body, const char *key, const char **ret, struct http_reply *reply)
 {
-	if (json_get_str(body, key, ret) >= 0 && (!*ret || (strlen(*ret) <= NOTE_MAX && text_utf8_valid(*ret, strlen(*ret)))))
+	if (json_get_str(body, key, ret) >= 0 &&
+	    (!*ret || (strlen(*ret) <= NOTE_MAX && text_utf8_valid(*ret, strlen(*ret)))))
 		return 0;
 	http_error(reply, 400, "bad_data", "%s must be a text of at most %d bytes", key, NOTE_MAX);
 	return -EINVAL;
@@ -34,7 +35,11 @@ static int read_texts(struct asked *a, struct http_reply *reply)
 {
 	const struct {
 		const char *key, **to;
-	} texts[] = {{"note", &a->note}, {"role", &a->role}, {"checklist", &a->list}, {"item", &a->item}, {"reason", &a->reason}};
+	} texts[] = {{"note", &a->note},
+	             {"role", &a->role},
+	             {"checklist", &a->list},
+	             {"item", &a->item},
+	             {"reason", &a->reason}};
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		if (text_member(a->body, texts[i].key, texts[i].to, reply) < 0)
@@ -58,11 +63,14 @@ static int read_asked(struct http_req *req, struct http_reply *reply, struct ask
 
 	if (api_body(req, reply, &ret->body) < 0)
 		return -EINVAL;
-	json_object_object_foreach(ret->body, key, value) {
+	json_object_object_foreach(ret->body, key, value)
+	{
 		(void)value;
 		if (!is_known_key(key)) {
-			http_error(reply, 400, "bad_data", "unknown key %.50s: note, reason, role, checklist, item, stage, duration and "
-			           "force are known", key);
+			http_error(reply, 400, "bad_data",
+			           "unknown key %.50s: note, reason, role, checklist, item, stage, duration and "
+			           "force are known",
+			           key);
 			return -EINVAL;
 		}
 	}
@@ -75,7 +83,8 @@ static int read_asked(struct http_req *req, struct http_reply *reply, struct ask
 		http_error(reply, 400, "bad_data", "force must be true or false");
 		return -EINVAL;
 	}
-	if (json_get_str(ret->body, "duration", &duration) < 0 || (duration && text_duration_parse(duration, &ret->for_us) < 0)) {
+	if (json_get_str(ret->body, "duration", &duration) < 0 ||
+	    (duration && text_duration_parse(duration, &ret->for_us) < 0)) {
 		http_error(reply, 400, "bad_data", "duration must be a duration like 4h; 0s ends a freeze");
 		return -EINVAL;
 	}
@@ -92,8 +101,8 @@ static struct person person_of(const struct http_req *req)
 struct move_job {
 	struct write_job base;
 	struct plan_request rq;
-	struct asked asked;             /* owned */
-	char *rollout, *who;            /* owned */
+	struct asked asked;  /* owned */
+	char *rollout, *who; /* owned */
 };
 
 static int move_run(struct db_tx *tx, struct write_job *w)
@@ -112,7 +121,8 @@ static void move_free(struct write_job *w)
 	free(j);
 }
 
-enum http_verdict plan_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word)
+enum http_verdict plan_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                            const char *word)
 {
 	int move = plan_move_find(word);
 	struct move_job *j = move < 0 ? NULL : calloc(1, sizeof(*j));
@@ -133,9 +143,16 @@ enum http_verdict plan_post(struct api *a, struct http_req *req, struct http_rep
 		return HTTP_REPLIED;
 	}
 	const struct asked *k = &j->asked;
-	j->rq = (struct plan_request) {.move = (enum plan_move)move, .rollout = j->rollout, .who = {j->who, person_of(req).known},
-	                               .note = k->note ? k->note : k->reason, .role = k->role, .list = k->list, .item = k->item,
-	                               .for_us = k->for_us, .stage = (int32_t)k->stage, .force = k->force};
+	j->rq = (struct plan_request) {.move = (enum plan_move)move,
+	                               .rollout = j->rollout,
+	                               .who = {j->who, person_of(req).known},
+	                               .note = k->note ? k->note : k->reason,
+	                               .role = k->role,
+	                               .list = k->list,
+	                               .item = k->item,
+	                               .for_us = k->for_us,
+	                               .stage = (int32_t)k->stage,
+	                               .force = k->force};
 	j->base = (struct write_job) {.run = move_run, .free = move_free};
 	return write_job_submit(a, req, reply, &j->base);
 }
@@ -200,7 +217,9 @@ enum http_verdict plan_advance_post(struct api *a, struct http_req *req, struct 
 		json_object_put(asked.body);
 		return HTTP_REPLIED;
 	}
-	struct advance_request rq = {.rollout = segment, .who = person_of(req), .force = asked.force,
+	struct advance_request rq = {.rollout = segment,
+	                             .who = person_of(req),
+	                             .force = asked.force,
 	                             .reason = asked.reason ? asked.reason : asked.note};
 	w = calloc(1, sizeof(*w));
 	if (w)
@@ -216,7 +235,8 @@ enum http_verdict plan_advance_post(struct api *a, struct http_req *req, struct 
 
 /* --- the report --- */
 
-static int build_report(struct api *a, const struct settings *s, const struct rollout *r, const char *kind, struct buf *b)
+static int build_report(struct api *a, const struct settings *s, const struct rollout *r, const char *kind,
+                        struct buf *b)
 {
 	struct rollout_state st = {0};
 	struct evaluation ev = {0};
@@ -232,7 +252,8 @@ static int build_report(struct api *a, const struct settings *s, const struct ro
 	return e;
 }
 
-enum http_verdict plan_report(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment, const char *word)
+enum http_verdict plan_report(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                              const char *word)
 {
 	CLEANUP(settings_cleanup) struct settings *s = current_settings();
 	const struct rollout *r = settings_rollout(s, segment);

@@ -187,7 +187,7 @@ enum http_verdict rollout_flags(struct api *a, struct http_req *req, struct http
 struct rollback_job {
 	struct write_job base;
 	struct manual_rollback rq;
-	char *rollout, *who, *reason;   /* owned */
+	char *rollout, *who, *reason; /* owned */
 };
 
 static int rollback_run(struct db_tx *tx, struct write_job *w)
@@ -217,7 +217,8 @@ static int read_request(struct json_object *body, struct http_reply *reply, stru
 	int64_t stage = 0;
 	double to = 0;
 
-	json_object_object_foreach(body, key, value) {
+	json_object_object_foreach(body, key, value)
+	{
 		(void)value;
 		if (!allowed_key(key)) {
 			http_error(reply, 400, "bad_data", "unknown key %.50s: stage, to and reason are known", key);

@@ -11,12 +11,12 @@
 
 static const struct route {
 	enum http_method method;
-	const char *pattern;            /* '*' is one path segment */
+	const char *pattern; /* '*' is one path segment */
 	unsigned roles;
 	enum http_verdict (*handle)(struct api *, struct http_req *, struct http_reply *, const char *, const char *);
 } routes[] = {
 	{HTTP_POST, "/webhook", ROLE_WEBHOOK, webhook_post},
-	{HTTP_PUT, "/webhook", ROLE_WEBHOOK, webhook_post},     /* Grafana can be told to PUT */
+	{HTTP_PUT, "/webhook", ROLE_WEBHOOK, webhook_post}, /* Grafana can be told to PUT */
 	{HTTP_GET, "/api/v1/incidents", ROLE_VIEWER, incidents_list},
 	{HTTP_POST, "/api/v1/incidents", ROLE_OPERATOR, incident_open},
 	{HTTP_GET, "/api/v1/incidents/*", ROLE_VIEWER, incident_show},
@@ -40,7 +40,7 @@ static const struct route {
 };
 
 struct segments {
-	char value[2][SEGMENT_MAX];     /* what stood for the first and the second '*' */
+	char value[2][SEGMENT_MAX]; /* what stood for the first and the second '*' */
 	int n;
 };
 
@@ -120,7 +120,8 @@ enum http_verdict api_handle(void *arg, struct http_req *req, struct http_reply 
 
 	if (!r) {
 		reply->allow = known ? allowed(req->path) : NULL;
-		http_error(reply, known ? 405 : 404, known ? "bad_data" : "not_found", "%s %.200s: %s", req->method_name, req->path,
+		http_error(reply, known ? 405 : 404, known ? "bad_data" : "not_found", "%s %.200s: %s",
+		           req->method_name, req->path,
 		           known ? "this method is not for this path" : "there is nothing here");
 		return HTTP_REPLIED;
 	}
@@ -184,8 +185,8 @@ int api_body(const struct http_req *req, struct http_reply *reply, struct json_o
 		return 0;
 	}
 	if (json_parse(req->body, req->body_len, &o, &fault) < 0) {
-		http_error(reply, 400, "bad_data", "the body is not JSON: %s at byte %zu", fault.why ? fault.why : "wrong",
-		           fault.offset);
+		http_error(reply, 400, "bad_data", "the body is not JSON: %s at byte %zu",
+		           fault.why ? fault.why : "wrong", fault.offset);
 		return -EINVAL;
 	}
 	if (!json_object_is_type(o, json_type_object)) {
@@ -217,7 +218,8 @@ static int number(const struct http_req *req, struct http_reply *reply, const ch
 	errno = 0;
 	long long v = strtoll(text, &end, 10);
 	if (errno || end == text || *end || v < least || v > most) {
-		http_error(reply, 400, "bad_data", "%s must be a number from %lld to %lld", name, (long long)least, (long long)most);
+		http_error(reply, 400, "bad_data", "%s must be a number from %lld to %lld", name, (long long)least,
+		           (long long)most);
 		return -EINVAL;
 	}
 	*ret = v;

@@ -58,7 +58,8 @@ static const struct rollout_metric rollout_metrics[] = {
 	{"rollbackd_seen_percentage", "Percentage last seen by verification; -1: never seen.", seen_of},
 	{"rollbackd_stage_entered_timestamp_seconds", "When the current stage was entered.", entered_of},
 	{"rollbackd_percentage_changed_timestamp_seconds", "When the wanted percentage last changed.", changed_of},
-	{"rollbackd_flags_generation", "How often the flags were changed; services that poll them say which they run.", generation_of},
+	{"rollbackd_flags_generation", "How often the flags were changed; services that poll them say which they run.",
+         generation_of},
 };
 
 static void write_rollouts(struct buf *b, struct db_conn *c, const struct settings *s)
@@ -80,7 +81,7 @@ static void write_rollouts(struct buf *b, struct db_conn *c, const struct settin
 
 struct plan_state {
 	const struct rollout *r;
-	const struct stage *stage;      /* NULL: unstaged */
+	const struct stage *stage; /* NULL: unstaged */
 	struct rollout_state st;
 	struct evaluation ev;
 };
@@ -143,7 +144,8 @@ static const struct {
 	const char *name, *help;
 	double (*value)(const struct criterion *c, const struct criterion_result *r);
 } criterion_metrics[] = {
-	{"rollbackd_criterion_state", "Criterion of the current stage: 1 holds, 0 fails, -1 unknown or not judged yet.", state_of},
+	{"rollbackd_criterion_state", "Criterion of the current stage: 1 holds, 0 fails, -1 unknown or not judged yet.",
+         state_of},
 	{"rollbackd_criterion_value", "Its value; NaN: unknown.", value_of},
 	{"rollbackd_criterion_bound", "Its bound.", bound_of},
 };
@@ -156,9 +158,10 @@ static void write_criteria(struct buf *b, const struct plan_state *p, size_t n)
 			bool judged = p[i].stage && p[i].ev.stage == p[i].stage->number;
 
 			for (size_t k = 0; judged && k < p[i].ev.n && k < p[i].stage->n_criteria; k++)
-				metrics_sample(b, criterion_metrics[m].name,
-				               criterion_metrics[m].value(&p[i].stage->criteria[k], &p[i].ev.results[k]), "rollout",
-				               p[i].r->name, "criterion", p[i].stage->criteria[k].name, NO_MORE);
+				metrics_sample(
+					b, criterion_metrics[m].name,
+					criterion_metrics[m].value(&p[i].stage->criteria[k], &p[i].ev.results[k]),
+					"rollout", p[i].r->name, "criterion", p[i].stage->criteria[k].name, NO_MORE);
 		}
 	}
 }
@@ -168,8 +171,8 @@ static void write_baselines(struct buf *b, const struct plan_state *p, size_t n)
 	metrics_family(b, "rollbackd_baseline", "gauge", "Values of the old way, pinned while it had traffic.");
 	for (size_t i = 0; i < n; i++)
 		for (size_t k = 0; k < p[i].st.baselines.n; k++)
-			metrics_sample(b, "rollbackd_baseline", p[i].st.baselines.item[k].value, "rollout", p[i].r->name, "metric",
-			               p[i].st.baselines.item[k].metric, NO_MORE);
+			metrics_sample(b, "rollbackd_baseline", p[i].st.baselines.item[k].value, "rollout",
+			               p[i].r->name, "metric", p[i].st.baselines.item[k].metric, NO_MORE);
 }
 
 static void load_plan(struct api *a, struct plan_state *p)
@@ -194,7 +197,8 @@ static void write_plans(struct buf *b, struct api *a, const struct settings *s)
 	for (size_t m = 0; p && m < ARRAY_LEN(plan_metrics); m++) {
 		metrics_family(b, plan_metrics[m].name, "gauge", plan_metrics[m].help);
 		for (size_t i = 0; i < s->n_rollouts; i++)
-			metrics_sample(b, plan_metrics[m].name, plan_metrics[m].value(&p[i]), "rollout", p[i].r->name, NO_MORE);
+			metrics_sample(b, plan_metrics[m].name, plan_metrics[m].value(&p[i]), "rollout", p[i].r->name,
+			               NO_MORE);
 	}
 	if (!p)
 		return;
@@ -229,7 +233,8 @@ static int outbox_line(void *arg, const char *channel, int64_t queued, int64_t u
 {
 	struct outbox_lines *o = arg;
 
-	return metrics_sample(o->b, o->name, (double)(o->undeliverable ? undeliverable : queued), "channel", channel, NO_MORE);
+	return metrics_sample(o->b, o->name, (double)(o->undeliverable ? undeliverable : queued), "channel", channel,
+	                      NO_MORE);
 }
 
 static void write_outbox(struct buf *b, struct db_conn *c)

@@ -10,13 +10,13 @@
 #include "server/core/log.h"
 #include "server/core/metrics.h"
 
-enum result { ACCEPTED, INVALID, TOO_LARGE, UNAVAILABLE };      /* order of rollbackd_webhook_requests_total */
+enum result { ACCEPTED, INVALID, TOO_LARGE, UNAVAILABLE }; /* order of rollbackd_webhook_requests_total */
 
 struct delivery_job {
 	struct db_job job;
 	struct api *api;
 	struct http_req *req;
-	struct intake *intake;  /* owned */
+	struct intake *intake; /* owned */
 };
 
 static int record(struct db_tx *tx, struct db_job *job)
@@ -46,8 +46,9 @@ static void tell_log(const struct intake *in)
 		char incident[24];
 
 		snprintf(incident, sizeof(incident), "%lld", (long long)r->incident_id);
-		log_info("alert recorded", "fingerprint", r->fingerprint, "disposition", disposition_name(r->disposition), "rollout",
-		         r->rollout ? r->rollout : "", "incident", incident);
+		log_info("alert recorded", "fingerprint", r->fingerprint, "disposition",
+		         disposition_name(r->disposition), "rollout", r->rollout ? r->rollout : "", "incident",
+		         incident);
 	}
 }
 
@@ -59,8 +60,10 @@ static void recorded(struct db_job *job, int result)
 	FAILPOINT(FAIL_INTAKE_AFTER_COMMIT);
 	if (result < 0) {
 		metric_add(M_WEBHOOKS, UNAVAILABLE, 1);
-		log_error("a webhook could not be recorded; the sender was told to send it again", "error", strerror(-result));
-		api_answer_errno(&reply, result == -ENOENT || result == -EINVAL || result == -EPERM ? -EIO : result, "");
+		log_error("a webhook could not be recorded; the sender was told to send it again", "error",
+		          strerror(-result));
+		api_answer_errno(&reply, result == -ENOENT || result == -EINVAL || result == -EPERM ? -EIO : result,
+		                 "");
 	} else {
 		for (size_t i = 0; i < d->intake->n_touched; i++)
 			engine_notify(d->api->engine, d->intake->touched[i]);
@@ -123,7 +126,8 @@ enum http_verdict webhook_post(struct api *a, struct http_req *req, struct http_
 	d = calloc(1, sizeof(*d));
 	int r = d ? 0 : -ENOMEM;
 	if (d) {
-		*d = (struct delivery_job) {.job = {.run = record, .done = recorded}, .api = a, .req = req, .intake = in};
+		*d = (struct delivery_job) {
+			.job = {.run = record, .done = recorded}, .api = a, .req = req, .intake = in};
 		r = db_submit(a->db, &d->job, DB_NORMAL);
 	}
 	if (r == 0)

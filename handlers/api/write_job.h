@@ -8,13 +8,13 @@
 #include "handlers/settings/settings.h"
 
 struct write_job {
-	struct db_job job;              /* the rest is filled by write_job_submit */
+	struct db_job job; /* the rest is filled by write_job_submit */
 	struct api *api;
 	struct http_req *req;
-	struct settings *settings;      /* a reference */
-	int64_t incident_id;            /* set by run: what the engine must look at and the answer shows */
-	struct json_object *data;       /* owned: the answer, built inside the transaction */
-	char why[700];                  /* set by run when it refuses */
+	struct settings *settings; /* a reference */
+	int64_t incident_id;       /* set by run: what the engine must look at and the answer shows */
+	struct json_object *data;  /* owned: the answer, built inside the transaction */
+	char why[700];             /* set by run when it refuses */
 	/* Writer thread, inside the savepoint. */
 	int (*run)(struct db_tx *tx, struct write_job *w);
 	/* Frees the whole job. */

@@ -68,8 +68,7 @@ void judge_json(struct json_object *value, int32_t wanted, struct verdict *ret)
 	int32_t pct;
 
 	if (type == json_type_string) {
-		judge_value(json_object_get_string(value), (size_t)json_object_get_string_len(value), wanted,
-		            ret);
+		judge_value(json_object_get_string(value), (size_t)json_object_get_string_len(value), wanted, ret);
 		return;
 	}
 	if ((type == json_type_int || type == json_type_double) &&
@@ -82,8 +81,7 @@ void judge_json(struct json_object *value, int32_t wanted, struct verdict *ret)
 }
 
 /* Percentages are counted; what is none is remembered as trouble. */
-static void count_samples(const struct prom_vector *v, int32_t wanted, struct verdict *ret,
-                          const double **ret_trouble)
+static void count_samples(const struct prom_vector *v, int32_t wanted, struct verdict *ret, const double **ret_trouble)
 {
 	for (size_t i = 0; i < v->n; i++) {
 		int32_t pct;

@@ -106,8 +106,8 @@ static void take_answer(struct query *q, const struct fetch_result *r)
 		buf_str(&b, "Prometheus: ");
 		answer_failure(&b, r, q->of->plan->prometheus.timeout_us);
 		q->error = must(buf_take(&b));
-	} else if (prom_matrix_parse(r->body, r->body_len, SNAPSHOT_SERIES_MAX, SNAPSHOT_POINTS_MAX, &series,
-	                             why, sizeof(why)) < 0) {
+	} else if (prom_matrix_parse(r->body, r->body_len, SNAPSHOT_SERIES_MAX, SNAPSHOT_POINTS_MAX, &series, why,
+	                             sizeof(why)) < 0) {
 		q->error = must(text_format("Prometheus: %s", why));
 	} else {
 		q->series = must(text_format("%s", json_text(series)));
@@ -124,8 +124,8 @@ static void on_series(void *arg, const struct fetch_result *r)
 		snapshot_tell(q->of);
 }
 
-static int ask(struct loop *l, const struct prometheus_options *o, const struct buf *url, loop_fetch_fn *fn,
-               void *arg, struct loop_fetch **ret)
+static int ask(struct loop *l, const struct prometheus_options *o, const struct buf *url, loop_fetch_fn *fn, void *arg,
+               struct loop_fetch **ret)
 {
 	struct fetch_spec spec = {.method = "GET",
 	                          .url = buf_text(url),
@@ -154,8 +154,8 @@ static void ask_for_series(struct query *q, const char *query, int64_t from_us, 
 		q->of->waiting++;
 }
 
-int snapshot_start(struct loop *l, const struct plan *plan, int64_t from_us, int64_t to_us, snapshot_fn *fn,
-                   void *arg, struct snapshot **ret)
+int snapshot_start(struct loop *l, const struct plan *plan, int64_t from_us, int64_t to_us, snapshot_fn *fn, void *arg,
+                   struct snapshot **ret)
 {
 	size_t n = plan->rollout.n_queries;
 	struct snapshot *s = malloc(sizeof(*s));
@@ -246,8 +246,7 @@ int onset_of(const struct prom_vector *v, int64_t starts_at_us, int64_t *ret_ons
 	double latest = (double)starts_at_us / US_PER_S, earliest = INFINITY;
 
 	for (size_t i = 0; i < v->n; i++)
-		if (v->samples[i].value > 0 && v->samples[i].value <= latest &&
-		    v->samples[i].value < earliest)
+		if (v->samples[i].value > 0 && v->samples[i].value <= latest && v->samples[i].value < earliest)
 			earliest = v->samples[i].value;
 	if (isinf(earliest))
 		return -ENOENT;

@@ -15,7 +15,7 @@
 #define SNAPSHOT_SERIES_MAX 50 /* per query */
 
 struct snapshot_item {
-	char *name, *unit, *series, *error;     /* owned; series or error */
+	char *name, *unit, *series, *error; /* owned; series or error */
 };
 
 struct snapshot;
@@ -23,8 +23,8 @@ struct snapshot;
  * sentence). The callee owns the array and what it holds. */
 typedef void snapshot_fn(void *arg, struct snapshot_item *items_taken, size_t n);
 /* plan is borrowed and must outlive the snapshot. */
-int snapshot_start(struct loop *l, const struct plan *plan, int64_t from_us, int64_t to_us, snapshot_fn *fn,
-                   void *arg, struct snapshot **ret) MUST_CHECK;
+int snapshot_start(struct loop *l, const struct plan *plan, int64_t from_us, int64_t to_us, snapshot_fn *fn, void *arg,
+                   struct snapshot **ret) MUST_CHECK;
 void snapshot_cancel(struct snapshot *s); /* no call back; NULL is fine */
 void snapshot_items_free(struct snapshot_item *items, size_t n);
 

@@ -15,12 +15,12 @@
 
 struct question {
 	struct ask *of;
-	struct loop_fetch *fetch;       /* NULL: answered, or never sent */
+	struct loop_fetch *fetch; /* NULL: answered, or never sent */
 };
 
 struct ask {
 	struct loop *loop;
-	struct loop_timer *timer;       /* when there is nothing to wait for */
+	struct loop_timer *timer; /* when there is nothing to wait for */
 	int64_t timeout_us;
 	struct question *questions;
 	struct answer *answers;
@@ -95,12 +95,14 @@ static void on_answer(void *arg, const struct fetch_result *r)
 static void send(struct ask *a, size_t i, const struct prometheus_options *o, const char *query)
 {
 	struct buf url = BUF(URL_MAX);
-	struct fetch_spec spec = {.method = "GET", .timeout_us = o->timeout_us, .max_body = BODY_MAX, .share = LOOP_SHARE_ACT};
+	struct fetch_spec spec = {
+		.method = "GET", .timeout_us = o->timeout_us, .max_body = BODY_MAX, .share = LOOP_SHARE_ACT};
 	int r = prom_query_url(&url, o->url, query, (double)o->timeout_us / US_PER_S);
 
 	spec.url = buf_text(&url);
 	if (r >= 0)
-		r = url.error ? url.error : loop_fetch(a->loop, &spec, on_answer, &a->questions[i], &a->questions[i].fetch);
+		r = url.error ? url.error
+		              : loop_fetch(a->loop, &spec, on_answer, &a->questions[i], &a->questions[i].fetch);
 	if (r < 0)
 		snprintf(a->answers[i].why, ASK_WHY_MAX, "Prometheus could not be asked: %s", strerrordesc_np(-r));
 	else
@@ -108,8 +110,8 @@ static void send(struct ask *a, size_t i, const struct prometheus_options *o, co
 	buf_free(&url);
 }
 
-int ask_start(struct loop *l, const struct prometheus_options *o, const char *const *queries, size_t n, ask_fn *fn, void *arg,
-              struct ask **ret)
+int ask_start(struct loop *l, const struct prometheus_options *o, const char *const *queries, size_t n, ask_fn *fn,
+              void *arg, struct ask **ret)
 {
 	struct ask *a = calloc(1, sizeof(*a));
 
@@ -128,7 +130,8 @@ int ask_start(struct loop *l, const struct prometheus_options *o, const char *co
 		if (queries[i] && o->url[0])
 			send(a, i, o, queries[i]);
 		else
-			snprintf(a->answers[i].why, ASK_WHY_MAX, queries[i] ? "no Prometheus is configured" : "not asked");
+			snprintf(a->answers[i].why, ASK_WHY_MAX,
+			         queries[i] ? "no Prometheus is configured" : "not asked");
 	}
 	if (a->waiting == 0 && !(a->timer = loop_timer_at(l, clock_mono_us(), tell, a))) {
 		ask_free(a);

@@ -44,8 +44,8 @@ struct verify {
 	size_t n_runs;
 	unsigned waiting; /* runs that have not ended */
 	struct verdict written, effective, cured;
-	bool judge_effective;   /* only at 0 % no traffic is expected */
-	struct ask *ask;        /* effective and cured */
+	bool judge_effective; /* only at 0 % no traffic is expected */
+	struct ask *ask;      /* effective and cured */
 	verify_fn *fn;
 	void *arg;
 	struct run runs[]; /* n_runs */
@@ -413,7 +413,7 @@ static int64_t timeout_of(const struct plan *plan, const struct check *c)
 }
 
 int verify_start(struct loop *l, const struct plan *plan, int32_t wanted, bool exactly, verify_fn *fn, void *arg,
-                struct verify **ret)
+                 struct verify **ret)
 {
 	size_t n = plan->rollout.n_checks;
 	CLEANUP(probe_cleanup) struct verify *p = calloc(1, sizeof(*p) + n * sizeof(p->runs[0]));
@@ -427,11 +427,8 @@ int verify_start(struct loop *l, const struct plan *plan, int32_t wanted, bool e
 	for (size_t i = 0; i < p->n_runs; i++) {
 		const struct check *c = &plan->rollout.checks[i];
 
-		p->runs[i] = (struct run) {.of = p,
-		                           .check = c,
-		                           .timeout_us = timeout_of(plan, c),
-		                           .n_instances = -1,
-		                           .verdict.seen = -1};
+		p->runs[i] = (struct run) {
+			.of = p, .check = c, .timeout_us = timeout_of(plan, c), .n_instances = -1, .verdict.seen = -1};
 		run_start(&p->runs[i]);
 	}
 	if (p->waiting == 0) {

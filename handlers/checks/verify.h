@@ -39,9 +39,9 @@ struct verify_condition {
 struct verify_result {
 	struct verify_condition written; /* without a flags file: yes, there is nothing to write */
 	struct verify_condition acknowledged;
-	struct verify_condition effective, cured;     /* unknown where they are not configured, or not judged now */
-	int32_t seen;     /* highest percentage that any check reported; -1 none */
-	const char *text; /* borrowed: a line per answer */
+	struct verify_condition effective, cured; /* unknown where they are not configured, or not judged now */
+	int32_t seen;                             /* highest percentage that any check reported; -1 none */
+	const char *text;                         /* borrowed: a line per answer */
 };
 typedef void verify_fn(void *arg, const struct verify_result *r);
 
@@ -50,7 +50,7 @@ struct verify;
  * it), the checks are judged by what it holds, unless the percentage must be exactly wanted. 0 or -errno: nothing was
  * started. */
 int verify_start(struct loop *l, const struct plan *plan, int32_t wanted, bool exactly, verify_fn *fn, void *arg,
-                struct verify **ret) MUST_CHECK;
+                 struct verify **ret) MUST_CHECK;
 void verify_cancel(struct verify *p); /* no call back; NULL is fine */
 
 #endif

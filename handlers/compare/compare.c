@@ -48,9 +48,9 @@ enum compare_verdict compare_overall(const enum compare_verdict *verdicts, size_
 /* Turned so that more is worse. */
 struct evidence {
 	double difference, lo, hi;
-	double whole;   /* difference of the values over the whole span */
+	double whole; /* difference of the values over the whole span */
 	double margin;
-	bool thin;      /* less than half of the hours */
+	bool thin; /* less than half of the hours */
 };
 
 static enum compare_verdict judge(const struct evidence *e)
@@ -165,7 +165,10 @@ static void explain(struct compare_result *r, const struct evidence *e, size_t n
 
 static void nothing_to_compare(struct compare_result *r, const char *why)
 {
-	*r = (struct compare_result) {.verdict = COMPARE_INCONCLUSIVE, .candidate = NAN, .baseline = NAN, .difference = NAN,
+	*r = (struct compare_result) {.verdict = COMPARE_INCONCLUSIVE,
+	                              .candidate = NAN,
+	                              .baseline = NAN,
+	                              .difference = NAN,
 	                              .interval = {-INFINITY, INFINITY}};
 	snprintf(r->why, sizeof(r->why), "%s", why);
 }
@@ -216,7 +219,8 @@ static bool counts(double events, double bad)
 static void mark_errors(const struct compare_errors *in)
 {
 	for (size_t i = 0; i < in->n; i++)
-		mark(&in->hours[i], counts(in->candidate_events[i], in->candidate_bad[i]) && in->candidate_events[i] > 0,
+		mark(&in->hours[i],
+		     counts(in->candidate_events[i], in->candidate_bad[i]) && in->candidate_events[i] > 0,
 		     counts(in->baseline_events[i], in->baseline_bad[i]) && in->baseline_events[i] > 0);
 }
 
@@ -357,8 +361,8 @@ static void doubt_beyond(struct compare_result *r, bool beyond, const struct com
 		return;
 	r->verdict = COMPARE_INCONCLUSIVE;
 	compare_number(r->candidate, t->unit, false, bound, sizeof(bound));
-	snprintf(r->why, sizeof(r->why), "the candidate's quantile lies above the largest finite bucket (%s): how far is not known",
-	         bound);
+	snprintf(r->why, sizeof(r->why),
+	         "the candidate's quantile lies above the largest finite bucket (%s): how far is not known", bound);
 }
 
 /* scratch: two values an hour, then one a bucket of the wider side. */
@@ -389,12 +393,14 @@ int compare_quantile(const struct compare_histogram *candidate, const struct com
 	char why[COMPARE_WHY_MAX];
 
 	if (!is_histogram(candidate) || !is_histogram(baseline)) {
-		nothing_to_compare(ret, "no buckets to compare: a histogram with le up to +Inf is needed of both sides");
+		nothing_to_compare(ret,
+		                   "no buckets to compare: a histogram with le up to +Inf is needed of both sides");
 		return 0;
 	}
 	mark_histograms(candidate, baseline, n, q, hours);
 	if (used(hours, n) == 0) {
-		snprintf(why, sizeof(why), "no hour in which both sides had enough observations (%.0f)", compare_quantile_least(q));
+		snprintf(why, sizeof(why), "no hour in which both sides had enough observations (%.0f)",
+		         compare_quantile_least(q));
 		nothing_to_compare(ret, why);
 		return 0;
 	}

@@ -22,7 +22,8 @@ static void read_points(struct json_object *one, const struct compare_grid *grid
 	struct json_object *points = NULL;
 
 	for (size_t i = 0; json_get_arr(one, "points", &points) == 1 && i < json_object_array_length(points); i++) {
-		struct json_object *point = json_object_array_get_idx(points, i), *value = json_object_array_get_idx(point, 1);
+		struct json_object *point = json_object_array_get_idx(points, i),
+				   *value = json_object_array_get_idx(point, 1);
 		size_t step = step_at(grid, json_object_get_double(json_object_array_get_idx(point, 0)));
 
 		if (step < grid->n && value)
@@ -80,7 +81,8 @@ static int sort_buckets(struct json_object *series, struct bucket *to, size_t n,
 	for (size_t i = 0; i < n; i++) {
 		to[i].series = json_object_array_get_idx(series, i);
 		if (upper_of(to[i].series, &to[i].upper) < 0) {
-			snprintf(why, size, "a series has no label le: the query must give buckets, sum by (le) (increase(...))");
+			snprintf(why, size,
+			         "a series has no label le: the query must give buckets, sum by (le) (increase(...))");
 			return -EINVAL;
 		}
 	}
@@ -93,21 +95,23 @@ static int sort_buckets(struct json_object *series, struct bucket *to, size_t n,
 	return 0;
 }
 
-int compare_buckets_read(struct json_object *series, const struct compare_grid *grid, struct compare_buckets *ret, char *why,
-                         size_t size)
+int compare_buckets_read(struct json_object *series, const struct compare_grid *grid, struct compare_buckets *ret,
+                         char *why, size_t size)
 {
 	struct bucket sorted[COMPARE_BUCKETS_MAX] = {0};
 	size_t n = json_object_array_length(series);
 
 	if (n > ARRAY_LEN(sorted)) {
-		snprintf(why, size, "the query gives %zu series, %d buckets are the most: sum by (le)", n, COMPARE_BUCKETS_MAX);
+		snprintf(why, size, "the query gives %zu series, %d buckets are the most: sum by (le)", n,
+		         COMPARE_BUCKETS_MAX);
 		return -EINVAL;
 	}
 	int e = sort_buckets(series, sorted, n, why, size);
 	if (e < 0)
 		return e;
-	struct compare_buckets b = {
-		.upper = calloc(n + 1, sizeof(*b.upper)), .counts = calloc(grid->n * n + 1, sizeof(*b.counts)), .n_upper = n};
+	struct compare_buckets b = {.upper = calloc(n + 1, sizeof(*b.upper)),
+	                            .counts = calloc(grid->n * n + 1, sizeof(*b.counts)),
+	                            .n_upper = n};
 	if (!b.upper || !b.counts) {
 		compare_buckets_free(&b);
 		return -ENOMEM;

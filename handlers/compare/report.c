@@ -13,9 +13,9 @@
 
 struct report {
 	const struct compare_request *rq;
-	struct json_object *metrics, *gaps;     /* borrowed arrays */
-	unsigned char *out, *hours;             /* owned: what the caller leaves out; scratch */
-	enum compare_verdict *verdicts;         /* owned */
+	struct json_object *metrics, *gaps; /* borrowed arrays */
+	unsigned char *out, *hours;         /* owned: what the caller leaves out; scratch */
+	enum compare_verdict *verdicts;     /* owned */
 	size_t n_verdicts;
 };
 
@@ -33,7 +33,8 @@ static void mark_left_out(const struct compare_request *rq, unsigned char *out)
 
 	for (size_t s = 0; s < rq->left_out.n; s++)
 		for (size_t i = 0; i < g->n; i++)
-			if (rq->left_out.item[s].from_us < hour_start(g, i + 1) && rq->left_out.item[s].to_us > hour_start(g, i))
+			if (rq->left_out.item[s].from_us < hour_start(g, i + 1) &&
+			    rq->left_out.item[s].to_us > hour_start(g, i))
 				out[i] = HOUR_LEFT_OUT;
 }
 
@@ -61,8 +62,8 @@ static void add_spans(struct report *r)
 		const struct compare_span *s = &r->rq->left_out.item[i];
 
 		if (s->from_us < to_us && s->to_us > g->from_us)
-			add_gap(r, s->from_us > g->from_us ? s->from_us : g->from_us, s->to_us < to_us ? s->to_us : to_us, NULL,
-			        s->reason);
+			add_gap(r, s->from_us > g->from_us ? s->from_us : g->from_us,
+			        s->to_us < to_us ? s->to_us : to_us, NULL, s->reason);
 	}
 }
 
@@ -117,7 +118,10 @@ static const char *failure(const struct compare_answer *a, size_t n)
 
 static void add_unknown(struct report *r, const char *name, const char *unit, const char *why)
 {
-	struct compare_result result = {.verdict = COMPARE_INCONCLUSIVE, .candidate = NAN, .baseline = NAN, .difference = NAN,
+	struct compare_result result = {.verdict = COMPARE_INCONCLUSIVE,
+	                                .candidate = NAN,
+	                                .baseline = NAN,
+	                                .difference = NAN,
 	                                .interval = {-INFINITY, INFINITY}};
 
 	snprintf(result.why, sizeof(result.why), "%s", why);
@@ -153,7 +157,8 @@ static int add_one(struct report *r, const struct compare_metric *m, const struc
 
 	memcpy(r->hours, r->out, n);
 	if (m->kind == COMPARE_ERRORS)
-		compare_errors(&(struct compare_errors) {a[0].line, a[1].line, a[2].line, a[3].line, n, r->hours}, t, &result);
+		compare_errors(&(struct compare_errors) {a[0].line, a[1].line, a[2].line, a[3].line, n, r->hours}, t,
+		               &result);
 	else
 		e = compare_values(&(struct compare_values) {a[0].line, a[1].line, n, r->hours}, t, &result);
 	if (e == 0)
@@ -169,9 +174,11 @@ static int add_metrics(struct report *r, const struct compare_answer *answers)
 
 	for (size_t i = 0; e == 0 && i < o->n_metrics; i++) {
 		const struct compare_metric *m = &o->metrics[i];
-		const struct compare_terms t = {
-			.unit = m->unit, .hours = r->rq->grid.step_us == 3600 * US_PER_S ? "hours" : "steps",
-			.threshold = r->rq->threshold, .absolute = m->absolute, .lower_is_worse = m->lower_is_worse};
+		const struct compare_terms t = {.unit = m->unit,
+		                                .hours = r->rq->grid.step_us == 3600 * US_PER_S ? "hours" : "steps",
+		                                .threshold = r->rq->threshold,
+		                                .absolute = m->absolute,
+		                                .lower_is_worse = m->lower_is_worse};
 		size_t n = m->kind == COMPARE_ERRORS ? 4 : 2;
 		const char *why = failure(a, n);
 
@@ -213,9 +220,9 @@ static int check_share(const struct report *r, const struct compare_answer *a, d
 		buf_printf(b, "the candidate had %.1f%% of the traffic, not %s%%", share * 100, asked);
 	else
 		buf_printf(b, "whether the candidate had %s%% of the traffic is not known: %s", asked,
-		           a->why[0]                         ? a->why
+		           a->why[0]                       ? a->why
 		           : r->rq->rollout->compare.share ? "no data"
-		                                             : "compare.share is not configured");
+		                                           : "compare.share is not configured");
 	return isfinite(share) ? 0 : -1;
 }
 
@@ -227,7 +234,8 @@ static void add_names(const struct report *r, enum compare_verdict v, struct buf
 
 	for (size_t i = 0; i < r->n_verdicts; i++)
 		if (r->verdicts[i] == v) {
-			buf_printf(b, "%s%s", before, json_str_or(json_object_array_get_idx(r->metrics, i), "name", "?"));
+			buf_printf(b, "%s%s", before,
+			           json_str_or(json_object_array_get_idx(r->metrics, i), "name", "?"));
 			before = ", ";
 		}
 }
@@ -285,11 +293,17 @@ int compare_report(const struct compare_request *rq, const struct compare_answer
 	CLEANUP(json_cleanup) struct json_object *o = json_object_new_object();
 	CLEANUP(json_cleanup) struct json_object *metrics = json_object_new_array(), *gaps = json_object_new_array();
 	CLEANUP(cleanup_free) unsigned char *out = calloc(2 * rq->grid.n + 1, 1);
-	CLEANUP(cleanup_free) enum compare_verdict *verdicts = calloc(count_results(&rq->rollout->compare) + 1, sizeof(*verdicts));
+	CLEANUP(cleanup_free)
+	enum compare_verdict *verdicts = calloc(count_results(&rq->rollout->compare) + 1, sizeof(*verdicts));
 
 	if (!out || !verdicts)
 		return -ENOMEM;
-	struct report r = {.rq = rq, .metrics = metrics, .gaps = gaps, .out = out, .hours = out + rq->grid.n, .verdicts = verdicts};
+	struct report r = {.rq = rq,
+	                   .metrics = metrics,
+	                   .gaps = gaps,
+	                   .out = out,
+	                   .hours = out + rq->grid.n,
+	                   .verdicts = verdicts};
 	mark_left_out(rq, r.out);
 	add_spans(&r);
 	int e = add_metrics(&r, answers);

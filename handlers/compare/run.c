@@ -14,13 +14,13 @@
 
 struct question {
 	struct compare_run *of;
-	struct loop_fetch *fetch;       /* NULL: answered, or never sent */
+	struct loop_fetch *fetch; /* NULL: answered, or never sent */
 	bool buckets;
 };
 
 struct compare_run {
 	struct loop *loop;
-	struct loop_timer *timer;       /* when there is nothing to wait for */
+	struct loop_timer *timer; /* when there is nothing to wait for */
 	struct compare_request rq;
 	struct question *questions;
 	struct compare_answer *answers;
@@ -55,8 +55,8 @@ int compare_spans_add(struct compare_spans *s, int64_t from_us, int64_t to_us, c
 
 /* --- the grid --- */
 
-int compare_grid_of(const struct compare_options *o, int64_t now_us, int64_t duration_us, struct compare_grid *ret, char *why,
-                    size_t size)
+int compare_grid_of(const struct compare_options *o, int64_t now_us, int64_t duration_us, struct compare_grid *ret,
+                    char *why, size_t size)
 {
 	int64_t n = o->step_us ? duration_us / o->step_us : 0;
 	char step[32];
@@ -145,7 +145,8 @@ static void take_answer(struct compare_answer *a, const struct question *q, cons
 		snprintf(a->why, sizeof(a->why), "%s", buf_text(&b));
 		return;
 	}
-	e = prom_matrix_parse(r->body, r->body_len, COMPARE_BUCKETS_MAX, COMPARE_HOURS_MAX + 1, &series, a->why, sizeof(a->why));
+	e = prom_matrix_parse(r->body, r->body_len, COMPARE_BUCKETS_MAX, COMPARE_HOURS_MAX + 1, &series, a->why,
+	                      sizeof(a->why));
 	if (e == 0)
 		e = take_series(a, q, series);
 	if (e == -ENOMEM)
@@ -170,7 +171,10 @@ static int ask(struct compare_run *r, size_t i, const char *query)
 	double step = (double)g->step_us / US_PER_S, from = (double)g->from_us / US_PER_S;
 	int e = prom_range_url(&url, r->rq.prometheus->url, query, from + step, from + step * (double)g->n, step,
 	                       (double)COMPARE_TIMEOUT_US / US_PER_S);
-	struct fetch_spec spec = {.method = "GET", .url = buf_text(&url), .timeout_us = COMPARE_TIMEOUT_US, .max_body = BODY_MAX,
+	struct fetch_spec spec = {.method = "GET",
+	                          .url = buf_text(&url),
+	                          .timeout_us = COMPARE_TIMEOUT_US,
+	                          .max_body = BODY_MAX,
 	                          .share = LOOP_SHARE_STUDY};
 
 	return e < 0 ? e : loop_fetch(r->loop, &spec, on_answer, &r->questions[i], &r->questions[i].fetch);

@@ -150,8 +150,8 @@ struct shift stats_shift(double *differences, size_t n, double confidence)
 	struct shift s = {.interval = {-INFINITY, INFINITY}};
 
 	qsort(differences, n, sizeof(*differences), by_value);
-	s.estimate = (average_of_rank(differences, n, (all + 1) / 2) +
-	              average_of_rank(differences, n, all / 2 + 1)) / 2;
+	s.estimate =
+		(average_of_rank(differences, n, (all + 1) / 2) + average_of_rank(differences, n, all / 2 + 1)) / 2;
 	if (c >= 0) {
 		s.interval.lo = average_of_rank(differences, n, c + 1);
 		s.interval.hi = average_of_rank(differences, n, all - c);

@@ -17,9 +17,9 @@
 #include "server/core/log.h"
 #include "server/core/text.h"
 
-#define FLAGS_SET_MAX 32  /* other flags of one stage; the config's reader knows it, too */
+#define FLAGS_SET_MAX     32 /* other flags of one stage; the config's reader knows it, too */
 #define SNAPSHOT_AGAIN_US (60 * US_PER_S)
-#define DOUBTS_MAX 10   /* attempts of a command whose runner is killed again and again under us */
+#define DOUBTS_MAX        10 /* attempts of a command whose runner is killed again and again under us */
 
 /* What an act in SLOT_ACT is about; the slot's change names step and attempt. */
 static void begin(struct slot *s, const struct step *step, int32_t attempt)
@@ -146,7 +146,8 @@ static void drop_command(struct live *l, struct slot *s)
 static enum step_state state_of(const struct command_outcome *o)
 {
 	return o->end == COMMAND_EXITED && o->exit_code == 0 ? STEP_DONE
-	       : o->end == COMMAND_IN_DOUBT                  ? STEP_IN_DOUBT : STEP_FAILED;
+	       : o->end == COMMAND_IN_DOUBT                  ? STEP_IN_DOUBT
+	                                                     : STEP_FAILED;
 }
 
 static void on_command(void *arg, const struct command_outcome *o)
@@ -173,9 +174,8 @@ static size_t labels_of(struct live *l, struct json_object **ret_tree, struct te
 	alert_list_free(&alerts);
 	if (!*ret_tree || !json_object_is_type(*ret_tree, json_type_object))
 		return 0;
-	json_object_object_foreach(*ret_tree, name, value)
-		if (n < max)
-			pairs[n++] = (struct text_pair) {name, json_object_get_string(value)};
+	json_object_object_foreach(*ret_tree, name, value) if (n < max) pairs[n++] =
+		(struct text_pair) {name, json_object_get_string(value)};
 	return n;
 }
 
@@ -188,11 +188,16 @@ static void run_command(struct live *l, const struct step *step, const struct ac
 	struct command *c = NULL;
 
 	snprintf(id, sizeof(id), "%lld", (long long)step->id);
-	struct command_env env = {.incident_id = l->id, .step = id, .attempt = step->attempts, .rollout = l->inc.rollout,
-	                          .pct = l->inc.pct_wanted, .labels = pairs};
+	struct command_env env = {.incident_id = l->id,
+	                          .step = id,
+	                          .attempt = step->attempts,
+	                          .rollout = l->inc.rollout,
+	                          .pct = l->inc.pct_wanted,
+	                          .labels = pairs};
 	env.n_labels = labels_of(l, &labels, pairs, ARRAY_LEN(pairs));
 	attempt_name(s, name, sizeof(name));
-	int r = command_start(l->engine->o.loop, l->engine->o.exe, l->engine->commands, name, act, &env, on_command, s, &c);
+	int r = command_start(l->engine->o.loop, l->engine->o.exe, l->engine->commands, name, act, &env, on_command, s,
+	                      &c);
 	if (r < 0) {
 		end_errno(s, "the command could not be started", r);
 		return;
@@ -253,7 +258,8 @@ static void begin_act(struct live *l, const struct step *step)
 	act_free(&act);
 }
 
-/* A drill looks whether the step could be done, and does nothing: this is the one place where steps begin, or begin again. */
+/* A drill looks whether the step could be done, and does nothing: this is the one place where steps begin, or begin
+ * again. */
 static bool rehearse(struct live *l, const struct step *step)
 {
 	struct slot *s = &l->slot[slot_of(step)];
@@ -300,7 +306,7 @@ static void recover_command(struct live *l, struct slot *s)
 	attempt_name(s, name, sizeof(name));
 	int r = command_resolve(l->engine->o.loop, l->engine->commands, name, on_resolved, s, &c);
 	if (r == -ENOENT) {
-		intend_again(s);        /* nothing of this attempt ever reached the disk */
+		intend_again(s); /* nothing of this attempt ever reached the disk */
 		return;
 	}
 	if (r < 0) {
@@ -354,12 +360,12 @@ static void again_or_doubt(struct live *l, struct slot *s)
 
 void act_recover(struct live *l, const struct step *step)
 {
-	log_info("a step was under way when rollbackd stopped; finding out what became of it", "incident", log_num(l->id), "step",
-	         step->name);
+	log_info("a step was under way when rollbackd stopped; finding out what became of it", "incident",
+	         log_num(l->id), "step", step->name);
 	if (rehearse(l, step))
 		return;
 	if (step->kind == STEP_FLAGS) {
-		write_flags(l, step);   /* reads first, writes only if it differs */
+		write_flags(l, step); /* reads first, writes only if it differs */
 		return;
 	}
 	struct slot *s = &l->slot[slot_of(step)];
@@ -404,7 +410,8 @@ void round_begin(struct live *l)
 
 	change_clear(&s->ch);
 	s->ch = (struct change) {.kind = CHANGE_ROUND, .seen = -1, .applied_at_us = l->inc.applied_at_us};
-	int r = verify_start(l->engine->o.loop, l->plan, l->inc.pct_wanted, trigger_gives_way(&l->inc), on_round, l, &p);
+	int r = verify_start(l->engine->o.loop, l->plan, l->inc.pct_wanted, trigger_gives_way(&l->inc), on_round, l,
+	                     &p);
 	if (r < 0) {
 		s->ch.text = text_format("the checks could not be started: %s", strerror(-r));
 		s->ch.deadline_passed = l->inc.state == INC_VERIFYING && clock_mono_us() >= l->until.mono_us;
@@ -451,7 +458,8 @@ void snapshot_begin(struct live *l, const struct step *step)
 	s->ch = (struct change) {.kind = CHANGE_SNAPSHOT, .step_id = step->id};
 	int r = snapshot_start(l->engine->o.loop, l->plan, from, until, on_snapshot, l, &handle);
 	if (r < 0) {
-		log_warn("the metrics of an incident could not be preserved", "incident", log_num(l->id), "error", strerror(-r));
+		log_warn("the metrics of an incident could not be preserved", "incident", log_num(l->id), "error",
+		         strerror(-r));
 		l->no_snapshot_before = clock_mono_us() + SNAPSHOT_AGAIN_US;
 		return;
 	}
@@ -474,7 +482,7 @@ static void on_onset(void *arg, int err, int64_t onset_us)
 	s->busy = false;
 	s->handle = NULL;
 	if (err < 0)
-		return;         /* startsAt stays, and the incident says so */
+		return; /* startsAt stays, and the incident says so */
 	s->ready = true;
 	s->ch.onset_us = onset_us;
 	engine_advance(l);

@@ -13,8 +13,8 @@
 #include "server/core/log.h"
 #include "server/core/text.h"
 
-#define RETRY_US         (1 * US_PER_S)         /* after a commit or a read that failed */
-#define DEADLINE_MAX_US  (366 * 86400 * US_PER_S)
+#define RETRY_US        (1 * US_PER_S) /* after a commit or a read that failed */
+#define DEADLINE_MAX_US (366 * 86400 * US_PER_S)
 
 /* --- one incident in memory --- */
 
@@ -83,7 +83,7 @@ static int live_read(struct live *l)
 		return 0;
 	r = step_of_incident(c, l->id, &l->steps);
 	if (r == 0 && !l->plan)
-		r = plan_read(l->inc.plan, &l->plan);   /* frozen: read once, what is under way borrows from it */
+		r = plan_read(l->inc.plan, &l->plan); /* frozen: read once, what is under way borrows from it */
 	return r < 0 ? r : 1;
 }
 
@@ -146,8 +146,9 @@ static void sooner(int64_t *best, struct deadline *d, int64_t wall_us)
 static bool then_is_open(const struct live *l)
 {
 	for (size_t i = 0; i < l->steps.n; i++)
-		if (l->steps.item[i].phase == PHASE_THEN && (l->steps.item[i].state == STEP_TODO || l->steps.item[i].state == STEP_RUNNING
-		                                             || l->steps.item[i].state == STEP_WAITING))
+		if (l->steps.item[i].phase == PHASE_THEN &&
+		    (l->steps.item[i].state == STEP_TODO || l->steps.item[i].state == STEP_RUNNING ||
+		     l->steps.item[i].state == STEP_WAITING))
 			return true;
 	return false;
 }
@@ -215,8 +216,8 @@ static void on_committed(void *arg)
 	settings_unref(l->job_settings);
 	l->job_settings = NULL;
 	if (l->commit_result < 0) {
-		log_error("an incident's change could not be recorded; trying again", "incident", log_num(l->id), "error",
-		          strerror(-l->commit_result));
+		log_error("an incident's change could not be recorded; trying again", "incident", log_num(l->id),
+		          "error", strerror(-l->commit_result));
 		wake_at(l, clock_mono_us() + RETRY_US);
 		return;
 	}
@@ -225,7 +226,7 @@ static void on_committed(void *arg)
 			l->slot[i].ready = false;
 	change_clear(ch);
 	FAILPOINT(FAIL_MOVE_COMMITTED);
-	if (outcome || (intent && attempt > 0))         /* an intent to repeat ends the attempt before it */
+	if (outcome || (intent && attempt > 0)) /* an intent to repeat ends the attempt before it */
 		forget_attempt(l, step_id, attempt);
 	if (l->engine->o.on_outbox)
 		l->engine->o.on_outbox(l->engine->o.on_outbox_arg);
@@ -251,7 +252,7 @@ static void job_done(struct db_job *job, int result)
 
 	l->commit_result = result;
 	if (loop_post(l->engine->o.loop, on_committed, l) < 0)
-		abort();        /* out of memory: a crash is safe, a lost outcome is not */
+		abort(); /* out of memory: a crash is safe, a lost outcome is not */
 }
 
 static void commit(struct live *l, struct change *ch)
@@ -283,7 +284,7 @@ static bool commit_what_is_ready(struct live *l)
 {
 	for (int i = 0; i < SLOT_N; i++) {
 		if (!l->slot[i].ready || (i == SLOT_ONSET && l->inc.state == INC_ROLLING_BACK))
-			continue;       /* no act waits until the onset is on disk */
+			continue; /* no act waits until the onset is on disk */
 		FAILPOINT(i == SLOT_ROUND ? FAIL_VERIFY_ROUND_UNCOMMITTED : FAIL_STEP_DONE_UNCOMMITTED);
 		l->slot[i].ch.incident_id = l->id;
 		commit(l, &l->slot[i].ch);
@@ -328,7 +329,8 @@ static bool intend(struct live *l, const struct step *s)
 static bool is_its_turn(const struct live *l, const struct step *s)
 {
 	for (size_t i = 0; s->phase == PHASE_THEN && i < l->steps.n; i++)
-		if (l->steps.item[i].phase == PHASE_THEN && l->steps.item[i].ord < s->ord && l->steps.item[i].state == STEP_WAITING)
+		if (l->steps.item[i].phase == PHASE_THEN && l->steps.item[i].ord < s->ord &&
+		    l->steps.item[i].state == STEP_WAITING)
 			return false;
 	return true;
 }
@@ -353,8 +355,8 @@ static bool ask_person(struct live *l)
 	if (!s || s->started_at_us || l->slot[SLOT_THEN].busy || !step_may_run(l->inc.state, PHASE_THEN))
 		return false;
 	for (size_t i = 0; i < l->steps.n; i++)
-		if (l->steps.item[i].phase == PHASE_THEN && l->steps.item[i].ord < s->ord
-		    && (l->steps.item[i].state == STEP_TODO || l->steps.item[i].state == STEP_RUNNING))
+		if (l->steps.item[i].phase == PHASE_THEN && l->steps.item[i].ord < s->ord &&
+		    (l->steps.item[i].state == STEP_TODO || l->steps.item[i].state == STEP_RUNNING))
 			return false;
 	commit_own(l, (struct change) {.kind = CHANGE_ASK, .step_id = s->id});
 	return true;
@@ -400,7 +402,8 @@ static bool preserve(struct live *l)
 /* Whatever the incident waits for, but not beside an act. */
 static bool ask_onset(struct live *l)
 {
-	if (l->onset_asked || l->inc.state == INC_ROLLING_BACK || !l->inc.onset_from || strcmp(l->inc.onset_from, "startsAt") != 0)
+	if (l->onset_asked || l->inc.state == INC_ROLLING_BACK || !l->inc.onset_from ||
+	    strcmp(l->inc.onset_from, "startsAt") != 0)
 		return false;
 	l->onset_asked = true;
 	onset_begin(l);
@@ -417,7 +420,8 @@ void engine_advance(struct live *l)
 		return;
 	int r = live_read(l);
 	if (r < 0) {
-		log_error("an incident could not be read; trying again", "incident", log_num(l->id), "error", strerror(-r));
+		log_error("an incident could not be read; trying again", "incident", log_num(l->id), "error",
+		          strerror(-r));
 		wake_at(l, clock_mono_us() + RETRY_US);
 		return;
 	}
@@ -482,7 +486,7 @@ void engine_notify(struct engine *e, int64_t incident_id)
 	int first = inbox_add(e, incident_id);
 	pthread_mutex_unlock(&e->lock);
 	if (first < 0 || (first == 1 && loop_post(e->o.loop, on_inbox, e) < 0))
-		abort();        /* out of memory: the restart takes the incident up from disk */
+		abort(); /* out of memory: the restart takes the incident up from disk */
 }
 
 /* "17.2.res" is a file of the attempt "17.2". Length of the attempt's name; 0: no such file. */
@@ -547,7 +551,7 @@ int engine_new(const struct engine_options *o, struct engine **ret)
 		return -ENOMEM;
 	e->o = *o;
 	pthread_mutex_init(&e->lock, NULL);
-	CLEANUP(cleanup_free) char *dir = realpath(db_dir(o->db), NULL);        /* a runner works in / */
+	CLEANUP(cleanup_free) char *dir = realpath(db_dir(o->db), NULL); /* a runner works in / */
 	e->commands = dir ? text_format("%s/commands", dir) : NULL;
 	int r = !e->commands ? -ENOMEM : mkdir(e->commands, 0700) < 0 && errno != EEXIST ? -errno : 0;
 	if (r == 0)

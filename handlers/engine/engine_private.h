@@ -14,14 +14,14 @@ struct live;
 enum slot_id { SLOT_FLAGS, SLOT_ACT, SLOT_THEN, SLOT_ROUND, SLOT_SNAPSHOT, SLOT_ONSET, SLOT_N };
 struct slot {
 	struct live *of;
-	bool busy;              /* started, has not ended */
-	bool ready;             /* ended: ch waits to be committed */
+	bool busy;  /* started, has not ended */
+	bool ready; /* ended: ch waits to be committed */
 	struct change ch;
-	void *handle;           /* of what is busy: a command, http_step, probe, snapshot or onset query */
-	void (*drop)(struct live *, struct slot *);     /* lets go of handle */
+	void *handle; /* of what is busy: a command, http_step, probe, snapshot or onset query */
+	void (*drop)(struct live *, struct slot *); /* lets go of handle */
 };
 
-struct deadline {               /* a wall time on disk, waited for on the monotonic clock */
+struct deadline { /* a wall time on disk, waited for on the monotonic clock */
 	int64_t wall_us, mono_us;
 };
 
@@ -29,17 +29,17 @@ struct live {
 	struct live *next;
 	struct engine *engine;
 	int64_t id;
-	struct incident inc;    /* as last read from disk */
+	struct incident inc; /* as last read from disk */
 	struct plan *plan;
 	struct step_list steps;
 	struct slot slot[SLOT_N];
 	bool onset_asked;
-	int64_t no_snapshot_before;     /* monotonic: after one that could not be started */
+	int64_t no_snapshot_before; /* monotonic: after one that could not be started */
 
-	struct db_job job;      /* the one change on its way to disk */
+	struct db_job job; /* the one change on its way to disk */
 	struct settings *job_settings;
-	struct change own;      /* INTENT and EVENT changes */
-	struct change *committing;      /* &own or a slot's; NULL: none */
+	struct change own;         /* INTENT and EVENT changes */
+	struct change *committing; /* &own or a slot's; NULL: none */
 	int commit_result;
 
 	struct loop_timer *timer;
@@ -50,9 +50,9 @@ struct engine {
 	struct engine_options o;
 	struct db_conn *reader;
 	struct live *lives;
-	char *commands;         /* directory of the runners' files */
-	pthread_mutex_t lock;   /* guards inbox */
-	int64_t *inbox;         /* incident ids to look at */
+	char *commands;       /* directory of the runners' files */
+	pthread_mutex_t lock; /* guards inbox */
+	int64_t *inbox;       /* incident ids to look at */
 	size_t n_inbox, cap_inbox;
 };
 

@@ -13,7 +13,10 @@
 
 int record_note(struct work *w, const char *what, const char *text)
 {
-	struct event e = {.incident_id = w->inc.id, .rollout = w->inc.rollout, .who = (char *)"rollbackd", .what = (char *)what,
+	struct event e = {.incident_id = w->inc.id,
+	                  .rollout = w->inc.rollout,
+	                  .who = (char *)"rollbackd",
+	                  .what = (char *)what,
 	                  .note = (char *)text};
 
 	return event_add(w->tx, &e);
@@ -21,8 +24,8 @@ int record_note(struct work *w, const char *what, const char *text)
 
 int record_page(struct work *w, const char *what, const char *text)
 {
-	CLEANUP(cleanup_free) char *line = text_format("%s: %s (incident %lld)", w->plan->rollout.title, text,
-	                                               (long long)w->inc.id);
+	CLEANUP(cleanup_free)
+	char *line = text_format("%s: %s (incident %lld)", w->plan->rollout.title, text, (long long)w->inc.id);
 
 	if (!line)
 		return -ENOMEM;
@@ -46,7 +49,8 @@ int record_percentage(struct work *w, int32_t wanted, int32_t seen)
 	int r = rollout_load(db_tx_conn(w->tx), w->inc.rollout, &row);
 
 	if (r == -ENOENT) {
-		row = (struct rollout_row) {.stage = w->inc.stage, .stage_since_us = w->now, .pct_wanted = -1, .pct_seen = -1};
+		row = (struct rollout_row) {
+			.stage = w->inc.stage, .stage_since_us = w->now, .pct_wanted = -1, .pct_seen = -1};
 		r = text_set(&row.name, w->inc.rollout);
 	}
 	if (r == 0 && wanted >= 0 && wanted != row.pct_wanted) {
@@ -70,9 +74,9 @@ bool step_may_run(enum incident_state state, enum step_phase phase)
 {
 	bool looks = state == INC_VERIFYING || state == INC_FAILED;
 
-	return phase == PHASE_APPLY ? state == INC_ROLLING_BACK
+	return phase == PHASE_APPLY      ? state == INC_ROLLING_BACK
 	       : phase == PHASE_FALLBACK ? looks
-	       : phase == PHASE_THEN && (looks || state == INC_ROLLED_BACK);
+	                                 : phase == PHASE_THEN && (looks || state == INC_ROLLED_BACK);
 }
 
 static int write_intent(struct work *w)
@@ -121,29 +125,33 @@ static int flags_outcome(struct work *w)
 	int r = record_condition(w, CONDITION_WRITTEN, ok ? STATUS_YES : STATUS_UNKNOWN, w->ch->text);
 
 	if (ok && w->ch->pct_after >= 0 && w->ch->pct_after < w->inc.pct_wanted)
-		w->inc.pct_wanted = w->ch->pct_after;   /* somebody lowered it further: no step may ask for more */
+		w->inc.pct_wanted = w->ch->pct_after; /* somebody lowered it further: no step may ask for more */
 	if (r == 0)
 		r = incident_save(w->tx, &w->inc);
 	if (r == 0 && ok)
 		return record_percentage(w, w->ch->pct_after, -1);
 	if (r < 0 || w->inc.kind == KIND_DRILL)
 		return r;
-	CLEANUP(cleanup_free) char *text = text_format("the flags file could not be changed: %s. The other steps run; "
-	                                               "look at the file now", w->ch->text ? w->ch->text : "unknown");
+	CLEANUP(cleanup_free)
+	char *text = text_format("the flags file could not be changed: %s. The other steps run; "
+	                         "look at the file now",
+	                         w->ch->text ? w->ch->text : "unknown");
 	return text ? record_page(w, "flags_unknown", text) : -ENOMEM;
 }
 
 static int page_doubt(struct work *w)
 {
-	CLEANUP(cleanup_free) char *text = text_format("step \"%s\" is in doubt: it was started before a crash and nobody knows "
-	                                               "whether it ended; it is not repeated. Check by hand", w->step.name);
+	CLEANUP(cleanup_free)
+	char *text = text_format("step \"%s\" is in doubt: it was started before a crash and nobody knows "
+	                         "whether it ended; it is not repeated. Check by hand",
+	                         w->step.name);
 	return text ? record_page(w, "in_doubt", text) : -ENOMEM;
 }
 
 static int page_then(struct work *w)
 {
-	CLEANUP(cleanup_free) char *text = text_format("step \"%s\", which follows the rollback, has failed; do it by hand",
-	                                               w->step.name);
+	CLEANUP(cleanup_free)
+	char *text = text_format("step \"%s\", which follows the rollback, has failed; do it by hand", w->step.name);
 	return text ? record_page(w, "then_failed", text) : -ENOMEM;
 }
 
@@ -260,10 +268,12 @@ static char *waits_text(struct work *w)
 	struct buf b = BUF(1000);
 	int n = 0, r = step_of_incident(db_tx_conn(w->tx), w->inc.id, &l);
 
-	buf_printf(&b, "step \"%s\" waits for a person: rollbackctl incident approve %lld", w->step.name, (long long)w->inc.id);
+	buf_printf(&b, "step \"%s\" waits for a person: rollbackctl incident approve %lld", w->step.name,
+	           (long long)w->inc.id);
 	for (size_t i = 0; r == 0 && i < l.n; i++)
 		if (l.item[i].phase == PHASE_THEN && l.item[i].ord < w->step.ord && l.item[i].state != STEP_DONE)
-			buf_printf(&b, "%s\"%.80s\" (%s)", n++ ? ", " : ". BEFORE IT WAS NOT DONE: ", l.item[i].name, step_state_name(l.item[i].state));
+			buf_printf(&b, "%s\"%.80s\" (%s)", n++ ? ", " : ". BEFORE IT WAS NOT DONE: ", l.item[i].name,
+			           step_state_name(l.item[i].state));
 	step_list_free(&l);
 	return buf_take(&b);
 }
@@ -283,8 +293,9 @@ static int write_ask(struct work *w)
 }
 
 static int (*const writers[CHANGE_N])(struct work *) = {
-	[CHANGE_INTENT] = write_intent, [CHANGE_OUTCOME] = write_outcome, [CHANGE_ROUND] = record_round,
-	[CHANGE_EVENT] = write_event, [CHANGE_SNAPSHOT] = write_snapshot, [CHANGE_ONSET] = write_onset, [CHANGE_ASK] = write_ask,
+	[CHANGE_INTENT] = write_intent, [CHANGE_OUTCOME] = write_outcome,   [CHANGE_ROUND] = record_round,
+	[CHANGE_EVENT] = write_event,   [CHANGE_SNAPSHOT] = write_snapshot, [CHANGE_ONSET] = write_onset,
+	[CHANGE_ASK] = write_ask,
 };
 
 int change_write(struct db_tx *tx, const struct settings *s, const struct change *ch)

@@ -13,34 +13,35 @@
 #include "handlers/settings/settings.h"
 
 enum change_kind {
-	CHANGE_INTENT = 1,      /* a step is about to be done */
-	CHANGE_OUTCOME,         /* a step has ended */
-	CHANGE_ROUND,           /* a verification round has ended */
-	CHANGE_EVENT,           /* a deadline of the incident has passed */
-	CHANGE_SNAPSHOT,        /* metrics were fetched, or could not be */
-	CHANGE_ONSET,           /* Prometheus told when it began */
-	CHANGE_ASK,             /* a step waits for a person: told once */
+	CHANGE_INTENT = 1, /* a step is about to be done */
+	CHANGE_OUTCOME,    /* a step has ended */
+	CHANGE_ROUND,      /* a verification round has ended */
+	CHANGE_EVENT,      /* a deadline of the incident has passed */
+	CHANGE_SNAPSHOT,   /* metrics were fetched, or could not be */
+	CHANGE_ONSET,      /* Prometheus told when it began */
+	CHANGE_ASK,        /* a step waits for a person: told once */
 	CHANGE_N
 };
 
 struct change {
 	enum change_kind kind;
 	int64_t incident_id, step_id;
-	int32_t attempt;                /* OUTCOME: of which attempt */
-	enum step_state outcome;        /* OUTCOME */
-	char *text;                     /* owned: OUTCOME, ROUND: for people */
-	int32_t pct_after;              /* OUTCOME of a flags step: what the file holds now; -1 unknown */
-	enum condition_status written, acknowledged;  /* ROUND */
-	char *written_note, *acknowledged_note; /* owned */
-	enum condition_status effective, cured;       /* ROUND */
-	char *effective_note, *cured_note;      /* owned */
-	int32_t seen;                   /* ROUND: highest percentage anybody reported; -1 none */
-	bool deadline_passed;           /* ROUND: verification's time is up */
-	int64_t applied_at_us;          /* ROUND: the incident's, when the round began: an answer to an older question does not count */
-	enum incident_event event;      /* EVENT */
-	struct snapshot_item *items;    /* SNAPSHOT: owned */
+	int32_t attempt;                             /* OUTCOME: of which attempt */
+	enum step_state outcome;                     /* OUTCOME */
+	char *text;                                  /* owned: OUTCOME, ROUND: for people */
+	int32_t pct_after;                           /* OUTCOME of a flags step: what the file holds now; -1 unknown */
+	enum condition_status written, acknowledged; /* ROUND */
+	char *written_note, *acknowledged_note;      /* owned */
+	enum condition_status effective, cured;      /* ROUND */
+	char *effective_note, *cured_note;           /* owned */
+	int32_t seen;                                /* ROUND: highest percentage anybody reported; -1 none */
+	bool deadline_passed;                        /* ROUND: verification's time is up */
+	int64_t applied_at_us; /* ROUND: the incident's, when the round began: an answer to an older question does not
+	                          count */
+	enum incident_event event;   /* EVENT */
+	struct snapshot_item *items; /* SNAPSHOT: owned */
 	size_t n_items;
-	int64_t onset_us;               /* ONSET */
+	int64_t onset_us; /* ONSET */
 };
 
 /* 1 written, 0 it no longer fits (nothing written), -errno. */
@@ -53,12 +54,12 @@ bool step_may_run(enum incident_state state, enum step_phase phase);
 /* Is an incident that was rolled back still looked at, for whether it helped. Pure. */
 bool watches_cure(const struct incident *inc, const struct plan *plan);
 
-/* When a snapshot step that is to be done is due: at once, or so many seconds after the apply as its spec lists, one after the
- * other ({"after": [180, 900]}); 0: no more. Pure. */
+/* When a snapshot step that is to be done is due: at once, or so many seconds after the apply as its spec lists, one
+ * after the other ({"after": [180, 900]}); 0: no more. Pure. */
 int64_t snapshot_due_us(const struct incident *inc, const struct step *step);
 
-/* When the next round of a verification is due. Pure. Keeps looking for ever after a failure, ever more rarely, at least
- * every minute. */
+/* When the next round of a verification is due. Pure. Keeps looking for ever after a failure, ever more rarely, at
+ * least every minute. */
 int64_t next_round_us(const struct incident *inc, int64_t every_us, int64_t now_us);
 
 #endif

@@ -6,7 +6,7 @@
 
 #include "handlers/engine/record.h"
 
-struct work {           /* what a change looks at: all loaded in this transaction */
+struct work { /* what a change looks at: all loaded in this transaction */
 	struct db_tx *tx;
 	const struct settings *settings;
 	const struct change *ch;
@@ -16,7 +16,8 @@ struct work {           /* what a change looks at: all loaded in this transactio
 	int64_t now;
 };
 
-/* A line on the timeline; a page with the rollout's title; a condition as it stands now; what was written (-1: nothing) and seen
+/* A line on the timeline; a page with the rollout's title; a condition as it stands now; what was written (-1: nothing)
+ * and seen
  * (-1: nothing) in the rollout's row. 0 or -errno. */
 int record_note(struct work *w, const char *what, const char *text);
 int record_page(struct work *w, const char *what, const char *text);

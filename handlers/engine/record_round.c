@@ -96,12 +96,12 @@ static int seen_enough(struct work *w)
 	snprintf(text, sizeof(text), "%s%% seen %lld times in a row", pct, (long long)w->inc.verify_passes);
 	int r = record_note(w, "verified", text);
 	if (r == 0 && w->inc.condition[CONDITION_CURED].state == STATUS_YES)
-		w->inc.next_probe_us = 0;       /* cured already: nothing more to watch */
+		w->inc.next_probe_us = 0; /* cured already: nothing more to watch */
 	if (r == 0)
 		r = record_percentage(w, -1, w->inc.pct_seen);
 	if (r == 0)
 		r = save_verify_step(w, STEP_DONE);
-	if (r == 0 && w->inc.already_there)     /* nothing was applied: what follows was not added then */
+	if (r == 0 && w->inc.already_there) /* nothing was applied: what follows was not added then */
 		r = trigger_add_then(w->tx, &w->inc, &w->plan->playbook);
 	if (r == 0)
 		r = incident_move(w->tx, w->settings, &w->inc, EV_SEEN, "rollbackd", text);
@@ -122,25 +122,30 @@ static char *symptom_text(const struct work *w)
 	char pct[16], stage[32] = "";
 
 	if (w->inc.pct_wanted == 0)
-		return text_format("%s: at 0%% and the symptom persists (%s): the canary is probably not the cause. Look elsewhere "
-		                   "(incident %lld)", title, found, id);
+		return text_format("%s: at 0%% and the symptom persists (%s): the canary is probably not the cause. "
+		                   "Look elsewhere "
+		                   "(incident %lld)",
+		                   title, found, id);
 	text_pct(w->inc.pct_wanted, pct, sizeof(pct));
 	if (w->inc.stage >= 0)
 		snprintf(stage, sizeof(stage), " --stage %d", w->inc.stage);
-	return text_format("%s: at %s%% and the symptom persists (%s): that was not enough, or the canary is not the cause. To 0%%: "
-	                   "rollbackctl rollback %s%s (incident %lld)", title, pct, found, w->inc.rollout, stage, id);
+	return text_format("%s: at %s%% and the symptom persists (%s): that was not enough, or the canary is not the "
+	                   "cause. To 0%%: "
+	                   "rollbackctl rollback %s%s (incident %lld)",
+	                   title, pct, found, w->inc.rollout, stage, id);
 }
 
 static int tell_cure(struct work *w, bool cured)
 {
-	CLEANUP(cleanup_free) char *text =
-		cured ? text_format("%s: cured: the symptom is gone (%s) (incident %lld)", w->plan->rollout.title, w->ch->cured_note,
-	                            (long long)w->inc.id)
-		      : symptom_text(w);
+	CLEANUP(cleanup_free)
+	char *text = cured ? text_format("%s: cured: the symptom is gone (%s) (incident %lld)", w->plan->rollout.title,
+	                                 w->ch->cured_note, (long long)w->inc.id)
+	                   : symptom_text(w);
 	int r = text ? record_note(w, cured ? "cured" : "not cured", w->ch->cured_note) : -ENOMEM;
 
-	return r < 0 ? r : announce_text(w->tx, w->settings, cured ? EVENT_INCIDENT : EVENT_INCIDENT | EVENT_PAGE,
-	                                 cured ? "cured" : "not_cured", w->inc.rollout, text);
+	return r < 0 ? r
+	             : announce_text(w->tx, w->settings, cured ? EVENT_INCIDENT : EVENT_INCIDENT | EVENT_PAGE,
+	                             cured ? "cured" : "not_cured", w->inc.rollout, text);
 }
 
 static int write_cure(struct work *w)
@@ -163,7 +168,8 @@ static int write_cure(struct work *w)
 
 bool watches_cure(const struct incident *inc, const struct plan *plan)
 {
-	return inc->state == INC_ROLLED_BACK && !trigger_gives_way(inc) && plan->rollout.cured_query && inc->next_probe_us;
+	return inc->state == INC_ROLLED_BACK && !trigger_gives_way(inc) && plan->rollout.cured_query &&
+	       inc->next_probe_us;
 }
 
 /* --- other ways to get there --- */
@@ -183,16 +189,19 @@ static int add_fallback(struct work *w)
 		}
 	int32_t ord = (int32_t)l.n;
 	step_list_free(&l);
-	if (r < 0 || busy || used >= w->plan->rollout.n_fallbacks
-	    || w->now < w->inc.applied_at_us + w->plan->rollout.fallbacks[used].after_us)
+	if (r < 0 || busy || used >= w->plan->rollout.n_fallbacks ||
+	    w->now < w->inc.applied_at_us + w->plan->rollout.fallbacks[used].after_us)
 		return r;
 	r = record_note(w, "fallback", w->plan->rollout.fallbacks[used].act.name);
-	return r < 0 ? r : trigger_add_act(w->tx, w->inc.id, ord, PHASE_FALLBACK, &w->plan->rollout.fallbacks[used].act, STEP_TODO);
+	return r < 0 ? r
+	             : trigger_add_act(w->tx, w->inc.id, ord, PHASE_FALLBACK, &w->plan->rollout.fallbacks[used].act,
+	                               STEP_TODO);
 }
 
 static int not_there_after_all(struct work *w)
 {
-	int r = record_note(w, "not there", "it was thought to be at the wanted percentage already, but the checks do not say so");
+	int r = record_note(w, "not there",
+	                    "it was thought to be at the wanted percentage already, but the checks do not say so");
 
 	if (r == 0)
 		r = save_verify_step(w, STEP_RUNNING);
@@ -213,7 +222,8 @@ static int take_in_round(struct work *w)
 	const struct change *ch = w->ch;
 	bool changes_nothing = w->inc.kind == KIND_DRILL, lowers = !w->inc.raises && !changes_nothing;
 	bool wants_effect = w->plan->rollout.effective_query && w->inc.pct_wanted == 0 && lowers;
-	bool yes = ch->written == STATUS_YES && ch->acknowledged == STATUS_YES && (!wants_effect || ch->effective == STATUS_YES);
+	bool yes = ch->written == STATUS_YES && ch->acknowledged == STATUS_YES &&
+	           (!wants_effect || ch->effective == STATUS_YES);
 	int r;
 
 	w->inc.verify_rounds++;
@@ -242,7 +252,8 @@ static int drill_steps(struct work *w, bool *ret_open, char **ret_failed)
 	int r = step_of_incident(db_tx_conn(w->tx), w->inc.id, &l);
 
 	for (size_t i = 0; i < l.n; i++) {
-		*ret_open |= l.item[i].kind != STEP_VERIFY && (l.item[i].state == STEP_TODO || l.item[i].state == STEP_RUNNING);
+		*ret_open |= l.item[i].kind != STEP_VERIFY &&
+		             (l.item[i].state == STEP_TODO || l.item[i].state == STEP_RUNNING);
 		if (l.item[i].state == STEP_FAILED && !*ret_failed)
 			*ret_failed = text_format("step \"%s\" could not be done", l.item[i].name);
 	}
@@ -264,7 +275,8 @@ static int drill_passes(struct work *w)
 	int r = save_verify_step(w, STEP_DONE);
 
 	if (r == 0)
-		r = record_note(w, "drill passed", "every step could be done, and the checks say where the world is; nothing was changed");
+		r = record_note(w, "drill passed",
+		                "every step could be done, and the checks say where the world is; nothing was changed");
 	w->inc.state = INC_RESOLVED;
 	w->inc.resolved_at_us = w->now;
 	if (r == 0)

@@ -19,7 +19,8 @@ static int try_flags(const struct rollout *r, char *text, size_t size)
 		e = flags_file_replaceable(r->flags_file, why, sizeof(why));
 	text_pct(pct, at, sizeof(at));
 	if (e == 0)
-		snprintf(text, size, "not written: a drill. %s is at %s%%, and the file could be replaced", r->flags_key, at);
+		snprintf(text, size, "not written: a drill. %s is at %s%%, and the file could be replaced",
+		         r->flags_key, at);
 	else
 		snprintf(text, size, "%s", why);
 	return e;

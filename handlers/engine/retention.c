@@ -12,8 +12,8 @@
 
 #define FIRST_US (60 * US_PER_S)
 #define EVERY_US (3600 * US_PER_S)
-#define AGAIN_US (1 * US_PER_S)         /* while there is more */
-#define AT_ONCE  100                    /* rows of a kind: a sweep must not hold up a webhook */
+#define AGAIN_US (1 * US_PER_S) /* while there is more */
+#define AT_ONCE  100            /* rows of a kind: a sweep must not hold up a webhook */
 
 struct retire {
 	struct loop *loop;
@@ -55,7 +55,7 @@ static void done(struct db_job *job, int result)
 
 	r->result = result;
 	if (loop_post(r->loop, on_swept, r) < 0)
-		abort();        /* out of memory */
+		abort(); /* out of memory */
 }
 
 static void sweep(void *arg)
@@ -64,7 +64,7 @@ static void sweep(void *arg)
 	struct retire *r = arg;
 
 	if (!s)
-		return;         /* stopping */
+		return; /* stopping */
 	r->keep_us = s->retention_us;
 	r->job = (struct db_job) {.run = run, .done = done};
 	int e = db_submit(r->db, &r->job, DB_NORMAL);

@@ -15,9 +15,9 @@
 #include "server/core/text.h"
 
 static const char *const action_words[ACTION_N] = {
-	[ACTION_ACKNOWLEDGE] = "acknowledge", [ACTION_NOTE] = "note", [ACTION_ETA] = "eta", [ACTION_CANCEL] = "cancel",
-	[ACTION_RETRY] = "retry", [ACTION_RESOLVE] = "resolve",
-	[ACTION_APPROVE] = "approve", [ACTION_REVIEW] = "review",
+	[ACTION_ACKNOWLEDGE] = "acknowledge", [ACTION_NOTE] = "note",     [ACTION_ETA] = "eta",
+	[ACTION_CANCEL] = "cancel",           [ACTION_RETRY] = "retry",   [ACTION_RESOLVE] = "resolve",
+	[ACTION_APPROVE] = "approve",         [ACTION_REVIEW] = "review",
 };
 
 int action_find(const char *word)
@@ -27,7 +27,10 @@ int action_find(const char *word)
 
 static int on_timeline(struct db_tx *tx, const struct incident *inc, const struct action_request *rq, const char *what)
 {
-	struct event e = {.incident_id = inc->id, .rollout = inc->rollout, .who = (char *)rq->who, .what = (char *)what,
+	struct event e = {.incident_id = inc->id,
+	                  .rollout = inc->rollout,
+	                  .who = (char *)rq->who,
+	                  .what = (char *)what,
 	                  .note = (char *)rq->note};
 
 	return event_add(tx, &e);
@@ -76,7 +79,8 @@ static int approve(struct db_tx *tx, struct incident *inc, const struct action_r
 	struct step_list l = {0};
 
 	if (!rq->known) {
-		snprintf(why, why_size, "approving needs to know who you are: a web config with passwords, or the unix socket");
+		snprintf(why, why_size,
+		         "approving needs to know who you are: a web config with passwords, or the unix socket");
 		return -EACCES;
 	}
 	int r = step_of_incident(db_tx_conn(tx), inc->id, &l);
@@ -86,7 +90,8 @@ static int approve(struct db_tx *tx, struct incident *inc, const struct action_r
 		r = -EPERM;
 	}
 	if (r == 0 && rq->step && strcmp(rq->step, s->name) != 0) {
-		snprintf(why, why_size, "the step that waits is \"%.80s\", not \"%.80s\": nothing was approved", s->name, rq->step);
+		snprintf(why, why_size, "the step that waits is \"%.80s\", not \"%.80s\": nothing was approved",
+		         s->name, rq->step);
 		r = -EPERM;
 	}
 	if (r == 0) {
@@ -123,8 +128,9 @@ static int review(struct db_tx *tx, struct incident *inc, const struct action_re
 
 static const char *allowed_in(enum incident_action a)
 {
-	return a == ACTION_CANCEL ? "only a pending or held incident can be cancelled"
-	       : a == ACTION_RETRY ? "only a failed incident, or a held one with a percentage to go to, can be retried; instead of a "
+	return a == ACTION_CANCEL  ? "only a pending or held incident can be cancelled"
+	       : a == ACTION_RETRY ? "only a failed incident, or a held one with a percentage to go to, can be "
+	                             "retried; instead of a "
 	                             "drill start another"
 	                           : "an incident cannot be resolved while it acts, nor twice";
 }
@@ -233,7 +239,7 @@ static int wrong_stage(const struct manual_rollback *rq, int32_t stage, char *wh
 
 	snprintf(now, sizeof(now), stage < 0 ? "unstaged" : "at stage %d", stage);
 	if (!rq->stage_given && stage < 0)
-		return 0;       /* nothing to confirm: the rollout is at no stage */
+		return 0; /* nothing to confirm: the rollout is at no stage */
 	if (!rq->stage_given)
 		snprintf(why, why_size, "say which stage you mean to roll back: %s is %s", rq->rollout, now);
 	else if (rq->stage != stage)
@@ -254,8 +260,8 @@ static int may_lower(struct db_tx *tx, const struct rollout *r, int32_t to, char
 		return 0;
 	text_pct(to, a, sizeof(a));
 	if (there < 0) {
-		snprintf(why, why_size, "the percentage of %s is unknown: only a rollback to 0%% is certain not to raise it",
-		         r->name);
+		snprintf(why, why_size,
+		         "the percentage of %s is unknown: only a rollback to 0%% is certain not to raise it", r->name);
 		return -EPERM;
 	}
 	text_pct(there, b, sizeof(b));
@@ -284,27 +290,44 @@ int manual_rollback(struct db_tx *tx, const struct settings *s, const struct man
 		err = may_lower(tx, r, rq->to_pct, why, why_size);
 	if (err < 0)
 		return err;
-	struct playbook by_hand = {.frozen = (char *)"{\"name\":\"manual\"}", .name = "manual", .restart_at = -1, .severity = "", .to_pct = rq->to_pct};
-	struct trigger t = {.rollout = r, .playbook = &by_hand, .kind = KIND_MANUAL, .who = rq->who,
-	                    .summary = rq->reason && rq->reason[0] ? rq->reason : "rolled back by hand", .severity = "",
-	                    .reason = rq->reason, .received_us = db_tx_now(tx)};
+	struct playbook by_hand = {.frozen = (char *)"{\"name\":\"manual\"}",
+	                           .name = "manual",
+	                           .restart_at = -1,
+	                           .severity = "",
+	                           .to_pct = rq->to_pct};
+	struct trigger t = {.rollout = r,
+	                    .playbook = &by_hand,
+	                    .kind = KIND_MANUAL,
+	                    .who = rq->who,
+	                    .summary = rq->reason && rq->reason[0] ? rq->reason : "rolled back by hand",
+	                    .severity = "",
+	                    .reason = rq->reason,
+	                    .received_us = db_tx_now(tx)};
 	return trigger_apply(tx, s, &t, ret_incident, &d);
 }
 
-int manual_report(struct db_tx *tx, const struct settings *s, const struct manual_report *rq, int64_t *ret_incident, char *why,
-                  size_t why_size)
+int manual_report(struct db_tx *tx, const struct settings *s, const struct manual_report *rq, int64_t *ret_incident,
+                  char *why, size_t why_size)
 {
 	const struct rollout *r = settings_rollout(s, rq->rollout);
-	bool urgent = !strcasecmp(rq->severity, "P0");  /* whoever types it in a hurry means it */
+	bool urgent = !strcasecmp(rq->severity, "P0"); /* whoever types it in a hurry means it */
 	enum disposition d;
 
 	if (!r) {
 		snprintf(why, why_size, "there is no rollout %.100s", rq->rollout);
 		return -ENOENT;
 	}
-	struct playbook by_hand = {.frozen = (char *)"{\"name\":\"reported\"}", .name = "reported", .severity = "", .hold = !urgent,
+	struct playbook by_hand = {.frozen = (char *)"{\"name\":\"reported\"}",
+	                           .name = "reported",
+	                           .severity = "",
+	                           .hold = !urgent,
 	                           .restart_at = -1};
-	struct trigger t = {.rollout = r, .playbook = &by_hand, .kind = KIND_MANUAL, .who = rq->who, .summary = rq->summary,
-	                    .severity = urgent ? "P0" : rq->severity, .received_us = db_tx_now(tx)};
+	struct trigger t = {.rollout = r,
+	                    .playbook = &by_hand,
+	                    .kind = KIND_MANUAL,
+	                    .who = rq->who,
+	                    .summary = rq->summary,
+	                    .severity = urgent ? "P0" : rq->severity,
+	                    .received_us = db_tx_now(tx)};
 	return trigger_apply(tx, s, &t, ret_incident, &d);
 }

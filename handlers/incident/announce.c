@@ -16,8 +16,12 @@
 static const struct {
 	enum event_class class;
 	const char *name;
-} classes_by_weight[] = {       /* the first that a channel listens to names the message */
-	{EVENT_INCIDENT, "incident"}, {EVENT_PAGE, "page"}, {EVENT_ROLLOUT, "rollout"}, {EVENT_REPORT, "report"},
+} classes_by_weight[] = {
+	/* the first that a channel listens to names the message */
+	{EVENT_INCIDENT, "incident"},
+	{EVENT_PAGE, "page"},
+	{EVENT_ROLLOUT, "rollout"},
+	{EVENT_REPORT, "report"},
 };
 
 static const char *class_heard(unsigned said, unsigned heard)
@@ -29,7 +33,8 @@ static const char *class_heard(unsigned said, unsigned heard)
 }
 
 /* One row per channel that listens. body is completed with the class under which each hears it. */
-static int tell(struct db_tx *tx, const struct settings *s, unsigned classes, struct message *m, struct json_object *body)
+static int tell(struct db_tx *tx, const struct settings *s, unsigned classes, struct message *m,
+                struct json_object *body)
 {
 	for (size_t i = 0; i < s->n_audiences; i++) {
 		const struct audience *a = &s->audiences[i];
@@ -69,7 +74,9 @@ static char *incident_link(const struct incident *inc, const struct plan *plan)
 
 static const struct announcement *saying_of(const struct incident *inc, enum announcement_id say)
 {
-	return inc->raises ? message_stage_saying(say) : inc->kind == KIND_DRILL ? drill_announcement(say) : machine_announcement(say);
+	return inc->raises               ? message_stage_saying(say)
+	       : inc->kind == KIND_DRILL ? drill_announcement(say)
+	                                 : machine_announcement(say);
 }
 
 /* The newest row of the timeline is the end that is being told. */
@@ -200,7 +207,9 @@ int incident_move(struct db_tx *tx, const struct settings *s, struct incident *i
 		r = progress_new_run(tx, inc->rollout, 0, who, "a rollback");
 	if (r < 0)
 		return r;
-	struct event e = {.incident_id = inc->id, .rollout = inc->rollout, .who = (char *)who,
+	struct event e = {.incident_id = inc->id,
+	                  .rollout = inc->rollout,
+	                  .who = (char *)who,
 	                  .what = (char *)(inc->raises ? message_stage_word(edge->to) : incident_state_name(edge->to)),
 	                  .note = (char *)note};
 	r = event_add(tx, &e);

@@ -19,16 +19,29 @@ bool drill_is(const struct alert *a)
 
 /* --- opening --- */
 
-static int open_it(struct db_tx *tx, const struct settings *s, const struct trigger *t, int32_t stage, int64_t *ret_incident)
+static int open_it(struct db_tx *tx, const struct settings *s, const struct trigger *t, int32_t stage,
+                   int64_t *ret_incident)
 {
 	CLEANUP(cleanup_free) char *plan = plan_text(s, t->rollout, t->playbook);
 	int32_t there = percentage_there(db_tx_conn(tx), t->rollout, NULL, 0);
 	char from[16], to[16], reason[80];
 	struct incident inc = {
-		.rollout = (char *)t->rollout->name, .playbook = (char *)t->playbook->name, .severity = (char *)t->severity,
-		.summary = (char *)t->summary, .kind = KIND_DRILL, .state = INC_ROLLING_BACK, .plan = plan, .reason = reason,
-		.opened_by = (char *)t->who, .stage = stage, .pct_before = there, .pct_wanted = there, .pct_seen = -1,
-		.opened_at_us = t->received_us, .onset_at_us = t->onset_us, .onset_from = (char *)t->onset_from,
+		.rollout = (char *)t->rollout->name,
+		.playbook = (char *)t->playbook->name,
+		.severity = (char *)t->severity,
+		.summary = (char *)t->summary,
+		.kind = KIND_DRILL,
+		.state = INC_ROLLING_BACK,
+		.plan = plan,
+		.reason = reason,
+		.opened_by = (char *)t->who,
+		.stage = stage,
+		.pct_before = there,
+		.pct_wanted = there,
+		.pct_seen = -1,
+		.opened_at_us = t->received_us,
+		.onset_at_us = t->onset_us,
+		.onset_from = (char *)t->onset_from,
 	};
 
 	text_pct(there, from, sizeof(from));
@@ -41,7 +54,10 @@ static int open_it(struct db_tx *tx, const struct settings *s, const struct trig
 		r = trigger_add_steps(tx, &inc);
 	if (r < 0)
 		return r;
-	struct event e = {.incident_id = inc.id, .rollout = inc.rollout, .who = (char *)t->who, .what = (char *)"drill",
+	struct event e = {.incident_id = inc.id,
+	                  .rollout = inc.rollout,
+	                  .who = (char *)t->who,
+	                  .what = (char *)"drill",
 	                  .note = reason};
 	r = event_add(tx, &e);
 	*ret_incident = inc.id;
@@ -57,7 +73,9 @@ static int make_room(struct db_tx *tx, const struct settings *s, const char *rol
 		r = trigger_supersede(tx, s, &live, "another drill was started");
 		r = r < 0 ? r : 1;
 	} else if (found == 1) {
-		snprintf(why, why_size, live.raises ? "no drill while a stage is being entered" : "no drill while incident %lld is open",
+		snprintf(why, why_size,
+		         live.raises ? "no drill while a stage is being entered"
+		                     : "no drill while incident %lld is open",
 		         (long long)live.id);
 		r = 0;
 	}
@@ -111,7 +129,8 @@ static const char *status(const struct incident *inc)
 	return inc->state == INC_FAILED      ? "FAILED: a real rollback might fail, too. Look at its steps"
 	       : inc->state == INC_CANCELLED ? "Called off"
 	       : drill_passed(inc)           ? "Passed"
-	       : inc->state == INC_RESOLVED  ? "Ended by a person; not passed" : "Rehearsing";
+	       : inc->state == INC_RESOLVED  ? "Ended by a person; not passed"
+	                                     : "Rehearsing";
 }
 
 int drill_message(struct buf *b, const struct incident *inc, const struct plan *plan)
@@ -122,7 +141,7 @@ int drill_message(struct buf *b, const struct incident *inc, const struct plan *
 	text_one_line(b, title, strlen(title), 300);
 	buf_str(b, " Auto-Rollback drill: nothing is changed\n- Trigger: ");
 	text_one_line(b, inc->summary, strlen(inc->summary), 300);
-	buf_printf(b, "\n- Action: None: a drill; a real one %s\n- Status: %s\n", inc->reason ? inc->reason : "would roll back",
-	           status(inc));
+	buf_printf(b, "\n- Action: None: a drill; a real one %s\n- Status: %s\n",
+	           inc->reason ? inc->reason : "would roll back", status(inc));
 	return b->error;
 }

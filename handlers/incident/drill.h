@@ -1,9 +1,10 @@
 /*
- * A fire drill: an alert with the label `drill` goes the whole way, from the webhook to chat, and changes nothing on the target.
+ * A fire drill: an alert with the label `drill` goes the whole way, from the webhook to chat, and changes nothing on
+ * the target.
  *
- * Its incident (KIND_DRILL) has the steps of a real one; the engine asks rehearse_step about each instead of doing it, and the
- * verification asks the world whether it is where it stands. It gives way at once to everything real, and locks nothing but
- * raising while it lasts.
+ * Its incident (KIND_DRILL) has the steps of a real one; the engine asks rehearse_step about each instead of doing it,
+ * and the verification asks the world whether it is where it stands. It gives way at once to everything real, and locks
+ * nothing but raising while it lasts.
  */
 #ifndef HANDLERS_INCIDENT_DRILL_H
 #define HANDLERS_INCIDENT_DRILL_H
@@ -15,8 +16,8 @@
 /* Is it marked as a drill? Pure. */
 bool drill_is(const struct alert *a);
 
-/* Opens a drill, in place of an older one. 1 opened; 0 not now: nothing was done, and why (>= 200 bytes) says the reason; -errno.
- * Writer thread, inside a transaction. */
+/* Opens a drill, in place of an older one. 1 opened; 0 not now: nothing was done, and why (>= 200 bytes) says the
+ * reason; -errno. Writer thread, inside a transaction. */
 int drill_open(struct db_tx *tx, const struct settings *s, const struct trigger *t, int64_t *ret_incident, char *why,
                size_t why_size);
 

@@ -13,9 +13,9 @@
 #include "server/core/metrics.h"
 #include "server/core/text.h"
 
-#define SUMMARY_MAX   500
-#define INCIDENTS_MAX 32        /* live incidents one episode can be attached to: one per rollout it concerns */
-#define UNCLAIMED_PAGE_EVERY_US (3600 * US_PER_S)       /* interface: "paged at most once an hour" */
+#define SUMMARY_MAX             500
+#define INCIDENTS_MAX           32 /* live incidents one episode can be attached to: one per rollout it concerns */
+#define UNCLAIMED_PAGE_EVERY_US (3600 * US_PER_S) /* interface: "paged at most once an hour" */
 
 /* Takes group, also when it fails. */
 static struct intake *intake_new(struct settings *s, struct alert_group *group, int64_t received_us)
@@ -92,8 +92,8 @@ static int touch(struct intake *in, int64_t incident)
 }
 
 /* Says it on disk, for ever, and in the answer. */
-static int say(struct db_tx *tx, struct intake *in, const struct alert *a, const struct alert_known *k, enum delivery dl,
-               const char *rollout, enum disposition d, int64_t incident, const char *reason)
+static int say(struct db_tx *tx, struct intake *in, const struct alert *a, const struct alert_known *k,
+               enum delivery dl, const char *rollout, enum disposition d, int64_t incident, const char *reason)
 {
 	int r = alert_say(tx, k->id, dl, rollout, d, incident, reason);
 
@@ -154,8 +154,8 @@ static int drill_one(struct db_tx *tx, struct intake *in, const struct alert *a,
 		r = touch(in, incident);
 	if (r < 0)
 		return r;
-	r = say(tx, in, a, k, DELIVERY_FIRING, t->rollout->name, opened ? DISP_ROLLBACK_STARTED : DISP_NO_MATCH, incident,
-	        opened ? "a drill: nothing is changed" : why);
+	r = say(tx, in, a, k, DELIVERY_FIRING, t->rollout->name, opened ? DISP_ROLLBACK_STARTED : DISP_NO_MATCH,
+	        incident, opened ? "a drill: nothing is changed" : why);
 	if (r == 0)
 		in->results[in->n_results - 1].drill = true;
 	return r;
@@ -165,9 +165,15 @@ static int trigger_one(struct db_tx *tx, struct intake *in, const struct alert *
                        const struct route *rt, const struct rollout *rollout)
 {
 	CLEANUP(cleanup_free) char *summary = summary_of(a);
-	struct trigger t = {.rollout = rollout, .playbook = rt->playbook, .kind = drill_is(a) ? KIND_DRILL : KIND_AUTO, .who = "alertmanager",
-	                    .summary = summary, .severity = severity_of(rt->playbook, a), .onset_us = a->starts_at_us,
-	                    .onset_from = a->starts_at_us ? "startsAt" : NULL, .received_us = in->received_us,
+	struct trigger t = {.rollout = rollout,
+	                    .playbook = rt->playbook,
+	                    .kind = drill_is(a) ? KIND_DRILL : KIND_AUTO,
+	                    .who = "alertmanager",
+	                    .summary = summary,
+	                    .severity = severity_of(rt->playbook, a),
+	                    .onset_us = a->starts_at_us,
+	                    .onset_from = a->starts_at_us ? "startsAt" : NULL,
+	                    .received_us = in->received_us,
 	                    .alert_id = k->id};
 	enum disposition d = DISP_REJECTED;
 	int64_t incident = 0;
@@ -195,8 +201,9 @@ static int page_unclaimed(struct db_tx *tx, const struct settings *s, const stru
 		return r;
 	buf_str(&text, "A rollback trigger that no rollout claims: ");
 	text_one_line(&text, name ? name : "(no alertname)", strlen(name ? name : "(no alertname)"), 200);
-	buf_str(&text, ". Nothing was rolled back. Somebody thinks this is protected: check its labels against `alerts` of "
-	               "the rollouts in rollbackd.yml.");
+	buf_str(&text,
+	        ". Nothing was rolled back. Somebody thinks this is protected: check its labels against `alerts` of "
+	        "the rollouts in rollbackd.yml.");
 	r = announce_text(tx, s, EVENT_PAGE, "unclaimed_trigger", NULL, buf_text(&text));
 	buf_free(&text);
 	return r < 0 ? r : meta_set(tx, "unclaimed_paged_at", db_tx_now(tx));
@@ -232,8 +239,11 @@ static int take_firing(struct db_tx *tx, struct intake *in, const struct alert *
 static int calm(struct db_tx *tx, struct intake *in, struct incident *inc, const char *summary)
 {
 	int64_t all = 0, firing = 0;
-	struct event e = {.incident_id = inc->id, .rollout = inc->rollout, .who = (char *)"alertmanager",
-	                  .what = (char *)"alert resolved", .note = (char *)summary};
+	struct event e = {.incident_id = inc->id,
+	                  .rollout = inc->rollout,
+	                  .who = (char *)"alertmanager",
+	                  .what = (char *)"alert resolved",
+	                  .note = (char *)summary};
 	int r = alert_count(db_tx_conn(tx), inc->id, &all, &firing);
 
 	if (r == 0)
@@ -245,7 +255,8 @@ static int calm(struct db_tx *tx, struct intake *in, struct incident *inc, const
 	return r == 0 ? incident_save(tx, inc) : r;
 }
 
-static int resolved_in(struct db_tx *tx, struct intake *in, const struct alert *a, const struct alert_known *k, int64_t id)
+static int resolved_in(struct db_tx *tx, struct intake *in, const struct alert *a, const struct alert_known *k,
+                       int64_t id)
 {
 	CLEANUP(cleanup_free) char *summary = summary_of(a);
 	struct incident inc = {0};
@@ -298,7 +309,10 @@ static int record_one(struct db_tx *tx, struct intake *in, const struct alert *a
 
 	fingerprint_of(a, fingerprint, sizeof(fingerprint));
 	struct alert_seen seen = {
-		.fingerprint = fingerprint, .starts_at_us = a->starts_at_us, .ends_at_us = a->ends_at_us, .delivery = dl,
+		.fingerprint = fingerprint,
+		.starts_at_us = a->starts_at_us,
+		.ends_at_us = a->ends_at_us,
+		.delivery = dl,
 		.labels = a->labels_json ? json_text(a->labels_json) : "{}",
 		.annotations = a->annotations_json ? json_text(a->annotations_json) : "{}",
 		.generator_url = a->generator_url ? a->generator_url : "",

@@ -1,5 +1,6 @@
 /*
- * From a webhook to the record: what each alert means, decided and written in one savepoint. (interface: "What happens when".)
+ * From a webhook to the record: what each alert means, decided and written in one savepoint. (interface: "What happens
+ * when".)
  *
  * intake_plan runs on the http thread (matching only), intake_record on the writer thread.
  */
@@ -13,10 +14,10 @@
 /* What the config says of one alert, before anything on disk was asked. */
 struct route {
 	bool heartbeat;
-	const struct playbook *playbook;        /* NULL: no playbook matches */
-	const struct rollout **rollouts;        /* owned array; which rollouts it concerns */
+	const struct playbook *playbook; /* NULL: no playbook matches */
+	const struct rollout **rollouts; /* owned array; which rollouts it concerns */
 	size_t n_rollouts;
-	const char *why;                        /* one sentence: why it was routed so, or what did not match. Owned */
+	const char *why; /* one sentence: why it was routed so, or what did not match. Owned */
 };
 /* Pure. */
 int route_alert(const struct settings *s, const struct alert *a, struct route *ret);
@@ -25,20 +26,20 @@ void route_free(struct route *r);
 struct intake_result {
 	char fingerprint[33];
 	int64_t starts_at_us;
-	char *rollout;          /* owned; NULL: none */
+	char *rollout; /* owned; NULL: none */
 	enum disposition disposition;
-	int64_t incident_id;    /* 0: none */
-	char *reason;           /* owned; may be NULL */
-	bool drill;             /* counted nowhere */
+	int64_t incident_id; /* 0: none */
+	char *reason;        /* owned; may be NULL */
+	bool drill;          /* counted nowhere */
 };
 
 struct intake {
-	struct settings *settings;              /* a reference */
-	struct alert_group *group;              /* owned */
-	struct route *routes;                   /* owned, one per alert */
-	struct intake_result *results;          /* owned; filled by intake_record */
+	struct settings *settings;     /* a reference */
+	struct alert_group *group;     /* owned */
+	struct route *routes;          /* owned, one per alert */
+	struct intake_result *results; /* owned; filled by intake_record */
 	size_t n_results, cap_results;
-	int64_t *touched;                       /* owned: incidents the engine must look at */
+	int64_t *touched; /* owned: incidents the engine must look at */
 	size_t n_touched, cap_touched;
 	int64_t received_us;
 };

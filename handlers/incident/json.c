@@ -83,13 +83,14 @@ static int add_steps(struct db_conn *c, const struct incident *inc, struct json_
 static int add_timeline(struct db_conn *c, const struct incident *inc, struct json_object *to)
 {
 	struct event_list l = {0};
-	struct event_filter f = {.incident_id = inc->id, .limit = TIMELINE_SHOWN};     /* the newest: how it ended is not cut off */
+	struct event_filter f = {.incident_id = inc->id,
+	                         .limit = TIMELINE_SHOWN}; /* the newest: how it ended is not cut off */
 	int r = event_find(c, &f, &l);
 
 	if (r < 0)
 		return r;
 	struct json_object *arr = json_object_new_array();
-	for (size_t i = l.n; i-- > 0;) {        /* shown oldest first */
+	for (size_t i = l.n; i-- > 0;) { /* shown oldest first */
 		struct json_object *o = json_object_new_object();
 
 		json_add_time(o, "at", l.item[i].at_us);
@@ -153,8 +154,9 @@ static void add_series(struct json_object *to, const char *name, const char *tex
 		json_get_obj(one, "labels", &labels);
 		if (json_get_arr(one, "points", &points) != 1)
 			continue;
-		CLEANUP(cleanup_free) char *key = n == 1 ? text_format("%s", name)
-		                                         : text_format("%s%s", name, labels ? json_text(labels) : "");
+		CLEANUP(cleanup_free)
+		char *key =
+			n == 1 ? text_format("%s", name) : text_format("%s%s", name, labels ? json_text(labels) : "");
 		if (key)
 			json_add(to, key, json_object_get(points));
 	}
@@ -230,7 +232,8 @@ struct json_object *incident_sla_json(const struct incident *inc, const struct s
 	budget(to, "detection", inc->onset_at_us, inc->opened_at_us, sla->detection_us);
 	if (json_get_obj(to, "detection", &detection) == 1)
 		json_add_str(detection, "from", inc->onset_from);
-	budget(to, "decision", inc->opened_at_us, inc->started_at_us, manual ? sla->manual_decision_us : sla->decision_us);
+	budget(to, "decision", inc->opened_at_us, inc->started_at_us,
+	       manual ? sla->manual_decision_us : sla->decision_us);
 	budget(to, "execution", inc->started_at_us, inc->applied_at_us, sla->execution_us);
 	budget(to, "verification", inc->applied_at_us, seen_us, sla->verification_us);
 	budget(to, "total", onset, seen_us, manual ? sla->manual_total_us : sla->total_us);
@@ -247,7 +250,10 @@ static int add_head(const struct incident *inc, struct json_object *o)
 	json_add_str(o, "playbook", inc->playbook);
 	json_add_str(o, "kind", inc->raises ? "advance" : incident_kind_name(inc->kind));
 	if (inc->kind == KIND_DRILL)
-		json_add(o, "passed", incident_is_live(inc->state) && inc->state != INC_FAILED ? NULL : json_object_new_boolean(drill_passed(inc)));
+		json_add(o, "passed",
+		         incident_is_live(inc->state) && inc->state != INC_FAILED
+		                 ? NULL
+		                 : json_object_new_boolean(drill_passed(inc)));
 	json_add_str(o, "severity", inc->severity);
 	json_add_str(o, "state", incident_state_name(inc->state));
 	json_add_str(o, "summary", inc->summary);
@@ -275,7 +281,7 @@ static int add_head(const struct incident *inc, struct json_object *o)
 	json_add_time(o, "reviewed_at", inc->reviewed_at_us);
 	json_add(o, "verification", verification(inc));
 	if (plan_read(inc->plan, &plan) < 0)
-		return 0;       /* a plan that cannot be read is an error elsewhere; the incident is still shown */
+		return 0; /* a plan that cannot be read is an error elsewhere; the incident is still shown */
 	json_add_str(o, "title", plan->rollout.title);
 	json_add_str(o, "dashboard_url", plan->rollout.dashboard_url);
 	json_add(o, "sla", incident_sla_json(inc, &plan->sla));
@@ -288,8 +294,9 @@ int incident_json(struct db_conn *c, const struct incident *inc, unsigned parts,
 		unsigned part;
 		int (*add)(struct db_conn *, const struct incident *, struct json_object *);
 	} adders[] = {
-		{PART_ALERTS, add_alerts}, {PART_STEPS, add_steps}, {PART_TIMELINE, add_timeline},
-		{PART_NOTIFICATIONS, add_notifications}, {PART_SNAPSHOT, add_snapshot},
+		{PART_ALERTS, add_alerts},     {PART_STEPS, add_steps},
+		{PART_TIMELINE, add_timeline}, {PART_NOTIFICATIONS, add_notifications},
+		{PART_SNAPSHOT, add_snapshot},
 	};
 	CLEANUP(json_cleanup) struct json_object *o = json_object_new_object();
 	int r = add_head(inc, o);

@@ -10,15 +10,20 @@
 #include "server/core/json.h"
 
 enum incident_part {
-	PART_ALERTS = 1, PART_STEPS = 2, PART_TIMELINE = 4, PART_SNAPSHOT = 8, PART_NOTIFICATIONS = 16,
-	PART_MESSAGE = PART_ALERTS | PART_STEPS,        /* what a channel's program gets */
+	PART_ALERTS = 1,
+	PART_STEPS = 2,
+	PART_TIMELINE = 4,
+	PART_SNAPSHOT = 8,
+	PART_NOTIFICATIONS = 16,
+	PART_MESSAGE = PART_ALERTS | PART_STEPS, /* what a channel's program gets */
 	PART_ALL = 31,
 };
 
 /* *ret is the caller's to put. At most 100 alerts and 500 timeline rows are shown; counts tell of more. */
 int incident_json(struct db_conn *c, const struct incident *inc, unsigned parts, struct json_object **ret);
 
-/* The five budgets of an incident: {"detection": {"seconds", "limit", "met", "from"}, …}; phases not over yet are left out. Pure. */
+/* The five budgets of an incident: {"detection": {"seconds", "limit", "met", "from"}, …}; phases not over yet are left
+ * out. Pure. */
 struct sla;
 struct json_object *incident_sla_json(const struct incident *inc, const struct sla *sla);
 

@@ -2,61 +2,70 @@
 
 #include "handlers/settings/settings.h"
 
-static const struct edge edges[INC_STATE_N][EV_N] = {
-	[INC_PENDING] = {
-		[EV_DUE]      = {INC_ROLLING_BACK, ANNOUNCE_STARTED},
-		[EV_TRIGGER]  = {INC_ROLLING_BACK, ANNOUNCE_STARTED},
-		[EV_CALM]     = {INC_CANCELLED, ANNOUNCE_CANCELLED},
-		[EV_CANCEL]   = {INC_CANCELLED, ANNOUNCE_CANCELLED},
-		[EV_RESOLVE]  = {INC_RESOLVED, ANNOUNCE_RESOLVED},
-	},
-	[INC_ROLLING_BACK] = {          /* no cancel, no resolve: the act may already have landed */
-		[EV_APPLIED]  = {INC_VERIFYING, ANNOUNCE_NOTHING},
-		[EV_TRIGGER]  = {INC_ROLLING_BACK, ANNOUNCE_STARTED},
-	},
-	[INC_VERIFYING] = {
-		[EV_SEEN]     = {INC_ROLLED_BACK, ANNOUNCE_ROLLED_BACK},
-		[EV_DEADLINE] = {INC_FAILED, ANNOUNCE_FAILED},
-		[EV_ABOVE]    = {INC_ROLLING_BACK, ANNOUNCE_STARTED},
-		[EV_TRIGGER]  = {INC_ROLLING_BACK, ANNOUNCE_STARTED},
-	},
-	[INC_ROLLED_BACK] = {
-		[EV_TRIGGER]  = {INC_ROLLING_BACK, ANNOUNCE_STARTED},
-		[EV_QUIET]    = {INC_RESOLVED, ANNOUNCE_RESOLVED},
-		[EV_RESOLVE]  = {INC_RESOLVED, ANNOUNCE_RESOLVED},
-	},
-	[INC_FAILED] = {                /* not EV_QUIET: the world is not where it should be, a person must look */
-		[EV_SEEN]     = {INC_ROLLED_BACK, ANNOUNCE_ROLLED_BACK_LATE},
-		[EV_TRIGGER]  = {INC_ROLLING_BACK, ANNOUNCE_STARTED},
-		[EV_RETRY]    = {INC_ROLLING_BACK, ANNOUNCE_STARTED},
-		[EV_RESOLVE]  = {INC_RESOLVED, ANNOUNCE_ENDED_BY_HAND},
-	},
-	[INC_HELD] = {
-		[EV_TRIGGER]  = {INC_ROLLING_BACK, ANNOUNCE_STARTED},
-		[EV_DEFER]    = {INC_PENDING, ANNOUNCE_OPENED},
-		[EV_RETRY]    = {INC_ROLLING_BACK, ANNOUNCE_STARTED},
-		[EV_QUIET]    = {INC_RESOLVED, ANNOUNCE_RESOLVED},
-		[EV_CANCEL]   = {INC_CANCELLED, ANNOUNCE_CANCELLED},
-		[EV_RESOLVE]  = {INC_RESOLVED, ANNOUNCE_RESOLVED},
-	},
+static const struct edge edges[INC_STATE_N][EV_N] =
+	{
+		[INC_PENDING] =
+			{
+				[EV_DUE] = {INC_ROLLING_BACK, ANNOUNCE_STARTED},
+				[EV_TRIGGER] = {INC_ROLLING_BACK, ANNOUNCE_STARTED},
+				[EV_CALM] = {INC_CANCELLED, ANNOUNCE_CANCELLED},
+				[EV_CANCEL] = {INC_CANCELLED, ANNOUNCE_CANCELLED},
+				[EV_RESOLVE] = {INC_RESOLVED, ANNOUNCE_RESOLVED},
+			},
+		[INC_ROLLING_BACK] =
+			{
+				/* no cancel, no resolve: the act may already have landed */
+				[EV_APPLIED] = {INC_VERIFYING, ANNOUNCE_NOTHING},
+				[EV_TRIGGER] = {INC_ROLLING_BACK, ANNOUNCE_STARTED},
+			},
+		[INC_VERIFYING] =
+			{
+				[EV_SEEN] = {INC_ROLLED_BACK, ANNOUNCE_ROLLED_BACK},
+				[EV_DEADLINE] = {INC_FAILED, ANNOUNCE_FAILED},
+				[EV_ABOVE] = {INC_ROLLING_BACK, ANNOUNCE_STARTED},
+				[EV_TRIGGER] = {INC_ROLLING_BACK, ANNOUNCE_STARTED},
+			},
+		[INC_ROLLED_BACK] =
+			{
+				[EV_TRIGGER] = {INC_ROLLING_BACK, ANNOUNCE_STARTED},
+				[EV_QUIET] = {INC_RESOLVED, ANNOUNCE_RESOLVED},
+				[EV_RESOLVE] = {INC_RESOLVED, ANNOUNCE_RESOLVED},
+			},
+		[INC_FAILED] =
+			{
+				/* not EV_QUIET: the world is not where it should be, a person must look */
+				[EV_SEEN] = {INC_ROLLED_BACK, ANNOUNCE_ROLLED_BACK_LATE},
+				[EV_TRIGGER] = {INC_ROLLING_BACK, ANNOUNCE_STARTED},
+				[EV_RETRY] = {INC_ROLLING_BACK, ANNOUNCE_STARTED},
+				[EV_RESOLVE] = {INC_RESOLVED, ANNOUNCE_ENDED_BY_HAND},
+			},
+		[INC_HELD] =
+			{
+				[EV_TRIGGER] = {INC_ROLLING_BACK, ANNOUNCE_STARTED},
+				[EV_DEFER] = {INC_PENDING, ANNOUNCE_OPENED},
+				[EV_RETRY] = {INC_ROLLING_BACK, ANNOUNCE_STARTED},
+				[EV_QUIET] = {INC_RESOLVED, ANNOUNCE_RESOLVED},
+				[EV_CANCEL] = {INC_CANCELLED, ANNOUNCE_CANCELLED},
+				[EV_RESOLVE] = {INC_RESOLVED, ANNOUNCE_RESOLVED},
+			},
 };
 
 static const struct announcement sayings[ANNOUNCE_N] = {
-	[ANNOUNCE_OPENED]           = {"opened", EVENT_INCIDENT},
-	[ANNOUNCE_STARTED]          = {"rollback_started", EVENT_INCIDENT | EVENT_PAGE},
-	[ANNOUNCE_ROLLED_BACK]      = {"rolled_back", EVENT_INCIDENT | EVENT_PAGE},
+	[ANNOUNCE_OPENED] = {"opened", EVENT_INCIDENT},
+	[ANNOUNCE_STARTED] = {"rollback_started", EVENT_INCIDENT | EVENT_PAGE},
+	[ANNOUNCE_ROLLED_BACK] = {"rolled_back", EVENT_INCIDENT | EVENT_PAGE},
 	[ANNOUNCE_ROLLED_BACK_LATE] = {"rolled_back_late", EVENT_INCIDENT | EVENT_PAGE},
-	[ANNOUNCE_FAILED]           = {"failed", EVENT_INCIDENT | EVENT_PAGE},
-	[ANNOUNCE_HELD]             = {"held", EVENT_INCIDENT},
-	[ANNOUNCE_CANCELLED]        = {"cancelled", EVENT_INCIDENT},
-	[ANNOUNCE_RESOLVED]         = {"resolved", EVENT_INCIDENT},
-	[ANNOUNCE_ENDED_BY_HAND]    = {"resolved", EVENT_INCIDENT | EVENT_PAGE},     /* the all-clear of "failed" */
+	[ANNOUNCE_FAILED] = {"failed", EVENT_INCIDENT | EVENT_PAGE},
+	[ANNOUNCE_HELD] = {"held", EVENT_INCIDENT},
+	[ANNOUNCE_CANCELLED] = {"cancelled", EVENT_INCIDENT},
+	[ANNOUNCE_RESOLVED] = {"resolved", EVENT_INCIDENT},
+	[ANNOUNCE_ENDED_BY_HAND] = {"resolved", EVENT_INCIDENT | EVENT_PAGE}, /* the all-clear of "failed" */
 };
 
 static const char *const event_names[EV_N] = {
-	[EV_DUE] = "due", [EV_APPLIED] = "applied", [EV_ABOVE] = "above", [EV_SEEN] = "seen", [EV_DEADLINE] = "deadline",
-	[EV_TRIGGER] = "trigger", [EV_DEFER] = "defer", [EV_CALM] = "calm", [EV_QUIET] = "quiet", [EV_CANCEL] = "cancel",
-	[EV_RETRY] = "retry", [EV_RESOLVE] = "resolve",
+	[EV_DUE] = "due",           [EV_APPLIED] = "applied", [EV_ABOVE] = "above", [EV_SEEN] = "seen",
+	[EV_DEADLINE] = "deadline", [EV_TRIGGER] = "trigger", [EV_DEFER] = "defer", [EV_CALM] = "calm",
+	[EV_QUIET] = "quiet",       [EV_CANCEL] = "cancel",   [EV_RETRY] = "retry", [EV_RESOLVE] = "resolve",
 };
 
 const struct edge *machine_edge(enum incident_state from, enum incident_event ev)

@@ -14,25 +14,34 @@
 #include "db/incident.h"
 
 enum incident_event {
-	EV_DUE = 1,     /* its `after` has passed */
-	EV_APPLIED,     /* every apply step has ended, well or not */
-	EV_ABOVE,       /* thought to be there already, but the world does not say so */
-	EV_SEEN,        /* verification passed */
-	EV_DEADLINE,    /* verification's time is up */
-	EV_TRIGGER,     /* a further trigger asks for more: a lower target, sooner, or the world is above again */
-	EV_DEFER,       /* a held incident is joined by a trigger with `after` */
-	EV_CALM,        /* every alert resolved */
-	EV_QUIET,       /* every alert resolved for limits.quiet */
-	EV_CANCEL,      /* a person */
-	EV_RETRY,       /* a person */
-	EV_RESOLVE,     /* a person */
+	EV_DUE = 1,  /* its `after` has passed */
+	EV_APPLIED,  /* every apply step has ended, well or not */
+	EV_ABOVE,    /* thought to be there already, but the world does not say so */
+	EV_SEEN,     /* verification passed */
+	EV_DEADLINE, /* verification's time is up */
+	EV_TRIGGER,  /* a further trigger asks for more: a lower target, sooner, or the world is above again */
+	EV_DEFER,    /* a held incident is joined by a trigger with `after` */
+	EV_CALM,     /* every alert resolved */
+	EV_QUIET,    /* every alert resolved for limits.quiet */
+	EV_CANCEL,   /* a person */
+	EV_RETRY,    /* a person */
+	EV_RESOLVE,  /* a person */
 	EV_N
 };
 
 /* What a move announces. */
 enum announcement_id {
-	ANNOUNCE_NOTHING, ANNOUNCE_OPENED, ANNOUNCE_STARTED, ANNOUNCE_ROLLED_BACK, ANNOUNCE_ROLLED_BACK_LATE, ANNOUNCE_FAILED, ANNOUNCE_HELD, ANNOUNCE_CANCELLED,
-	ANNOUNCE_RESOLVED, ANNOUNCE_ENDED_BY_HAND, ANNOUNCE_N
+	ANNOUNCE_NOTHING,
+	ANNOUNCE_OPENED,
+	ANNOUNCE_STARTED,
+	ANNOUNCE_ROLLED_BACK,
+	ANNOUNCE_ROLLED_BACK_LATE,
+	ANNOUNCE_FAILED,
+	ANNOUNCE_HELD,
+	ANNOUNCE_CANCELLED,
+	ANNOUNCE_RESOLVED,
+	ANNOUNCE_ENDED_BY_HAND,
+	ANNOUNCE_N
 };
 
 struct edge {

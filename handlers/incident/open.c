@@ -21,16 +21,21 @@ int32_t trigger_target(const struct settings *s, const struct trigger *t, int32_
 	if (t->playbook->hold)
 		return -1;
 	if (there < 0 && t->rollout->flags_file)
-		return 0;       /* what is in the file is unknown: nothing else is certain not to raise it */
+		return 0; /* what is in the file is unknown: nothing else is certain not to raise it */
 	to = t->playbook->previous_stage ? stage_previous(s, t->rollout, stage, there) : t->playbook->to_pct;
-	return there >= 0 && there < to ? there : to;   /* a rollback never writes more than is there */
+	return there >= 0 && there < to ? there : to; /* a rollback never writes more than is there */
 }
 
 static int add_step(struct db_tx *tx, int64_t incident, int32_t *ord, enum step_phase phase, enum step_kind kind,
                     const char *name, const char *spec)
 {
-	struct step st = {.incident_id = incident, .ord = (*ord)++, .phase = phase, .kind = kind, .name = (char *)name,
-	                  .spec = (char *)spec, .state = STEP_TODO};
+	struct step st = {.incident_id = incident,
+	                  .ord = (*ord)++,
+	                  .phase = phase,
+	                  .kind = kind,
+	                  .name = (char *)name,
+	                  .spec = (char *)spec,
+	                  .state = STEP_TODO};
 
 	return step_insert(tx, &st);
 }
@@ -39,8 +44,12 @@ int trigger_add_act(struct db_tx *tx, int64_t incident, int32_t ord, enum step_p
                     enum step_state state)
 {
 	CLEANUP(cleanup_free) char *spec = act_text(a);
-	struct step st = {.incident_id = incident, .ord = ord, .phase = phase,
-	                  .kind = a->kind == ACT_HTTP ? STEP_HTTP : STEP_COMMAND, .name = (char *)a->name, .spec = spec,
+	struct step st = {.incident_id = incident,
+	                  .ord = ord,
+	                  .phase = phase,
+	                  .kind = a->kind == ACT_HTTP ? STEP_HTTP : STEP_COMMAND,
+	                  .name = (char *)a->name,
+	                  .spec = spec,
 	                  .state = state};
 
 	return spec ? step_insert(tx, &st) : -ENOMEM;
@@ -177,7 +186,8 @@ static int stage_now(struct db_tx *tx, const char *rollout, int32_t *ret)
 static int steps_of_opening(struct db_tx *tx, const struct incident *inc, const struct trigger *t)
 {
 	return inc->state == INC_ROLLING_BACK ? trigger_add_steps(tx, inc)
-	       : inc->state == INC_VERIFYING  ? trigger_add_tail(tx, inc, t->rollout) : 0;
+	       : inc->state == INC_VERIFYING  ? trigger_add_tail(tx, inc, t->rollout)
+	                                      : 0;
 }
 
 /* A rollback and a P0 begin the stage anew: approvals, ticks and clean time are gone. */
@@ -195,16 +205,26 @@ int trigger_attach(struct db_tx *tx, int64_t incident, const struct trigger *t)
 	return t->alert_id ? alert_attach(tx, incident, t->alert_id) : 0;
 }
 
-static int open_incident(struct db_tx *tx, const struct settings *s, const struct trigger *t, int32_t stage, int32_t there,
-                         int64_t *ret_incident, enum disposition *ret_disposition)
+static int open_incident(struct db_tx *tx, const struct settings *s, const struct trigger *t, int32_t stage,
+                         int32_t there, int64_t *ret_incident, enum disposition *ret_disposition)
 {
 	CLEANUP(cleanup_free) char *plan = plan_text(s, t->rollout, t->playbook);
 	struct incident inc = {
-		.rollout = (char *)t->rollout->name, .playbook = (char *)t->playbook->name, .severity = (char *)t->severity,
-		.summary = (char *)t->summary, .kind = t->kind, .plan = plan, .reason = (char *)t->reason,
-		.opened_by = (char *)t->who, .stage = stage, .pct_before = there, .pct_seen = -1,
+		.rollout = (char *)t->rollout->name,
+		.playbook = (char *)t->playbook->name,
+		.severity = (char *)t->severity,
+		.summary = (char *)t->summary,
+		.kind = t->kind,
+		.plan = plan,
+		.reason = (char *)t->reason,
+		.opened_by = (char *)t->who,
+		.stage = stage,
+		.pct_before = there,
+		.pct_seen = -1,
 		.review = t->playbook->review ? REVIEW_REQUIRED : REVIEW_NONE,
-		.pct_wanted = trigger_target(s, t, stage, there), .opened_at_us = t->received_us, .onset_at_us = t->onset_us,
+		.pct_wanted = trigger_target(s, t, stage, there),
+		.opened_at_us = t->received_us,
+		.onset_at_us = t->onset_us,
 		.onset_from = (char *)t->onset_from,
 	};
 
@@ -220,7 +240,10 @@ static int open_incident(struct db_tx *tx, const struct settings *s, const struc
 		err = steps_of_opening(tx, &inc, t);
 	if (err < 0)
 		return err;
-	struct event e = {.incident_id = inc.id, .rollout = inc.rollout, .who = (char *)t->who, .what = (char *)"opened",
+	struct event e = {.incident_id = inc.id,
+	                  .rollout = inc.rollout,
+	                  .who = (char *)t->who,
+	                  .what = (char *)"opened",
 	                  .note = (char *)(t->reason ? t->reason : t->summary)};
 	err = event_add(tx, &e);
 	if (err == 0)
@@ -238,14 +261,14 @@ static bool is_above(const struct incident *inc, const struct trigger *t, int32_
 	bool by_hand = t->kind == KIND_MANUAL;
 
 	if (inc->state == INC_ROLLING_BACK)
-		return false;   /* the file may not have been written yet */
+		return false; /* the file may not have been written yet */
 	if (there > inc->pct_wanted)
 		return true;
 	if (inc->state == INC_FAILED)
 		return by_hand; /* a person wants another try */
 	/* Nothing to read: what was seen then says nothing about what began later. */
-	return inc->state == INC_ROLLED_BACK && !t->rollout->flags_file
-	       && (by_hand || t->onset_us > inc->rolled_back_at_us);
+	return inc->state == INC_ROLLED_BACK && !t->rollout->flags_file &&
+	       (by_hand || t->onset_us > inc->rolled_back_at_us);
 }
 
 /* What joining asks of the live incident: EV_TRIGGER, EV_DEFER, or 0 for nothing more. */
@@ -259,7 +282,8 @@ static int event_of_joining(const struct incident *inc, const struct trigger *t,
 		return t->playbook->after_us > 0 ? EV_DEFER : EV_TRIGGER;
 	if (inc->state == INC_PENDING)
 		return t->playbook->after_us > 0 ? 0 : EV_TRIGGER;
-	return lower || is_above(inc, t, there) ? EV_TRIGGER : 0;       /* the time of the incident has come: the earlier wins */
+	return lower || is_above(inc, t, there) ? EV_TRIGGER
+	                                        : 0; /* the time of the incident has come: the earlier wins */
 }
 
 static int start_again(struct db_tx *tx, const struct settings *s, struct incident *inc, enum incident_event ev,
@@ -272,13 +296,13 @@ static int start_again(struct db_tx *tx, const struct settings *s, struct incide
 	return trigger_add_steps(tx, inc);
 }
 
-static int join(struct db_tx *tx, const struct settings *s, const struct trigger *t, struct incident *inc, int32_t there)
+static int join(struct db_tx *tx, const struct settings *s, const struct trigger *t, struct incident *inc,
+                int32_t there)
 {
 	int32_t target = trigger_target(s, t, inc->stage, there);
 	int ev = event_of_joining(inc, t, target, there);
 
-	if (target >= 0 && (inc->pct_wanted < 0 || target < inc->pct_wanted)
-	    && (ev != 0 || inc->state == INC_PENDING))
+	if (target >= 0 && (inc->pct_wanted < 0 || target < inc->pct_wanted) && (ev != 0 || inc->state == INC_PENDING))
 		inc->pct_wanted = target;
 	if (t->playbook->after_us > 0) {
 		int64_t due = db_tx_now(tx) + t->playbook->after_us;
@@ -287,15 +311,18 @@ static int join(struct db_tx *tx, const struct settings *s, const struct trigger
 			inc->due_at_us = due;
 	}
 	if (t->kind == KIND_AUTO)
-		inc->quiet_since_us = 0;        /* an alert fires again; a person's wish is none that could resolve */
+		inc->quiet_since_us = 0; /* an alert fires again; a person's wish is none that could resolve */
 	if (t->playbook->review && inc->review == REVIEW_NONE)
 		inc->review = REVIEW_REQUIRED;
-	struct event e = {.incident_id = inc->id, .rollout = inc->rollout, .who = (char *)t->who, .what = (char *)"attached",
+	struct event e = {.incident_id = inc->id,
+	                  .rollout = inc->rollout,
+	                  .who = (char *)t->who,
+	                  .what = (char *)"attached",
 	                  .note = (char *)t->summary};
 	int err = trigger_attach(tx, inc->id, t);
 	if (err == 0)
 		err = event_add(tx, &e);
-	if (err == 0)   /* what this trigger's playbook wants done afterwards, not only the first one's */
+	if (err == 0) /* what this trigger's playbook wants done afterwards, not only the first one's */
 		err = trigger_add_then(tx, inc, t->playbook);
 	if (err < 0)
 		return err;
@@ -307,10 +334,14 @@ bool trigger_gives_way(const struct incident *inc)
 	return inc->raises || inc->kind == KIND_DRILL;
 }
 
-/* The engine finds its row ended before its next act, and what the act before wrote, the rollback's own flags step undoes. */
+/* The engine finds its row ended before its next act, and what the act before wrote, the rollback's own flags step
+ * undoes. */
 int trigger_supersede(struct db_tx *tx, const struct settings *s, struct incident *inc, const char *why)
 {
-	struct event e = {.incident_id = inc->id, .rollout = inc->rollout, .who = (char *)"rollbackd", .what = (char *)"called off",
+	struct event e = {.incident_id = inc->id,
+	                  .rollout = inc->rollout,
+	                  .who = (char *)"rollbackd",
+	                  .what = (char *)"called off",
 	                  .note = (char *)why};
 
 	inc->state = INC_CANCELLED;
@@ -336,7 +367,8 @@ int trigger_apply(struct db_tx *tx, const struct settings *s, const struct trigg
 			return err;
 	}
 	if (found && trigger_gives_way(&live)) {
-		err = trigger_supersede(tx, s, &live, t->playbook->hold ? "an incident was opened" : "a rollback was asked for");
+		err = trigger_supersede(tx, s, &live,
+		                        t->playbook->hold ? "an incident was opened" : "a rollback was asked for");
 		incident_free(&live);
 		if (err < 0)
 			return err;

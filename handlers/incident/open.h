@@ -19,7 +19,7 @@ struct trigger {
 	int64_t onset_us;               /* 0: unknown */
 	const char *onset_from;         /* NULL: unknown */
 	int64_t received_us;
-	int64_t alert_id;               /* the alert's row, attached before anybody is told; 0: none */
+	int64_t alert_id; /* the alert's row, attached before anybody is told; 0: none */
 };
 
 /* The live incident it opened or joined, and what came of it. The same rollout never has two live incidents. */

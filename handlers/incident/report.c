@@ -50,10 +50,23 @@ static void head(struct buf *b, struct json_object *o)
 	static const struct {
 		const char *label, *key;
 	} lines[] = {
-		{"Rollout", "rollout"}, {"State", "state"}, {"Kind", "kind"}, {"Severity", "severity"}, {"Playbook", "playbook"},
-		{"Action", "action"}, {"Began", "onset_at"}, {"Opened", "opened_at"}, {"Opened by", "opened_by"}, {"Reason", "reason"},
-		{"Failed", "failed_at"}, {"Rolled back", "rolled_back_at"}, {"Resolved", "resolved_at"},
-		{"Acknowledged by", "acknowledged_by"}, {"ETA", "eta"}, {"Review", "review"}, {"Reviewed by", "reviewed_by"},
+		{"Rollout", "rollout"},
+		{"State", "state"},
+		{"Kind", "kind"},
+		{"Severity", "severity"},
+		{"Playbook", "playbook"},
+		{"Action", "action"},
+		{"Began", "onset_at"},
+		{"Opened", "opened_at"},
+		{"Opened by", "opened_by"},
+		{"Reason", "reason"},
+		{"Failed", "failed_at"},
+		{"Rolled back", "rolled_back_at"},
+		{"Resolved", "resolved_at"},
+		{"Acknowledged by", "acknowledged_by"},
+		{"ETA", "eta"},
+		{"Review", "review"},
+		{"Reviewed by", "reviewed_by"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(lines); i++)
 		member(b, lines[i].label, o, lines[i].key);
@@ -67,7 +80,8 @@ static void budgets(struct buf *b, struct json_object *o)
 	if (json_get_obj(o, "sla", &sla) != 1)
 		return;
 	buf_str(b, "\n## Time\n\n| phase | took | limit | |\n|---|---|---|---|\n");
-	json_object_object_foreach(sla, phase, one) {
+	json_object_object_foreach(sla, phase, one)
+	{
 		double seconds = 0, most = 0;
 		bool met = false;
 
@@ -76,10 +90,13 @@ static void budgets(struct buf *b, struct json_object *o)
 		json_get_bool(one, "met", &met);
 		text_duration_words((int64_t)(seconds * (double)US_PER_S), took, sizeof(took));
 		text_duration_words((int64_t)(most * (double)US_PER_S), limit, sizeof(limit));
-		/* How long the alert was pending before it fired is not known: a miss is one, but nothing is met for sure. */
+		/* How long the alert was pending before it fired is not known: a miss is one, but nothing is met for
+		 * sure. */
 		bool since_fired = !strcmp(json_str_or(one, "from", ""), "startsAt");
 		buf_printf(b, "| %s%s | %s | %s | %s |\n", phase, since_fired ? " (since it fired)" : "", took, limit,
-		           !met ? "MISSED" : since_fired ? "unknown" : "met");
+		           !met          ? "MISSED"
+		           : since_fired ? "unknown"
+		                         : "met");
 	}
 }
 
@@ -90,7 +107,8 @@ static void conditions(struct buf *b, struct json_object *o)
 	if (json_get_obj(o, "verification", &all) != 1)
 		return;
 	buf_str(b, "\n## Verification\n\n| | | |\n|---|---|---|\n");
-	json_object_object_foreach(all, condition, one) {
+	json_object_object_foreach(all, condition, one)
+	{
 		buf_printf(b, "| %s | %s | ", condition, json_str_or(one, "state", "unknown"));
 		cell(b, json_str_or(one, "note", ""));
 		buf_str(b, " |\n");
@@ -98,7 +116,8 @@ static void conditions(struct buf *b, struct json_object *o)
 }
 
 /* One table of a list's members. */
-static void table(struct buf *b, struct json_object *o, const char *list, const char *title, const char *const keys[], size_t n)
+static void table(struct buf *b, struct json_object *o, const char *list, const char *title, const char *const keys[],
+                  size_t n)
 {
 	struct json_object *arr = NULL;
 
@@ -118,7 +137,9 @@ static void table(struct buf *b, struct json_object *o, const char *list, const 
 		for (size_t k = 0; k < n; k++) {
 			buf_char(b, ' ');
 			json_object_object_get_ex(row, keys[k], &v);
-			cell(b, !v ? "" : json_object_is_type(v, json_type_string) ? json_object_get_string(v) : json_text(v));
+			cell(b, !v                                         ? ""
+			        : json_object_is_type(v, json_type_string) ? json_object_get_string(v)
+			                                                   : json_text(v));
 			buf_str(b, " |");
 		}
 		buf_char(b, '\n');
@@ -168,12 +189,16 @@ static void metrics(struct buf *b, struct json_object *o, const struct incident 
 	double began = (double)(inc->onset_at_us ? inc->onset_at_us : inc->opened_at_us) / (double)US_PER_S;
 	double over = inc->rolled_back_at_us ? (double)inc->rolled_back_at_us / (double)US_PER_S : INFINITY;
 
-	if (json_get_obj(o, "snapshot", &snap) != 1 || json_get_obj(snap, "series", &series) != 1 || !json_object_object_length(series))
+	if (json_get_obj(o, "snapshot", &snap) != 1 || json_get_obj(snap, "series", &series) != 1 ||
+	    !json_object_object_length(series))
 		return;
 	json_get_obj(snap, "units", &units);
-	buf_str(b, "\n## Metrics, mean\n\n| series | before it began | until it was rolled back | after |\n|---|---|---|---|\n");
-	json_object_object_foreach(series, name, points) {
-		const double means[] = {mean(points, 0, began), mean(points, began, over), mean(points, over, INFINITY)};
+	buf_str(b, "\n## Metrics, mean\n\n| series | before it began | until it was rolled back | after "
+	           "|\n|---|---|---|---|\n");
+	json_object_object_foreach(series, name, points)
+	{
+		const double means[] = {mean(points, 0, began), mean(points, began, over),
+		                        mean(points, over, INFINITY)};
 
 		buf_str(b, "| ");
 		cell(b, name);
@@ -183,10 +208,11 @@ static void metrics(struct buf *b, struct json_object *o, const struct incident 
 	}
 }
 
-static const char review[] =
-	"\n## Review\n\n- [ ] What was the cause?\n- [ ] Why did no test or stage before find it?\n- [ ] Was it noticed, decided and undone in time?\n"
-	"- [ ] Did every message reach whom it should?\n- [ ] What is changed so that it does not come again, by whom, until when?\n"
-	"- [ ] From which stage does the rollout start again?\n";
+static const char review[] = "\n## Review\n\n- [ ] What was the cause?\n- [ ] Why did no test or stage before find "
+			     "it?\n- [ ] Was it noticed, decided and undone in time?\n"
+			     "- [ ] Did every message reach whom it should?\n- [ ] What is changed so that it does not "
+			     "come again, by whom, until when?\n"
+			     "- [ ] From which stage does the rollout start again?\n";
 
 int incident_report(struct db_conn *c, const struct incident *inc, struct buf *b)
 {

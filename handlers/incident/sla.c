@@ -14,7 +14,8 @@ size_t sla_spans(const struct incident *inc, const struct sla *sla, struct sla_s
 		int64_t from, until, budget;
 	} spans[PHASE_N] = {
 		[PHASE_DETECTION] = {inc->onset_at_us, inc->opened_at_us, sla->detection_us},
-		[PHASE_DECISION] = {inc->opened_at_us, inc->started_at_us, manual ? sla->manual_decision_us : sla->decision_us},
+		[PHASE_DECISION] = {inc->opened_at_us, inc->started_at_us,
+	                            manual ? sla->manual_decision_us : sla->decision_us},
 		[PHASE_EXECUTION] = {inc->started_at_us, inc->applied_at_us, sla->execution_us},
 		[PHASE_VERIFICATION] = {inc->applied_at_us, seen, sla->verification_us},
 		[PHASE_TOTAL] = {onset, seen, manual ? sla->manual_total_us : sla->total_us},
@@ -23,7 +24,8 @@ size_t sla_spans(const struct incident *inc, const struct sla *sla, struct sla_s
 
 	for (int i = 0; i < PHASE_N; i++)
 		if (spans[i].from && spans[i].until && spans[i].until >= spans[i].from)
-			ret[n++] = (struct sla_span) {(enum metric_phase)i, spans[i].until - spans[i].from, spans[i].budget};
+			ret[n++] = (struct sla_span) {(enum metric_phase)i, spans[i].until - spans[i].from,
+			                              spans[i].budget};
 	return n;
 }
 

@@ -19,12 +19,12 @@ size_t sla_spans(const struct incident *inc, const struct sla *sla, struct sla_s
 
 /* Of many incidents: the spans of each phase. */
 struct sla_tally {
-	int64_t *took[PHASE_N];         /* owned */
+	int64_t *took[PHASE_N]; /* owned */
 	size_t n[PHASE_N], met[PHASE_N];
 	int64_t budget_us[PHASE_N];
-	size_t overdue;                 /* begun, never seen done, and the total is over: missed, whatever comes */
+	size_t overdue; /* begun, never seen done, and the total is over: missed, whatever comes */
 };
-int sla_tally_add(struct sla_tally *t, const struct incident *inc, const struct sla *sla, int64_t now_us);      /* -ENOMEM */
+int sla_tally_add(struct sla_tally *t, const struct incident *inc, const struct sla *sla, int64_t now_us); /* -ENOMEM */
 void sla_tally_free(struct sla_tally *t);
 /* Sorts them: how long it took at most in so many percent of the cases (nearest rank); 0 without any. */
 int64_t sla_percentile_us(struct sla_tally *t, enum metric_phase phase, int percent);

@@ -5,10 +5,12 @@
 #include "handlers/incident/json.h"
 #include "server/core/text.h"
 
-#define LABEL_SHOWN_MAX 300     /* bytes of a text from outside in one line */
+#define LABEL_SHOWN_MAX 300 /* bytes of a text from outside in one line */
 
 static const char *const kind_titles[KIND_N] = {
-	[KIND_AUTO] = "Auto-Rollback", [KIND_MANUAL] = "Manual Rollback", [KIND_DRILL] = "Drill",
+	[KIND_AUTO] = "Auto-Rollback",
+	[KIND_MANUAL] = "Manual Rollback",
+	[KIND_DRILL] = "Drill",
 };
 
 static const char *const status_words[INC_STATE_N] = {
@@ -75,10 +77,14 @@ static int stage_action(struct buf *b, const struct incident *raise)
 	static const struct {
 		const char *before, *after;
 	} words[INC_STATE_N] = {
-		[INC_PENDING] = {"Enters ", "%"}, [INC_ROLLING_BACK] = {"Entering ", "%"},
-		[INC_VERIFYING] = {"Set to ", "%, not verified yet"}, [INC_ROLLED_BACK] = {"Entered at ", "%"},
-		[INC_FAILED] = {"Entering ", "% not verified: "}, [INC_HELD] = {"Enters ", "%"},
-		[INC_CANCELLED] = {"Entering ", "% was called off"}, [INC_RESOLVED] = {"Entering ", "% was given up"},
+		[INC_PENDING] = {"Enters ", "%"},
+		[INC_ROLLING_BACK] = {"Entering ", "%"},
+		[INC_VERIFYING] = {"Set to ", "%, not verified yet"},
+		[INC_ROLLED_BACK] = {"Entered at ", "%"},
+		[INC_FAILED] = {"Entering ", "% not verified: "},
+		[INC_HELD] = {"Enters ", "%"},
+		[INC_CANCELLED] = {"Entering ", "% was called off"},
+		[INC_RESOLVED] = {"Entering ", "% was given up"},
 	};
 	bool entered = raise->state == INC_RESOLVED && raise->rolled_back_at_us;
 	enum incident_state s = entered ? INC_ROLLED_BACK : raise->state;
@@ -213,16 +219,19 @@ static void measured(struct buf *b, const char *annotations)
 
 static void conditions_line(struct buf *b, const struct incident *inc, const struct plan *plan)
 {
-	bool asked[CONDITION_N] = {[CONDITION_WRITTEN] = true, [CONDITION_ACKNOWLEDGED] = true,
-	                      [CONDITION_EFFECTIVE] = plan->rollout.effective_query && inc->pct_wanted == 0 && inc->kind != KIND_DRILL,
-	                      [CONDITION_CURED] = plan->rollout.cured_query && inc->kind != KIND_DRILL};
+	bool asked[CONDITION_N] = {[CONDITION_WRITTEN] = true,
+	                           [CONDITION_ACKNOWLEDGED] = true,
+	                           [CONDITION_EFFECTIVE] = plan->rollout.effective_query && inc->pct_wanted == 0 &&
+	                                                   inc->kind != KIND_DRILL,
+	                           [CONDITION_CURED] = plan->rollout.cured_query && inc->kind != KIND_DRILL};
 
 	if (!inc->applied_at_us)
 		return;
 	buf_str(b, "- Verified:");
 	for (int i = 0; i < CONDITION_N; i++)
 		if (asked[i])
-			buf_printf(b, "%s %s %s", i ? "," : "", condition_name((enum condition_type)i), condition_status_name(inc->condition[i].state));
+			buf_printf(b, "%s %s %s", i ? "," : "", condition_name((enum condition_type)i),
+			           condition_status_name(inc->condition[i].state));
 	buf_char(b, '\n');
 }
 
@@ -232,7 +241,8 @@ static void time_line(struct buf *b, const struct incident *inc, const struct pl
 	char took[40], limit[40];
 	int n = 0;
 
-	json_object_object_foreach(sla, phase, one) {
+	json_object_object_foreach(sla, phase, one)
+	{
 		double seconds = 0, most = 0;
 		bool met = true;
 
@@ -243,8 +253,8 @@ static void time_line(struct buf *b, const struct incident *inc, const struct pl
 		text_duration_words((int64_t)(most * 1e6), limit, sizeof(limit));
 		/* Until Prometheus told when the condition began, it is not known how long it was pending. */
 		bool since_fired = !strcmp(json_str_or(one, "from", ""), "startsAt");
-		buf_printf(b, "%s%s%s %s of %s%s", n++ ? ", " : "- Time: ", phase, since_fired ? " (since it fired)" : "", took, limit,
-		           met ? "" : " MISSED");
+		buf_printf(b, "%s%s%s %s of %s%s", n++ ? ", " : "- Time: ", phase,
+		           since_fired ? " (since it fired)" : "", took, limit, met ? "" : " MISSED");
 	}
 	if (n)
 		buf_char(b, '\n');
@@ -253,7 +263,10 @@ static void time_line(struct buf *b, const struct incident *inc, const struct pl
 static void next_line(struct buf *b, const struct incident *inc)
 {
 	static const char *const words[INC_STATE_N] = {
-		[INC_PENDING] = "cancel", [INC_FAILED] = "retry", [INC_HELD] = "resolve", [INC_ROLLED_BACK] = "resolve",
+		[INC_PENDING] = "cancel",
+		[INC_FAILED] = "retry",
+		[INC_HELD] = "resolve",
+		[INC_ROLLED_BACK] = "resolve",
 	};
 	bool over = inc->state == INC_ROLLED_BACK || inc->state == INC_RESOLVED;
 	long long id = (long long)inc->id;
@@ -263,8 +276,8 @@ static void next_line(struct buf *b, const struct incident *inc)
 	else if (over && inc->review == REVIEW_REQUIRED)
 		buf_printf(b, "- Next: rollbackctl incident review %lld \"what was wrong, and what was done\"\n", id);
 	else if (inc->state == INC_HELD && inc->stage >= 0)
-		buf_printf(b, "- Next: rollbackctl rollback %s --stage %d, or rollbackctl incident resolve %lld\n", inc->rollout, inc->stage,
-		           id);
+		buf_printf(b, "- Next: rollbackctl rollback %s --stage %d, or rollbackctl incident resolve %lld\n",
+		           inc->rollout, inc->stage, id);
 	else if (words[inc->state])
 		buf_printf(b, "- Next: rollbackctl incident %s %lld\n", words[inc->state], id);
 }
@@ -308,8 +321,8 @@ const struct announcement *message_stage_saying(enum announcement_id s)
 const char *message_stage_word(enum incident_state s)
 {
 	static const char *const words[INC_STATE_N] = {
-		[INC_ROLLING_BACK] = "entering", [INC_VERIFYING] = "verifying", [INC_ROLLED_BACK] = "entered",
-		[INC_FAILED] = "not verified", [INC_CANCELLED] = "called off", [INC_RESOLVED] = "given up",
+		[INC_ROLLING_BACK] = "entering", [INC_VERIFYING] = "verifying",  [INC_ROLLED_BACK] = "entered",
+		[INC_FAILED] = "not verified",   [INC_CANCELLED] = "called off", [INC_RESOLVED] = "given up",
 	};
 
 	return words[s] ? words[s] : incident_state_name(s);
@@ -321,8 +334,10 @@ static void stage_state(struct buf *b, const struct incident *raise)
 
 	text_pct(raise->pct_seen, seen, sizeof(seen));
 	if (raise->state == INC_FAILED)
-		buf_printf(b, "- Status: NOT VERIFIED: last seen at %s%s. Someone must look now; rollbackd keeps looking\n", seen,
-		           raise->pct_seen < 0 ? "" : "%");
+		buf_printf(
+			b,
+			"- Status: NOT VERIFIED: last seen at %s%s. Someone must look now; rollbackd keeps looking\n",
+			seen, raise->pct_seen < 0 ? "" : "%");
 	else if (raise->state == INC_RESOLVED)
 		buf_str(b, "- Status: given up by a person, never verified\n");
 	else if (raise->late)
@@ -348,7 +363,8 @@ int message_stage(struct buf *b, const struct incident *raise, const struct plan
 	if (st && st->duration_us)
 		text_duration_words(st->duration_us, words, sizeof(words));
 	buf_printf(b, "- Duration: %s\n", st && st->duration_us ? words : "for good");
-	buf_printf(b, "- Monitoring: %s\n", plan && plan->rollout.dashboard_url[0] ? plan->rollout.dashboard_url : "no dashboard");
+	buf_printf(b, "- Monitoring: %s\n",
+	           plan && plan->rollout.dashboard_url[0] ? plan->rollout.dashboard_url : "no dashboard");
 	buf_printf(b, "- Rollback: rollbackctl rollback %s --stage %d\n", raise->rollout, raise->stage);
 	stage_state(b, raise);
 	return b->error;

@@ -10,12 +10,12 @@
 #include "handlers/settings/settings.h"
 #include "server/core/buf.h"
 
-#define MESSAGE_MAX 4000        /* bytes of one text: below every chat's limit but Discord's */
+#define MESSAGE_MAX 4000 /* bytes of one text: below every chat's limit but Discord's */
 
 /* The lines of interface.md section 5 for an incident as it stands. */
 int message_incident(struct buf *b, const struct incident *inc, const struct plan *plan);
-/* What stands below those lines: what was measured (the alert's annotations value, bound, baseline, window, samples; JSON,
- * may be NULL), the conditions reached, the time taken against the budgets, the command that comes next. */
+/* What stands below those lines: what was measured (the alert's annotations value, bound, baseline, window, samples;
+ * JSON, may be NULL), the conditions reached, the time taken against the budgets, the command that comes next. */
 int message_evidence(struct buf *b, const struct incident *inc, const struct plan *plan, const char *annotations);
 /* Who ended an incident, or called it off; why may be NULL. */
 int message_ended(struct buf *b, const struct incident *inc, const char *who, const char *why);

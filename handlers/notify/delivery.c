@@ -9,8 +9,8 @@
 #include "server/core/clock.h"
 #include "server/core/text.h"
 
-#define BACKOFF_FIRST_US (1 * US_PER_S)
-#define BACKOFF_MOST_US  (300 * US_PER_S)
+#define BACKOFF_FIRST_US   (1 * US_PER_S)
+#define BACKOFF_MOST_US    (300 * US_PER_S)
 #define RETRY_AFTER_MOST_S 3600.0
 
 static enum verdict said(enum verdict v, const struct fetch_result *r, char *error, size_t size)
@@ -27,7 +27,8 @@ enum verdict delivery_verdict(enum channel_kind kind, const struct fetch_result 
 {
 	error[0] = '\0';
 	if (r->error) {
-		snprintf(error, size, "no answer: %s", r->error_text && r->error_text[0] ? r->error_text : strerror(-r->error));
+		snprintf(error, size, "no answer: %s",
+		         r->error_text && r->error_text[0] ? r->error_text : strerror(-r->error));
 		return VERDICT_RETRY;
 	}
 	if (r->status == 429 || r->status >= 500)
@@ -35,7 +36,7 @@ enum verdict delivery_verdict(enum channel_kind kind, const struct fetch_result 
 	if (r->status < 200 || r->status >= 300)
 		return said(VERDICT_REFUSED, r, error, size);
 	if (kind == CHANNEL_SLACK && strcmp(r->body ? r->body : "", "ok") != 0)
-		return said(VERDICT_RETRY, r, error, size);     /* Slack says exactly "ok", or it did not take it */
+		return said(VERDICT_RETRY, r, error, size); /* Slack says exactly "ok", or it did not take it */
 	return VERDICT_SENT;
 }
 

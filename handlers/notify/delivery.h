@@ -18,7 +18,8 @@ enum verdict delivery_verdict(enum channel_kind kind, const struct fetch_result 
  * attempts counts from 1. */
 int64_t delivery_backoff_us(int64_t attempts, uint32_t random);
 
-/* Retry-After as seconds ("2", "1.5") or an HTTP date, clamped to 1 s … 1 h; -1 for none or nonsense. now is wall time. */
+/* Retry-After as seconds ("2", "1.5") or an HTTP date, clamped to 1 s … 1 h; -1 for none or nonsense. now is wall time.
+ */
 int64_t delivery_retry_after_us(const char *header, int64_t now_us);
 
 #endif

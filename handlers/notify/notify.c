@@ -17,27 +17,27 @@
 #include "server/core/metrics.h"
 #include "server/core/text.h"
 
-#define AT_ONCE_MAX  8                          /* messages on their way at the same time */
-#define PER_CHANNEL_MAX 2                       /* of them for one channel: a dead chat cannot hold the pager */
-#define NET_US       (30 * US_PER_S)            /* looks at least so often, doorbell or not */
-#define SEND_US      (10 * US_PER_S)
-#define GIVE_UP_US   (24 * 3600 * US_PER_S)
-#define ANSWER_MAX   (64 * 1024)
-#define FALL_BACK_MAX (40 * 1024)               /* bytes; the longest text with every character escaped is shorter */
+#define AT_ONCE_MAX     8               /* messages on their way at the same time */
+#define PER_CHANNEL_MAX 2               /* of them for one channel: a dead chat cannot hold the pager */
+#define NET_US          (30 * US_PER_S) /* looks at least so often, doorbell or not */
+#define SEND_US         (10 * US_PER_S)
+#define GIVE_UP_US      (24 * 3600 * US_PER_S)
+#define ANSWER_MAX      (64 * 1024)
+#define FALL_BACK_MAX   (40 * 1024) /* bytes; the longest text with every character escaped is shorter */
 
-enum outcome { SENT, RETRIED, UNDELIVERABLE };  /* order of rollbackd_notifications_total */
+enum outcome { SENT, RETRIED, UNDELIVERABLE }; /* order of rollbackd_notifications_total */
 
 struct sending {
 	struct sending *next;
 	struct notify *notify;
-	struct message message;         /* owned */
-	struct json_object *input;      /* owned: what the program gets */
-	char *body;                     /* owned: what is posted */
-	struct loop_child *child;       /* the program while it runs */
-	struct loop_fetch *fetch;       /* the posting while it runs */
-	struct db_job job;              /* recording the outcome */
+	struct message message;    /* owned */
+	struct json_object *input; /* owned: what the program gets */
+	char *body;                /* owned: what is posted */
+	struct loop_child *child;  /* the program while it runs */
+	struct loop_fetch *fetch;  /* the posting while it runs */
+	struct db_job job;         /* recording the outcome */
 	enum outcome outcome;
-	int64_t due_us;                 /* RETRIED: when again */
+	int64_t due_us; /* RETRIED: when again */
 	char error[300];
 	int result;
 };
@@ -47,11 +47,11 @@ struct notify {
 	struct db *db;
 	struct db_conn *reader;
 	char *exe;
-	struct channels channels;       /* the loop's thread */
+	struct channels channels; /* the loop's thread */
 	struct sending *sendings;
 	struct loop_timer *timer;
 	atomic_bool condition;
-	pthread_mutex_t lock;           /* guards next */
+	pthread_mutex_t lock; /* guards next */
 	struct channels next;
 	bool has_next;
 };
@@ -83,8 +83,11 @@ static void sending_drop(struct sending *s)
 static int tell_timeline(struct db_tx *tx, const struct sending *s)
 {
 	char text[400];
-	struct event e = {.incident_id = s->message.incident_id, .rollout = s->message.rollout, .who = (char *)"rollbackd",
-	                  .what = (char *)"message undeliverable", .note = text};
+	struct event e = {.incident_id = s->message.incident_id,
+	                  .rollout = s->message.rollout,
+	                  .who = (char *)"rollbackd",
+	                  .what = (char *)"message undeliverable",
+	                  .note = text};
 
 	snprintf(text, sizeof(text), "channel %s, message %s: %s", s->message.channel, s->message.what, s->error);
 	return event_add(tx, &e);
@@ -118,9 +121,11 @@ static void tell_log(const struct sending *s)
 	const char *channel = s->message.channel, *what = s->message.what;
 
 	if (s->outcome == UNDELIVERABLE)
-		log_error("a message could not be delivered and is given up", "channel", channel, "what", what, "error", s->error);
+		log_error("a message could not be delivered and is given up", "channel", channel, "what", what, "error",
+		          s->error);
 	else if (s->outcome == RETRIED)
-		log_warn("a message was not taken; it will be sent again", "channel", channel, "what", what, "error", s->error);
+		log_warn("a message was not taken; it will be sent again", "channel", channel, "what", what, "error",
+		         s->error);
 	else
 		log_info("message sent", "channel", channel, "what", what, "incident", log_num(s->message.incident_id));
 }
@@ -137,9 +142,9 @@ static void on_recorded(void *arg)
 	struct sending *s = arg;
 	struct notify *n = s->notify;
 
-	if (s->result < 0) {    /* the outcome is known but not on disk: keep it, try to record it again */
+	if (s->result < 0) { /* the outcome is known but not on disk: keep it, try to record it again */
 		if (!loop_timer_at(n->loop, clock_mono_us() + US_PER_S, on_retry_record, s))
-			abort();        /* out of memory: after the restart the message is sent once more */
+			abort(); /* out of memory: after the restart the message is sent once more */
 		return;
 	}
 	metric_add(M_NOTIFICATIONS, s->outcome, 1);
@@ -217,7 +222,8 @@ struct post_headers {
 	const char *list[6];
 };
 
-/* The receiver checks HMAC-SHA256(secret, "<timestamp>:<body>"): the timestamp keeps an old message from being replayed. */
+/* The receiver checks HMAC-SHA256(secret, "<timestamp>:<body>"): the timestamp keeps an old message from being
+ * replayed. */
 static void sign(struct post_headers *h, size_t *n, const struct channel *c, const char *body)
 {
 	char hex[65];
@@ -249,8 +255,13 @@ static void post(struct sending *s)
 		if (c->secret)
 			sign(&h, &n, c, s->body);
 	}
-	struct fetch_spec spec = {.method = "POST", .url = c->url, .headers = h.list, .body = s->body,
-	                          .body_len = strlen(s->body), .timeout_us = SEND_US, .max_body = ANSWER_MAX,
+	struct fetch_spec spec = {.method = "POST",
+	                          .url = c->url,
+	                          .headers = h.list,
+	                          .body = s->body,
+	                          .body_len = strlen(s->body),
+	                          .timeout_us = SEND_US,
+	                          .max_body = ANSWER_MAX,
 	                          .share = LOOP_SHARE_TELL};
 	int r = loop_fetch(s->notify->loop, &spec, on_posted, s, &s->fetch);
 	if (r < 0) {
@@ -315,11 +326,12 @@ static void on_rendered(void *arg, const struct child_result *r)
 	if (r->error == 0 && r->exit_code == 0 && is_json(r->output, r->output_len))
 		s->body = strdup(r->output);
 	else
-		fall_back(s, r->error_text && r->error_text[0] ? r->error_text : "it took too long, died or did not yield JSON");
+		fall_back(s, r->error_text && r->error_text[0] ? r->error_text
+		                                               : "it took too long, died or did not yield JSON");
 	if (s->body)
 		post(s);
 	else
-		abort();        /* out of memory */
+		abort(); /* out of memory */
 }
 
 static struct json_object *input_of(const struct message *m)
@@ -346,7 +358,7 @@ static void render(struct sending *s)
 	CLEANUP(cleanup_free) char *in = NULL;
 
 	if (!c) {
-		post(s);        /* says what is wrong */
+		post(s); /* says what is wrong */
 		return;
 	}
 	s->input = input_of(&s->message);
@@ -385,7 +397,7 @@ static void start(struct notify *n, struct message *m)
 	struct sending *s = calloc(1, sizeof(*s));
 
 	if (!s)
-		return;         /* the net finds it again */
+		return; /* the net finds it again */
 	s->notify = n;
 	s->message = *m;
 	*m = (struct message) {0};
@@ -409,9 +421,9 @@ static void arm(struct notify *n)
 	if (outbox_next_due(n->reader, &due) == 0 && due - clock_wall_us() < wait)
 		wait = due - clock_wall_us();
 	if (wait < 50 * US_PER_MS)
-		wait = 50 * US_PER_MS;  /* what is due but under way, or behind another: no spinning */
+		wait = 50 * US_PER_MS; /* what is due but under way, or behind another: no spinning */
 	if (n->sendings && wait < US_PER_S)
-		wait = US_PER_S;        /* the end of a sending scans anyway */
+		wait = US_PER_S; /* the end of a sending scans anyway */
 	loop_timer_cancel(n->loop, n->timer);
 	n->timer = loop_timer_at(n->loop, clock_mono_us() + wait, on_timer, n);
 }
@@ -445,7 +457,7 @@ static void scan(struct notify *n)
 
 	take_channels(n);
 	if (count_sendings(n, NULL) < AT_ONCE_MAX && outbox_due(n->reader, clock_wall_us(), 64, &l) == 0)
-		for (size_t k = 1; k <= PER_CHANNEL_MAX; k++)   /* each channel its first before any its second */
+		for (size_t k = 1; k <= PER_CHANNEL_MAX; k++) /* each channel its first before any its second */
 			start_up_to(n, &l, k);
 	message_list_free(&l);
 	arm(n);
@@ -462,7 +474,7 @@ static void on_ring(void *arg)
 void notify_ring(struct notify *n)
 {
 	if (!atomic_exchange(&n->condition, true) && loop_post(n->loop, on_ring, n) < 0)
-		atomic_store(&n->condition, false);  /* the net finds it */
+		atomic_store(&n->condition, false); /* the net finds it */
 }
 
 void notify_set_channels(struct notify *n, struct channels *c)

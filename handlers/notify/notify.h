@@ -1,9 +1,9 @@
 /*
  * The sender: takes what is due from the outbox, runs the channel's program over it, posts it, records the outcome.
  *
- * Lives on the engine's loop (its own share of transfers); wakes by its doorbell, by the time the next message falls due, and
- * every 30 s as a net. At least once: a crash between the chat's yes and the record of it sends one message again, recognisable
- * by its number.
+ * Lives on the engine's loop (its own share of transfers); wakes by its doorbell, by the time the next message falls
+ * due, and every 30 s as a net. At least once: a crash between the chat's yes and the record of it sends one message
+ * again, recognisable by its number.
  */
 #ifndef HANDLERS_NOTIFY_NOTIFY_H
 #define HANDLERS_NOTIFY_NOTIFY_H
@@ -22,14 +22,15 @@ void notify_ring(struct notify *n);
 /* After the loop has stopped. */
 void notify_free(struct notify *n);
 
-/* Tries every channel's program on a sample in a child of its own, waiting at most 3 s each. 0, or -EINVAL with why (>= 300). */
+/* Tries every channel's program on a sample in a child of its own, waiting at most 3 s each. 0, or -EINVAL with why (>=
+ * 300). */
 int notify_try_programs(const struct channels *c, const char *exe, char *why, size_t why_size);
 
-/* What `rollbackd --run-program` executes: reads {"program": text, "input": …} from stdin, prints the program's one result
- * as JSON (a string result: as it is). Limits itself in time and memory. The process' exit code. */
+/* What `rollbackd --run-program` executes: reads {"program": text, "input": …} from stdin, prints the program's one
+ * result as JSON (a string result: as it is). Limits itself in time and memory. The process' exit code. */
 int notify_program_main(void);
-/* Whether a program can be compiled: 0, or -EINVAL with why. In this process, which a strange program may take with it (libjq
- * asserts): for rollbackctl, not for the daemon. */
+/* Whether a program can be compiled: 0, or -EINVAL with why. In this process, which a strange program may take with it
+ * (libjq asserts): for rollbackctl, not for the daemon. */
 int notify_program_check(const char *program, char *why, size_t why_size);
 
 #endif

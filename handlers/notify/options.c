@@ -107,8 +107,7 @@ int channel_secret_check(const char *path, bool url, char *why, size_t why_size)
 }
 
 /* key, or the content of key_file. *ret stays NULL when neither is there. */
-static int read_either(struct json_object *o, const char *key, const char *key_file, char **ret, char *why,
-                       size_t size)
+static int read_either(struct json_object *o, const char *key, const char *key_file, char **ret, char *why, size_t size)
 {
 	bool url = !strcmp(key, "url");
 	const char *v = NULL;

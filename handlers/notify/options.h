@@ -12,11 +12,11 @@
 enum channel_kind { CHANNEL_SLACK = 1, CHANNEL_WEBHOOK, CHANNEL_KIND_N };
 
 struct channel {
-	char *name;                     /* owned, as everything here: json-c's reference counts are not for several threads */
+	char *name; /* owned, as everything here: json-c's reference counts are not for several threads */
 	enum channel_kind kind;
-	char *url;                      /* owned: from url or url_file; a secret, never logged */
-	char *secret;                   /* owned: webhook's HMAC key, or NULL */
-	char *program;                  /* jq program text: the config's own or the shipped one of the kind */
+	char *url;     /* owned: from url or url_file; a secret, never logged */
+	char *secret;  /* owned: webhook's HMAC key, or NULL */
+	char *program; /* jq program text: the config's own or the shipped one of the kind */
 };
 
 struct channels {
@@ -24,10 +24,12 @@ struct channels {
 	size_t n;
 };
 
-/* From the normalised config tree. Reads the _file twins now (a secret ends at the first newline). -ENOENT and so on with why. */
+/* From the normalised config tree. Reads the _file twins now (a secret ends at the first newline). -ENOENT and so on
+ * with why. */
 int channels_read(struct json_object *tree, struct channels *ret, char *why, size_t why_size);
 void channels_free(struct channels *c);
-/* Whether path is a file whose first line can be a secret, or a URL: 0, or -ENOENT and so on with why, which never shows it. */
+/* Whether path is a file whose first line can be a secret, or a URL: 0, or -ENOENT and so on with why, which never
+ * shows it. */
 int channel_secret_check(const char *path, bool url, char *why, size_t why_size);
 const struct channel *channels_find(const struct channels *c, const char *name);
 

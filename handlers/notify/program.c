@@ -15,10 +15,10 @@
 #include "server/core/clock.h"
 #include "server/core/json.h"
 
-#define PROGRAM_MEMORY   (256UL * 1024 * 1024)
-#define PROGRAM_CPU_S    2
+#define PROGRAM_MEMORY    (256UL * 1024 * 1024)
+#define PROGRAM_CPU_S     2
 #define PROGRAM_INPUT_MAX (8 * 1024 * 1024)
-#define TRY_US           (3 * US_PER_S)
+#define TRY_US            (3 * US_PER_S)
 
 static int read_stdin(struct buf *b)
 {
@@ -121,7 +121,7 @@ int notify_program_main(void)
 	struct rlimit memory = {PROGRAM_MEMORY, PROGRAM_MEMORY}, cpu = {PROGRAM_CPU_S, PROGRAM_CPU_S};
 	CLEANUP(buf_free) struct buf in = BUF(PROGRAM_INPUT_MAX);
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)     /* their shadow memory needs terabytes */
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* their shadow memory needs terabytes */
 	setrlimit(RLIMIT_AS, &memory);
 #else
 	(void)memory;
@@ -153,9 +153,12 @@ char *program_input(const char *program, struct json_object *input)
 /* --- trying at load: a child, waited for --- */
 
 static const char sample[] =
-	"{\"event\":\"incident\",\"what\":\"rolled_back\",\"title\":\"Sample\",\"text\":\"[INCIDENT] Sample Auto-Rollback\\n"
-	"- Action: Rolled back to 0%\",\"link\":\"https://example.com/incidents/1\",\"number\":1,\"id\":\"1.1\",\"incident\":"
-	"{\"id\":1,\"rollout\":\"sample\",\"state\":\"rolled_back\",\"kind\":\"auto\",\"severity\":\"critical\",\"summary\":"
+	"{\"event\":\"incident\",\"what\":\"rolled_back\",\"title\":\"Sample\",\"text\":\"[INCIDENT] Sample "
+	"Auto-Rollback\\n"
+	"- Action: Rolled back to "
+	"0%\",\"link\":\"https://example.com/incidents/1\",\"number\":1,\"id\":\"1.1\",\"incident\":"
+	"{\"id\":1,\"rollout\":\"sample\",\"state\":\"rolled_back\",\"kind\":\"auto\",\"severity\":\"critical\","
+	"\"summary\":"
 	"\"sample\",\"stage\":1,\"percentage_before\":10,\"percentage_wanted\":0,\"percentage_seen\":0,\"alerts\":[],"
 	"\"steps\":[]}}";
 
@@ -163,7 +166,7 @@ struct trial {
 	char output[2048];
 	size_t len;
 	bool ended;
-	int status;             /* of the program's process; valid when ended */
+	int status; /* of the program's process; valid when ended */
 };
 
 static void on_trial(void *arg, const struct child_result *r)
@@ -217,12 +220,16 @@ static int try_one(const struct channel *c, const char *exe, char *why, size_t s
 
 struct child_spec program_spec(const char *exe, const char *in)
 {
-	static _Thread_local const char *argv[3];       /* a reload tries programs on its own thread */
+	static _Thread_local const char *argv[3]; /* a reload tries programs on its own thread */
 
 	argv[0] = exe;
 	argv[1] = "--run-program";
-	return (struct child_spec) {.argv = argv, .input = in, .input_len = strlen(in), .timeout_us = PROGRAM_US,
-	                            .max_output = PROGRAM_OUTPUT_MAX, .separate_stderr = true};
+	return (struct child_spec) {.argv = argv,
+	                            .input = in,
+	                            .input_len = strlen(in),
+	                            .timeout_us = PROGRAM_US,
+	                            .max_output = PROGRAM_OUTPUT_MAX,
+	                            .separate_stderr = true};
 }
 
 int notify_try_programs(const struct channels *c, const char *exe, char *why, size_t why_size)

@@ -22,9 +22,9 @@ struct import {
 	struct db_tx *tx;
 	const struct settings *s;
 	const struct rollout *r;
-	struct json_object *o;          /* the record */
-	const char *who, *reason;       /* reason may be NULL */
-	int32_t from, to, after, seen;  /* hundredths, -1 unknown */
+	struct json_object *o;         /* the record */
+	const char *who, *reason;      /* reason may be NULL */
+	int32_t from, to, after, seen; /* hundredths, -1 unknown */
 	int64_t at, applied_at, ended_at;
 	bool verified;
 	int64_t *ret_incident;
@@ -77,14 +77,19 @@ static char *in_words(const struct import *m)
 
 	text_pct(m->from, from, sizeof(from));
 	text_pct(m->after, after, sizeof(after));
-	return text_format("rolled back without rollbackd by %s%s%s: %s%s to %s%s, verified: %s", m->who, m->reason ? ": " : "",
-	                   m->reason ? m->reason : "", from, m->from < 0 ? "" : "%", after, m->after < 0 ? "" : "%",
-	                   json_str_or(m->o, "verified", "unknown"));
+	return text_format("rolled back without rollbackd by %s%s%s: %s%s to %s%s, verified: %s", m->who,
+	                   m->reason ? ": " : "", m->reason ? m->reason : "", from, m->from < 0 ? "" : "%", after,
+	                   m->after < 0 ? "" : "%", json_str_or(m->o, "verified", "unknown"));
 }
 
-static int told(const struct import *m, int64_t incident, int64_t at, const char *who, const char *what, const char *note)
+static int told(const struct import *m, int64_t incident, int64_t at, const char *who, const char *what,
+                const char *note)
 {
-	struct event e = {.at_us = at, .incident_id = incident, .rollout = (char *)m->r->name, .who = (char *)who, .what = (char *)what,
+	struct event e = {.at_us = at,
+	                  .incident_id = incident,
+	                  .rollout = (char *)m->r->name,
+	                  .who = (char *)who,
+	                  .what = (char *)what,
 	                  .note = (char *)note};
 
 	return event_add(m->tx, &e);
@@ -114,16 +119,30 @@ static int add_steps(const struct import *m, int64_t incident)
 		bool ok = false;
 
 		json_get_bool(o, "ok", &ok);
-		struct step st = {.incident_id = incident, .ord = (int32_t)i, .phase = PHASE_APPLY, .kind = kind_of(json_str_or(o, "kind", "")),
-		                  .name = (char *)json_str_or(o, "name", "step"), .spec = (char *)"{}", .state = ok ? STEP_DONE : STEP_FAILED,
-		                  .attempts = 1, .started_at_us = time_of(o, "at", db_tx_now(m->tx)),
-		                  .ended_at_us = time_of(o, "ended_at", db_tx_now(m->tx)), .output = (char *)json_str_or(o, "text", "")};
+		struct step st = {.incident_id = incident,
+		                  .ord = (int32_t)i,
+		                  .phase = PHASE_APPLY,
+		                  .kind = kind_of(json_str_or(o, "kind", "")),
+		                  .name = (char *)json_str_or(o, "name", "step"),
+		                  .spec = (char *)"{}",
+		                  .state = ok ? STEP_DONE : STEP_FAILED,
+		                  .attempts = 1,
+		                  .started_at_us = time_of(o, "at", db_tx_now(m->tx)),
+		                  .ended_at_us = time_of(o, "ended_at", db_tx_now(m->tx)),
+		                  .output = (char *)json_str_or(o, "text", "")};
 		r = step_insert(m->tx, &st);
 	}
-	struct step verify = {.incident_id = incident, .ord = (int32_t)n, .phase = PHASE_VERIFY, .kind = STEP_VERIFY,
-	                      .name = (char *)"verify", .spec = (char *)"{}", .state = m->verified ? STEP_DONE : STEP_FAILED,
-	                      .attempts = (int32_t)json_int_or(m->o, "rounds", 0), .started_at_us = m->applied_at,
-	                      .ended_at_us = m->ended_at, .output = (char *)json_str_or(m->o, "note", "")};
+	struct step verify = {.incident_id = incident,
+	                      .ord = (int32_t)n,
+	                      .phase = PHASE_VERIFY,
+	                      .kind = STEP_VERIFY,
+	                      .name = (char *)"verify",
+	                      .spec = (char *)"{}",
+	                      .state = m->verified ? STEP_DONE : STEP_FAILED,
+	                      .attempts = (int32_t)json_int_or(m->o, "rounds", 0),
+	                      .started_at_us = m->applied_at,
+	                      .ended_at_us = m->ended_at,
+	                      .output = (char *)json_str_or(m->o, "note", "")};
 	return r < 0 ? r : step_insert(m->tx, &verify);
 }
 
@@ -131,7 +150,8 @@ static int add_steps(const struct import *m, int64_t incident)
 
 static void set_conditions(const struct import *m, struct incident *inc)
 {
-	static const enum condition_type conditions[] = {CONDITION_WRITTEN, CONDITION_ACKNOWLEDGED, CONDITION_EFFECTIVE};
+	static const enum condition_type conditions[] = {CONDITION_WRITTEN, CONDITION_ACKNOWLEDGED,
+	                                                 CONDITION_EFFECTIVE};
 	struct json_object *all = NULL, *one = NULL;
 
 	if (json_get_obj(m->o, "verification", &all) != 1)
@@ -144,7 +164,7 @@ static void set_conditions(const struct import *m, struct incident *inc)
 		const char *state = json_str_or(one, "state", "");
 		v->state = !strcmp(state, "yes") ? STATUS_YES : !strcmp(state, "no") ? STATUS_NO : STATUS_UNKNOWN;
 		v->at_us = m->ended_at;
-		v->note = (char *)json_str_or(one, "note", "");         /* borrowed: this incident is never freed */
+		v->note = (char *)json_str_or(one, "note", ""); /* borrowed: this incident is never freed */
 	}
 }
 
@@ -160,23 +180,41 @@ static int add_timeline(const struct import *m, const struct incident *inc)
 	int r = text ? told(m, inc->id, m->at, m->who, "opened", m->reason ? m->reason : inc->summary) : -ENOMEM;
 
 	if (r == 0)
-		r = told(m, inc->id, m->ended_at, m->who, incident_state_name(inc->state), json_str_or(m->o, "note", ""));
+		r = told(m, inc->id, m->ended_at, m->who, incident_state_name(inc->state),
+		         json_str_or(m->o, "note", ""));
 	return r < 0 ? r : told(m, inc->id, 0, "rollbackd", "taken in", text);
 }
 
 /* As an unverified one stays failed, the engine goes on looking. */
 static int open_incident(const struct import *m, int32_t stage, const char *summary)
 {
-	struct playbook by_hand = {.frozen = (char *)"{\"name\":\"offline\"}", .name = "offline", .restart_at = -1, .severity = "",
+	struct playbook by_hand = {.frozen = (char *)"{\"name\":\"offline\"}",
+	                           .name = "offline",
+	                           .restart_at = -1,
+	                           .severity = "",
 	                           .to_pct = m->to};
 	CLEANUP(cleanup_free) char *plan = plan_text(m->s, m->r, &by_hand);
 	struct incident inc = {
-		.rollout = (char *)m->r->name, .playbook = (char *)"offline", .severity = (char *)"", .summary = (char *)summary,
-		.kind = KIND_MANUAL, .state = m->verified ? INC_ROLLED_BACK : INC_FAILED, .plan = plan, .reason = (char *)m->reason,
-		.opened_by = (char *)m->who, .stage = stage, .pct_before = m->from, .pct_wanted = m->to, .pct_seen = m->seen,
-		.opened_at_us = m->at, .started_at_us = m->at, .applied_at_us = m->applied_at,
-		.verify_until_us = m->applied_at + m->r->verify_timeout_us, .verify_rounds = json_int_or(m->o, "rounds", 0),
-		.rolled_back_at_us = m->verified ? m->ended_at : 0, .failed_at_us = m->verified ? 0 : m->ended_at,
+		.rollout = (char *)m->r->name,
+		.playbook = (char *)"offline",
+		.severity = (char *)"",
+		.summary = (char *)summary,
+		.kind = KIND_MANUAL,
+		.state = m->verified ? INC_ROLLED_BACK : INC_FAILED,
+		.plan = plan,
+		.reason = (char *)m->reason,
+		.opened_by = (char *)m->who,
+		.stage = stage,
+		.pct_before = m->from,
+		.pct_wanted = m->to,
+		.pct_seen = m->seen,
+		.opened_at_us = m->at,
+		.started_at_us = m->at,
+		.applied_at_us = m->applied_at,
+		.verify_until_us = m->applied_at + m->r->verify_timeout_us,
+		.verify_rounds = json_int_or(m->o, "rounds", 0),
+		.rolled_back_at_us = m->verified ? m->ended_at : 0,
+		.failed_at_us = m->verified ? 0 : m->ended_at,
 		.next_probe_us = m->verified && !m->r->cured_query ? 0 : db_tx_now(m->tx),
 		.already_there = m->from >= 0 && m->from <= m->to && m->verified,
 	};
@@ -210,8 +248,9 @@ static int join(const struct import *m, struct incident *live)
 		r = incident_save(m->tx, live);
 	}
 	*m->ret_incident = live->id;
-	return r < 0 ? r : announce_text(m->tx, m->s, m->verified ? EVENT_INCIDENT : EVENT_INCIDENT | EVENT_PAGE, "rolled_back_offline",
-	                                 m->r->name, line);
+	return r < 0 ? r
+	             : announce_text(m->tx, m->s, m->verified ? EVENT_INCIDENT : EVENT_INCIDENT | EVENT_PAGE,
+	                             "rolled_back_offline", m->r->name, line);
 }
 
 /* --- the rollout --- */
@@ -236,10 +275,12 @@ static int save_rollout(const struct import *m, struct rollout_row *row)
 
 static int on_incident(const struct import *m, int32_t stage)
 {
-	CLEANUP(cleanup_free) char *summary = text_format("rolled back without rollbackd by %s%s%s", m->who, m->reason ? ": " : "",
-	                                                  m->reason ? m->reason : "");
+	CLEANUP(cleanup_free)
+	char *summary = text_format("rolled back without rollbackd by %s%s%s", m->who, m->reason ? ": " : "",
+	                            m->reason ? m->reason : "");
 	struct incident live = {0};
-	int found = summary ? incident_live_of(db_tx_conn(m->tx), m->r->name, &live) : -ENOMEM, r = found < 0 ? found : 0;
+	int found = summary ? incident_live_of(db_tx_conn(m->tx), m->r->name, &live) : -ENOMEM,
+	    r = found < 0 ? found : 0;
 
 	if (found == 1 && trigger_gives_way(&live)) {
 		r = trigger_supersede(m->tx, m->s, &live, "a rollback was made");
@@ -257,7 +298,7 @@ static int take_in(struct import *m)
 
 	read_record(m);
 	int r = rollout_load(db_tx_conn(m->tx), m->r->name, &row);
-	if (r == -ENOENT)       /* the first start: what is there is adopted afterwards */
+	if (r == -ENOENT) /* the first start: what is there is adopted afterwards */
 		r = on_incident(m, -1);
 	else if (r == 0)
 		r = on_incident(m, row.stage);
@@ -265,8 +306,8 @@ static int take_in(struct import *m)
 		r = save_rollout(m, &row);
 	rollout_row_free(&row);
 	if (r == 0)
-		log_info("a rollback that was made without rollbackd is on record", "rollout", m->r->name, "who", m->who, "verified",
-		         json_str_or(m->o, "verified", "unknown"));
+		log_info("a rollback that was made without rollbackd is on record", "rollout", m->r->name, "who",
+		         m->who, "verified", json_str_or(m->o, "verified", "unknown"));
 	return r;
 }
 
@@ -290,8 +331,10 @@ static int known(struct db_tx *tx, struct json_object *o, int64_t *ret_at)
 static int take_in_stranger(struct import *m)
 {
 	const char *name = json_str_or(m->o, "rollout", "");
-	struct event e = {.rollout = (char *)name, .who = (char *)json_str_or(m->o, "who", "somebody"),
-	                  .what = (char *)"rolled back without rollbackd", .note = (char *)json_text(m->o)};
+	struct event e = {.rollout = (char *)name,
+	                  .who = (char *)json_str_or(m->o, "who", "somebody"),
+	                  .what = (char *)"rolled back without rollbackd",
+	                  .note = (char *)json_text(m->o)};
 
 	return event_add(m->tx, &e);
 }
@@ -328,7 +371,8 @@ static void put_away(const char *path)
 	CLEANUP(cleanup_free) char *to = text_format("%s.imported", path);
 
 	if (!to || rename(path, to) < 0)
-		log_warn("a journal that was taken in could not be renamed", "file", path, "error", to ? strerror(errno) : "out of memory");
+		log_warn("a journal that was taken in could not be renamed", "file", path, "error",
+		         to ? strerror(errno) : "out of memory");
 }
 
 static int import_file(struct import *m, const char *path)
@@ -339,7 +383,7 @@ static int import_file(struct import *m, const char *path)
 	if (r == -ENOMEM)
 		return r;
 	if (r < 0)
-		return 0;       /* none, or somebody is writing it; a stranger's is nobody's */
+		return 0; /* none, or somebody is writing it; a stranger's is nobody's */
 	for (size_t i = 0; r == 0 && i < j.n; i++) {
 		m->o = j.item[i];
 		r = take_in_once(m);

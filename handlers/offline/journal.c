@@ -11,9 +11,9 @@
 
 #include "server/core/text.h"
 
-#define NAME        "offline-rollbacks.jsonl"
-#define OPEN_TRIES  30          /* while the daemon takes the journal in */
-#define OPEN_PAUSE  10000       /* microseconds */
+#define NAME       "offline-rollbacks.jsonl"
+#define OPEN_TRIES 30    /* while the daemon takes the journal in */
+#define OPEN_PAUSE 10000 /* microseconds */
 
 char *journal_in(const char *storage)
 {
@@ -58,7 +58,8 @@ static bool still_named(int fd, const char *path)
 /* Locked, and still the file of that name: the daemon may have put it away in between. -EAGAIN: try again. */
 static int open_once(const char *path)
 {
-	CLEANUP(cleanup_fd) int fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+	CLEANUP(cleanup_fd)
+	int fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
 	struct stat st;
 
 	if (fd < 0)

@@ -2,9 +2,9 @@
  * The journal of rollbacks that were made without the daemon: one JSON object a line, written by `rollbackctl rollback
  * --offline`, taken in by the daemon (import.h).
  *
- * STORAGE/offline-rollbacks.jsonl, or, where that cannot be written, FLAGS-FILE.offline-rollbacks.jsonl. Lines with the same
- * id are about the same rollback; the last one counts. A writer holds a shared flock for as long as its rollback takes, the
- * reader asks for the exclusive one: it never reads half a story. Synchronous; any thread.
+ * STORAGE/offline-rollbacks.jsonl, or, where that cannot be written, FLAGS-FILE.offline-rollbacks.jsonl. Lines with the
+ * same id are about the same rollback; the last one counts. A writer holds a shared flock for as long as its rollback
+ * takes, the reader asks for the exclusive one: it never reads half a story. Synchronous; any thread.
  */
 #ifndef HANDLERS_OFFLINE_JOURNAL_H
 #define HANDLERS_OFFLINE_JOURNAL_H
@@ -17,19 +17,19 @@
 char *journal_in(const char *storage);
 char *journal_beside(const char *flags_file);
 
-/* Opened for appending and locked: a descriptor that is kept open until the story is told, or -errno. The file is made 0600
- * and belongs to the owner of its directory. */
+/* Opened for appending and locked: a descriptor that is kept open until the story is told, or -errno. The file is made
+ * 0600 and belongs to the owner of its directory. */
 int journal_open(const char *path) MUST_CHECK;
 /* One line, on disk when it returns. 0 or -errno. */
 int journal_add(int fd, struct json_object *record) MUST_CHECK;
 
 struct journal {
-	int fd;                         /* holds the lock; -1 none */
-	struct json_object **item;      /* owned: the last line of each id, in the order in which they began */
+	int fd;                    /* holds the lock; -1 none */
+	struct json_object **item; /* owned: the last line of each id, in the order in which they began */
 	size_t n;
 };
-/* 0; -ENOENT there is none; -EWOULDBLOCK somebody is writing it; -EPERM it belongs to a stranger; other -errno. Lines that
- * are no record (cut off by a crash) are left out. */
+/* 0; -ENOENT there is none; -EWOULDBLOCK somebody is writing it; -EPERM it belongs to a stranger; other -errno. Lines
+ * that are no record (cut off by a crash) are left out. */
 int journal_read(const char *path, struct journal *ret) MUST_CHECK;
 void journal_free(struct journal *j); /* lets go of the lock; NULL is fine */
 

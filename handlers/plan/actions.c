@@ -20,7 +20,7 @@ struct work {
 	const struct rollout *r;
 	const struct plan_request *rq;
 	struct rollout_state st;
-	const struct stage *stage;      /* NULL: unstaged */
+	const struct stage *stage; /* NULL: unstaged */
 	char *why;
 	size_t why_size;
 };
@@ -47,9 +47,9 @@ static int note(struct db_tx *tx, const char *rollout, const char *who, const ch
 /* On the audit trail and to those who follow the rollout: "[ROLLOUT] CST Pipeline Stage 2: held by alice: …". */
 static int tell(struct work *w, const char *what, const char *text)
 {
-	CLEANUP(cleanup_free) char *line =
-		w->stage ? text_format("[ROLLOUT] %s Stage %d: %s", w->r->title, w->stage->number, text)
-		         : text_format("[ROLLOUT] %s: %s", w->r->title, text);
+	CLEANUP(cleanup_free)
+	char *line = w->stage ? text_format("[ROLLOUT] %s Stage %d: %s", w->r->title, w->stage->number, text)
+	                      : text_format("[ROLLOUT] %s: %s", w->r->title, text);
 	int r = line ? note(w->tx, w->r->name, w->rq->who.name, what, text) : -ENOMEM;
 
 	return r < 0 ? r : announce_text(w->tx, w->s, EVENT_ROLLOUT, what, w->r->name, line);
@@ -83,8 +83,11 @@ bool person_has_role(const struct settings *s, const struct person *who, const c
 static int needs_person(struct work *w, const char *for_what)
 {
 	return w->rq->who.known ? 0
-	       : refuse(w, -EACCES, "%s needs to know who you are: a web config with passwords (--web.config.file), or the unix "
-	                "socket", for_what);
+	                        : refuse(w, -EACCES,
+	                                 "%s needs to know who you are: a web config with passwords "
+	                                 "(--web.config.file), or the unix "
+	                                 "socket",
+	                                 for_what);
 }
 
 /* --- approve --- */
@@ -105,7 +108,8 @@ static int already(struct work *w)
 		if (!strcmp(a->role, w->rq->role))
 			return refuse(w, -EPERM, "%s approved as %s already", a->person, a->role);
 		if (!strcmp(a->person, w->rq->who.name))
-			return refuse(w, -EPERM, "%s approved as %s already; one person cannot fill two roles", a->person, a->role);
+			return refuse(w, -EPERM, "%s approved as %s already; one person cannot fill two roles",
+			              a->person, a->role);
 	}
 	return 0;
 }
@@ -122,15 +126,18 @@ static int approve(struct work *w)
 	if (!rq->role || !rq->role[0])
 		return refuse(w, -EINVAL, "say as which role you approve (role; --role engineering-lead)");
 	if (!is_wanted(w->stage, rq->role))
-		return refuse(w, -EPERM, "leaving stage %d asks for no approval of role %.60s", w->stage->number, rq->role);
+		return refuse(w, -EPERM, "leaving stage %d asks for no approval of role %.60s", w->stage->number,
+		              rq->role);
 	if (!person_has_role(w->s, &rq->who, rq->role))
-		return refuse(w, -EACCES, "%.60s does not have the role %.60s (section users of the config)", rq->who.name, rq->role);
+		return refuse(w, -EACCES, "%.60s does not have the role %.60s (section users of the config)",
+		              rq->who.name, rq->role);
 	r = already(w);
 	if (r < 0)
 		return r;
 	struct approval a = {.role = (char *)rq->role, .person = (char *)rq->who.name, .note = (char *)rq->note};
-	CLEANUP(cleanup_free) char *text = text_format("approved by %s as %s%s%s", rq->who.name, rq->role,
-	                                               reason_of(w) ? ": " : "", reason_of(w) ? rq->note : "");
+	CLEANUP(cleanup_free)
+	char *text = text_format("approved by %s as %s%s%s", rq->who.name, rq->role, reason_of(w) ? ": " : "",
+	                         reason_of(w) ? rq->note : "");
 	r = text ? approval_add(w->tx, w->r->name, w->st.p.run, &a) : -ENOMEM;
 	return r < 0 ? r : tell(w, "approved", text);
 }
@@ -152,7 +159,9 @@ static const struct check_item *find_item(const struct checklist *list, const ch
 static int check(struct work *w)
 {
 	const struct plan_request *rq = w->rq;
-	const struct checklist *list = rollout_checklist(w->r, rq->list ? rq->list : w->stage ? w->stage->checklist : NULL);
+	const struct checklist *list = rollout_checklist(w->r, rq->list   ? rq->list
+	                                                       : w->stage ? w->stage->checklist
+	                                                                  : NULL);
 	const struct check_item *item = list && rq->item ? find_item(list, rq->item) : NULL;
 	int r = needs_person(w, "ticking an item");
 
@@ -166,7 +175,9 @@ static int check(struct work *w)
 		return refuse(w, -EINVAL, "say which item, by its text or its number (item; --done)");
 	if (!item)
 		return refuse(w, -ENOENT, "checklist %s has no item \"%.200s\"", list->name, rq->item);
-	struct tick t = {.list = (char *)list->name, .item = (char *)item->text, .person = (char *)rq->who.name,
+	struct tick t = {.list = (char *)list->name,
+	                 .item = (char *)item->text,
+	                 .person = (char *)rq->who.name,
 	                 .note = (char *)rq->note};
 	CLEANUP(cleanup_free) char *text = text_format("%s: %s", list->name, item->text);
 	r = text ? tick_add(w->tx, w->r->name, w->st.p.run, &t) : -ENOMEM;
@@ -224,9 +235,9 @@ static int freeze(struct work *w)
 	if (r == 0)
 		r = text_set(&p->freeze_note, ends ? NULL : w->rq->note);
 	text_time_words(p->frozen_until_us, until, sizeof(until));
-	CLEANUP(cleanup_free) char *text =
-		ends ? text_format("freeze ended by %s", w->rq->who.name)
-		     : text_format("frozen until %s by %s: %s", until, w->rq->who.name, w->rq->note);
+	CLEANUP(cleanup_free)
+	char *text = ends ? text_format("freeze ended by %s", w->rq->who.name)
+	                  : text_format("frozen until %s by %s: %s", until, w->rq->who.name, w->rq->note);
 	if (r == 0)
 		r = text ? progress_save(w->tx, p) : -ENOMEM;
 	return r < 0 ? r : tell(w, "frozen", text);
@@ -234,10 +245,12 @@ static int freeze(struct work *w)
 
 /* --- saying where it stands --- */
 
-/* Entering a stage again asks no gate. So one that lies ahead is taken by word only where the world is at it already. */
+/* Entering a stage again asks no gate. So one that lies ahead is taken by word only where the world is at it already.
+ */
 static bool skips_gates(const struct work *w, const struct stage *to)
 {
-	bool stands_there = !stage_is_elsewhere(w->s, to) && w->st.there == to->pct, ahead = w->stage && to->number > w->stage->number;
+	bool stands_there = !stage_is_elsewhere(w->s, to) && w->st.there == to->pct,
+	     ahead = w->stage && to->number > w->stage->number;
 
 	for (size_t i = 0; !w->stage && i < w->r->n_stages; i++)
 		ahead |= w->r->stages[i].number < to->number;
@@ -253,16 +266,19 @@ static int may_set(struct work *w, const struct stage *to)
 	if (w->st.live)
 		return refuse(w, -EPERM, "incident %lld is open", (long long)w->st.live);
 	if (w->st.p.restart_at >= 0 && to->number > w->st.p.restart_at)
-		return refuse(w, -EPERM, "after the last incident it starts again from stage %d only", w->st.p.restart_at);
+		return refuse(w, -EPERM, "after the last incident it starts again from stage %d only",
+		              w->st.p.restart_at);
 	text_pct(w->st.there, there, sizeof(there));
 	text_pct(to->pct, pct, sizeof(pct));
 	if (skips_gates(w, to) && !(w->rq->force && reason_of(w)))
-		return refuse(w, w->rq->force ? -EINVAL : -EPERM, "it is at %s%s, stage %d has %s%%: that would skip the gates before it; "
-		              "advance, or say why not: --force --reason TEXT", there, w->st.there < 0 ? "" : "%", to->number, pct);
+		return refuse(w, w->rq->force ? -EINVAL : -EPERM,
+		              "it is at %s%s, stage %d has %s%%: that would skip the gates before it; "
+		              "advance, or say why not: --force --reason TEXT",
+		              there, w->st.there < 0 ? "" : "%", to->number, pct);
 	if (stage_is_elsewhere(w->s, to) || (w->st.there >= 0 && w->st.there <= to->pct))
 		return 0;
-	return refuse(w, -EPERM, "it is at %s%s, stage %d has %s%%: roll back first", there, w->st.there < 0 ? "" : "%", to->number,
-	              pct);
+	return refuse(w, -EPERM, "it is at %s%s, stage %d has %s%%: roll back first", there, w->st.there < 0 ? "" : "%",
+	              to->number, pct);
 }
 
 static int set(struct work *w)
@@ -280,11 +296,13 @@ static int set(struct work *w)
 	if (r == 0)
 		r = rollout_save(w->tx, &w->st.row);
 	if (r == 0)
-		r = progress_new_run(w->tx, w->r->name, entered ? db_tx_now(w->tx) : 0, w->rq->who.name, "the stage was set by hand");
+		r = progress_new_run(w->tx, w->r->name, entered ? db_tx_now(w->tx) : 0, w->rq->who.name,
+		                     "the stage was set by hand");
 	w->stage = to;
-	CLEANUP(cleanup_free) char *text = text_format("set by %s to stage %d, %s; no percentage was changed%s%s", w->rq->who.name,
-	                                               to->number, to->name, forced ? ". FORCED past the gates before it: " : "",
-	                                               forced ? w->rq->note : "");
+	CLEANUP(cleanup_free)
+	char *text =
+		text_format("set by %s to stage %d, %s; no percentage was changed%s%s", w->rq->who.name, to->number,
+	                    to->name, forced ? ". FORCED past the gates before it: " : "", forced ? w->rq->note : "");
 	return r < 0 ? r : text ? tell(w, "stage_set", text) : -ENOMEM;
 }
 
@@ -296,8 +314,8 @@ static int publish(struct work *w)
 		return refuse(w, -ENOENT, "say which stage's release notes (stage)");
 	if (!st->release_notes[0])
 		return refuse(w, -EPERM, "stage %d has no release_notes in the config", st->number);
-	CLEANUP(cleanup_free) char *text = text_format("[RELEASE NOTES] %s Stage %d\n%s", w->r->title, st->number,
-	                                               st->release_notes);
+	CLEANUP(cleanup_free)
+	char *text = text_format("[RELEASE NOTES] %s Stage %d\n%s", w->r->title, st->number, st->release_notes);
 	int r = text ? note(w->tx, w->r->name, w->rq->who.name, "release notes published", st->name) : -ENOMEM;
 	return r < 0 ? r : announce_text(w->tx, w->s, EVENT_ROLLOUT, "release_notes", w->r->name, text);
 }
@@ -308,8 +326,8 @@ static const struct {
 	const char *word;
 	int (*act)(struct work *);
 } moves[MOVE_N] = {
-	[MOVE_APPROVE] = {"approve", approve}, [MOVE_CHECK] = {"check", check}, [MOVE_HOLD] = {"hold", hold},
-	[MOVE_RESUME] = {"resume", resume}, [MOVE_FREEZE] = {"freeze", freeze}, [MOVE_SET] = {"set", set},
+	[MOVE_APPROVE] = {"approve", approve}, [MOVE_CHECK] = {"check", check},    [MOVE_HOLD] = {"hold", hold},
+	[MOVE_RESUME] = {"resume", resume},    [MOVE_FREEZE] = {"freeze", freeze}, [MOVE_SET] = {"set", set},
 	[MOVE_PUBLISH] = {"publish", publish},
 };
 
@@ -370,13 +388,26 @@ static size_t hard_ones(const struct gate *g)
 static int open_raise(struct work *w, const struct stage *to, const struct advance_request *rq, const char *forced,
                       int64_t *ret_raise)
 {
-	struct playbook by_hand = {.frozen = (char *)"{\"name\":\"advance\"}", .name = "advance", .restart_at = -1, .severity = ""};
-	CLEANUP(cleanup_free) char *plan = plan_text(w->s, w->r, &by_hand), *summary = text_format("stage %d: %s", to->number, to->name);
+	struct playbook by_hand = {
+		.frozen = (char *)"{\"name\":\"advance\"}", .name = "advance", .restart_at = -1, .severity = ""};
+	CLEANUP(cleanup_free)
+	char *plan = plan_text(w->s, w->r, &by_hand), *summary = text_format("stage %d: %s", to->number, to->name);
 	struct incident raise = {
-		.raises = true, .rollout = (char *)w->r->name, .playbook = (char *)"advance", .severity = (char *)"",
-		.summary = summary, .kind = KIND_MANUAL, .state = INC_ROLLING_BACK, .plan = plan, .reason = (char *)forced,
-		.opened_by = (char *)rq->who.name, .stage = to->number, .pct_before = w->st.there, .pct_seen = -1,
-		.pct_wanted = to->pct, .opened_at_us = db_tx_now(w->tx),
+		.raises = true,
+		.rollout = (char *)w->r->name,
+		.playbook = (char *)"advance",
+		.severity = (char *)"",
+		.summary = summary,
+		.kind = KIND_MANUAL,
+		.state = INC_ROLLING_BACK,
+		.plan = plan,
+		.reason = (char *)forced,
+		.opened_by = (char *)rq->who.name,
+		.stage = to->number,
+		.pct_before = w->st.there,
+		.pct_seen = -1,
+		.pct_wanted = to->pct,
+		.opened_at_us = db_tx_now(w->tx),
 	};
 
 	if (!plan || !summary)
@@ -388,9 +419,11 @@ static int open_raise(struct work *w, const struct stage *to, const struct advan
 	return r;
 }
 
-static int enter(struct work *w, const struct stage *to, const struct advance_request *rq, const char *forced, int64_t *ret_raise)
+static int enter(struct work *w, const struct stage *to, const struct advance_request *rq, const char *forced,
+                 int64_t *ret_raise)
 {
-	CLEANUP(cleanup_free) char *text = text_format("stage %d%s%s", to->number, forced ? ", FORCED: " : "", forced ? forced : "");
+	CLEANUP(cleanup_free)
+	char *text = text_format("stage %d%s%s", to->number, forced ? ", FORCED: " : "", forced ? forced : "");
 	bool again = w->st.row.stage == to->number;
 	int r = text ? open_raise(w, to, rq, forced, ret_raise) : -ENOMEM;
 
@@ -401,18 +434,19 @@ static int enter(struct work *w, const struct stage *to, const struct advance_re
 		r = rollout_save(w->tx, &w->st.row);
 	if (r == 0)
 		r = progress_new_run(w->tx, w->r->name, 0, rq->who.name, text);
-	if (r == 0 && w->st.p.restart_at >= 0)  /* begun again from where it should */
+	if (r == 0 && w->st.p.restart_at >= 0) /* begun again from where it should */
 		r = progress_restarted(w->tx, w->r->name);
 	return r < 0 ? r : note(w->tx, w->r->name, rq->who.name, "advance", text);
 }
 
-static int gate_says(struct work *w, const struct gate *g, const struct advance_request *rq, struct json_object **ret_missing)
+static int gate_says(struct work *w, const struct gate *g, const struct advance_request *rq,
+                     struct json_object **ret_missing)
 {
 	if (g->n == 0 || (rq->force && hard_ones(g) == 0))
 		return 0;
 	*ret_missing = missing_json(g);
-	return refuse(w, -EPERM, "not advanced, %zu thing%s missing: %s%s", g->n, g->n == 1 ? " is" : "s are", g->missing[0].text,
-	              g->n > 1 ? " …" : "");
+	return refuse(w, -EPERM, "not advanced, %zu thing%s missing: %s%s", g->n, g->n == 1 ? " is" : "s are",
+	              g->missing[0].text, g->n > 1 ? " …" : "");
 }
 
 /* The reason, and what was passed over. */
@@ -427,8 +461,9 @@ static char *forced_text(const struct gate *g, const char *reason)
 	return buf_take(&b);
 }
 
-int plan_advance(struct db_tx *tx, const struct settings *s, const struct advance_request *rq, const struct evaluation *ev,
-                 int64_t *ret_raise, struct json_object **ret_missing, char *why, size_t why_size)
+int plan_advance(struct db_tx *tx, const struct settings *s, const struct advance_request *rq,
+                 const struct evaluation *ev, int64_t *ret_raise, struct json_object **ret_missing, char *why,
+                 size_t why_size)
 {
 	struct work w = {.tx = tx, .s = s, .why = why, .why_size = why_size};
 	struct gate g = {0};
@@ -443,7 +478,7 @@ int plan_advance(struct db_tx *tx, const struct settings *s, const struct advanc
 	CLEANUP(cleanup_free) char *forced = r == 0 && g.n ? forced_text(&g, rq->reason) : NULL;
 	if (r == 0 && g.n && !forced)
 		r = -ENOMEM;
-	if (r == 0)     /* the answers that it was judged by */
+	if (r == 0) /* the answers that it was judged by */
 		r = success_keep(tx, w.r, &w.st, ev);
 	if (r == 0)
 		r = enter(&w, g.next, rq, forced, ret_raise);

@@ -12,7 +12,7 @@
 #include "server/core/clock.h"
 #include "server/core/log.h"
 
-#define ADVANCES_MAX 16         /* waiting at once: each asks Prometheus */
+#define ADVANCES_MAX 16 /* waiting at once: each asks Prometheus */
 
 /* One look at one rollout, from its questions to the commit. With advance: a person wants the next stage. */
 struct round {
@@ -20,7 +20,7 @@ struct round {
 	struct controller *of;
 	struct settings *settings;
 	char *rollout;
-	struct evaluating *evaluating;  /* NULL: answered */
+	struct evaluating *evaluating; /* NULL: answered */
 	struct evaluation ev;
 	struct db_job job;
 	/* of an advance */
@@ -45,10 +45,10 @@ struct controller {
 	struct db_conn *reader;
 	struct loop_timer *timer;
 	int64_t started_us;
-	int64_t next_us;                /* mono */
-	pthread_mutex_t lock;           /* guards latest, rounds and advances */
+	int64_t next_us;      /* mono */
+	pthread_mutex_t lock; /* guards latest, rounds and advances */
 	struct latest *latest;
-	struct round *rounds;           /* all that are under way */
+	struct round *rounds; /* all that are under way */
 	int advances;
 };
 
@@ -175,7 +175,8 @@ static int round_run(struct db_tx *tx, struct db_job *job)
 {
 	struct round *r = round_of(job);
 	const struct rollout *rollout = settings_rollout(r->settings, r->rollout);
-	struct advance_request rq = {.rollout = r->rollout, .who = {r->who, r->known}, .force = r->force, .reason = r->reason};
+	struct advance_request rq = {
+		.rollout = r->rollout, .who = {r->who, r->known}, .force = r->force, .reason = r->reason};
 
 	if (!rollout)
 		return -ENOENT;
@@ -190,8 +191,8 @@ static void round_done(struct db_job *job, int result)
 	struct controller *c = r->of;
 
 	if (result < 0 && !r->advance && result != -ESHUTDOWN)
-		log_error("a look at a rollout could not be recorded; the next one follows", "rollout", r->rollout, "error",
-		          strerror(-result));
+		log_error("a look at a rollout could not be recorded; the next one follows", "rollout", r->rollout,
+		          "error", strerror(-result));
 	if (result >= 0 && r->raise)
 		c->o.on_raise(c->o.arg, r->raise);
 	if (result >= 0)
@@ -219,7 +220,8 @@ static void round_begin(struct round *r)
 {
 	struct controller *c = r->of;
 	const struct rollout *rollout = settings_rollout(r->settings, r->rollout);
-	int e = rollout ? evaluate_start(c->o.loop, c->reader, r->settings, rollout, c->started_us, on_evaluated, r, &r->evaluating)
+	int e = rollout ? evaluate_start(c->o.loop, c->reader, r->settings, rollout, c->started_us, on_evaluated, r,
+	                                 &r->evaluating)
 	                : -ENOENT;
 
 	if (e == 0)
@@ -247,7 +249,7 @@ static void on_timer(void *arg)
 	c->next_us = c->next_us + s->evaluation_us > now ? c->next_us + s->evaluation_us : now + s->evaluation_us;
 	c->timer = loop_timer_at(c->o.loop, c->next_us, on_timer, c);
 	if (!c->timer)
-		abort();        /* out of memory: rather a restart than a rollout that nobody looks after */
+		abort(); /* out of memory: rather a restart than a rollout that nobody looks after */
 	settings_unref(s);
 }
 

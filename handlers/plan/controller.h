@@ -30,14 +30,14 @@ void controller_free(struct controller *c);
 int controller_last(struct controller *c, const char *rollout, struct evaluation *ret);
 
 struct advance_answer {
-	int result;             /* of plan_advance, or -errno of the way there */
+	int result; /* of plan_advance, or -errno of the way there */
 	int64_t raise;
-	struct json_object *missing;    /* borrowed; NULL: none */
+	struct json_object *missing; /* borrowed; NULL: none */
 	const char *why;
 };
 typedef void advance_fn(void *arg, const struct advance_answer *a);
-/* Evaluates afresh, then plan_advance. fn is called once, on any thread, after the commit. Copies rq. Any thread. -errno: fn
- * is not called; -EAGAIN: too many are waiting. */
+/* Evaluates afresh, then plan_advance. fn is called once, on any thread, after the commit. Copies rq. Any thread.
+ * -errno: fn is not called; -EAGAIN: too many are waiting. */
 int controller_advance(struct controller *c, const struct advance_request *rq, advance_fn *fn, void *arg) MUST_CHECK;
 
 #endif

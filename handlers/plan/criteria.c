@@ -7,7 +7,7 @@
 #include "server/core/clock.h"
 #include "server/core/text.h"
 
-#define POINTS     300          /* of a span, so that a week costs Prometheus no more than an hour */
+#define POINTS     300 /* of a span, so that a week costs Prometheus no more than an hour */
 #define STEP_LEAST (US_PER_S)
 
 const char *criterion_state_name(enum criterion_state s)
@@ -37,8 +37,8 @@ bool criterion_query(struct buf *b, const struct criterion *c, int64_t age_us)
 	}
 	if (span < STEP_LEAST)
 		return false;
-	buf_printf(b, "%s_over_time((%s)[%lldms:%lldms])", c->is_min ? "min" : "max", c->query, (long long)(span / US_PER_MS),
-	           (long long)(step / US_PER_MS));
+	buf_printf(b, "%s_over_time((%s)[%lldms:%lldms])", c->is_min ? "min" : "max", c->query,
+	           (long long)(span / US_PER_MS), (long long)(step / US_PER_MS));
 	return true;
 }
 
@@ -50,7 +50,8 @@ static bool too_few(const struct criterion *c, const struct answer *samples, str
 		return false;
 	ret->samples = answer_worst(samples, true);
 	if (isnan(ret->samples)) {
-		snprintf(ret->why, sizeof(ret->why), "unknown: how many samples there are could not be found out: %s", samples->why);
+		snprintf(ret->why, sizeof(ret->why), "unknown: how many samples there are could not be found out: %s",
+		         samples->why);
 		return true;
 	}
 	text_double(floor(ret->samples), text, sizeof(text));
@@ -69,8 +70,8 @@ static void not_yet(const struct criterion *c, int64_t age_us, struct criterion_
 	snprintf(ret->why, sizeof(ret->why), "not judged yet: the stage is young, %s to go", left);
 }
 
-void criterion_judge(const struct criterion *c, int64_t age_us, const struct answer *value, const struct answer *samples,
-                     struct criterion_result *ret)
+void criterion_judge(const struct criterion *c, int64_t age_us, const struct answer *value,
+                     const struct answer *samples, struct criterion_result *ret)
 {
 	char v[100], bound[100];
 
@@ -89,5 +90,6 @@ void criterion_judge(const struct criterion *c, int64_t age_us, const struct ans
 	bool good = c->is_min ? ret->value >= c->bound : ret->value <= c->bound;
 	text_against(ret->value, c->bound, c->unit, v, bound, sizeof(v));
 	ret->state = good ? CRITERION_HOLDS : CRITERION_FAILS;
-	snprintf(ret->why, sizeof(ret->why), "%s: %s, %s %s", good ? "holds" : "fails", v, c->is_min ? "at least" : "at most", bound);
+	snprintf(ret->why, sizeof(ret->why), "%s: %s, %s %s", good ? "holds" : "fails", v,
+	         c->is_min ? "at least" : "at most", bound);
 }

@@ -9,19 +9,19 @@
 #include "handlers/checks/prom_query.h"
 
 enum criterion_state { CRITERION_UNKNOWN, CRITERION_HOLDS, CRITERION_FAILS, CRITERION_NOT_YET };
-const char *criterion_state_name(enum criterion_state s);       /* "unknown", "holds", "fails", "not_judged_yet" */
+const char *criterion_state_name(enum criterion_state s); /* "unknown", "holds", "fails", "not_judged_yet" */
 
 struct criterion_result {
 	enum criterion_state state;
-	double value;           /* NaN: none */
-	double samples;         /* NaN: not asked, or unknown */
-	char why[300];          /* one sentence, always there */
+	double value;   /* NaN: none */
+	double samples; /* NaN: not asked, or unknown */
+	char why[300];  /* one sentence, always there */
 };
 
-/* What to ask now, in b: the query itself, or its worst value over the part of `over` that lies in this run and behind the
- * warm-up. age: since the stage was entered. false: not to be judged yet. */
+/* What to ask now, in b: the query itself, or its worst value over the part of `over` that lies in this run and behind
+ * the warm-up. age: since the stage was entered. false: not to be judged yet. */
 bool criterion_query(struct buf *b, const struct criterion *c, int64_t age_us);
-void criterion_judge(const struct criterion *c, int64_t age_us, const struct answer *value, const struct answer *samples,
-                     struct criterion_result *ret);
+void criterion_judge(const struct criterion *c, int64_t age_us, const struct answer *value,
+                     const struct answer *samples, struct criterion_result *ret);
 
 #endif

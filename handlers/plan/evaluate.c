@@ -15,7 +15,7 @@
 #define QUERIES_MAX    256
 #define QUERY_MAX      (12 * 1024)
 #define UNRESOLVED_MAX 20
-#define SPAN_US        (30 * 86400 * US_PER_S)  /* alerts of older incidents are not asked about */
+#define SPAN_US        (30 * 86400 * US_PER_S) /* alerts of older incidents are not asked about */
 
 /* Where the answers of one kind stand among all. */
 struct part {
@@ -26,16 +26,17 @@ struct evaluating {
 	struct loop *loop;
 	struct settings *settings;
 	const struct rollout *rollout;
-	const struct stage *stage;      /* NULL: unstaged, or elsewhere: then nothing is judged */
+	const struct stage *stage; /* NULL: unstaged, or elsewhere: then nothing is judged */
 	struct plan *plan;
 	struct rollout_state st;
 	int64_t age_us, since_us, now_us;
-	char *queries[QUERIES_MAX];     /* owned; NULL: not asked */
+	char *queries[QUERIES_MAX]; /* owned; NULL: not asked */
 	size_t n;
-	struct part criteria, data, share, baselines, alerts;   /* criteria and baselines: value, samples, value, samples … */
+	struct part criteria, data, share, baselines,
+		alerts; /* criteria and baselines: value, samples, value, samples … */
 	struct ask *ask;
 	struct verify *probe;
-	bool asked, probed;             /* done */
+	bool asked, probed; /* done */
 	struct evaluation ev;
 	evaluate_fn *fn;
 	void *arg;
@@ -89,10 +90,9 @@ static bool add_alert(struct evaluating *e, const char *labels_text)
 
 	if (!labels || !json_object_is_type(labels, json_type_object))
 		return false;
-	json_object_object_foreach(labels, name, value)
-		if (n < ARRAY_LEN(pairs))
-			pairs[n++] = (struct text_pair) {name, json_object_get_string(value)};
-	bool ok = onset_query(&b, pairs, n) >= 0 && !b.error;   /* ALERTS_FOR_STATE: pending counts as active, too */
+	json_object_object_foreach(labels, name, value) if (n < ARRAY_LEN(pairs)) pairs[n++] =
+		(struct text_pair) {name, json_object_get_string(value)};
+	bool ok = onset_query(&b, pairs, n) >= 0 && !b.error; /* ALERTS_FOR_STATE: pending counts as active, too */
 	if (ok)
 		add(e, buf_text(&b));
 	buf_free(&b);
@@ -149,20 +149,22 @@ static void judge_firing(struct evaluating *e, const struct answer *a, bool all_
 	ev->firing = FIRING_NONE;
 	if (!all_asked) {
 		ev->firing = FIRING_UNKNOWN;
-		snprintf(ev->firing_why, sizeof(ev->firing_why), "an alert of it is not resolved, and cannot be asked about");
+		snprintf(ev->firing_why, sizeof(ev->firing_why),
+		         "an alert of it is not resolved, and cannot be asked about");
 	}
 	for (size_t i = 0; i < e->alerts.n; i++) {
 		const struct answer *one = &a[e->alerts.at + i];
 
 		if (one->n > 0) {
 			ev->firing = FIRING_YES;
-			snprintf(ev->firing_why, sizeof(ev->firing_why), "an alert that rolled it back or held it is still active");
+			snprintf(ev->firing_why, sizeof(ev->firing_why),
+			         "an alert that rolled it back or held it is still active");
 			return;
 		}
 		if (strcmp(one->why, "no data") != 0) {
 			ev->firing = FIRING_UNKNOWN;
-			snprintf(ev->firing_why, sizeof(ev->firing_why), "whether an alert of it is still active is unknown: %.200s",
-			         one->why);
+			snprintf(ev->firing_why, sizeof(ev->firing_why),
+			         "whether an alert of it is still active is unknown: %.200s", one->why);
 		}
 	}
 }
@@ -275,7 +277,8 @@ static void on_probe(void *arg, const struct verify_result *r)
 /* The checks are read from a plan, as an incident's are. */
 static int read_plan(struct evaluating *e)
 {
-	struct playbook none = {.frozen = (char *)"{\"name\":\"evaluation\"}", .name = "evaluation", .restart_at = -1, .severity = ""};
+	struct playbook none = {
+		.frozen = (char *)"{\"name\":\"evaluation\"}", .name = "evaluation", .restart_at = -1, .severity = ""};
 	CLEANUP(cleanup_free) char *text = plan_text(e->settings, e->rollout, &none);
 
 	return text ? plan_read(text, &e->plan) : -ENOMEM;
@@ -284,19 +287,22 @@ static int read_plan(struct evaluating *e)
 /* Then the engine's rounds are the answer, and ours would only double the questions. */
 static bool engine_asks(const struct rollout_state *st)
 {
-	return st->live && !st->live_drills && (st->live_state == INC_ROLLING_BACK || st->live_state == INC_VERIFYING || st->live_state == INC_FAILED);
+	return st->live && !st->live_drills &&
+	       (st->live_state == INC_ROLLING_BACK || st->live_state == INC_VERIFYING || st->live_state == INC_FAILED);
 }
 
 static int start(struct evaluating *e)
 {
-	int r = ask_start(e->loop, &e->settings->prometheus, (const char *const *)e->queries, e->n, on_answers, e, &e->ask);
+	int r = ask_start(e->loop, &e->settings->prometheus, (const char *const *)e->queries, e->n, on_answers, e,
+	                  &e->ask);
 
 	if (r < 0)
 		return r;
 	if (e->st.row.pct_wanted < 0 || engine_asks(&e->st)) {
 		e->probed = true;
 		e->ev.seen = -1;
-		snprintf(e->ev.there_why, sizeof(e->ev.there_why), e->st.live ? "it is being verified" : "the wanted percentage is unknown");
+		snprintf(e->ev.there_why, sizeof(e->ev.there_why),
+		         e->st.live ? "it is being verified" : "the wanted percentage is unknown");
 		return 0;
 	}
 	r = verify_start(e->loop, e->plan, e->st.row.pct_wanted, true, on_probe, e, &e->probe);
@@ -305,15 +311,20 @@ static int start(struct evaluating *e)
 	return r;
 }
 
-int evaluate_start(struct loop *l, struct db_conn *reader, struct settings *s, const struct rollout *r, int64_t since_us,
-                   evaluate_fn *fn, void *arg, struct evaluating **ret)
+int evaluate_start(struct loop *l, struct db_conn *reader, struct settings *s, const struct rollout *r,
+                   int64_t since_us, evaluate_fn *fn, void *arg, struct evaluating **ret)
 {
 	struct evaluating *e = calloc(1, sizeof(*e));
 
 	if (!e)
 		return -ENOMEM;
-	*e = (struct evaluating) {.loop = l, .settings = settings_ref(s), .rollout = r, .now_us = clock_wall_us(),
-	                          .since_us = since_us, .fn = fn, .arg = arg};
+	*e = (struct evaluating) {.loop = l,
+	                          .settings = settings_ref(s),
+	                          .rollout = r,
+	                          .now_us = clock_wall_us(),
+	                          .since_us = since_us,
+	                          .fn = fn,
+	                          .arg = arg};
 	int err = rollout_state_load(reader, r, e->now_us, &e->st);
 	if (err == 0)
 		err = read_plan(e);

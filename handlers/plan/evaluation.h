@@ -12,23 +12,24 @@ enum firing { FIRING_NONE, FIRING_YES, FIRING_UNKNOWN };
 #define EVALUATION_BASELINES_MAX 32
 
 struct evaluation {
-	int64_t at_us;          /* wall; 0: never */
-	int32_t stage;          /* of which stage the criteria are; -1 none */
-	int64_t run;            /* of which run */
-	struct criterion_result *results;       /* owned: one per criterion of the stage */
+	int64_t at_us;                    /* wall; 0: never */
+	int32_t stage;                    /* of which stage the criteria are; -1 none */
+	int64_t run;                      /* of which run */
+	struct criterion_result *results; /* owned: one per criterion of the stage */
 	size_t n;
-	double share;           /* observed share of traffic, 0 to 1; NaN unknown */
-	char unreached[256];    /* why Prometheus could not be asked, at any percentage; "" : it answered, or nothing was asked */
-	char blind[300];        /* why nobody watches it; "" : it is watched, or at 0 % */
-	enum firing firing;     /* of the alerts not resolved here */
+	double share;        /* observed share of traffic, 0 to 1; NaN unknown */
+	char unreached[256]; /* why Prometheus could not be asked, at any percentage; "" : it answered, or nothing was
+	                        asked */
+	char blind[300];     /* why nobody watches it; "" : it is watched, or at 0 % */
+	enum firing firing;  /* of the alerts not resolved here */
 	char firing_why[300];
-	enum condition_status there;  /* is the world at the wanted percentage */
-	int32_t seen;           /* highest percentage that anybody reported; -1 nobody */
+	enum condition_status there; /* is the world at the wanted percentage */
+	int32_t seen;                /* highest percentage that anybody reported; -1 nobody */
 	char there_why[300];
-	double baselines[EVALUATION_BASELINES_MAX];     /* in the order of the config; NaN: not to be pinned now */
+	double baselines[EVALUATION_BASELINES_MAX]; /* in the order of the config; NaN: not to be pinned now */
 };
 
-void evaluation_free(struct evaluation *e);             /* the members; leaves zeros */
-int evaluation_copy(const struct evaluation *e, struct evaluation *ret);        /* -ENOMEM */
+void evaluation_free(struct evaluation *e);                              /* the members; leaves zeros */
+int evaluation_copy(const struct evaluation *e, struct evaluation *ret); /* -ENOMEM */
 
 #endif

@@ -1,6 +1,6 @@
 #include "handlers/plan/forecast.h"
 
-#define FREEZES_IN_A_ROW 20     /* beyond that the plan is never free, and any date is as good */
+#define FREEZES_IN_A_ROW 20 /* beyond that the plan is never free, and any date is as good */
 
 static int64_t thawed(const struct gate_view *v, int64_t at_us)
 {

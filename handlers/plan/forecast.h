@@ -1,6 +1,6 @@
 /*
- * When the later stages can be entered at the earliest: the clean time that is left, each stage's duration, freezes. A lower
- * bound: as if no clock stood still and everybody approved at once. Pure; any thread. (elements: W27, 37.)
+ * When the later stages can be entered at the earliest: the clean time that is left, each stage's duration, freezes. A
+ * lower bound: as if no clock stood still and everybody approved at once. Pure; any thread. (elements: W27, 37.)
  */
 #ifndef HANDLERS_PLAN_FORECAST_H
 #define HANDLERS_PLAN_FORECAST_H

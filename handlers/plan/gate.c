@@ -51,7 +51,8 @@ void gate_route(const struct gate_view *v, struct gate *g)
 	g->current = rollout_state_stage(v->st, v->rollout);
 	if (!g->current)
 		return;
-	g->enters_again = !stage_is_elsewhere(v->settings, g->current) && v->st->there >= 0 && v->st->there < g->current->pct;
+	g->enters_again =
+		!stage_is_elsewhere(v->settings, g->current) && v->st->there >= 0 && v->st->there < g->current->pct;
 	g->next = g->enters_again ? g->current : stage_after(v, g->current->number);
 }
 
@@ -62,7 +63,8 @@ static void missing_stage(const struct gate_view *v, struct gate *g)
 	if (!v->rollout->n_stages)
 		add(g, "stage", true, "%s has no stages in the config", v->rollout->name);
 	else if (!g->current)
-		add(g, "stage", true, "it is at no stage: say where it stands with rollbackctl stage set %s N", v->rollout->name);
+		add(g, "stage", true, "it is at no stage: say where it stands with rollbackctl stage set %s N",
+		    v->rollout->name);
 	else if (!g->next)
 		add(g, "stage", true, "stage %d is the last one", g->current->number);
 	else if (v->st->there < 0)
@@ -70,7 +72,8 @@ static void missing_stage(const struct gate_view *v, struct gate *g)
 	else if (v->st->there > g->next->pct) {
 		text_pct(v->st->there, there, sizeof(there));
 		text_pct(g->next->pct, to, sizeof(to));
-		add(g, "percentage", true, "it is at %s%% already, above the %s%% of stage %d", there, to, g->next->number);
+		add(g, "percentage", true, "it is at %s%% already, above the %s%% of stage %d", there, to,
+		    g->next->number);
 	}
 }
 
@@ -101,7 +104,8 @@ static void missing_time(const struct gate_view *v, struct gate *g)
 {
 	char left[40], clean[40], all[40];
 
-	if (!leaves(v, g) || stage_is_elsewhere(v->settings, g->current) || v->st->p.clean_us >= g->current->duration_us)
+	if (!leaves(v, g) || stage_is_elsewhere(v->settings, g->current) ||
+	    v->st->p.clean_us >= g->current->duration_us)
 		return;
 	words(g->current->duration_us - v->st->p.clean_us, left, sizeof(left));
 	words(v->st->p.clean_us, clean, sizeof(clean));
@@ -124,7 +128,8 @@ static void missing_approvals(const struct gate_view *v, struct gate *g)
 		return;
 	for (const char **role = g->current->approvals; *role; role++)
 		if (!is_approved(v, *role))
-			add(g, "approval", false, "approval of role %s for leaving stage %d", *role, g->current->number);
+			add(g, "approval", false, "approval of role %s for leaving stage %d", *role,
+			    g->current->number);
 }
 
 const char *tick_state_name(enum tick_state s)
@@ -175,19 +180,23 @@ static void missing_peace(const struct gate_view *v, struct gate *g)
 	else if (st->live && st->live_drills && st->live_state != INC_FAILED)
 		add(g, "incident", true, "drill %lld is under way: wait for its end", (long long)st->live);
 	else if (st->live && st->live_drills)
-		add(g, "incident", true, "drill %lld has failed: mend what it found and start another, or rollbackctl incident resolve %lld",
+		add(g, "incident", true,
+		    "drill %lld has failed: mend what it found and start another, or rollbackctl incident resolve %lld",
 		    (long long)st->live, (long long)st->live);
 	else if (st->live)
-		add(g, "incident", true, "incident %lld is open (%s): rollbackctl incident resolve %lld", (long long)st->live,
-		    incident_state_name(st->live_state), (long long)st->live);
+		add(g, "incident", true, "incident %lld is open (%s): rollbackctl incident resolve %lld",
+		    (long long)st->live, incident_state_name(st->live_state), (long long)st->live);
 	if (st->unreviewed)
-		add(g, "review", true, "incident %lld must be reviewed first: rollbackctl incident review %lld \"what was wrong, and what was done\"",
+		add(g, "review", true,
+		    "incident %lld must be reviewed first: rollbackctl incident review %lld \"what was wrong, and what "
+		    "was done\"",
 		    (long long)st->unreviewed, (long long)st->unreviewed);
 	if (st->p.held_by)
 		add(g, "hold", false, "held by %s: %s; to end that: rollbackctl stage resume %s", st->p.held_by,
 		    st->p.hold_note ? st->p.hold_note : "no reason given", v->rollout->name);
 	if (st->p.restart_at >= 0 && g->current && g->current->number > st->p.restart_at)
-		add(g, "restart", true, "after the last incident it starts again from stage %d only: rollbackctl stage set %s %d",
+		add(g, "restart", true,
+		    "after the last incident it starts again from stage %d only: rollbackctl stage set %s %d",
 		    st->p.restart_at, v->rollout->name, st->p.restart_at);
 }
 
@@ -216,7 +225,9 @@ bool freeze_at(const struct rollout *r, const struct progress *p, int64_t at_us,
 		return true;
 	}
 	for (size_t i = 0; i < r->n_freezes; i++) {
-		int64_t began = cron_parse(r->freezes[i].cron, &c) == 0 ? cron_last_us(&c, at_us, r->freezes[i].duration_us) : 0;
+		int64_t began = cron_parse(r->freezes[i].cron, &c) == 0
+		                        ? cron_last_us(&c, at_us, r->freezes[i].duration_us)
+		                        : 0;
 
 		if (!began)
 			continue;
@@ -253,20 +264,20 @@ static void missing_sight(const struct gate_view *v, struct gate *g)
 
 	if (v->ev->firing != FIRING_NONE)
 		add(g, "alert", v->ev->firing == FIRING_YES, "%s", v->ev->firing_why);
-	if (v->ev->blind[0] || v->ev->unreached[0]) {   /* also before the first raise: at 0 % nothing is blind */
+	if (v->ev->blind[0] || v->ev->unreached[0]) { /* also before the first raise: at 0 % nothing is blind */
 		add(g, "monitoring", false, "nobody watches it: %s", v->ev->blind[0] ? v->ev->blind : v->ev->unreached);
 	} else if (s->heartbeat.n && v->now_us - v->st->heartbeat_us > s->heartbeat_timeout_us) {
 		words(v->now_us - v->st->heartbeat_us, ago, sizeof(ago));
-		add(g, "monitoring", false, "the heartbeat of Alertmanager %s%s", v->st->heartbeat_us ? "last came this long ago: " : "never came",
-		    v->st->heartbeat_us ? ago : "");
+		add(g, "monitoring", false, "the heartbeat of Alertmanager %s%s",
+		    v->st->heartbeat_us ? "last came this long ago: " : "never came", v->st->heartbeat_us ? ago : "");
 	}
 }
 
 int gate_judge(const struct gate_view *v, struct gate *ret)
 {
 	static void (*const rules[])(const struct gate_view *, struct gate *) = {
-		missing_stage, missing_criteria, missing_time, missing_approvals, missing_ticks,
-		missing_peace, missing_limits, missing_freeze, missing_sight,
+		missing_stage, missing_criteria, missing_time,   missing_approvals, missing_ticks,
+		missing_peace, missing_limits,   missing_freeze, missing_sight,
 	};
 	struct gate g = {.missing = calloc(GATE_MISSING_MAX, sizeof(*g.missing))};
 

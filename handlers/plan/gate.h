@@ -12,15 +12,15 @@
 #define GATE_MISSING_MAX 100
 
 struct missing {
-	const char *what;       /* static word for machines: "criterion", "approval", "checklist", "clock" … */
-	bool hard;              /* force does not help: there would be nothing to enter, or two would act at once */
-	char text[400];         /* one sentence */
+	const char *what; /* static word for machines: "criterion", "approval", "checklist", "clock" … */
+	bool hard;        /* force does not help: there would be nothing to enter, or two would act at once */
+	char text[400];   /* one sentence */
 };
 
 struct gate {
-	const struct stage *current, *next;     /* NULL: none */
-	bool enters_again;      /* next is the current one, which a rollback left */
-	struct missing *missing;        /* owned */
+	const struct stage *current, *next; /* NULL: none */
+	bool enters_again;                  /* next is the current one, which a rollback left */
+	struct missing *missing;            /* owned */
 	size_t n;
 };
 
@@ -28,11 +28,11 @@ struct gate_view {
 	const struct settings *settings;
 	const struct rollout *rollout;
 	const struct rollout_state *st;
-	const struct evaluation *ev;    /* at_us 0: never evaluated */
+	const struct evaluation *ev; /* at_us 0: never evaluated */
 	int64_t now_us;
 };
 
-int gate_judge(const struct gate_view *v, struct gate *ret);    /* -ENOMEM */
+int gate_judge(const struct gate_view *v, struct gate *ret); /* -ENOMEM */
 void gate_free(struct gate *g);
 
 /* Where it stands and would go: current, next, enters_again alone. */
@@ -42,7 +42,7 @@ const struct stage *stage_after(const struct gate_view *v, int32_t number);
 
 struct freeze_span {
 	int64_t until_us;
-	const char *by, *reason;        /* borrowed; by NULL: a window of the config */
+	const char *by, *reason; /* borrowed; by NULL: a window of the config */
 };
 /* Is a freeze in force then? */
 bool freeze_at(const struct rollout *r, const struct progress *p, int64_t at_us, struct freeze_span *ret);

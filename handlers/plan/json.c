@@ -25,7 +25,8 @@ static void add_clock(struct json_object *o, const struct gate_view *v, const st
 	json_add_time(c, "entered_at", p->entered_us);
 	json_add_double(c, "clean", seconds(p->clean_us));
 	json_add(c, "required", needed ? json_object_new_double(seconds(needed)) : NULL);
-	json_add(c, "left", needed ? json_object_new_double(needed > p->clean_us ? seconds(needed - p->clean_us) : 0) : NULL);
+	json_add(c, "left",
+	         needed ? json_object_new_double(needed > p->clean_us ? seconds(needed - p->clean_us) : 0) : NULL);
 	json_add_bool(c, "runs", !p->clean_why && p->entered_us);
 	json_add_str(c, "why", p->clean_why);
 	json_add_time(c, "stands_since", p->stopped_at_us);
@@ -57,7 +58,8 @@ static void add_criteria(struct json_object *o, const struct gate_view *v, const
 	bool known = st && v->ev->stage == st->number && v->ev->run == v->st->p.run;
 
 	for (size_t i = 0; st && i < st->n_criteria; i++)
-		json_object_array_add(arr, criterion_json(&st->criteria[i], known && i < v->ev->n ? &v->ev->results[i] : NULL));
+		json_object_array_add(
+			arr, criterion_json(&st->criteria[i], known && i < v->ev->n ? &v->ev->results[i] : NULL));
 	json_add(o, "criteria", arr);
 	json_add_time(o, "evaluated_at", v->ev->at_us);
 }
@@ -87,7 +89,8 @@ static void add_approvals(struct json_object *o, const struct gate_view *v, cons
 	json_add(o, "approvals", arr);
 }
 
-static struct json_object *item_json(const struct checklist *list, const struct check_item *item, const struct gate_view *v)
+static struct json_object *item_json(const struct checklist *list, const struct check_item *item,
+                                     const struct gate_view *v)
 {
 	struct json_object *o = json_object_new_object();
 	const struct tick *t = NULL;

@@ -14,7 +14,8 @@
 
 static int note(struct db_tx *tx, const char *rollout, const char *what, const char *text)
 {
-	struct event e = {.rollout = (char *)rollout, .who = (char *)"rollbackd", .what = (char *)what, .note = (char *)text};
+	struct event e = {
+		.rollout = (char *)rollout, .who = (char *)"rollbackd", .what = (char *)what, .note = (char *)text};
 
 	return event_add(tx, &e);
 }
@@ -22,8 +23,12 @@ static int note(struct db_tx *tx, const char *rollout, const char *what, const c
 static int sync_new(struct db_tx *tx, const struct settings *s, const struct rollout *r, int32_t there, const char *why)
 {
 	const struct stage *st = there < 0 ? NULL : stage_of_percentage(s, r, there);
-	struct rollout_row row = {.name = (char *)r->name, .stage = st ? st->number : -1, .stage_since_us = db_tx_now(tx),
-	                          .pct_wanted = there, .pct_seen = -1, .pct_changed_us = db_tx_now(tx)};
+	struct rollout_row row = {.name = (char *)r->name,
+	                          .stage = st ? st->number : -1,
+	                          .stage_since_us = db_tx_now(tx),
+	                          .pct_wanted = there,
+	                          .pct_seen = -1,
+	                          .pct_changed_us = db_tx_now(tx)};
 	char pct[16], text[400];
 
 	text_pct(there, pct, sizeof(pct));
@@ -32,8 +37,8 @@ static int sync_new(struct db_tx *tx, const struct settings *s, const struct rol
 	else if (st)
 		snprintf(text, sizeof(text), "found at %s%%: stage %d", pct, st->number);
 	else
-		snprintf(text, sizeof(text), "found at %s%%: no stage of environment %s has that, so it is unstaged", pct,
-		         s->environment);
+		snprintf(text, sizeof(text), "found at %s%%: no stage of environment %s has that, so it is unstaged",
+		         pct, s->environment);
 	int err = rollout_save(tx, &row);
 	if (err == 0)
 		err = progress_new_run(tx, r->name, st ? db_tx_now(tx) : 0, "rollbackd", "first start");
@@ -52,7 +57,8 @@ static bool is_above(const struct incident *inc, int32_t there)
 }
 
 /* What the live incident, if there is one, says about this percentage. A drill, which sets none, says nothing. */
-static bool live_says(struct db_tx *tx, const struct rollout *r, int32_t there, bool (*says)(const struct incident *, int32_t))
+static bool live_says(struct db_tx *tx, const struct rollout *r, int32_t there,
+                      bool (*says)(const struct incident *, int32_t))
 {
 	struct incident inc = {0};
 	bool yes = incident_live_of(db_tx_conn(tx), r->name, &inc) == 1 && inc.kind != KIND_DRILL && says(&inc, there);
@@ -62,15 +68,15 @@ static bool live_says(struct db_tx *tx, const struct rollout *r, int32_t there, 
 }
 
 static int sync_changed(struct db_tx *tx, const struct settings *s, const struct rollout *r, struct rollout_row *row,
-                         int32_t there)
+                        int32_t there)
 {
 	char was[16], is[16], text[400];
 	bool page = live_says(tx, r, there, is_above);
 
 	text_pct(row->pct_wanted, was, sizeof(was));
 	text_pct(there, is, sizeof(is));
-	snprintf(text, sizeof(text), "the percentage was changed outside rollbackd: %s%% on record, %s%% in %s%s", was, is,
-	         r->flags_file, page ? " - above what a rollback set" : "");
+	snprintf(text, sizeof(text), "the percentage was changed outside rollbackd: %s%% on record, %s%% in %s%s", was,
+	         is, r->flags_file, page ? " - above what a rollback set" : "");
 	row->pct_wanted = there;
 	row->pct_changed_us = db_tx_now(tx);
 	row->generation++;
@@ -100,7 +106,9 @@ static int sync_run(struct db_tx *tx, const struct rollout *r)
 	const struct stage *st = err == 0 ? rollout_stage(r, row.stage) : NULL;
 	bool entered = st && st->pct == row.pct_wanted;
 	rollout_row_free(&row);
-	return err < 0 ? err : progress_new_run(tx, r->name, entered ? db_tx_now(tx) : 0, "rollbackd", "first start with a plan");
+	return err < 0 ? err
+	               : progress_new_run(tx, r->name, entered ? db_tx_now(tx) : 0, "rollbackd",
+	                                  "first start with a plan");
 }
 
 int percentage_sync_rollout(struct db_tx *tx, const struct settings *s, const struct rollout *r)
@@ -111,11 +119,12 @@ int percentage_sync_rollout(struct db_tx *tx, const struct settings *s, const st
 	int err = rollout_load(db_tx_conn(tx), r->name, &row);
 
 	bool differs = err == 0 && r->flags_file && there >= 0 && there != row.pct_wanted;
-	if (err == -ENOENT || (differs && row.pct_wanted < 0))  /* never known until now */
+	if (err == -ENOENT || (differs && row.pct_wanted < 0)) /* never known until now */
 		err = sync_new(tx, s, r, there, why);
 	else if (differs && there < row.pct_wanted && import_expected(tx, r))
-		err = 0;        /* somebody is lowering it without us, and is writing down why */
-	else if (differs && !live_says(tx, r, there, is_ours))  /* written before a crash, its outcome is not on record yet */
+		err = 0; /* somebody is lowering it without us, and is writing down why */
+	else if (differs &&
+	         !live_says(tx, r, there, is_ours)) /* written before a crash, its outcome is not on record yet */
 		err = sync_changed(tx, s, r, &row, there);
 	rollout_row_free(&row);
 	return err == 0 ? sync_run(tx, r) : err;

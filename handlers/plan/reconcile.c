@@ -15,7 +15,7 @@
 #include "server/core/clock.h"
 #include "server/core/text.h"
 
-#define GAP_LEAST_US (60 * US_PER_S)    /* a look that is later than this, or three intervals, saw nothing in between */
+#define GAP_LEAST_US (60 * US_PER_S) /* a look that is later than this, or three intervals, saw nothing in between */
 
 /* --- marks, telling --- */
 
@@ -43,9 +43,11 @@ int reconcile_set_mark(const struct reconcile *l, const char *what, const char *
 
 int reconcile_announce(const struct reconcile *l, unsigned classes, const char *what, const char *text)
 {
-	CLEANUP(cleanup_free) char *line = l->stage ? text_format("[ROLLOUT] %s Stage %d: %s", l->r->title, l->stage->number, text)
-	                                            : text_format("[ROLLOUT] %s: %s", l->r->title, text);
-	struct event e = {.rollout = (char *)l->r->name, .who = (char *)"rollbackd", .what = (char *)what, .note = (char *)text};
+	CLEANUP(cleanup_free)
+	char *line = l->stage ? text_format("[ROLLOUT] %s Stage %d: %s", l->r->title, l->stage->number, text)
+	                      : text_format("[ROLLOUT] %s: %s", l->r->title, text);
+	struct event e = {
+		.rollout = (char *)l->r->name, .who = (char *)"rollbackd", .what = (char *)what, .note = (char *)text};
 	int r = line ? event_add(l->tx, &e) : -ENOMEM;
 
 	return r < 0 ? r : announce_text(l->tx, l->s, classes, what, l->r->name, line);
@@ -56,7 +58,8 @@ int reconcile_announce(const struct reconcile *l, unsigned classes, const char *
 /* The part of the frozen config that people approved: the stage and its checklist. */
 static int plan_sha(const struct reconcile *l, char out[65])
 {
-	CLEANUP(json_cleanup) struct json_object *tree = json_tokener_parse(l->r->frozen), *both = json_object_new_array();
+	CLEANUP(json_cleanup)
+	struct json_object *tree = json_tokener_parse(l->r->frozen), *both = json_object_new_array();
 	static const struct {
 		const char *list, *key;
 	} parts[] = {{"stages", "number"}, {"checklists", "name"}};
@@ -70,7 +73,8 @@ static int plan_sha(const struct reconcile *l, char out[65])
 			struct json_object *o = json_object_array_get_idx(list, i);
 			bool ours = json_object_object_get_ex(o, parts[p].key, &id) &&
 			            (p == 0 ? json_object_get_int(id) == l->stage->number
-			                    : l->stage->checklist && !strcmp(json_object_get_string(id), l->stage->checklist));
+			                    : l->stage->checklist &&
+			                              !strcmp(json_object_get_string(id), l->stage->checklist));
 
 			if (ours)
 				json_object_array_add(both, json_object_get(o));
@@ -96,7 +100,8 @@ static int plan_changed(const struct reconcile *l, struct progress *p)
 	}
 	r = progress_new_run(l->tx, l->r->name, p->entered_us, "rollbackd", "the plan of the stage was changed");
 	if (r == 0)
-		r = reconcile_announce(l, EVENT_ROLLOUT, "plan_changed", "its plan was changed in the config: clock, approvals and ticks begin anew");
+		r = reconcile_announce(l, EVENT_ROLLOUT, "plan_changed",
+		                       "its plan was changed in the config: clock, approvals and ticks begin anew");
 	return r < 0 ? r : 1;
 }
 
@@ -108,10 +113,16 @@ static void view_of(const struct reconcile *l, struct stage_clock_view *v)
 	bool judged = l->stage && l->ev->stage == l->stage->number && l->ev->run == l->st->p.run;
 
 	*v = (struct stage_clock_view) {
-		.entered = l->stage && l->st->p.entered_us, .elsewhere = elsewhere, .held = l->st->p.held_by,
-		.incident = l->st->live_drills ? 0 : l->st->live, .blind = l->ev->blind[0] ? l->ev->blind : NULL,
-		.percentage_known = l->ev->there != STATUS_UNKNOWN, .percentage_right = l->ev->there == STATUS_YES,
-		.criteria = judged ? l->stage->criteria : NULL, .results = l->ev->results, .n = judged ? l->ev->n : 0,
+		.entered = l->stage && l->st->p.entered_us,
+		.elsewhere = elsewhere,
+		.held = l->st->p.held_by,
+		.incident = l->st->live_drills ? 0 : l->st->live,
+		.blind = l->ev->blind[0] ? l->ev->blind : NULL,
+		.percentage_known = l->ev->there != STATUS_UNKNOWN,
+		.percentage_right = l->ev->there == STATUS_YES,
+		.criteria = judged ? l->stage->criteria : NULL,
+		.results = l->ev->results,
+		.n = judged ? l->ev->n : 0,
 	};
 }
 
@@ -145,9 +156,10 @@ static int pin_baselines(const struct reconcile *l)
 
 static int blind(const struct reconcile *l, int64_t since)
 {
-	CLEANUP(cleanup_free) char *text = text_format("THE CANARY IS BLIND: %s. It is above 0%% and nothing would roll it back; "
-	                                               "watch it yourself or roll it back: rollbackctl rollback %s --stage current",
-	                                               l->ev->blind, l->r->name);
+	CLEANUP(cleanup_free)
+	char *text = text_format("THE CANARY IS BLIND: %s. It is above 0%% and nothing would roll it back; "
+	                         "watch it yourself or roll it back: rollbackctl rollback %s --stage current",
+	                         l->ev->blind, l->r->name);
 
 	if (!since)
 		return reconcile_set_mark(l, "blind_since", NULL, l->now);
@@ -166,9 +178,9 @@ static int sees_again(const struct reconcile *l, int64_t since)
 	if (r < 0 || !told)
 		return r;
 	text_duration_words(l->now - since, span, sizeof(span));
-	CLEANUP(cleanup_free) char *text =
-		rollout_state_above_zero(l->st) ? text_format("the canary is watched again, after %s", span)
-		                           : text_format("it was blind for %s; it is at 0%% now", span);
+	CLEANUP(cleanup_free)
+	char *text = rollout_state_above_zero(l->st) ? text_format("the canary is watched again, after %s", span)
+	                                             : text_format("it was blind for %s; it is at 0%% now", span);
 	r = text ? reconcile_announce(l, EVENT_PAGE, "sees_again", text) : -ENOMEM;
 	return r < 0 ? r : reconcile_set_mark(l, "blind_told", NULL, 0);
 }
@@ -183,7 +195,8 @@ static int watch_sight(const struct reconcile *l)
 /* While the engine acts or verifies, it is the engine that tells. */
 static bool is_settled(const struct reconcile *l)
 {
-	return !l->st->live || l->st->live_drills || l->st->live_state == INC_ROLLED_BACK || l->st->live_state == INC_HELD;
+	return !l->st->live || l->st->live_drills || l->st->live_state == INC_ROLLED_BACK ||
+	       l->st->live_state == INC_HELD;
 }
 
 /* The world above what it should be: somebody or something raised it. */
@@ -197,12 +210,15 @@ static int watch_percentage(const struct reconcile *l)
 	text_pct(l->ev->seen, seen, sizeof(seen));
 	text_pct(l->st->row.pct_wanted, wanted, sizeof(wanted));
 	if (!above && l->ev->there != STATUS_YES)
-		return 0;       /* unknown: neither alarm nor all-clear */
+		return 0; /* unknown: neither alarm nor all-clear */
 	if (!above && !since)
 		return 0;
 	if (!above && told) {
-		CLEANUP(cleanup_free) char *text = text_format("the percentage is at %s%% again, as it should be", wanted);
-		int r = text ? reconcile_announce(l, EVENT_ROLLOUT | (after_rollback ? EVENT_PAGE : 0), "not_above", text) : -ENOMEM;
+		CLEANUP(cleanup_free)
+		char *text = text_format("the percentage is at %s%% again, as it should be", wanted);
+		int r = text ? reconcile_announce(l, EVENT_ROLLOUT | (after_rollback ? EVENT_PAGE : 0), "not_above",
+		                                  text)
+		             : -ENOMEM;
 
 		if (r < 0)
 			return r;
@@ -212,12 +228,14 @@ static int watch_percentage(const struct reconcile *l)
 		return r < 0 ? r : reconcile_set_mark(l, "above_since", NULL, 0);
 	}
 	if (!since)
-		return reconcile_set_mark(l, "above_since", NULL, l->now);    /* one look may fall into a change */
+		return reconcile_set_mark(l, "above_since", NULL, l->now); /* one look may fall into a change */
 	if (told)
 		return 0;
-	CLEANUP(cleanup_free) char *text = text_format("the percentage was raised outside rollbackd: %s%% seen, %s%% wanted%s. %s",
-	                                               seen, wanted, after_rollback ? " after a rollback" : "", l->ev->there_why);
-	int r = text ? reconcile_announce(l, EVENT_ROLLOUT | (after_rollback ? EVENT_PAGE : 0), "above", text) : -ENOMEM;
+	CLEANUP(cleanup_free)
+	char *text = text_format("the percentage was raised outside rollbackd: %s%% seen, %s%% wanted%s. %s", seen,
+	                         wanted, after_rollback ? " after a rollback" : "", l->ev->there_why);
+	int r = text ? reconcile_announce(l, EVENT_ROLLOUT | (after_rollback ? EVENT_PAGE : 0), "above", text)
+	             : -ENOMEM;
 	return r < 0 ? r : reconcile_set_mark(l, "above_told", NULL, l->now);
 }
 
@@ -244,7 +262,7 @@ static int look_on(struct reconcile *l, struct rollout_state *st)
 	int r = plan_changed(l, &st->p);
 
 	if (r != 0)
-		return r < 0 ? r : 0;   /* a new run: the next look counts for it */
+		return r < 0 ? r : 0; /* a new run: the next look counts for it */
 	r = count_clock(l, &st->p);
 	if (r == 0)
 		r = success_keep(l->tx, l->r, st, l->ev);
@@ -260,7 +278,7 @@ static int look_on(struct reconcile *l, struct rollout_state *st)
 }
 
 int reconcile_write(struct db_tx *tx, const struct settings *s, const struct rollout *r, const struct evaluation *ev,
-               int64_t *ret_incident)
+                    int64_t *ret_incident)
 {
 	struct reconcile l = {.tx = tx, .s = s, .r = r, .ev = ev, .now = db_tx_now(tx)};
 	struct rollout_state st = {0};

@@ -7,10 +7,10 @@
 #include "handlers/plan/evaluation.h"
 #include "handlers/settings/settings.h"
 
-/* Inside a job; everything it decides is committed together. *ret_incident: an incident that the engine has to look at, left
- * alone when there is none. */
+/* Inside a job; everything it decides is committed together. *ret_incident: an incident that the engine has to look at,
+ * left alone when there is none. */
 int reconcile_write(struct db_tx *tx, const struct settings *s, const struct rollout *r, const struct evaluation *ev,
-               int64_t *ret_incident);
+                    int64_t *ret_incident);
 
 /* --- for its parts --- */
 
@@ -20,7 +20,7 @@ struct reconcile {
 	const struct rollout *r;
 	const struct evaluation *ev;
 	const struct rollout_state *st;
-	const struct stage *stage;      /* NULL: unstaged */
+	const struct stage *stage; /* NULL: unstaged */
 	int64_t now;
 };
 /* What reminds: overdue items, milestones, reports (remind.c). */

@@ -10,7 +10,9 @@
 #include "server/core/cron.h"
 #include "server/core/text.h"
 
-#define CATCH_UP_US (8 * 86400 * US_PER_S)      /* a report that fell due while rollbackd was down is sent late, not lost */
+#define CATCH_UP_US                                                                                                    \
+	(8 * 86400 * US_PER_S) /* a report that fell due while rollbackd was down is sent late, not lost               \
+	                        */
 
 /* --- recurring items: told once each time one falls overdue, never paged --- */
 
@@ -26,9 +28,9 @@ static int remind_item(const struct reconcile *l, const struct checklist *list, 
 	if (!since || since + item->every_us >= l->now || reconcile_mark(l, "reminded", item->text) >= since)
 		return 0;
 	text_time_words(since, at, sizeof(at));
-	CLEANUP(cleanup_free) char *text =
-		last ? text_format("overdue: \"%s\", last done %s by %s", item->text, at, last->person)
-		     : text_format("overdue: \"%s\", not done since the stage began %s", item->text, at);
+	CLEANUP(cleanup_free)
+	char *text = last ? text_format("overdue: \"%s\", last done %s by %s", item->text, at, last->person)
+	                  : text_format("overdue: \"%s\", not done since the stage began %s", item->text, at);
 	int r = text ? reconcile_announce(l, EVENT_ROLLOUT, "overdue", text) : -ENOMEM;
 	return r < 0 ? r : reconcile_set_mark(l, "reminded", item->text, l->now);
 }
@@ -71,7 +73,7 @@ static int report_due(const struct reconcile *l, const struct report_plan *p)
 	int64_t sent = reconcile_mark(l, "report", p->name), began = 0;
 	struct cron c;
 
-	if (!sent)      /* never: the first one comes at the next time it falls due */
+	if (!sent) /* never: the first one comes at the next time it falls due */
 		return reconcile_set_mark(l, "report", p->name, l->now);
 	if (cron_parse(p->cron, &c) == 0)
 		began = cron_last_us(&c, l->now, l->now - sent < CATCH_UP_US ? l->now - sent : CATCH_UP_US);

@@ -11,16 +11,17 @@
 #include "server/core/text.h"
 
 #define DAY_US        (86400 * US_PER_S)
-#define INCIDENTS_MAX 500       /* counted */
+#define INCIDENTS_MAX 500 /* counted */
 
 /* What each kind looks back on, lists, and looks ahead to. */
 static const struct {
 	const char *name;
 	enum report_kind kind;
-	int64_t back_us, ahead_us;      /* 0: all */
+	int64_t back_us, ahead_us; /* 0: all */
 	size_t incidents;
 } kinds[] = {
-	{"daily", REPORT_DAILY, DAY_US, 7 * DAY_US, 10}, {"weekly", REPORT_WEEKLY, 7 * DAY_US, 28 * DAY_US, 10},
+	{"daily", REPORT_DAILY, DAY_US, 7 * DAY_US, 10},
+	{"weekly", REPORT_WEEKLY, 7 * DAY_US, 28 * DAY_US, 10},
 	{"final", REPORT_FINAL, 0, 0, 50},
 };
 
@@ -39,7 +40,8 @@ static int head(struct report *p)
 
 	text_time_words(p->from, from, sizeof(from));
 	text_time_words(p->now, until, sizeof(until));
-	buf_printf(p->b, "[REPORT] %s, %s: %s%s%s\n", p->r->title, p->kind_name, p->from ? from : "", p->from ? " to " : "until ", until);
+	buf_printf(p->b, "[REPORT] %s, %s: %s%s%s\n", p->r->title, p->kind_name, p->from ? from : "",
+	           p->from ? " to " : "until ", until);
 	return 0;
 }
 
@@ -52,11 +54,13 @@ static int where(struct report *p)
 		buf_printf(p->b, "- Stage: none, %s%s traffic\n", pct, p->st->there < 0 ? "" : "%");
 		return 0;
 	}
-	buf_printf(p->b, "- Stage: %d %s, %s%s traffic", p->stage->number, p->stage->name, pct, p->st->there < 0 ? "" : "%");
+	buf_printf(p->b, "- Stage: %d %s, %s%s traffic", p->stage->number, p->stage->name, pct,
+	           p->st->there < 0 ? "" : "%");
 	text_duration_words(p->st->p.clean_us, clean, sizeof(clean));
 	text_duration_words(p->stage->duration_us, all, sizeof(all));
 	buf_printf(p->b, p->stage->duration_us ? ", clean for %s of %s" : ", clean for %s", clean, all);
-	buf_printf(p->b, "%s%s\n", p->st->p.clean_why ? "; the clock stands still: " : "", p->st->p.clean_why ? p->st->p.clean_why : "");
+	buf_printf(p->b, "%s%s\n", p->st->p.clean_why ? "; the clock stands still: " : "",
+	           p->st->p.clean_why ? p->st->p.clean_why : "");
 	return 0;
 }
 
@@ -140,8 +144,8 @@ static void incident_line(struct report *p, const struct incident *i)
 	char at[40];
 
 	text_time_words(i->opened_at_us, at, sizeof(at));
-	buf_printf(p->b, "  - %s: %s %lld, %s: ", at, i->kind == KIND_DRILL ? "[DRILL] incident" : "incident", (long long)i->id,
-	           incident_state_name(i->state));
+	buf_printf(p->b, "  - %s: %s %lld, %s: ", at, i->kind == KIND_DRILL ? "[DRILL] incident" : "incident",
+	           (long long)i->id, incident_state_name(i->state));
 	text_one_line(p->b, i->summary, strlen(i->summary), 120);
 	buf_char(p->b, '\n');
 }
@@ -151,8 +155,8 @@ static int incidents(struct report *p)
 	const struct tally *t = &p->span;
 	size_t max = kinds[kind_of(p->kind_name)].incidents, all = (size_t)t->incidents + (size_t)t->drills;
 
-	buf_printf(p->b, "- Incidents: %d (rollbacks %d, failed %d, without a rollback %d, P0 %d); drills %d\n", t->incidents, t->rollbacks,
-	           t->failed, t->incidents - t->rollbacks, t->p0, t->drills);
+	buf_printf(p->b, "- Incidents: %d (rollbacks %d, failed %d, without a rollback %d, P0 %d); drills %d\n",
+	           t->incidents, t->rollbacks, t->failed, t->incidents - t->rollbacks, t->p0, t->drills);
 	for (size_t i = 0; i < all && i < max; i++)
 		incident_line(p, &p->incidents.item[i]);
 	if (all > max)
@@ -167,7 +171,8 @@ static void sla_lines(struct report *p, struct sla_tally *t, const char *whose)
 
 	if (!t->n[PHASE_TOTAL] && !t->overdue)
 		return;
-	buf_printf(p->b, "- Rollback SLA, %s: %zu of %zu within the total", whose, t->met[PHASE_TOTAL], t->n[PHASE_TOTAL] + t->overdue);
+	buf_printf(p->b, "- Rollback SLA, %s: %zu of %zu within the total", whose, t->met[PHASE_TOTAL],
+	           t->n[PHASE_TOTAL] + t->overdue);
 	if (t->overdue)
 		buf_printf(p->b, "; never seen done: %zu", t->overdue);
 	buf_char(p->b, '\n');
@@ -175,10 +180,12 @@ static void sla_lines(struct report *p, struct sla_tally *t, const char *whose)
 		if (!t->n[phase])
 			continue;
 		for (size_t i = 0; i < ARRAY_LEN(percents); i++)
-			text_duration_words(sla_percentile_us(t, (enum metric_phase)phase, percents[i]), words[i], sizeof(words[i]));
+			text_duration_words(sla_percentile_us(t, (enum metric_phase)phase, percents[i]), words[i],
+			                    sizeof(words[i]));
 		text_duration_words(t->budget_us[phase], words[3], sizeof(words[3]));
-		buf_printf(p->b, "  - %s: p50 %s, p95 %s, worst %s of %s; %zu of %zu met\n", metric_phase_name((enum metric_phase)phase), words[0],
-		           words[1], words[2], words[3], t->met[phase], t->n[phase]);
+		buf_printf(p->b, "  - %s: p50 %s, p95 %s, worst %s of %s; %zu of %zu met\n",
+		           metric_phase_name((enum metric_phase)phase), words[0], words[1], words[2], words[3],
+		           t->met[phase], t->n[phase]);
 	}
 }
 
@@ -265,10 +272,20 @@ static int sections(struct report *p)
 		unsigned kinds;
 		int (*write)(struct report *);
 	} all[] = {
-		{REPORT_EVERY, head}, {REPORT_EVERY, where}, {REPORT_EVERY, report_success}, {REPORT_DAILY, criteria},
-		{REPORT_EVERY, missing}, {REPORT_DAILY, report_changes}, {REPORT_FINAL, report_stages}, {REPORT_EVERY, incidents},
-		{REPORT_EVERY, sla}, {REPORT_WEEKLY | REPORT_FINAL, forecast}, {REPORT_FINAL, report_decisions},
-		{REPORT_DAILY | REPORT_WEEKLY, checklist}, {REPORT_FINAL, report_checklists}, {REPORT_EVERY, milestones},
+		{REPORT_EVERY, head},
+		{REPORT_EVERY, where},
+		{REPORT_EVERY, report_success},
+		{REPORT_DAILY, criteria},
+		{REPORT_EVERY, missing},
+		{REPORT_DAILY, report_changes},
+		{REPORT_FINAL, report_stages},
+		{REPORT_EVERY, incidents},
+		{REPORT_EVERY, sla},
+		{REPORT_WEEKLY | REPORT_FINAL, forecast},
+		{REPORT_FINAL, report_decisions},
+		{REPORT_DAILY | REPORT_WEEKLY, checklist},
+		{REPORT_FINAL, report_checklists},
+		{REPORT_EVERY, milestones},
 		{REPORT_EVERY, tail},
 	};
 	int r = count_incidents(p);
@@ -281,12 +298,21 @@ static int sections(struct report *p)
 	return r;
 }
 
-int report_text(struct buf *b, struct db_conn *c, const struct settings *s, const struct rollout *r, const struct rollout_state *st,
-                const struct evaluation *ev, const char *kind, int64_t now_us)
+int report_text(struct buf *b, struct db_conn *c, const struct settings *s, const struct rollout *r,
+                const struct rollout_state *st, const struct evaluation *ev, const char *kind, int64_t now_us)
 {
 	size_t k = kind_of(kind);
-	struct report p = {.b = b, .c = c, .s = s, .r = r, .st = st, .ev = ev, .stage = rollout_state_stage(st, r), .kind = kinds[k].kind,
-	                   .kind_name = kinds[k].name, .from = kinds[k].back_us ? now_us - kinds[k].back_us : 0, .now = now_us};
+	struct report p = {.b = b,
+	                   .c = c,
+	                   .s = s,
+	                   .r = r,
+	                   .st = st,
+	                   .ev = ev,
+	                   .stage = rollout_state_stage(st, r),
+	                   .kind = kinds[k].kind,
+	                   .kind_name = kinds[k].name,
+	                   .from = kinds[k].back_us ? now_us - kinds[k].back_us : 0,
+	                   .now = now_us};
 	int e = sections(&p);
 	struct sla_tally *const tallies[] = {&p.span.automatic, &p.span.by_hand, &p.whole.automatic, &p.whole.by_hand};
 

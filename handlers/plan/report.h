@@ -7,11 +7,11 @@
 #include "handlers/plan/evaluation.h"
 #include "handlers/plan/rollout_state.h"
 
-#define REPORT_MAX 16000        /* bytes; what is longer is cut */
+#define REPORT_MAX 16000 /* bytes; what is longer is cut */
 
 /* kind: "daily", "weekly" or "final". Lines of plain text that are Markdown, too. The connection's thread. */
-int report_text(struct buf *b, struct db_conn *c, const struct settings *s, const struct rollout *r, const struct rollout_state *st,
-                const struct evaluation *ev, const char *kind, int64_t now_us);
+int report_text(struct buf *b, struct db_conn *c, const struct settings *s, const struct rollout *r,
+                const struct rollout_state *st, const struct evaluation *ev, const char *kind, int64_t now_us);
 /* The final report is wanted when the last stage is entered; the others always. Pure. */
 bool report_is_wanted(const struct rollout *r, const struct rollout_state *st, const char *kind);
 

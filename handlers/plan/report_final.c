@@ -7,14 +7,14 @@
 #include "handlers/plan/report_private.h"
 #include "server/core/text.h"
 
-#define EVENTS_MAX 20           /* lines of one kind */
-#define DAY_EVENTS 300          /* looked at for the daily report */
+#define EVENTS_MAX 20  /* lines of one kind */
+#define DAY_EVENTS 300 /* looked at for the daily report */
 #define NOTE_MAX   200
 
 /* --- stages --- */
 
 struct visit {
-	int64_t first_us, last_us, clean_us;    /* clean: of the newest run */
+	int64_t first_us, last_us, clean_us; /* clean: of the newest run */
 	size_t runs;
 	bool there;
 };
@@ -23,7 +23,7 @@ static struct visit visit_of(const struct report *p, const struct stage *stage)
 {
 	struct visit v = {0};
 
-	for (size_t i = 0; i < p->runs.n; i++) {        /* newest first */
+	for (size_t i = 0; i < p->runs.n; i++) { /* newest first */
 		const struct stage_run *run = &p->runs.item[i];
 
 		if (run->stage != stage->number)
@@ -57,7 +57,8 @@ static void stage_line(struct report *p, const struct stage *stage)
 	text_time_words(v.last_us, until, sizeof(until));
 	text_duration_words(v.clean_us, clean, sizeof(clean));
 	text_duration_words(stage->duration_us, all, sizeof(all));
-	buf_printf(p->b, "entered %s, %s%s, clean for %s", from, v.there ? "still there" : "left ", v.there ? "" : until, clean);
+	buf_printf(p->b, "entered %s, %s%s, clean for %s", from, v.there ? "still there" : "left ",
+	           v.there ? "" : until, clean);
 	if (stage->duration_us)
 		buf_printf(p->b, " of %s", all);
 	if (v.runs > 1)
@@ -70,7 +71,7 @@ int report_stages(struct report *p)
 	const struct stage *last = NULL;
 
 	buf_str(p->b, "- Stages:\n");
-	for (size_t n = 0; n < p->r->n_stages; n++) {   /* in the order of their numbers */
+	for (size_t n = 0; n < p->r->n_stages; n++) { /* in the order of their numbers */
 		const struct stage *next = NULL;
 
 		for (size_t i = 0; i < p->r->n_stages; i++) {
@@ -93,7 +94,7 @@ static void event_line(struct report *p, const struct event *e)
 	char at[40];
 
 	const char *note = e->note ? e->note : "";
-	bool names_itself = strstr(note, e->who) != NULL;       /* "held by alice: ..." */
+	bool names_itself = strstr(note, e->who) != NULL; /* "held by alice: ..." */
 
 	text_time_words(e->at_us, at, sizeof(at));
 	buf_printf(p->b, "  - %s: ", at);
@@ -131,8 +132,12 @@ int report_decisions(struct report *p)
 	static const struct {
 		const char *title, *what, *word;
 	} lists[] = {
-		{"Approvals", "approved", NULL}, {"Forced advances", "advance", "FORCED"}, {"Stages set past their gates", "stage_set", "FORCED"},
-		{"Holds", "held", NULL}, {"Holds ended", "resumed", NULL}, {"Freezes", "frozen", NULL},
+		{"Approvals", "approved", NULL},
+		{"Forced advances", "advance", "FORCED"},
+		{"Stages set past their gates", "stage_set", "FORCED"},
+		{"Holds", "held", NULL},
+		{"Holds ended", "resumed", NULL},
+		{"Freezes", "frozen", NULL},
 	};
 	int r = 0;
 
@@ -161,7 +166,8 @@ int report_changes(struct report *p)
 		if (is_news(&l.item[i]) && n++ < EVENTS_MAX)
 			first = i + 1;
 	}
-	buf_printf(p->b, "- Since yesterday: %zu change%s, %zu item%s ticked\n", n, n == 1 ? "" : "s", ticks, ticks == 1 ? "" : "s");
+	buf_printf(p->b, "- Since yesterday: %zu change%s, %zu item%s ticked\n", n, n == 1 ? "" : "s", ticks,
+	           ticks == 1 ? "" : "s");
 	for (size_t i = first; i-- > 0;)
 		if (is_news(&l.item[i]))
 			event_line(p, &l.item[i]);
@@ -198,7 +204,9 @@ int report_checklists(struct report *p)
 		buf_printf(p->b, "- Checklist %s: %zu of %zu done\n", list->name, done, list->n_items);
 		for (size_t n = 0; n < list->n_items; n++)
 			if (state_of(p, list, &list->items[n], &ever) != TICK_DONE)
-				buf_printf(p->b, "  - %s: %s\n", tick_state_name(state_of(p, list, &list->items[n], &ever)), list->items[n].text);
+				buf_printf(p->b, "  - %s: %s\n",
+				           tick_state_name(state_of(p, list, &list->items[n], &ever)),
+				           list->items[n].text);
 	}
 	tick_list_free(&ever);
 	return r;

@@ -21,7 +21,7 @@ struct report {
 	const struct rollout *r;
 	const struct rollout_state *st;
 	const struct evaluation *ev;
-	const struct stage *stage;      /* NULL: unstaged */
+	const struct stage *stage; /* NULL: unstaged */
 	enum report_kind kind;
 	const char *kind_name;
 	int64_t from, now;
@@ -33,9 +33,9 @@ struct report {
 
 /* The sections. 0 or -errno of the database. */
 int report_success(struct report *p);
-int report_changes(struct report *p);           /* what happened in the span */
+int report_changes(struct report *p); /* what happened in the span */
 int report_stages(struct report *p);
-int report_decisions(struct report *p);         /* approvals, forced advances, holds, freezes */
-int report_checklists(struct report *p);        /* all of them */
+int report_decisions(struct report *p);  /* approvals, forced advances, holds, freezes */
+int report_checklists(struct report *p); /* all of them */
 
 #endif

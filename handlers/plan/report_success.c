@@ -11,7 +11,7 @@
 struct found {
 	struct criterion_result result;
 	bool any;
-	const struct stage_run *run;    /* that it was kept with; NULL: it is of now */
+	const struct stage_run *run; /* that it was kept with; NULL: it is of now */
 };
 
 /* Index of the criterion in the stage; -1: it has none of that name. */
@@ -54,7 +54,8 @@ static void earlier(struct report *p, const struct criterion *c, const struct st
 
 		for (size_t k = 0; k < n; k++)
 			newest &= p->runs.item[k].stage != run->stage;
-		if (!newest || run == shown || run->run == p->st->p.run || success_kept(run->results, c->name, &r) < 0 || isnan(r.value))
+		if (!newest || run == shown || run->run == p->st->p.run ||
+		    success_kept(run->results, c->name, &r) < 0 || isnan(r.value))
 			continue;
 		text_number(r.value, c->unit, value, sizeof(value));
 		buf_printf(p->b, "%sstage %d: %s", sep, run->stage, value);
@@ -91,8 +92,8 @@ static void counts(struct report *p)
 	const char *least = p->cut ? "at least " : "";
 
 	buf_printf(p->b, "  - zero P0 incidents: %s: %s%d\n", verdict_name(judge_count(p, t->p0)), least, t->p0);
-	buf_printf(p->b, "  - zero rollbacks: %s: %s%d (drills do not count: %d)\n", verdict_name(judge_count(p, t->rollbacks)), least,
-	           t->rollbacks, t->drills);
+	buf_printf(p->b, "  - zero rollbacks: %s: %s%d (drills do not count: %d)\n",
+	           verdict_name(judge_count(p, t->rollbacks)), least, t->rollbacks, t->drills);
 }
 
 int report_success(struct report *p)
@@ -106,8 +107,8 @@ int report_success(struct report *p)
 	}
 	n[judge_count(p, p->whole.p0)]++;
 	n[judge_count(p, p->whole.rollbacks)]++;
-	buf_printf(p->b, "- Success metrics of the whole rollout: %d met, %d missed, %d unknown\n", n[VERDICT_MET], n[VERDICT_MISSED],
-	           n[VERDICT_UNKNOWN]);
+	buf_printf(p->b, "- Success metrics of the whole rollout: %d met, %d missed, %d unknown\n", n[VERDICT_MET],
+	           n[VERDICT_MISSED], n[VERDICT_UNKNOWN]);
 	if (p->kind == REPORT_DAILY)
 		return 0;
 	for (size_t i = 0; stage && i < stage->n_criteria; i++) {

@@ -85,7 +85,8 @@ bool stage_is_elsewhere(const struct settings *s, const struct stage *st)
 	return strcmp(st->environment, s->environment) != 0;
 }
 
-int64_t rollout_state_milestone_us(struct db_conn *c, const struct rollout *r, const struct rollout_state *st, const struct milestone *m)
+int64_t rollout_state_milestone_us(struct db_conn *c, const struct rollout *r, const struct rollout_state *st,
+                                   const struct milestone *m)
 {
 	CLEANUP(cleanup_free) char *key = text_format("entered:%s:%d", r->name, m->after_stage);
 	int64_t entered = 0;

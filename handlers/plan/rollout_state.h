@@ -17,15 +17,15 @@ struct rollout_state {
 	struct approval_list approvals;
 	struct tick_list ticks;
 	struct baseline_list baselines;
-	int64_t live;           /* live incident, or stage being entered; 0 none */
+	int64_t live; /* live incident, or stage being entered; 0 none */
 	enum incident_state live_state;
 	bool live_raises, live_drills;
-	int64_t unreviewed;     /* incident whose review is required and open; 0 none */
-	int64_t rollbacks_today;/* in the last 24 h */
+	int64_t unreviewed;      /* incident whose review is required and open; 0 none */
+	int64_t rollbacks_today; /* in the last 24 h */
 	int64_t last_rollback_us;
-	int32_t there;          /* percentage in the flags file, else last seen; -1 unknown */
-	char there_why[256];    /* why it is unknown */
-	int64_t heartbeat_us;   /* when Alertmanager's always-firing alert last came; 0 never */
+	int32_t there;        /* percentage in the flags file, else last seen; -1 unknown */
+	char there_why[256];  /* why it is unknown */
+	int64_t heartbeat_us; /* when Alertmanager's always-firing alert last came; 0 never */
 };
 
 int rollout_state_load(struct db_conn *c, const struct rollout *r, int64_t now_us, struct rollout_state *ret);
@@ -35,8 +35,10 @@ void rollout_state_free(struct rollout_state *st);
 const struct stage *rollout_state_stage(const struct rollout_state *st, const struct rollout *r);
 /* Stage of another environment: shown, never applied here. */
 bool stage_is_elsewhere(const struct settings *s, const struct stage *st);
-/* When a milestone falls due; 0: it waits, because its stage was never entered or does not stand any more (rolled back, set back). */
-int64_t rollout_state_milestone_us(struct db_conn *c, const struct rollout *r, const struct rollout_state *st, const struct milestone *m);
+/* When a milestone falls due; 0: it waits, because its stage was never entered or does not stand any more (rolled back,
+ * set back). */
+int64_t rollout_state_milestone_us(struct db_conn *c, const struct rollout *r, const struct rollout_state *st,
+                                   const struct milestone *m);
 /* Is it above 0 %, as far as anybody knows. */
 bool rollout_state_above_zero(const struct rollout_state *st);
 

@@ -62,8 +62,10 @@ bool stage_clock_count(struct progress *p, int64_t now_us, int64_t gap_us, const
 	bool ran = !p->clean_why && !p->stopped_at_us, lost = passed < 0 || passed > gap_us;
 
 	p->clean_at_us = now_us;
-	/* A hold and what stopped the clock before or after it are two spans: only the hold is left out of comparisons. */
-	if (why[0] && p->stopped_at_us && p->clean_why && stage_clock_is_hold(p->clean_why) != stage_clock_is_hold(why)) {
+	/* A hold and what stopped the clock before or after it are two spans: only the hold is left out of comparisons.
+	 */
+	if (why[0] && p->stopped_at_us && p->clean_why &&
+	    stage_clock_is_hold(p->clean_why) != stage_clock_is_hold(why)) {
 		*ret_span = (struct hold_span) {.since_us = p->stopped_at_us, .until_us = now_us, .why = p->clean_why};
 		p->clean_why = NULL;
 		p->stopped_at_us = 0;
@@ -76,7 +78,8 @@ bool stage_clock_count(struct progress *p, int64_t now_us, int64_t gap_us, const
 		p->clean_us += passed;
 		return false;
 	}
-	*ret_span = (struct hold_span) {.since_us = ran ? from : p->stopped_at_us, .until_us = now_us,
+	*ret_span = (struct hold_span) {.since_us = ran ? from : p->stopped_at_us,
+	                                .until_us = now_us,
 	                                .why = ran ? strdup("rollbackd did not look") : p->clean_why};
 	p->clean_why = NULL;
 	p->stopped_at_us = 0;

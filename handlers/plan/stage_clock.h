@@ -9,22 +9,22 @@
 #include "handlers/plan/criteria.h"
 
 struct stage_clock_view {
-	bool entered;           /* the stage is at its percentage, verified */
-	bool elsewhere;         /* the stage is of another environment */
-	const char *held;       /* who holds it; NULL nobody */
-	int64_t incident;       /* live incident; 0 none */
-	const char *blind;      /* why nobody watches; NULL: somebody does */
-	bool percentage_known, percentage_right;        /* what the world was last seen at */
+	bool entered;                            /* the stage is at its percentage, verified */
+	bool elsewhere;                          /* the stage is of another environment */
+	const char *held;                        /* who holds it; NULL nobody */
+	int64_t incident;                        /* live incident; 0 none */
+	const char *blind;                       /* why nobody watches; NULL: somebody does */
+	bool percentage_known, percentage_right; /* what the world was last seen at */
 	const struct criterion *criteria;
-	const struct criterion_result *results;         /* one per criterion */
+	const struct criterion_result *results; /* one per criterion */
 	size_t n;
 };
 
 /* Why the clock stands still, a sentence in out (>= 300); "" : it runs. */
 void stage_clock_why(const struct stage_clock_view *v, char *out, size_t size);
 
-/* Whether the clock stood still for this reason (of clean_why) because somebody held it. A comparison leaves that time out, but
- * not the time in which a criterion failed: that is what it is there to see. */
+/* Whether the clock stood still for this reason (of clean_why) because somebody held it. A comparison leaves that time
+ * out, but not the time in which a criterion failed: that is what it is there to see. */
 bool stage_clock_is_hold(const char *why);
 
 /* Counts the time since p->clean_at_us, if the clock ran then and runs now and nothing longer than gap_us lies between

@@ -57,8 +57,12 @@ int success_keep(struct db_tx *tx, const struct rollout *r, const struct rollout
 	if (!stage || !success_is_fresh(ev, st))
 		return 0;
 	CLEANUP(json_cleanup) struct json_object *results = results_json(stage, ev);
-	struct stage_run run = {.run = st->p.run, .stage = stage->number, .entered_us = st->p.entered_us, .clean_us = st->p.clean_us,
-	                        .until_us = db_tx_now(tx), .results = (char *)json_text(results)};
+	struct stage_run run = {.run = st->p.run,
+	                        .stage = stage->number,
+	                        .entered_us = st->p.entered_us,
+	                        .clean_us = st->p.clean_us,
+	                        .until_us = db_tx_now(tx),
+	                        .results = (char *)json_text(results)};
 	return stage_run_save(tx, r->name, &run);
 }
 
@@ -94,7 +98,7 @@ void success_words(struct buf *b, const struct criterion *c, const struct criter
 	char value[100], bound[100];
 
 	buf_printf(b, "%s: ", verdict_name(v));
-	if (v == VERDICT_UNKNOWN) {     /* its sentence names the bound only when there is a number */
+	if (v == VERDICT_UNKNOWN) { /* its sentence names the bound only when there is a number */
 		text_number(c->bound, c->unit, bound, sizeof(bound));
 		buf_printf(b, "%s; ", strncmp(why, unknown, sizeof(unknown) - 1) ? why : why + sizeof(unknown) - 1);
 	} else {

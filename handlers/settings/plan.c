@@ -5,8 +5,8 @@
 
 #include "handlers/settings/settings_private.h"
 
-/* An array of structs from the list under key, each read by read; NULL when *err is set, before or here. Half-filled ones are
- * freed as they stand. */
+/* An array of structs from the list under key, each read by read; NULL when *err is set, before or here. Half-filled
+ * ones are freed as they stand. */
 static void *read_list(struct json_object *o, const char *key, size_t size, size_t *ret_n,
                        int (*read)(struct json_object *, void *), int *err)
 {
@@ -28,8 +28,12 @@ static int read_criterion(struct json_object *o, void *to)
 	struct criterion *c = to;
 
 	*c = (struct criterion) {
-		.name = str(o, "name"), .query = str(o, "query"), .unit = str(o, "unit"), .over_us = duration_of(o, "over"),
-		.after_us = duration_of(o, "after"), .samples = json_str_or(o, "samples", NULL),
+		.name = str(o, "name"),
+		.query = str(o, "query"),
+		.unit = str(o, "unit"),
+		.over_us = duration_of(o, "over"),
+		.after_us = duration_of(o, "after"),
+		.samples = json_str_or(o, "samples", NULL),
 		.min_samples = json_int_or(o, "min_samples", 0),
 	};
 	c->is_min = json_get_double(o, "min", &c->bound) == 1;
@@ -49,9 +53,13 @@ static int read_stage(struct json_object *o, void *to)
 	struct stage *s = to;
 
 	*s = (struct stage) {
-		.number = (int32_t)json_int_or(o, "number", 0), .name = str(o, "name"), .environment = str(o, "environment"),
-		.pct = pct_of(o, "percentage"), .duration_us = duration_of(o, "duration"),
-		.checklist = json_str_or(o, "checklist", NULL), .release_notes = str(o, "release_notes"),
+		.number = (int32_t)json_int_or(o, "number", 0),
+		.name = str(o, "name"),
+		.environment = str(o, "environment"),
+		.pct = pct_of(o, "percentage"),
+		.duration_us = duration_of(o, "duration"),
+		.checklist = json_str_or(o, "checklist", NULL),
+		.release_notes = str(o, "release_notes"),
 		.approvals = read_argv(o, "approvals"),
 	};
 	if (!s->approvals)
@@ -64,7 +72,8 @@ static int read_stage(struct json_object *o, void *to)
 
 static int read_item(struct json_object *o, void *to)
 {
-	*(struct check_item *)to = (struct check_item) {str(o, "text"), duration_of(o, "valid"), duration_of(o, "every")};
+	*(struct check_item *)to =
+		(struct check_item) {str(o, "text"), duration_of(o, "valid"), duration_of(o, "every")};
 	return 0;
 }
 
@@ -99,9 +108,8 @@ static int read_named_query(struct json_object *o, void *to)
 
 static int read_baseline(struct json_object *o, void *to)
 {
-	*(struct baseline_query *)to = (struct baseline_query) {str(o, "metric"), str(o, "query"),
-	                                                        json_str_or(o, "samples", NULL),
-	                                                        json_int_or(o, "min_samples", 0)};
+	*(struct baseline_query *)to = (struct baseline_query) {
+		str(o, "metric"), str(o, "query"), json_str_or(o, "samples", NULL), json_int_or(o, "min_samples", 0)};
 	return 0;
 }
 

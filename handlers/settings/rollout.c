@@ -133,8 +133,7 @@ static int read_snapshot(struct json_object *o, struct rollout *r)
 	for (; r->n_queries < n; r->n_queries++) {
 		struct json_object *q = json_object_array_get_idx(list, r->n_queries);
 
-		r->queries[r->n_queries] =
-			(struct snapshot_query) {str(q, "name"), str(q, "unit"), str(q, "query")};
+		r->queries[r->n_queries] = (struct snapshot_query) {str(q, "name"), str(q, "unit"), str(q, "query")};
 	}
 	return 0;
 }

@@ -100,8 +100,7 @@ static unsigned events_of(struct json_object *o)
 
 	for (size_t i = 0; i < n; i++)
 		for (size_t w = 0; w < ARRAY_LEN(event_words); w++)
-			if (!strcmp(event_words[w].name,
-			            json_object_get_string(json_object_array_get_idx(list, i))))
+			if (!strcmp(event_words[w].name, json_object_get_string(json_object_array_get_idx(list, i))))
 				bits |= event_words[w].bits;
 	return bits;
 }
@@ -130,8 +129,7 @@ static int read_rollouts(struct json_object *tree, struct settings *s)
 	s->rollouts = array_of(n, sizeof(*s->rollouts));
 	if (!s->rollouts)
 		return -ENOMEM;
-	while (s->n_rollouts <
-	       n) { /* counted before it is filled: settings_unref copes with a half-filled one */
+	while (s->n_rollouts < n) { /* counted before it is filled: settings_unref copes with a half-filled one */
 		size_t i = s->n_rollouts++;
 		int e = options_rollout(json_object_array_get_idx(list, i), &s->rollouts[i]);
 
@@ -297,8 +295,7 @@ char *plan_text(const struct settings *s, const struct rollout *r, const struct 
 
 static int fill_plan(struct plan *p)
 {
-	struct json_object *rollout = section_of(p->tree, "rollout"),
-			   *playbook = section_of(p->tree, "playbook");
+	struct json_object *rollout = section_of(p->tree, "rollout"), *playbook = section_of(p->tree, "playbook");
 
 	if (!rollout || !playbook)
 		return -EINVAL;

@@ -19,11 +19,11 @@ enum act_kind { ACT_COMMAND = 1, ACT_HTTP };
 /* Something to run: a command (argv, no shell) or one HTTP request. Strings borrowed from the tree. */
 struct act {
 	enum act_kind kind;
-	const char *name;               /* for people: "systemctl reload …" when not given */
-	const char **argv;              /* owned array, NULL-terminated */
-	const char *method, *url, *body;/* body may hold ${percentage} */
+	const char *name;                /* for people: "systemctl reload …" when not given */
+	const char **argv;               /* owned array, NULL-terminated */
+	const char *method, *url, *body; /* body may hold ${percentage} */
 	int64_t timeout_us;
-	bool idempotent;                /* may run again when a crash left it in doubt; apply: true, then: false by default */
+	bool idempotent; /* may run again when a crash left it in doubt; apply: true, then: false by default */
 };
 
 /* Another way to get there, tried so long after the apply when nobody acknowledged. */
@@ -35,20 +35,20 @@ struct fallback {
 enum check_kind { CHECK_PROMETHEUS = 1, CHECK_COMMAND, CHECK_HTTP };
 struct check {
 	enum check_kind kind;
-	const char *query, *instances;  /* instances may be NULL */
+	const char *query, *instances; /* instances may be NULL */
 	const char **argv;
-	const char *url, *pointer;      /* JSON pointer of the number */
+	const char *url, *pointer; /* JSON pointer of the number */
 	int64_t timeout_us;
 };
 
 /* What must hold to leave a stage: one number within a bound. */
 struct criterion {
 	const char *name, *query, *unit;
-	bool is_min;                    /* at least bound; else at most */
+	bool is_min; /* at least bound; else at most */
 	double bound;
-	int64_t over_us;                /* the worst value over so long; 0: now */
-	int64_t after_us;               /* not judged in the stage's first so long */
-	const char *samples;            /* query of the sample size; NULL: none asked for */
+	int64_t over_us;     /* the worst value over so long; 0: now */
+	int64_t after_us;    /* not judged in the stage's first so long */
+	const char *samples; /* query of the sample size; NULL: none asked for */
 	int64_t min_samples;
 };
 
@@ -68,12 +68,12 @@ struct stage {
 	size_t n_criteria;
 	struct stage_flag *set;
 	size_t n_set;
-	const char *release_notes;      /* "": none */
+	const char *release_notes; /* "": none */
 };
 
 struct check_item {
 	const char *text;
-	int64_t valid_us, every_us;     /* 0: for the whole run; not recurring */
+	int64_t valid_us, every_us; /* 0: for the whole run; not recurring */
 };
 struct checklist {
 	const char *name;
@@ -90,7 +90,7 @@ struct freeze {
 struct milestone {
 	int32_t after_stage;
 	int64_t in_us;
-	const char *text, *owner;       /* owner "": nobody named */
+	const char *text, *owner; /* owner "": nobody named */
 };
 
 struct named_query {
@@ -99,35 +99,35 @@ struct named_query {
 
 /* How to tell that the canary is being watched. */
 struct watch {
-	struct named_query *data;       /* must return data above 0 % */
+	struct named_query *data; /* must return data above 0 % */
 	size_t n_data;
-	const char *share;              /* NULL: not compared */
-	int32_t tolerance_pct;          /* hundredths of a point */
+	const char *share;     /* NULL: not compared */
+	int32_t tolerance_pct; /* hundredths of a point */
 	int64_t after_us, patience_us;
 };
 
 struct baseline_query {
-	const char *metric, *query, *samples;   /* samples NULL: not asked */
+	const char *metric, *query, *samples; /* samples NULL: not asked */
 	int64_t min_samples;
 };
 
 /* New way against old way (handlers/rollout/compare.h). */
 enum compare_kind { COMPARE_ERRORS = 1, COMPARE_HISTOGRAM, COMPARE_VALUE };
 struct compare_queries {
-	const char *query, *bad;        /* errors: all events and the bad ones; else bad is NULL */
+	const char *query, *bad; /* errors: all events and the bad ones; else bad is NULL */
 };
 struct compare_metric {
 	const char *name, *unit;
 	enum compare_kind kind;
 	struct compare_queries candidate, baseline;
-	double absolute;                /* errors: accepted difference of the ratios */
+	double absolute; /* errors: accepted difference of the ratios */
 	bool lower_is_worse;
-	double *quantiles;              /* owned; of a histogram */
+	double *quantiles; /* owned; of a histogram */
 	size_t n_quantiles;
 };
 struct compare_options {
-	int64_t step_us;                /* 0: nothing is configured */
-	const char *share;              /* NULL: not known */
+	int64_t step_us;   /* 0: nothing is configured */
+	const char *share; /* NULL: not known */
 	struct compare_metric *metrics;
 	size_t n_metrics;
 };
@@ -137,19 +137,19 @@ struct snapshot_query {
 };
 
 struct rollout {
-	struct json_object *tree;       /* owned reference */
-	char *frozen;                   /* owned: tree as text, for plans: a shared tree is never printed (json-c caches in it) */
-	const char *name, *title, *dashboard_url;       /* title: the name unless given; dashboard_url "" */
+	struct json_object *tree; /* owned reference */
+	char *frozen; /* owned: tree as text, for plans: a shared tree is never printed (json-c caches in it) */
+	const char *name, *title, *dashboard_url; /* title: the name unless given; dashboard_url "" */
 	struct matchers alerts;
-	const char *flags_file, *flags_key;             /* NULL: no flags file */
-	const char *salt;                               /* of the sampling rule */
+	const char *flags_file, *flags_key; /* NULL: no flags file */
+	const char *salt;                   /* of the sampling rule */
 	struct act *apply;
 	size_t n_apply;
 	int64_t verify_delay_us, verify_every_us, verify_timeout_us;
 	int passes;
-	const char *effective_query;    /* NULL: not asked */
+	const char *effective_query; /* NULL: not asked */
 	double effective_max;
-	const char *cured_query;        /* NULL: not asked */
+	const char *cured_query; /* NULL: not asked */
 	double cured_max;
 	int64_t cured_timeout_us;
 	struct fallback *fallbacks;
@@ -170,7 +170,7 @@ struct rollout {
 	struct watch watch;
 	struct baseline_query *baselines;
 	size_t n_baselines;
-	const char *owner;              /* "" : nobody named */
+	const char *owner; /* "" : nobody named */
 	struct compare_options compare;
 };
 
@@ -181,18 +181,18 @@ struct then {
 };
 
 struct playbook {
-	struct json_object *tree;       /* owned reference */
-	char *frozen;                   /* owned: as in struct rollout */
-	const char *name, *severity;    /* severity "" : the alert's own label */
+	struct json_object *tree;    /* owned reference */
+	char *frozen;                /* owned: as in struct rollout */
+	const char *name, *severity; /* severity "" : the alert's own label */
 	struct matchers match;
-	bool hold;                      /* no rollback: tells people */
-	bool previous_stage;            /* else to_pct */
+	bool hold;           /* no rollback: tells people */
+	bool previous_stage; /* else to_pct */
 	int32_t to_pct;
-	int64_t after_us;               /* 0: at once */
-	struct then *then;              /* after the apply steps, in order, beside verification */
+	int64_t after_us;  /* 0: at once */
+	struct then *then; /* after the apply steps, in order, beside verification */
 	size_t n_then;
-	bool review;                    /* nothing is raised before the incident is reviewed */
-	int32_t restart_at;             /* and then only from this stage; -1: any */
+	bool review;        /* nothing is raised before the incident is reviewed */
+	int32_t restart_at; /* and then only from this stage; -1: any */
 };
 
 /* Budgets in microseconds. */
@@ -210,7 +210,7 @@ struct report_plan {
 };
 
 struct prometheus_options {
-	const char *url;                /* "" : none */
+	const char *url; /* "" : none */
 	int64_t timeout_us;
 };
 
@@ -222,38 +222,38 @@ struct audience {
 };
 
 struct settings {
-	struct json_object *tree;       /* owned: the whole normalised config */
+	struct json_object *tree; /* owned: the whole normalised config */
 	const char *external_url, *environment, *timezone;
 	struct prometheus_options prometheus;
-	const char *alertmanager_url;   /* "": none */
-	int64_t evaluation_us;          /* how often rollouts are looked after */
+	const char *alertmanager_url; /* "": none */
+	int64_t evaluation_us;        /* how often rollouts are looked after */
 	struct report_plan *reports;
 	size_t n_reports;
-	struct matchers heartbeat;      /* n == 0: none configured */
+	struct matchers heartbeat; /* n == 0: none configured */
 	int64_t heartbeat_timeout_us;
 	struct rollout *rollouts;
 	size_t n_rollouts;
-	struct playbook *playbooks;     /* the built-in auto-rollback is the last */
+	struct playbook *playbooks; /* the built-in auto-rollback is the last */
 	size_t n_playbooks;
 	struct sla sla;
 	struct limits limits;
 	int64_t retention_us;
 	struct audience *audiences;
 	size_t n_audiences;
-	char *frozen;                   /* owned: the rest of a plan as text */
-	int refs;                       /* atomic */
+	char *frozen; /* owned: the rest of a plan as text */
+	int refs;     /* atomic */
 };
 
 /* Builds the views. The tree is already checked: a failure (-EINVAL, -ENOMEM) is a bug or out of memory; why (>= 200)
  * says which key. Takes its own reference of tree. */
 int settings_read(struct json_object *tree, struct settings **ret, char *why, size_t why_size);
 struct settings *settings_ref(struct settings *s);
-void settings_unref(struct settings *s);        /* NULL is fine; any thread */
+void settings_unref(struct settings *s); /* NULL is fine; any thread */
 void settings_cleanup(struct settings **s);
 
-const struct rollout *settings_rollout(const struct settings *s, const char *name);    /* NULL */
+const struct rollout *settings_rollout(const struct settings *s, const char *name); /* NULL */
 const struct playbook *settings_playbook(const struct settings *s, const char *name);
-const struct checklist *rollout_checklist(const struct rollout *r, const char *name);   /* NULL; name may be NULL */
+const struct checklist *rollout_checklist(const struct rollout *r, const char *name); /* NULL; name may be NULL */
 
 /* The parts of a rollout that make up its plan (options_plan.c). */
 int rollout_read_plan(struct json_object *o, struct rollout *r);
@@ -262,7 +262,8 @@ void rollout_free_plan(struct rollout *r);
 int compare_options_read(struct json_object *o, struct compare_options *ret);
 void compare_options_free(struct compare_options *c);
 
-/* What an incident freezes: {"rollout": …, "playbook": …, "prometheus": …, "sla": …, "limits": …, "external_url": …}. */
+/* What an incident freezes: {"rollout": …, "playbook": …, "prometheus": …, "sla": …, "limits": …, "external_url": …}.
+ */
 char *plan_text(const struct settings *s, const struct rollout *r, const struct playbook *p);
 
 /* A frozen plan, read back. */
@@ -275,7 +276,7 @@ struct plan {
 	struct prometheus_options prometheus;
 	const char *external_url;
 };
-int plan_read(const char *text, struct plan **ret);     /* -EINVAL, -ENOMEM */
+int plan_read(const char *text, struct plan **ret); /* -EINVAL, -ENOMEM */
 void plan_free(struct plan *p);
 void plan_cleanup(struct plan **p);
 

@@ -17,11 +17,10 @@
 #define OUTPUT_MAX    (48 * 1024) /* raw bytes; escaped they may be more, the text is cut then */
 #define POLL_FIRST_US (5 * US_PER_MS)
 #define POLL_MAX_US   (50 * US_PER_MS)
-#define SPARE_US                                                                                             \
-	(15 * US_PER_S) /* beyond the time limit: the runner's way from SIGTERM to giving up takes 10.5 s */
-#define LABELS_MAX 64
-#define LABEL_MAX  4096
-#define ENV_FIXED  6
+#define SPARE_US      (15 * US_PER_S) /* beyond the time limit: the runner's way from SIGTERM to giving up takes 10.5 s */
+#define LABELS_MAX    64
+#define LABEL_MAX     4096
+#define ENV_FIXED     6
 
 extern char **environ;
 
@@ -244,8 +243,7 @@ static struct command_outcome never_started(const struct command *c)
 }
 
 /* Under the lock of the claim. -errno: not known. */
-static int decide(const struct command *c, int claim, struct json_object **ret_root,
-                  struct command_outcome *ret)
+static int decide(const struct command *c, int claim, struct json_object **ret_root, struct command_outcome *ret)
 {
 	int mark = claim_read(claim), r = mark < 0 ? mark : 0;
 
@@ -276,8 +274,7 @@ static int look(struct command *c, struct json_object **ret_root, struct command
 
 static struct command_outcome time_is_up(int r)
 {
-	return r == -EAGAIN ? outcome(COMMAND_UNKILLABLE,
-	                              "its runner did not end, long after the command's time limit")
+	return r == -EAGAIN ? outcome(COMMAND_UNKILLABLE, "its runner did not end, long after the command's time limit")
 	                    : outcome(COMMAND_IN_DOUBT, "what became of it could not be found out");
 }
 
@@ -311,8 +308,8 @@ static void poll_soon(struct command *c)
 	c->pause_us = c->pause_us * 2 < POLL_MAX_US ? c->pause_us * 2 : POLL_MAX_US;
 }
 
-static int command_new(struct loop *l, const char *dir, const char *name, int64_t timeout_us, command_fn *fn,
-                       void *arg, struct command **ret)
+static int command_new(struct loop *l, const char *dir, const char *name, int64_t timeout_us, command_fn *fn, void *arg,
+                       struct command **ret)
 {
 	size_t dir_size = strlen(dir) + 1, name_size = strlen(name) + 1;
 
@@ -362,8 +359,7 @@ static int64_t timeout_of(const struct attempt *a)
 	return json_int_or(root, "timeout_us", 0);
 }
 
-int command_resolve(struct loop *l, const char *dir, const char *name, command_fn *fn, void *arg,
-                    struct command **ret)
+int command_resolve(struct loop *l, const char *dir, const char *name, command_fn *fn, void *arg, struct command **ret)
 {
 	CLEANUP(command_cleanup) struct command *c = NULL;
 	int r = command_new(l, dir, name, timeout_of(&(struct attempt) {dir, name}), fn, arg, &c);

@@ -95,8 +95,7 @@ static int read_all(struct file *f, int fd)
 			return cannot(f, "read");
 		int r = buf_add(&f->text, part, (size_t)n);
 		if (r < 0)
-			return refuse(f, r == -ENOSPC ? -EFBIG : r, "%.90s does not fit into memory or 1 MiB",
-			              f->path);
+			return refuse(f, r == -ENOSPC ? -EFBIG : r, "%.90s does not fit into memory or 1 MiB", f->path);
 	}
 	/* No reader of environment files takes more than what stands before it. */
 	if (f->text.len > 0 && memchr(f->text.data, '\0', f->text.len))
@@ -226,8 +225,7 @@ static int keep_metadata(const struct file *f, int from, int to)
 
 	if (fstat(to, &st) < 0)
 		return cannot(f, "examine the temporary file beside");
-	if ((st.st_uid != f->st.st_uid || st.st_gid != f->st.st_gid) &&
-	    fchown(to, f->st.st_uid, f->st.st_gid) < 0)
+	if ((st.st_uid != f->st.st_uid || st.st_gid != f->st.st_gid) && fchown(to, f->st.st_uid, f->st.st_gid) < 0)
 		return cannot(f, "keep the owner and group of");
 	/* A default access list of the directory is not the file's. */
 	if (fremovexattr(to, "system.posix_acl_access") < 0 && errno != ENODATA && errno != ENOTSUP)
@@ -287,8 +285,8 @@ static bool has_changed(const struct file *f)
 	struct stat now;
 
 	return fstatat(f->dir, f->base, &now, AT_SYMLINK_NOFOLLOW) < 0 || now.st_dev != f->st.st_dev ||
-	       now.st_ino != f->st.st_ino || now.st_size != f->st.st_size ||
-	       !same_time(&now.st_mtim, &f->st.st_mtim) || !same_time(&now.st_ctim, &f->st.st_ctim);
+	       now.st_ino != f->st.st_ino || now.st_size != f->st.st_size || !same_time(&now.st_mtim, &f->st.st_mtim) ||
+	       !same_time(&now.st_ctim, &f->st.st_ctim);
 }
 
 static int swap_in(const struct file *f)
@@ -296,9 +294,9 @@ static int swap_in(const struct file *f)
 	if (has_changed(f))
 		return refuse(f, -EAGAIN, "somebody else keeps changing %.90s", f->path);
 	if (renameat(f->dir, f->temp, f->dir, f->base) < 0)
-		return errno == EBUSY ? refuse(f, -EBUSY,
-		                               "%.90s is a mount point; mount its directory instead", f->path)
-		                      : cannot(f, "replace");
+		return errno == EBUSY
+		               ? refuse(f, -EBUSY, "%.90s is a mount point; mount its directory instead", f->path)
+		               : cannot(f, "replace");
 	FAILPOINT(FAIL_FLAGS_RENAMED);
 	if (fsync(f->dir) < 0)
 		return refuse(f, -EIO, "%.90s was replaced, but may not survive a power cut: %s", f->path,
@@ -376,8 +374,8 @@ static int settle(const struct file *f, int fd)
 {
 	unlinkat(f->dir, f->temp, 0);
 	if (fsync(fd) < 0 || fsync(f->dir) < 0)
-		return refuse(f, -EIO, "%.90s is as it should be, but may not survive a power cut: %s",
-		              f->path, strerrordesc_np(errno));
+		return refuse(f, -EIO, "%.90s is as it should be, but may not survive a power cut: %s", f->path,
+		              strerrordesc_np(errno));
 	return 0;
 }
 
@@ -450,8 +448,8 @@ static int lower_to(struct file *f, const struct setting *want, struct flags_cha
 }
 
 static int change(const char *path, const char *key, const struct setting *want,
-                  int (*how)(struct file *, const struct setting *, struct flags_change *), struct flags_change *ret, char *why,
-                  size_t why_size)
+                  int (*how)(struct file *, const struct setting *, struct flags_change *), struct flags_change *ret,
+                  char *why, size_t why_size)
 {
 	CLEANUP(file_close) struct file f = {.path = path, .key = key, .why = why, .why_size = why_size};
 	struct flags_change done = {.before = -1, .after = -1};

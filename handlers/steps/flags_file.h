@@ -17,8 +17,7 @@
 /* text with the value of every assignment of key replaced by value, and every other byte kept, appended to
  * out. How many were replaced. -ENOENT there is none; -EINVAL value would need quotes (letters, digits, . _ -
  * need none). */
-int flags_text_replace(const char *text, size_t len, const char *key, const char *value,
-                       struct buf *out) MUST_CHECK;
+int flags_text_replace(const char *text, size_t len, const char *key, const char *value, struct buf *out) MUST_CHECK;
 
 /* The percentage in effect. -ENOENT key is not assigned, -EINVAL it is no percentage: why says what stands
  * there. */
@@ -35,12 +34,11 @@ int flags_file_load(const char *path, struct buf *ret_text, char *why, size_t wh
 /* The same of a file, which must be a regular one (no symbolic link) of our own (root may use anybody's) of
  * at most FLAGS_FILE_MAX bytes. -ENOENT also when there is no file; -ELOOP, -EPERM, -EFBIG, -EINVAL and
  * others of the system. On every failure why (>= 200 bytes) is a sentence. */
-int flags_file_read(const char *path, const char *key, int32_t *ret_pct, char *why,
-                    size_t why_size) MUST_CHECK;
+int flags_file_read(const char *path, const char *key, int32_t *ret_pct, char *why, size_t why_size) MUST_CHECK;
 
-/* Whether flags_file_write could put another file in its place, as far as can be told without writing: not in a directory that
- * is somebody else's, or that a systemd unit shows its daemon as read-only. 0; -EROFS, -EACCES and others of the system. On
- * failure why (>= 200 bytes) is a sentence. */
+/* Whether flags_file_write could put another file in its place, as far as can be told without writing: not in a
+ * directory that is somebody else's, or that a systemd unit shows its daemon as read-only. 0; -EROFS, -EACCES and
+ * others of the system. On failure why (>= 200 bytes) is a sentence. */
 int flags_file_replaceable(const char *path, char *why, size_t why_size) MUST_CHECK;
 
 struct flags_change {
@@ -60,9 +58,9 @@ struct flags_value {
 	const char *key, *value;
 };
 
-/* Sets the percentage to exactly pct, and the values beside it: entering a stage. Only from: what stands there must be from
- * (then 1: written) or pct already (0, after the values were set), else -EPERM: somebody else changed it. The rest as
- * flags_file_write. */
+/* Sets the percentage to exactly pct, and the values beside it: entering a stage. Only from: what stands there must be
+ * from (then 1: written) or pct already (0, after the values were set), else -EPERM: somebody else changed it. The rest
+ * as flags_file_write. */
 int flags_file_set(const char *path, const char *key, int32_t from, int32_t pct, const struct flags_value *values,
                    size_t n_values, struct flags_change *ret, char *why, size_t why_size) MUST_CHECK;
 

@@ -197,8 +197,7 @@ static bool next_of_key(struct cursor *c, const char *key, struct assignment *a)
 
 static bool needs_quotes(const char *value)
 {
-	return value[strspn(value, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ._-")] !=
-	       '\0';
+	return value[strspn(value, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ._-")] != '\0';
 }
 
 int flags_text_replace(const char *text, size_t len, const char *key, const char *value, struct buf *out)
@@ -226,14 +225,13 @@ static int no_percentage(const char *key, const struct assignment *a, char *why,
 	struct buf shown = BUF(SHOWN_MAX);
 
 	text_one_line(&shown, a->value, a->significant, SHOWN_MAX);
-	snprintf(why, why_size, "%.80s is \"%s\", which is no percentage (0 to 100, at most two decimals)",
-	         key, buf_text(&shown));
+	snprintf(why, why_size, "%.80s is \"%s\", which is no percentage (0 to 100, at most two decimals)", key,
+	         buf_text(&shown));
 	buf_free(&shown);
 	return -EINVAL;
 }
 
-int flags_text_get(const char *text, size_t len, const char *key, int32_t *ret_pct, char *why,
-                   size_t why_size)
+int flags_text_get(const char *text, size_t len, const char *key, int32_t *ret_pct, char *why, size_t why_size)
 {
 	struct cursor c = {.text = text, .len = len};
 	struct assignment a, last;

@@ -46,23 +46,21 @@ static void on_answer(void *arg, const struct fetch_result *r)
 	http_step_free(h);
 }
 
-static int http_step_new(struct loop *l, const struct act *act, http_step_fn *fn, void *arg,
-                         struct http_step **ret)
+static int http_step_new(struct loop *l, const struct act *act, http_step_fn *fn, void *arg, struct http_step **ret)
 {
 	struct http_step *h = calloc(1, sizeof(*h));
 
 	if (!h)
 		return -ENOMEM;
-	*h = (struct http_step) {
-		.loop = l, .timeout_us = act->timeout_us, .text = BUF(TEXT_MAX), .fn = fn, .arg = arg};
+	*h = (struct http_step) {.loop = l, .timeout_us = act->timeout_us, .text = BUF(TEXT_MAX), .fn = fn, .arg = arg};
 	buf_printf(&h->text, "%s ", act->method);
 	answer_url(&h->text, act->url);
 	*ret = h;
 	return 0;
 }
 
-int http_step_start(struct loop *l, const struct act *act, int32_t pct, const char *idempotency_key,
-                    http_step_fn *fn, void *arg, struct http_step **ret)
+int http_step_start(struct loop *l, const struct act *act, int32_t pct, const char *idempotency_key, http_step_fn *fn,
+                    void *arg, struct http_step **ret)
 {
 	CLEANUP(cleanup_free) char *body = act->body ? act_body(act, pct) : NULL;
 	CLEANUP(cleanup_free) char *key = text_format("Idempotency-Key: %s", idempotency_key);

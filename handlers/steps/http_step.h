@@ -19,8 +19,8 @@ typedef void http_step_fn(void *arg, const struct http_step_result *r);
 struct http_step;
 /* act is borrowed during the call. idempotency_key: the same for every attempt of a step; no control
  * characters (-EINVAL). */
-int http_step_start(struct loop *l, const struct act *act, int32_t pct, const char *idempotency_key,
-                    http_step_fn *fn, void *arg, struct http_step **ret) MUST_CHECK;
+int http_step_start(struct loop *l, const struct act *act, int32_t pct, const char *idempotency_key, http_step_fn *fn,
+                    void *arg, struct http_step **ret) MUST_CHECK;
 void http_step_cancel(struct http_step *h); /* no call back; NULL is fine */
 
 #endif

@@ -12,8 +12,7 @@
 #include "server/core/json.h"
 #include "server/core/loop.h"
 
-#define PART_MAX                                                                                             \
-	(RUNNER_TEXT_MAX / 2 - 512) /* of the text: head and tail of the output, beside a sentence or two */
+#define PART_MAX (RUNNER_TEXT_MAX / 2 - 512) /* of the text: head and tail of the output, beside a sentence or two */
 
 struct spec {
 	struct json_object *root; /* owned; the rest borrows from it */
@@ -71,8 +70,7 @@ static int spec_read(const struct attempt *a, struct spec *s)
 		r = read_strings(s->root, "env", &s->env);
 	if (r < 0)
 		return r;
-	if (!s->argv || !s->argv[0] || json_get_int(s->root, "timeout_us", &s->timeout_us) != 1 ||
-	    s->timeout_us <= 0)
+	if (!s->argv || !s->argv[0] || json_get_int(s->root, "timeout_us", &s->timeout_us) != 1 || s->timeout_us <= 0)
 		return -EINVAL;
 	if (json_get_int(s->root, "max_output", &s->max_output) != 1 || s->max_output < 0 ||
 	    s->max_output > RUNNER_TEXT_MAX)

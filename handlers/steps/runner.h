@@ -27,8 +27,8 @@
 int runner_main(const char *dir, const char *name);
 
 /* May this program be run? It, every directory on the way to it and every symbolic link's directory must
- * belong to root or to us and be writable by its owner alone (a sticky directory of root, like /tmp, is fine). 0, or -errno with a sentence in why (>= 200
- * bytes). */
+ * belong to root or to us and be writable by its owner alone (a sticky directory of root, like /tmp, is fine). 0, or
+ * -errno with a sentence in why (>= 200 bytes). */
 int runner_trusts(const char *path, char *why, size_t why_size);
 
 #endif

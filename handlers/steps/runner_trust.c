@@ -44,8 +44,8 @@ static int check_here(const struct walk *w)
 	/* In a sticky directory of root's, like /tmp, nobody can rename or replace what is ours or root's. */
 	bool sticky = S_ISDIR(w->st.st_mode) && (w->st.st_mode & S_ISVTX) && w->st.st_uid == 0;
 	if ((w->st.st_mode & (S_IWGRP | S_IWOTH)) && !sticky)
-		return refuse(w, -EPERM, "%.120s can be written by others than its owner (mode %03o)",
-		              here(w), (unsigned)w->st.st_mode & 07777);
+		return refuse(w, -EPERM, "%.120s can be written by others than its owner (mode %03o)", here(w),
+		              (unsigned)w->st.st_mode & 07777);
 	return 0;
 }
 

@@ -268,7 +268,7 @@ static enum http_knock asked(int r, struct http_reply *reply)
 }
 
 static enum http_knock authenticate_password(struct auth *a, struct http_req *req, struct http_reply *reply,
-                                      const char *header)
+                                             const char *header)
 {
 	struct credentials c = {0};
 	char mac[MAC_LEN];
@@ -329,8 +329,8 @@ static void look_up(int64_t uid, char out[HTTP_USER_MAX])
 	CLEANUP(cleanup_free) char *room = malloc(NAME_ROOM);
 	struct passwd entry, *found = NULL;
 
-	if (room && getpwuid_r((uid_t)uid, &entry, room, NAME_ROOM, &found) == 0 && found &&
-	    found->pw_name[0] && strlen(found->pw_name) < HTTP_USER_MAX)
+	if (room && getpwuid_r((uid_t)uid, &entry, room, NAME_ROOM, &found) == 0 && found && found->pw_name[0] &&
+	    strlen(found->pw_name) < HTTP_USER_MAX)
 		snprintf(out, HTTP_USER_MAX, "%s", found->pw_name);
 	else
 		snprintf(out, HTTP_USER_MAX, "uid %lld", (long long)uid);

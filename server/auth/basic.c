@@ -77,8 +77,8 @@ int bcrypt_cost(const char *hash)
 	static const char alphabet[] = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 	const char *h = hash;
 
-	if (strlen(h) != BCRYPT_LEN || strncmp(h, "$2", 2) != 0 || !strchr("aby", h[2]) || h[3] != '$' ||
-	    h[6] != '$' || strspn(h + 4, "0123456789") != 2 || strspn(h + 7, alphabet) != BCRYPT_LEN - 7)
+	if (strlen(h) != BCRYPT_LEN || strncmp(h, "$2", 2) != 0 || !strchr("aby", h[2]) || h[3] != '$' || h[6] != '$' ||
+	    strspn(h + 4, "0123456789") != 2 || strspn(h + 7, alphabet) != BCRYPT_LEN - 7)
 		return -EINVAL;
 	int cost = (h[4] - '0') * 10 + h[5] - '0';
 	return cost >= 4 && cost <= 31 ? cost : -EINVAL;

@@ -44,9 +44,8 @@ static const char *wrong_name(const char *name)
 	for (const char *p = name; *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f || *p == ':')
 			return "a user's name contains neither a colon nor control characters";
-	return strcmp(name, "local") != 0
-	               ? NULL
-	               : "local stands for whoever asks without a password: choose another name";
+	return strcmp(name, "local") != 0 ? NULL
+	                                  : "local stands for whoever asks without a password: choose another name";
 }
 
 /* What is no hash may be the password: it is never shown. */
@@ -70,8 +69,7 @@ static void add_user(struct web_config *w, const char *name, const char *hash)
 	snprintf(u->hash, sizeof(u->hash), "%s", hash);
 }
 
-static void read_user(const struct config_reader *r, const yaml_node_t *kn, const yaml_node_t *vn,
-                      struct web_config *w)
+static void read_user(const struct config_reader *r, const yaml_node_t *kn, const yaml_node_t *vn, struct web_config *w)
 {
 	const char *name = text_of(kn), *hash = text_of(vn), *why = wrong_name(name);
 
@@ -90,8 +88,7 @@ static void read_user(const struct config_reader *r, const yaml_node_t *kn, cons
 		add_user(w, name, hash);
 }
 
-static void read_users(const struct config_reader *r, yaml_document_t *doc, const yaml_node_t *n,
-                       struct web_config *w)
+static void read_users(const struct config_reader *r, yaml_document_t *doc, const yaml_node_t *n, struct web_config *w)
 {
 	if (n->type != YAML_MAPPING_NODE && !is_nothing(n)) {
 		config_fault(r, line_of(n), "basic_auth_users",
@@ -101,8 +98,7 @@ static void read_users(const struct config_reader *r, yaml_document_t *doc, cons
 	if (n->type == YAML_MAPPING_NODE)
 		for (yaml_node_pair_t *it = n->data.mapping.pairs.start;
 		     it < n->data.mapping.pairs.top && w->n <= WEB_USERS_MAX && r->faults->n < 100; it++)
-			read_user(r, yaml_document_get_node(doc, it->key),
-			          yaml_document_get_node(doc, it->value), w);
+			read_user(r, yaml_document_get_node(doc, it->key), yaml_document_get_node(doc, it->value), w);
 }
 
 /* --- keys --- */
@@ -123,9 +119,8 @@ static void unknown_key(const struct config_reader *r, size_t line, const char *
 	CLEANUP(buf_free) struct buf shown = BUF(SHOWN_MAX);
 
 	if (is_known_elsewhere(key)) {
-		config_fault(
-			r, line, key,
-			"not yet supported: take it out; TLS is the business of a proxy in front, for now");
+		config_fault(r, line, key,
+		             "not yet supported: take it out; TLS is the business of a proxy in front, for now");
 		return;
 	}
 	text_one_line(&shown, key, strlen(key), SHOWN_MAX);

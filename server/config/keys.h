@@ -38,10 +38,10 @@ enum key_type {
 struct key {
 	const char *name;
 	enum key_type type;
-	const char *def; /* as it would stand in the file; NULL: none. An empty text is allowed only as
-	                    default "" */
-	bool required;   /* a list: and not empty */
-	bool secret;     /* never shown, also when it is wrong */
+	const char *def;           /* as it would stand in the file; NULL: none. An empty text is allowed only as
+	                              default "" */
+	bool required;             /* a list: and not empty */
+	bool secret;               /* never shown, also when it is wrong */
 	const struct section *sub; /* KEY_SECTION, KEY_LIST */
 	const char *words;         /* KEY_WORD, KEY_WORDS: those allowed, separated by blanks */
 	long least, most;          /* KEY_NUMBER; KEY_DURATION: least, in ms */

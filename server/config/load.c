@@ -56,7 +56,8 @@ static void default_rollout(struct json_object *r, const char *environment)
 	}
 }
 
-/* "PUT http://127.0.0.1:8080/flags". A user, a password and a query, where tokens stand, are left out: it goes to the chat. */
+/* "PUT http://127.0.0.1:8080/flags". A user, a password and a query, where tokens stand, are left out: it goes to the
+ * chat. */
 static void name_request(struct buf *b, struct json_object *http)
 {
 	const char *url = json_str_or(http, "url", ""), *host = strstr(url, "://");
@@ -109,8 +110,7 @@ static void add_builtin(struct json_object *tree)
 	struct json_object *playbooks = list_in(tree, "playbooks");
 
 	for (size_t i = 0; i < length(playbooks); i++)
-		if (!strcmp(json_str_or(json_object_array_get_idx(playbooks, i), "name", ""),
-		            "auto-rollback"))
+		if (!strcmp(json_str_or(json_object_array_get_idx(playbooks, i), "name", ""), "auto-rollback"))
 			return;
 	json_object_array_add(playbooks, json_tokener_parse(text));
 }

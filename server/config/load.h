@@ -16,19 +16,19 @@
 
 /* At most some 200, then one that says so. */
 struct config_faults {
-	char **line;            /* owned: "rollbackd.yml:12: rollouts[0].verify.delay: …" */
-	size_t *at;             /* owned: the line of each, by which they are sorted; 0: about the whole file */
+	char **line; /* owned: "rollbackd.yml:12: rollouts[0].verify.delay: …" */
+	size_t *at;  /* owned: the line of each, by which they are sorted; 0: about the whole file */
 	size_t n;
 };
 void config_faults_free(struct config_faults *f);
 
 struct config {
-	struct settings *settings;      /* a reference */
+	struct settings *settings; /* a reference */
 	struct channels channels;
 };
 
-/* 0 or -EINVAL with faults (also for an unreadable file, one line then). In offline mode (rollbackctl check-config) secret
- * files, which may be readable for the daemon only, are not opened. */
+/* 0 or -EINVAL with faults (also for an unreadable file, one line then). In offline mode (rollbackctl check-config)
+ * secret files, which may be readable for the daemon only, are not opened. */
 int config_load(const char *path, bool offline, struct config **ret, struct config_faults *faults);
 void config_free(struct config *c);
 

@@ -68,9 +68,8 @@ static void unique(const struct rules *c, struct json_object *owner, const char 
 static void check_ways(const struct rules *c, struct json_object *o, const char *path)
 {
 	if (!has(o, "flags") && list_in(o, "apply") && length(list_in(o, "apply")) == 0)
-		config_fault(
-			c->r, config_line(o, NULL), path,
-			"it has neither flags nor apply, so nothing could be rolled back: add one of them");
+		config_fault(c->r, config_line(o, NULL), path,
+		             "it has neither flags nor apply, so nothing could be rolled back: add one of them");
 }
 
 static double seconds(struct json_object *o, const char *key)
@@ -84,8 +83,8 @@ static double seconds(struct json_object *o, const char *key)
 /* The last of the rounds in a row must come before the deadline. */
 static void check_deadline(const struct rules *c, struct json_object *verify, const char *path)
 {
-	double needs = seconds(verify, "delay") +
-	               seconds(verify, "every") * (double)(json_int_or(verify, "passes", 1) - 1);
+	double needs =
+		seconds(verify, "delay") + seconds(verify, "every") * (double)(json_int_or(verify, "passes", 1) - 1);
 	char where[PATH_LEN], least[32];
 
 	if (!verify || seconds(verify, "timeout") == 0 || needs < seconds(verify, "timeout"))
@@ -174,10 +173,9 @@ static void check_shared_flag(const struct rules *c, struct json_object *rollout
 
 		if (!strcmp(json_str_or(mine, "file", "1"), json_str_or(other, "file", "2")) &&
 		    !strcmp(json_str_or(mine, "percentage", "1"), json_str_or(other, "percentage", "2")))
-			config_fault(
-				c->r, config_line(mine, "percentage"), where,
-				"rollouts[%zu] writes %s of that file already; each rollout needs its own", j,
-				json_str_or(mine, "percentage", ""));
+			config_fault(c->r, config_line(mine, "percentage"), where,
+			             "rollouts[%zu] writes %s of that file already; each rollout needs its own", j,
+			             json_str_or(mine, "percentage", ""));
 	}
 }
 
@@ -219,7 +217,8 @@ static void check_secrets(const struct rules *c, struct json_object *channel, si
 	}
 }
 
-/* Without the daemon it can't be tried on a sample, but a slip of the pen is seen. Online the daemon tries it, in a child. */
+/* Without the daemon it can't be tried on a sample, but a slip of the pen is seen. Online the daemon tries it, in a
+ * child. */
 static void check_program(const struct rules *c, struct json_object *channel, size_t i)
 {
 	const char *program = NULL;

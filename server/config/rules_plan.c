@@ -39,7 +39,8 @@ static bool has_stage(struct json_object *o, int64_t number)
 	return false;
 }
 
-static void check_set(const struct config_reader *r, struct json_object *rollout, struct json_object *stage, const char *path)
+static void check_set(const struct config_reader *r, struct json_object *rollout, struct json_object *stage,
+                      const char *path)
 {
 	struct json_object *set = list_in(stage, "set"), *flags = NULL;
 	char where[PATH_LEN + 64];
@@ -51,18 +52,20 @@ static void check_set(const struct config_reader *r, struct json_object *rollout
 
 		snprintf(where, sizeof(where), "%.180s.set[%zu].name", path, i);
 		if (!flags || !holds(list_in(flags, "values"), "name", name))
-			config_fault(r, config_line(one, "name"), where, "%s is none of flags.values: add it there", name);
+			config_fault(r, config_line(one, "name"), where, "%s is none of flags.values: add it there",
+			             name);
 		snprintf(where, sizeof(where), "%.180s.set[%zu].value", path, i);
 		if (value[strspn(value, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ._-")])
-			config_fault(r, config_line(one, "value"), where, "only letters, digits, . _ and - can stand there unquoted");
+			config_fault(r, config_line(one, "value"), where,
+			             "only letters, digits, . _ and - can stand there unquoted");
 	}
 	snprintf(where, sizeof(where), "%.180s.set", path);
 	if (length(set) > 32)
 		config_fault(r, config_line(stage, "set"), where, "more than 32 flags");
 }
 
-static void check_stage(const struct config_reader *r, struct json_object *rollout, struct json_object *stage, const char *path,
-                        bool has_prometheus)
+static void check_stage(const struct config_reader *r, struct json_object *rollout, struct json_object *stage,
+                        const char *path, bool has_prometheus)
 {
 	struct json_object *criteria = list_in(stage, "criteria");
 	const char *list = NULL;
@@ -70,7 +73,8 @@ static void check_stage(const struct config_reader *r, struct json_object *rollo
 
 	snprintf(where, sizeof(where), "%.180s.checklist", path);
 	if (json_get_str(stage, "checklist", &list) == 1 && !holds(list_in(rollout, "checklists"), "name", list))
-		config_fault(r, config_line(stage, "checklist"), where, "there is no checklist \"%s\": add it to checklists", list);
+		config_fault(r, config_line(stage, "checklist"), where,
+		             "there is no checklist \"%s\": add it to checklists", list);
 	snprintf(where, sizeof(where), "%.180s.criteria", path);
 	if (length(criteria) && !has_prometheus)
 		config_fault(r, config_line(stage, "criteria"), where,
@@ -80,12 +84,14 @@ static void check_stage(const struct config_reader *r, struct json_object *rollo
 
 		snprintf(where, sizeof(where), "%.180s.criteria[%zu].min_samples", path, i);
 		if (json_int_or(c, "min_samples", 0) > 0 && !json_str_or(c, "samples", NULL))
-			config_fault(r, config_line(c, "min_samples"), where, "it needs samples: the query that counts them");
+			config_fault(r, config_line(c, "min_samples"), where,
+			             "it needs samples: the query that counts them");
 	}
 	check_set(r, rollout, stage, path);
 }
 
-void config_check_plan(const struct config_reader *r, struct json_object *rollout, const char *path, bool has_prometheus)
+void config_check_plan(const struct config_reader *r, struct json_object *rollout, const char *path,
+                       bool has_prometheus)
 {
 	struct json_object *stages = list_in(rollout, "stages"), *milestones = list_in(rollout, "milestones");
 	char where[PATH_LEN + 64];
@@ -100,11 +106,13 @@ void config_check_plan(const struct config_reader *r, struct json_object *rollou
 
 		snprintf(where, sizeof(where), "%.180s.milestones[%zu].after_stage", path, i);
 		if (!has_stage(rollout, after))
-			config_fault(r, config_line(m, "after_stage"), where, "there is no stage %lld", (long long)after);
+			config_fault(r, config_line(m, "after_stage"), where, "there is no stage %lld",
+			             (long long)after);
 	}
 	snprintf(where, sizeof(where), "%.180s.watch", path);
 	if (json_object_object_get_ex(rollout, "watch", NULL) && !has_prometheus)
-		config_fault(r, config_line(rollout, "watch"), where, "it asks Prometheus, whose address is missing: set global.prometheus.url");
+		config_fault(r, config_line(rollout, "watch"), where,
+		             "it asks Prometheus, whose address is missing: set global.prometheus.url");
 	snprintf(where, sizeof(where), "%.180s.baselines", path);
 	if (length(list_in(rollout, "baselines")) && !has_prometheus)
 		config_fault(r, config_line(rollout, "baselines"), where,

@@ -59,9 +59,7 @@ static bool has_good_port(const char *host)
 
 static bool is_url(const char *v)
 {
-	const char *host = strncmp(v, "http://", 7) == 0    ? v + 7
-	                   : strncmp(v, "https://", 8) == 0 ? v + 8
-	                                                    : "";
+	const char *host = strncmp(v, "http://", 7) == 0 ? v + 7 : strncmp(v, "https://", 8) == 0 ? v + 8 : "";
 
 	for (const char *at = v; *at; at++)
 		if (*at <= ' ' || *at > '~' || strchr("\"<>\\^`{|}", *at))
@@ -113,8 +111,7 @@ static bool is_zone(const char *v)
 {
 	char path[sizeof(ZONES) + NAME_MAX_LEN];
 
-	if (!only(v, DIGITS LETTERS "_+-/") || strlen(v) > NAME_MAX_LEN || v[0] == '/' ||
-	    v[strlen(v) - 1] == '/')
+	if (!only(v, DIGITS LETTERS "_+-/") || strlen(v) > NAME_MAX_LEN || v[0] == '/' || v[strlen(v) - 1] == '/')
 		return false;
 	snprintf(path, sizeof(path), ZONES "%s", v);
 	return !strcmp(v, "UTC") || access(ZONES, F_OK) < 0 || is_zone_file(path);

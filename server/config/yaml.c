@@ -141,8 +141,7 @@ static void check_program(const struct place *p, const yaml_node_t *n, const cha
 	if (v[0] == '/' && v[1])
 		return;
 	shown(v, text);
-	FAULT(p, n,
-	      "\"%s\" is not an absolute path: write /usr/bin/%s or the like; there is no shell and no PATH",
+	FAULT(p, n, "\"%s\" is not an absolute path: write /usr/bin/%s or the like; there is no shell and no PATH",
 	      text, shown(slash ? slash + 1 : v, last));
 }
 
@@ -167,8 +166,8 @@ static struct json_object *read_texts(struct place *p, yaml_node_t *n, const str
 	struct json_object *arr = NULL;
 
 	if (n->type != YAML_SEQUENCE_NODE || n->data.sequence.items.start == n->data.sequence.items.top) {
-		FAULT(p, n, "this must be %s%s%s", key_type_text(k->type),
-		      k->words ? " in brackets, some of: " : "", k->words ? k->words : "");
+		FAULT(p, n, "this must be %s%s%s", key_type_text(k->type), k->words ? " in brackets, some of: " : "",
+		      k->words ? k->words : "");
 		return NULL;
 	}
 	arr = json_object_new_array();
@@ -282,8 +281,7 @@ static bool has_secrets(const struct section *s)
 	return any;
 }
 
-static void unknown_key(const struct place *p, const yaml_node_t *n, const struct section *s,
-                        const char *name)
+static void unknown_key(const struct place *p, const yaml_node_t *n, const struct section *s, const char *name)
 {
 	CLEANUP(buf_free) struct buf known = BUF(1000);
 	const char *near = nearest(s, name);
@@ -293,8 +291,7 @@ static void unknown_key(const struct place *p, const yaml_node_t *n, const struc
 		buf_printf(&known, "%s%s", i ? ", " : "", s->keys[i].name);
 	shown(has_secrets(s) && !near ? "…" : name, text);
 	if (near)
-		FAULT(p, n, "unknown key \"%s\": did you mean %s? Known here: %s", text, near,
-		      buf_text(&known));
+		FAULT(p, n, "unknown key \"%s\": did you mean %s? Known here: %s", text, near, buf_text(&known));
 	else
 		FAULT(p, n, "unknown key \"%s\". Known here: %s", text, buf_text(&known));
 }
@@ -344,13 +341,11 @@ static size_t count_of(const char *words, struct json_object *o, const struct se
 	size_t n = 0;
 
 	for (size_t i = 0; words && i < s->n; i++)
-		n += config_in_words(words, s->keys[i].name) &&
-		     json_object_object_get_ex(o, s->keys[i].name, NULL);
+		n += config_in_words(words, s->keys[i].name) && json_object_object_get_ex(o, s->keys[i].name, NULL);
 	return n;
 }
 
-static void check_presence(const struct place *p, const yaml_node_t *n, const struct section *s,
-                           struct json_object *o)
+static void check_presence(const struct place *p, const yaml_node_t *n, const struct section *s, struct json_object *o)
 {
 	for (size_t i = 0; i < s->n; i++) {
 		const struct key *k = &s->keys[i];
@@ -359,10 +354,8 @@ static void check_presence(const struct place *p, const yaml_node_t *n, const st
 
 		if (k->required && !there)
 			FAULT(p, n, "%s is missing: %s", k->name, k->help);
-		else if (k->required && json_object_is_type(v, json_type_array) &&
-		         !json_object_array_length(v))
-			config_fault(p->r, config_line(o, k->name), p->path, "%s is empty: %s", k->name,
-			             k->help);
+		else if (k->required && json_object_is_type(v, json_type_array) && !json_object_array_length(v))
+			config_fault(p->r, config_line(o, k->name), p->path, "%s is empty: %s", k->name, k->help);
 	}
 	if (s->one_of && count_of(s->one_of, o, s) != 1)
 		FAULT(p, n, "exactly one of these must be here: %s", s->one_of);
@@ -387,8 +380,8 @@ static struct json_object *read_section(struct place *p, yaml_node_t *n, const s
 	if (n->type == YAML_MAPPING_NODE)
 		for (yaml_node_pair_t *it = n->data.mapping.pairs.start;
 		     it < n->data.mapping.pairs.top && p->visited < NODES_MAX; it++)
-			read_pair(p, yaml_document_get_node(p->doc, it->key),
-			          yaml_document_get_node(p->doc, it->value), s, o);
+			read_pair(p, yaml_document_get_node(p->doc, it->key), yaml_document_get_node(p->doc, it->value),
+			          s, o);
 	if (p->visited >= NODES_MAX)
 		return o;
 	check_presence(p, n, s, o);
@@ -440,8 +433,8 @@ static void not_yaml(const struct config_reader *r, const yaml_parser_t *y, cons
 	size_t line = line_of_problem(y, text, len);
 
 	if (y->context && y->context_mark.line + 1 < line)
-		config_fault(r, line, "", "this is not YAML: %s, %s that begins in line %zu", problem,
-		             y->context, y->context_mark.line + 1);
+		config_fault(r, line, "", "this is not YAML: %s, %s that begins in line %zu", problem, y->context,
+		             y->context_mark.line + 1);
 	else
 		config_fault(r, line, "", "this is not YAML: %s", problem);
 }

@@ -15,8 +15,7 @@ struct config_reader {
 
 /* Adds "FILE:LINE: PATH: text" where the line belongs; line 0 (about the file) stands first and is not shown.
  */
-void config_fault(const struct config_reader *r, size_t line, const char *path, const char *fmt, ...)
-	PRINTF_LIKE(4, 5);
+void config_fault(const struct config_reader *r, size_t line, const char *path, const char *fmt, ...) PRINTF_LIKE(4, 5);
 
 /* The whole file as UTF-8 text; -EINVAL: a fault was added. */
 int config_text(const struct config_reader *r, struct buf *ret) MUST_CHECK;
@@ -45,7 +44,8 @@ bool config_in_words(const char *words, const char *word);
 
 /* The rules that need more than one key. offline: secret files are not looked at. */
 /* The plan of one rollout: stages, checklists, milestones. path: of the rollout. */
-void config_check_plan(const struct config_reader *r, struct json_object *rollout, const char *path, bool has_prometheus);
+void config_check_plan(const struct config_reader *r, struct json_object *rollout, const char *path,
+                       bool has_prometheus);
 void config_check(const struct config_reader *r, struct json_object *tree, bool offline);
 
 #endif

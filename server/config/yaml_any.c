@@ -7,8 +7,8 @@
 
 #include "server/config/yaml.h"
 
-#define NODES_MAX 200000        /* visited, aliases each time */
-#define DEPTH_MAX 40            /* an alias may lead back into what it stands in */
+#define NODES_MAX 200000 /* visited, aliases each time */
+#define DEPTH_MAX 40     /* an alias may lead back into what it stands in */
 
 struct reading {
 	yaml_document_t *doc;
@@ -35,7 +35,8 @@ static struct json_object *read_mapping(struct reading *g, const yaml_node_t *n)
 		const yaml_node_t *key = yaml_document_get_node(g->doc, it->key);
 
 		if (key && key->type == YAML_SCALAR_NODE)
-			json_add(o, (const char *)key->data.scalar.value, read_node(g, yaml_document_get_node(g->doc, it->value)));
+			json_add(o, (const char *)key->data.scalar.value,
+			         read_node(g, yaml_document_get_node(g->doc, it->value)));
 	}
 	return o;
 }

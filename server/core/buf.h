@@ -13,11 +13,11 @@
 #include "server/core/scope.h"
 
 struct buf {
-	char *data;     /* owned */
-	size_t len;     /* bytes without the closing NUL */
+	char *data; /* owned */
+	size_t len; /* bytes without the closing NUL */
 	size_t cap;
-	size_t max;     /* most bytes it will ever hold, without the NUL */
-	int error;      /* 0, -ENOSPC (over max) or -ENOMEM */
+	size_t max; /* most bytes it will ever hold, without the NUL */
+	int error;  /* 0, -ENOSPC (over max) or -ENOMEM */
 };
 
 #define BUF(max_bytes) ((struct buf) {.max = (max_bytes)})

@@ -8,7 +8,7 @@
 #include "server/core/clock.h"
 #include "server/core/scope.h"
 
-#define MINUTE_US (60 * US_PER_S)
+#define MINUTE_US   (60 * US_PER_S)
 #define BACK_MAX_US (31 * 86400 * US_PER_S)
 
 struct field {
@@ -97,8 +97,13 @@ int cron_parse(const char *text, struct cron *ret)
 		return -EINVAL;
 	if (bits[4] & (1 << 7))
 		bits[4] |= 1;
-	*ret = (struct cron) {.minute = bits[0], .hour = (uint32_t)bits[1], .day = (uint32_t)bits[2], .month = (uint32_t)bits[3],
-	                      .weekday = (uint32_t)bits[4], .any_day = is_star(text, 2), .any_weekday = is_star(text, 4)};
+	*ret = (struct cron) {.minute = bits[0],
+	                      .hour = (uint32_t)bits[1],
+	                      .day = (uint32_t)bits[2],
+	                      .month = (uint32_t)bits[3],
+	                      .weekday = (uint32_t)bits[4],
+	                      .any_day = is_star(text, 2),
+	                      .any_weekday = is_star(text, 4)};
 	return 0;
 }
 

@@ -26,7 +26,7 @@ static const char *const names[FAIL_N] = {
 };
 
 int failpoint_armed;
-static atomic_long visits_left[FAIL_N];         /* 0: not armed */
+static atomic_long visits_left[FAIL_N]; /* 0: not armed */
 
 /* The n of "name:n": 1 to 10^9. */
 static int parse_visits(const char *s, long *ret)

@@ -51,6 +51,8 @@ void http_forbidden(struct http_reply *reply, const struct http_req *req, unsign
 		if (roles & role_names[i].role)
 			len += (size_t)snprintf(wanted + len, sizeof(wanted) - len, "%s%s", len ? " or " : "",
 			                        role_names[i].name);
-	http_error(reply, 403, "forbidden", len ? "%s may not do this: the role %s is missing (section users of the config)"
-	                                        : "%s may not do this%s", req->user, wanted);
+	http_error(reply, 403, "forbidden",
+	           len ? "%s may not do this: the role %s is missing (section users of the config)"
+	               : "%s may not do this%s",
+	           req->user, wanted);
 }

@@ -9,8 +9,7 @@
 /* Replaces status, type and body by {"status":"error","errorType":type,"error":"one sentence"}; what was set
  * of allow, challenge, retry_after_s stays. Types as in Prometheus: bad_data, not_found, conflict, forbidden,
  * unavailable, internal. */
-void http_error(struct http_reply *reply, int status, const char *type, const char *fmt, ...)
-	PRINTF_LIKE(4, 5);
+void http_error(struct http_reply *reply, int status, const char *type, const char *fmt, ...) PRINTF_LIKE(4, 5);
 
 /* 403 with a sentence that names the roles, any of which would do. */
 void http_forbidden(struct http_reply *reply, const struct http_req *req, unsigned roles);

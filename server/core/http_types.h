@@ -16,31 +16,31 @@ enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_DELETE, HTTP_O
 
 /* A body without an end, that is asked for piece by piece, always on the http thread. */
 struct http_stream {
-	/* Adds what there is now, some 32 kB of it, to out, which is empty. 0: nothing means nothing for now, and it is asked again
-	 * after http_wake. -errno ends the stream. */
+	/* Adds what there is now, some 32 kB of it, to out, which is empty. 0: nothing means nothing for now, and it is
+	 * asked again after http_wake. -errno ends the stream. */
 	int (*next)(struct http_stream *s, struct buf *out);
 	/* Frees the whole stream. */
 	void (*free)(struct http_stream *s);
-	const char *beat;               /* static; sent when there was nothing else for a while */
+	const char *beat; /* static; sent when there was nothing else for a while */
 };
 
 struct http_reply {
-	int status;                     /* 200 unless set */
-	const char *content_type;       /* static; application/json unless set */
-	const char *allow;              /* static; the Allow header of a 405 */
-	const char *challenge;          /* static; the WWW-Authenticate header of a 401 */
-	int retry_after_s;              /* > 0: Retry-After */
-	char etag[72];                  /* "" or a quoted ETag */
+	int status;               /* 200 unless set */
+	const char *content_type; /* static; application/json unless set */
+	const char *allow;        /* static; the Allow header of a 405 */
+	const char *challenge;    /* static; the WWW-Authenticate header of a 401 */
+	int retry_after_s;        /* > 0: Retry-After */
+	char etag[72];            /* "" or a quoted ETag */
 	struct buf body;
-	struct http_stream *stream;     /* owned; NULL, or instead of the body. Not for HEAD, not for deferred replies */
+	struct http_stream *stream; /* owned; NULL, or instead of the body. Not for HEAD, not for deferred replies */
 };
 
-#define HTTP_USER_MAX 64                /* bytes of a name, with its NUL */
+#define HTTP_USER_MAX 64 /* bytes of a name, with its NUL */
 
 /* The other end of the connection. */
 struct http_peer {
-	int64_t uid;                    /* of a unix socket; -1: TCP, or not to be found out */
-	unsigned char ip[16];           /* IPv4 in the first four; all zero on a unix socket */
+	int64_t uid;          /* of a unix socket; -1: TCP, or not to be found out */
+	unsigned char ip[16]; /* IPv4 in the first four; all zero on a unix socket */
 };
 
 struct http_req;
@@ -49,16 +49,16 @@ typedef void http_complete_fn(struct http_req *req, struct http_reply *reply);
 struct http_req {
 	enum http_method method;
 	const char *method_name;
-	const char *path;               /* decoded, no query */
-	/* Who asks: "local" on loopback without passwords. Only when authenticated is it a person, or a machine, that can
-	 * answer for something (a password was right, or it is the peer of the unix socket). */
+	const char *path; /* decoded, no query */
+	/* Who asks: "local" on loopback without passwords. Only when authenticated is it a person, or a machine, that
+	 * can answer for something (a password was right, or it is the peer of the unix socket). */
 	char user[HTTP_USER_MAX];
 	bool authenticated;
-	unsigned roles;                 /* bits of enum http_role; the roles that approve: api_may() */
+	unsigned roles; /* bits of enum http_role; the roles that approve: api_may() */
 	struct http_peer peer;
-	const char *body;               /* NUL-terminated */
+	const char *body; /* NUL-terminated */
 	size_t body_len;
-	int64_t received_us;            /* wall */
+	int64_t received_us; /* wall */
 	/* The query parameter or header, decoded; NULL if absent. */
 	const char *(*param)(const struct http_req *req, const char *name);
 	const char *(*header)(const struct http_req *req, const char *name);

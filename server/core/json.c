@@ -224,8 +224,7 @@ void json_add_time(struct json_object *obj, const char *key, int64_t us)
 
 const char *json_text(struct json_object *obj)
 {
-	const char *text =
-		json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+	const char *text = json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
 
 	if (!text)
 		abort();

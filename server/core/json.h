@@ -17,26 +17,27 @@
 #define JSON_DEPTH_MAX 32
 
 struct json_fault {
-	size_t offset;          /* of the byte that is wrong */
-	const char *why;        /* static: "duplicate key", "number has a leading zero" … */
+	size_t offset;   /* of the byte that is wrong */
+	const char *why; /* static: "duplicate key", "number has a leading zero" … */
 };
 
 /* 0, or -EINVAL with *fault set (fault may be NULL); -ENOMEM. Iterative: no body can exhaust the stack; memory stays
  * below eight times the body. */
 int json_check(const char *text, size_t len, struct json_fault *fault) MUST_CHECK;
 
-/* json_check, then json-c; -EINVAL also from 2 GiB on, -ENOMEM (fault may stay as it was). *ret_obj is the caller's to json_object_put; a top-level null is refused. */
+/* json_check, then json-c; -EINVAL also from 2 GiB on, -ENOMEM (fault may stay as it was). *ret_obj is the caller's to
+ * json_object_put; a top-level null is refused. */
 int json_parse(const char *text, size_t len, struct json_object **ret_obj, struct json_fault *fault) MUST_CHECK;
 
 /* For CLEANUP. */
 void json_cleanup(struct json_object **obj);
 
 /* Members of an object. 1 found, 0 absent or null, -EINVAL another type (or obj is no object); ret untouched then.
- * Strings are borrowed and contain no NUL. Whole numbers beyond 64 bits are clamped (json-c); a number with a point or an
- * exponent is no int; a double too large for one (1e400) is -EINVAL. */
+ * Strings are borrowed and contain no NUL. Whole numbers beyond 64 bits are clamped (json-c); a number with a point or
+ * an exponent is no int; a double too large for one (1e400) is -EINVAL. */
 int json_get_str(struct json_object *obj, const char *key, const char **ret);
 int json_get_int(struct json_object *obj, const char *key, int64_t *ret);
-int json_get_double(struct json_object *obj, const char *key, double *ret);     /* integers too */
+int json_get_double(struct json_object *obj, const char *key, double *ret); /* integers too */
 int json_get_bool(struct json_object *obj, const char *key, bool *ret);
 int json_get_obj(struct json_object *obj, const char *key, struct json_object **ret);
 int json_get_arr(struct json_object *obj, const char *key, struct json_object **ret);
@@ -49,7 +50,7 @@ int64_t json_int_or(struct json_object *obj, const char *key, int64_t def);
 void json_add(struct json_object *obj, const char *key, struct json_object *value_taken);
 void json_add_str(struct json_object *obj, const char *key, const char *s);
 void json_add_int(struct json_object *obj, const char *key, int64_t v);
-void json_add_double(struct json_object *obj, const char *key, double v);       /* NaN and infinities: null */
+void json_add_double(struct json_object *obj, const char *key, double v); /* NaN and infinities: null */
 void json_add_bool(struct json_object *obj, const char *key, bool v);
 void json_add_pct(struct json_object *obj, const char *key, int32_t pct);
 void json_add_time(struct json_object *obj, const char *key, int64_t us);

@@ -155,8 +155,7 @@ static bool is_low_surrogate(int32_t v)
 
 /* Length of the \u escape (two of them for a surrogate pair) at text[at], and its character; 0 with
  * *ret_why. */
-static size_t unicode_escape(const char *text, size_t len, size_t at, uint32_t *ret_char,
-                             const char **ret_why)
+static size_t unicode_escape(const char *text, size_t len, size_t at, uint32_t *ret_char, const char **ret_why)
 {
 	int32_t v = hex4(text, len, at + 2), low;
 

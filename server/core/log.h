@@ -21,7 +21,8 @@ void log_setup(enum log_level least, bool json);
 /* -EINVAL for a word that is no level. */
 int log_level_parse(const char *word, enum log_level *ret);
 
-/* The pairs end with two NULLs, so that a key without a value cannot run off the end. Lines are cut at 4 KiB, values at 1 KiB. */
+/* The pairs end with two NULLs, so that a key without a value cannot run off the end. Lines are cut at 4 KiB, values at
+ * 1 KiB. */
 void log_write(enum log_level level, const char *file, int line, const char *msg, ...) __attribute__((sentinel));
 uint64_t log_dropped(void);
 

@@ -170,7 +170,7 @@ struct loop_timer *loop_timer_at(struct loop *l, int64_t at_mono_us, loop_fn *fn
 	if (!t)
 		return NULL;
 	*t = (struct loop_timer) {
-	    .at_us = at_mono_us > now ? at_mono_us : now, .order = ts->order++, .fn = fn, .arg = arg};
+		.at_us = at_mono_us > now ? at_mono_us : now, .order = ts->order++, .fn = fn, .arg = arg};
 	timer_put(ts, ts->n++, t);
 	timer_rise(ts, t);
 	return t;
@@ -251,8 +251,7 @@ int64_t loop_last_turn_us(const struct loop *l)
 /* Milliseconds, rounded up: a wait that ends too early would turn the loop for nothing. */
 static int wait_ms(const struct loop *l)
 {
-	int64_t now = clock_mono_us(), due = loop_later(now, WAIT_MAX_US),
-		child_due = loop_children_due_us(l);
+	int64_t now = clock_mono_us(), due = loop_later(now, WAIT_MAX_US), child_due = loop_children_due_us(l);
 
 	if (l->timers.n > 0 && l->timers.heap[0]->at_us < due)
 		due = l->timers.heap[0]->at_us;

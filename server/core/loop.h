@@ -50,22 +50,22 @@ struct loop_fetch;
  * rollback, nor can a comparison of weeks (study). */
 enum loop_share { LOOP_SHARE_ACT, LOOP_SHARE_TELL, LOOP_SHARE_STUDY, LOOP_SHARE_N };
 struct fetch_spec {
-	const char *method;             /* "GET" … */
+	const char *method; /* "GET" … */
 	const char *url;
-	const char *const *headers;     /* "Name: value", NULL-terminated, or NULL; no control bytes (-EINVAL) */
-	const char *body;               /* or NULL */
+	const char *const *headers; /* "Name: value", NULL-terminated, or NULL; no control bytes (-EINVAL) */
+	const char *body;           /* or NULL */
 	size_t body_len;
-	int64_t timeout_us;             /* whole transfer, name resolution included */
+	int64_t timeout_us; /* whole transfer, name resolution included */
 	size_t max_body;
 	enum loop_share share;
 };
 struct fetch_result {
-	int error;                      /* 0: an answer came; -ETIMEDOUT, -ECONNREFUSED, -EMSGSIZE, -EIO … */
-	const char *error_text;         /* "" or one short sentence without the URL */
-	int status;                     /* HTTP status, 0 without an answer; look at error first */
-	const char *body;               /* NUL-terminated; borrowed during the callback */
+	int error;              /* 0: an answer came; -ETIMEDOUT, -ECONNREFUSED, -EMSGSIZE, -EIO … */
+	const char *error_text; /* "" or one short sentence without the URL */
+	int status;             /* HTTP status, 0 without an answer; look at error first */
+	const char *body;       /* NUL-terminated; borrowed during the callback */
 	size_t body_len;
-	const char *retry_after;        /* header as sent, or NULL */
+	const char *retry_after; /* header as sent, or NULL */
 };
 typedef void loop_fetch_fn(void *arg, const struct fetch_result *r);
 int loop_fetch(struct loop *l, const struct fetch_spec *spec, loop_fetch_fn *fn, void *arg,
@@ -81,26 +81,26 @@ void loop_fetch_cancel(struct loop *l, struct loop_fetch *f);
  * lives on, unless the time limit had passed. Descriptors 0, 1 and 2 of the daemon must be open. */
 struct loop_child;
 struct child_spec {
-	const char *const *argv;        /* NULL-terminated; argv[0] an absolute path */
-	const char *const *env;         /* "NAME=value", NULL-terminated, or NULL; PATH, LANG, HOME, TZ are added
-	                                 * unless given. Nothing is inherited */
-	const char *input;              /* stdin, or NULL for /dev/null */
+	const char *const *argv; /* NULL-terminated; argv[0] an absolute path */
+	const char *const *env;  /* "NAME=value", NULL-terminated, or NULL; PATH, LANG, HOME, TZ are added
+	                          * unless given. Nothing is inherited */
+	const char *input;       /* stdin, or NULL for /dev/null */
 	size_t input_len;
 	int64_t timeout_us;
-	size_t max_output;              /* of stdout+stderr together; more is drained and counted */
-	bool separate_stderr;           /* output holds stdout only, error_text the first 1 KiB of stderr */
-	int64_t grace_us;               /* from SIGTERM to SIGKILL and from there to giving up; 0: 5 s */
+	size_t max_output;    /* of stdout+stderr together; more is drained and counted */
+	bool separate_stderr; /* output holds stdout only, error_text the first 1 KiB of stderr */
+	int64_t grace_us;     /* from SIGTERM to SIGKILL and from there to giving up; 0: 5 s */
 };
 struct child_result {
-	int error;                      /* 0: it ran and ended; -ETIMEDOUT; could not start: -ENOENT, -EACCES … */
-	int exit_code;                  /* valid if it exited; else -1 */
-	int signal;                     /* 0, or what ended it */
+	int error;     /* 0: it ran and ended; -ETIMEDOUT; could not start: -ENOENT, -EACCES … */
+	int exit_code; /* valid if it exited; else -1 */
+	int signal;    /* 0, or what ended it */
 	bool unkillable;
-	const char *output;             /* raw bytes, NUL-terminated; borrowed during the callback */
+	const char *output; /* raw bytes, NUL-terminated; borrowed during the callback */
 	size_t output_len;
-	size_t output_lost;             /* bytes not kept … */
-	size_t output_gap;              /* … and where in output they were missing */
-	const char *error_text;         /* with separate_stderr; else "" */
+	size_t output_lost;     /* bytes not kept … */
+	size_t output_gap;      /* … and where in output they were missing */
+	const char *error_text; /* with separate_stderr; else "" */
 };
 typedef void loop_child_fn(void *arg, const struct child_result *r);
 /* A program that cannot be started is told through the callback. -errno only for a wrong spec (-EINVAL) and

@@ -19,10 +19,10 @@ enum child_phase {
 	CHILD_RUNNING,
 	CHILD_TERM_SENT,
 	CHILD_KILL_SENT,
-	CHILD_DRAINING,	 /* exited (not reaped: its id still names its group), output may come */
-	CHILD_ENDED,	 /* in its callback */
+	CHILD_DRAINING,  /* exited (not reaped: its id still names its group), output may come */
+	CHILD_ENDED,     /* in its callback */
 	CHILD_ABANDONED, /* nobody asks any more: waits to be reaped */
-	CHILD_GONE,	 /* reaped or never started, and told */
+	CHILD_GONE,      /* reaped or never started, and told */
 };
 
 struct loop_child {
@@ -37,7 +37,7 @@ struct loop_child {
 	struct headtail out, err;
 	bool exited, timed_out;
 	int start_error;
-	siginfo_t end;	/* valid once exited */
+	siginfo_t end;  /* valid once exited */
 	int64_t due_us; /* when the phase ends by itself */
 	int64_t grace_us;
 	loop_child_fn *fn;
@@ -348,7 +348,7 @@ static void plan_cleanup(struct plan *p)
 static int plan_files(posix_spawn_file_actions_t *a, int in, int out, int err)
 {
 	int bad = in >= 0 ? posix_spawn_file_actions_adddup2(a, in, STDIN_FILENO)
-			  : posix_spawn_file_actions_addopen(a, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	                  : posix_spawn_file_actions_addopen(a, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 
 	bad |= posix_spawn_file_actions_adddup2(a, out, STDOUT_FILENO);
 	bad |= posix_spawn_file_actions_adddup2(a, err >= 0 ? err : out, STDERR_FILENO);
@@ -379,8 +379,8 @@ static int child_exec(struct loop_child *c, const struct child_spec *s, int in, 
 	if (!env || plan_files(&p.actions, in, out, err) < 0)
 		return -ENOMEM;
 	plan_attr(&p.attr);
-	c->start_error = -posix_spawn(&c->pid, s->argv[0], &p.actions, &p.attr, (char *const *)s->argv,
-				      (char *const *)env);
+	c->start_error =
+		-posix_spawn(&c->pid, s->argv[0], &p.actions, &p.attr, (char *const *)s->argv, (char *const *)env);
 	if (c->start_error)
 		c->pid = 0;
 	return 0;
@@ -440,8 +440,7 @@ static int child_watch(struct loop_child *c, int64_t timeout_us)
 	return 0;
 }
 
-int loop_spawn(struct loop *l, const struct child_spec *spec, loop_child_fn *fn, void *arg,
-	       struct loop_child **ret)
+int loop_spawn(struct loop *l, const struct child_spec *spec, loop_child_fn *fn, void *arg, struct loop_child **ret)
 {
 	CLEANUP(child_cleanup) struct loop_child *c = NULL;
 	struct loop_child *linked;

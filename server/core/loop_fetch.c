@@ -140,8 +140,7 @@ static void finish_unconnected(struct loop_fetch *f)
 	else if (e == ECONNREFUSED || e <= 0)
 		fetch_finish(f, -ECONNREFUSED, "connection refused");
 	else {
-		snprintf(f->curl_text, sizeof(f->curl_text), "could not connect: %s",
-			 strerrordesc_np((int)e));
+		snprintf(f->curl_text, sizeof(f->curl_text), "could not connect: %s", strerrordesc_np((int)e));
 		fetch_finish(f, -(int)e, f->curl_text);
 	}
 }
@@ -265,8 +264,7 @@ static int set_method(CURL *easy, const struct fetch_spec *s)
 	CURLcode bad = CURLE_OK;
 
 	if (sends_body(s)) {
-		bad |= curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
-					(curl_off_t)(s->body ? s->body_len : 0));
+		bad |= curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)(s->body ? s->body_len : 0));
 		bad |= curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, s->body ? s->body : "");
 	} else if (strcmp(s->method, "HEAD") == 0) {
 		bad |= curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
@@ -362,8 +360,7 @@ static int fetch_new(struct loop *l, const struct fetch_spec *s, struct loop_fet
 	return 0;
 }
 
-int loop_fetch(struct loop *l, const struct fetch_spec *spec, loop_fetch_fn *fn, void *arg,
-	       struct loop_fetch **ret)
+int loop_fetch(struct loop *l, const struct fetch_spec *spec, loop_fetch_fn *fn, void *arg, struct loop_fetch **ret)
 {
 	struct loop_fetch *f = NULL;
 	int r;

@@ -19,22 +19,17 @@ static const struct family {
 	const char *values; /* each ends with NUL, the list with an empty one */
 } families[M_N] = {
 #define METRIC_ROW(id, name, type, help, label, values) [id] = {name, type, help, label, values},
-	METRICS(METRIC_ROW)
-};
+	METRICS(METRIC_ROW)};
 
 /* A series is one atomic; gauges keep their int64_t here as two's complement. */
 static atomic_uint_least64_t series[M_N][VALUES_MAX];
 
-static const double bucket_bounds[] = {0.1, 0.25, 0.5, 1,   2.5, 5,    10,   30,
-                                       60,  120,  300, 600, 900, 1200, 1500, 1800};
+static const double bucket_bounds[] = {0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 900, 1200, 1500, 1800};
 #define BUCKETS (ARRAY_LEN(bucket_bounds) + 1) /* the last is +Inf */
 
 static const char *const phase_names[PHASE_N] = {
-	[PHASE_DETECTION] = "detection",
-	[PHASE_DECISION] = "decision",
-	[PHASE_EXECUTION] = "execution",
-	[PHASE_VERIFICATION] = "verification",
-	[PHASE_TOTAL] = "total",
+	[PHASE_DETECTION] = "detection",       [PHASE_DECISION] = "decision", [PHASE_EXECUTION] = "execution",
+	[PHASE_VERIFICATION] = "verification", [PHASE_TOTAL] = "total",
 };
 
 static struct {
@@ -89,8 +84,7 @@ void metric_phase(enum metric_phase phase, double seconds)
 	while (bucket < ARRAY_LEN(bucket_bounds) && seconds > bucket_bounds[bucket])
 		bucket++;
 	atomic_fetch_add_explicit(&phases[phase].in_bucket[bucket], 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&phases[phase].sum_us, (uint64_t)llround(seconds * 1e6),
-	                          memory_order_relaxed);
+	atomic_fetch_add_explicit(&phases[phase].sum_us, (uint64_t)llround(seconds * 1e6), memory_order_relaxed);
 }
 
 /* Backslash and newline, and in label values the quote. Malformed UTF-8 would spoil the whole scrape. */
@@ -162,8 +156,7 @@ static void write_phase(struct buf *b, enum metric_phase phase)
 
 	for (size_t i = 0; i < BUCKETS; i++) {
 		count += atomic_load_explicit(&phases[phase].in_bucket[i], memory_order_relaxed);
-		text_double(i < ARRAY_LEN(bucket_bounds) ? bucket_bounds[i] : (double)INFINITY, bound,
-		            sizeof(bound));
+		text_double(i < ARRAY_LEN(bucket_bounds) ? bucket_bounds[i] : (double)INFINITY, bound, sizeof(bound));
 		metrics_sample(b, PHASE_NAME "_bucket", (double)count, "phase", name, "le", bound, NO_MORE);
 	}
 	uint64_t sum_us = atomic_load_explicit(&phases[phase].sum_us, memory_order_relaxed);

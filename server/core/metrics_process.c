@@ -79,8 +79,7 @@ static void write_usage(struct buf *b, const struct usage *u)
 	    (double)u->rss * (double)sysconf(_SC_PAGESIZE));
 	one(b, "process_virtual_memory_bytes", "gauge", "Virtual memory size in bytes.", (double)u->vsize);
 	if (read_boot_time(&boot))
-		one(b, "process_start_time_seconds", "gauge",
-		    "Start time of the process since unix epoch in seconds.",
+		one(b, "process_start_time_seconds", "gauge", "Start time of the process since unix epoch in seconds.",
 		    (double)boot + (double)u->start / hz);
 }
 

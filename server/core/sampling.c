@@ -29,7 +29,7 @@ uint32_t murmur3_32(const void *data, size_t len, uint32_t seed)
 		h = rotl(h ^ mix(block(p + i)), 13) * 5 + 0xe6546b64u;
 	for (size_t i = len; i > whole; i--)
 		tail = tail << 8 | p[i - 1];
-	h ^= mix(tail);         /* 0 mixes to 0 */
+	h ^= mix(tail); /* 0 mixes to 0 */
 	h ^= (uint32_t)len;
 	h = (h ^ h >> 16) * 0x85ebca6bu;
 	h = (h ^ h >> 13) * 0xc2b2ae35u;
@@ -42,7 +42,7 @@ uint32_t sampling_bucket(const char *salt, const char *key)
 	int len = asprintf(&text, "%s:%s", salt, key);
 
 	if (len < 0)
-		abort();        /* out of memory; another answer would move the key to the other side */
+		abort(); /* out of memory; another answer would move the key to the other side */
 	uint32_t hash = murmur3_32(text, (size_t)len, 0);
 	free(text);
 	return (uint32_t)((uint64_t)hash * SAMPLING_BUCKETS >> 32);

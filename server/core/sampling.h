@@ -1,9 +1,10 @@
 /*
  * Which side of a rollout a key falls on: sticky, and monotone in the percentage. Pure; any thread.
  *
- * bucket = murmur3_32(salt ":" key, seed 0) * 10000 >> 32; the new way takes it when bucket < percentage in hundredths. So
- * 10 % are always the same keys, 25 % hold all of them, and another salt picks others. Services compute it themselves:
- * deploy/sampling.md has the rule in several languages and test vectors. (MurmurHash3_x86_32, Austin Appleby, public domain.)
+ * bucket = murmur3_32(salt ":" key, seed 0) * 10000 >> 32; the new way takes it when bucket < percentage in hundredths.
+ * So 10 % are always the same keys, 25 % hold all of them, and another salt picks others. Services compute it
+ * themselves: deploy/sampling.md has the rule in several languages and test vectors. (MurmurHash3_x86_32, Austin
+ * Appleby, public domain.)
  */
 #ifndef SERVER_CORE_SAMPLING_H
 #define SERVER_CORE_SAMPLING_H

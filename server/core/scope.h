@@ -10,18 +10,18 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define CLEANUP(fn) __attribute__((cleanup(fn)))
-#define MUST_CHECK  __attribute__((warn_unused_result))
+#define CLEANUP(fn)            __attribute__((cleanup(fn)))
+#define MUST_CHECK             __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
-#define TAKE(p)                                  \
-	({                                       \
-		__typeof__(p) *slot_ = &(p);     \
-		__typeof__(p) value_ = *slot_;   \
-		*slot_ = NULL;                   \
-		value_;                          \
+#define TAKE(p)                                                                                                        \
+	({                                                                                                             \
+		__typeof__(p) *slot_ = &(p);                                                                           \
+		__typeof__(p) value_ = *slot_;                                                                         \
+		*slot_ = NULL;                                                                                         \
+		value_;                                                                                                \
 	})
 /* Ends a list of text arguments; a pointer on every platform, which a bare NULL need not be. */
-#define NO_MORE ((const char *)NULL)
+#define NO_MORE      ((const char *)NULL)
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 /* For CLEANUP on a pointer from malloc. */

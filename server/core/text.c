@@ -194,8 +194,7 @@ static uint64_t fnv1a(uint64_t hash, const char *s)
 
 static int by_name(const void *a, const void *b)
 {
-	return strcmp((*(const struct text_pair *const *)a)->name,
-	              (*(const struct text_pair *const *)b)->name);
+	return strcmp((*(const struct text_pair *const *)a)->name, (*(const struct text_pair *const *)b)->name);
 }
 
 uint64_t text_fingerprint(const struct text_pair *pairs, size_t n)

@@ -15,11 +15,11 @@ int text_enum_find(const char *const names[], size_t n, const char *word); /* in
 /* Prometheus durations ("30s", "1h30m", "7d", "1w", "1y", "250ms", "0"): prometheus/common model.ParseDuration.
  * -EINVAL if it is none, -ERANGE beyond 100 years. */
 int text_duration_parse(const char *s, int64_t *ret_us);
-/* The same notation, as Prometheus prints it: 5400 s -> "1h30m", 90 d -> "90d", nothing -> "0s"; years and weeks only when
- * they are whole, finer than 1 ms is cut. At least 32 bytes. */
+/* The same notation, as Prometheus prints it: 5400 s -> "1h30m", 90 d -> "90d", nothing -> "0s"; years and weeks only
+ * when they are whole, finer than 1 ms is cut. At least 32 bytes. */
 void text_duration(int64_t us, char *out, size_t size);
-/* For people: "48 hours", "72 hours", "7 days", "5 minutes", "1 hour 30 minutes", "41 s", "250 ms". Two units at most, hours
- * up to three days. At least 32 bytes. */
+/* For people: "48 hours", "72 hours", "7 days", "5 minutes", "1 hour 30 minutes", "41 s", "250 ms". Two units at most,
+ * hours up to three days. At least 32 bytes. */
 void text_duration_words(int64_t us, char *out, size_t size);
 
 /* RFC 3339 with any offset; finer than microseconds is cut; years 0000-9999; leap second 60 is
@@ -34,12 +34,14 @@ void text_time_words(int64_t us, char *out, size_t size);
  * blanks and line ends, nothing else ("10%", "1e1", "010", ".5", "" and "-1" are none: -EINVAL). Hundredths of a
  * percent. -ERANGE: over 100, or finer than 0.01. */
 int text_pct_parse(const char *s, size_t len, int32_t *ret_pct);
-/* From a number (a metric's or JSON's value): -EINVAL for NaN, -ERANGE outside 0..100 or finer than 0.01 (1e-6 tolerance). */
+/* From a number (a metric's or JSON's value): -EINVAL for NaN, -ERANGE outside 0..100 or finer than 0.01 (1e-6
+ * tolerance). */
 int text_pct_from_double(double v, int32_t *ret_pct);
 /* "10", "0.5", "33.33"; "unknown" for -1. At least 16 bytes. */
 void text_pct(int32_t pct, char *out, size_t size);
 
-/* Length (1-4) of the well-formed UTF-8 character that s begins with, and its code point; 0 when it begins with none. */
+/* Length (1-4) of the well-formed UTF-8 character that s begins with, and its code point; 0 when it begins with none.
+ */
 size_t text_utf8_next(const char *s, size_t len, uint32_t *ret_char);
 /* Well-formed UTF-8 (Unicode table 3-7). */
 bool text_utf8_valid(const char *s, size_t len);
@@ -51,8 +53,8 @@ int text_one_line(struct buf *b, const char *s, size_t len, size_t max_bytes);
 int text_output(struct buf *b, const char *s, size_t len, size_t max_bytes);
 
 /* Prometheus' label set fingerprint: FNV-1a 64 over name 0xff value 0xff, sorted by name
- * (prometheus/common model.LabelSet.Fingerprint). Pairs may come in any order; they are not changed. Out of memory (only
- * beyond 128 pairs) aborts the process. */
+ * (prometheus/common model.LabelSet.Fingerprint). Pairs may come in any order; they are not changed. Out of memory
+ * (only beyond 128 pairs) aborts the process. */
 struct text_pair {
 	const char *name, *value;
 };
@@ -63,15 +65,17 @@ int text_hmac_sha256(const void *key, size_t key_len, const void *data, size_t l
 /* Lower-case hex of SHA-256. out: 65 bytes. */
 int text_sha256(const void *data, size_t len, char out[65]);
 
-/* Shortest decimal that reads back as the same number: "0.1", "3", "1e+300"; "NaN", "+Inf", "-Inf". At least 32 bytes. */
+/* Shortest decimal that reads back as the same number: "0.1", "3", "1e+300"; "NaN", "+Inf", "-Inf". At least 32 bytes.
+ */
 void text_double(double v, char *out, size_t size);
-/* For people, four digits: "0.000189 ratio", "18811", "220 MB", "4.194 MB per minute" ("bytes per minute"). A unit may be "".
- * At least 32 bytes, and room for the unit. */
+/* For people, four digits: "0.000189 ratio", "18811", "220 MB", "4.194 MB per minute" ("bytes per minute"). A unit may
+ * be "". At least 32 bytes, and room for the unit. */
 void text_number(double v, const char *unit, char *out, size_t size);
-/* The same of a value and its bound, but all digits where four would make them look the same though they differ. The bound
- * has a unit only when it is of bytes. */
+/* The same of a value and its bound, but all digits where four would make them look the same though they differ. The
+ * bound has a unit only when it is of bytes. */
 void text_against(double v, double bound, const char *unit, char *out, char *out_bound, size_t size);
-/* The unit that so many bytes are shown in ("B" to "TB", powers of 1000 as in the config), and what one byte is of it. */
+/* The unit that so many bytes are shown in ("B" to "TB", powers of 1000 as in the config), and what one byte is of it.
+ */
 const char *text_bytes_unit(double bytes, double *ret_by);
 
 /* *slot, which is owned, becomes a copy of text, or NULL for NULL. -ENOMEM: it is as it was. */

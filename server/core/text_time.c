@@ -141,8 +141,7 @@ void text_duration_words(int64_t us, char *out, size_t size)
 	if (++i >= ARRAY_LEN(words) || at >= size || left < words[i].us)
 		return;
 	n = left / words[i].us;
-	snprintf(out + at, size - at, " %llu %s", (unsigned long long)n,
-	         n == 1 ? words[i].one : words[i].many);
+	snprintf(out + at, size - at, " %llu %s", (unsigned long long)n, n == 1 ? words[i].one : words[i].many);
 }
 
 /* Days since 1970-01-01 in the proleptic Gregorian calendar. The year is counted from March, so that the leap
@@ -166,8 +165,7 @@ static struct date date_from_days(int64_t days)
 	days += 719468;
 	int64_t era = (days >= 0 ? days : days - 146096) / 146097;
 	int64_t day_of_era = days - era * 146097;
-	int64_t year_of_era =
-		(day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+	int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
 	int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
 	int64_t month_from_march = (5 * day_of_year + 2) / 153;
 	unsigned month = (unsigned)(month_from_march < 10 ? month_from_march + 3 : month_from_march - 9);
@@ -263,9 +261,8 @@ int text_time_parse(const char *s, size_t len, int64_t *ret_us)
 	unsigned year, month, day, hour, minute, second;
 	int64_t fraction, offset;
 
-	if (!take_number(&c, 4, 0, 9999, &year) || !take_char(&c, "-") ||
-	    !take_number(&c, 2, 1, 12, &month) || !take_char(&c, "-") || !take_number(&c, 2, 1, 31, &day) ||
-	    day > month_days(year, month))
+	if (!take_number(&c, 4, 0, 9999, &year) || !take_char(&c, "-") || !take_number(&c, 2, 1, 12, &month) ||
+	    !take_char(&c, "-") || !take_number(&c, 2, 1, 31, &day) || day > month_days(year, month))
 		return -EINVAL;
 	if (!take_char(&c, "Tt") || !take_number(&c, 2, 0, 23, &hour) || !take_char(&c, ":") ||
 	    !take_number(&c, 2, 0, 59, &minute) || !take_char(&c, ":") || !take_number(&c, 2, 0, 60, &second))
@@ -274,8 +271,8 @@ int text_time_parse(const char *s, size_t len, int64_t *ret_us)
 		return -EINVAL;
 	if (second == 60)
 		second = 59;
-	*ret_us = days_from_date(year, month, day) * DAY_US + hour * HOUR_US + minute * MINUTE_US +
-	          second * US_PER_S + fraction - offset;
+	*ret_us = days_from_date(year, month, day) * DAY_US + hour * HOUR_US + minute * MINUTE_US + second * US_PER_S +
+	          fraction - offset;
 	return 0;
 }
 

@@ -113,8 +113,7 @@ static struct piece output_piece(const char *s, size_t len)
 	}
 	p.len = 0;
 	for (size_t i = 0; i < p.eaten; i++)
-		p.len += (size_t)snprintf(p.text + p.len, sizeof(p.text) - p.len, "\\x%02x",
-		                          (unsigned char)s[i]);
+		p.len += (size_t)snprintf(p.text + p.len, sizeof(p.text) - p.len, "\\x%02x", (unsigned char)s[i]);
 	return p;
 }
 

@@ -108,7 +108,8 @@ static void would(struct buf *b, const struct alert *a, const struct route *rt)
 	else {
 		text_pct(p->to_pct, to, sizeof(to));
 		text_duration(p->after_us, after, sizeof(after));
-		buf_printf(b, "roll back to %s%s", p->previous_stage ? "the previous stage" : to, p->previous_stage ? "" : "%");
+		buf_printf(b, "roll back to %s%s", p->previous_stage ? "the previous stage" : to,
+		           p->previous_stage ? "" : "%");
 		if (p->after_us)
 			buf_printf(b, " after %s", after);
 	}
@@ -121,7 +122,9 @@ static void say_alert(const struct alert *a, const struct route *rt)
 
 	text_one_line(&b, name ? name : "(no name)", strlen(name ? name : "(no name)"), 200);
 	printf("%s %s (%s)\n", buf_text(&b), a->fingerprint,
-	       a->rejected ? "rejected" : a->status == ALERT_RESOLVED ? "resolved" : "firing");
+	       a->rejected                   ? "rejected"
+	       : a->status == ALERT_RESOLVED ? "resolved"
+	                                     : "firing");
 	buf_reset(&b);
 	would(&b, a, rt);
 	printf("  would %s\n  because %s\n", buf_text(&b), rt->why);
@@ -141,7 +144,8 @@ static int explain(const struct settings *s, const struct alert_group *g)
 		route_free(&rt);
 	}
 	if (g->truncated > 0)
-		printf("%lld alerts were cut off by max_alerts: a trigger may be among them\n", (long long)g->truncated);
+		printf("%lld alerts were cut off by max_alerts: a trigger may be among them\n",
+		       (long long)g->truncated);
 	return CTL_YES;
 }
 

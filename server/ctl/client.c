@@ -35,7 +35,8 @@ static void set_target(CURL *h, const struct ctl *c, const char *path, struct bu
 	curl_easy_setopt(h, CURLOPT_URL, buf_text(url));
 }
 
-static CURLcode ask(CURL *h, const struct ctl *c, const char *method, const char *path, const char *body, struct buf *answer)
+static CURLcode ask(CURL *h, const struct ctl *c, const char *method, const char *path, const char *body,
+                    struct buf *answer)
 {
 	struct buf url = BUF(8192);
 	struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
@@ -101,7 +102,8 @@ static int read_answer(long status, const struct buf *answer, struct json_object
 	return 0;
 }
 
-static CURLcode try(const struct ctl *c, const char *method, const char *path, const char *body, struct buf *answer, long *ret_status)
+static CURLcode try(const struct ctl *c, const char *method, const char *path, const char *body, struct buf *answer,
+                    long *ret_status)
 {
 	CURL *h = curl_easy_init();
 
@@ -114,7 +116,8 @@ static CURLcode try(const struct ctl *c, const char *method, const char *path, c
 }
 
 /* 0: an answer came. */
-static int perform(const struct ctl *c, const char *method, const char *path, const char *body, struct buf *answer, long *ret_status)
+static int perform(const struct ctl *c, const char *method, const char *path, const char *body, struct buf *answer,
+                   long *ret_status)
 {
 	CURLcode e = try(c, method, path, body, answer, ret_status);
 
@@ -136,7 +139,8 @@ bool ctl_is_ready(const struct ctl *c)
 	return try(&hasty, "GET", "/-/ready", NULL, &answer, &status) == CURLE_OK && status == 200;
 }
 
-int ctl_call(const struct ctl *c, const char *method, const char *path, struct json_object *body, struct json_object **ret_data)
+int ctl_call(const struct ctl *c, const char *method, const char *path, struct json_object *body,
+             struct json_object **ret_data)
 {
 	CLEANUP(json_cleanup) struct json_object *sent = body;
 	CLEANUP(buf_free) struct buf answer = BUF(ANSWER_MAX);

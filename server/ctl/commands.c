@@ -7,9 +7,9 @@
 #include "server/core/text.h"
 #include "server/ctl/ctl.h"
 
-#define WAIT_US       (15 * 60 * US_PER_S)      /* beyond the longest total of the SLA */
+#define WAIT_US       (15 * 60 * US_PER_S) /* beyond the longest total of the SLA */
 #define WAIT_EVERY_MS 250
-#define SILENT_MAX    3         /* questions in a row without an answer */
+#define SILENT_MAX    3 /* questions in a row without an answer */
 
 static int wrong(const char *usage)
 {
@@ -34,7 +34,9 @@ int cmd_incidents(struct ctl *c, int n, char **argv)
 {
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
 	const char *rollout = NULL, *state = NULL, *since = NULL, *limit = NULL;
-	const struct option options[] = {{"--rollout", &rollout, NULL}, {"--state", &state, NULL}, {"--since", &since, NULL},
+	const struct option options[] = {{"--rollout", &rollout, NULL},
+	                                 {"--state", &state, NULL},
+	                                 {"--since", &since, NULL},
 	                                 {"--limit", &limit, NULL}};
 	const struct {
 		const char *name, **value;
@@ -51,7 +53,7 @@ int cmd_incidents(struct ctl *c, int n, char **argv)
 			buf_char(&path, '&');
 		}
 	int r = ctl_call(c, "GET", buf_text(&path), NULL, &data);
-	if (r == 0 && rollout && !json_object_array_length(data)) {      /* none, or a slip of the pen */
+	if (r == 0 && rollout && !json_object_array_length(data)) { /* none, or a slip of the pen */
 		CLEANUP(json_cleanup) struct json_object *ignored = NULL;
 
 		buf_reset(&path);
@@ -70,8 +72,8 @@ int cmd_incidents(struct ctl *c, int n, char **argv)
 static const struct {
 	const char *word, *path, *key;
 } actions[] = {
-	{"ack", "acknowledge", "note"}, {"note", "note", "note"}, {"eta", "eta", "eta"}, {"cancel", "cancel", "note"},
-	{"retry", "retry", "note"}, {"resolve", "resolve", "note"},
+	{"ack", "acknowledge", "note"}, {"note", "note", "note"},     {"eta", "eta", "eta"},
+	{"cancel", "cancel", "note"},   {"retry", "retry", "note"},   {"resolve", "resolve", "note"},
 	{"approve", "approve", "note"}, {"review", "review", "note"},
 };
 
@@ -141,8 +143,11 @@ static int open_one(struct ctl *c, const char *rollout, const char *severity, co
 int cmd_incident(struct ctl *c, int n, char **argv)
 {
 	const char *text = NULL, *severity = NULL, *summary = NULL, *step = NULL, *rest[3] = {NULL};
-	const struct option options[] = {{"--note", &text, NULL}, {"--text", &text, NULL}, {"--severity", &severity, NULL},
-	                                 {"--summary", &summary, NULL}, {"--step", &step, NULL}};
+	const struct option options[] = {{"--note", &text, NULL},
+	                                 {"--text", &text, NULL},
+	                                 {"--severity", &severity, NULL},
+	                                 {"--summary", &summary, NULL},
+	                                 {"--step", &step, NULL}};
 	int found = ctl_options(n, argv, options, ARRAY_LEN(options), rest, 3);
 
 	if (found == 2 && !strcmp(rest[0], "open") && severity && summary)
@@ -155,7 +160,8 @@ int cmd_incident(struct ctl *c, int n, char **argv)
 	for (size_t i = 0; found >= 2 && i < ARRAY_LEN(actions); i++)
 		if (!strcmp(rest[0], actions[i].word))
 			return act(c, i, rest[1], rest[2] ? rest[2] : text, step);
-	return wrong("incident ID | ack|note|eta|approve [--step NAME]|cancel|retry|review|resolve ID [TEXT] | report ID | open ROLLOUT "
+	return wrong("incident ID | ack|note|eta|approve [--step NAME]|cancel|retry|review|resolve ID [TEXT] | report "
+	             "ID | open ROLLOUT "
 	             "--severity P0 --summary TEXT");
 }
 
@@ -170,7 +176,7 @@ static int result_of(struct json_object *incident)
 		return json_get_bool(incident, "passed", &passed) != 1 ? -1 : passed ? CTL_YES : CTL_NO;
 	if (!strcmp(state, "rolled_back"))
 		return CTL_YES;
-	if (!strcmp(state, "resolved"))         /* a person may have ended it unverified */
+	if (!strcmp(state, "resolved")) /* a person may have ended it unverified */
 		return json_get_str(incident, "rolled_back_at", &when) == 1 ? CTL_YES : CTL_NO;
 	return !strcmp(state, "failed") || !strcmp(state, "cancelled") ? CTL_NO : -1;
 }

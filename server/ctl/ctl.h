@@ -13,26 +13,27 @@ enum { CTL_YES = 0, CTL_NO = 1, CTL_USAGE = 2, CTL_UNREACHABLE = 3, CTL_UNKNOWN 
 
 struct ctl {
 	const char *url, *user;
-	char *password;                 /* owned; NULL: none */
-	bool json;                      /* -o json */
-	long timeout_ms;                /* of one question; 0: 30 s */
-	long *status;                   /* where the HTTP status of the last answer goes (0: none came); NULL: nowhere */
+	char *password;  /* owned; NULL: none */
+	bool json;       /* -o json */
+	long timeout_ms; /* of one question; 0: 30 s */
+	long *status;    /* where the HTTP status of the last answer goes (0: none came); NULL: nowhere */
 };
 
 /* --- client.c --- */
 
-/* Asks the daemon. body may be NULL (taken). 0: *ret_data (the caller's) is the envelope's data, *ret_next its cursor (may be
- * NULL). Else an exit code, with the daemon's or curl's sentence on stderr. */
+/* Asks the daemon. body may be NULL (taken). 0: *ret_data (the caller's) is the envelope's data, *ret_next its cursor
+ * (may be NULL). Else an exit code, with the daemon's or curl's sentence on stderr. */
 int ctl_call(const struct ctl *c, const char *method, const char *path, struct json_object *body,
              struct json_object **ret_data);
-/* POST to somebody else, named whom in the sentence when it fails. 0: taken (2xx); else CTL_UNREACHABLE. body is taken. */
+/* POST to somebody else, named whom in the sentence when it fails. 0: taken (2xx); else CTL_UNREACHABLE. body is taken.
+ */
 int ctl_send(const struct ctl *c, const char *whom, const char *path, struct json_object *body);
 /* GET of a text that is no JSON. 0, or an exit code as above. */
 int ctl_fetch(const struct ctl *c, const char *path, struct buf *ret);
 /* Does it answer within 3 s, and can it record? Says nothing. */
 bool ctl_is_ready(const struct ctl *c);
-/* Follows an incident, or a stage being entered, until it is decided; prints what happens; with -o json, if print, it at the
- * end. An exit code. */
+/* Follows an incident, or a stage being entered, until it is decided; prints what happens; with -o json, if print, it
+ * at the end. An exit code. */
 int ctl_follow(const struct ctl *c, int64_t id, bool print);
 /* Appends text percent-encoded. */
 void ctl_escape(struct buf *b, const char *text);
@@ -51,12 +52,12 @@ size_t show_news(struct json_object *incident, size_t seen);
 /* --- arguments --- */
 
 struct option {
-	const char *name;               /* "--stage" */
-	const char **value;             /* where the value goes; NULL: a switch */
-	bool *on;                       /* for a switch */
+	const char *name;   /* "--stage" */
+	const char **value; /* where the value goes; NULL: a switch */
+	bool *on;           /* for a switch */
 };
-/* Takes the options out of argv (n words, after the command) and puts the others into rest (at most max). Returns how many,
- * or -1 with a sentence on stderr. */
+/* Takes the options out of argv (n words, after the command) and puts the others into rest (at most max). Returns how
+ * many, or -1 with a sentence on stderr. */
 int ctl_options(int n, char **argv, const struct option *options, size_t n_options, const char **rest, int max);
 
 /* --- commands --- */

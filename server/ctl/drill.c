@@ -12,8 +12,8 @@
 #include "server/ctl/ctl.h"
 
 #define LABELS_MAX    32
-#define ALERT_FOR_US  (5 * 60 * US_PER_S)       /* then Alertmanager reports it resolved */
-#define ARRIVE_MAX_US (120 * US_PER_S)          /* a group_wait beyond the whole detection budget is a finding of its own */
+#define ALERT_FOR_US  (5 * 60 * US_PER_S) /* then Alertmanager reports it resolved */
+#define ARRIVE_MAX_US (120 * US_PER_S)    /* a group_wait beyond the whole detection budget is a finding of its own */
 #define CHAT_MAX_US   (60 * US_PER_S)
 #define EVERY_MS      250
 
@@ -48,7 +48,7 @@ static int add_labels(const struct drill *d, struct json_object *labels)
 		}
 		json_add_str(labels, name, is + 1);
 	}
-	json_add_str(labels, "drill", d->id);   /* last: nothing takes the mark off */
+	json_add_str(labels, "drill", d->id); /* last: nothing takes the mark off */
 	return 0;
 }
 
@@ -92,7 +92,9 @@ static int read_results(const struct drill *d, struct json_object *results)
 		if (!strcmp(rollout, d->rollout))
 			named = one;
 		else if (id)
-			fprintf(stderr, "rollbackctl: the alert started a drill of %.100s, too: rollbackctl incident %lld\n", rollout, (long long)id);
+			fprintf(stderr,
+			        "rollbackctl: the alert started a drill of %.100s, too: rollbackctl incident %lld\n",
+			        rollout, (long long)id);
 	}
 	if (json_int_or(named, "incident", 0))
 		return 0;
@@ -120,7 +122,9 @@ static int to_the_webhook(const struct ctl *c, const struct drill *d, struct jso
 	asks.status = &status;
 	int r = ctl_call(&asks, "POST", "/webhook", body, &data);
 	if (status == 403)
-		fputs("rollbackctl: send it the way that a real one takes: --alertmanager URL. That needs no role but viewer\n", stderr);
+		fputs("rollbackctl: send it the way that a real one takes: --alertmanager URL. That needs no role but "
+		      "viewer\n",
+		      stderr);
 	return r || json_get_arr(data, "results", &results) != 1 ? r : read_results(d, results);
 }
 
@@ -149,7 +153,8 @@ static int could_begin(const struct ctl *c, const struct drill *d)
 	if (r || !d->alertmanager)
 		return r;
 	if (json_get_obj(data, "incident", &incident) == 1)
-		fprintf(stderr, "rollbackctl: no drill while incident %lld is open\n", (long long)json_int_or(incident, "id", 0));
+		fprintf(stderr, "rollbackctl: no drill while incident %lld is open\n",
+		        (long long)json_int_or(incident, "id", 0));
 	else if (json_str_or(data, "entering", NULL))
 		fputs("rollbackctl: no drill while a stage is being entered\n", stderr);
 	else
@@ -184,8 +189,10 @@ static int wait_for_it(const struct ctl *c, const struct drill *d, int64_t *ret)
 			break;
 		pause_a_little();
 	}
-	fputs("rollbackctl: within 2 minutes no drill was started by that alert: a real one would not have arrived either, or rollbackd\n"
-	      "refused the drill. See: rollbackctl doctor, and GET /api/v1/events\n", stderr);
+	fputs("rollbackctl: within 2 minutes no drill was started by that alert: a real one would not have arrived "
+	      "either, or rollbackd\n"
+	      "refused the drill. See: rollbackctl doctor, and GET /api/v1/events\n",
+	      stderr);
 	return CTL_NO;
 }
 
@@ -218,8 +225,8 @@ static void show_chat(struct json_object *incident)
 		struct json_object *m = json_object_array_get_idx(list, i);
 		const char *error = json_str_or(m, "error", "");
 
-		printf("chat: %s, %s: %s%s%s\n", json_str_or(m, "channel", ""), json_str_or(m, "what", ""), json_str_or(m, "state", ""),
-		       error[0] ? ": " : "", error);
+		printf("chat: %s, %s: %s%s%s\n", json_str_or(m, "channel", ""), json_str_or(m, "what", ""),
+		       json_str_or(m, "state", ""), error[0] ? ": " : "", error);
 	}
 }
 
@@ -229,12 +236,13 @@ static void show_times(struct json_object *incident)
 
 	if (json_get_obj(incident, "sla", &sla) != 1)
 		return;
-	json_object_object_foreach(sla, phase, one) {
+	json_object_object_foreach(sla, phase, one)
+	{
 		double seconds = 0, limit = 0;
 		bool met = false;
 
-		if (json_get_double(one, "seconds", &seconds) == 1 && json_get_double(one, "limit", &limit) == 1
-		    && json_get_bool(one, "met", &met) == 1)
+		if (json_get_double(one, "seconds", &seconds) == 1 && json_get_double(one, "limit", &limit) == 1 &&
+		    json_get_bool(one, "met", &met) == 1)
 			printf("%s: %.1f s of %g s%s\n", phase, seconds, limit, met ? "" : ": MISSED");
 	}
 }
@@ -268,8 +276,10 @@ static const char *verdict(int drill, bool called_off, int chat)
 {
 	if (called_off)
 		return "called off: a real trigger or another drill took its place";
-	return drill != CTL_YES ? "FAILED: read its steps above" : chat == CTL_YES ? "passed: nothing was changed"
-	       : chat == CTL_NO ? "FAILED: a message cannot be delivered" : "not decided: a message is still queued";
+	return drill != CTL_YES  ? "FAILED: read its steps above"
+	       : chat == CTL_YES ? "passed: nothing was changed"
+	       : chat == CTL_NO  ? "FAILED: a message cannot be delivered"
+	                         : "not decided: a message is still queued";
 }
 
 static int follow(struct ctl *c, const struct drill *d)

@@ -28,7 +28,8 @@ static void show_flags(struct json_object *o)
 	printf("%s, generation %lld\n", json_str_or(o, "rollout", ""), (long long)json_int_or(o, "generation", 0));
 	if (json_get_obj(o, "flags", &flags) != 1)
 		return;
-	json_object_object_foreach(flags, name, value) {
+	json_object_object_foreach(flags, name, value)
+	{
 		printf("  %-32s %s\n", name, value ? json_object_get_string(value) : "unknown");
 	}
 }
@@ -49,7 +50,8 @@ static struct json_object *first_stage(struct json_object *stages, uint32_t buck
 	for (size_t i = 0; i < json_object_array_length(stages); i++) {
 		struct json_object *s = json_object_array_get_idx(stages, i);
 
-		if (strcmp(json_str_or(s, "environment", ""), environment) != 0 || !sampling_on(bucket, pct_in(s, "percentage")))
+		if (strcmp(json_str_or(s, "environment", ""), environment) != 0 ||
+		    !sampling_on(bucket, pct_in(s, "percentage")))
 			continue;
 		if (!best || json_int_or(s, "number", 0) < json_int_or(best, "number", 0))
 			best = s;
@@ -77,7 +79,7 @@ struct explanation {
 	const char *key, *salt;
 	uint32_t bucket;
 	int32_t now, wanted;
-	struct json_object *first;      /* stage; NULL: none takes it in. Borrowed. */
+	struct json_object *first; /* stage; NULL: none takes it in. Borrowed. */
 };
 
 static void explain_json(const struct explanation *e)
@@ -102,11 +104,14 @@ static void explain_text(const struct explanation *e, const char *doubt)
 	text_pct(e->now, now, sizeof(now));
 	text_pct(e->wanted, wanted, sizeof(wanted));
 	text_pct((int32_t)e->bucket, place, sizeof(place));
-	printf("%s stands at %s%% of all keys (bucket %u of 10000: murmur3_32(\"%s:%s\"))\n", e->key, place, e->bucket, e->salt, e->key);
+	printf("%s stands at %s%% of all keys (bucket %u of 10000: murmur3_32(\"%s:%s\"))\n", e->key, place, e->bucket,
+	       e->salt, e->key);
 	if (e->now < 0)
-		printf("the percentage is unknown, so nobody can say which side it takes now%s%s\n", *doubt ? ": " : "", doubt);
+		printf("the percentage is unknown, so nobody can say which side it takes now%s%s\n", *doubt ? ": " : "",
+		       doubt);
 	else
-		printf("at %s%% it takes the %s way, because %s%% is %s %s%%\n", now, on ? "new" : "old", place, on ? "below" : "not below", now);
+		printf("at %s%% it takes the %s way, because %s%% is %s %s%%\n", now, on ? "new" : "old", place,
+		       on ? "below" : "not below", now);
 	if (e->now >= 0 && e->wanted >= 0 && e->now != e->wanted)
 		printf("(%s%% is what the flags file says; wanted is %s%%)\n", now, wanted);
 	if (e->first)
@@ -119,7 +124,10 @@ static void explain_text(const struct explanation *e, const char *doubt)
 static int explain(struct json_object *o, const char *key, bool as_json)
 {
 	struct json_object *stages = NULL;
-	struct explanation e = {.key = key, .salt = json_str_or(o, "salt", NULL), .now = pct_now(o), .wanted = pct_in(o, "percentage_wanted")};
+	struct explanation e = {.key = key,
+	                        .salt = json_str_or(o, "salt", NULL),
+	                        .now = pct_now(o),
+	                        .wanted = pct_in(o, "percentage_wanted")};
 
 	if (!e.salt || json_get_arr(o, "stages", &stages) != 1)
 		return CTL_UNKNOWN;

@@ -10,27 +10,34 @@
 
 static const struct command commands[] = {
 	{"status", "", "every rollout at a glance", cmd_status},
-	{"incidents", "[--rollout R] [--state S] [--since 24h] [--limit N]", "list incidents, newest first", cmd_incidents},
-	{"incident", "ID | ack|note|eta|approve|cancel|retry|review|resolve ID [TEXT] | report ID | open ROLLOUT …", "one in full, or act on one", cmd_incident},
-	{"rollback", "ROLLOUT --stage N [--reason TEXT] [--to 0] [--wait | --or-offline | --offline] [--config FILE] [--storage DIR]",
-	 "roll back by hand; also when rollbackd is down", cmd_rollback},
-	{"percentage", "ROLLOUT [--config FILE] [--except PROGRAM]", "what the service says it is at; nothing when that is unknown", cmd_percentage},
-	{"flags", "ROLLOUT | explain ROLLOUT --key K", "values and generation; which side a key falls on, and why", cmd_flags},
-	{"stage", "ROLLOUT | advance|set|hold|resume|approve|publish …", "where it stands in its plan, and what is missing; or move it",
-	 cmd_stage},
+	{"incidents", "[--rollout R] [--state S] [--since 24h] [--limit N]", "list incidents, newest first",
+         cmd_incidents},
+	{"incident", "ID | ack|note|eta|approve|cancel|retry|review|resolve ID [TEXT] | report ID | open ROLLOUT …",
+         "one in full, or act on one", cmd_incident},
+	{"rollback",
+         "ROLLOUT --stage N [--reason TEXT] [--to 0] [--wait | --or-offline | --offline] [--config FILE] [--storage "
+         "DIR]",
+         "roll back by hand; also when rollbackd is down", cmd_rollback},
+	{"percentage", "ROLLOUT [--config FILE] [--except PROGRAM]",
+         "what the service says it is at; nothing when that is unknown", cmd_percentage},
+	{"flags", "ROLLOUT | explain ROLLOUT --key K", "values and generation; which side a key falls on, and why",
+         cmd_flags},
+	{"stage", "ROLLOUT | advance|set|hold|resume|approve|publish …",
+         "where it stands in its plan, and what is missing; or move it", cmd_stage},
 	{"checklist", "[ROLLOUT] [--done ITEM]", "what is ticked; tick an item, by its text or number", cmd_checklist},
 	{"freeze", "[ROLLOUT] DURATION --reason TEXT", "raise nothing for so long; 0s ends it", cmd_freeze},
 	{"drill", "ROLLOUT [LABEL=VALUE ...] [--alertmanager URL]",
-	 "a fire drill: the whole way from a real webhook to chat, and nothing is changed on the target", cmd_drill},
+         "a fire drill: the whole way from a real webhook to chat, and nothing is changed on the target", cmd_drill},
 	{"report", "[ROLLOUT] [--daily | --weekly | --final]", "what engineering and management get", cmd_report},
 	{"compare", "ROLLOUT [--percentage 50] [--duration 7d] [--threshold 0.05]",
-	 "new way against old way: 0 equal or better, 1 worse, 4 cannot tell", cmd_compare},
+         "new way against old way: 0 equal or better, 1 worse, 4 cannot tell", cmd_compare},
 	{"doctor", "[--config FILE]",
-	 "asks Prometheus and Alertmanager: does every trigger reach rollbackd, how soon, and is there data", cmd_doctor},
+         "asks Prometheus and Alertmanager: does every trigger reach rollbackd, how soon, and is there data",
+         cmd_doctor},
 	{"check-config", "FILE", "offline: is this config right", cmd_check_config},
 	{"check-web-config", "FILE", "offline: is this file of passwords right", cmd_check_web_config},
 	{"check-alert", "[--config.file rollbackd.yml] FILE", "offline: what would this webhook body do, and why",
-	 cmd_check_alert},
+         cmd_check_alert},
 };
 
 static const struct command *command_named(const char *name)
@@ -51,8 +58,10 @@ static void usage(FILE *out)
 	fputs("usage: rollbackctl [--url URL] [-o table|json] COMMAND\n\n", out);
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		help_of(out, &commands[i]);
-	fputs("\nURL: http://127.0.0.1:9595 or unix:/path. Also from ROLLBACKD_URL, ROLLBACKD_USER, ROLLBACKD_PASSWORD_FILE.\n"
-	      "Exit codes: 0 yes or done, 1 no, 2 usage, 3 cannot reach or not allowed, 4 cannot tell.\n", out);
+	fputs("\nURL: http://127.0.0.1:9595 or unix:/path. Also from ROLLBACKD_URL, ROLLBACKD_USER, "
+	      "ROLLBACKD_PASSWORD_FILE.\n"
+	      "Exit codes: 0 yes or done, 1 no, 2 usage, 3 cannot reach or not allowed, 4 cannot tell.\n",
+	      out);
 }
 
 /* The first line of ROLLBACKD_PASSWORD_FILE, for ROLLBACKD_USER. -1: said what is wrong. */
@@ -64,7 +73,9 @@ static int read_password(struct ctl *c)
 
 	if (!c->user || !c->user[0] || !file || !file[0]) {
 		if ((c->user && c->user[0]) || (file && file[0]))
-			fputs("rollbackctl: ROLLBACKD_USER and ROLLBACKD_PASSWORD_FILE belong together; only one is set\n", stderr);
+			fputs("rollbackctl: ROLLBACKD_USER and ROLLBACKD_PASSWORD_FILE belong together; only one is "
+			      "set\n",
+			      stderr);
 		return (c->user && c->user[0]) || (file && file[0]) ? -1 : 0;
 	}
 	FILE *f = fopen(file, "re");
@@ -77,13 +88,14 @@ static int read_password(struct ctl *c)
 		c->password = TAKE(line);
 		return 0;
 	}
-	fprintf(stderr, "rollbackctl: ROLLBACKD_PASSWORD_FILE: %s %s\n", file, f ? "has no password in its first line" : "cannot be read");
+	fprintf(stderr, "rollbackctl: ROLLBACKD_PASSWORD_FILE: %s %s\n", file,
+	        f ? "has no password in its first line" : "cannot be read");
 	return -1;
 }
 
 static int run(struct ctl *c, const struct command *cmd, int n, char **argv)
 {
-	bool goes_on = cmd->run == cmd_rollback || cmd->run == cmd_percentage;  /* they may do without the daemon */
+	bool goes_on = cmd->run == cmd_rollback || cmd->run == cmd_percentage; /* they may do without the daemon */
 
 	/* The offline checks ask nobody. */
 	if (strncmp(cmd->name, "check-", 6) != 0 && read_password(c) < 0 && !goes_on)
@@ -187,7 +199,8 @@ int ctl_options(int n, char **argv, const struct option *options, size_t n_optio
 				return -1;
 			i += used;
 		} else if (!strcmp(argv[i], "-o") || !strcmp(argv[i], "--url")) {
-			fprintf(stderr, "rollbackctl: %s stands before the command: rollbackctl -o json status\n", argv[i]);
+			fprintf(stderr, "rollbackctl: %s stands before the command: rollbackctl -o json status\n",
+			        argv[i]);
 			return -1;
 		} else if (found == max) {
 			fprintf(stderr, "rollbackctl: %s is one word too many\n", argv[i]);

@@ -134,8 +134,8 @@ static void next_lines(struct json_object *o)
 
 static void forecast_line(struct json_object *o)
 {
-	printf("  stage %lld %-22s %s at the earliest\n", (long long)json_int_or(o, "stage", 0), json_str_or(o, "name", ""),
-	       json_str_or(o, "earliest", ""));
+	printf("  stage %lld %-22s %s at the earliest\n", (long long)json_int_or(o, "stage", 0),
+	       json_str_or(o, "name", ""), json_str_or(o, "earliest", ""));
 }
 
 static void show_stage(struct json_object *o)
@@ -188,7 +188,8 @@ static int get_and_show(struct ctl *c, const char *rollout, void (*show)(struct 
 
 /* --- acting --- */
 
-static int post(struct ctl *c, const char *rollout, const char *what, struct json_object *body, struct json_object **ret)
+static int post(struct ctl *c, const char *rollout, const char *what, struct json_object *body,
+                struct json_object **ret)
 {
 	struct buf path = BUF(1024);
 
@@ -253,7 +254,7 @@ static int with_note(struct ctl *c, const char *rollout, const char *what, const
 
 static const struct {
 	const char *word;
-	bool number;            /* its last word is a stage */
+	bool number; /* its last word is a stage */
 } verbs[] = {
 	{"advance", false}, {"set", true}, {"hold", false}, {"resume", false}, {"approve", false}, {"publish", false},
 };
@@ -275,12 +276,17 @@ static int do_verb(struct ctl *c, int verb, const char *rollout, struct stage_wo
 
 int cmd_stage(struct ctl *c, int n, char **argv)
 {
-	static const char usage[] = "stage ROLLOUT | stage advance [ROLLOUT] [--force --reason TEXT] [--wait] | stage set [ROLLOUT] N [--force --reason TEXT] |"
-	                            " stage hold|resume|publish [ROLLOUT] [--reason TEXT] | stage approve [ROLLOUT] --role R";
+	static const char usage[] =
+		"stage ROLLOUT | stage advance [ROLLOUT] [--force --reason TEXT] [--wait] | stage set [ROLLOUT] N "
+		"[--force --reason TEXT] |"
+		" stage hold|resume|publish [ROLLOUT] [--reason TEXT] | stage approve [ROLLOUT] --role R";
 	const char *rest[WORDS_MAX] = {NULL};
 	struct stage_words w = {0};
-	const struct option options[] = {{"--reason", &w.reason, NULL}, {"--note", &w.reason, NULL}, {"--role", &w.role, NULL},
-	                                 {"--force", NULL, &w.force}, {"--wait", NULL, &w.wait}};
+	const struct option options[] = {{"--reason", &w.reason, NULL},
+	                                 {"--note", &w.reason, NULL},
+	                                 {"--role", &w.role, NULL},
+	                                 {"--force", NULL, &w.force},
+	                                 {"--wait", NULL, &w.wait}};
 	int found = ctl_options(n, argv, options, ARRAY_LEN(options), rest, WORDS_MAX), code = 0;
 	int verb = found >= 1 ? verb_of(rest[0]) : -1;
 
@@ -342,7 +348,8 @@ int cmd_report(struct ctl *c, int n, char **argv)
 {
 	const char *rest[1] = {NULL};
 	bool daily = false, weekly = false, final = false;
-	const struct option options[] = {{"--daily", NULL, &daily}, {"--weekly", NULL, &weekly}, {"--final", NULL, &final}};
+	const struct option options[] = {
+		{"--daily", NULL, &daily}, {"--weekly", NULL, &weekly}, {"--final", NULL, &final}};
 	int found = ctl_options(n, argv, options, ARRAY_LEN(options), rest, 1), code = 0;
 
 	if (found < 0 || daily + weekly + final > 1)

@@ -9,7 +9,7 @@
 #include "server/core/text.h"
 #include "server/ctl/local/offline.h"
 
-#define ASK_MS      3000        /* a daemon that takes longer does not stop a rollback */
+#define ASK_MS      3000 /* a daemon that takes longer does not stop a rollback */
 #define STORAGE_DEF "/var/lib/rollbackd"
 #define CONFIG_DEF  "/etc/rollbackd/rollbackd.yml"
 
@@ -20,10 +20,14 @@ struct words {
 
 static int usage(void)
 {
-	fputs("usage: rollbackctl rollback ROLLOUT --stage N|current [--reason TEXT] [--to 0] [--wait | --or-offline | --offline]\n"
+	fputs("usage: rollbackctl rollback ROLLOUT --stage N|current [--reason TEXT] [--to 0] [--wait | --or-offline | "
+	      "--offline]\n"
 	      "                            [--config FILE] [--storage DIR]\n"
-	      "--offline rolls back without rollbackd; --or-offline asks it, waits, and goes on without it when it does not answer\n"
-	      "within 3 s. Both end with 0 verified, 1 not verified, 2 usage, 3 refused (another stage), 4 cannot tell.\n", stderr);
+	      "--offline rolls back without rollbackd; --or-offline asks it, waits, and goes on without it when it "
+	      "does not answer\n"
+	      "within 3 s. Both end with 0 verified, 1 not verified, 2 usage, 3 refused (another stage), 4 cannot "
+	      "tell.\n",
+	      stderr);
 	return CTL_USAGE;
 }
 
@@ -120,14 +124,19 @@ static int ask_and_wait(struct ctl *c, const struct words *w)
 	if (c->json)
 		ctl_print(c, data, show_incident);
 	else
-		printf("incident %lld: rolling back. Follow it with: rollbackctl incident %lld\n", (long long)id, (long long)id);
+		printf("incident %lld: rolling back. Follow it with: rollbackctl incident %lld\n", (long long)id,
+		       (long long)id);
 	return CTL_YES;
 }
 
 static int without(const struct ctl *c, const struct words *w, bool insist)
 {
-	struct offline_rollback rq = {.rollout = w->rollout, .reason = w->reason, .config = w->config ? w->config : CONFIG_DEF,
-	                              .storage = w->storage ? w->storage : STORAGE_DEF, .stage = -1, .insist = insist};
+	struct offline_rollback rq = {.rollout = w->rollout,
+	                              .reason = w->reason,
+	                              .config = w->config ? w->config : CONFIG_DEF,
+	                              .storage = w->storage ? w->storage : STORAGE_DEF,
+	                              .stage = -1,
+	                              .insist = insist};
 
 	if (w->stage && !is_current(w))
 		stage_of(w->stage, &rq.stage);
@@ -162,8 +171,9 @@ static int with_or_without(struct ctl *c, const struct words *w)
 int cmd_rollback(struct ctl *c, int n, char **argv)
 {
 	struct words w = {.config = getenv("ROLLBACKD_CONFIG"), .storage = getenv("ROLLBACKD_STORAGE")};
-	const struct option options[] = {{"--stage", &w.stage, NULL}, {"--reason", &w.reason, NULL}, {"--to", &w.to, NULL},
-	                                 {"--config", &w.config, NULL}, {"--storage", &w.storage, NULL}, {"--wait", NULL, &w.wait},
+	const struct option options[] = {{"--stage", &w.stage, NULL},     {"--reason", &w.reason, NULL},
+	                                 {"--to", &w.to, NULL},           {"--config", &w.config, NULL},
+	                                 {"--storage", &w.storage, NULL}, {"--wait", NULL, &w.wait},
 	                                 {"--offline", NULL, &w.offline}, {"--or-offline", NULL, &w.or_offline}};
 
 	if (ctl_options(n, argv, options, ARRAY_LEN(options), &w.rollout, 1) != 1 || check(&w) < 0)

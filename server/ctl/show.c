@@ -10,7 +10,7 @@
 #include "server/core/text.h"
 #include "server/ctl/ctl.h"
 
-#define CELL_MAX 200
+#define CELL_MAX    200
 #define COLUMNS_MAX 10
 
 void ctl_print(const struct ctl *c, struct json_object *data, void (*show)(struct json_object *))
@@ -33,7 +33,7 @@ static char *cell(struct json_object *o, const char *key)
 	text_one_line(&b, text, strlen(text), CELL_MAX);
 	char *line = buf_take(&b);
 	if (!line)
-		abort();        /* out of memory */
+		abort(); /* out of memory */
 	return line;
 }
 
@@ -106,8 +106,10 @@ static void say_incident(struct json_object *rollout)
 		return;
 	}
 	CLEANUP(cleanup_free) char *action = cell(inc, "action"), *summary = cell(inc, "summary");
-	printf("  Incident      %lld, %s: %s\n", (long long)json_int_or(inc, "id", 0), json_str_or(inc, "state", "?"), action);
-	printf("                %s\n                rollbackctl incident %lld\n", summary, (long long)json_int_or(inc, "id", 0));
+	printf("  Incident      %lld, %s: %s\n", (long long)json_int_or(inc, "id", 0), json_str_or(inc, "state", "?"),
+	       action);
+	printf("                %s\n                rollbackctl incident %lld\n", summary,
+	       (long long)json_int_or(inc, "id", 0));
 }
 
 static void say_clock(struct json_object *o)
@@ -154,13 +156,15 @@ void show_rollouts(struct json_object *arr)
 {
 	for (size_t i = 0; i < json_object_array_length(arr); i++) {
 		struct json_object *o = json_object_array_get_idx(arr, i);
-		CLEANUP(cleanup_free) char *name = cell(o, "name"), *title = cell(o, "title"), *stage = cell(o, "stage");
+		CLEANUP(cleanup_free)
+		char *name = cell(o, "name"), *title = cell(o, "title"), *stage = cell(o, "stage");
 		CLEANUP(cleanup_free) char *stage_name = cell(o, "stage_name"), *wanted = cell(o, "percentage_wanted");
 		CLEANUP(cleanup_free) char *seen = cell(o, "percentage_seen"), *seen_at = cell(o, "seen_at");
 
 		printf("%s (%s)\n", name, title);
 		if (strcmp(stage, "-") != 0)
-			printf("  Stage         %s %s\n", stage, stage_name[0] != '-' ? stage_name : "(not in the config any more)");
+			printf("  Stage         %s %s\n", stage,
+			       stage_name[0] != '-' ? stage_name : "(not in the config any more)");
 		else
 			puts("  Stage         unstaged");
 		if (strcmp(stage, "-") != 0)
@@ -181,8 +185,8 @@ void show_rollouts(struct json_object *arr)
 void show_incidents(struct json_object *arr)
 {
 	static const struct column cols[] = {
-		{"ID", "id"}, {"OPENED", "opened_at"}, {"ROLLOUT", "rollout"}, {"STATE", "state"}, {"ACTION", "action"},
-		{"SUMMARY", "summary"},
+		{"ID", "id"},       {"OPENED", "opened_at"}, {"ROLLOUT", "rollout"},
+		{"STATE", "state"}, {"ACTION", "action"},    {"SUMMARY", "summary"},
 	};
 
 	if (json_object_array_length(arr))
@@ -210,7 +214,8 @@ static void show_outputs(struct json_object *o)
 		const char *out = json_str_or(s, "output", "");
 
 		if (out[0])
-			printf("\nOutput of %s\n%s%s", json_str_or(s, "name", "?"), out, out[strlen(out) - 1] == '\n' ? "" : "\n");
+			printf("\nOutput of %s\n%s%s", json_str_or(s, "name", "?"), out,
+			       out[strlen(out) - 1] == '\n' ? "" : "\n");
 	}
 }
 
@@ -221,11 +226,13 @@ static void show_verification(struct json_object *o)
 	if (json_get_obj(o, "verification", &conditions) != 1)
 		return;
 	puts("\nVerification");
-	json_object_object_foreach(conditions, name, condition) {
+	json_object_object_foreach(conditions, name, condition)
+	{
 		CLEANUP(cleanup_free) char *note = cell(condition, "note");
 		bool said = note[0] && strcmp(note, "-") != 0;
 
-		printf("  %-14s%s%s%s\n", name, json_str_or(condition, "state", "unknown"), said ? ": " : "", said ? note : "");
+		printf("  %-14s%s%s%s\n", name, json_str_or(condition, "state", "unknown"), said ? ": " : "",
+		       said ? note : "");
 	}
 }
 
@@ -237,7 +244,8 @@ static void show_sla(struct json_object *o)
 	if (json_get_obj(o, "sla", &sla) != 1 || !json_object_object_length(sla))
 		return;
 	puts("\nTime against the SLA");
-	json_object_object_foreach(sla, phase, one) {
+	json_object_object_foreach(sla, phase, one)
+	{
 		double seconds = 0, most = 0;
 		bool met = true;
 
@@ -253,20 +261,36 @@ static void show_sla(struct json_object *o)
 
 void show_incident(struct json_object *o)
 {
-	static const struct column alerts[] = {{"STATUS", "status"}, {"SINCE", "starts_at"}, {"TIMES", "times"}, {"LABELS", "labels"}};
-	static const struct column steps[] = {{"STEP", "name"}, {"STATE", "state"}, {"ATTEMPTS", "attempts"},
-	                                      {"STARTED", "started_at"}, {"ENDED", "ended_at"}};
+	static const struct column alerts[] = {
+		{"STATUS", "status"}, {"SINCE", "starts_at"}, {"TIMES", "times"}, {"LABELS", "labels"}};
+	static const struct column steps[] = {{"STEP", "name"},
+	                                      {"STATE", "state"},
+	                                      {"ATTEMPTS", "attempts"},
+	                                      {"STARTED", "started_at"},
+	                                      {"ENDED", "ended_at"}};
 	static const struct column line[] = {{"AT", "at"}, {"WHO", "who"}, {"WHAT", "what"}, {"NOTE", "note"}};
-	static const struct column told[] = {{"CHANNEL", "channel"}, {"WHAT", "what"}, {"STATE", "state"}, {"ATTEMPTS", "attempts"},
-	                                     {"SENT", "sent_at"}, {"ERROR", "error"}};
+	static const struct column told[] = {{"CHANNEL", "channel"},   {"WHAT", "what"},    {"STATE", "state"},
+	                                     {"ATTEMPTS", "attempts"}, {"SENT", "sent_at"}, {"ERROR", "error"}};
 
-	printf("%sIncident %lld: %s\n", !strcmp(json_str_or(o, "kind", ""), "drill") ? "[DRILL] " : "", (long long)json_int_or(o, "id", 0),
-	       json_str_or(o, "state", "?"));
+	printf("%sIncident %lld: %s\n", !strcmp(json_str_or(o, "kind", ""), "drill") ? "[DRILL] " : "",
+	       (long long)json_int_or(o, "id", 0), json_str_or(o, "state", "?"));
 	static const struct column head[] = {
-		{"Action", "action"}, {"Summary", "summary"}, {"Rollout", "rollout"}, {"Stage", "stage"}, {"Playbook", "playbook"},
-		{"Severity", "severity"}, {"Kind", "kind"}, {"Opened", "opened_at"}, {"Opened by", "opened_by"}, {"Due", "due_at"},
-		{"Failed", "failed_at"}, {"Rolled back", "rolled_back_at"}, {"Resolved", "resolved_at"},
-		{"Acknowledged", "acknowledged_by"}, {"ETA", "eta"}, {"Dashboard", "dashboard_url"},
+		{"Action", "action"},
+		{"Summary", "summary"},
+		{"Rollout", "rollout"},
+		{"Stage", "stage"},
+		{"Playbook", "playbook"},
+		{"Severity", "severity"},
+		{"Kind", "kind"},
+		{"Opened", "opened_at"},
+		{"Opened by", "opened_by"},
+		{"Due", "due_at"},
+		{"Failed", "failed_at"},
+		{"Rolled back", "rolled_back_at"},
+		{"Resolved", "resolved_at"},
+		{"Acknowledged", "acknowledged_by"},
+		{"ETA", "eta"},
+		{"Dashboard", "dashboard_url"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(head); i++)
 		print_field(head[i].title, o, head[i].key);
@@ -317,7 +341,8 @@ static void add_interval(struct json_object *row, struct json_object *metric)
 		char text[64] = "?";
 
 		if (v)
-			compare_number(json_object_get_double(v), json_str_or(metric, "unit", ""), true, text, sizeof(text));
+			compare_number(json_object_get_double(v), json_str_or(metric, "unit", ""), true, text,
+			               sizeof(text));
 		buf_printf(&b, "%s%s", i ? " to " : "", text);
 	}
 	json_add_str(row, "interval", buf_text(&b));
@@ -339,11 +364,13 @@ static struct json_object *compare_row(struct json_object *metric)
 
 void show_compare(struct json_object *o)
 {
-	static const struct column cols[] = {{"METRIC", "name"}, {"CANDIDATE", "candidate"}, {"BASELINE", "baseline"},
-	                                     {"DIFFERENCE", "difference"}, {"95% INTERVAL", "interval"}, {"STEPS", "n"},
+	static const struct column cols[] = {{"METRIC", "name"},           {"CANDIDATE", "candidate"},
+	                                     {"BASELINE", "baseline"},     {"DIFFERENCE", "difference"},
+	                                     {"95% INTERVAL", "interval"}, {"STEPS", "n"},
 	                                     {"VERDICT", "verdict"}};
 	static const struct column reasons[] = {{"METRIC", "name"}, {"WHY", "why"}};
-	static const struct column gaps[] = {{"FROM", "from"}, {"TO", "to"}, {"METRIC", "metric"}, {"REASON", "reason"}};
+	static const struct column gaps[] = {
+		{"FROM", "from"}, {"TO", "to"}, {"METRIC", "metric"}, {"REASON", "reason"}};
 	CLEANUP(json_cleanup) struct json_object *rows = json_object_new_array();
 	struct json_object *metrics = NULL;
 
@@ -355,7 +382,8 @@ void show_compare(struct json_object *o)
 
 	json_get_double(o, "observed_share", &share);
 	compare_number(share / 100, "ratio", false, text, sizeof(text));
-	printf("%s from %s to %s; the candidate's share of the traffic: %s\n\n", json_str_or(o, "rollout", "?"), from, to, text);
+	printf("%s from %s to %s; the candidate's share of the traffic: %s\n\n", json_str_or(o, "rollout", "?"), from,
+	       to, text);
 	table(rows, cols, ARRAY_LEN(cols));
 	show_list(o, "metrics", "Why", reasons, ARRAY_LEN(reasons));
 	show_list(o, "left_out", "Left out", gaps, ARRAY_LEN(gaps));

@@ -13,7 +13,7 @@
 #define SPARE_FILES     128 /* left to the database, the engine's transfers and its children */
 #define CONNECTIONS_MIN 8
 #define SHORTAGE_US     (100 * US_PER_MS) /* nothing is accepted for so long when there is no room */
-#define SHORTAGE_MAKES  16 /* connections closed when descriptors are short */
+#define SHORTAGE_MAKES  16                /* connections closed when descriptors are short */
 #define GRACE_US        (100 * US_PER_MS) /* younger ones are not closed to make room */
 #define DRAIN_HEAD_US   US_PER_S          /* for headers under way while draining */
 #define DRAIN_PIECE_US  (250 * US_PER_MS) /* for a piece of a stream */
@@ -101,8 +101,7 @@ unsigned conn_limit(const struct http *h)
 
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur != RLIM_INFINITY &&
 	    files.rlim_cur < most + SPARE_FILES)
-		most = files.rlim_cur > SPARE_FILES + CONNECTIONS_MIN ? files.rlim_cur - SPARE_FILES
-		                                                      : CONNECTIONS_MIN;
+		most = files.rlim_cur > SPARE_FILES + CONNECTIONS_MIN ? files.rlim_cur - SPARE_FILES : CONNECTIONS_MIN;
 	return (unsigned)most;
 }
 
@@ -129,8 +128,7 @@ static bool make_room(struct http *h, const struct peer_ip *ip)
 	struct conn *oldest = NULL;
 
 	for (struct conn *c = LIST_FIRST(&h->conns); c; c = LIST_NEXT(c, link))
-		if (may_yield(h, c) && (!ip || same_ip(ip, &c->ip)) &&
-		    (!oldest || c->since_us < oldest->since_us))
+		if (may_yield(h, c) && (!ip || same_ip(ip, &c->ip)) && (!oldest || c->since_us < oldest->since_us))
 			oldest = c;
 	if (oldest)
 		doom(h, oldest);
@@ -147,8 +145,7 @@ static bool ip_has_room(struct http *h, const struct peer_ip *ip)
 		n += !c->doomed && same_ip(ip, &c->ip);
 	if (n < h->limits.per_ip || make_room(h, ip))
 		return true;
-	http_warn(h, "a connection was refused: too many from one address", "limit",
-	          log_num(h->limits.per_ip));
+	http_warn(h, "a connection was refused: too many from one address", "limit", log_num(h->limits.per_ip));
 	return false;
 }
 
@@ -280,8 +277,7 @@ static void conn_closed(struct http *h, void **context)
 	free(c);
 }
 
-void conn_notify(void *http, struct MHD_Connection *mhd, void **context,
-                 enum MHD_ConnectionNotificationCode code)
+void conn_notify(void *http, struct MHD_Connection *mhd, void **context, enum MHD_ConnectionNotificationCode code)
 {
 	(void)mhd;
 	if (code == MHD_CONNECTION_NOTIFY_STARTED)

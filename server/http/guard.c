@@ -122,8 +122,7 @@ static const char *check_encoding(const struct http_fields *h, bool http_1_1)
 		return NULL;
 	if (http_fields_get(h, "Content-Length"))
 		return "Content-Length and Transfer-Encoding exclude each other";
-	if (!http_1_1 || http_fields_count(h, "Transfer-Encoding") > 1 ||
-	    strcasecmp(encoding, "chunked") != 0)
+	if (!http_1_1 || http_fields_count(h, "Transfer-Encoding") > 1 || strcasecmp(encoding, "chunked") != 0)
 		return "Transfer-Encoding can only be chunked, once, in HTTP/1.1";
 	return NULL;
 }
@@ -252,8 +251,7 @@ static int add_param(const char *s, size_t len, char *room, struct http_fields *
 		return 0;
 	int r = decode(s, name_len, true, true, room);
 	if (r == 0)
-		r = decode(s + name_len + (equals != NULL), len - name_len - (equals != NULL), true, true,
-		           value);
+		r = decode(s + name_len + (equals != NULL), len - name_len - (equals != NULL), true, true, value);
 	return r < 0 ? r : http_fields_add(ret, room, value);
 }
 

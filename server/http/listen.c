@@ -99,8 +99,7 @@ static bool is_loopback(const union address *a)
 		return ntohl(a->v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
 	if (a->any.sa_family == AF_INET6)
 		return IN6_IS_ADDR_LOOPBACK(&a->v6.sin6_addr) ||
-		       (IN6_IS_ADDR_V4MAPPED(&a->v6.sin6_addr) &&
-		        a->v6.sin6_addr.s6_addr[12] == IN_LOOPBACKNET);
+		       (IN6_IS_ADDR_V4MAPPED(&a->v6.sin6_addr) && a->v6.sin6_addr.s6_addr[12] == IN_LOOPBACKNET);
 	return a->any.sa_family == AF_UNIX;
 }
 
@@ -144,8 +143,7 @@ static int bind_tcp(int fd, const struct target *t)
 
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
 		return -errno;
-	if (t->a.any.sa_family == AF_INET6 &&
-	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof(v6_only)) < 0)
+	if (t->a.any.sa_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof(v6_only)) < 0)
 		return -errno;
 	return bind(fd, &t->a.any, t->len) < 0 ? -errno : 0;
 }
@@ -196,16 +194,14 @@ static int refuse_remote(const char *what, char *why, size_t size)
 	return -EACCES;
 }
 
-int http_listen_open(const char *address, bool allow_remote, struct http_listener *ret, char *why,
-                     size_t size)
+int http_listen_open(const char *address, bool allow_remote, struct http_listener *ret, char *why, size_t size)
 {
 	struct http_listener l = {.fd = -1};
 	struct target t;
 	int r = parse(address, &t);
 
 	if (r < 0) {
-		snprintf(why, size, "%s is no address: 127.0.0.1:9595, [::1]:9595 or unix:/path are",
-		         address);
+		snprintf(why, size, "%s is no address: 127.0.0.1:9595, [::1]:9595 or unix:/path are", address);
 		return r;
 	}
 	if (!allow_remote && !is_loopback(&t.a))

@@ -19,8 +19,7 @@ struct http_listener {
 int http_listen_open(const char *address, bool allow_remote, struct http_listener *ret, char *why,
                      size_t size) MUST_CHECK;
 /* The same for a socket that listens already; takes fd over when it returns 0. */
-int http_listen_adopt(int fd, bool allow_remote, struct http_listener *ret, char *why,
-                      size_t size) MUST_CHECK;
+int http_listen_adopt(int fd, bool allow_remote, struct http_listener *ret, char *why, size_t size) MUST_CHECK;
 /* Closes it and removes its socket file. */
 void http_listen_close(struct http_listener *l);
 

@@ -136,16 +136,14 @@ unsigned conn_limit(const struct http *h);
 void conn_watch(struct http *h, struct conn *c);
 /* Listens, or not: for ever (again_us INT64_MAX), or until then. */
 void conn_listen(struct http *h, bool on, int64_t again_us);
-void conn_notify(void *http, struct MHD_Connection *mhd, void **context,
-                 enum MHD_ConnectionNotificationCode code);
+void conn_notify(void *http, struct MHD_Connection *mhd, void **context, enum MHD_ConnectionNotificationCode code);
 
 /* --- http_request.c --- */
 
 void *request_begin(void *http, const char *target, struct MHD_Connection *mhd);
 enum MHD_Result request_step(void *http, struct MHD_Connection *mhd, const char *url, const char *method,
                              const char *version, const char *data, size_t *size, void **context);
-void request_ended(void *http, struct MHD_Connection *mhd, void **context,
-                   enum MHD_RequestTerminationCode why);
+void request_ended(void *http, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode why);
 /* Resumes the requests that were completed since the last turn. */
 void request_take_completed(struct http *h);
 /* Answers a deferred request with 503; its completion may still come and changes nothing. */

@@ -90,8 +90,7 @@ void request_free(struct request *r)
 }
 
 /* The library is done with it; a handler may not be. */
-void request_ended(void *http, struct MHD_Connection *mhd, void **context,
-                   enum MHD_RequestTerminationCode why)
+void request_ended(void *http, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode why)
 {
 	struct request *r = *context;
 
@@ -161,8 +160,8 @@ static struct MHD_Response *whole_reply(struct request *r)
 	check_reply(r);
 	size_t len = r->reply.body.len;
 	char *text = len ? buf_take(&r->reply.body) : NULL;
-	struct MHD_Response *response = MHD_create_response_from_buffer(
-		len, text, len ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+	struct MHD_Response *response =
+		MHD_create_response_from_buffer(len, text, len ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
 	if (!response)
 		free(text);
 	return response;
@@ -178,8 +177,7 @@ static enum MHD_Result send_reply(struct request *r)
 		return MHD_NO;
 	add_headers(r, response);
 	conn_phase(r->http, r->conn, PHASE_REPLY, r->reply_charged);
-	enum MHD_Result sent =
-		MHD_queue_response(r->mhd, r->reply.status ? (unsigned)r->reply.status : 200, response);
+	enum MHD_Result sent = MHD_queue_response(r->mhd, r->reply.status ? (unsigned)r->reply.status : 200, response);
 	MHD_destroy_response(response);
 	return sent;
 }
@@ -308,8 +306,7 @@ static enum MHD_Result refused(struct request *r)
 static enum MHD_Result admitted(struct request *r)
 {
 	r->state = REQ_BODY;
-	if (refuse_roles(r, &r->admission) ||
-	    (r->body_head.any && refuse_body(r, &r->admission, &r->body_head)))
+	if (refuse_roles(r, &r->admission) || (r->body_head.any && refuse_body(r, &r->admission, &r->body_head)))
 		return refused(r);
 	if (r->body_head.any)
 		conn_phase(r->http, r->conn, PHASE_BODY, 0);
@@ -385,11 +382,9 @@ static enum MHD_Result take_body(struct request *r, const char *data, size_t len
 static void answer_body_error(struct request *r)
 {
 	if (r->body_error == -EMSGSIZE)
-		http_error(&r->reply, 413, "bad_data", "the body is longer than %zu bytes",
-		           r->http->limits.body);
+		http_error(&r->reply, 413, "bad_data", "the body is longer than %zu bytes", r->http->limits.body);
 	else
-		unavailable(r, r->body_error == -EDQUOT ? "too many bodies are being received"
-		                                        : "out of memory");
+		unavailable(r, r->body_error == -EDQUOT ? "too many bodies are being received" : "out of memory");
 	r->close = true;
 }
 

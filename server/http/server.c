@@ -9,8 +9,8 @@
 #include "server/core/clock.h"
 #include "server/core/log.h"
 
-#define MEMORY_PER_CONN 32768 /* longer headers: 431 or 414 */
-#define BACKSTOP_S      90    /* the library's own time limit; ours are shorter */
+#define MEMORY_PER_CONN 32768                     /* longer headers: 431 or 414 */
+#define BACKSTOP_S      90                        /* the library's own time limit; ours are shorter */
 #define EVENTS_MAX      (HTTP_LISTENERS_MAX + 32) /* one turn; the rest comes in the next */
 #define TURN_MAX_MS     60000
 #define LAST_REPLIES_US US_PER_S
@@ -59,8 +59,8 @@ static void PRINTF_LIKE(2, 0) on_log(void *http, const char *fmt, va_list ap)
 static void on_panic(void *cls, const char *file, unsigned line, const char *why)
 {
 	(void)cls;
-	log_error("the HTTP library found itself broken; stopping at once", "file", file, "line",
-	          log_num(line), "why", why);
+	log_error("the HTTP library found itself broken; stopping at once", "file", file, "line", log_num(line), "why",
+	          why);
 	abort();
 }
 
@@ -185,8 +185,7 @@ static int listen_all(struct http *h, char *why, size_t size)
 	size_t n = o->n_fds ? o->n_fds : o->n_addresses;
 
 	if (n == 0 || n > HTTP_LISTENERS_MAX) {
-		snprintf(why, size, "from 1 to %d addresses can be listened on, not %zu", HTTP_LISTENERS_MAX,
-		         n);
+		snprintf(why, size, "from 1 to %d addresses can be listened on, not %zu", HTTP_LISTENERS_MAX, n);
 		return -EINVAL;
 	}
 	for (size_t i = 0; i < n; i++) {
@@ -214,12 +213,11 @@ static int start_library(struct http *h)
 	unsigned most = h->limits.connections + 2 * ACCEPT_TURN * HTTP_LISTENERS_MAX;
 
 	h->mhd = MHD_start_daemon(
-		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG, 0,
-		NULL, NULL, request_step, h, MHD_OPTION_EXTERNAL_LOGGER, on_log, h,
-		MHD_OPTION_CONNECTION_LIMIT, most, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-		(size_t)MEMORY_PER_CONN, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)BACKSTOP_S,
-		MHD_OPTION_URI_LOG_CALLBACK, request_begin, h, MHD_OPTION_NOTIFY_COMPLETED, request_ended, h,
-		MHD_OPTION_NOTIFY_CONNECTION, conn_notify, h, MHD_OPTION_END);
+		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+		request_step, h, MHD_OPTION_EXTERNAL_LOGGER, on_log, h, MHD_OPTION_CONNECTION_LIMIT, most,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_PER_CONN, MHD_OPTION_CONNECTION_TIMEOUT,
+		(unsigned)BACKSTOP_S, MHD_OPTION_URI_LOG_CALLBACK, request_begin, h, MHD_OPTION_NOTIFY_COMPLETED,
+		request_ended, h, MHD_OPTION_NOTIFY_CONNECTION, conn_notify, h, MHD_OPTION_END);
 	if (!h->mhd)
 		return -ENOMEM;
 	return watch(h, MHD_get_daemon_info(h->mhd, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, h);

@@ -90,8 +90,8 @@ void http_wake(struct http *h);
 /* Ends every stream whose request came before this call: who asks, and what he may do, has changed. Any thread. */
 void http_end_streams(struct http *h);
 
-/* Stops listening, ends the streams and lets what is under way end, for at most bound_us; then every deferred request gets 503
- * and the replies another second. Handlers may still complete later, until http_stop. Any other thread. */
+/* Stops listening, ends the streams and lets what is under way end, for at most bound_us; then every deferred request
+ * gets 503 and the replies another second. Handlers may still complete later, until http_stop. Any other thread. */
 void http_drain(struct http *h, int64_t bound_us);
 
 /* Ends the thread and closes everything. Nothing may complete a request from here on. NULL is fine. */

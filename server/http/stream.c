@@ -13,9 +13,9 @@
 #include "server/core/metrics.h"
 
 #define PIECE_MAX     (1024 * 1024)    /* the usual piece is 32 kB */
-#define BLOCK         (16 * 1024)        /* asked for at once by the library, at most */
-#define WAKE_GAP_US   (50 * US_PER_MS)   /* in a storm of commits; webhooks come first */
-#define OF_CONNS      4                  /* a quarter */
+#define BLOCK         (16 * 1024)      /* asked for at once by the library, at most */
+#define WAKE_GAP_US   (50 * US_PER_MS) /* in a storm of commits; webhooks come first */
+#define OF_CONNS      4                /* a quarter */
 #define RETRY_AFTER_S 5
 
 static void resume(struct request *r)

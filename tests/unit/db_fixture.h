@@ -22,7 +22,7 @@
 
 #define PATIENCE_S 30
 
-static char scratch[64];        /* the directory of the running test */
+static char scratch[64]; /* the directory of the running test */
 
 static inline int scratch_make(void **state)
 {
@@ -74,22 +74,22 @@ static inline struct db *fixture_start(void)
 }
 
 /* A condition that another thread brings about. */
-#define UNTIL(condition)                                                           \
-	do {                                                                       \
-		int64_t until_ = clock_mono_us() + PATIENCE_S * US_PER_S;          \
-		while (!(condition) && clock_mono_us() < until_)                   \
-			usleep(2000);                                              \
-		assert_true(condition);                                            \
+#define UNTIL(condition)                                                                                               \
+	do {                                                                                                           \
+		int64_t until_ = clock_mono_us() + PATIENCE_S * US_PER_S;                                              \
+		while (!(condition) && clock_mono_us() < until_)                                                       \
+			usleep(2000);                                                                                  \
+		assert_true(condition);                                                                                \
 	} while (0)
 
 typedef int job_fn(struct db_tx *tx, void *arg);
 
 struct call {
-	struct db_job job;      /* first */
+	struct db_job job; /* first */
 	job_fn *fn;
 	void *arg;
 	int result;
-	int *told;              /* may be NULL: how often done was called, written by the writer */
+	int *told; /* may be NULL: how often done was called, written by the writer */
 	sem_t ended;
 };
 

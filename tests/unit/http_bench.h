@@ -34,14 +34,13 @@ struct bench {
 	pthread_t worker;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	struct http_req *queue[HELD_MAX],
-		*held[HELD_MAX]; /* /defer waits for the worker, /hold for the test */
+	struct http_req *queue[HELD_MAX], *held[HELD_MAX]; /* /defer waits for the worker, /hold for the test */
 	size_t n_queue, n_held;
 	bool stop;
-	struct buf feed; /* what /stream sends, from the beginning; under the lock, as are the next two */
-	int feed_error;  /* what ends it after that; 0: nothing */
-	int looks;       /* how often a stream was asked for more */
-	int streams;     /* open ones */
+	struct buf feed;    /* what /stream sends, from the beginning; under the lock, as are the next two */
+	int feed_error;     /* what ends it after that; 0: nothing */
+	int looks;          /* how often a stream was asked for more */
+	int streams;        /* open ones */
 	atomic_int handled; /* calls of any handler */
 };
 
@@ -216,8 +215,8 @@ static inline enum http_verdict bench_handle(void *arg, struct http_req *req, st
 	}
 	const char *a = req->param(req, "a"), *x = req->header(req, "x-thing");
 	reply->content_type = "text/plain; charset=utf-8";
-	buf_printf(&reply->body, "%s %s user=%s a=%s x=%s", req->method_name, req->path, req->user,
-	           a ? a : "none", x ? x : "none");
+	buf_printf(&reply->body, "%s %s user=%s a=%s x=%s", req->method_name, req->path, req->user, a ? a : "none",
+	           x ? x : "none");
 	return HTTP_REPLIED;
 }
 
@@ -228,11 +227,18 @@ static inline struct http_admission bench_admit(void *arg, enum http_method aske
 		enum http_method method;
 		unsigned roles;
 	} routes[] = {
-		{"/hello", HTTP_GET, 0},   {"/tagged", HTTP_GET, 0},   {"/big", HTTP_GET, 0},
-		{"/overrun", HTTP_GET, 0}, {"/echo", HTTP_POST, 0},    {"/defer", HTTP_POST, 0},
-		{"/hold", HTTP_POST, 0},   {"/at-once", HTTP_POST, 0}, {"/secret", HTTP_GET, 16},
+		{"/hello", HTTP_GET, 0},
+		{"/tagged", HTTP_GET, 0},
+		{"/big", HTTP_GET, 0},
+		{"/overrun", HTTP_GET, 0},
+		{"/echo", HTTP_POST, 0},
+		{"/defer", HTTP_POST, 0},
+		{"/hold", HTTP_POST, 0},
+		{"/at-once", HTTP_POST, 0},
+		{"/secret", HTTP_GET, 16},
 		{"/stream", HTTP_GET, 0},
-		{"/private", HTTP_GET, ROLE_VIEWER}, {"/deposit", HTTP_POST, ROLE_VIEWER},
+		{"/private", HTTP_GET, ROLE_VIEWER},
+		{"/deposit", HTTP_POST, ROLE_VIEWER},
 	};
 
 	(void)arg;
@@ -240,8 +246,8 @@ static inline struct http_admission bench_admit(void *arg, enum http_method aske
 		if (strcmp(routes[i].path, wanted) != 0)
 			continue;
 		if (asked != routes[i].method && (asked != HTTP_HEAD || routes[i].method != HTTP_GET))
-			return (struct http_admission) {
-				.status = 405, .allow = routes[i].method == HTTP_GET ? "GET, HEAD" : "POST"};
+			return (struct http_admission) {.status = 405,
+			                                .allow = routes[i].method == HTTP_GET ? "GET, HEAD" : "POST"};
 		return (struct http_admission) {
 			.status = 200, .roles = routes[i].roles, .takes_body = asked == HTTP_POST};
 	}
@@ -304,9 +310,8 @@ static inline int client_socket(int family)
 
 static inline int client_try(int fd, int port)
 {
-	struct sockaddr_in a = {.sin_family = AF_INET,
-	                        .sin_port = htons((in_port_t)port),
-	                        .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	struct sockaddr_in a = {
+		.sin_family = AF_INET, .sin_port = htons((in_port_t)port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
 
 	return connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ? -errno : 0;
 }

@@ -70,12 +70,9 @@ static void complete(struct http_req *req, struct http_reply *reply)
 
 static void ask(struct auth *a, struct asked *k, const char *authorization, struct http_peer peer)
 {
-	*k = (struct asked) {.authorization = authorization,
-	                     .req = {.user = "local",
-	                             .roles = ROLE_ALL,
-	                             .peer = peer,
-	                             .header = header,
-	                             .complete = complete}};
+	*k = (struct asked) {
+		.authorization = authorization,
+		.req = {.user = "local", .roles = ROLE_ALL, .peer = peer, .header = header, .complete = complete}};
 	k->auth_request = auth_knock(a, &k->req, &k->reply);
 }
 
@@ -128,9 +125,9 @@ static struct web_config *passwords(const char *name, const char *hash)
 static void set(struct auth *a, struct web_config *w)
 {
 	CLEANUP(json_cleanup)
-	struct json_object *tree = json_tokener_parse(
-		"{\"users\":[{\"name\":\"alice\",\"roles\":[\"operator\",\"engineering-lead\"]},"
-		"{\"name\":\"am\",\"roles\":[\"webhook\"]}]}");
+	struct json_object *tree =
+		json_tokener_parse("{\"users\":[{\"name\":\"alice\",\"roles\":[\"operator\",\"engineering-lead\"]},"
+	                           "{\"name\":\"am\",\"roles\":[\"webhook\"]}]}");
 	struct settings s = {.tree = tree};
 
 	assert_int_equal(auth_set(a, w, &s), 0);
@@ -382,8 +379,7 @@ static void the_queue_is_bounded_and_a_stop_answers_all(void **state)
 	/* Another address still has its turn, until all are too many. */
 	for (size_t i = 0; i < ARRAY_LEN(far); i++) {
 		ask(a, &far[i], guess(text[50 + i], "alice", (int)(100 + i)),
-		    (struct http_peer) {.uid = -1,
-		                        .ip = {10, 0, (unsigned char)(i / 250), (unsigned char)(i % 250)}});
+		    (struct http_peer) {.uid = -1, .ip = {10, 0, (unsigned char)(i / 250), (unsigned char)(i % 250)}});
 		waiting_far += far[i].auth_request == HTTP_ASKED;
 	}
 	assert_int_equal(far[0].auth_request, HTTP_ASKED);
@@ -432,8 +428,8 @@ static void who_guesses_too_often_has_to_wait_but_not_the_known(void **state)
 static void failures_run_out_and_come_back(void **state)
 {
 	static struct auth_failures f;
-	struct http_peer v6 = {.uid = -1, .ip = {0x20, 1, 0xd, 0xb8, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1}},
-			 near = v6, far = v6;
+	struct http_peer v6 = {.uid = -1, .ip = {0x20, 1, 0xd, 0xb8, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1}}, near = v6,
+			 far = v6;
 	struct auth_source s = auth_source(&v6, "a"), other = auth_source(&v6, "b");
 	int64_t now = 1000 * US_PER_S;
 

@@ -252,8 +252,7 @@ static void a_command_gets_its_facts_and_nothing_of_our_environment(void **state
 {
 	(void)state;
 	setenv("NOTIFY_SOCKET", "/secret", 1);
-	run("1.1",
-	    "env | grep -v ^PWD= | grep -v ^SHLVL= | grep -v ^_= | sort; id -un >/dev/null; pwd; umask; cat",
+	run("1.1", "env | grep -v ^PWD= | grep -v ^SHLVL= | grep -v ^_= | sort; id -un >/dev/null; pwd; umask; cat",
 	    5 * US_PER_S);
 	assert_non_null(strstr(answer.text, "ROLLBACKD_INCIDENT_ID=12\n"));
 	assert_non_null(strstr(answer.text, "ROLLBACKD_STEP=17\n"));
@@ -369,8 +368,8 @@ static void touch(const char *name, const char *text)
 	close(fd);
 }
 
-#define SPEC                                                                                                 \
-	"{\"argv\": [\"/bin/sh\", \"-c\", \"echo x >>$0/ran\", \"%s\"], \"env\": [], \"timeout_us\": "       \
+#define SPEC                                                                                                           \
+	"{\"argv\": [\"/bin/sh\", \"-c\", \"echo x >>$0/ran\", \"%s\"], \"env\": [], \"timeout_us\": "                 \
 	"1000000, \"max_output\": 1000}"
 
 static void put_spec(const char *name)
@@ -498,8 +497,7 @@ static void many_commands_at_once_all_come_back(void **state)
 
 		answers[i].calls = 0;
 		snprintf(name, sizeof(name), "2.%d", i);
-		assert_int_equal(command_start(loop, exe, dir, name, &act, &env, on_outcome, &answers[i], &c),
-		                 0);
+		assert_int_equal(command_start(loop, exe, dir, name, &act, &env, on_outcome, &answers[i], &c), 0);
 	}
 	for (int64_t until = clock_mono_us() + LIMIT_US; done < N && clock_mono_us() < until;) {
 		struct loop_timer *limit = loop_timer_at(loop, until, stop, NULL);

@@ -48,8 +48,8 @@ static struct compare_result judged(size_t n)
 
 /* --- paired values --- */
 
-/* The load of the day moves both sides by a factor of three; the candidate is 8 % slower all the time. Of the pooled values
- * nobody could tell. */
+/* The load of the day moves both sides by a factor of three; the candidate is 8 % slower all the time. Of the pooled
+ * values nobody could tell. */
 static void time_of_day_is_paired(void **state)
 {
 	(void)state;
@@ -288,7 +288,8 @@ static struct compare_result errors(size_t n, const struct compare_terms *t)
 	return r;
 }
 
-/* Summed over the hours they are the rows of Newcombe 1998, table II: 5 of 56 against 0 of 29, method 10: -0.0381 to 0.1926. */
+/* Summed over the hours they are the rows of Newcombe 1998, table II: 5 of 56 against 0 of 29, method 10: -0.0381 to
+ * 0.1926. */
 static void errors_are_judged_on_counts(void **state)
 {
 	(void)state;
@@ -307,14 +308,13 @@ static void error_verdicts(void **state)
 		double events, candidate, baseline;
 		enum compare_verdict verdict;
 	} row[] = {
-		{5000, 50, 5, COMPARE_WORSE},           /* 1 % against 0.1 % */
-		{5000, 5, 50, COMPARE_BETTER},
-		{5000, 5, 5, COMPARE_EQUAL},
-		{5000, 0, 0, COMPARE_EQUAL},            /* 840,000 events without an error bound it well below 0.1 % */
-		{5000, 20, 0, COMPARE_WORSE},           /* zero baseline, 0.4 % */
-		{5000, 7, 5, COMPARE_EQUAL},            /* 0.04 points more: within the absolute 0.1 */
-		{3, 0, 0, COMPARE_INCONCLUSIVE},        /* 504 events: up to 0.75 % is possible */
-		{5, 0.02, 0, COMPARE_INCONCLUSIVE},    /* 3 of 840 against none */
+		{5000, 50, 5, COMPARE_WORSE}, /* 1 % against 0.1 % */
+		{5000, 5, 50, COMPARE_BETTER},      {5000, 5, 5, COMPARE_EQUAL},
+		{5000, 0, 0, COMPARE_EQUAL},        /* 840,000 events without an error bound it well below 0.1 % */
+		{5000, 20, 0, COMPARE_WORSE},       /* zero baseline, 0.4 % */
+		{5000, 7, 5, COMPARE_EQUAL},        /* 0.04 points more: within the absolute 0.1 */
+		{3, 0, 0, COMPARE_INCONCLUSIVE},    /* 504 events: up to 0.75 % is possible */
+		{5, 0.02, 0, COMPARE_INCONCLUSIVE}, /* 3 of 840 against none */
 	};
 
 	(void)state;
@@ -413,7 +413,8 @@ static void few_observations_have_no_p99(void **state)
 	static const double few[] = {80, 20, 0, 0, 0};
 
 	(void)state;
-	assert_true(compare_quantile_least(0.5) == 10 && compare_quantile_least(0.95) == 100 && compare_quantile_least(0.99) == 500);
+	assert_true(compare_quantile_least(0.5) == 10 && compare_quantile_least(0.95) == 100 &&
+	            compare_quantile_least(0.99) == 500);
 	for (size_t i = 0; i < HOURS; i++) {
 		set_hour(b_counts, i, few);
 		set_hour(c_counts, i, few);
@@ -441,7 +442,8 @@ static void beyond_the_last_bucket_is_unknown(void **state)
 	assert_non_null(strstr(r.why, "above the largest finite bucket"));
 }
 
-/* Two hours of 168 in which a third of the candidate's requests took long: the hours are alike, the p99 of the week is not. */
+/* Two hours of 168 in which a third of the candidate's requests took long: the hours are alike, the p99 of the week is
+ * not. */
 static void a_bad_hour_shows_in_the_sum(void **state)
 {
 	static const double good[] = {990, 10, 0, 0, 0}, bad[] = {0, 0, 0, 9000, 0};
@@ -469,7 +471,8 @@ static void no_histogram(void **state)
 
 static void overall(void **state)
 {
-	const enum compare_verdict all[] = {COMPARE_EQUAL, COMPARE_EQUAL, COMPARE_BETTER, COMPARE_INCONCLUSIVE, COMPARE_WORSE};
+	const enum compare_verdict all[] = {COMPARE_EQUAL, COMPARE_EQUAL, COMPARE_BETTER, COMPARE_INCONCLUSIVE,
+	                                    COMPARE_WORSE};
 
 	(void)state;
 	assert_int_equal(compare_overall(all, 0), COMPARE_INCONCLUSIVE);
@@ -485,13 +488,32 @@ static void overall(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(time_of_day_is_paired), T(alike_is_equal), T(direction_counts), T(seven_of_ten_at_hundred_fold),
-		T(no_number_of_outliers_passes), T(a_handful_is_inconclusive), T(six_hours_are_the_least), T(baseline_of_zero),
-		T(sparse_series), T(constant_series), T(at_the_bound), T(noise_around_the_bound_is_inconclusive),
-		T(one_sided_hours_are_left_out), T(no_hour_at_all), T(less_than_half_is_thin), T(errors_are_judged_on_counts),
-		T(error_verdicts), T(relative_and_absolute_bound), T(one_hour_of_many_events), T(hours_without_events_say_nothing),
-		T(quantiles_are_paired_and_summed), T(few_observations_have_no_p99), T(beyond_the_last_bucket_is_unknown),
-		T(a_bad_hour_shows_in_the_sum), T(no_histogram), T(overall),
+		T(time_of_day_is_paired),
+		T(alike_is_equal),
+		T(direction_counts),
+		T(seven_of_ten_at_hundred_fold),
+		T(no_number_of_outliers_passes),
+		T(a_handful_is_inconclusive),
+		T(six_hours_are_the_least),
+		T(baseline_of_zero),
+		T(sparse_series),
+		T(constant_series),
+		T(at_the_bound),
+		T(noise_around_the_bound_is_inconclusive),
+		T(one_sided_hours_are_left_out),
+		T(no_hour_at_all),
+		T(less_than_half_is_thin),
+		T(errors_are_judged_on_counts),
+		T(error_verdicts),
+		T(relative_and_absolute_bound),
+		T(one_hour_of_many_events),
+		T(hours_without_events_say_nothing),
+		T(quantiles_are_paired_and_summed),
+		T(few_observations_have_no_p99),
+		T(beyond_the_last_bucket_is_unknown),
+		T(a_bad_hour_shows_in_the_sum),
+		T(no_histogram),
+		T(overall),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

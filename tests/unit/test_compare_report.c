@@ -31,7 +31,8 @@ static void grid_is_of_whole_steps(void **state)
 	char why[200] = "";
 
 	(void)state;
-	assert_int_equal(compare_grid_of(&o, T0 + 1800 * US_PER_S, 25 * HOUR_US + HOUR_US / 2, &g, why, sizeof(why)), 0);
+	assert_int_equal(compare_grid_of(&o, T0 + 1800 * US_PER_S, 25 * HOUR_US + HOUR_US / 2, &g, why, sizeof(why)),
+	                 0);
 	assert_int_equal(g.n, 25);
 	assert_int_equal(g.from_us, T0 - 25 * HOUR_US);
 	assert_int_equal(compare_grid_of(&o, T0, HOUR_US - 1, &g, why, sizeof(why)), -EINVAL);
@@ -48,8 +49,9 @@ static const struct compare_grid four = {T0, HOUR_US, 4};
 
 static void a_value_stands_at_the_end_of_its_hour(void **state)
 {
-	CLEANUP(json_cleanup) struct json_object *o = parsed(
-		"[{\"labels\":{},\"points\":[[1760432400,9],[1760436000,1],[1760439600,null],[1760443200.001,3],[1760448600,7]]}]");
+	CLEANUP(json_cleanup)
+	struct json_object *o = parsed("[{\"labels\":{},\"points\":[[1760432400,9],[1760436000,1],[1760439600,null],["
+	                               "1760443200.001,3],[1760448600,7]]}]");
 	double v[4];
 	char why[200];
 
@@ -60,7 +62,8 @@ static void a_value_stands_at_the_end_of_its_hour(void **state)
 
 static void one_series_is_needed(void **state)
 {
-	CLEANUP(json_cleanup) struct json_object *two = parsed("[{\"labels\":{},\"points\":[]},{\"labels\":{},\"points\":[]}]");
+	CLEANUP(json_cleanup)
+	struct json_object *two = parsed("[{\"labels\":{},\"points\":[]},{\"labels\":{},\"points\":[]}]");
 	CLEANUP(json_cleanup) struct json_object *none = parsed("[]");
 	double v[4];
 	char why[200];
@@ -76,7 +79,8 @@ static void one_series_is_needed(void **state)
 
 static void buckets_are_sorted_by_their_bounds(void **state)
 {
-	CLEANUP(json_cleanup) struct json_object *o = parsed("[" BUCKET("+Inf", "30") "," BUCKET("10", "20") "," BUCKET("2.5", "10") "]");
+	CLEANUP(json_cleanup)
+	struct json_object *o = parsed("[" BUCKET("+Inf", "30") "," BUCKET("10", "20") "," BUCKET("2.5", "10") "]");
 	CLEANUP(compare_buckets_free) struct compare_buckets b = {0};
 	char why[200];
 
@@ -112,12 +116,16 @@ static void what_is_no_histogram(void **state)
 
 static void section_is_read(void **state)
 {
-	CLEANUP(json_cleanup) struct json_object *o = parsed(
-		"{\"step\":3600,\"metrics\":["
-		"{\"name\":\"e\",\"unit\":\"\",\"errors\":{\"candidate\":{\"events\":\"a\",\"bad\":\"b\"},\"baseline\":{\"events\":\"c\",\"bad\":\"d\"},\"absolute\":0.002}},"
-		"{\"name\":\"l\",\"unit\":\"seconds\",\"histogram\":{\"candidate\":\"e\",\"baseline\":\"f\"}},"
-		"{\"name\":\"h\",\"unit\":\"\",\"histogram\":{\"candidate\":\"e\",\"baseline\":\"f\",\"quantiles\":[\"0.9\"]}},"
-		"{\"name\":\"c\",\"unit\":\"\",\"value\":{\"candidate\":\"g\",\"baseline\":\"h\",\"worse\":\"lower\"}}]}");
+	CLEANUP(json_cleanup)
+	struct json_object *o =
+		parsed("{\"step\":3600,\"metrics\":["
+	               "{\"name\":\"e\",\"unit\":\"\",\"errors\":{\"candidate\":{\"events\":\"a\",\"bad\":\"b\"},"
+	               "\"baseline\":{\"events\":\"c\",\"bad\":\"d\"},\"absolute\":0.002}},"
+	               "{\"name\":\"l\",\"unit\":\"seconds\",\"histogram\":{\"candidate\":\"e\",\"baseline\":\"f\"}},"
+	               "{\"name\":\"h\",\"unit\":\"\",\"histogram\":{\"candidate\":\"e\",\"baseline\":\"f\","
+	               "\"quantiles\":[\"0.9\"]}},"
+	               "{\"name\":\"c\",\"unit\":\"\",\"value\":{\"candidate\":\"g\",\"baseline\":\"h\",\"worse\":"
+	               "\"lower\"}}]}");
 	struct compare_options c = {0};
 
 	(void)state;
@@ -127,7 +135,8 @@ static void section_is_read(void **state)
 	assert_string_equal(c.metrics[0].baseline.bad, "d");
 	assert_true(c.metrics[0].absolute == 0.002);
 	assert_int_equal(c.metrics[1].n_quantiles, 3);
-	assert_true(c.metrics[1].quantiles[1] == 0.95 && c.metrics[2].n_quantiles == 1 && c.metrics[2].quantiles[0] == 0.9);
+	assert_true(c.metrics[1].quantiles[1] == 0.95 && c.metrics[2].n_quantiles == 1 &&
+	            c.metrics[2].quantiles[0] == 0.9);
 	assert_true(c.metrics[3].lower_is_worse && !c.metrics[1].lower_is_worse);
 	assert_string_equal(c.metrics[3].candidate.query, "g");
 	compare_options_free(&c);
@@ -142,8 +151,8 @@ static void section_is_read(void **state)
 #define HOURS 24
 static double share[HOURS], candidate[HOURS], baseline[HOURS];
 static struct compare_answer answers[3];
-static struct compare_metric memory = {.name = "memory", .unit = "bytes", .kind = COMPARE_VALUE,
-                                       .candidate = {"a", NULL}, .baseline = {"b", NULL}};
+static struct compare_metric memory = {
+	.name = "memory", .unit = "bytes", .kind = COMPARE_VALUE, .candidate = {"a", NULL}, .baseline = {"b", NULL}};
 static struct rollout rollout;
 static struct compare_request rq;
 
@@ -158,8 +167,10 @@ static int setup(void **state)
 	answers[0].line = share;
 	answers[1].line = candidate;
 	answers[2].line = baseline;
-	rollout = (struct rollout) {.name = "shop", .compare = {.step_us = HOUR_US, .share = "s", .metrics = &memory, .n_metrics = 1}};
-	rq = (struct compare_request) {.rollout = &rollout, .pct = 5000, .threshold = 0.05, .grid = {T0, HOUR_US, HOURS}};
+	rollout = (struct rollout) {.name = "shop",
+	                            .compare = {.step_us = HOUR_US, .share = "s", .metrics = &memory, .n_metrics = 1}};
+	rq = (struct compare_request) {
+		.rollout = &rollout, .pct = 5000, .threshold = 0.05, .grid = {T0, HOUR_US, HOURS}};
 	return 0;
 }
 
@@ -192,7 +203,8 @@ static void spans_are_left_out_and_listed(void **state)
 	candidate[9] = NAN;
 	/* From 12:30 to 13:00: touches the fourth hour only, not the fifth. */
 	assert_int_equal(compare_spans_add(&rq.left_out, T0 + 7 * HOUR_US / 2, T0 + 4 * HOUR_US, "held: latency"), 0);
-	assert_int_equal(compare_spans_add(&rq.left_out, T0 + 4 * HOUR_US, T0 + 5 * HOUR_US, "incident 7: resolved"), 0);
+	assert_int_equal(compare_spans_add(&rq.left_out, T0 + 4 * HOUR_US, T0 + 5 * HOUR_US, "incident 7: resolved"),
+	                 0);
 	assert_int_equal(compare_spans_add(&rq.left_out, T0 - 9 * HOUR_US, T0 - HOUR_US, "before"), 0);
 	CLEANUP(json_cleanup) struct json_object *o = reported();
 	assert_string_equal(text_at(o, "/verdict"), "equal");
@@ -213,8 +225,12 @@ static void the_share_is_checked_within_two_points(void **state)
 		double share;
 		int32_t pct;
 		const char *verdict, *as_asked;
-	} rows[] = {{0.52, 5000, "equal", "true"},  {0.48, 5000, "equal", "true"}, {0.5201, 5000, "inconclusive", "false"},
-	            {0.1, 5000, "inconclusive", "false"}, {0.1, -1, "equal", "null"}, {NAN, 5000, "inconclusive", "null"}};
+	} rows[] = {{0.52, 5000, "equal", "true"},
+	            {0.48, 5000, "equal", "true"},
+	            {0.5201, 5000, "inconclusive", "false"},
+	            {0.1, 5000, "inconclusive", "false"},
+	            {0.1, -1, "equal", "null"},
+	            {NAN, 5000, "inconclusive", "null"}};
 
 	(void)state;
 	for (size_t r = 0; r < ARRAY_LEN(rows); r++) {
@@ -272,9 +288,11 @@ static void numbers_for_people(void **state)
 		const char *unit;
 		bool difference;
 		const char *text;
-	} rows[] = {{0.0123, "ratio", false, "1.23%"}, {0.0123, "ratio", true, "+1.23 points"}, {0.25, "seconds", false, "0.25 s"},
-	            {-0.25, "seconds", true, "-0.25 s"}, {512, "bytes", false, "512 B"}, {1500, "bytes", true, "+1.5 kB"},
-	            {2e9, "bytes", false, "2 GB"}, {2147483648.0, "bytes", false, "2.147 GB"}, {2000, "", false, "2000"}, {3, "requests", false, "3 requests"},
+	} rows[] = {{0.0123, "ratio", false, "1.23%"},  {0.0123, "ratio", true, "+1.23 points"},
+	            {0.25, "seconds", false, "0.25 s"}, {-0.25, "seconds", true, "-0.25 s"},
+	            {512, "bytes", false, "512 B"},     {1500, "bytes", true, "+1.5 kB"},
+	            {2e9, "bytes", false, "2 GB"},      {2147483648.0, "bytes", false, "2.147 GB"},
+	            {2000, "", false, "2000"},          {3, "requests", false, "3 requests"},
 	            {NAN, "bytes", false, "unknown"}};
 	char text[64];
 
@@ -290,10 +308,18 @@ static void numbers_for_people(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(grid_is_of_whole_steps), T(a_value_stands_at_the_end_of_its_hour), T(one_series_is_needed),
-		T(buckets_are_sorted_by_their_bounds), T(what_is_no_histogram), T(section_is_read),
-		T(spans_are_left_out_and_listed), T(the_share_is_checked_within_two_points), T(the_share_is_that_of_what_counts),
-		T(a_failed_query_is_said), T(the_list_of_gaps_is_bounded), T(numbers_for_people),
+		T(grid_is_of_whole_steps),
+		T(a_value_stands_at_the_end_of_its_hour),
+		T(one_series_is_needed),
+		T(buckets_are_sorted_by_their_bounds),
+		T(what_is_no_histogram),
+		T(section_is_read),
+		T(spans_are_left_out_and_listed),
+		T(the_share_is_checked_within_two_points),
+		T(the_share_is_that_of_what_counts),
+		T(a_failed_query_is_said),
+		T(the_list_of_gaps_is_bounded),
+		T(numbers_for_people),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

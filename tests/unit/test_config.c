@@ -13,12 +13,12 @@
 #include "server/core/clock.h"
 
 /* A config with no fault; what is added stands from line 5 on, with four blanks inside the rollout. */
-#define SHOP                                                   \
-	"rollouts:\n"                                          \
-	"  - name: shop\n"                                     \
-	"    apply: [{command: [/bin/true]}]\n"                \
+#define SHOP                                                                                                           \
+	"rollouts:\n"                                                                                                  \
+	"  - name: shop\n"                                                                                             \
+	"    apply: [{command: [/bin/true]}]\n"                                                                        \
 	"    verify: {checks: [{command: [/bin/true]}]}\n"
-#define SECOND "  - name: shop\n    apply: [{command: [/bin/true]}]\n    verify: {checks: [{command: [/bin/true]}]}\n"
+#define SECOND     "  - name: shop\n    apply: [{command: [/bin/true]}]\n    verify: {checks: [{command: [/bin/true]}]}\n"
 #define PROMETHEUS "global: {prometheus: {url: \"http://p:9090\"}}\n"
 
 static char dir[64], path[128];
@@ -196,17 +196,17 @@ static void wrong_values_are_refused_with_what_would_be_right(void **state)
 		{SHOP "limits: {rollbacks_per_day: 99999999999999999999}\n", 5, "limits.rollbacks_per_day", "whole"},
 		/* percentages and targets */
 		{SHOP "    stages: [{number: 1, name: A, percentage: 10%}]\n", 5, "rollouts[0].stages[0].percentage",
-		 "without a % sign"},
-		{SHOP "    stages: [{number: 1, name: A, percentage: 100.01}]\n", 5,
-		 "rollouts[0].stages[0].percentage", "0 to 100"},
-		{SHOP "    stages: [{number: 1, name: A, percentage: 0.125}]\n", 5,
-		 "rollouts[0].stages[0].percentage", "two decimals"},
+	         "without a % sign"},
+		{SHOP "    stages: [{number: 1, name: A, percentage: 100.01}]\n", 5, "rollouts[0].stages[0].percentage",
+	         "0 to 100"},
+		{SHOP "    stages: [{number: 1, name: A, percentage: 0.125}]\n", 5, "rollouts[0].stages[0].percentage",
+	         "two decimals"},
 		{SHOP "    stages: [{number: 1, name: A, percentage: -1}]\n", 5, "rollouts[0].stages[0].percentage",
-		 "0 to 100"},
-		{SHOP "playbooks: [{name: a, match: [a=b], rollback: {to: previous}}]\n", 5,
-		 "playbooks[0].rollback.to", "previous_stage"},
+	         "0 to 100"},
+		{SHOP "playbooks: [{name: a, match: [a=b], rollback: {to: previous}}]\n", 5, "playbooks[0].rollback.to",
+	         "previous_stage"},
 		{SHOP "playbooks: [{name: a, match: [a=b], rollback: {to: 101}}]\n", 5, "playbooks[0].rollback.to",
-		 "from 0 to 100"},
+	         "from 0 to 100"},
 		/* addresses */
 		{SHOP "global: {external_url: example.com}\n", 5, "global.external_url", "a URL like"},
 		{SHOP "global: {external_url: \"ftp://example.com\"}\n", 5, "global.external_url", "a URL like"},
@@ -233,7 +233,7 @@ static void wrong_values_are_refused_with_what_would_be_right(void **state)
 		{SHOP "    title: \"a\\nb\"\n", 5, "rollouts[0].title", "of one line"},
 		{SHOP "    title: \"a\\e[31m\"\n", 5, "rollouts[0].title", "of one line"},
 		{SHOP "    stages: [{number: 1, name: \"a\\tb\", percentage: 1}]\n", 5, "rollouts[0].stages[0].name",
-		 "of one line"},
+	         "of one line"},
 		{SHOP "    flags: {file: \"/etc/a\\nb\", percentage: P}\n", 5, "rollouts[0].flags.file", "absolute"},
 		/* words */
 		{SHOP "users: [{name: a b, roles: [viewer]}]\n", 5, "users[0].name", "a name of letters"},
@@ -247,12 +247,12 @@ static void wrong_values_are_refused_with_what_would_be_right(void **state)
 		{SHOP "global: {environment: \"\"}\n", 5, "global.environment", "not empty"},
 		{SHOP "    title: [a]\n", 5, "rollouts[0].title", "a text"},
 		{SHOP "    title: \"a\\0b\"\n", 5, "rollouts[0].title", "a text"},
-		{SHOP "channels: [{name: a, slack: {url: \"http://c\"}, events: [pge]}]\n", 5,
-		 "channels[0].events[0]", "incident page rollout report all"},
+		{SHOP "channels: [{name: a, slack: {url: \"http://c\"}, events: [pge]}]\n", 5, "channels[0].events[0]",
+	         "incident page rollout report all"},
 		{SHOP "channels: [{name: a, slack: {url: \"http://c\"}, events: [incident page]}]\n", 5,
-		 "channels[0].events[0]", "none of"},
+	         "channels[0].events[0]", "none of"},
 		{SHOP "channels: [{name: a, slack: {url: \"http://c\"}, events: page}]\n", 5, "channels[0].events",
-		 "some of: incident page"},
+	         "some of: incident page"},
 		{SHOP "playbooks: [{name: a, match: [a=b], hold: yes}]\n", 5, "playbooks[0].hold", "true or false"},
 		/* sections and lists */
 		{SHOP "limits: 5\n", 5, "limits", "a section"},
@@ -270,15 +270,20 @@ static void commands_begin_with_an_absolute_path(void **state)
 {
 	static const struct bad rows[] = {
 		{"rollouts:\n  - name: s\n    verify: {checks: [{command: [/bin/true]}]}\n    apply:\n"
-		 "      - command: [systemctl, reload]\n", 5, "rollouts[0].apply[0].command[0]", "/usr/bin/systemctl"},
+	         "      - command: [systemctl, reload]\n",
+	         5, "rollouts[0].apply[0].command[0]", "/usr/bin/systemctl"},
 		{"rollouts:\n  - name: s\n    verify: {checks: [{command: [/bin/true]}]}\n    apply:\n"
-		 "      - command: /bin/true\n", 5, "rollouts[0].apply[0].command", "a list: a program"},
+	         "      - command: /bin/true\n",
+	         5, "rollouts[0].apply[0].command", "a list: a program"},
 		{"rollouts:\n  - name: s\n    verify: {checks: [{command: [/bin/true]}]}\n    apply:\n"
-		 "      - command: []\n", 5, "rollouts[0].apply[0].command", "a list: a program"},
+	         "      - command: []\n",
+	         5, "rollouts[0].apply[0].command", "a list: a program"},
 		{"rollouts:\n  - name: s\n    apply: [{command: [/bin/true]}]\n    verify:\n      checks:\n"
-		 "        - {command: [bin/ask]}\n", 6, "rollouts[0].verify.checks[0].command[0]", "/usr/bin/ask"},
+	         "        - {command: [bin/ask]}\n",
+	         6, "rollouts[0].verify.checks[0].command[0]", "/usr/bin/ask"},
 		{"rollouts:\n  - name: s\n    verify: {checks: [{command: [/bin/true]}]}\n    apply:\n"
-		 "      - command: [/bin/a, [b]]\n", 5, "rollouts[0].apply[0].command[1]", "must be a text"},
+	         "      - command: [/bin/a, [b]]\n",
+	         5, "rollouts[0].apply[0].command[1]", "must be a text"},
 	};
 
 	(void)state;
@@ -294,7 +299,7 @@ static void matchers_are_checked_as_alertmanager_would(void **state)
 		{SHOP "    alerts: 'a=b'\n", 5, "rollouts[0].alerts", "a list of matchers"},
 		{SHOP "heartbeat: {match: ['{}']}\n", 5, "heartbeat.match[0]", "every alert"},
 		{SHOP "playbooks:\n- {name: a, hold: true, match: ['a=~\"(?=x)\"']}\n", 6, "playbooks[0].match[0]",
-		 "(?="},
+	         "(?="},
 	};
 
 	(void)state;
@@ -308,30 +313,30 @@ static void what_must_be_there_is_named_when_it_is_missing(void **state)
 		{"sla: {}\nrollouts: []\n", 2, "", "rollouts is empty"},
 		{"sla: {}\nrollouts:\n", 2, "", "rollouts is empty"},
 		{"rollouts:\n  - apply: [{command: [/bin/true]}]\n    verify: {checks: [{command: [/bin/true]}]}\n", 2,
-		 "rollouts[0]", "name is missing"},
+	         "rollouts[0]", "name is missing"},
 		{"rollouts:\n  - name: s\n    apply: [{command: [/bin/true]}]\n", 2, "rollouts[0]",
-		 "verify is missing"},
+	         "verify is missing"},
 		{"rollouts:\n  - name: s\n    apply: [{command: [/bin/true]}]\n    verify: {}\n", 4,
-		 "rollouts[0].verify", "checks is missing"},
+	         "rollouts[0].verify", "checks is missing"},
 		{"rollouts:\n  - name: s\n    apply: [{command: [/bin/true]}]\n    verify:\n      checks: []\n", 5,
-		 "rollouts[0].verify", "could never be said"},
+	         "rollouts[0].verify", "could never be said"},
 		{"rollouts:\n  - name: s\n    verify: {checks: [{command: [/bin/true]}]}\n", 2, "rollouts[0]",
-		 "neither flags nor apply"},
+	         "neither flags nor apply"},
 		{SHOP "    flags: {file: /f}\n", 5, "rollouts[0].flags", "percentage is missing"},
 		{SHOP "    flags: {percentage: P}\n", 5, "rollouts[0].flags", "file is missing"},
 		{PROMETHEUS "rollouts:\n  - name: s\n    apply: [{command: [/bin/true]}]\n"
-		 "    verify: {checks: [{command: [/bin/true]}]}\n    snapshot:\n      queries:\n", 7,
-		 "rollouts[0].snapshot", "queries is empty"},
+	                    "    verify: {checks: [{command: [/bin/true]}]}\n    snapshot:\n      queries:\n",
+	         7, "rollouts[0].snapshot", "queries is empty"},
 		{SHOP "    stages:\n      - {name: A, percentage: 1}\n", 6, "rollouts[0].stages[0]",
-		 "number is missing"},
+	         "number is missing"},
 		{SHOP "    stages:\n      - {number: 1, percentage: 1}\n", 6, "rollouts[0].stages[0]",
-		 "name is missing"},
+	         "name is missing"},
 		{SHOP "    stages:\n      - {number: 1, name: A}\n", 6, "rollouts[0].stages[0]",
-		 "percentage is missing"},
+	         "percentage is missing"},
 		{SHOP "heartbeat: {}\n", 5, "heartbeat", "match is missing"},
 		{SHOP "playbooks: [{name: a, hold: true}]\n", 5, "playbooks[0]", "match is missing"},
 		{SHOP "playbooks: [{name: a, match: [a=b], rollback: {}}]\n", 5, "playbooks[0].rollback",
-		 "to is missing"},
+	         "to is missing"},
 		{SHOP "channels: [{name: a, slack: {url: \"http://c\"}}]\n", 5, "channels[0]", "events is missing"},
 		{SHOP "users: [{name: a}]\n", 5, "users[0]", "roles is missing"},
 		{SHOP "global: {prometheus: }\n", 5, "global.prometheus", "url is missing"},
@@ -348,19 +353,21 @@ static void what_must_be_there_is_named_when_it_is_missing(void **state)
 static void what_cannot_be_compared_is_refused(void **state)
 {
 	static const struct bad rows[] = {
-		{SHOP "    compare: {metrics: [{name: m, " VALUE "}]}\n", 5, "rollouts[0].compare", "global.prometheus.url"},
+		{SHOP "    compare: {metrics: [{name: m, " VALUE "}]}\n", 5, "rollouts[0].compare",
+	         "global.prometheus.url"},
 		{PROMETHEUS SHOP "    compare: {share: a}\n", 6, "rollouts[0].compare", "metrics is missing"},
 		{COMPARE("unit: bytes"), 8, "rollouts[0].compare.metrics[0]", "errors histogram value"},
 		{COMPARE(VALUE ", histogram: {candidate: a, baseline: b}"), 8, "rollouts[0].compare.metrics[0]",
-		 "errors histogram value"},
+	         "errors histogram value"},
 		{COMPARE("value: {candidate: a}"), 8, "rollouts[0].compare.metrics[0].value", "baseline is missing"},
-		{COMPARE("value: {candidate: a, baseline: b, worse: up}"), 8, "rollouts[0].compare.metrics[0].value.worse",
-		 "higher lower"},
+		{COMPARE("value: {candidate: a, baseline: b, worse: up}"), 8,
+	         "rollouts[0].compare.metrics[0].value.worse", "higher lower"},
 		{COMPARE("histogram: {candidate: a, baseline: b, quantiles: [1.5]}"), 8,
-		 "rollouts[0].compare.metrics[0].histogram.quantiles[0]", "0.95"},
+	         "rollouts[0].compare.metrics[0].histogram.quantiles[0]", "0.95"},
 		{COMPARE("errors: {candidate: {events: a, bad: b}, baseline: {events: a}}"), 8,
-		 "rollouts[0].compare.metrics[0].errors.baseline", "bad is missing"},
-		{COMPARE(VALUE "}\n        - {name: m, " VALUE), 9, "rollouts[0].compare.metrics[1].name", "is taken by"},
+	         "rollouts[0].compare.metrics[0].errors.baseline", "bad is missing"},
+		{COMPARE(VALUE "}\n        - {name: m, " VALUE), 9, "rollouts[0].compare.metrics[1].name",
+	         "is taken by"},
 	};
 
 	(void)state;
@@ -372,30 +379,31 @@ static void what_excludes_each_other_cannot_stand_together(void **state)
 {
 	static const struct bad rows[] = {
 		{SHOP "playbooks:\n- {name: a, match: [a=b], hold: true, rollback: {to: 0}}\n", 6, "playbooks[0]",
-		 "exactly one of these must be here: rollback hold"},
+	         "exactly one of these must be here: rollback hold"},
 		{SHOP "playbooks:\n- {name: a, match: [a=b]}\n", 6, "playbooks[0]", "rollback hold"},
 		{SHOP "playbooks:\n- {name: a, match: [a=b],\n   hold: false}\n", 7, "playbooks[0].hold",
-		 "hold: true, or rollback"},
-		{SHOP "channels:\n- {name: a, events: [all], slack: {url: \"http://c\"}, webhook: {url: \"http://c\"}}\n",
-		 6, "channels[0]", "slack webhook"},
+	         "hold: true, or rollback"},
+		{SHOP
+	         "channels:\n- {name: a, events: [all], slack: {url: \"http://c\"}, webhook: {url: \"http://c\"}}\n",
+	         6, "channels[0]", "slack webhook"},
 		{SHOP "channels:\n- {name: a, events: [all]}\n", 6, "channels[0]", "slack webhook"},
 		{SHOP "channels:\n- name: a\n  events: [all]\n  slack: {url: \"http://c\", url_file: /f}\n", 8,
-		 "channels[0].slack", "url url_file"},
-		{SHOP "channels:\n- name: a\n  events: [all]\n  slack: {}\n", 8, "channels[0].slack",
-		 "url url_file"},
+	         "channels[0].slack", "url url_file"},
+		{SHOP "channels:\n- name: a\n  events: [all]\n  slack: {}\n", 8, "channels[0].slack", "url url_file"},
 		{SHOP "channels:\n- name: a\n  events: [all]\n  webhook: {url_file: /f, secret: s, secret_file: /s}\n",
-		 8, "channels[0].webhook", "secret secret_file"},
+	         8, "channels[0].webhook", "secret secret_file"},
 		{"rollouts:\n  - name: s\n    verify: {checks: [{command: [/bin/true]}]}\n    apply:\n"
-		 "      - {command: [/bin/true], http: {url: \"http://a\"}}\n", 5, "rollouts[0].apply[0]",
-		 "command http"},
+	         "      - {command: [/bin/true], http: {url: \"http://a\"}}\n",
+	         5, "rollouts[0].apply[0]", "command http"},
 		{"rollouts:\n  - name: s\n    verify: {checks: [{command: [/bin/true]}]}\n    apply:\n"
-		 "      - {timeout: 1s}\n", 5, "rollouts[0].apply[0]", "command http"},
+	         "      - {timeout: 1s}\n",
+	         5, "rollouts[0].apply[0]", "command http"},
 		{"rollouts:\n  - name: s\n    apply: [{command: [/bin/true]}]\n    verify:\n      checks:\n"
-		 "        - {command: [/bin/true], http: {url: \"http://a\"}}\n", 6, "rollouts[0].verify.checks[0]",
-		 "prometheus command http"},
+	         "        - {command: [/bin/true], http: {url: \"http://a\"}}\n",
+	         6, "rollouts[0].verify.checks[0]", "prometheus command http"},
 		{"rollouts:\n  - name: s\n    apply: [{command: [/bin/true]}]\n    verify:\n      checks:\n"
-		 "        - command: [/bin/true]\n          instances: x\n", 7, "rollouts[0].verify.checks[0]",
-		 "only beside prometheus"},
+	         "        - command: [/bin/true]\n          instances: x\n",
+	         7, "rollouts[0].verify.checks[0]", "only beside prometheus"},
 	};
 
 	(void)state;
@@ -407,23 +415,25 @@ static void names_and_numbers_are_taken_once(void **state)
 	static const struct bad rows[] = {
 		{SHOP SECOND, 5, "rollouts[1].name", "rollouts[0] in line 2"},
 		{SHOP "    stages:\n      - {number: 1, name: A, percentage: 1}\n"
-		 "      - {number: 1, name: B, percentage: 2}\n", 7, "rollouts[0].stages[1].number",
-		 "stages[0] in line 6"},
+	              "      - {number: 1, name: B, percentage: 2}\n",
+	         7, "rollouts[0].stages[1].number", "stages[0] in line 6"},
 		{SHOP "playbooks:\n- {name: a, match: [a=b], hold: true}\n- match: [a=b]\n  hold: true\n  name: a\n", 9,
-		 "playbooks[1].name", "line 6"},
+	         "playbooks[1].name", "line 6"},
 		{SHOP "channels:\n- {name: a, slack: {url: \"http://c\"}, events: [all]}\n"
-		 "- {name: a, slack: {url: \"http://d\"}, events: [all]}\n", 7, "channels[1].name", "line 6"},
+	              "- {name: a, slack: {url: \"http://d\"}, events: [all]}\n",
+	         7, "channels[1].name", "line 6"},
 		{SHOP "users:\n- {name: a, roles: [viewer]}\n- {name: a, roles: [operator]}\n", 7, "users[1].name",
-		 "line 6"},
+	         "line 6"},
 		{SHOP "    flags: {file: /f, percentage: P, values: [{name: A},\n      {name: A}]}\n", 6,
-		 "rollouts[0].flags.values[1].name", "\"A\""},
+	         "rollouts[0].flags.values[1].name", "\"A\""},
 		{SHOP "    flags: {file: /f, percentage: P, values: [{name: P}]}\n", 5,
-		 "rollouts[0].flags.values[0].name", "carries the percentage"},
+	         "rollouts[0].flags.values[0].name", "carries the percentage"},
 		{PROMETHEUS SHOP "    snapshot: {queries: [{name: a, query: x},\n     {name: a, query: y}]}\n", 7,
-		 "rollouts[0].snapshot.queries[1].name", "\"a\""},
+	         "rollouts[0].snapshot.queries[1].name", "\"a\""},
 		{SHOP "    flags: {file: /f, percentage: P}\n"
-		 "  - name: other\n    verify: {checks: [{command: [/bin/true]}]}\n    flags:\n"
-		 "      file: /f\n      percentage: P\n", 10, "rollouts[1].flags.percentage", "rollouts[0] writes P"},
+	              "  - name: other\n    verify: {checks: [{command: [/bin/true]}]}\n    flags:\n"
+	              "      file: /f\n      percentage: P\n",
+	         10, "rollouts[1].flags.percentage", "rollouts[0] writes P"},
 	};
 
 	(void)state;
@@ -434,24 +444,25 @@ static void what_could_never_work_is_refused(void **state)
 {
 	static const struct bad rows[] = {
 		{"rollouts:\n  - name: s\n    apply: [{command: [/bin/true]}]\n    verify:\n"
-		 "      checks: [{command: [/bin/true]}]\n      timeout: 5s\n", 6, "rollouts[0].verify.timeout",
-		 "2 rounds take 10s"},
+	         "      checks: [{command: [/bin/true]}]\n      timeout: 5s\n",
+	         6, "rollouts[0].verify.timeout", "2 rounds take 10s"},
 		{"rollouts:\n  - name: s\n    apply: [{command: [/bin/true]}]\n    verify:\n"
-		 "      checks: [{command: [/bin/true]}]\n      passes: 100\n", 5, "rollouts[0].verify.timeout",
-		 "8m20s"},
+	         "      checks: [{command: [/bin/true]}]\n      passes: 100\n",
+	         5, "rollouts[0].verify.timeout", "8m20s"},
 		{"rollouts:\n  - name: s\n    apply: [{command: [/bin/true]}]\n    verify:\n"
-		 "      checks: [{command: [/bin/true]}]\n      every: 0s\n", 6, "rollouts[0].verify.every",
-		 "too short"},
+	         "      checks: [{command: [/bin/true]}]\n      every: 0s\n",
+	         6, "rollouts[0].verify.every", "too short"},
 		{"rollouts:\n  - name: s\n    apply: [{command: [/bin/true]}]\n    verify:\n"
-		 "      checks: [{prometheus: up}]\n", 5, "rollouts[0].verify.checks[0]", "global.prometheus.url"},
+	         "      checks: [{prometheus: up}]\n",
+	         5, "rollouts[0].verify.checks[0]", "global.prometheus.url"},
 		{SHOP "    snapshot: {queries: [{name: a, query: x}]}\n", 5, "rollouts[0].snapshot",
-		 "global.prometheus.url"},
+	         "global.prometheus.url"},
 		{"rollouts:\n  - name: s\n    apply: [{command: [/bin/true]}]\n    verify:\n"
-		 "      checks: [{http: {url: \"http://a\", value: percentage}}]\n", 5,
-		 "rollouts[0].verify.checks[0].http.value", "a JSON pointer like"},
+	         "      checks: [{http: {url: \"http://a\", value: percentage}}]\n",
+	         5, "rollouts[0].verify.checks[0].http.value", "a JSON pointer like"},
 		{"rollouts:\n  - name: s\n    apply: [{command: [/bin/true]}]\n    verify:\n"
-		 "      checks: [{http: {url: \"http://a\", value: /a~2}}]\n", 5,
-		 "rollouts[0].verify.checks[0].http.value", "a JSON pointer like"},
+	         "      checks: [{http: {url: \"http://a\", value: /a~2}}]\n",
+	         5, "rollouts[0].verify.checks[0].http.value", "a JSON pointer like"},
 		{SHOP "    flags: {file: flags.env, percentage: P}\n", 5, "rollouts[0].flags.file", "absolute"},
 		{SHOP "    flags: {file: /f, percentage: ROLL-OUT}\n", 5, "rollouts[0].flags.percentage", "variable"},
 		{SHOP "    flags: {file: /f, percentage: 2ND}\n", 5, "rollouts[0].flags.percentage", "variable"},
@@ -464,12 +475,12 @@ static void what_could_never_work_is_refused(void **state)
 static void a_program_that_jq_cannot_compile_is_refused(void **state)
 {
 	static const struct bad rows[] = {
-		{SHOP "channels:\n- name: a\n  slack: {url: \"http://c\"}\n  events: [all]\n  program: 'nonsense('\n", 9,
-		 "channels[0].program", "jq cannot compile it: syntax error"},
+		{SHOP "channels:\n- name: a\n  slack: {url: \"http://c\"}\n  events: [all]\n  program: 'nonsense('\n",
+	         9, "channels[0].program", "jq cannot compile it: syntax error"},
 		{SHOP "channels:\n- name: a\n  slack: {url: \"http://c\"}\n  events: [all]\n  program: nonsense\n", 9,
-		 "channels[0].program", "nonsense/0 is not defined"},
+	         "channels[0].program", "nonsense/0 is not defined"},
 		{SHOP "channels: [{name: a, slack: {url: \"http://c\"}, events: [all], program: \"\"}]\n", 5,
-		 "channels[0].program", "not empty"},
+	         "channels[0].program", "not empty"},
 	};
 
 	(void)state;
@@ -477,7 +488,7 @@ static void a_program_that_jq_cannot_compile_is_refused(void **state)
 	must_load(SHOP "channels: [{name: a, slack: {url: \"http://c\"}, events: [all], program: '{text}'}]\n");
 }
 
-#define STAGE SHOP "    stages:\n    - {number: 1, name: A, percentage: 1, "
+#define STAGE     SHOP "    stages:\n    - {number: 1, name: A, percentage: 1, "
 #define CRITERION STAGE "criteria: [{name: errors, query: up, "
 
 static void a_plan_that_could_never_work_is_refused(void **state)
@@ -488,18 +499,23 @@ static void a_plan_that_could_never_work_is_refused(void **state)
 		{PROMETHEUS CRITERION "max: 1, min: 0}]}\n", 7, "rollouts[0].stages[0].criteria[0]", "max"},
 		{PROMETHEUS CRITERION "max: lots}]}\n", 7, "rollouts[0].stages[0].criteria[0].max", "a number"},
 		{PROMETHEUS CRITERION "max: .inf}]}\n", 7, "rollouts[0].stages[0].criteria[0].max", "a number"},
-		{PROMETHEUS CRITERION "max: 1, min_samples: 5}]}\n", 7, "rollouts[0].stages[0].criteria[0].min_samples", "samples"},
+		{PROMETHEUS CRITERION "max: 1, min_samples: 5}]}\n", 7, "rollouts[0].stages[0].criteria[0].min_samples",
+	         "samples"},
 		{STAGE "set: [{name: X, value: true}]}\n", 6, "rollouts[0].stages[0].set[0].name", "flags.values"},
-		{SHOP "    milestones: [{after_stage: 7, in: 1d, text: Party}]\n", 5, "rollouts[0].milestones[0].after_stage",
-		 "there is no stage 7"},
-		{SHOP "    freeze: [{cron: \"60 * * * *\", duration: 1h, reason: x}]\n", 5, "rollouts[0].freeze[0].cron", "five fields"},
-		{SHOP "    freeze: [{cron: \"@daily\", duration: 1h, reason: x}]\n", 5, "rollouts[0].freeze[0].cron", "five fields"},
+		{SHOP "    milestones: [{after_stage: 7, in: 1d, text: Party}]\n", 5,
+	         "rollouts[0].milestones[0].after_stage", "there is no stage 7"},
+		{SHOP "    freeze: [{cron: \"60 * * * *\", duration: 1h, reason: x}]\n", 5,
+	         "rollouts[0].freeze[0].cron", "five fields"},
+		{SHOP "    freeze: [{cron: \"@daily\", duration: 1h, reason: x}]\n", 5, "rollouts[0].freeze[0].cron",
+	         "five fields"},
 		{SHOP "    watch: {share: up}\n", 5, "rollouts[0].watch", "global.prometheus.url"},
-		{SHOP "reports: [{name: hourly, cron: \"0 * * * *\"}]\nchannels: [{name: a, slack: {url: \"http://h/x\"}, events: [all]}]\n", 5,
-		 "reports[0].name", "daily"},
+		{SHOP "reports: [{name: hourly, cron: \"0 * * * *\"}]\nchannels: [{name: a, slack: {url: "
+	              "\"http://h/x\"}, events: [all]}]\n",
+	         5, "reports[0].name", "daily"},
 		{SHOP "reports: [{name: daily, cron: \"0 9 * * *\"}]\n", 5, "reports", "no channel hears them"},
-		{SHOP "reports: [{name: daily, cron: \"0 9 * * *\"}]\nchannels: [{name: a, slack: {url: \"http://h/x\"}, events: [page]}]\n", 5,
-		 "reports", "no channel hears them"},
+		{SHOP "reports: [{name: daily, cron: \"0 9 * * *\"}]\nchannels: [{name: a, slack: {url: "
+	              "\"http://h/x\"}, events: [page]}]\n",
+	         5, "reports", "no channel hears them"},
 	};
 
 	(void)state;
@@ -723,7 +739,7 @@ static void the_built_in_playbook_is_the_last_unless_one_has_its_name(void **sta
 	assert_false(alerts_hold(&p->match, "action", "x"));
 
 	must_load(SHOP "playbooks:\n- {name: auto-rollback, match: ['a=b'], rollback: {to: 5}}\n"
-		       "- {name: z, match: ['a=c'], hold: true}\n");
+	               "- {name: z, match: ['a=c'], hold: true}\n");
 	assert_int_equal(cfg->settings->n_playbooks, 2);
 	assert_int_equal(cfg->settings->playbooks[0].to_pct, 500);
 	assert_string_equal(cfg->settings->playbooks[1].name, "z");
@@ -733,8 +749,8 @@ static void a_stage_belongs_to_the_environment_of_the_daemon_unless_it_says_anot
 {
 	(void)state;
 	must_load("global: {environment: eu-1}\n" SHOP
-		  "    stages:\n      - {number: 0, name: Pre, percentage: 100, environment: staging}\n"
-		  "      - {number: 7, name: Canary, percentage: 0.25, duration: 1h30m}\n");
+	          "    stages:\n      - {number: 0, name: Pre, percentage: 100, environment: staging}\n"
+	          "      - {number: 7, name: Canary, percentage: 0.25, duration: 1h30m}\n");
 	const struct rollout *r = &cfg->settings->rollouts[0];
 
 	assert_int_equal(r->n_stages, 2);
@@ -751,10 +767,10 @@ static void an_act_without_a_name_is_called_by_what_it_does(void **state)
 {
 	(void)state;
 	must_load("rollouts:\n  - name: s\n    verify: {checks: [{command: [/bin/true]}]}\n    apply:\n"
-		  "      - {command: [/usr/bin/systemctl, reload, /a/b]}\n"
-		  "      - {http: {url: \"http://a/x\", method: PUT}}\n"
-		  "      - {name: told, command: [/bin/true], idempotent: false}\n"
-		  "      - {command: [/bin/sh, -c, \"a\\nb\"]}\n");
+	          "      - {command: [/usr/bin/systemctl, reload, /a/b]}\n"
+	          "      - {http: {url: \"http://a/x\", method: PUT}}\n"
+	          "      - {name: told, command: [/bin/true], idempotent: false}\n"
+	          "      - {command: [/bin/sh, -c, \"a\\nb\"]}\n");
 	const struct rollout *r = &cfg->settings->rollouts[0];
 
 	assert_string_equal(r->apply[0].name, "systemctl reload /a/b");
@@ -769,9 +785,9 @@ static void a_command_that_checks_has_more_time_than_a_query(void **state)
 {
 	(void)state;
 	must_load(PROMETHEUS "rollouts:\n  - name: s\n    apply: [{command: [/bin/true]}]\n    verify:\n"
-			     "      checks:\n        - {prometheus: up, instances: count(up)}\n"
-			     "        - {command: [/bin/a]}\n        - {http: {url: \"http://a\", value: /p}}\n"
-			     "        - {command: [/bin/a], timeout: 1500ms}\n");
+	                     "      checks:\n        - {prometheus: up, instances: count(up)}\n"
+	                     "        - {command: [/bin/a]}\n        - {http: {url: \"http://a\", value: /p}}\n"
+	                     "        - {command: [/bin/a], timeout: 1500ms}\n");
 	const struct check *c = cfg->settings->rollouts[0].checks;
 
 	assert_int_equal(c[0].timeout_us, 3 * US_PER_S);
@@ -787,8 +803,8 @@ static void aliases_and_anything_else_of_yaml_can_be_used(void **state)
 {
 	(void)state;
 	must_load("%YAML 1.1\n---\nrollouts:\n  - name: 'a'\n    apply: &acts\n      - {command: [/bin/true]}\n"
-		  "    verify: &v {checks: [{command: [/bin/true]}]}\n  - name: \"b\"\n    apply: *acts\n"
-		  "    verify: *v\nchannels:\n  # - {name: none yet}\nusers:\nlimits:\n...\n");
+	          "    verify: &v {checks: [{command: [/bin/true]}]}\n  - name: \"b\"\n    apply: *acts\n"
+	          "    verify: *v\nchannels:\n  # - {name: none yet}\nusers:\nlimits:\n...\n");
 	assert_int_equal(cfg->settings->n_rollouts, 2);
 	assert_int_equal(cfg->settings->rollouts[1].n_apply, 1);
 	assert_int_equal(cfg->settings->rollouts[1].n_checks, 1);
@@ -810,10 +826,12 @@ static void secrets_come_from_their_files_only_when_online(void **state)
 	(void)state;
 	snprintf(file, sizeof(file), "%s/secret", dir);
 	write_bytes(file, "http://chat/x\nmore\n", 19);
-	snprintf(text, sizeof(text), SHOP "channels:\n"
-		 "- {name: a, slack: {url_file: %s}, events: [all]}\n"
-		 "- {name: b, webhook: {url: \"http://b\", secret_file: %s/none}, events: [page]}\n"
-		 "- {name: c, slack: {url_file: %s/neither}, events: [page]}\n", file, dir, dir);
+	snprintf(text, sizeof(text),
+	         SHOP "channels:\n"
+	              "- {name: a, slack: {url_file: %s}, events: [all]}\n"
+	              "- {name: b, webhook: {url: \"http://b\", secret_file: %s/none}, events: [page]}\n"
+	              "- {name: c, slack: {url_file: %s/neither}, events: [page]}\n",
+	         file, dir, dir);
 	must_load(text);
 	assert_int_equal(cfg->channels.n, 0);
 	assert_int_equal(cfg->settings->n_audiences, 3);
@@ -853,9 +871,10 @@ static void no_fault_shows_a_secret(void **state)
 		{"slack: {url=http://chat/hunter2}", "slack", "Known here: url, url_file"},
 		{"webhook: {url: \"http://h/ hunter2\"}", "webhook.url", "is not shown"},
 		{"webhook: {url: \"http://h\", secret: \"hunter2\\n\"}", "webhook.secret",
-		 "is not shown, is not a text of one line"},
+	         "is not shown, is not a text of one line"},
 		{"webhook: {url: \"http://h\", secret: \"hunter2\\0\"}", "webhook.secret", "must be a text"},
-		{"webhook: {url: \"http://h\", secret: hunter2, secret: hunter2}", "webhook.secret", "stands here twice"},
+		{"webhook: {url: \"http://h\", secret: hunter2, secret: hunter2}", "webhook.secret",
+	         "stands here twice"},
 	};
 
 	(void)state;
@@ -876,12 +895,9 @@ static void a_request_is_called_by_its_address_without_password_and_token(void *
 	static const struct {
 		const char *url, *name;
 	} rows[] = {
-		{"http://u:p@h:1/x", "POST http://h:1/x"},
-		{"http://h/x?token=t", "POST http://h/x"},
-		{"https://u@h/x?a=@b", "POST https://h/x"},
-		{"http://h/x@y", "POST http://h/x@y"},
-		{"http://[::1]:8080/x", "POST http://[::1]:8080/x"},
-		{"http://[::1]", "POST http://[::1]"},
+		{"http://u:p@h:1/x", "POST http://h:1/x"},           {"http://h/x?token=t", "POST http://h/x"},
+		{"https://u@h/x?a=@b", "POST https://h/x"},          {"http://h/x@y", "POST http://h/x@y"},
+		{"http://[::1]:8080/x", "POST http://[::1]:8080/x"}, {"http://[::1]", "POST http://[::1]"},
 	};
 
 	(void)state;
@@ -890,7 +906,8 @@ static void a_request_is_called_by_its_address_without_password_and_token(void *
 
 		snprintf(text, sizeof(text),
 		         "rollouts:\n  - name: s\n    verify: {checks: [{command: [/bin/true]}]}\n"
-		         "    apply: [{http: {url: \"%s\"}}]\n", rows[i].url);
+		         "    apply: [{http: {url: \"%s\"}}]\n",
+		         rows[i].url);
 		must_load(text);
 		assert_string_equal(cfg->settings->rollouts[0].apply[0].name, rows[i].name);
 		assert_string_equal(cfg->settings->rollouts[0].apply[0].url, rows[i].url);

@@ -39,9 +39,10 @@ static int64_t last(const char *cron, const char *now, int64_t back_us)
 
 static void what_is_no_cron_is_refused(void **state)
 {
-	static const char *const bad[] = {"", "* * * *", "* * * * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * 32 * *", "* * * 13 *",
-	                                  "* * * * 8", "5-1 * * * *", "*/0 * * * *", "5/2 * * * *", "a * * * *", "1,, * * * *", "@daily",
-	                                  "-1 * * * *", "1- * * * *", "* * * jan *", "1 2 3 4 5x"};
+	static const char *const bad[] = {
+		"",           "* * * *",    "* * * * * *", "60 * * * *",  "* 24 * * *",  "* * 0 * *", "* * 32 * *",
+		"* * * 13 *", "* * * * 8",  "5-1 * * * *", "*/0 * * * *", "5/2 * * * *", "a * * * *", "1,, * * * *",
+		"@daily",     "-1 * * * *", "1- * * * *",  "* * * jan *", "1 2 3 4 5x"};
 	struct cron c;
 
 	(void)state;
@@ -64,7 +65,7 @@ static void lists_ranges_and_steps_are_understood(void **state)
 
 static void the_weekend_freeze_holds_from_friday_afternoon_to_monday_morning(void **state)
 {
-	const char *weekend = "0 16 * * 5";     /* interface.md's example: 64 hours from Friday 16:00 */
+	const char *weekend = "0 16 * * 5"; /* interface.md's example: 64 hours from Friday 16:00 */
 
 	(void)state;
 	zone("UTC");
@@ -78,8 +79,8 @@ static void a_schedule_follows_the_time_zone_through_summer_time(void **state)
 {
 	(void)state;
 	zone("Europe/Berlin");
-	assert_true(last("0 9 * * *", "2025-10-25T12:00:00Z", 24 * HOUR) == at("2025-10-25T07:00:00Z"));       /* CEST */
-	assert_true(last("0 9 * * *", "2025-10-26T12:00:00Z", 24 * HOUR) == at("2025-10-26T08:00:00Z"));       /* CET */
+	assert_true(last("0 9 * * *", "2025-10-25T12:00:00Z", 24 * HOUR) == at("2025-10-25T07:00:00Z")); /* CEST */
+	assert_true(last("0 9 * * *", "2025-10-26T12:00:00Z", 24 * HOUR) == at("2025-10-26T08:00:00Z")); /* CET */
 	zone("UTC");
 }
 

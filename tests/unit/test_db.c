@@ -187,7 +187,7 @@ static void the_promised_settings_are_in_force(void **state)
 	int fd = open(scratch_path("state/rollbackd.db"), O_RDONLY);
 	assert_int_equal(read(fd, head, sizeof(head)), sizeof(head));
 	close(fd);
-	assert_int_equal(head[18], 2);  /* write and read version: 2 is WAL (SQLite's file format) */
+	assert_int_equal(head[18], 2); /* write and read version: 2 is WAL (SQLite's file format) */
 	assert_int_equal(head[19], 2);
 }
 
@@ -214,8 +214,7 @@ static void no_statement_walks_a_whole_table(void **state)
 {
 	static const char *const text[] = {
 #define TEXT(id, writes, text) text,
-		SQL_STATEMENTS(TEXT)
-	};
+		SQL_STATEMENTS(TEXT)};
 
 	(void)state;
 	struct db *db = fixture_open();
@@ -257,7 +256,9 @@ static void schema_of(sqlite3 *db, char *out, size_t size)
 	sqlite3_stmt *s = NULL;
 	size_t n = 0;
 
-	assert_int_equal(sqlite3_prepare_v2(db, "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type, name", -1, &s, NULL),
+	assert_int_equal(sqlite3_prepare_v2(db,
+	                                    "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type, name",
+	                                    -1, &s, NULL),
 	                 SQLITE_OK);
 	while (sqlite3_step(s) == SQLITE_ROW)
 		for (const char *c = (const char *)sqlite3_column_text(s, 0); *c && n + 2 < size; c++)
@@ -341,7 +342,7 @@ static void a_backup_holds_what_was_committed(void **state)
 	assert_int_equal(mkdir(scratch_path("copy"), 0700), 0);
 	strcpy(path, scratch_path("copy/rollbackd.db"));
 	assert_int_equal(db_backup(db, path), 0);
-	assert_true(db_backup(db, path) < 0);   /* never over something */
+	assert_true(db_backup(db, path) < 0); /* never over something */
 	db_close(db);
 	assert_int_equal(db_open(scratch_path("copy"), &db, why, sizeof(why)), 0);
 	assert_int_equal(db_reader_open(db, &c), 0);
@@ -364,7 +365,7 @@ static void a_file_that_was_moved_away_is_noticed(void **state)
 	assert_int_equal(rename(from, to), 0);
 	UNTIL(!db_healthy(db, &text));
 	assert_non_null(strstr(text, "removed or replaced"));
-	assert_int_equal(in_tx(db, set_meta, &value), 0);       /* what runs may end: the open file takes it */
+	assert_int_equal(in_tx(db, set_meta, &value), 0); /* what runs may end: the open file takes it */
 	assert_int_equal(rename(to, from), 0);
 	UNTIL(db_healthy(db, NULL));
 	db_close(db);

@@ -5,7 +5,7 @@
 #include "db/incident.h"
 
 #define ALERTS 10000
-#define QUICK  US_PER_S         /* what a sender may wait; sanitizers cost up to ten times that */
+#define QUICK  US_PER_S /* what a sender may wait; sanitizers cost up to ten times that */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SLOWER 10
 #else
@@ -13,16 +13,21 @@
 #endif
 
 struct webhook {
-	int64_t incident;       /* set by the first job */
-	int news;               /* alerts that were new */
-	int fail_at;            /* the alert at which the job gives up; -1: none */
+	int64_t incident; /* set by the first job */
+	int news;         /* alerts that were new */
+	int fail_at;      /* the alert at which the job gives up; -1: none */
 	int64_t took_us;
 };
 
 static int open_incident(struct db_tx *tx, struct webhook *w)
 {
-	struct incident i = {.rollout = (char *)"shop", .playbook = (char *)"p", .severity = (char *)"critical",
-	                     .summary = (char *)"s", .kind = KIND_AUTO, .state = INC_ROLLING_BACK, .plan = (char *)"{}",
+	struct incident i = {.rollout = (char *)"shop",
+	                     .playbook = (char *)"p",
+	                     .severity = (char *)"critical",
+	                     .summary = (char *)"s",
+	                     .kind = KIND_AUTO,
+	                     .state = INC_ROLLING_BACK,
+	                     .plan = (char *)"{}",
 	                     .opened_by = (char *)"alertmanager"};
 	int r = incident_insert(tx, &i);
 
@@ -39,8 +44,12 @@ static int take_one(struct db_tx *tx, struct webhook *w, int n)
 
 	snprintf(fingerprint, sizeof(fingerprint), "%016x", n);
 	snprintf(labels, sizeof(labels), "{\"alertname\":\"High\",\"pod\":\"web-%d\",\"rollout\":\"shop\"}", n);
-	struct alert_seen s = {.fingerprint = fingerprint, .starts_at_us = 5, .delivery = DELIVERY_FIRING, .labels = labels,
-	                       .annotations = "{\"summary\":\"too many errors\"}", .generator_url = "http://prometheus/graph"};
+	struct alert_seen s = {.fingerprint = fingerprint,
+	                       .starts_at_us = 5,
+	                       .delivery = DELIVERY_FIRING,
+	                       .labels = labels,
+	                       .annotations = "{\"summary\":\"too many errors\"}",
+	                       .generator_url = "http://prometheus/graph"};
 	int r = alert_record(tx, &s, &k);
 	if (r < 0 || k.firing_said)
 		return r;
@@ -48,7 +57,8 @@ static int take_one(struct db_tx *tx, struct webhook *w, int n)
 	r = alert_attach(tx, w->incident, k.id);
 	if (r < 0)
 		return r;
-	return alert_say(tx, k.id, DELIVERY_FIRING, "shop", n ? DISP_ATTACHED : DISP_ROLLBACK_STARTED, w->incident, NULL);
+	return alert_say(tx, k.id, DELIVERY_FIRING, "shop", n ? DISP_ATTACHED : DISP_ROLLBACK_STARTED, w->incident,
+	                 NULL);
 }
 
 static int take_all(struct db_tx *tx, void *arg)
@@ -84,7 +94,7 @@ static void ten_thousand_alerts_are_recorded_well_within_a_second(void **state)
 	print_message("first: %lld ms\n", (long long)(w.took_us / US_PER_MS));
 	assert_true(w.took_us < SLOWER * QUICK);
 	assert_int_equal(w.news, ALERTS);
-	assert_int_equal(in_tx(db, take_all, &w), 0);           /* the sender repeats it: as quick, and nothing new */
+	assert_int_equal(in_tx(db, take_all, &w), 0); /* the sender repeats it: as quick, and nothing new */
 	print_message("again: %lld ms\n", (long long)(w.took_us / US_PER_MS));
 	assert_true(w.took_us < SLOWER * QUICK);
 	assert_int_equal(w.news, ALERTS);

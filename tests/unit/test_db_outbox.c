@@ -42,9 +42,13 @@ static int record(struct db_tx *tx, void *arg)
 
 static struct alert_known see(int64_t starts_at, enum delivery d, const char *annotations)
 {
-	struct seen s = {.in = {.fingerprint = "00ff", .starts_at_us = starts_at, .delivery = d,
-	                        .labels = d == DELIVERY_REJECTED ? "{}" : "{\"a\":\"b\"}", .annotations = annotations,
-	                        .generator_url = "http://p", .ends_at_us = d == DELIVERY_RESOLVED ? 99 : 0}};
+	struct seen s = {.in = {.fingerprint = "00ff",
+	                        .starts_at_us = starts_at,
+	                        .delivery = d,
+	                        .labels = d == DELIVERY_REJECTED ? "{}" : "{\"a\":\"b\"}",
+	                        .annotations = annotations,
+	                        .generator_url = "http://p",
+	                        .ends_at_us = d == DELIVERY_RESOLVED ? 99 : 0}};
 
 	assert_int_equal(in_tx(db, record, &s), 0);
 	return s.out;
@@ -66,8 +70,14 @@ static int say(struct db_tx *tx, void *arg)
 
 static int open_incident(struct db_tx *tx, void *arg)
 {
-	struct incident i = {.rollout = arg, .playbook = (char *)"p", .severity = (char *)"s", .summary = (char *)"s",
-	                     .kind = KIND_AUTO, .state = INC_PENDING, .plan = (char *)"{}", .opened_by = (char *)"o"};
+	struct incident i = {.rollout = arg,
+	                     .playbook = (char *)"p",
+	                     .severity = (char *)"s",
+	                     .summary = (char *)"s",
+	                     .kind = KIND_AUTO,
+	                     .state = INC_PENDING,
+	                     .plan = (char *)"{}",
+	                     .opened_by = (char *)"o"};
 	int r = incident_insert(tx, &i);
 
 	return r < 0 ? r : (int)i.id;
@@ -133,11 +143,11 @@ static void an_episode_is_one_row_however_often_it_comes(void **state)
 	int64_t before = clock_wall_us();
 	struct alert_known first = see(5, DELIVERY_FIRING, "{\"n\":1}");
 	assert_int_equal(see(5, DELIVERY_FIRING, "{\"n\":2}").id, first.id);
-	assert_true(see(6, DELIVERY_FIRING, "{}").id != first.id);      /* another start, another episode */
+	assert_true(see(6, DELIVERY_FIRING, "{}").id != first.id); /* another start, another episode */
 	struct alert_row a = only_alert(incident_with("shop", first.id));
 	assert_string_equal(a.fingerprint, "00ff");
 	assert_string_equal(a.labels, "{\"a\":\"b\"}");
-	assert_string_equal(a.annotations, "{\"n\":2}");                /* the newer ones */
+	assert_string_equal(a.annotations, "{\"n\":2}"); /* the newer ones */
 	assert_string_equal(a.generator_url, "http://p");
 	assert_int_equal(a.status, DELIVERY_FIRING);
 	assert_int_equal(a.starts_at_us, 5);
@@ -170,7 +180,7 @@ static void an_episode_is_resolved_once_and_stays_so(void **state)
 	see(5, DELIVERY_RESOLVED, "{}");
 	struct announcement s = {k.id, incident, DELIVERY_RESOLVED, "", DISP_RESOLVED};
 	assert_int_equal(in_tx(db, say, &s), 0);
-	see(5, DELIVERY_FIRING, "{\"n\":2}");   /* a late copy */
+	see(5, DELIVERY_FIRING, "{\"n\":2}"); /* a late copy */
 	struct alert_row a = only_alert(incident);
 	assert_int_equal(a.status, DELIVERY_RESOLVED);
 	assert_int_equal(a.ends_at_us, 99);
@@ -202,8 +212,10 @@ static void each_disposition_is_said_once_per_episode_delivery_and_rollout(void 
 	struct alert_known k = see(5, DELIVERY_FIRING, "{}");
 	assert_false(k.firing_said || k.resolved_said || k.stale_said || k.rejected_said);
 	struct announcement all[] = {
-		{k.id, 0, DELIVERY_FIRING, "shop", DISP_ROLLBACK_STARTED}, {k.id, 0, DELIVERY_FIRING, "cart", DISP_ATTACHED},
-		{k.id, 0, DELIVERY_RESOLVED, "", DISP_RESOLVED}, {k.id, 0, DELIVERY_STALE, "", DISP_STALE},
+		{k.id, 0, DELIVERY_FIRING, "shop", DISP_ROLLBACK_STARTED},
+		{k.id, 0, DELIVERY_FIRING, "cart", DISP_ATTACHED},
+		{k.id, 0, DELIVERY_RESOLVED, "", DISP_RESOLVED},
+		{k.id, 0, DELIVERY_STALE, "", DISP_STALE},
 	};
 	all[0].incident = in_tx(db, open_incident, (void *)"shop");
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
@@ -266,8 +278,12 @@ static int save(struct db_tx *tx, void *m)
 
 static struct message put(int64_t incident, const char *channel)
 {
-	struct message m = {.incident_id = incident, .rollout = (char *)(incident ? "shop" : NULL), .channel = (char *)channel,
-	                    .event = (char *)"incident", .what = (char *)"opened", .body = (char *)"{\"text\":\"t\"}"};
+	struct message m = {.incident_id = incident,
+	                    .rollout = (char *)(incident ? "shop" : NULL),
+	                    .channel = (char *)channel,
+	                    .event = (char *)"incident",
+	                    .what = (char *)"opened",
+	                    .body = (char *)"{\"text\":\"t\"}"};
 
 	assert_int_equal(in_tx(db, add, &m), 0);
 	assert_true(m.id > 0);
@@ -336,7 +352,8 @@ static const char *due(const char *channel, int64_t now, size_t limit)
 	assert_int_equal(outbox_due(reader, now, limit, &l), 0);
 	for (size_t i = 0; i < l.n; i++)
 		if (!channel || !strcmp(l.item[i].channel, channel))
-			snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%lld", text[0] ? " " : "", (long long)l.item[i].id);
+			snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%lld", text[0] ? " " : "",
+			         (long long)l.item[i].id);
 	message_list_free(&l);
 	return text;
 }
@@ -359,17 +376,17 @@ static void messages_are_due_in_order_per_incident_and_channel(void **state)
 	(void)b1;
 	(void)p1;
 	(void)x2;
-	assert_string_equal(due("chat", far, 9), "1 3 5");      /* the first of each; without incident: of the channel */
+	assert_string_equal(due("chat", far, 9), "1 3 5"); /* the first of each; without incident: of the channel */
 	assert_string_equal(due("page", far, 9), "4");
 	assert_string_equal(due("chat", far, 2), "1 3");
-	move(&a1, MSG_QUEUED, 1000);                            /* tried, again at 1000: the second waits behind it */
+	move(&a1, MSG_QUEUED, 1000); /* tried, again at 1000: the second waits behind it */
 	assert_string_equal(due(NULL, 999, 9), "");
 	assert_int_equal(outbox_next_due(reader, &next), 0);
 	assert_int_equal(next, 1000);
 	assert_string_equal(due(NULL, 1000, 9), "1");
 	move(&a1, MSG_SENT, 0);
 	assert_string_equal(due("chat", far, 9), "2 3 5");
-	move(&a2, MSG_UNDELIVERABLE, 0);                        /* given up: it holds up nobody */
+	move(&a2, MSG_UNDELIVERABLE, 0); /* given up: it holds up nobody */
 	assert_int_equal(put(1, "chat").id, 7);
 	move(&x1, MSG_SENT, 0);
 	assert_string_equal(due("chat", far, 9), "3 6 7");
@@ -383,8 +400,8 @@ static int tell(void *arg, const char *channel, int64_t queued, int64_t undelive
 {
 	struct tally *t = arg;
 
-	snprintf(t->text + strlen(t->text), sizeof(t->text) - strlen(t->text), "%s:%lld/%lld ", channel, (long long)queued,
-	         (long long)undeliverable);
+	snprintf(t->text + strlen(t->text), sizeof(t->text) - strlen(t->text), "%s:%lld/%lld ", channel,
+	         (long long)queued, (long long)undeliverable);
 	return 0;
 }
 

@@ -48,38 +48,83 @@ static void same_text(const char *a, const char *b)
 static struct incident make_incident(const char *rollout, bool full, int64_t base)
 {
 	struct incident i = {
-		.rollout = copy(rollout), .playbook = copy("playbook"), .severity = copy("severity"), .summary = copy("summary"),
-		.kind = KIND_MANUAL, .state = INC_VERIFYING, .plan = copy("{\"plan\":1}"), .reason = copy(full ? "reason" : NULL),
-		.opened_by = copy("opened by"), .stage = (int32_t)base + 1, .pct_before = (int32_t)base + 2,
-		.pct_wanted = (int32_t)base + 3, .pct_seen = -1, .already_there = full, .opened_at_us = base + 5, .onset_at_us = base + 6,
-		.onset_from = copy(full ? "startsAt" : NULL), .due_at_us = base + 7, .started_at_us = base + 8, .applied_at_us = base + 9,
-		.verify_until_us = base + 10, .next_probe_us = base + 11, .verify_rounds = base + 12, .verify_passes = base + 13,
-		.late = !full, .rolled_back_at_us = base + 14, .failed_at_us = base + 15, .resolved_at_us = base + 16,
-		.quiet_since_us = base + 17, .acknowledged_by = copy(full ? "alice" : NULL), .acknowledged_at_us = base + 18,
+		.rollout = copy(rollout),
+		.playbook = copy("playbook"),
+		.severity = copy("severity"),
+		.summary = copy("summary"),
+		.kind = KIND_MANUAL,
+		.state = INC_VERIFYING,
+		.plan = copy("{\"plan\":1}"),
+		.reason = copy(full ? "reason" : NULL),
+		.opened_by = copy("opened by"),
+		.stage = (int32_t)base + 1,
+		.pct_before = (int32_t)base + 2,
+		.pct_wanted = (int32_t)base + 3,
+		.pct_seen = -1,
+		.already_there = full,
+		.opened_at_us = base + 5,
+		.onset_at_us = base + 6,
+		.onset_from = copy(full ? "startsAt" : NULL),
+		.due_at_us = base + 7,
+		.started_at_us = base + 8,
+		.applied_at_us = base + 9,
+		.verify_until_us = base + 10,
+		.next_probe_us = base + 11,
+		.verify_rounds = base + 12,
+		.verify_passes = base + 13,
+		.late = !full,
+		.rolled_back_at_us = base + 14,
+		.failed_at_us = base + 15,
+		.resolved_at_us = base + 16,
+		.quiet_since_us = base + 17,
+		.acknowledged_by = copy(full ? "alice" : NULL),
+		.acknowledged_at_us = base + 18,
 		.eta = copy(full ? "soon" : NULL),
 	};
 	for (int n = 0; n < CONDITION_N; n++)
 		i.condition[n] = (struct condition) {(enum condition_status)((n + 1) % 3), base + 20 + n,
-		                                 copy(full ? condition_name((enum condition_type)n) : NULL)};
+		                                     copy(full ? condition_name((enum condition_type)n) : NULL)};
 	return i;
 }
 
 static void same_incident(const struct incident *a, const struct incident *b)
 {
 	const char *const texts[][2] = {
-		{a->rollout, b->rollout}, {a->playbook, b->playbook}, {a->severity, b->severity}, {a->summary, b->summary},
-		{a->plan, b->plan}, {a->reason, b->reason}, {a->opened_by, b->opened_by}, {a->onset_from, b->onset_from},
-		{a->acknowledged_by, b->acknowledged_by}, {a->eta, b->eta},
+		{a->rollout, b->rollout},
+		{a->playbook, b->playbook},
+		{a->severity, b->severity},
+		{a->summary, b->summary},
+		{a->plan, b->plan},
+		{a->reason, b->reason},
+		{a->opened_by, b->opened_by},
+		{a->onset_from, b->onset_from},
+		{a->acknowledged_by, b->acknowledged_by},
+		{a->eta, b->eta},
 	};
 	const int64_t numbers[][2] = {
-		{a->id, b->id}, {a->seq, b->seq}, {a->kind, b->kind}, {a->state, b->state}, {a->stage, b->stage},
-		{a->pct_before, b->pct_before}, {a->pct_wanted, b->pct_wanted}, {a->pct_seen, b->pct_seen},
-		{a->already_there, b->already_there}, {a->opened_at_us, b->opened_at_us}, {a->onset_at_us, b->onset_at_us},
-		{a->due_at_us, b->due_at_us}, {a->started_at_us, b->started_at_us}, {a->applied_at_us, b->applied_at_us},
-		{a->verify_until_us, b->verify_until_us}, {a->next_probe_us, b->next_probe_us},
-		{a->verify_rounds, b->verify_rounds}, {a->verify_passes, b->verify_passes}, {a->late, b->late},
-		{a->rolled_back_at_us, b->rolled_back_at_us}, {a->failed_at_us, b->failed_at_us},
-		{a->resolved_at_us, b->resolved_at_us}, {a->quiet_since_us, b->quiet_since_us},
+		{a->id, b->id},
+		{a->seq, b->seq},
+		{a->kind, b->kind},
+		{a->state, b->state},
+		{a->stage, b->stage},
+		{a->pct_before, b->pct_before},
+		{a->pct_wanted, b->pct_wanted},
+		{a->pct_seen, b->pct_seen},
+		{a->already_there, b->already_there},
+		{a->opened_at_us, b->opened_at_us},
+		{a->onset_at_us, b->onset_at_us},
+		{a->due_at_us, b->due_at_us},
+		{a->started_at_us, b->started_at_us},
+		{a->applied_at_us, b->applied_at_us},
+		{a->verify_until_us, b->verify_until_us},
+		{a->next_probe_us, b->next_probe_us},
+		{a->verify_rounds, b->verify_rounds},
+		{a->verify_passes, b->verify_passes},
+		{a->late, b->late},
+		{a->rolled_back_at_us, b->rolled_back_at_us},
+		{a->failed_at_us, b->failed_at_us},
+		{a->resolved_at_us, b->resolved_at_us},
+		{a->quiet_since_us, b->quiet_since_us},
 		{a->acknowledged_at_us, b->acknowledged_at_us},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
@@ -149,7 +194,7 @@ static void a_saved_incident_is_read_back_in_every_column(void **state)
 	assert_int_equal(other.seq, 2);
 	assert_int_equal(incident_load(reader, i.id, &got), 0);
 	same_incident(&other, &got);
-	assert_int_equal(in_tx(db, save_incident, &i), -ESTALE);        /* it still has seq 1 */
+	assert_int_equal(in_tx(db, save_incident, &i), -ESTALE); /* it still has seq 1 */
 	incident_free(&got);
 	assert_int_equal(incident_load(reader, i.id, &got), 0);
 	same_incident(&other, &got);
@@ -164,7 +209,8 @@ static void a_rollout_has_one_live_incident_at_most(void **state)
 
 	(void)state;
 	assert_int_equal(incident_live_of(reader, "shop", &got), 0);
-	int64_t old = add_incident("shop", INC_RESOLVED, 1, "old"), gone = add_incident("shop", INC_CANCELLED, 2, "gone");
+	int64_t old = add_incident("shop", INC_RESOLVED, 1, "old"),
+		gone = add_incident("shop", INC_CANCELLED, 2, "gone");
 	assert_int_equal(incident_live_of(reader, "shop", &got), 0);
 	int64_t live = add_incident("shop", INC_HELD, 3, "live");
 	assert_true(old < gone && gone < live);
@@ -172,7 +218,8 @@ static void a_rollout_has_one_live_incident_at_most(void **state)
 		struct incident second = make_incident("shop", true, 100);
 
 		second.state = (enum incident_state)s;
-		assert_int_equal(in_tx(db, insert_incident, &second), incident_is_live((enum incident_state)s) ? -EEXIST : 0);
+		assert_int_equal(in_tx(db, insert_incident, &second),
+		                 incident_is_live((enum incident_state)s) ? -EEXIST : 0);
 		incident_free(&second);
 	}
 	assert_int_equal(incident_live_of(reader, "shop", &got), 1);
@@ -193,15 +240,20 @@ static const char *found(struct incident_filter f)
 		f.limit = 100;
 	assert_int_equal(incident_find(reader, &f, &l), 0);
 	for (size_t i = 0; i < l.n; i++)
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%lld", i ? " " : "", (long long)l.item[i].id);
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%lld", i ? " " : "",
+		         (long long)l.item[i].id);
 	incident_list_free(&l);
 	return text;
 }
 
 static int attach_alert(struct db_tx *tx, void *incident)
 {
-	struct alert_seen s = {.fingerprint = "f", .starts_at_us = 1, .delivery = DELIVERY_FIRING, .labels = "{\"pod\":\"Web-7\"}",
-	                       .annotations = "{}", .generator_url = ""};
+	struct alert_seen s = {.fingerprint = "f",
+	                       .starts_at_us = 1,
+	                       .delivery = DELIVERY_FIRING,
+	                       .labels = "{\"pod\":\"Web-7\"}",
+	                       .annotations = "{}",
+	                       .generator_url = ""};
 	struct alert_known k = {0};
 	int r = alert_record(tx, &s, &k);
 
@@ -231,7 +283,7 @@ static void incidents_are_found_by_every_filter_newest_first(void **state)
 	assert_string_equal(found((struct incident_filter) {.until_us = 200}), "2 1");
 	assert_string_equal(found((struct incident_filter) {.since_us = 200, .until_us = 300}), "3 2");
 	assert_string_equal(found((struct incident_filter) {.q = "ERRORS"}), "3 1");
-	assert_string_equal(found((struct incident_filter) {.q = "50%"}), "1");         /* no pattern: a substring */
+	assert_string_equal(found((struct incident_filter) {.q = "50%"}), "1"); /* no pattern: a substring */
 	assert_string_equal(found((struct incident_filter) {.q = "art"}), "4");
 	assert_string_equal(found((struct incident_filter) {.q = "web-7"}), "3");
 	assert_string_equal(found((struct incident_filter) {.q = "%"}), "1");
@@ -245,7 +297,7 @@ static void long_lists_come_whole(void **state)
 	char name[20];
 
 	(void)state;
-	for (int i = 1; i <= 70; i++) {         /* past several growths of a list */
+	for (int i = 1; i <= 70; i++) { /* past several growths of a list */
 		struct incident_list l = {0};
 
 		snprintf(name, sizeof(name), "r%d", i);
@@ -279,7 +331,7 @@ static void incidents_are_counted(void **state)
 	assert_int_equal(in_tx(db, insert_incident, &there), 0);
 	incident_free(&there);
 	assert_int_equal(incident_count_since(reader, "shop", 0, &n), 0);
-	assert_int_equal(n, 2);         /* not the cancelled one, nor that which was there already */
+	assert_int_equal(n, 2); /* not the cancelled one, nor that which was there already */
 	assert_int_equal(incident_count_since(reader, "shop", 101, &n), 0);
 	assert_int_equal(n, 1);
 	assert_int_equal(incident_count_since(reader, "nobody", 0, &n), 0);
@@ -346,8 +398,14 @@ static int save_step(struct db_tx *tx, void *s)
 static void same_step(const struct step *a, const struct step *b)
 {
 	const int64_t numbers[][2] = {
-		{a->id, b->id}, {a->incident_id, b->incident_id}, {a->ord, b->ord}, {a->phase, b->phase}, {a->kind, b->kind},
-		{a->state, b->state}, {a->attempts, b->attempts}, {a->started_at_us, b->started_at_us},
+		{a->id, b->id},
+		{a->incident_id, b->incident_id},
+		{a->ord, b->ord},
+		{a->phase, b->phase},
+		{a->kind, b->kind},
+		{a->state, b->state},
+		{a->attempts, b->attempts},
+		{a->started_at_us, b->started_at_us},
 		{a->ended_at_us, b->ended_at_us},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
@@ -364,11 +422,24 @@ static void steps_are_read_back_in_their_order(void **state)
 
 	(void)state;
 	int64_t id = add_incident("shop", INC_ROLLING_BACK, 1, "s");
-	struct step second = {.incident_id = id, .ord = 1, .phase = PHASE_THEN, .kind = STEP_COMMAND, .name = (char *)"name",
-	                      .spec = (char *)"{\"a\":1}", .state = STEP_TODO, .attempts = 21, .started_at_us = 31, .ended_at_us = 41,
+	struct step second = {.incident_id = id,
+	                      .ord = 1,
+	                      .phase = PHASE_THEN,
+	                      .kind = STEP_COMMAND,
+	                      .name = (char *)"name",
+	                      .spec = (char *)"{\"a\":1}",
+	                      .state = STEP_TODO,
+	                      .attempts = 21,
+	                      .started_at_us = 31,
+	                      .ended_at_us = 41,
 	                      .output = (char *)"said"};
-	struct step first = {.incident_id = id, .ord = 0, .phase = PHASE_APPLY, .kind = STEP_FLAGS, .name = (char *)"first",
-	                     .spec = (char *)"{}", .state = STEP_RUNNING};
+	struct step first = {.incident_id = id,
+	                     .ord = 0,
+	                     .phase = PHASE_APPLY,
+	                     .kind = STEP_FLAGS,
+	                     .name = (char *)"first",
+	                     .spec = (char *)"{}",
+	                     .state = STEP_RUNNING};
 	assert_int_equal(in_tx(db, insert_step, &second), 0);
 	assert_int_equal(in_tx(db, insert_step, &first), 0);
 	assert_int_equal(step_load(reader, second.id, &got), 0);
@@ -385,12 +456,12 @@ static void steps_are_read_back_in_their_order(void **state)
 	same_step(&first, &l.item[0]);
 	same_step(&second, &l.item[1]);
 	step_list_free(&l);
-	assert_int_equal(in_tx(db, insert_step, &first), -EEXIST);      /* one step per place */
+	assert_int_equal(in_tx(db, insert_step, &first), -EEXIST); /* one step per place */
 	first.id = 4711;
 	assert_int_equal(in_tx(db, save_step, &first), -ENOENT);
 	assert_int_equal(step_load(reader, 4711, &got), -ENOENT);
 	second.incident_id = 4711;
-	assert_int_equal(in_tx(db, insert_step, &second), -EEXIST);     /* no incident, no step */
+	assert_int_equal(in_tx(db, insert_step, &second), -EEXIST); /* no incident, no step */
 }
 
 static int save_rollout(struct db_tx *tx, void *r)
@@ -415,8 +486,12 @@ static void a_rollout_is_read_back_as_it_was_saved_last(void **state)
 		assert_int_equal(in_tx(db, save_rollout, &rows[i]), 0);
 		assert_int_equal(rollout_load(reader, "shop", &got), 0);
 		const int64_t numbers[][2] = {
-			{w->stage, got.stage}, {w->stage_since_us, got.stage_since_us}, {w->pct_wanted, got.pct_wanted},
-			{w->pct_seen, got.pct_seen}, {w->pct_changed_us, got.pct_changed_us}, {w->seen_at_us, got.seen_at_us},
+			{w->stage, got.stage},
+			{w->stage_since_us, got.stage_since_us},
+			{w->pct_wanted, got.pct_wanted},
+			{w->pct_seen, got.pct_seen},
+			{w->pct_changed_us, got.pct_changed_us},
+			{w->seen_at_us, got.seen_at_us},
 			{w->generation, got.generation},
 		};
 		for (size_t n = 0; n < ARRAY_LEN(numbers); n++)
@@ -437,7 +512,11 @@ static int add_event(struct db_tx *tx, void *e)
 static void an_event_is_read_back_as_it_was_written(void **state)
 {
 	struct event_list l = {0};
-	struct event full = {.at_us = 7, .incident_id = 3, .rollout = (char *)"shop", .who = (char *)"alice", .what = (char *)"note",
+	struct event full = {.at_us = 7,
+	                     .incident_id = 3,
+	                     .rollout = (char *)"shop",
+	                     .who = (char *)"alice",
+	                     .what = (char *)"note",
 	                     .note = (char *)"text"};
 	struct event bare = {.who = (char *)"rollbackd", .what = (char *)"started"};
 
@@ -470,7 +549,8 @@ static const char *events(struct event_filter f)
 		f.limit = 100;
 	assert_int_equal(event_find(reader, &f, &l), 0);
 	for (size_t i = 0; i < l.n; i++)
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%lld", i ? " " : "", (long long)l.item[i].id);
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%lld", i ? " " : "",
+		         (long long)l.item[i].id);
 	event_list_free(&l);
 	return text;
 }
@@ -478,8 +558,10 @@ static const char *events(struct event_filter f)
 static void events_are_paged_in_both_directions(void **state)
 {
 	(void)state;
-	for (int i = 1; i <= 6; i++) {          /* incidents 1 2 1 2 1 2, rollouts a a b b a a */
-		struct event e = {.incident_id = 2 - i % 2, .rollout = (char *)((i - 1) / 2 == 1 ? "b" : "a"), .who = (char *)"w",
+	for (int i = 1; i <= 6; i++) { /* incidents 1 2 1 2 1 2, rollouts a a b b a a */
+		struct event e = {.incident_id = 2 - i % 2,
+		                  .rollout = (char *)((i - 1) / 2 == 1 ? "b" : "a"),
+		                  .who = (char *)"w",
 		                  .what = (char *)"x"};
 		assert_int_equal(in_tx(db, add_event, &e), 0);
 	}

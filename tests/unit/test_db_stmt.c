@@ -27,7 +27,7 @@ static void row_no_row_and_error_are_three_answers(void **state)
 {
 	(void)state;
 	CLEANUP(stmt_end) struct stmt st = stmt_use(db->writer, META_GET);
-	stmt_text(&st, 1, "tried");             /* the test commit of every start */
+	stmt_text(&st, 1, "tried"); /* the test commit of every start */
 	assert_int_equal(stmt_step(&st), 1);
 	assert_true(column_i64(&st, 0) > 0);
 	assert_int_equal(stmt_step(&st), 0);
@@ -37,7 +37,7 @@ static void row_no_row_and_error_are_three_answers(void **state)
 	assert_int_equal(stmt_step(&st), 0);
 	stmt_end(&st);
 	st = stmt_use(db->writer, META_SET);
-	stmt_text(&st, 1, "no value");          /* NOT NULL */
+	stmt_text(&st, 1, "no value"); /* NOT NULL */
 	assert_int_equal(stmt_step(&st), -EEXIST);
 }
 
@@ -48,7 +48,7 @@ static void the_first_error_sticks_and_nothing_is_done(void **state)
 		CLEANUP(stmt_end) struct stmt st = stmt_use(db->writer, META_SET);
 
 		stmt_text(&st, 1, "doubtful");
-		stmt_i64(&st, 9, 1);            /* there is no ninth */
+		stmt_i64(&st, 9, 1); /* there is no ninth */
 		int first = st.error;
 		assert_true(first < 0);
 		stmt_i64(&st, 2, 1);
@@ -93,9 +93,18 @@ static void errors_keep_their_meaning(void **state)
 	static const struct {
 		int sqlite, want;
 	} all[] = {
-		{SQLITE_OK, 0}, {SQLITE_ROW, 0}, {SQLITE_DONE, 0}, {SQLITE_FULL, -ENOSPC}, {SQLITE_NOMEM, -ENOMEM},
-		{SQLITE_BUSY_SNAPSHOT, -EBUSY}, {SQLITE_CONSTRAINT_UNIQUE, -EEXIST}, {SQLITE_CORRUPT_INDEX, -EUCLEAN},
-		{SQLITE_NOTADB, -EUCLEAN}, {SQLITE_IOERR_FSYNC, -EIO}, {SQLITE_READONLY, -EIO}, {SQLITE_MISUSE, -EIO},
+		{SQLITE_OK, 0},
+		{SQLITE_ROW, 0},
+		{SQLITE_DONE, 0},
+		{SQLITE_FULL, -ENOSPC},
+		{SQLITE_NOMEM, -ENOMEM},
+		{SQLITE_BUSY_SNAPSHOT, -EBUSY},
+		{SQLITE_CONSTRAINT_UNIQUE, -EEXIST},
+		{SQLITE_CORRUPT_INDEX, -EUCLEAN},
+		{SQLITE_NOTADB, -EUCLEAN},
+		{SQLITE_IOERR_FSYNC, -EIO},
+		{SQLITE_READONLY, -EIO},
+		{SQLITE_MISUSE, -EIO},
 	};
 
 	(void)state;

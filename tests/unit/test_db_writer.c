@@ -113,7 +113,8 @@ static void a_job_that_fails_undoes_only_itself(void **state)
 	assert_int_equal(call_wait(&g.call), 0);
 	assert_int_equal(noted(db, "kept"), 3);
 	assert_int_equal(noted(db, "undone"), 0);
-	assert_true(metric_get(M_COMMITS, 0) - commits <= 2);   /* the gate's 50 ms may be over, then a second transaction */
+	assert_true(metric_get(M_COMMITS, 0) - commits <=
+	            2); /* the gate's 50 ms may be over, then a second transaction */
 	db_close(db);
 }
 
@@ -211,8 +212,8 @@ static void what_is_queued_shares_commits_but_a_batch_has_an_end(void **state)
 	for (int i = 0; i < MANY; i++)
 		assert_int_equal(call_wait(&c[i]), 0);
 	uint64_t used = metric_get(M_COMMITS, 0) - commits;
-	assert_true(used >= (MANY + 1 + 255) / 256);    /* 256 at most in one */
-	assert_true(used <= MANY / 4);                  /* by time: even a slow machine does four in 50 ms */
+	assert_true(used >= (MANY + 1 + 255) / 256); /* 256 at most in one */
+	assert_true(used <= MANY / 4);               /* by time: even a slow machine does four in 50 ms */
 	assert_int_equal(noted(db, "x"), MANY);
 	db_close(db);
 }
@@ -267,7 +268,7 @@ static void *submit_all(void *arg)
 		call_init(&s->call[i], i % 10 ? note : note_and_fail, (void *)(i % 10 ? "kept" : "undone"));
 		while (db_submit(s->db, &s->call[i].job, i % 2 ? DB_NORMAL : DB_URGENT) < 0)
 			usleep(100);
-		if (i % 50 == 49)       /* now and then it waits, as a person would */
+		if (i % 50 == 49) /* now and then it waits, as a person would */
 			while (sem_wait(&s->call[i].ended) < 0 && errno == EINTR)
 				;
 		if (i % 50 == 49)
@@ -293,7 +294,7 @@ static void many_threads_may_submit_and_each_job_is_told_once(void **state)
 		s[i].db = db;
 		assert_int_equal(pthread_create(&s[i].thread, NULL, submit_all, &s[i]), 0);
 	}
-	while (pthread_tryjoin_np(s[0].thread, NULL) == EBUSY) {   /* meanwhile others ask how it is */
+	while (pthread_tryjoin_np(s[0].thread, NULL) == EBUSY) { /* meanwhile others ask how it is */
 		assert_true(db_healthy(db, NULL));
 		assert_true(clock_mono_us() - db_last_turn_us(db) < 10 * US_PER_S);
 		usleep(1000);
@@ -351,8 +352,8 @@ static void a_failed_transaction_tells_every_job_and_recovers_by_itself(void **s
 	assert_false(db_healthy(db, &text));
 	assert_string_equal(text, "the last write to the database failed");
 	assert_int_equal(db_submit(db, &c[0].job, DB_NORMAL), -EIO);
-	assert_int_equal(in_tx(db, note, (void *)"doubtful"), -EIO);    /* the engine may try, and is told at once */
-	assert_int_equal(noted(db, "before"), 1);                       /* and reading goes on */
+	assert_int_equal(in_tx(db, note, (void *)"doubtful"), -EIO); /* the engine may try, and is told at once */
+	assert_int_equal(noted(db, "before"), 1);                    /* and reading goes on */
 	limit_files(RLIM_INFINITY);
 	int64_t since = clock_mono_us();
 	UNTIL(db_healthy(db, NULL));
@@ -444,7 +445,7 @@ static void the_log_is_cut_when_a_slow_reader_let_it_grow(void **state)
 	assert_true(size_of("state/rollbackd.db-wal") > 16 * 1024 * 1024);
 	int64_t asked = clock_mono_us();
 	assert_int_equal(in_tx(db, note, (void *)"quick"), 0);
-	assert_true(clock_mono_us() - asked < 2 * US_PER_S);    /* the reader does not hold the writer up */
+	assert_true(clock_mono_us() - asked < 2 * US_PER_S); /* the reader does not hold the writer up */
 	assert_int_equal(sqlite3_exec(slow->sql, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
 	UNTIL(size_of("state/rollbackd.db-wal") == 0);
 	assert_int_equal(noted(db, text), 2100);

@@ -12,7 +12,10 @@
 
 static enum verdict judge(enum channel_kind kind, int error, int status, const char *body)
 {
-	struct fetch_result r = {.error = error, .error_text = error ? "timed out" : "", .status = status, .body = body,
+	struct fetch_result r = {.error = error,
+	                         .error_text = error ? "timed out" : "",
+	                         .status = status,
+	                         .body = body,
 	                         .body_len = strlen(body)};
 	char text[200];
 
@@ -66,14 +69,25 @@ static void waiting_grows_to_five_minutes_and_is_never_in_step(void **state)
 
 static void retry_after_is_obeyed_within_reason(void **state)
 {
-	const int64_t now = INT64_C(1760436000) * US_PER_S;     /* Tue, 14 Oct 2025 10:00:00 GMT */
+	const int64_t now = INT64_C(1760436000) * US_PER_S; /* Tue, 14 Oct 2025 10:00:00 GMT */
 	static const struct {
 		const char *header;
-		int64_t want_s;         /* -1: none */
+		int64_t want_s; /* -1: none */
 	} rows[] = {
-		{"30", 30}, {"0", 1}, {"3600", 3600}, {"1e9", 3600}, {"-1", -1}, {"soon", -1}, {"", -1}, {NULL, -1},
-		{"Tue, 14 Oct 2025 10:02:00 GMT", 120}, {"Tue, 14 Oct 2025 09:00:00 GMT", 1},
-		{"Wed, 15 Oct 2025 10:00:00 GMT", 3600}, {"nan", -1}, {"inf", -1}, {"12 apples", -1},
+		{"30", 30},
+		{"0", 1},
+		{"3600", 3600},
+		{"1e9", 3600},
+		{"-1", -1},
+		{"soon", -1},
+		{"", -1},
+		{NULL, -1},
+		{"Tue, 14 Oct 2025 10:02:00 GMT", 120},
+		{"Tue, 14 Oct 2025 09:00:00 GMT", 1},
+		{"Wed, 15 Oct 2025 10:00:00 GMT", 3600},
+		{"nan", -1},
+		{"inf", -1},
+		{"12 apples", -1},
 	};
 
 	(void)state;

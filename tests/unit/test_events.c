@@ -39,7 +39,8 @@ static void a_stream_is_for_who_names_it(void **state)
 		{"application/json;q=0.1, application/*, text/event-stream;q=0.2", true},
 		{"application/json ; q=0.95 , text/event-stream ; Q=0.951", true},
 		{"text/event-stream;version=1;q=0.5, application/json;q=0.6", false},
-		{"text/*;q=0.3, text/plain;q=0.7, text/plain;format=flowed, text/plain;format=fixed;q=0.4, */*;q=0.5", false},
+		{"text/*;q=0.3, text/plain;q=0.7, text/plain;format=flowed, text/plain;format=fixed;q=0.4, */*;q=0.5",
+	         false},
 		{",,, text/event-stream ,", true},
 		{";;;,=,text/event-stream;q", true},
 	};
@@ -53,7 +54,7 @@ static void a_stream_is_for_who_names_it(void **state)
 /* --- a request --- */
 
 struct asked {
-	struct http_req req;    /* first */
+	struct http_req req; /* first */
 	const char *accept, *last, *rollout, *limit;
 };
 
@@ -84,7 +85,8 @@ static struct http_reply ask(struct db_conn *reader, struct asked a)
 
 static struct http_stream *stream_of(struct db_conn *reader, const char *last, const char *rollout)
 {
-	struct http_reply reply = ask(reader, (struct asked) {.accept = "text/event-stream", .last = last, .rollout = rollout});
+	struct http_reply reply =
+		ask(reader, (struct asked) {.accept = "text/event-stream", .last = last, .rollout = rollout});
 
 	assert_non_null(reply.stream);
 	assert_string_equal(reply.content_type, "text/event-stream");
@@ -129,15 +131,19 @@ static int add(struct db_tx *tx, void *event)
 
 static void happens(const struct fixture *f, const char *rollout, const char *what, const char *note)
 {
-	struct event e = {.at_us = 1760436000 * US_PER_S, .incident_id = 7, .rollout = (char *)rollout, .who = (char *)"alice",
-	                  .what = (char *)what, .note = (char *)note};
+	struct event e = {.at_us = 1760436000 * US_PER_S,
+	                  .incident_id = 7,
+	                  .rollout = (char *)rollout,
+	                  .who = (char *)"alice",
+	                  .what = (char *)what,
+	                  .note = (char *)note};
 
 	assert_int_equal(in_tx(f->db, add, &e), 0);
 }
 
 /* 1760436000 is 2025-10-14 10:00 UTC. */
-#define DATA(id, rollout, what, note)                                                                                    \
-	"id: " #id "\ndata: {\"id\":" #id ",\"at\":\"2025-10-14T10:00:00Z\",\"incident\":7,\"rollout\":\"" rollout           \
+#define DATA(id, rollout, what, note)                                                                                  \
+	"id: " #id "\ndata: {\"id\":" #id ",\"at\":\"2025-10-14T10:00:00Z\",\"incident\":7,\"rollout\":\"" rollout     \
 	"\",\"who\":\"alice\",\"what\":\"" what "\",\"note\":\"" note "\"}\n\n"
 
 static void it_begins_now_and_tells_what_comes(void **state)
@@ -175,10 +181,11 @@ static void it_goes_on_behind_the_last_id(void **state)
 	static const struct {
 		const char *last, *first;
 	} cases[] = {
-		{"0", "retry: 3000\nid: 0\n\n" DATA(1, "shop", "one", "") DATA(2, "cart", "two", "") DATA(3, "shop", "three", "")},
+		{"0", "retry: 3000\nid: 0\n\n" DATA(1, "shop", "one", "") DATA(2, "cart", "two", "")
+	                      DATA(3, "shop", "three", "")},
 		{"1", "retry: 3000\nid: 1\n\n" DATA(2, "cart", "two", "") DATA(3, "shop", "three", "")},
 		{"3", "retry: 3000\nid: 3\n\n"},
-		{"4", "retry: 3000\nid: 3\n\n"},                        /* of another record: from now on */
+		{"4", "retry: 3000\nid: 3\n\n"}, /* of another record: from now on */
 		{"999999999999999999", "retry: 3000\nid: 3\n\n"},
 	};
 	struct fixture f = open_record();
@@ -206,8 +213,8 @@ static void an_event_is_one_line_whatever_is_in_it(void **state)
 
 	(void)state;
 	happens(&f, "shop", "note", "a\nb\r\nc\rid: 9\n\ndata: x \xff \"q\"");
-	expect(s, "retry: 3000\nid: 0\n\n"
-	          DATA(1, "shop", "note", "a\\nb\\r\\nc\\rid: 9\\n\\ndata: x \xef\xbf\xbd \\\"q\\\""));
+	expect(s, "retry: 3000\nid: 0\n\n" DATA(1, "shop", "note",
+	                                        "a\\nb\\r\\nc\\rid: 9\\n\\ndata: x \xef\xbf\xbd \\\"q\\\""));
 	s->free(s);
 	close_record(&f);
 }
@@ -241,7 +248,7 @@ static void a_backlog_comes_in_pieces_and_in_order(void **state)
 		for (const char *at = b.data; (at = strstr(at, "id: ")); at++)
 			assert_int_equal(strtol(at + 4, NULL, 10), expected++);
 	}
-	assert_int_equal(expected, 1001);       /* with the one of the beginning, 0 */
+	assert_int_equal(expected, 1001); /* with the one of the beginning, 0 */
 	s->free(s);
 	close_record(&f);
 }

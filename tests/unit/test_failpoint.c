@@ -53,8 +53,7 @@ static size_t list_names(char names[][64], size_t max)
 	assert_non_null(f);
 	failpoint_list(f);
 	fclose(f);
-	for (char *save = NULL, *line = strtok_r(text, "\n", &save); line;
-	     line = strtok_r(NULL, "\n", &save)) {
+	for (char *save = NULL, *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		assert_true(n < max);
 		snprintf(names[n++], 64, "%s", line);
 	}

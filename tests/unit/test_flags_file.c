@@ -92,8 +92,7 @@ static void what_is_no_assignment_is_left_alone(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(none); i++) {
 		assert_int_equal(flags_text_replace(none[i], strlen(none[i]), KEY, "0", &out), -ENOENT);
 		assert_int_equal(out.len, 0);
-		assert_int_equal(flags_text_get(none[i], strlen(none[i]), KEY, &pct, why, sizeof(why)),
-		                 -ENOENT);
+		assert_int_equal(flags_text_get(none[i], strlen(none[i]), KEY, &pct, why, sizeof(why)), -ENOENT);
 	}
 	assert_int_equal(flags_text_replace(KEY "=1", strlen(KEY "=1"), KEY, "a b", &out), -EINVAL);
 	assert_int_equal(pct, 77);
@@ -106,15 +105,9 @@ static void the_last_assignment_is_in_effect(void **state)
 		const char *text;
 		int32_t pct;
 	} cases[] = {
-		{KEY "=10\n", 1000},
-		{KEY "=10\n" KEY "=12.5\n", 1250},
-		{KEY "=10\n#" KEY "=20\n", 1000},
-		{KEY "=\"33.33\"\n", 3333},
-		{"export " KEY "='100'", 10000},
-		{KEY "=1\\\n0\r\n", 1000},
-		{KEY "=\"1\\\n0\"\n", 1000},
-		{KEY "=10 # was 20", 1000},
-		{KEY "=\"1\"0", 1000},
+		{KEY "=10\n", 1000},         {KEY "=10\n" KEY "=12.5\n", 1250}, {KEY "=10\n#" KEY "=20\n", 1000},
+		{KEY "=\"33.33\"\n", 3333},  {"export " KEY "='100'", 10000},   {KEY "=1\\\n0\r\n", 1000},
+		{KEY "=\"1\\\n0\"\n", 1000}, {KEY "=10 # was 20", 1000},        {KEY "=\"1\"0", 1000},
 		{KEY "=\\1\\0", 1000},
 	};
 
@@ -122,8 +115,7 @@ static void the_last_assignment_is_in_effect(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		int32_t pct = -1;
 
-		assert_int_equal(
-			flags_text_get(cases[i].text, strlen(cases[i].text), KEY, &pct, why, sizeof(why)), 0);
+		assert_int_equal(flags_text_get(cases[i].text, strlen(cases[i].text), KEY, &pct, why, sizeof(why)), 0);
 		assert_int_equal(pct, cases[i].pct);
 	}
 }
@@ -156,9 +148,8 @@ static void a_value_that_is_no_percentage_is_shown_and_never_guessed(void **stat
 		assert_int_equal(flags_text_get(text, strlen(text), KEY, &pct, why, sizeof(why)), -EINVAL);
 		assert_int_equal(pct, 77);
 	}
-	assert_int_equal(
-		flags_text_get(KEY "=a\nlarm", strlen(KEY "=a\nlarm"), KEY, &(int32_t) {0}, why, sizeof(why)),
-		-EINVAL);
+	assert_int_equal(flags_text_get(KEY "=a\nlarm", strlen(KEY "=a\nlarm"), KEY, &(int32_t) {0}, why, sizeof(why)),
+	                 -EINVAL);
 	assert_non_null(strstr(why, KEY " is \"a\""));
 }
 
@@ -180,8 +171,7 @@ static void any_value_can_be_read_as_far_as_it_fits(void **state)
 	assert_string_equal(value, "it's");
 	memset(long_text + 2, '1', 390);
 	assert_int_equal(flags_text_value(long_text, strlen(long_text), "D", value, sizeof(value)), -E2BIG);
-	assert_int_equal(flags_text_get(long_text, strlen(long_text), "D", &(int32_t) {0}, why, sizeof(why)),
-	                 -EINVAL);
+	assert_int_equal(flags_text_get(long_text, strlen(long_text), "D", &(int32_t) {0}, why, sizeof(why)), -EINVAL);
 	assert_true(strlen(why) < sizeof(why) - 1);
 }
 
@@ -218,8 +208,7 @@ static void any_mixture_of_lines_is_replaced_as_its_lines_are(void **state)
 			buf_str(&want, lines[k].replaced);
 			n += lines[k].n;
 		}
-		assert_int_equal(flags_text_replace(buf_text(&text), text.len, KEY, "0", &got),
-		                 n > 0 ? n : -ENOENT);
+		assert_int_equal(flags_text_replace(buf_text(&text), text.len, KEY, "0", &got), n > 0 ? n : -ENOENT);
 		if (n > 0)
 			assert_string_equal(buf_text(&got), buf_text(&want));
 		buf_free(&text);
@@ -246,8 +235,7 @@ static void no_bytes_make_it_read_beyond_the_text(void **state)
 		if (n > 0) {
 			int32_t pct = -1;
 
-			assert_int_equal(
-				flags_text_get(buf_text(&once), once.len, "0", &pct, why, sizeof(why)), 0);
+			assert_int_equal(flags_text_get(buf_text(&once), once.len, "0", &pct, why, sizeof(why)), 0);
 			assert_int_equal(pct, 500);
 			assert_int_equal(flags_text_replace(buf_text(&once), once.len, "0", "5", &twice), n);
 			assert_string_equal(buf_text(&twice), buf_text(&once));

@@ -22,15 +22,17 @@ static struct stage stages[] = {
 	{.number = 4, .environment = "production", .pct = 10000},
 };
 static struct freeze weekend = {.cron = "0 16 * * 5", .duration_us = 64 * HOUR, .reason = "weekend"};
-static struct rollout rollout = {.name = "shop", .stages = stages, .n_stages = ARRAY_LEN(stages), .freezes = &weekend, .n_freezes = 1};
+static struct rollout rollout = {
+	.name = "shop", .stages = stages, .n_stages = ARRAY_LEN(stages), .freezes = &weekend, .n_freezes = 1};
 static struct settings settings = {.environment = "production"};
 static struct rollout_state st;
 static struct evaluation ev;
 static struct forecast f[10];
 
-static size_t on_tuesday(void)          /* 2025-10-14T10:00:00Z */
+static size_t on_tuesday(void) /* 2025-10-14T10:00:00Z */
 {
-	return forecast_stages(&(struct gate_view) {&settings, &rollout, &st, &ev, 1760436000 * US_PER_S}, f, ARRAY_LEN(f));
+	return forecast_stages(&(struct gate_view) {&settings, &rollout, &st, &ev, 1760436000 * US_PER_S}, f,
+	                       ARRAY_LEN(f));
 }
 
 static void is(size_t i, int32_t stage, const char *when)
@@ -47,19 +49,21 @@ static void clean_time_durations_and_a_weekend(void **state)
 	(void)state;
 	st = (struct rollout_state) {.row = {.stage = 1}, .p = {.clean_us = 12 * HOUR}, .there = 1000};
 	assert_int_equal(on_tuesday(), 3);
-	is(0, 2, "2025-10-15T22:00:00Z");       /* 36 h are left */
-	is(1, 3, "2025-10-20T08:00:00Z");       /* 72 h later is Saturday 22:00; frozen from Friday 16:00 for 64 h */
+	is(0, 2, "2025-10-15T22:00:00Z"); /* 36 h are left */
+	is(1, 3, "2025-10-20T08:00:00Z"); /* 72 h later is Saturday 22:00; frozen from Friday 16:00 for 64 h */
 	is(2, 4, "2025-10-27T08:00:00Z");
 }
 
 static void a_stage_that_was_rolled_back_begins_anew(void **state)
 {
 	(void)state;
-	st = (struct rollout_state) {.row = {.stage = 1}, .p = {.clean_us = 12 * HOUR, .frozen_until_us = 1760486400 * US_PER_S}, .there = 0};
+	st = (struct rollout_state) {.row = {.stage = 1},
+	                             .p = {.clean_us = 12 * HOUR, .frozen_until_us = 1760486400 * US_PER_S},
+	                             .there = 0};
 	assert_int_equal(on_tuesday(), 4);
-	is(0, 1, "2025-10-15T00:00:00Z");       /* frozen by hand until then */
+	is(0, 1, "2025-10-15T00:00:00Z"); /* frozen by hand until then */
 	is(1, 2, "2025-10-17T00:00:00Z");
-	is(2, 3, "2025-10-20T08:00:00Z");       /* Monday 00:00 is frozen still */
+	is(2, 3, "2025-10-20T08:00:00Z"); /* Monday 00:00 is frozen still */
 	is(3, 4, "2025-10-27T08:00:00Z");
 }
 
@@ -83,8 +87,10 @@ static void the_last_stage_and_none_have_nothing_before_them(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(clean_time_durations_and_a_weekend), cmocka_unit_test(a_stage_that_was_rolled_back_begins_anew),
-		cmocka_unit_test(more_clean_time_than_needed_is_now), cmocka_unit_test(the_last_stage_and_none_have_nothing_before_them),
+		cmocka_unit_test(clean_time_durations_and_a_weekend),
+		cmocka_unit_test(a_stage_that_was_rolled_back_begins_anew),
+		cmocka_unit_test(more_clean_time_than_needed_is_now),
+		cmocka_unit_test(the_last_stage_and_none_have_nothing_before_them),
 	};
 
 	setenv("TZ", "UTC", 1);

@@ -44,8 +44,7 @@ static void head_is_get_without_the_body(void **state)
 	struct answer head = client_read(fd, true);
 	struct answer get = client_read(fd, false);
 	assert_int_equal(head.status, 200);
-	assert_int_equal(atoi(answer_header(&head, "Content-Length")),
-	                 strlen("HEAD /hello user=local a=none x=none"));
+	assert_int_equal(atoi(answer_header(&head, "Content-Length")), strlen("HEAD /hello user=local a=none x=none"));
 	assert_int_equal(get.status, 200);
 	assert_string_equal(get.body.data, "GET /hello user=local a=none x=none");
 	close(fd);
@@ -56,8 +55,7 @@ static void head_is_get_without_the_body(void **state)
 static void an_etag_is_sent_and_compared(void **state)
 {
 	struct answer a = client_ask(bench, "GET /tagged HTTP/1.1\r\n" HOST "\r\n");
-	struct answer same =
-		client_ask(bench, "GET /tagged HTTP/1.1\r\n" HOST "If-None-Match: \"7\"\r\n\r\n");
+	struct answer same = client_ask(bench, "GET /tagged HTTP/1.1\r\n" HOST "If-None-Match: \"7\"\r\n\r\n");
 
 	(void)state;
 	assert_string_equal(answer_header(&a, "ETag"), "\"7\"");
@@ -77,8 +75,8 @@ static void a_wrong_method_is_told_the_right_one_before_the_body(void **state)
 	assert_int_equal(get.status, 405);
 	assert_string_equal(answer_header(&get, "Allow"), "POST");
 	assert_string_equal(answer_header(&get, "Content-Type"), "application/json");
-	assert_non_null(strstr(get.body.data,
-	                       "{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"GET /echo"));
+	assert_non_null(
+		strstr(get.body.data, "{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"GET /echo"));
 	assert_int_equal(put.status, 405);
 	assert_string_equal(answer_header(&put, "Connection"), "close");
 	assert_int_equal(trace.status, 405);
@@ -115,8 +113,7 @@ static void a_role_that_is_missing_is_403(void **state)
 
 static void the_page_of_another_site_cannot_post(void **state)
 {
-	struct answer a =
-		client_ask(bench, "POST /echo HTTP/1.1\r\n" HOST "Sec-Fetch-Site: cross-site\r\n\r\n");
+	struct answer a = client_ask(bench, "POST /echo HTTP/1.1\r\n" HOST "Sec-Fetch-Site: cross-site\r\n\r\n");
 
 	(void)state;
 	assert_int_equal(a.status, 403);
@@ -130,9 +127,9 @@ static void malformed_requests_are_refused_and_what_follows_never_runs(void **st
 {
 	static const char *const cases[] = {
 		"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: "
-	        "5\r\n\r\n0\r\n\r\n",
+		"5\r\n\r\n0\r\n\r\n",
 		"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: "
-	        "chunked\r\n\r\n0\r\n\r\n",
+		"chunked\r\n\r\n0\r\n\r\n",
 		"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
 		"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 0\r\n\r\nabc",
 		"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length : 3\r\n\r\nabc",
@@ -166,8 +163,7 @@ static void malformed_requests_are_refused_and_what_follows_never_runs(void **st
 		client_say(fd, "%s" TAIL, cases[i]);
 		struct answer a = client_read(fd, false);
 		if (a.status != 400 || atomic_load(&bench->handled) != before)
-			fail_msg("case %zu: status %d, %d handled", i, a.status,
-			         atomic_load(&bench->handled) - before);
+			fail_msg("case %zu: status %d, %d handled", i, a.status, atomic_load(&bench->handled) - before);
 		while (!client_is_closed(fd))
 			; /* the library repeats the head of some replies of its own */
 		assert_int_equal(atomic_load(&bench->handled), before);
@@ -185,8 +181,7 @@ static void requests_the_library_refuses_by_itself_get_4xx_or_505(void **state)
 		{"GET /hello HTTP/0.9\r\nHost: a\r\n\r\n", 505},
 		{"GET /hello HTTP/9.9\r\nHost: a\r\n\r\n", 505},
 		{"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551617\r\n\r\n", 413},
-		{"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
-	         413},
+		{"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n", 413},
 		{"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", 404},
 		{"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 404},
 		{"GET http://a/hello HTTP/1.1\r\nHost: a\r\n\r\n", 404},
@@ -235,9 +230,9 @@ static void too_long_lines_and_too_many_headers_are_refused(void **state)
 
 static void tricks_with_the_path_find_nothing(void **state)
 {
-	static const char *const paths[] = {
-		"//hello", "/./hello", "/x/../hello", "/%2e%2e/hello", "/hello%00", "/%00/hello", "/hello;x",
-		"/HELLO",  "/hello/",  "/hello%0a",   "/hello%2f",     "/%zz",      "/hello x"};
+	static const char *const paths[] = {"//hello",    "/./hello", "/x/../hello", "/%2e%2e/hello", "/hello%00",
+	                                    "/%00/hello", "/hello;x", "/HELLO",      "/hello/",       "/hello%0a",
+	                                    "/hello%2f",  "/%zz",     "/hello x"};
 	int before = atomic_load(&bench->handled);
 
 	(void)state;
@@ -263,9 +258,8 @@ static void a_malformed_query_is_400(void **state)
 static void bodies_come_with_a_length_or_in_chunks(void **state)
 {
 	struct answer a = client_ask(bench, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello");
-	struct answer b =
-		client_ask(bench, "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n"
-	                          "3;ext=1\r\nhel\r\n2\r\nlo\r\n0\r\nX-Trailer: y\r\n\r\n");
+	struct answer b = client_ask(bench, "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n"
+	                                    "3;ext=1\r\nhel\r\n2\r\nlo\r\n0\r\nX-Trailer: y\r\n\r\n");
 	struct answer none = client_ask(bench, "POST /echo HTTP/1.1\r\n" HOST "\r\n");
 
 	(void)state;
@@ -317,8 +311,8 @@ static void a_client_that_expects_100_gets_it_first(void **state)
 
 static void a_compressed_body_is_415(void **state)
 {
-	struct answer a = client_ask(bench, "POST /echo HTTP/1.1\r\n" HOST
-	                                    "Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n");
+	struct answer a =
+		client_ask(bench, "POST /echo HTTP/1.1\r\n" HOST "Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n");
 
 	(void)state;
 	assert_int_equal(a.status, 415);
@@ -333,8 +327,8 @@ static void pipelined_requests_are_answered_in_order(void **state)
 
 	(void)state;
 	for (int i = 100; i < 200; i++)
-		buf_printf(&text, "POST %s HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\n%d",
-		           i % 2 ? "/defer" : "/echo", i);
+		buf_printf(&text, "POST %s HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\n%d", i % 2 ? "/defer" : "/echo",
+		           i);
 	client_send(fd, text.data, text.len);
 	for (int i = 100; i < 200; i++) {
 		struct answer a = client_read(fd, false);
@@ -351,8 +345,7 @@ static void a_reply_may_come_before_the_handler_returns(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 20; i++) {
-		struct answer a =
-			client_ask(bench, "POST /at-once HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nyes");
+		struct answer a = client_ask(bench, "POST /at-once HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nyes");
 
 		assert_int_equal(a.status, 200);
 		assert_string_equal(a.body.data, "yes");
@@ -422,11 +415,8 @@ static void an_answer_that_overran_its_buffer_is_500(void **state)
 
 static void errors_are_json_whatever_the_client_sent(void **state)
 {
-	struct http_reply reply = {.allow = "POST",
-	                           .retry_after_s = 3,
-	                           .etag = "\"1\"",
-	                           .content_type = "text/plain",
-	                           .body = BUF(4)};
+	struct http_reply reply = {
+		.allow = "POST", .retry_after_s = 3, .etag = "\"1\"", .content_type = "text/plain", .body = BUF(4)};
 
 	(void)state;
 	assert_int_equal(buf_str(&reply.body, "old"), 0);

@@ -122,14 +122,12 @@ static void later_admitted_with_and_without_a_body(void **state)
 		int fd = client_open(bench);
 
 		/* Four on one connection, sent at once: the second's body is there before the verdict. */
-		client_say(
-			fd,
-			GET KNOWN
-			"X-When: %s\r\n\r\n" POST KNOWN
-			"X-When: %s\r\nContent-Length: 5\r\n\r\nhello" POST KNOWN
-			"X-When: %s\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n" GET
-				KNOWN "\r\n",
-			whens[i], whens[i], whens[i]);
+		client_say(fd,
+		           GET KNOWN
+		           "X-When: %s\r\n\r\n" POST KNOWN "X-When: %s\r\nContent-Length: 5\r\n\r\nhello" POST KNOWN
+		           "X-When: %s\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n" GET KNOWN
+		           "\r\n",
+		           whens[i], whens[i], whens[i]);
 		expect(fd, 200, "GET /private user=alice");
 		expect(fd, 200, "hello");
 		expect(fd, 200, "abcde");
@@ -166,8 +164,7 @@ static void later_refused_with_and_without_a_body(void **state)
 		assert_string_equal(answer_header(&a, "WWW-Authenticate"), "Basic realm=\"here\"");
 		assert_null(answer_header(&a, "Connection"));
 		answer_free(&a);
-		client_say(fd, POST "Authorization: mallory\r\nX-When: %s\r\nContent-Length: 500000\r\n\r\n",
-		           whens[i]);
+		client_say(fd, POST "Authorization: mallory\r\nX-When: %s\r\nContent-Length: 500000\r\n\r\n", whens[i]);
 		expect(fd, 401, "who are you?");
 		assert_true(client_is_closed(fd));
 		close(fd);

@@ -78,8 +78,7 @@ static void headers_that_two_servers_could_read_differently_are_refused(void **s
 
 static void http_1_0_needs_no_host_and_knows_no_chunks(void **state)
 {
-	static headers_case no_host = {{"Accept", "*/*"}},
-			    chunked = {{"Host", "a"}, {"Transfer-Encoding", "chunked"}};
+	static headers_case no_host = {{"Accept", "*/*"}}, chunked = {{"Host", "a"}, {"Transfer-Encoding", "chunked"}};
 
 	(void)state;
 	assert_null(guard(no_host, false));
@@ -212,9 +211,8 @@ static void the_page_of_another_site_cannot_change_anything(void **state)
 		enum http_method method;
 		bool refused;
 	} cases[] = {
-		{"cross-site", HTTP_POST, true},   {"same-site", HTTP_DELETE, true},
-		{"same-origin", HTTP_POST, false}, {"none", HTTP_POST, false},
-		{"cross-site", HTTP_GET, false},   {NULL, HTTP_POST, false},
+		{"cross-site", HTTP_POST, true}, {"same-site", HTTP_DELETE, true}, {"same-origin", HTTP_POST, false},
+		{"none", HTTP_POST, false},      {"cross-site", HTTP_GET, false},  {NULL, HTTP_POST, false},
 	};
 
 	(void)state;
@@ -245,22 +243,11 @@ static void only_this_machines_addresses_are_loopback(void **state)
 {
 	static const char *const yes[] = {"127.0.0.1:9595", "127.1.2.3:0",          "localhost:9595",
 	                                  "[::1]:9595",     "[::ffff:127.0.0.1]:1", "unix:/run/x.sock"};
-	static const char *const no[] = {":9595",
-	                                 "0.0.0.0:9595",
-	                                 "[::]:9595",
-	                                 "10.0.0.1:9595",
-	                                 "192.168.127.1:1",
-	                                 "[fe80::1]:1",
-	                                 "[::ffff:10.0.0.1]:1",
-	                                 "example.com:9595",
-	                                 "127.0.0.1",
-	                                 "127.0.0.1:",
-	                                 "127.0.0.1:65536",
-	                                 "127.0.0.1:x",
-	                                 "::1:9595",
-	                                 "unix:",
-	                                 "",
-	                                 "127.1:80"};
+	static const char *const no[] = {
+		":9595",           "0.0.0.0:9595",        "[::]:9595",        "10.0.0.1:9595", "192.168.127.1:1",
+		"[fe80::1]:1",     "[::ffff:10.0.0.1]:1", "example.com:9595", "127.0.0.1",     "127.0.0.1:",
+		"127.0.0.1:65536", "127.0.0.1:x",         "::1:9595",         "unix:",         "",
+		"127.1:80"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(yes); i++)

@@ -65,8 +65,7 @@ static void headers_that_drip_in_are_cut_off(void **state)
 	int fd = client_open(b);
 
 	(void)state;
-	drip_until_closed(fd, "GET /hello HTTP/1.1\r\nX: 0000000000000000000000000000000000000000",
-	                  5 * US_PER_S);
+	drip_until_closed(fd, "GET /hello HTTP/1.1\r\nX: 0000000000000000000000000000000000000000", 5 * US_PER_S);
 	close(fd);
 	bench_stop(b);
 }
@@ -142,8 +141,8 @@ static void a_body_over_the_limit_is_413(void **state)
 	(void)state;
 	l.body = 1000;
 	struct bench *b = start_with(&l);
-	struct answer known = client_ask(b, "POST /echo HTTP/1.1\r\n" HOST
-	                                    "Content-Length: 1001\r\nExpect: 100-continue\r\n\r\n");
+	struct answer known =
+		client_ask(b, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 1001\r\nExpect: 100-continue\r\n\r\n");
 	for (int i = 0; i < 101; i++)
 		buf_str(&text, "a\r\n0123456789\r\n");
 	struct answer chunked = client_ask(
@@ -151,8 +150,7 @@ static void a_body_over_the_limit_is_413(void **state)
 	buf_reset(&text);
 	for (int i = 0; i < 1000; i++)
 		buf_char(&text, 'x');
-	struct answer fits =
-		client_ask(b, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 1000\r\n\r\n%s", text.data);
+	struct answer fits = client_ask(b, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 1000\r\n\r\n%s", text.data);
 	assert_int_equal(known.status, 413);
 	assert_int_equal(chunked.status, 413);
 	assert_int_equal(fits.status, 200);
@@ -203,11 +201,9 @@ static void all_bodies_together_have_a_budget(void **state)
 		client_say(fd[i], "POST /hold HTTP/1.1\r\n" HOST "Content-Length: 600\r\n\r\n%s", body);
 	}
 	bench_wait_held(b, 2);
-	struct answer known =
-		client_ask(b, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 600\r\n\r\n%s", body);
+	struct answer known = client_ask(b, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 600\r\n\r\n%s", body);
 	struct answer chunked = client_ask(
-		b, "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n258\r\n%s\r\n0\r\n\r\n",
-		body);
+		b, "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n258\r\n%s\r\n0\r\n\r\n", body);
 	assert_int_equal(known.status, 503);
 	assert_non_null(answer_header(&known, "Retry-After"));
 	assert_int_equal(chunked.status, 503);
@@ -221,8 +217,7 @@ static void all_bodies_together_have_a_budget(void **state)
 		close(fd[i]);
 		answer_free(&a);
 	}
-	struct answer later =
-		client_ask(b, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 600\r\n\r\n%s", body);
+	struct answer later = client_ask(b, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 600\r\n\r\n%s", body);
 	assert_int_equal(later.status, 200);
 	answer_free(&known);
 	answer_free(&chunked);
@@ -361,8 +356,8 @@ static void a_unix_socket_tells_who_asks(void **state)
 	(void)state;
 	socket_path(dir, path, address, sizeof(dir));
 	const char *const addresses[] = {address, "[::1]:0", "127.0.0.1:0"};
-	struct bench *b = bench_start(&(struct http_options) {.addresses = addresses, .n_addresses = 2,
-	                                                        .authenticate = name_by_uid});
+	struct bench *b = bench_start(
+		&(struct http_options) {.addresses = addresses, .n_addresses = 2, .authenticate = name_by_uid});
 	struct sockaddr_un a = local_address(path);
 	int fd = client_socket(AF_UNIX);
 
@@ -385,8 +380,7 @@ static void a_unix_socket_tells_who_asks(void **state)
 
 static int start_only(const char *address, char *why, size_t size)
 {
-	struct http_options o = {
-		.addresses = &address, .n_addresses = 1, .admit = bench_admit, .handle = bench_handle};
+	struct http_options o = {.addresses = &address, .n_addresses = 1, .admit = bench_admit, .handle = bench_handle};
 	struct http *h = NULL;
 	int r = http_start(&o, &h, why, size);
 

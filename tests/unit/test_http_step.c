@@ -19,8 +19,7 @@ static struct {
 } answer;
 
 static const struct fake_answer answers[] = {
-	{"/flags", 204, ""}, {"/busy", 409, "a release\nis under way"},
-	{"/down", 500, ""},  {"/moved", 302, ""},
+	{"/flags", 204, ""}, {"/busy", 409, "a release\nis under way"}, {"/down", 500, ""}, {"/moved", 302, ""},
 	{"/slow", 0, ""},
 };
 

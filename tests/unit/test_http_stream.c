@@ -417,7 +417,7 @@ static void a_drain_ends_the_waiting_and_the_stuck_at_once(void **state)
 
 	(void)state;
 	wait_looks(b, 1);
-	feed_much(b);   /* the waiting one is not told */
+	feed_much(b); /* the waiting one is not told */
 	int stuck = open_narrow(b);
 	wait_stuck(b);
 	int64_t start_us = clock_mono_us();

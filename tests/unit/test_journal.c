@@ -62,13 +62,13 @@ static void it_is_not_read_while_a_story_is_told(void **state)
 	int one = journal_open(path), two = journal_open(path);
 
 	(void)state;
-	assert_true(one >= 0 && two >= 0);      /* two rollbacks at once */
+	assert_true(one >= 0 && two >= 0); /* two rollbacks at once */
 	assert_int_equal(journal_read(path, &j), -EWOULDBLOCK);
 	close(one);
 	assert_int_equal(journal_read(path, &j), -EWOULDBLOCK);
 	close(two);
 	assert_int_equal(journal_read(path, &j), 0);
-	assert_int_equal(journal_open(path), -EAGAIN);  /* nor written while it is taken in */
+	assert_int_equal(journal_open(path), -EAGAIN); /* nor written while it is taken in */
 	journal_free(&j);
 }
 
@@ -105,10 +105,8 @@ static void it_is_readable_for_its_owner_alone(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(the_last_line_of_an_id_counts),
-		TEST(half_a_line_is_left_out_and_harms_no_other),
-		TEST(it_is_not_read_while_a_story_is_told),
-		TEST(only_our_own_regular_file_is_believed),
+		TEST(the_last_line_of_an_id_counts),        TEST(half_a_line_is_left_out_and_harms_no_other),
+		TEST(it_is_not_read_while_a_story_is_told), TEST(only_our_own_regular_file_is_believed),
 		TEST(it_is_readable_for_its_owner_alone),
 	};
 

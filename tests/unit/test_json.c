@@ -198,12 +198,10 @@ static void a_text_may_hold_any_bytes_and_is_never_read_beyond(void **state)
 		for (unsigned b = 0; b < 256; b++) {
 			bool good = check_exactly((char[4]) {'[', (char)a, (char)b, ']'}, 4) == 0;
 			bool digits = a >= '1' && a <= '9' && b >= '0' && b <= '9';
-			bool blank_a = a && strchr(" \t\r\n", (int)a),
-			     blank_b = b && strchr(" \t\r\n", (int)b);
+			bool blank_a = a && strchr(" \t\r\n", (int)a), blank_b = b && strchr(" \t\r\n", (int)b);
 			bool digit_a = a >= '0' && a <= '9', digit_b = b >= '0' && b <= '9';
-			bool pair = (a == '[' && b == ']') || (a == '{' && b == '}') ||
-			            (a == '"' && b == '"') || (a == '-' && digit_b) ||
-			            (blank_a && (blank_b || digit_b)) || (digit_a && blank_b);
+			bool pair = (a == '[' && b == ']') || (a == '{' && b == '}') || (a == '"' && b == '"') ||
+			            (a == '-' && digit_b) || (blank_a && (blank_b || digit_b)) || (digit_a && blank_b);
 			assert_int_equal(good, digits || pair);
 		}
 }
@@ -280,8 +278,8 @@ static void members_are_read_by_their_type(void **state)
 {
 	(void)state;
 	CLEANUP(json_cleanup)
-	struct json_object *obj = parse(
-		"{\"s\":\"text\",\"i\":-5,\"d\":2.5,\"b\":true,\"o\":{\"x\":1},\"a\":[1,2],\"n\":null}");
+	struct json_object *obj =
+		parse("{\"s\":\"text\",\"i\":-5,\"d\":2.5,\"b\":true,\"o\":{\"x\":1},\"a\":[1,2],\"n\":null}");
 	const char *s = NULL;
 	int64_t i = 0;
 	double d = 0;
@@ -363,11 +361,10 @@ static void added_members_print_as_compact_json(void **state)
 	json_add_time(obj, "never", 0);
 	json_add_time(obj, "at", INT64_C(1760436000000000));
 	json_add(obj, "o", json_object_new_object());
-	assert_string_equal(json_text(obj),
-	                    "{\"s\":\"a/b\\\"\\n\",\"none\":null,\"i\":-9223372036854775808,\"d\":0.1,"
-	                    "\"third\":0.3333333333333333,\"nan\":null,\"inf\":null,\"b\":false,"
-	                    "\"whole\":10,\"part\":33.33,\"tenth\":0.5,\"unknown\":null,\"never\":null,"
-	                    "\"at\":\"2025-10-14T10:00:00Z\",\"o\":{}}");
+	assert_string_equal(json_text(obj), "{\"s\":\"a/b\\\"\\n\",\"none\":null,\"i\":-9223372036854775808,\"d\":0.1,"
+	                                    "\"third\":0.3333333333333333,\"nan\":null,\"inf\":null,\"b\":false,"
+	                                    "\"whole\":10,\"part\":33.33,\"tenth\":0.5,\"unknown\":null,\"never\":null,"
+	                                    "\"at\":\"2025-10-14T10:00:00Z\",\"o\":{}}");
 }
 
 static void malformed_text_is_repaired_before_it_is_added(void **state)

@@ -64,14 +64,13 @@ static void a_line_reads_as_logfmt(void **state)
 	log_setup(LOG_LEVEL_INFO, false);
 	capture_begin();
 	snprintf(caller, sizeof(caller), " level=warn caller=test_log.c:%d msg=", __LINE__ + 1);
-	log_warn("step failed", "rollout", "cst-pipeline", "code", log_num(-5), "empty", "", "none", NULL,
-	         "last", "x=1");
+	log_warn("step failed", "rollout", "cst-pipeline", "code", log_num(-5), "empty", "", "none", NULL, "last",
+	         "x=1");
 	capture_end();
 	assert_memory_equal(captured, "ts=20", 5);
 	assert_non_null(strstr(captured, caller));
-	assert_string_equal(
-		rest_of_line(),
-		"msg=\"step failed\" rollout=cst-pipeline code=-5 empty=\"\" none=\"\" last=\"x=1\"");
+	assert_string_equal(rest_of_line(),
+	                    "msg=\"step failed\" rollout=cst-pipeline code=-5 empty=\"\" none=\"\" last=\"x=1\"");
 }
 
 static void a_value_cannot_forge_a_line_or_a_pair(void **state)
@@ -91,10 +90,9 @@ static void a_value_cannot_forge_a_line_or_a_pair(void **state)
 	         "0m",
 	         "g", "\xe2\x80\xa8");
 	capture_end();
-	assert_string_equal(rest_of_line(),
-	                    "msg=m a=\"x\\nlevel=error msg=\\\"forged\\\"\" b=\"\\u001b[2J\\t\\\\\\r\""
-	                    " c=\"\\ufffd\" d=\"\\u202ee\" e=gr\xc3\xb6\xc3\x9f"
-	                    "e f=\"\\u009b0m\" g=\"\\u2028\"");
+	assert_string_equal(rest_of_line(), "msg=m a=\"x\\nlevel=error msg=\\\"forged\\\"\" b=\"\\u001b[2J\\t\\\\\\r\""
+	                                    " c=\"\\ufffd\" d=\"\\u202ee\" e=gr\xc3\xb6\xc3\x9f"
+	                                    "e f=\"\\u009b0m\" g=\"\\u2028\"");
 }
 
 static void what_is_below_the_level_is_not_written(void **state)
@@ -219,8 +217,7 @@ static void a_reader_that_went_away_costs_lines_and_no_signal(void **state)
 static void *log_many(void *arg)
 {
 	for (int i = 0; i < 200; i++)
-		log_info("from a thread", "thread", arg, "filler",
-		         "0123456789012345678901234567890123456789");
+		log_info("from a thread", "thread", arg, "filler", "0123456789012345678901234567890123456789");
 	return NULL;
 }
 

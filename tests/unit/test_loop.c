@@ -79,8 +79,7 @@ static void timers_fire_once_in_order_unless_cancelled(void **state)
 	(void)state;
 	n_fired = 0;
 	for (int i = 0; i < N; i++) {
-		ticks[i] =
-		    (struct tick) {.at = first + (int64_t)(rand_r(&seed) % 40) * US_PER_MS, .asked = i};
+		ticks[i] = (struct tick) {.at = first + (int64_t)(rand_r(&seed) % 40) * US_PER_MS, .asked = i};
 		ticks[i].timer = loop_timer_at(loop, ticks[i].at, tick_fire, &ticks[i]);
 		assert_non_null(ticks[i].timer);
 		if (i % 3 == 0) {
@@ -339,17 +338,17 @@ static void an_idle_loop_shows_that_it_lives(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    T(timers_fire_once_in_order_unless_cancelled),
-	    T(a_timer_may_cancel_itself_and_others),
-	    T(a_timer_that_always_asks_for_now_starves_nobody),
-	    T(a_timer_at_the_end_of_time_does_not_fire),
-	    T(waiting_costs_no_processor_time),
-	    T(posts_of_many_threads_arrive_once_and_in_order),
-	    T(a_post_wakes_a_waiting_loop),
-	    T(a_callback_may_post),
-	    T(what_was_posted_before_the_stop_still_runs),
-	    T(a_freed_loop_calls_nobody),
-	    T(an_idle_loop_shows_that_it_lives),
+		T(timers_fire_once_in_order_unless_cancelled),
+		T(a_timer_may_cancel_itself_and_others),
+		T(a_timer_that_always_asks_for_now_starves_nobody),
+		T(a_timer_at_the_end_of_time_does_not_fire),
+		T(waiting_costs_no_processor_time),
+		T(posts_of_many_threads_arrive_once_and_in_order),
+		T(a_post_wakes_a_waiting_loop),
+		T(a_callback_may_post),
+		T(what_was_posted_before_the_stop_still_runs),
+		T(a_freed_loop_calls_nobody),
+		T(an_idle_loop_shows_that_it_lives),
 	};
 
 	if (loop_global_init() < 0)

@@ -20,10 +20,10 @@
 #include "server/core/loop.h"
 
 #define MS US_PER_MS
-#define SH(text)                                                                                             \
-	(const char *const[])                                                                                \
-	{                                                                                                    \
-		"/bin/sh", "-c", text, NULL                                                                  \
+#define SH(text)                                                                                                       \
+	(const char *const[])                                                                                          \
+	{                                                                                                              \
+		"/bin/sh", "-c", text, NULL                                                                            \
 	}
 
 static struct loop *loop;
@@ -212,17 +212,16 @@ static void output_closed_long_before_the_exit_does_not_hide_it(void **state)
 
 static void a_wrong_spec_is_refused(void **state)
 {
-	static const char *const relative[] = {"sh", NULL}, *const none[] = {NULL},
-				 *const sh[] = {"/bin/sh", NULL};
+	static const char *const relative[] = {"sh", NULL}, *const none[] = {NULL}, *const sh[] = {"/bin/sh", NULL};
 	static const char *const no_value[] = {"A=1", "B", NULL}, *const no_name[] = {"=1", NULL};
 	const struct child_spec bad[] = {
-	    {.argv = relative, .timeout_us = 1},
-	    {.argv = none, .timeout_us = 1},
-	    {.argv = NULL, .timeout_us = 1},
-	    {.argv = sh, .timeout_us = 0},
-	    {.argv = sh, .timeout_us = 1, .grace_us = -1},
-	    {.argv = sh, .timeout_us = 1, .env = no_value},
-	    {.argv = sh, .timeout_us = 1, .env = no_name},
+		{.argv = relative, .timeout_us = 1},
+		{.argv = none, .timeout_us = 1},
+		{.argv = NULL, .timeout_us = 1},
+		{.argv = sh, .timeout_us = 0},
+		{.argv = sh, .timeout_us = 1, .grace_us = -1},
+		{.argv = sh, .timeout_us = 1, .env = no_value},
+		{.argv = sh, .timeout_us = 1, .env = no_name},
 	};
 
 	(void)state;
@@ -261,8 +260,7 @@ static void the_environment_is_exactly_the_stated_one(void **state)
 	assert_true(has_line(seen.output, "TZ=Europe/Oslo"));
 	assert_true(has_line(seen.output, "LANG=C.UTF-8"));
 	assert_true(has_line(seen.output, "HOME=/nonexistent"));
-	assert_true(
-	    has_line(seen.output, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
+	assert_true(has_line(seen.output, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
 	spec.env = NULL;
 	run_spec(&spec);
 	assert_true(has_line(seen.output, "TZ=UTC"));
@@ -274,10 +272,9 @@ static void descriptors_from_three_on_are_closed(void **state)
 
 	(void)state;
 	assert_true(far >= 200);
-	assert_int_equal(loop_spawn(loop,
-				    &(struct child_spec) {.argv = SH("sleep 0.3"), .timeout_us = US_PER_S},
-				    ended, NULL, NULL),
-			 0);
+	assert_int_equal(loop_spawn(loop, &(struct child_spec) {.argv = SH("sleep 0.3"), .timeout_us = US_PER_S}, ended,
+	                            NULL, NULL),
+	                 0);
 	run(SH("i=3; while [ $i -lt 256 ]; do [ -e /proc/$$/fd/$i ] && echo $i; i=$((i+1)); done; echo end"));
 	assert_string_equal(seen.output, "end\n");
 	close(dir);
@@ -301,8 +298,8 @@ static void signals_mask_umask_and_directory_are_those_of_a_fresh_program(void *
 	assert_true(has_line(seen.output, "SigBlk:\t0000000000000000"));
 	assert_non_null(strstr(seen.output, "SigIgn:"));
 	/* 32 and 33 are glibc's own, and it ignores them in whatever it spawns. */
-	assert_int_equal(
-	    strtoull(strstr(seen.output, "SigIgn:") + strlen("SigIgn:"), NULL, 16) & ~(UINT64_C(3) << 31), 0);
+	assert_int_equal(strtoull(strstr(seen.output, "SigIgn:") + strlen("SigIgn:"), NULL, 16) & ~(UINT64_C(3) << 31),
+	                 0);
 	assert_true(has_line(seen.output, "Umask:\t0077"));
 	run((const char *const[]) {"/bin/pwd", NULL});
 	assert_string_equal(seen.output, "/\n");
@@ -498,9 +495,9 @@ static void one_that_ignores_term_is_killed_after_the_grace(void **state)
 static void the_whole_group_is_killed(void **state)
 {
 	static const char *const texts[] = {
-	    "trap '' TERM; sleep 60 & echo $!; wait",		      /* both stay */
-	    "(trap '' TERM; sleep 60; sleep 60) & echo $!; wait",     /* the leader goes at once */
-	    "(trap '' TERM; exec sleep 60 >&- 2>&-) & echo $!; wait", /* and nobody holds the output */
+		"trap '' TERM; sleep 60 & echo $!; wait",                 /* both stay */
+		"(trap '' TERM; sleep 60; sleep 60) & echo $!; wait",     /* the leader goes at once */
+		"(trap '' TERM; exec sleep 60 >&- 2>&-) & echo $!; wait", /* and nobody holds the output */
 	};
 
 	(void)state;
@@ -566,10 +563,10 @@ static void a_flood_of_output_does_not_stop_the_loop(void **state)
 static void forbid(unsigned nr, unsigned answer)
 {
 	struct sock_filter code[] = {
-	    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 1),
-	    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | answer),
-	    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | answer),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog prog = {.len = ARRAY_LEN(code), .filter = code};
 
@@ -768,38 +765,38 @@ static void children_outlive_the_loop(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    T(an_exit_code_is_told),
-	    T(a_deadly_signal_is_told),
-	    T(a_program_that_cannot_start_is_told_by_its_errno),
-	    T(output_closed_long_before_the_exit_does_not_hide_it),
-	    T(a_wrong_spec_is_refused),
-	    T(the_environment_is_exactly_the_stated_one),
-	    T(descriptors_from_three_on_are_closed),
-	    T(signals_mask_umask_and_directory_are_those_of_a_fresh_program),
-	    T(a_child_leads_its_own_session_and_group),
-	    T(stdout_of_a_child_blocks),
-	    T(head_and_tail_of_output_are_kept_and_the_loss_is_counted),
-	    T(output_that_comes_byte_by_byte_is_kept_the_same_way),
-	    T(stderr_apart_is_bounded_and_drained),
-	    T(input_larger_than_a_pipe_passes_while_the_child_writes),
-	    T(a_child_need_not_read_its_input),
-	    T(without_input_stdin_is_empty),
-	    T(at_the_time_limit_comes_term),
-	    T(a_child_may_use_its_grace),
-	    T(one_that_ignores_term_is_killed_after_the_grace),
-	    T(the_whole_group_is_killed),
-	    T(one_that_fled_into_its_own_session_holds_nobody_up),
-	    T(a_background_process_that_holds_the_output_holds_nobody_up),
-	    T(output_is_read_for_a_while_after_the_exit),
-	    T(a_flood_of_output_does_not_stop_the_loop),
-	    T(an_unkillable_child_is_given_up_and_reaped_when_it_ends),
-	    T(a_child_that_cannot_be_watched_is_killed_and_reaped),
-	    T(a_cancelled_child_is_killed_and_reaped_in_silence),
-	    T(one_that_never_started_may_be_cancelled),
-	    T(a_callback_may_cancel_itself_and_others),
-	    T(starting_again_and_again_starves_nobody),
-	    T(sixty_four_children_run_at_once_and_no_more),
-	    T(children_outlive_the_loop),
+		T(an_exit_code_is_told),
+		T(a_deadly_signal_is_told),
+		T(a_program_that_cannot_start_is_told_by_its_errno),
+		T(output_closed_long_before_the_exit_does_not_hide_it),
+		T(a_wrong_spec_is_refused),
+		T(the_environment_is_exactly_the_stated_one),
+		T(descriptors_from_three_on_are_closed),
+		T(signals_mask_umask_and_directory_are_those_of_a_fresh_program),
+		T(a_child_leads_its_own_session_and_group),
+		T(stdout_of_a_child_blocks),
+		T(head_and_tail_of_output_are_kept_and_the_loss_is_counted),
+		T(output_that_comes_byte_by_byte_is_kept_the_same_way),
+		T(stderr_apart_is_bounded_and_drained),
+		T(input_larger_than_a_pipe_passes_while_the_child_writes),
+		T(a_child_need_not_read_its_input),
+		T(without_input_stdin_is_empty),
+		T(at_the_time_limit_comes_term),
+		T(a_child_may_use_its_grace),
+		T(one_that_ignores_term_is_killed_after_the_grace),
+		T(the_whole_group_is_killed),
+		T(one_that_fled_into_its_own_session_holds_nobody_up),
+		T(a_background_process_that_holds_the_output_holds_nobody_up),
+		T(output_is_read_for_a_while_after_the_exit),
+		T(a_flood_of_output_does_not_stop_the_loop),
+		T(an_unkillable_child_is_given_up_and_reaped_when_it_ends),
+		T(a_child_that_cannot_be_watched_is_killed_and_reaped),
+		T(a_cancelled_child_is_killed_and_reaped_in_silence),
+		T(one_that_never_started_may_be_cancelled),
+		T(a_callback_may_cancel_itself_and_others),
+		T(starting_again_and_again_starves_nobody),
+		T(sixty_four_children_run_at_once_and_no_more),
+		T(children_outlive_the_loop),
 	};
 
 	if (loop_global_init() < 0)

@@ -129,7 +129,7 @@ static bool answer_busy(int fd, const char *request, size_t len)
 	(void)request;
 	(void)len;
 	return send_text(fd, "HTTP/1.1 429 Slow Down\r\nretry-after: Wed, 21 Oct 2015 07:28:00 GMT\r\n"
-			     "Content-Length: 4\r\n\r\nbusy");
+	                     "Content-Length: 4\r\n\r\nbusy");
 }
 
 static bool answer_close(int fd, const char *request, size_t len)
@@ -157,10 +157,10 @@ static bool answer_garbage(int fd, const char *request, size_t len)
 }
 
 static const struct misbehaviour misbehaviours[] = {
-	{"/echo", answer_echo},	    {"/ok", answer_ok},		  {"/head", answer_head},
-	{"/hang", answer_nothing},	    {"/drip", answer_drip},	  {"/endless", answer_endless},
-	{"/redirect", answer_redirect}, {"/busy", answer_busy},	  {"/close", answer_close},
-	{"/partly", answer_partly},	    {"/garbage", answer_garbage},
+	{"/echo", answer_echo},         {"/ok", answer_ok},           {"/head", answer_head},
+	{"/hang", answer_nothing},      {"/drip", answer_drip},       {"/endless", answer_endless},
+	{"/redirect", answer_redirect}, {"/busy", answer_busy},       {"/close", answer_close},
+	{"/partly", answer_partly},     {"/garbage", answer_garbage},
 };
 
 static size_t request_length(const char *request)
@@ -170,8 +170,7 @@ static size_t request_length(const char *request)
 	if (!end)
 		return SIZE_MAX;
 	length = strcasestr(request, "\r\nContent-Length:");
-	return (size_t)(end - request) + 4 +
-	       (length && length < end ? strtoul(strchr(length, ':') + 1, NULL, 10) : 0);
+	return (size_t)(end - request) + 4 + (length && length < end ? strtoul(strchr(length, ':') + 1, NULL, 10) : 0);
 }
 
 static bool answer(int fd, const char *request, size_t len)
@@ -333,7 +332,7 @@ static const char *url_of(const char *path)
 static struct fetch_spec spec_of(const char *path)
 {
 	return (struct fetch_spec) {
-	    .method = "GET", .url = url_of(path), .timeout_us = 20 * US_PER_S, .max_body = 8 << 20};
+		.method = "GET", .url = url_of(path), .timeout_us = 20 * US_PER_S, .max_body = 8 << 20};
 }
 
 static void run_spec(const struct fetch_spec *spec)
@@ -443,12 +442,12 @@ static void the_spec_is_copied(void **state)
 	char url[100], method[] = "POST", body[] = "body", header[] = "X-A: b";
 	const char *headers[] = {header, NULL};
 	struct fetch_spec spec = {.method = method,
-				  .url = url,
-				  .headers = headers,
-				  .body = body,
-				  .body_len = 4,
-				  .timeout_us = 5 * US_PER_S,
-				  .max_body = 1000};
+	                          .url = url,
+	                          .headers = headers,
+	                          .body = body,
+	                          .body_len = 4,
+	                          .timeout_us = 5 * US_PER_S,
+	                          .max_body = 1000};
 
 	(void)state;
 	snprintf(url, sizeof(url), "%s", url_of("/echo"));
@@ -533,8 +532,8 @@ static void the_time_limit_holds_against_silence_and_drip(void **state)
 		const char *path, *text;
 		int status;
 	} rows[] = {
-	    {"/hang", "time limit reached: connected, but no answer", 0},
-	    {"/drip", "time limit reached in the middle of the answer", 200},
+		{"/hang", "time limit reached: connected, but no answer", 0},
+		{"/drip", "time limit reached in the middle of the answer", 200},
 	};
 
 	(void)state;
@@ -556,7 +555,7 @@ static void the_time_limit_holds_against_a_connection_that_never_comes(void **st
 {
 	int port, fd = bind_somewhere(&port), fill[8];
 	struct sockaddr_in a = {
-	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
 	struct fetch_spec spec = spec_of("/");
 	char url[100];
 
@@ -619,8 +618,7 @@ static void a_wrong_spec_is_refused(void **state)
 	static const char *const colonless[] = {"X-A", NULL}, *const spaced[] = {"X A: b", NULL};
 	static const char *const del[] = {"X-A: \x7f", NULL};
 	const struct fetch_spec good = spec_of("/ok");
-	struct fetch_spec bad[] = {good, good, good, good, good, good, good,
-				   good, good, good, good, good, good, good};
+	struct fetch_spec bad[] = {good, good, good, good, good, good, good, good, good, good, good, good, good, good};
 
 	(void)state;
 	bad[0].headers = split;
@@ -643,8 +641,7 @@ static void a_wrong_spec_is_refused(void **state)
 
 static void a_url_that_curl_refuses_is_told(void **state)
 {
-	static const char *const urls[] = {"http://", "http://user:hunter2@127.0.0.1/",
-					   "http://127.0.0.1:99999/"};
+	static const char *const urls[] = {"http://", "http://user:hunter2@127.0.0.1/", "http://127.0.0.1:99999/"};
 	struct fetch_spec spec = spec_of("/");
 
 	(void)state;
@@ -908,15 +905,13 @@ static struct {
 static void tls_make_certificate(void)
 {
 	gnutls_x509_privkey_init(&tls.key);
-	gnutls_x509_privkey_generate(tls.key, GNUTLS_PK_ECDSA,
-				     GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0);
+	gnutls_x509_privkey_generate(tls.key, GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0);
 	gnutls_x509_crt_init(&tls.cert);
 	gnutls_x509_crt_set_version(tls.cert, 3);
 	gnutls_x509_crt_set_serial(tls.cert, "\1", 1);
 	gnutls_x509_crt_set_activation_time(tls.cert, time(NULL) - 3600);
 	gnutls_x509_crt_set_expiration_time(tls.cert, time(NULL) + 3600);
-	gnutls_x509_crt_set_subject_alt_name(tls.cert, GNUTLS_SAN_IPADDRESS, "\x7f\0\0\1", 4,
-					     GNUTLS_FSAN_SET);
+	gnutls_x509_crt_set_subject_alt_name(tls.cert, GNUTLS_SAN_IPADDRESS, "\x7f\0\0\1", 4, GNUTLS_FSAN_SET);
 	gnutls_x509_crt_set_key(tls.cert, tls.key);
 	assert_int_equal(gnutls_x509_crt_sign2(tls.cert, tls.cert, tls.key, GNUTLS_DIG_SHA256, 0), 0);
 	gnutls_certificate_allocate_credentials(&tls.credentials);
@@ -995,35 +990,35 @@ static void plain_text_where_tls_belongs_is_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    T(an_answer_comes_whole),
-	    T(a_request_carries_what_was_asked_and_little_more),
-	    T(a_body_is_not_called_a_web_form_and_may_be_empty),
-	    T(a_long_body_is_sent_without_delay),
-	    T(head_waits_for_no_body),
-	    T(the_spec_is_copied),
-	    T(retry_after_comes_as_sent),
-	    T(a_redirect_is_an_answer_and_not_followed),
-	    T(connections_are_used_again),
-	    T(an_endless_body_is_cut_off_at_its_maximum),
-	    T(a_body_of_just_the_maximum_is_fine),
-	    T(the_time_limit_holds_against_silence_and_drip),
-	    T(the_time_limit_holds_against_a_connection_that_never_comes),
-	    T(each_failure_has_its_errno_and_a_sentence),
-	    T(a_refused_connection_is_told),
-	    T(a_wrong_spec_is_refused),
-	    T(a_url_that_curl_refuses_is_told),
-	    T(proxies_of_the_environment_are_ignored),
-	    T(sockets_are_closed_in_programs),
-	    T(a_share_runs_so_many_at_once_and_the_rest_times_out_in_the_queue),
-	    T(a_dead_chat_does_not_hold_up_a_rollback),
-	    T(those_that_wait_get_their_turn),
-	    T(a_full_queue_is_refused),
-	    T(one_answer_may_start_the_next_request_without_delay),
-	    T(cancelled_ones_never_call_back),
-	    T(a_callback_may_cancel_itself_and_others),
-	    T(a_freed_loop_drops_running_and_waiting_ones),
-	    T(a_server_without_a_trusted_certificate_gets_no_request),
-	    T(plain_text_where_tls_belongs_is_told),
+		T(an_answer_comes_whole),
+		T(a_request_carries_what_was_asked_and_little_more),
+		T(a_body_is_not_called_a_web_form_and_may_be_empty),
+		T(a_long_body_is_sent_without_delay),
+		T(head_waits_for_no_body),
+		T(the_spec_is_copied),
+		T(retry_after_comes_as_sent),
+		T(a_redirect_is_an_answer_and_not_followed),
+		T(connections_are_used_again),
+		T(an_endless_body_is_cut_off_at_its_maximum),
+		T(a_body_of_just_the_maximum_is_fine),
+		T(the_time_limit_holds_against_silence_and_drip),
+		T(the_time_limit_holds_against_a_connection_that_never_comes),
+		T(each_failure_has_its_errno_and_a_sentence),
+		T(a_refused_connection_is_told),
+		T(a_wrong_spec_is_refused),
+		T(a_url_that_curl_refuses_is_told),
+		T(proxies_of_the_environment_are_ignored),
+		T(sockets_are_closed_in_programs),
+		T(a_share_runs_so_many_at_once_and_the_rest_times_out_in_the_queue),
+		T(a_dead_chat_does_not_hold_up_a_rollback),
+		T(those_that_wait_get_their_turn),
+		T(a_full_queue_is_refused),
+		T(one_answer_may_start_the_next_request_without_delay),
+		T(cancelled_ones_never_call_back),
+		T(a_callback_may_cancel_itself_and_others),
+		T(a_freed_loop_drops_running_and_waiting_ones),
+		T(a_server_without_a_trusted_certificate_gets_no_request),
+		T(plain_text_where_tls_belongs_is_told),
 	};
 
 	if (loop_global_init() < 0)

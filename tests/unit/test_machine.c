@@ -11,8 +11,8 @@
 #include "handlers/engine/record.h"
 #include "server/core/clock.h"
 
-#define EACH_CELL(s, e)                       \
-	for (int s = 1; s < INC_STATE_N; s++) \
+#define EACH_CELL(s, e)                                                                                                \
+	for (int s = 1; s < INC_STATE_N; s++)                                                                          \
 		for (int e = 1; e < EV_N; e++)
 
 static const struct edge *edge(int s, int e)
@@ -33,24 +33,24 @@ static void every_edge_leads_to_a_real_state(void **state)
 {
 	(void)state;
 	EACH_CELL(s, e)
-		if (edge(s, e))
-			assert_in_range(edge(s, e)->to, 1, INC_STATE_N - 1);
+	if (edge(s, e))
+		assert_in_range(edge(s, e)->to, 1, INC_STATE_N - 1);
 }
 
 static void rolled_back_is_entered_only_by_seeing_it(void **state)
 {
 	(void)state;
 	EACH_CELL(s, e)
-		if (edge(s, e) && edge(s, e)->to == INC_ROLLED_BACK)
-			assert_int_equal(e, EV_SEEN);
+	if (edge(s, e) && edge(s, e)->to == INC_ROLLED_BACK)
+		assert_int_equal(e, EV_SEEN);
 }
 
 static void nothing_is_cancelled_once_acting_began(void **state)
 {
 	(void)state;
 	EACH_CELL(s, e)
-		if (edge(s, e) && edge(s, e)->to == INC_CANCELLED)
-			assert_true(s == INC_PENDING || s == INC_HELD);
+	if (edge(s, e) && edge(s, e)->to == INC_CANCELLED)
+		assert_true(s == INC_PENDING || s == INC_HELD);
 }
 
 static void an_acting_incident_cannot_be_resolved(void **state)
@@ -65,7 +65,8 @@ static void an_acting_incident_cannot_be_resolved(void **state)
 static void every_state_that_matters_is_announced(void **state)
 {
 	(void)state;
-	EACH_CELL(s, e) {
+	EACH_CELL(s, e)
+	{
 		const struct edge *g = edge(s, e);
 
 		if (g && g->to != INC_VERIFYING)
@@ -95,8 +96,8 @@ static void every_live_state_can_reach_an_end(void **state)
 	(void)state;
 	for (int turn = 0; turn < INC_STATE_N; turn++)
 		EACH_CELL(s, e)
-			if (edge(s, e) && reach[edge(s, e)->to])
-				reach[s] = true;
+	if (edge(s, e) && reach[edge(s, e)->to])
+		reach[s] = true;
 	for (int s = 1; s < INC_STATE_N; s++)
 		assert_true(reach[s]);
 }
@@ -108,7 +109,8 @@ static void every_state_and_event_has_a_name_of_its_own(void **state)
 		assert_int_equal(incident_state_find(incident_state_name((enum incident_state)s)), s);
 	for (int e = 1; e < EV_N; e++)
 		for (int f = 1; f < e; f++)
-			assert_string_not_equal(machine_event_name((enum incident_event)e), machine_event_name((enum incident_event)f));
+			assert_string_not_equal(machine_event_name((enum incident_event)e),
+			                        machine_event_name((enum incident_event)f));
 }
 
 static void a_further_trigger_always_lowers_while_the_incident_lives(void **state)

@@ -305,8 +305,7 @@ static void matchers_are_read_as_alertmanager_reads_them(void **state)
 		struct matcher_fault fault = {""};
 		enum verdict v = ask(syntax[i].text, syntax[i].value, &fault);
 		if (v != syntax[i].verdict)
-			fail_msg("%s with \"%s\": verdict %d %s", syntax[i].text, syntax[i].value, v,
-			         fault.why);
+			fail_msg("%s with \"%s\": verdict %d %s", syntax[i].text, syntax[i].value, v, fault.why);
 	}
 }
 
@@ -435,8 +434,7 @@ static void a_runaway_expression_does_not_match(void **state)
 static void long_values_match_ordinary_expressions(void **state)
 {
 	(void)state;
-	static const char *const texts[] = {"a=~\".*y\"", "a=~\"(?:x|y)+\"", "a=~\"(?:[x]+|y)*\"",
-	                                    "a!~\".*z.*\""};
+	static const char *const texts[] = {"a=~\".*y\"", "a=~\"(?:x|y)+\"", "a=~\"(?:[x]+|y)*\"", "a!~\".*z.*\""};
 	CLEANUP(cleanup_free) char *value = malloc(16 * 1024 + 1);
 	struct matcher_fault fault = {""};
 
@@ -461,8 +459,7 @@ static void sentences_stay_one_line_and_well_formed(void **state)
 	(void)state;
 	struct matcher_fault fault = {""};
 
-	assert_int_equal(ask("a\x1b\n-=éééééééééééééééééééééééééééééééééééééééééééééééééééé", "", &fault),
-	                 REFUSED);
+	assert_int_equal(ask("a\x1b\n-=éééééééééééééééééééééééééééééééééééééééééééééééééééé", "", &fault), REFUSED);
 	assert_true(text_utf8_valid(fault.why, strlen(fault.why)));
 	assert_null(strpbrk(fault.why, "\x1b\n"));
 }

@@ -11,9 +11,16 @@
 static struct incident at(enum incident_state state)
 {
 	return (struct incident) {
-		.id = 7, .rollout = (char *)"cst-pipeline", .summary = (char *)"Error rate exceeded threshold", .kind = KIND_AUTO,
-		.state = state, .stage = 2, .pct_before = 2500, .pct_wanted = 0, .pct_seen = -1,
-		.due_at_us = INT64_C(1760436000) * 1000000,     /* 2025-10-14 10:00 UTC */
+		.id = 7,
+		.rollout = (char *)"cst-pipeline",
+		.summary = (char *)"Error rate exceeded threshold",
+		.kind = KIND_AUTO,
+		.state = state,
+		.stage = 2,
+		.pct_before = 2500,
+		.pct_wanted = 0,
+		.pct_seen = -1,
+		.due_at_us = INT64_C(1760436000) * 1000000, /* 2025-10-14 10:00 UTC */
 	};
 }
 
@@ -69,7 +76,10 @@ static char *evidence_of(const struct incident *inc)
 {
 	struct buf b = BUF(MESSAGE_MAX);
 
-	assert_int_equal(message_evidence(&b, inc, &plan, "{\"value\": \"1.8%\", \"window\": \"5m\\nx\", \"other\": \"no\", \"samples\": 7}"), 0);
+	assert_int_equal(
+		message_evidence(&b, inc, &plan,
+	                         "{\"value\": \"1.8%\", \"window\": \"5m\\nx\", \"other\": \"no\", \"samples\": 7}"),
+		0);
 	return buf_take(&b);
 }
 
@@ -81,16 +91,19 @@ static void evidence_is_what_was_measured_on_one_line(void **state)
 	(void)state;
 	assert_int_equal(strncmp(text, "- Measured: value 1.8%, window 5m", 33), 0);
 	assert_null(strstr(text, "other"));
-	assert_null(strstr(text, "samples"));           /* no text: not what a rule annotates */
-	assert_null(strstr(text, "- Verified"));        /* nothing was applied yet */
-	assert_non_null(strstr(text, "\n- Next: rollbackctl rollback cst-pipeline --stage 2, or rollbackctl incident resolve 7\n"));
+	assert_null(strstr(text, "samples"));    /* no text: not what a rule annotates */
+	assert_null(strstr(text, "- Verified")); /* nothing was applied yet */
+	assert_non_null(strstr(
+		text, "\n- Next: rollbackctl rollback cst-pipeline --stage 2, or rollbackctl incident resolve 7\n"));
 	free(text);
 }
 
 static void every_state_names_the_command_that_fits(void **state)
 {
 	static const char *const next[INC_STATE_N] = {
-		[INC_PENDING] = "incident cancel 7\n", [INC_FAILED] = "incident retry 7\n", [INC_ROLLED_BACK] = "incident resolve 7\n",
+		[INC_PENDING] = "incident cancel 7\n",
+		[INC_FAILED] = "incident retry 7\n",
+		[INC_ROLLED_BACK] = "incident resolve 7\n",
 		[INC_HELD] = "rollback cst-pipeline --stage 2, or rollbackctl incident resolve 7\n",
 	};
 
@@ -181,9 +194,13 @@ static void action_is(struct incident inc, const char *words)
 static void a_stage_being_entered_never_rolled_anything_back(void **state)
 {
 	static const char *const words[INC_STATE_N] = {
-		[INC_PENDING] = "Enters 50%", [INC_ROLLING_BACK] = "Entering 50%", [INC_VERIFYING] = "Set to 50%, not verified yet",
-		[INC_ROLLED_BACK] = "Entered at 50%", [INC_FAILED] = "Entering 50% not verified: last seen at 25%",
-		[INC_HELD] = "Enters 50%", [INC_CANCELLED] = "Entering 50% was called off",
+		[INC_PENDING] = "Enters 50%",
+		[INC_ROLLING_BACK] = "Entering 50%",
+		[INC_VERIFYING] = "Set to 50%, not verified yet",
+		[INC_ROLLED_BACK] = "Entered at 50%",
+		[INC_FAILED] = "Entering 50% not verified: last seen at 25%",
+		[INC_HELD] = "Enters 50%",
+		[INC_CANCELLED] = "Entering 50% was called off",
 		[INC_RESOLVED] = "Entering 50% was given up",
 	};
 
@@ -214,9 +231,11 @@ static void what_a_person_reports_reads_as_a_report_until_it_rolls_back(void **s
 		int32_t wanted;
 		const char *title;
 	} rows[] = {
-		{INC_HELD, -1, "[INCIDENT] CST Pipeline Reported Incident\n"}, {INC_RESOLVED, -1, "[INCIDENT] CST Pipeline Reported Incident\n"},
+		{INC_HELD, -1, "[INCIDENT] CST Pipeline Reported Incident\n"},
+		{INC_RESOLVED, -1, "[INCIDENT] CST Pipeline Reported Incident\n"},
 		{INC_CANCELLED, -1, "[INCIDENT] CST Pipeline Reported Incident\n"},
-		{INC_ROLLING_BACK, 0, "[INCIDENT] CST Pipeline Manual Rollback\n"}, {INC_RESOLVED, 0, "[INCIDENT] CST Pipeline Manual Rollback\n"},
+		{INC_ROLLING_BACK, 0, "[INCIDENT] CST Pipeline Manual Rollback\n"},
+		{INC_RESOLVED, 0, "[INCIDENT] CST Pipeline Manual Rollback\n"},
 		{INC_VERIFYING, 0, "[INCIDENT] CST Pipeline Manual Rollback\n"},
 	};
 

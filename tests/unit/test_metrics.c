@@ -81,27 +81,14 @@ static void a_phase_falls_into_its_buckets(void **state)
 	metric_phase(PHASE_DECISION, -3); /* the clock was set back: counts as none */
 	metric_phase(PHASE_DECISION, (double)NAN);
 	scrape_now();
-	assert_true(
-		sample("rollbackd_rollback_phase_seconds_bucket{phase=\"decision\",le=\"0.1\"}") ==
-		2);
-	assert_true(
-		sample("rollbackd_rollback_phase_seconds_bucket{phase=\"decision\",le=\"30\"}") ==
-		2);
-	assert_true(
-		sample("rollbackd_rollback_phase_seconds_bucket{phase=\"decision\",le=\"60\"}") ==
-		3);
-	assert_true(
-		sample("rollbackd_rollback_phase_seconds_bucket{phase=\"decision\",le=\"120\"}") ==
-		4);
-	assert_true(
-		sample("rollbackd_rollback_phase_seconds_bucket{phase=\"decision\",le=\"1800\"}") ==
-		4);
-	assert_true(
-		sample("rollbackd_rollback_phase_seconds_bucket{phase=\"decision\",le=\"+Inf\"}") ==
-		5);
+	assert_true(sample("rollbackd_rollback_phase_seconds_bucket{phase=\"decision\",le=\"0.1\"}") == 2);
+	assert_true(sample("rollbackd_rollback_phase_seconds_bucket{phase=\"decision\",le=\"30\"}") == 2);
+	assert_true(sample("rollbackd_rollback_phase_seconds_bucket{phase=\"decision\",le=\"60\"}") == 3);
+	assert_true(sample("rollbackd_rollback_phase_seconds_bucket{phase=\"decision\",le=\"120\"}") == 4);
+	assert_true(sample("rollbackd_rollback_phase_seconds_bucket{phase=\"decision\",le=\"1800\"}") == 4);
+	assert_true(sample("rollbackd_rollback_phase_seconds_bucket{phase=\"decision\",le=\"+Inf\"}") == 5);
 	assert_true(sample("rollbackd_rollback_phase_seconds_count{phase=\"decision\"}") == 5);
-	assert_true(fabs(sample("rollbackd_rollback_phase_seconds_sum{phase=\"decision\"}") -
-	                 5120.55) < 1e-6);
+	assert_true(fabs(sample("rollbackd_rollback_phase_seconds_sum{phase=\"decision\"}") - 5120.55) < 1e-6);
 	assert_true(sample("rollbackd_rollback_phase_seconds_count{phase=\"execution\"}") == 0);
 }
 
@@ -138,9 +125,8 @@ static void label_values_and_help_are_escaped(void **state)
 	assert_int_equal(metrics_family(&b, "x", "gauge", "a \"b\"\nc\\d"), 0);
 	assert_int_equal(metrics_sample(&b, "x", 0.5, "l", "q\" b\\ n\n u\xff", "m", "\xc3\xa9", NULL), 0);
 	assert_int_equal(metrics_sample(&b, "x", (double)INFINITY, NULL), 0);
-	assert_string_equal(buf_text(&b),
-	                    "# HELP x a \"b\"\\nc\\\\d\n# TYPE x gauge\n"
-	                    "x{l=\"q\\\" b\\\\ n\\n u\xef\xbf\xbd\",m=\"\xc3\xa9\"} 0.5\nx +Inf\n");
+	assert_string_equal(buf_text(&b), "# HELP x a \"b\"\\nc\\\\d\n# TYPE x gauge\n"
+	                                  "x{l=\"q\\\" b\\\\ n\\n u\xef\xbf\xbd\",m=\"\xc3\xa9\"} 0.5\nx +Inf\n");
 }
 
 static void a_buffer_too_small_is_reported(void **state)

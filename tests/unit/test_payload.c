@@ -106,8 +106,7 @@ static struct alert_group *parse_one(const char *more)
 {
 	char text[1024];
 
-	snprintf(text, sizeof(text), "{\"alerts\":[{\"status\":\"firing\",\"labels\":{\"a\":\"b\"}%s}]}",
-	         more);
+	snprintf(text, sizeof(text), "{\"alerts\":[{\"status\":\"firing\",\"labels\":{\"a\":\"b\"}%s}]}", more);
 	return parse_text(text);
 }
 
@@ -184,8 +183,7 @@ static void check_alert(const struct alert *a, struct json_object *sent)
 		return;
 	}
 	assert_null(a->why);
-	assert_string_equal(json_str_or(sent, "status", ""),
-	                    a->status == ALERT_FIRING ? "firing" : "resolved");
+	assert_string_equal(json_str_or(sent, "status", ""), a->status == ALERT_FIRING ? "firing" : "resolved");
 	assert_true(a->status == ALERT_RESOLVED || a->ends_at_us == 0);
 	check_labels(a, sent);
 	assert_true(json_object_equal(a->raw, sent));
@@ -238,8 +236,7 @@ static void our_label_hash_is_alertmanagers_own(void **state)
 			const char *sent = json_str_or(g->alerts[k].raw, "fingerprint", "");
 			char ours[17];
 			snprintf(ours, sizeof(ours), "%016llx",
-			         (unsigned long long)text_fingerprint(g->alerts[k].labels,
-			                                              g->alerts[k].n_labels));
+			         (unsigned long long)text_fingerprint(g->alerts[k].labels, g->alerts[k].n_labels));
 			assert_string_equal(ours, sent);
 			assert_string_equal(g->alerts[k].fingerprint, sent);
 			compared++;
@@ -270,8 +267,7 @@ static void a_captured_alert_is_read_in_full(void **state)
 	assert_string_equal(alert_label(b, "instance"), "b");
 	assert_null(alert_label(a, "instanc"));
 	assert_null(alert_label(a, "instances"));
-	assert_string_equal(json_str_or(a->annotations_json, "summary", ""),
-	                    "5xx > 5% & <b>rising</b> — été");
+	assert_string_equal(json_str_or(a->annotations_json, "summary", ""), "5xx > 5% & <b>rising</b> — été");
 	assert_string_equal(a->generator_url, "http://prom:9090/graph?g0.expr=rate(x[5m])+%3E+0.05&g0.tab=1");
 }
 
@@ -417,8 +413,7 @@ static void a_rejected_alert_is_known_by_the_hash_of_its_text(void **state)
 {
 	(void)state;
 	CLEANUP(alert_group_cleanup)
-	struct alert_group *g =
-		parse_text("{\"alerts\":[ {\"status\" : \"FIRING\"}, {\"status\":\"firing\"} ]}");
+	struct alert_group *g = parse_text("{\"alerts\":[ {\"status\" : \"FIRING\"}, {\"status\":\"firing\"} ]}");
 
 	assert_true(g->alerts[0].rejected && g->alerts[1].rejected);
 	assert_string_equal(g->alerts[0].fingerprint, "44c6937be974aa8fd0358d005108461a");
@@ -520,8 +515,7 @@ static void twenty_thousand_alerts_are_taken_and_no_more(void **state)
 {
 	(void)state;
 	static const char alert[] = "{\"status\":\"firing\",\"labels\":{\"a\":\"b\"}}";
-	struct body most = repeated(alert, PAYLOAD_ALERTS_MAX),
-		    over = repeated(alert, PAYLOAD_ALERTS_MAX + 1);
+	struct body most = repeated(alert, PAYLOAD_ALERTS_MAX), over = repeated(alert, PAYLOAD_ALERTS_MAX + 1);
 	CLEANUP(alert_group_cleanup) struct alert_group *g = parse(most.text, most.len);
 	struct alert_group *none = NULL;
 	struct payload_fault fault = {""};
@@ -620,9 +614,9 @@ static void group_fields_are_never_a_reason_to_refuse(void **state)
 {
 	(void)state;
 	CLEANUP(alert_group_cleanup)
-	struct alert_group *g = parse_text(
-		"{\"receiver\":1,\"status\":[],\"groupKey\":{},\"externalURL\":false,\"truncatedAlerts\":-5,"
-		"\"version\":1e400,\"alerts\":[{\"status\":\"firing\",\"labels\":{\"a\":\"b\"}}]}");
+	struct alert_group *g =
+		parse_text("{\"receiver\":1,\"status\":[],\"groupKey\":{},\"externalURL\":false,\"truncatedAlerts\":-5,"
+	                   "\"version\":1e400,\"alerts\":[{\"status\":\"firing\",\"labels\":{\"a\":\"b\"}}]}");
 
 	assert_string_equal(g->receiver, "");
 	assert_string_equal(g->group_key, "");
@@ -635,8 +629,8 @@ static void sentences_stay_one_line_whatever_they_quote(void **state)
 {
 	(void)state;
 	CLEANUP(alert_group_cleanup)
-	struct alert_group *g = parse_text(
-		"{\"alerts\":[{\"status\":\"x\\ny\\u001b[31m\\u202e\",\"labels\":{\"a\":\"b\"}}]}");
+	struct alert_group *g =
+		parse_text("{\"alerts\":[{\"status\":\"x\\ny\\u001b[31m\\u202e\",\"labels\":{\"a\":\"b\"}}]}");
 
 	assert_true(g->alerts[0].rejected);
 	assert_null(strpbrk(g->alerts[0].why, "\n\x1b"));

@@ -10,11 +10,10 @@
 #include "server/core/clock.h"
 #include "tests/unit/fake_http.h"
 
-#define LIMIT_US       (20 * US_PER_S)
-#define T0             (INT64_C(1760436000) * US_PER_S)
-#define MATRIX(series) "{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\",\"result\":[" series "]}}"
-#define VECTOR(samples)                                                                                      \
-	"{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":[" samples "]}}"
+#define LIMIT_US        (20 * US_PER_S)
+#define T0              (INT64_C(1760436000) * US_PER_S)
+#define MATRIX(series)  "{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\",\"result\":[" series "]}}"
+#define VECTOR(samples) "{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":[" samples "]}}"
 
 static struct loop *loop;
 static char prometheus[64];
@@ -72,8 +71,7 @@ static void on_snapshot(void *arg, struct snapshot_item *items, size_t n)
 
 static void add_query(const char *name, const char *query)
 {
-	queries[plan.rollout.n_queries++] =
-		(struct snapshot_query) {.name = name, .unit = "ratio", .query = query};
+	queries[plan.rollout.n_queries++] = (struct snapshot_query) {.name = name, .unit = "ratio", .query = query};
 }
 
 static void take_snapshot(void)
@@ -125,8 +123,7 @@ static void the_range_asked_for_is_the_window(void **state)
 	add_query("a", "sum(rate(x[5m]))");
 	take_snapshot();
 	assert_non_null(strstr(
-		fake.last,
-		"query=sum%28rate%28x%5B5m%5D%29%29&start=1760434200.000&end=1760436000.000&step=8.000"));
+		fake.last, "query=sum%28rate%28x%5B5m%5D%29%29&start=1760434200.000&end=1760436000.000&step=8.000"));
 	assert_null(answer.items[0].error);
 }
 
@@ -196,11 +193,8 @@ static void the_onset_is_asked_for_with_labels_escaped(void **state)
 
 static void the_earliest_beginning_before_the_alert_counts(void **state)
 {
-	struct prom_sample s[] = {{.value = 1760435000},
-	                          {.value = 1760434000},
-	                          {.value = 1760436001},
-	                          {.value = 0},
-	                          {.value = NAN}};
+	struct prom_sample s[] = {
+		{.value = 1760435000}, {.value = 1760434000}, {.value = 1760436001}, {.value = 0}, {.value = NAN}};
 	struct prom_vector v = {.samples = s, .n = ARRAY_LEN(s)};
 	int64_t onset = 77;
 

@@ -35,16 +35,15 @@ static void an_instant_vector_is_read(void **state)
 	struct prom_vector v = {0};
 	char why[200];
 
-	assert_int_equal(
-		vector("{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":["
-	               "{\"metric\":{\"__name__\":\"up\",\"job\":\"prometheus\",\"instance\":\"localhost:"
-	               "9090\"},"
-	               "\"value\":[1435781451.781,\"1\"]},"
-	               "{\"metric\":{\"__name__\":\"up\",\"job\":\"node\",\"instance\":\"localhost:9100\"},"
-	               "\"value\":[1435781451.781,\"0\"]}],\"stats\":{}},\"warnings\":[\"w\"],\"infos\":["
-	               "\"i\"]}\n",
-	               &v, why),
-		0);
+	assert_int_equal(vector("{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":["
+	                        "{\"metric\":{\"__name__\":\"up\",\"job\":\"prometheus\",\"instance\":\"localhost:"
+	                        "9090\"},"
+	                        "\"value\":[1435781451.781,\"1\"]},"
+	                        "{\"metric\":{\"__name__\":\"up\",\"job\":\"node\",\"instance\":\"localhost:9100\"},"
+	                        "\"value\":[1435781451.781,\"0\"]}],\"stats\":{}},\"warnings\":[\"w\"],\"infos\":["
+	                        "\"i\"]}\n",
+	                        &v, why),
+	                 0);
 	assert_int_equal(v.n, 2);
 	assert_true(v.samples[0].value == 1 && v.samples[1].value == 0);
 	assert_true(v.samples[0].at == 1435781451.781);
@@ -138,8 +137,7 @@ static void what_is_no_answer_says_so_and_leaves_the_result_alone(void **state)
 		{"", -EBADMSG, "not JSON"},
 		{"<html><body>It works!</body></html>", -EBADMSG, "not JSON"},
 		{"{\"status\":\"success\",\"data\":{\"resultType\":\"vec", -EBADMSG, "not JSON"},
-		{"{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":[]}} x", -EBADMSG,
-	         "not JSON"},
+		{"{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":[]}} x", -EBADMSG, "not JSON"},
 		{"[]", -EBADMSG, "no answer"},
 		{"\"success\"", -EBADMSG, "no answer"},
 		{"{}", -EBADMSG, "no answer"},
@@ -160,15 +158,13 @@ static void what_is_no_answer_says_so_and_leaves_the_result_alone(void **state)
 		{VECTOR("[{\"metric\":{},\"value\":[\"1\",\"2\"]}]"), -EBADMSG, "pair"},
 		{VECTOR("[{\"metric\":{},\"value\":[1e999,\"2\"]}]"), -EBADMSG, "pair"},
 		{VECTOR("[" SAMPLE("\"1\"") ",{}]"), -EBADMSG, "no value"},
-		{VECTOR("[{\"metric\":{},\"histogram\":[1,{\"count\":\"2\",\"sum\":\"3\"}]}]"), -EINVAL,
-	         "histograms"},
+		{VECTOR("[{\"metric\":{},\"histogram\":[1,{\"count\":\"2\",\"sum\":\"3\"}]}]"), -EINVAL, "histograms"},
 		{MATRIX("[]"), -EINVAL, "a matrix"},
-		{"{\"status\":\"success\",\"data\":{\"resultType\":\"string\",\"result\":[1,\"x\"]}}",
-	         -EINVAL, "a string"},
-		{"{\"status\":\"success\",\"data\":{\"resultType\":\"streams\",\"result\":[]}}", -EINVAL,
-	         "a streams"},
-		{"{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"parse error: unexpected )\"}",
-	         -EINVAL, "bad_data: parse error: unexpected )"},
+		{"{\"status\":\"success\",\"data\":{\"resultType\":\"string\",\"result\":[1,\"x\"]}}", -EINVAL,
+	         "a string"},
+		{"{\"status\":\"success\",\"data\":{\"resultType\":\"streams\",\"result\":[]}}", -EINVAL, "a streams"},
+		{"{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"parse error: unexpected )\"}", -EINVAL,
+	         "bad_data: parse error: unexpected )"},
 		{"{\"status\":\"error\",\"errorType\":\"timeout\",\"error\":\"query timed "
 	         "out\",\"data\":{\"resultType\":"
 	         "\"vector\",\"result\":[]}}",
@@ -208,11 +204,10 @@ static char *many_series(size_t n)
 	char *body = malloc(n * 64 + 200);
 
 	assert_non_null(body);
-	size_t at = (size_t)sprintf(
-		body, "{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":[");
+	size_t at = (size_t)sprintf(body, "{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":[");
 	for (size_t i = 0; i < n; i++)
-		at += (size_t)sprintf(body + at, "%s{\"metric\":{\"i\":\"%zu\"},\"value\":[1,\"%zu\"]}",
-		                      i ? "," : "", i, i);
+		at += (size_t)sprintf(body + at, "%s{\"metric\":{\"i\":\"%zu\"},\"value\":[1,\"%zu\"]}", i ? "," : "",
+		                      i, i);
 	sprintf(body + at, "]}}");
 	return body;
 }
@@ -260,11 +255,10 @@ static void a_matrix_keeps_its_digits_and_nulls_what_is_no_number(void **state)
 	                               "{\"values\":[]}]"),
 	                        10, 10, &got, why),
 	                 0);
-	assert_string_equal(
-		json_text(got),
-		"[{\"labels\":{\"job\":\"cst\"},\"points\":[[1760436000,0.002],[1760436015.5,null],"
-		"[1760436030,null],[1760436045,null],[1760436060,-0.1]]},"
-		"{\"labels\":{},\"points\":[]}]");
+	assert_string_equal(json_text(got),
+	                    "[{\"labels\":{\"job\":\"cst\"},\"points\":[[1760436000,0.002],[1760436015.5,null],"
+	                    "[1760436030,null],[1760436045,null],[1760436060,-0.1]]},"
+	                    "{\"labels\":{},\"points\":[]}]");
 	assert_int_equal(json_check(json_text(got), strlen(json_text(got)), NULL), 0);
 }
 
@@ -332,12 +326,10 @@ static void a_query_is_percent_encoded(void **state)
 	(void)state;
 	CLEANUP(buf_free) struct buf b = BUF(1000);
 
-	assert_int_equal(
-		prom_query_url(&b, "http://127.0.0.1:9090", "sum(rate(x{job=\"a&b\"}[1m])) / 2 + é#", 3), 0);
-	assert_string_equal(
-		buf_text(&b),
-		"http://127.0.0.1:9090/api/v1/query?query=sum%28rate%28x%7Bjob%3D%22a%26b%22%7D%5B1m"
-		"%5D%29%29%20%2F%202%20%2B%20%C3%A9%23&timeout=3.000");
+	assert_int_equal(prom_query_url(&b, "http://127.0.0.1:9090", "sum(rate(x{job=\"a&b\"}[1m])) / 2 + é#", 3), 0);
+	assert_string_equal(buf_text(&b),
+	                    "http://127.0.0.1:9090/api/v1/query?query=sum%28rate%28x%7Bjob%3D%22a%26b%22%7D%5B1m"
+	                    "%5D%29%29%20%2F%202%20%2B%20%C3%A9%23&timeout=3.000");
 }
 
 static void a_base_may_end_in_slashes_and_have_a_path(void **state)
@@ -355,10 +347,9 @@ static void a_range_has_start_end_and_step(void **state)
 	CLEANUP(buf_free) struct buf b = BUF(1000);
 
 	assert_int_equal(prom_range_url(&b, "http://p:9090", "up", 1760436000, 1760437800.5, 15, 2.5), 0);
-	assert_string_equal(
-		buf_text(&b),
-		"http://p:9090/api/v1/query_range?query=up&start=1760436000.000&end=1760437800.500"
-		"&step=15.000&timeout=2.500");
+	assert_string_equal(buf_text(&b),
+	                    "http://p:9090/api/v1/query_range?query=up&start=1760436000.000&end=1760437800.500"
+	                    "&step=15.000&timeout=2.500");
 }
 
 static void a_url_beyond_the_buffer_is_refused(void **state)

@@ -50,7 +50,8 @@ static void series_and_how_far_they_look_back(void **state)
 		{"sum(rate(x[5m] @ 1609746000)) + y @ end()", "x 5m 5m, y 0s 0s"},
 		/* the examples of docs/querying/examples.md: subqueries */
 		{"rate(http_requests_total[5m])[30m:1m]", "http_requests_total 35m 35m"},
-		{"max_over_time(deriv(rate(distance_covered_total[5s])[30s:5s])[10m:])", "distance_covered_total 10m35s 10m35s"},
+		{"max_over_time(deriv(rate(distance_covered_total[5s])[30s:5s])[10m:])",
+	         "distance_covered_total 10m35s 10m35s"},
 		{"min_over_time((deriv(m[5m]) * 60)[15m:1m]) and m offset 20m", "m 20m 20m, m! 0s 20m"},
 		{"last_over_time(x[2d])", "x 0s 2d"},
 		{"last_over_time(rate(x[5m])[1h:])", "x 5m 1h5m"},
@@ -63,7 +64,13 @@ static void series_and_how_far_they_look_back(void **state)
 		{"1e-6 * x > 50e6 + 0x1F - .5 + 1e+3", "x 0s 0s"},
 		{"a == bool 1 or Inf > NaN", "a 0s 0s"},
 		{"-a ^ 2 % 3 atan2 b", "a 0s 0s, b 0s 0s"},
-		{"rate(x[5m", "no"}, {"rate(x[5m]", "no"}, {"a)", "no"}, {"x[soon]", "no"}, {"\"open", "no"}, {"x{a=\"b\"", "no"}, {"a;b", "no"},
+		{"rate(x[5m", "no"},
+		{"rate(x[5m]", "no"},
+		{"a)", "no"},
+		{"x[soon]", "no"},
+		{"\"open", "no"},
+		{"x{a=\"b\"", "no"},
+		{"a;b", "no"},
 	};
 
 	(void)state;
@@ -87,8 +94,9 @@ static void an_offset_counts_only_when_there_is_nothing_else(void **state)
 /* Every beginning, and every byte replaced: it ends, and the sanitizers have nothing to say. */
 static void broken_text_does_no_harm(void **state)
 {
-	static const char whole[] = "histogram_quantile(0.95, sum by (le) (rate({__name__=\"a\"}[5m] offset -1h @ end()))) / "
-				    "last_over_time((x{l=~'\\'y'}[1h:])[2d:1m]) # z\n or `q` > bool 1e-6 unless on(a) group_left() b@0x1f";
+	static const char whole[] =
+		"histogram_quantile(0.95, sum by (le) (rate({__name__=\"a\"}[5m] offset -1h @ end()))) / "
+		"last_over_time((x{l=~'\\'y'}[1h:])[2d:1m]) # z\n or `q` > bool 1e-6 unless on(a) group_left() b@0x1f";
 	static const char bytes[] = "()[]{}\"'`\\#@,:/ \n\x80o";
 
 	(void)state;
@@ -97,7 +105,7 @@ static void broken_text_does_no_harm(void **state)
 			struct promql p = {0};
 			char *text = strdup(whole);
 
-			text[i] = bytes[j];     /* the last one is NUL: a beginning */
+			text[i] = bytes[j]; /* the last one is NUL: a beginning */
 			char *copy = strdup(i < sizeof(whole) - 1 ? text : whole);
 			free(text);
 			if (promql_scan(copy, &p) == 0)
@@ -126,7 +134,9 @@ static void mistakes_that_the_text_proves(void **state)
 		{"sum(rate(e[5m])) / sum by (job) (rate(r[5m]))", "u"},
 		{"sum(rate(e[5m])) / (sum(rate(r[5m])) > 0)", ""},
 		{"sum(rate(e[5m])) / sum(rate(r[5m]) > 0)", ""},
-		{"sum(rate(e[5m])) / 60", ""}, {"a / b", ""}, {"sum(e) / 2 * sum(rate(r[5m]))", ""},
+		{"sum(rate(e[5m])) / 60", ""},
+		{"a / b", ""},
+		{"sum(e) / 2 * sum(rate(r[5m]))", ""},
 	};
 
 	(void)state;
@@ -135,7 +145,8 @@ static void mistakes_that_the_text_proves(void **state)
 		char got[4];
 
 		assert_int_equal(promql_scan(cases[i].text, &p), 0);
-		snprintf(got, sizeof(got), "%s%s%s", p.quantile_without_le ? "l" : "", p.quantile_each ? "e" : "", p.unguarded ? "u" : "");
+		snprintf(got, sizeof(got), "%s%s%s", p.quantile_without_le ? "l" : "", p.quantile_each ? "e" : "",
+		         p.unguarded ? "u" : "");
 		assert_string_equal(got, cases[i].want);
 		promql_free(&p);
 	}

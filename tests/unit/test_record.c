@@ -1,4 +1,5 @@
-/* What a round of verification leads to: fallbacks in their order and time, rolled back, what follows, and whether it helped. */
+/* What a round of verification leads to: fallbacks in their order and time, rolled back, what follows, and whether it
+ * helped. */
 #include "tests/unit/db_fixture.h"
 
 #include "db/event.h"
@@ -6,24 +7,31 @@
 #include "handlers/incident/open.h"
 
 static const char config[] =
-	"{\"global\":{\"external_url\":\"\",\"environment\":\"production\",\"timezone\":\"UTC\",\"prometheus\":{\"url\":\"http://p\",\"timeout\":3}},"
-	" \"sla\":{\"detection\":1,\"decision\":2,\"execution\":3,\"verification\":4,\"total\":5,\"manual_decision\":6,\"manual_total\":7},"
+	"{\"global\":{\"external_url\":\"\",\"environment\":\"production\",\"timezone\":\"UTC\",\"prometheus\":{"
+	"\"url\":\"http://p\",\"timeout\":3}},"
+	" \"sla\":{\"detection\":1,\"decision\":2,\"execution\":3,\"verification\":4,\"total\":5,\"manual_decision\":6,"
+	"\"manual_total\":7},"
 	" \"limits\":{\"cooldown\":600,\"rollbacks_per_day\":3,\"quiet\":1800}, \"channels\":[],\"users\":[],"
 	" \"rollouts\":[{\"name\":\"shop\",\"alerts\":[\"rollout=shop\"],\"title\":\"Shop\",\"dashboard_url\":\"\","
 	"  \"apply\":[{\"name\":\"reload\",\"command\":[\"/bin/r\"],\"timeout\":30,\"idempotent\":true}],"
 	"  \"fallback\":[{\"name\":\"restart\",\"command\":[\"/bin/a\"],\"timeout\":30,\"after\":60},"
 	"    {\"name\":\"stop\",\"command\":[\"/bin/b\"],\"timeout\":30,\"after\":120}],"
-	"  \"verify\":{\"delay\":1,\"every\":5,\"passes\":1,\"timeout\":300,\"checks\":[{\"command\":[\"/bin/ask\"],\"timeout\":10}],"
-	"    \"effective\":{\"prometheus\":\"traffic\",\"max\":0.01},\"cured\":{\"prometheus\":\"symptom\",\"max\":0.001,\"timeout\":300}},"
+	"  "
+	"\"verify\":{\"delay\":1,\"every\":5,\"passes\":1,\"timeout\":300,\"checks\":[{\"command\":[\"/bin/"
+	"ask\"],\"timeout\":10}],"
+	"    "
+	"\"effective\":{\"prometheus\":\"traffic\",\"max\":0.01},\"cured\":{\"prometheus\":\"symptom\",\"max\":0.001,"
+	"\"timeout\":300}},"
 	"  \"stages\":[]}],"
-	" \"playbooks\":[{\"name\":\"corrupt\",\"match\":[\"action=x\"],\"severity\":\"P0\",\"rollback\":{\"to\":0,\"after\":0},"
+	" \"playbooks\":[{\"name\":\"corrupt\",\"match\":[\"action=x\"],\"severity\":\"P0\",\"rollback\":{\"to\":0,"
+	"\"after\":0},"
 	"  \"then\":[{\"name\":\"halt\",\"command\":[\"/bin/h\"],\"timeout\":30},"
 	"    {\"name\":\"restore\",\"command\":[\"/bin/s\"],\"timeout\":30,\"needs\":\"approval\"}]}]}";
 
 static struct settings *settings;
 static struct db *db;
 static int64_t id;
-static int32_t wanted;          /* of the incident that open_one() makes */
+static int32_t wanted; /* of the incident that open_one() makes */
 
 /* What the tests look at, read in the transaction of the change. */
 static struct {
@@ -32,7 +40,11 @@ static struct {
 	enum condition_status condition[CONDITION_N];
 	int64_t next_probe_us;
 	size_t n;
-	struct { enum step_phase phase; enum step_state state; char name[20]; } step[10];
+	struct {
+		enum step_phase phase;
+		enum step_state state;
+		char name[20];
+	} step[10];
 } seen;
 
 static int look(struct db_tx *tx)
@@ -62,10 +74,22 @@ static int open_one(struct db_tx *tx, void *arg)
 {
 	CLEANUP(cleanup_free) char *plan = plan_text(settings, &settings->rollouts[0], &settings->playbooks[0]);
 	int64_t applied = db_tx_now(tx) - *(int64_t *)arg;
-	struct incident inc = {.rollout = (char *)"shop", .playbook = (char *)"corrupt", .severity = (char *)"P0", .summary = (char *)"x",
-	                       .kind = KIND_AUTO, .state = INC_VERIFYING, .plan = plan, .opened_by = (char *)"alertmanager", .stage = 1,
-	                       .pct_before = 1000, .pct_wanted = wanted, .pct_seen = -1, .opened_at_us = applied, .started_at_us = applied,
-	                       .applied_at_us = applied, .verify_until_us = applied + 300 * US_PER_S};
+	struct incident inc = {.rollout = (char *)"shop",
+	                       .playbook = (char *)"corrupt",
+	                       .severity = (char *)"P0",
+	                       .summary = (char *)"x",
+	                       .kind = KIND_AUTO,
+	                       .state = INC_VERIFYING,
+	                       .plan = plan,
+	                       .opened_by = (char *)"alertmanager",
+	                       .stage = 1,
+	                       .pct_before = 1000,
+	                       .pct_wanted = wanted,
+	                       .pct_seen = -1,
+	                       .opened_at_us = applied,
+	                       .started_at_us = applied,
+	                       .applied_at_us = applied,
+	                       .verify_until_us = applied + 300 * US_PER_S};
 
 	assert_int_equal(incident_insert(tx, &inc), 0);
 	id = inc.id;
@@ -94,11 +118,19 @@ static void change(struct change ch)
 
 static void round_of(enum condition_status acknowledged, enum condition_status effective, enum condition_status cured)
 {
-	change((struct change) {.kind = CHANGE_ROUND, .written = STATUS_YES, .acknowledged = acknowledged, .effective = effective,
-	                        .cured = cured, .seen = -1});
+	change((struct change) {.kind = CHANGE_ROUND,
+	                        .written = STATUS_YES,
+	                        .acknowledged = acknowledged,
+	                        .effective = effective,
+	                        .cured = cured,
+	                        .seen = -1});
 }
 
-struct shift { enum step_phase phase; enum step_state to; int64_t applied_ago_us, rolled_back_ago_us; };
+struct shift {
+	enum step_phase phase;
+	enum step_state to;
+	int64_t applied_ago_us, rolled_back_ago_us;
+};
 
 /* Sets what only time or the engine would. */
 static int shift(struct db_tx *tx, void *arg)
@@ -147,9 +179,9 @@ static void a_fallback_waits_for_its_time_and_is_not_used_once_acknowledged(void
 	round_of(STATUS_NO, STATUS_UNKNOWN, STATUS_UNKNOWN);
 	assert_int_equal(in_phase(PHASE_FALLBACK), 0);
 	in_tx(db, shift, &(struct shift) {.applied_ago_us = 200 * US_PER_S});
-	round_of(STATUS_YES, STATUS_NO, STATUS_UNKNOWN);      /* acknowledged, though traffic goes on */
+	round_of(STATUS_YES, STATUS_NO, STATUS_UNKNOWN); /* acknowledged, though traffic goes on */
 	assert_int_equal(in_phase(PHASE_FALLBACK), 0);
-	round_of(STATUS_UNKNOWN, STATUS_UNKNOWN, STATUS_UNKNOWN);     /* nobody can tell: that is not acknowledged */
+	round_of(STATUS_UNKNOWN, STATUS_UNKNOWN, STATUS_UNKNOWN); /* nobody can tell: that is not acknowledged */
 	assert_int_equal(in_phase(PHASE_FALLBACK), 1);
 	assert_string_equal(seen.step[seen.n - 1].name, "restart");
 }
@@ -160,7 +192,7 @@ static void fallbacks_are_used_in_order_one_at_a_time_and_once(void **state)
 	verifying_since(500 * US_PER_S);
 	for (int i = 0; i < 3; i++)
 		round_of(STATUS_NO, STATUS_UNKNOWN, STATUS_UNKNOWN);
-	assert_int_equal(in_phase(PHASE_FALLBACK), 1);  /* the first has not ended */
+	assert_int_equal(in_phase(PHASE_FALLBACK), 1); /* the first has not ended */
 	in_tx(db, shift, &(struct shift) {.phase = PHASE_FALLBACK, .to = STEP_RUNNING});
 	round_of(STATUS_NO, STATUS_UNKNOWN, STATUS_UNKNOWN);
 	assert_int_equal(in_phase(PHASE_FALLBACK), 1);
@@ -212,12 +244,12 @@ static void rolled_back_needs_every_rung_that_is_asked_for(void **state)
 			bool yes = all[a] == STATUS_YES && all[e] == STATUS_YES;
 
 			verifying_since(US_PER_S);
-			round_of(all[a], all[e], STATUS_NO);      /* whether it helped is no condition */
+			round_of(all[a], all[e], STATUS_NO); /* whether it helped is no condition */
 			assert_int_equal(seen.state, yes ? INC_ROLLED_BACK : INC_VERIFYING);
 			assert_int_equal(seen.condition[CONDITION_ACKNOWLEDGED], all[a]);
 			assert_int_equal(seen.condition[CONDITION_EFFECTIVE], all[e]);
 			change((struct change) {.kind = CHANGE_EVENT, .event = EV_RESOLVE});
-			if (seen.state != INC_RESOLVED) {       /* verifying cannot be resolved: out of the next one's way */
+			if (seen.state != INC_RESOLVED) { /* verifying cannot be resolved: out of the next one's way */
 				change((struct change) {.kind = CHANGE_EVENT, .event = EV_DEADLINE});
 				change((struct change) {.kind = CHANGE_EVENT, .event = EV_RESOLVE});
 			}
@@ -250,7 +282,11 @@ static void a_round_that_asked_about_the_apply_before_counts_for_nothing(void **
 {
 	(void)state;
 	verifying_since(US_PER_S);
-	struct change late = {.kind = CHANGE_ROUND, .written = STATUS_YES, .acknowledged = STATUS_YES, .effective = STATUS_YES, .seen = -1};
+	struct change late = {.kind = CHANGE_ROUND,
+	                      .written = STATUS_YES,
+	                      .acknowledged = STATUS_YES,
+	                      .effective = STATUS_YES,
+	                      .seen = -1};
 
 	assert_int_equal(in_tx(db, write_late, &late), 0);
 	assert_int_equal(seen.result, 0);
@@ -272,9 +308,10 @@ static void the_cure_is_watched_until_yes_or_its_time_is_up(void **state)
 	assert_true(seen.next_probe_us != 0);
 	round_of(STATUS_NO, STATUS_NO, STATUS_YES);
 	assert_int_equal(seen.condition[CONDITION_CURED], STATUS_YES);
-	assert_int_equal(seen.condition[CONDITION_ACKNOWLEDGED], STATUS_YES);      /* said once, of the moment it was rolled back */
+	assert_int_equal(seen.condition[CONDITION_ACKNOWLEDGED],
+	                 STATUS_YES); /* said once, of the moment it was rolled back */
 	assert_int_equal(seen.next_probe_us, 0);
-	round_of(STATUS_YES, STATUS_YES, STATUS_NO);          /* a round that was under way */
+	round_of(STATUS_YES, STATUS_YES, STATUS_NO); /* a round that was under way */
 	assert_int_equal(seen.result, 0);
 	assert_int_equal(seen.condition[CONDITION_CURED], STATUS_YES);
 }

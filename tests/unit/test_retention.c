@@ -33,11 +33,24 @@ static int teardown(void **state)
 
 static int add_incident(struct db_tx *tx, const char *rollout, enum incident_state s, int64_t *ret)
 {
-	struct incident i = {.rollout = (char *)rollout, .playbook = (char *)"p", .severity = (char *)"", .summary = (char *)"s",
-	                     .kind = KIND_AUTO, .state = s, .plan = (char *)"{}", .opened_by = (char *)"o", .resolved_at_us = 50};
-	struct step st = {.ord = 0, .phase = PHASE_APPLY, .kind = STEP_FLAGS, .name = (char *)"n", .spec = (char *)"{}", .state = STEP_DONE};
+	struct incident i = {.rollout = (char *)rollout,
+	                     .playbook = (char *)"p",
+	                     .severity = (char *)"",
+	                     .summary = (char *)"s",
+	                     .kind = KIND_AUTO,
+	                     .state = s,
+	                     .plan = (char *)"{}",
+	                     .opened_by = (char *)"o",
+	                     .resolved_at_us = 50};
+	struct step st = {.ord = 0,
+	                  .phase = PHASE_APPLY,
+	                  .kind = STEP_FLAGS,
+	                  .name = (char *)"n",
+	                  .spec = (char *)"{}",
+	                  .state = STEP_DONE};
 	struct event e = {.who = (char *)"w", .what = (char *)"x", .at_us = 50};
-	struct message m = {.channel = (char *)"c", .event = (char *)"incident", .what = (char *)"opened", .body = (char *)"{}"};
+	struct message m = {
+		.channel = (char *)"c", .event = (char *)"incident", .what = (char *)"opened", .body = (char *)"{}"};
 	int r = incident_insert(tx, &i);
 
 	*ret = st.incident_id = e.incident_id = m.incident_id = i.id;
@@ -50,7 +63,10 @@ static int add_incident(struct db_tx *tx, const char *rollout, enum incident_sta
 
 static int add_alert(struct db_tx *tx, const char *fingerprint, int64_t incident, int64_t *ret)
 {
-	struct alert_seen in = {.fingerprint = fingerprint, .delivery = DELIVERY_FIRING, .labels = "{}", .annotations = "{}",
+	struct alert_seen in = {.fingerprint = fingerprint,
+	                        .delivery = DELIVERY_FIRING,
+	                        .labels = "{}",
+	                        .annotations = "{}",
 	                        .generator_url = ""};
 	struct alert_known k;
 	int r = alert_record(tx, &in, &k);
@@ -160,9 +176,17 @@ static int64_t unreviewed;
 
 static int add_unreviewed(struct db_tx *tx, void *arg)
 {
-	struct incident i = {.rollout = (char *)"shop", .playbook = (char *)"p", .severity = (char *)"P0", .summary = (char *)"s",
-	                     .kind = KIND_AUTO, .state = INC_RESOLVED, .plan = (char *)"{}", .opened_by = (char *)"x", .stage = 1,
-	                     .resolved_at_us = 1, .review = REVIEW_REQUIRED};
+	struct incident i = {.rollout = (char *)"shop",
+	                     .playbook = (char *)"p",
+	                     .severity = (char *)"P0",
+	                     .summary = (char *)"s",
+	                     .kind = KIND_AUTO,
+	                     .state = INC_RESOLVED,
+	                     .plan = (char *)"{}",
+	                     .opened_by = (char *)"x",
+	                     .stage = 1,
+	                     .resolved_at_us = 1,
+	                     .review = REVIEW_REQUIRED};
 	struct hold_span h = {.since_us = 1, .until_us = 2, .why = (char *)"held by alice"};
 
 	(void)arg;
@@ -192,7 +216,13 @@ static void an_open_review_is_not_forgotten_but_an_old_hold_is(void **state)
 
 static int add_runs(struct db_tx *tx, void *arg)
 {
-	struct stage_run old = {.run = 1, .stage = 1, .entered_us = 1, .clean_us = 2, .until_us = 3, .results = (char *)"{}"}, new = old;
+	struct stage_run old = {.run = 1,
+	                        .stage = 1,
+	                        .entered_us = 1,
+	                        .clean_us = 2,
+	                        .until_us = 3,
+	                        .results = (char *)"{}"},
+			 new = old;
 
 	(void)arg;
 	new.run = 2;
@@ -207,7 +237,7 @@ static void runs_are_kept_newest_first_and_forgotten_when_old(void **state)
 
 	(void)state;
 	assert_int_equal(in_tx(db, add_runs, NULL), 0);
-	assert_int_equal(in_tx(db, add_runs, NULL), 0);         /* a later look replaces */
+	assert_int_equal(in_tx(db, add_runs, NULL), 0); /* a later look replaces */
 	assert_int_equal(stage_run_of(reader, "shop", &l), 0);
 	assert_int_equal(l.n, 2);
 	assert_int_equal(l.item[0].run, 2);

@@ -13,7 +13,8 @@ static const char tree_text[] =
 	"{\"global\":{},\"sla\":{},\"limits\":{},\"channels\":[],\"heartbeat\":{\"match\":[\"alertname=Watchdog\"]},"
 	"\"rollouts\":[{\"name\":\"shop\",\"alerts\":[\"rollout=shop\"],\"verify\":{\"checks\":[]}},"
 	"{\"name\":\"till\",\"alerts\":[\"rollout=~\\\"shop|till\\\"\"],\"verify\":{\"checks\":[]}}],"
-	"\"playbooks\":[{\"name\":\"corrupt\",\"match\":[\"action=auto_rollback\",\"scenario=corruption\"],\"rollback\":{\"to\":0}},"
+	"\"playbooks\":[{\"name\":\"corrupt\",\"match\":[\"action=auto_rollback\",\"scenario=corruption\"],"
+	"\"rollback\":{\"to\":0}},"
 	"{\"name\":\"any\",\"match\":[\"action=auto_rollback\"],\"rollback\":{\"to\":\"previous_stage\"}}]}";
 
 static struct settings *settings;
@@ -44,7 +45,9 @@ static struct route route_of(const char *labels)
 	struct route r = {0};
 	char body[1000];
 
-	snprintf(body, sizeof(body), "{\"alerts\":[{\"status\":\"firing\",\"labels\":{%s},\"startsAt\":\"2026-01-01T00:00:00Z\"}]}", labels);
+	snprintf(body, sizeof(body),
+	         "{\"alerts\":[{\"status\":\"firing\",\"labels\":{%s},\"startsAt\":\"2026-01-01T00:00:00Z\"}]}",
+	         labels);
 	assert_int_equal(alert_group_parse(body, strlen(body), &g, &fault), 0);
 	assert_int_equal(route_alert(settings, &g->alerts[0], &r), 0);
 	return r;

@@ -18,7 +18,8 @@ static struct route_tree *tree_of(const char *yaml)
 	struct route_tree *t = NULL;
 	char why[400] = "";
 
-	if (config_yaml_any(yaml, strlen(yaml), &config, why, sizeof(why)) < 0 || route_tree_read(config, &t, why, sizeof(why)) < 0)
+	if (config_yaml_any(yaml, strlen(yaml), &config, why, sizeof(why)) < 0 ||
+	    route_tree_read(config, &t, why, sizeof(why)) < 0)
 		print_error("%s\n", why);
 	json_object_put(config);
 	assert_non_null(t);
@@ -56,53 +57,58 @@ static const char *walked(const struct route_tree *t, const char *labels, const 
 	size_t n = route_tree_walk(t, pairs, labels_of(text, pairs), is_open, (void *)open, hits);
 	out[0] = '\0';
 	for (size_t i = 0; i < n; i++)
-		snprintf(out + strlen(out), sizeof(out) - strlen(out), "%s%s%s", i ? "," : "", hits[i].node->receiver, hits[i].sure ? "" : "?");
+		snprintf(out + strlen(out), sizeof(out) - strlen(out), "%s%s%s", i ? "," : "", hits[i].node->receiver,
+		         hits[i].sure ? "" : "?");
 	return out;
 }
 
 /* dispatch/route_test.go, TestRouteMatch, of Alertmanager 0.25. */
-static const char of_alertmanager[] =
-	"route:\n"
-	"  receiver: 'notify-def'\n"
-	"  routes:\n"
-	"  - match: {owner: 'team-A'}\n"
-	"    receiver: 'notify-A'\n"
-	"    routes:\n"
-	"    - match: {env: 'testing'}\n"
-	"      receiver: 'notify-testing'\n"
-	"      group_by: [...]\n"
-	"    - match: {env: \"production\"}\n"
-	"      receiver: 'notify-productionA'\n"
-	"      group_wait: 1m\n"
-	"      continue: true\n"
-	"    - match_re: {env: \"produ.*\"}\n"
-	"      receiver: 'notify-productionB'\n"
-	"      group_wait: 30s\n"
-	"      group_interval: 5m\n"
-	"      repeat_interval: 1h\n"
-	"      group_by: ['job']\n"
-	"  - match_re: {owner: 'team-(B|C)'}\n"
-	"    group_by: ['foo', 'bar']\n"
-	"    group_wait: 2m\n"
-	"    receiver: 'notify-BC'\n"
-	"  - match: {group_by: 'role'}\n"
-	"    group_by: ['role']\n"
-	"    routes:\n"
-	"    - match: {env: 'testing'}\n"
-	"      receiver: 'notify-testing'\n"
-	"      routes:\n"
-	"      - match: {wait: 'long'}\n"
-	"        group_wait: 2m\n";
+static const char of_alertmanager[] = "route:\n"
+				      "  receiver: 'notify-def'\n"
+				      "  routes:\n"
+				      "  - match: {owner: 'team-A'}\n"
+				      "    receiver: 'notify-A'\n"
+				      "    routes:\n"
+				      "    - match: {env: 'testing'}\n"
+				      "      receiver: 'notify-testing'\n"
+				      "      group_by: [...]\n"
+				      "    - match: {env: \"production\"}\n"
+				      "      receiver: 'notify-productionA'\n"
+				      "      group_wait: 1m\n"
+				      "      continue: true\n"
+				      "    - match_re: {env: \"produ.*\"}\n"
+				      "      receiver: 'notify-productionB'\n"
+				      "      group_wait: 30s\n"
+				      "      group_interval: 5m\n"
+				      "      repeat_interval: 1h\n"
+				      "      group_by: ['job']\n"
+				      "  - match_re: {owner: 'team-(B|C)'}\n"
+				      "    group_by: ['foo', 'bar']\n"
+				      "    group_wait: 2m\n"
+				      "    receiver: 'notify-BC'\n"
+				      "  - match: {group_by: 'role'}\n"
+				      "    group_by: ['role']\n"
+				      "    routes:\n"
+				      "    - match: {env: 'testing'}\n"
+				      "      receiver: 'notify-testing'\n"
+				      "      routes:\n"
+				      "      - match: {wait: 'long'}\n"
+				      "        group_wait: 2m\n";
 
 static void alertmanagers_own_expectations(void **state)
 {
 	static const struct {
 		const char *labels, *receivers;
 	} cases[] = {
-		{"owner=team-A", "notify-A"}, {"owner=team-A,env=unset", "notify-A"}, {"owner=team-C", "notify-BC"},
-		{"owner=team-A,env=testing", "notify-testing"}, {"owner=team-A,env=production", "notify-productionA,notify-productionB"},
-		{"group_by=role", "notify-def"}, {"env=testing,group_by=role", "notify-testing"},
-		{"env=testing,group_by=role,wait=long", "notify-testing"}, {"nothing=here", "notify-def"},
+		{"owner=team-A", "notify-A"},
+		{"owner=team-A,env=unset", "notify-A"},
+		{"owner=team-C", "notify-BC"},
+		{"owner=team-A,env=testing", "notify-testing"},
+		{"owner=team-A,env=production", "notify-productionA,notify-productionB"},
+		{"group_by=role", "notify-def"},
+		{"env=testing,group_by=role", "notify-testing"},
+		{"env=testing,group_by=role,wait=long", "notify-testing"},
+		{"nothing=here", "notify-def"},
 	};
 	struct route_tree *t = tree_of(of_alertmanager);
 
@@ -131,13 +137,14 @@ static void times_and_grouping_are_inherited(void **state)
 
 static void what_depends_on_an_unknown_label_is_not_sure(void **state)
 {
-	struct route_tree *t = tree_of("route:\n"
-	                               "  receiver: root\n"
-	                               "  routes:\n"
-	                               "  - {matchers: ['team=\"infra\"'], receiver: infra}\n"
-	                               "  - {matchers: ['action=\"auto_rollback\"'], receiver: rollbackd, continue: true}\n"
-	                               "  - {matchers: ['severity=~\"page|critical\"', action=auto_rollback], receiver: pager}\n"
-	                               "  - {matchers: ['team!=\"\"'], receiver: teams, continue: true}\n");
+	struct route_tree *t =
+		tree_of("route:\n"
+	                "  receiver: root\n"
+	                "  routes:\n"
+	                "  - {matchers: ['team=\"infra\"'], receiver: infra}\n"
+	                "  - {matchers: ['action=\"auto_rollback\"'], receiver: rollbackd, continue: true}\n"
+	                "  - {matchers: ['severity=~\"page|critical\"', action=auto_rollback], receiver: pager}\n"
+	                "  - {matchers: ['team!=\"\"'], receiver: teams, continue: true}\n");
 
 	(void)state;
 	assert_string_equal(walked(t, "action=auto_rollback,severity=page", NULL), "rollbackd,pager");
@@ -176,7 +183,8 @@ static void somebody_elses_yaml(void **state)
 	static const char some[] = "a: 0s\nb: [true, {c: }]\nd: |\n  x\n", endless[] = "a: &a [*a, *a]\n";
 
 	assert_int_equal(config_yaml_any(some, strlen(some), &o, why, sizeof(why)), 0);
-	assert_string_equal(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN), "{\"a\":\"0s\",\"b\":[\"true\",{\"c\":\"\"}],\"d\":\"x\\n\"}");
+	assert_string_equal(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN),
+	                    "{\"a\":\"0s\",\"b\":[\"true\",{\"c\":\"\"}],\"d\":\"x\\n\"}");
 	json_object_put(o);
 	/* An alias inside of what it stands for has no end: it is refused, or cut. */
 	o = NULL;
@@ -204,8 +212,14 @@ static unsigned next(unsigned *seed, unsigned below)
 
 static void add_route(FILE *f, unsigned *seed, int depth, int indent)
 {
-	static const char *const matchers[] = {"matchers: ['a=\"1\"']", "matchers: ['a!=\"1\"']", "match: {b: '2'}", "match_re: {a: '1|2'}",
-	                                       "matchers: ['b=~\"[12]\"', 'c!~\"x.*\"']", "match: {c: ''}", "match_re: {b: ''}", "matchers: [c=xy]"};
+	static const char *const matchers[] = {"matchers: ['a=\"1\"']",
+	                                       "matchers: ['a!=\"1\"']",
+	                                       "match: {b: '2'}",
+	                                       "match_re: {a: '1|2'}",
+	                                       "matchers: ['b=~\"[12]\"', 'c!~\"x.*\"']",
+	                                       "match: {c: ''}",
+	                                       "match_re: {b: ''}",
+	                                       "matchers: [c=xy]"};
 
 	fprintf(f, "%*s- %s\n%*s  receiver: r%u\n", indent, "", matchers[next(seed, 8)], indent, "", next(seed, 5));
 	if (next(seed, 3) == 0)
@@ -223,7 +237,9 @@ static char *some_tree(unsigned *seed, const char *file)
 	size_t len = 0;
 	FILE *f = open_memstream(&text, &len);
 
-	fputs("receivers: [{name: r0}, {name: r1}, {name: r2}, {name: r3}, {name: r4}]\nroute:\n  receiver: r0\n  routes:\n", f);
+	fputs("receivers: [{name: r0}, {name: r1}, {name: r2}, {name: r3}, {name: r4}]\nroute:\n  receiver: r0\n  "
+	      "routes:\n",
+	      f);
 	for (unsigned n = 2 + next(seed, 4); n; n--)
 		add_route(f, seed, 2, 2);
 	fclose(f);

@@ -14,8 +14,8 @@
 
 #define KEYS 100000
 
-/* SMHasher's own check (aappleby/smhasher, KeysetTest.cpp, VerificationTest): hashes of {}, {0}, {0,1} … {0..254} with seeds
- * 256 - n, hashed once more; main.cpp gives 0xB0F57EE3 for MurmurHash3_x86_32. */
+/* SMHasher's own check (aappleby/smhasher, KeysetTest.cpp, VerificationTest): hashes of {}, {0}, {0,1} … {0..254} with
+ * seeds 256 - n, hashed once more; main.cpp gives 0xB0F57EE3 for MurmurHash3_x86_32. */
 static void smhasher_verifies_it(void **state)
 {
 	unsigned char key[256], hashes[256 * 4];
@@ -38,9 +38,13 @@ static void published_vectors_hold(void **state)
 		const char *text;
 		uint32_t seed, hash;
 	} rows[] = {
-		{"", 0x00000000, 0x00000000}, {"", 0x00000001, 0x514E28B7}, {"", 0xffffffff, 0x81F16F39},
-		{"test", 0x00000000, 0xba6bd213}, {"test", 0x9747b28c, 0x704b81dc},
-		{"Hello, world!", 0x00000000, 0xc0363e43}, {"Hello, world!", 0x9747b28c, 0x24884CBA},
+		{"", 0x00000000, 0x00000000},
+		{"", 0x00000001, 0x514E28B7},
+		{"", 0xffffffff, 0x81F16F39},
+		{"test", 0x00000000, 0xba6bd213},
+		{"test", 0x9747b28c, 0x704b81dc},
+		{"Hello, world!", 0x00000000, 0xc0363e43},
+		{"Hello, world!", 0x9747b28c, 0x24884CBA},
 		{"The quick brown fox jumps over the lazy dog", 0x00000000, 0x2e4ff723},
 		{"The quick brown fox jumps over the lazy dog", 0x9747b28c, 0x2FA826CD},
 	};
@@ -83,7 +87,7 @@ static void every_percentage_is_met_within_half_a_point(void **state)
 	assert_int_equal(count(all, 0), 0);
 	assert_int_equal(count(all, 10000), KEYS);
 	assert_true(count(all, 100) > 0);
-	assert_true(count(all, 1) > 0);         /* 0.01 % */
+	assert_true(count(all, 1) > 0); /* 0.01 % */
 	free(all);
 }
 
@@ -100,7 +104,8 @@ static void who_has_it_keeps_it_when_the_percentage_grows(void **state)
 	free(all);
 }
 
-/* Of those that one rollout picks at 10 %, another picks 10 %: 100 of 1,000 with a standard deviation of 9.5 per 1,000. */
+/* Of those that one rollout picks at 10 %, another picks 10 %: 100 of 1,000 with a standard deviation of 9.5 per 1,000.
+ */
 static void two_rollouts_pick_independently(void **state)
 {
 	uint32_t *a = buckets("cst-pipeline"), *b = buckets("search-v2");
@@ -118,7 +123,7 @@ static void two_rollouts_pick_independently(void **state)
 		var_a += (a[i] - mean_a) * (a[i] - mean_a);
 		var_b += (b[i] - mean_b) * (b[i] - mean_b);
 	}
-	assert_in_range(both, 1000 - 150, 1000 + 150);                  /* five standard deviations of 30 */
+	assert_in_range(both, 1000 - 150, 1000 + 150); /* five standard deviations of 30 */
 	assert_true(fabs(cov / sqrt(var_a * var_b)) < 5 / sqrt(KEYS));
 	free(a);
 	free(b);

@@ -17,26 +17,42 @@ static const char full[] =
 	"{\"global\":{\"external_url\":\"https://r\",\"environment\":\"production\",\"timezone\":\"UTC\","
 	"  \"prometheus\":{\"url\":\"http://p:9090\",\"timeout\":2.5},\"retention\":34560000},"
 	" \"heartbeat\":{\"match\":[\"alertname=Watchdog\"],\"timeout\":300},"
-	" \"rollouts\":[{\"name\":\"shop\",\"alerts\":[\"rollout=shop\",\"team!=b\"],\"title\":\"Shop\",\"dashboard_url\":\"http://d\","
-	"  \"flags\":{\"file\":\"/etc/shop.env\",\"percentage\":\"SHOP\",\"values\":[{\"name\":\"ON\",\"type\":\"bool\"}]},"
+	" \"rollouts\":[{\"name\":\"shop\",\"alerts\":[\"rollout=shop\",\"team!=b\"],\"title\":\"Shop\",\"dashboard_"
+	"url\":\"http://d\","
+	"  "
+	"\"flags\":{\"file\":\"/etc/"
+	"shop.env\",\"percentage\":\"SHOP\",\"values\":[{\"name\":\"ON\",\"type\":\"bool\"}]},"
 	"  \"apply\":[{\"name\":\"reload\",\"command\":[\"/bin/r\",\"a b\",\"\"],\"timeout\":30,\"idempotent\":true},"
-	"    {\"name\":\"tell\",\"http\":{\"method\":\"PUT\",\"url\":\"http://s\",\"body\":\"${percentage}\"},\"timeout\":0.25,"
+	"    "
+	"{\"name\":\"tell\",\"http\":{\"method\":\"PUT\",\"url\":\"http://"
+	"s\",\"body\":\"${percentage}\"},\"timeout\":0.25,"
 	"     \"idempotent\":false}],"
 	"  \"verify\":{\"delay\":1,\"every\":0.05,\"passes\":3,\"timeout\":60,\"checks\":["
-	"    {\"prometheus\":\"pct\",\"instances\":\"count(up)\",\"timeout\":3},{\"prometheus\":\"pct2\",\"timeout\":3},"
-	"    {\"command\":[\"/bin/ask\"],\"timeout\":10},{\"http\":{\"url\":\"http://s/f\",\"value\":\"/p\"},\"timeout\":3}]},"
+	"    "
+	"{\"prometheus\":\"pct\",\"instances\":\"count(up)\",\"timeout\":3},{\"prometheus\":\"pct2\",\"timeout\":3},"
+	"    "
+	"{\"command\":[\"/bin/ask\"],\"timeout\":10},{\"http\":{\"url\":\"http://s/f\",\"value\":\"/"
+	"p\"},\"timeout\":3}]},"
 	"  \"snapshot\":{\"window\":1800,\"queries\":[{\"name\":\"errors\",\"unit\":\"ratio\",\"query\":\"e/r\"}]},"
-	"  \"stages\":[{\"number\":0,\"name\":\"Pre\",\"percentage\":100,\"environment\":\"staging\",\"duration\":604800},"
+	"  "
+	"\"stages\":[{\"number\":0,\"name\":\"Pre\",\"percentage\":100,\"environment\":\"staging\",\"duration\":604800}"
+	","
 	"    {\"number\":1,\"name\":\"Canary\",\"percentage\":33.33,\"environment\":\"production\",\"duration\":0}]}],"
 	" \"playbooks\":["
-	"  {\"name\":\"slow\",\"match\":[\"action=back\"],\"severity\":\"P1\",\"rollback\":{\"to\":\"previous_stage\",\"after\":3600}},"
+	"  "
+	"{\"name\":\"slow\",\"match\":[\"action=back\"],\"severity\":\"P1\",\"rollback\":{\"to\":\"previous_stage\","
+	"\"after\":3600}},"
 	"  {\"name\":\"hold\",\"match\":[\"action=hold\"],\"severity\":\"\",\"hold\":true},"
-	"  {\"name\":\"auto-rollback\",\"match\":[\"action=auto_rollback\"],\"severity\":\"\",\"rollback\":{\"to\":0.5,\"after\":0}}],"
+	"  "
+	"{\"name\":\"auto-rollback\",\"match\":[\"action=auto_rollback\"],\"severity\":\"\",\"rollback\":{\"to\":0.5,"
+	"\"after\":0}}],"
 	" \"sla\":{\"detection\":1,\"decision\":2,\"execution\":3,\"verification\":4,\"total\":5,\"manual_decision\":6,"
 	"  \"manual_total\":7},"
 	" \"limits\":{\"cooldown\":600,\"rollbacks_per_day\":3,\"quiet\":1800},"
 	" \"channels\":[{\"name\":\"chat\",\"slack\":{\"url\":\"http://c/x\"},\"events\":[\"rollout\",\"incident\"]},"
-	"  {\"name\":\"all\",\"webhook\":{\"url\":\"http://h\",\"secret\":\"s3\"},\"events\":[\"all\"],\"program\":\".text\"}],"
+	"  "
+	"{\"name\":\"all\",\"webhook\":{\"url\":\"http://"
+	"h\",\"secret\":\"s3\"},\"events\":[\"all\"],\"program\":\".text\"}],"
 	" \"users\":[]}";
 
 static char dir[64], why[400];
@@ -189,8 +205,9 @@ static void what_is_not_in_the_config_is_not_found(void **state)
 
 static void a_config_of_almost_nothing_can_be_read(void **state)
 {
-	CLEANUP(json_cleanup) struct json_object *tree =
-		parsed("{\"global\":{},\"sla\":{},\"limits\":{},\"rollouts\":[],\"playbooks\":[],\"channels\":[],\"users\":[]}");
+	CLEANUP(json_cleanup)
+	struct json_object *tree = parsed("{\"global\":{},\"sla\":{},\"limits\":{},\"rollouts\":[],\"playbooks\":[],"
+	                                  "\"channels\":[],\"users\":[]}");
 	CLEANUP(settings_cleanup) struct settings *s = NULL;
 
 	(void)state;
@@ -262,7 +279,7 @@ static void a_plan_keeps_what_the_incident_was_opened_with(void **state)
 	CLEANUP(plan_cleanup) struct plan *p = NULL;
 
 	(void)state;
-	settings_unref(s);      /* the config is gone, as after a reload */
+	settings_unref(s); /* the config is gone, as after a reload */
 	assert_int_equal(plan_read(text, &p), 0);
 	check_rollout(&p->rollout);
 	assert_string_equal(p->playbook.name, "slow");
@@ -291,8 +308,16 @@ static void a_plan_is_proper_json_and_holds_no_secret(void **state)
 static void what_is_no_plan_is_refused(void **state)
 {
 	static const char *const texts[] = {
-		"", "null", "[]", "{", "{}", "{\"rollout\":{}}", "{\"playbook\":{}}", "{\"rollout\":[],\"playbook\":{}}",
-		"{\"rollout\":{\"apply\":[7]},\"playbook\":{}}", "{\"rollout\":{\"alerts\":[\"x\"]},\"playbook\":{}}",
+		"",
+		"null",
+		"[]",
+		"{",
+		"{}",
+		"{\"rollout\":{}}",
+		"{\"playbook\":{}}",
+		"{\"rollout\":[],\"playbook\":{}}",
+		"{\"rollout\":{\"apply\":[7]},\"playbook\":{}}",
+		"{\"rollout\":{\"alerts\":[\"x\"]},\"playbook\":{}}",
 		"{\"rollout\":{},\"playbook\":{\"match\":[\"x\"]}}",
 	};
 	struct plan *p = NULL;
@@ -337,10 +362,19 @@ static void an_act_written_and_read_is_the_same_act(void **state)
 	const struct act acts[] = {
 		{.kind = ACT_COMMAND, .name = "a", .argv = argv, .timeout_us = 30 * US_PER_S, .idempotent = true},
 		{.kind = ACT_COMMAND, .name = "", .argv = argv, .timeout_us = 1},
-		{.kind = ACT_HTTP, .name = "h", .method = "PUT", .url = "http://a/?b=c", .body = "{\"p\": ${percentage}}",
-		 .timeout_us = 1234567},
-		{.kind = ACT_HTTP, .name = "h", .method = "POST", .url = "http://a", .body = "",
-		 .timeout_us = INT64_C(100) * 365 * 86400 * US_PER_S, .idempotent = true},
+		{.kind = ACT_HTTP,
+	         .name = "h",
+	         .method = "PUT",
+	         .url = "http://a/?b=c",
+	         .body = "{\"p\": ${percentage}}",
+	         .timeout_us = 1234567},
+		{.kind = ACT_HTTP,
+	         .name = "h",
+	         .method = "POST",
+	         .url = "http://a",
+	         .body = "",
+	         .timeout_us = INT64_C(100) * 365 * 86400 * US_PER_S,
+	         .idempotent = true},
 	};
 
 	(void)state;
@@ -508,9 +542,9 @@ int main(void)
 		cmocka_unit_test(channels_know_where_to_send_and_what),
 		cmocka_unit_test_setup_teardown(a_secret_is_the_first_line_of_its_file, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(a_secret_that_is_none_is_refused_without_showing_it, make_dir,
-		                                remove_dir),
+	                                        remove_dir),
 		cmocka_unit_test_setup_teardown(a_secret_that_is_no_file_is_refused_and_never_waited_for, make_dir,
-		                                remove_dir),
+	                                        remove_dir),
 	};
 
 	return cmocka_run_group_tests_name("options", tests, NULL, NULL);

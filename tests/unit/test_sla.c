@@ -11,13 +11,23 @@
 
 #define S US_PER_S
 
-static const struct sla plan = {.detection_us = 120 * S, .decision_us = 60 * S, .execution_us = 120 * S, .verification_us = 300 * S,
-                                .total_us = 600 * S, .manual_decision_us = 900 * S, .manual_total_us = 1500 * S};
+static const struct sla plan = {.detection_us = 120 * S,
+                                .decision_us = 60 * S,
+                                .execution_us = 120 * S,
+                                .verification_us = 300 * S,
+                                .total_us = 600 * S,
+                                .manual_decision_us = 900 * S,
+                                .manual_total_us = 1500 * S};
 
 static void each_phase_has_its_budget(void **state)
 {
-	struct incident inc = {.kind = KIND_AUTO, .state = INC_ROLLED_BACK, .onset_at_us = 1000 * S, .opened_at_us = 1050 * S,
-	                       .started_at_us = 1051 * S, .applied_at_us = 1060 * S, .rolled_back_at_us = 1700 * S};
+	struct incident inc = {.kind = KIND_AUTO,
+	                       .state = INC_ROLLED_BACK,
+	                       .onset_at_us = 1000 * S,
+	                       .opened_at_us = 1050 * S,
+	                       .started_at_us = 1051 * S,
+	                       .applied_at_us = 1060 * S,
+	                       .rolled_back_at_us = 1700 * S};
 	struct sla_span s[PHASE_N];
 
 	(void)state;
@@ -30,7 +40,7 @@ static void each_phase_has_its_budget(void **state)
 	assert_int_equal(s[4].took_us, 700 * S);
 	assert_int_equal(s[4].budget_us, 600 * S);
 	inc.kind = KIND_MANUAL;
-	inc.onset_at_us = 0;            /* by hand: nobody knows when it began, so it counts from the opening */
+	inc.onset_at_us = 0; /* by hand: nobody knows when it began, so it counts from the opening */
 	assert_int_equal(sla_spans(&inc, &plan, s), 4);
 	assert_int_equal(s[0].budget_us, 900 * S);
 	assert_int_equal(s[3].took_us, 650 * S);
@@ -39,19 +49,22 @@ static void each_phase_has_its_budget(void **state)
 
 static void what_has_not_ended_has_no_span(void **state)
 {
-	struct incident inc = {.kind = KIND_AUTO, .state = INC_VERIFYING, .onset_at_us = 2000 * S, .opened_at_us = 1050 * S,
+	struct incident inc = {.kind = KIND_AUTO,
+	                       .state = INC_VERIFYING,
+	                       .onset_at_us = 2000 * S,
+	                       .opened_at_us = 1050 * S,
 	                       .started_at_us = 1051 * S};
 	struct sla_span s[PHASE_N];
 
 	(void)state;
-	assert_int_equal(sla_spans(&inc, &plan, s), 1);         /* an onset after the opening is no time either */
+	assert_int_equal(sla_spans(&inc, &plan, s), 1); /* an onset after the opening is no time either */
 	assert_int_equal(s[0].phase, PHASE_DECISION);
 }
 
 static void percentiles_are_nearest_ranks(void **state)
 {
-	/* 15, 20, 35, 40, 50: the 5th, 30th, 40th, 50th and 100th percentile are 15, 20, 20, 35 and 50 (Wikipedia, Percentile, the
-	 * nearest-rank method, worked example 1) */
+	/* 15, 20, 35, 40, 50: the 5th, 30th, 40th, 50th and 100th percentile are 15, 20, 20, 35 and 50 (Wikipedia,
+	 * Percentile, the nearest-rank method, worked example 1) */
 	static const int64_t took[] = {35, 20, 15, 50, 40};
 	static const struct {
 		int percent;
@@ -61,7 +74,8 @@ static void percentiles_are_nearest_ranks(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(took); i++) {
-		struct incident inc = {.kind = KIND_AUTO, .opened_at_us = 1000 * S, .started_at_us = (1000 + took[i]) * S};
+		struct incident inc = {
+			.kind = KIND_AUTO, .opened_at_us = 1000 * S, .started_at_us = (1000 + took[i]) * S};
 
 		assert_int_equal(sla_tally_add(&t, &inc, &(struct sla) {.decision_us = 35 * S}, 2000 * S), 0);
 	}
@@ -80,15 +94,37 @@ static void what_never_got_there_is_missed(void **state)
 		size_t overdue;
 	} rows[] = {
 		/* Begun at 1000 s, 600 s allowed by itself and 1500 s by hand. */
-		{{.kind = KIND_AUTO, .state = INC_VERIFYING, .opened_at_us = 1000 * S, .started_at_us = 1001 * S}, 1600 * S, 0},
-		{{.kind = KIND_AUTO, .state = INC_VERIFYING, .opened_at_us = 1000 * S, .started_at_us = 1001 * S}, 1601 * S, 1},
-		{{.kind = KIND_AUTO, .state = INC_FAILED, .opened_at_us = 1100 * S, .onset_at_us = 1000 * S, .started_at_us = 1101 * S}, 1601 * S, 1},
-		{{.kind = KIND_MANUAL, .state = INC_FAILED, .opened_at_us = 1000 * S, .started_at_us = 1001 * S}, 2500 * S, 0},
-		{{.kind = KIND_MANUAL, .state = INC_FAILED, .opened_at_us = 1000 * S, .started_at_us = 1001 * S}, 2501 * S, 1},
+		{{.kind = KIND_AUTO, .state = INC_VERIFYING, .opened_at_us = 1000 * S, .started_at_us = 1001 * S},
+	         1600 * S,
+	         0},
+		{{.kind = KIND_AUTO, .state = INC_VERIFYING, .opened_at_us = 1000 * S, .started_at_us = 1001 * S},
+	         1601 * S,
+	         1},
+		{{.kind = KIND_AUTO,
+	          .state = INC_FAILED,
+	          .opened_at_us = 1100 * S,
+	          .onset_at_us = 1000 * S,
+	          .started_at_us = 1101 * S},
+	         1601 * S,
+	         1},
+		{{.kind = KIND_MANUAL, .state = INC_FAILED, .opened_at_us = 1000 * S, .started_at_us = 1001 * S},
+	         2500 * S,
+	         0},
+		{{.kind = KIND_MANUAL, .state = INC_FAILED, .opened_at_us = 1000 * S, .started_at_us = 1001 * S},
+	         2501 * S,
+	         1},
 		/* Ended by a person before: it never will. */
-		{{.kind = KIND_AUTO, .state = INC_RESOLVED, .opened_at_us = 1000 * S, .started_at_us = 1001 * S}, 1100 * S, 1},
+		{{.kind = KIND_AUTO, .state = INC_RESOLVED, .opened_at_us = 1000 * S, .started_at_us = 1001 * S},
+	         1100 * S,
+	         1},
 		/* Seen done, however late: its span says it. */
-		{{.kind = KIND_AUTO, .state = INC_RESOLVED, .opened_at_us = 1000 * S, .started_at_us = 1001 * S, .rolled_back_at_us = 9000 * S}, 9999 * S, 0},
+		{{.kind = KIND_AUTO,
+	          .state = INC_RESOLVED,
+	          .opened_at_us = 1000 * S,
+	          .started_at_us = 1001 * S,
+	          .rolled_back_at_us = 9000 * S},
+	         9999 * S,
+	         0},
 		/* No rollback at all. */
 		{{.kind = KIND_AUTO, .state = INC_HELD, .opened_at_us = 1000 * S}, 9999 * S, 0},
 	};
@@ -107,8 +143,10 @@ static void what_never_got_there_is_missed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_phase_has_its_budget), cmocka_unit_test(what_has_not_ended_has_no_span),
-		cmocka_unit_test(percentiles_are_nearest_ranks), cmocka_unit_test(what_never_got_there_is_missed),
+		cmocka_unit_test(each_phase_has_its_budget),
+		cmocka_unit_test(what_has_not_ended_has_no_span),
+		cmocka_unit_test(percentiles_are_nearest_ranks),
+		cmocka_unit_test(what_never_got_there_is_missed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

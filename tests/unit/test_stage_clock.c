@@ -15,7 +15,7 @@
 #define HOUR (3600 * S)
 #define GAP  (60 * S)
 
-static int64_t now = 1760436000 * US_PER_S;     /* 2025-10-14T10:00:00Z */
+static int64_t now = 1760436000 * US_PER_S; /* 2025-10-14T10:00:00Z */
 static struct hold_span span;
 
 /* One look after the other, every 15 s for so long. Returns how many spans without a clock ended. */
@@ -68,7 +68,7 @@ static void held_time_does_not_count_and_is_remembered_as_a_span(void **state)
 	assert_true(span.since_us == stopped && span.until_us == now);
 	assert_string_equal(span.why, "held by alice");
 	run(&p, 1 * HOUR, "");
-	assert_true(p.clean_us == 42 * HOUR);   /* the look that ends a hold starts the clock, it counts nothing */
+	assert_true(p.clean_us == 42 * HOUR); /* the look that ends a hold starts the clock, it counts nothing */
 	assert_null(p.clean_why);
 	done(&p);
 }
@@ -97,12 +97,12 @@ static void time_that_nobody_looked_at_is_unknown(void **state)
 
 	(void)state;
 	run(&p, HOUR, "");
-	now += 3 * HOUR;                        /* the daemon was down, or the clock jumped */
+	now += 3 * HOUR; /* the daemon was down, or the clock jumped */
 	assert_int_equal(run(&p, 15 * S, ""), 1);
 	assert_string_equal(span.why, "rollbackd did not look");
 	assert_true(span.until_us - span.since_us == 3 * HOUR + 15 * S);
 	assert_true(p.clean_us == HOUR);
-	now -= HOUR;                            /* back again: nothing is taken away */
+	now -= HOUR; /* back again: nothing is taken away */
 	run(&p, 15 * S, "");
 	assert_true(p.clean_us == HOUR);
 	run(&p, HOUR, "");
@@ -127,23 +127,41 @@ static void each_thing_that_stops_the_clock_is_named(void **state)
 	(void)state;
 	why_of(good, why);
 	assert_string_equal(why, "");
-	v = good; v.entered = false; why_of(v, why);
+	v = good;
+	v.entered = false;
+	why_of(v, why);
 	assert_string_equal(why, "the stage is not at its percentage");
-	v = good; v.elsewhere = true; why_of(v, why);
+	v = good;
+	v.elsewhere = true;
+	why_of(v, why);
 	assert_string_equal(why, "the stage is of another environment");
-	v = good; v.held = "alice"; why_of(v, why);
+	v = good;
+	v.held = "alice";
+	why_of(v, why);
 	assert_string_equal(why, "held by alice");
-	v = good; v.incident = 7; why_of(v, why);
+	v = good;
+	v.incident = 7;
+	why_of(v, why);
 	assert_string_equal(why, "incident 7 is open");
-	v = good; v.percentage_known = false; why_of(v, why);
+	v = good;
+	v.percentage_known = false;
+	why_of(v, why);
 	assert_non_null(strstr(why, "unknown"));
-	v = good; v.percentage_right = false; why_of(v, why);
+	v = good;
+	v.percentage_right = false;
+	why_of(v, why);
 	assert_non_null(strstr(why, "not at the stage's percentage"));
-	v = good; v.blind = "no heartbeat"; why_of(v, why);
+	v = good;
+	v.blind = "no heartbeat";
+	why_of(v, why);
 	assert_string_equal(why, "nobody watches: no heartbeat");
-	v = good; v.criteria = &bound; v.results = &fails; v.n = 1; why_of(v, why);
+	v = good;
+	v.criteria = &bound;
+	v.results = &fails;
+	v.n = 1;
+	why_of(v, why);
 	assert_string_equal(why, "error rate delta: fails: 0.02, at most 0.001");
-	fails.state = CRITERION_NOT_YET;        /* warming up does not stop it */
+	fails.state = CRITERION_NOT_YET; /* warming up does not stop it */
 	why_of(v, why);
 	assert_string_equal(why, "");
 }
@@ -184,7 +202,7 @@ static void what_is_not_known_never_passes(void **state)
 
 	(void)state;
 	assert_int_equal(judge(&bound, none, none), CRITERION_UNKNOWN);
-	assert_int_equal(judge(&bound, two, none), CRITERION_FAILS);            /* the worst instance counts */
+	assert_int_equal(judge(&bound, two, none), CRITERION_FAILS); /* the worst instance counts */
 	sampled.samples = "n";
 	sampled.min_samples = 13700;
 	assert_int_equal(judge(&sampled, number(0), number(13699)), CRITERION_UNKNOWN);
@@ -194,13 +212,18 @@ static void what_is_not_known_never_passes(void **state)
 
 static void a_span_never_reaches_before_the_stage_nor_into_its_warm_up(void **state)
 {
-	struct criterion c = {.name = "cache", .query = "hits", .unit = "", .is_min = true, .bound = 0.8, .over_us = 48 * HOUR,
+	struct criterion c = {.name = "cache",
+	                      .query = "hits",
+	                      .unit = "",
+	                      .is_min = true,
+	                      .bound = 0.8,
+	                      .over_us = 48 * HOUR,
 	                      .after_us = 900 * S};
 	struct buf b = BUF(1000);
 
 	(void)state;
 	assert_false(criterion_query(&b, &c, 899 * S));
-	assert_false(criterion_query(&b, &c, 900 * S));         /* nothing to look at yet */
+	assert_false(criterion_query(&b, &c, 900 * S)); /* nothing to look at yet */
 	assert_true(criterion_query(&b, &c, 4500 * S));
 	assert_string_equal(buf_text(&b), "min_over_time((hits)[3600000ms:12000ms])");
 	buf_free(&b);

@@ -14,7 +14,8 @@ static void near(double got, double want, int decimals)
 		fail_msg("%.8f, published as %.*f", got, decimals, want);
 }
 
-/* Newcombe 1998, "Two-sided confidence intervals for the single proportion", Stat. Med. 17:857-872, table I, method 3. */
+/* Newcombe 1998, "Two-sided confidence intervals for the single proportion", Stat. Med. 17:857-872, table I, method 3.
+ */
 static void wilson_as_published(void **state)
 {
 	static const struct {
@@ -30,14 +31,15 @@ static void wilson_as_published(void **state)
 	}
 }
 
-/* Newcombe 1998, "Interval estimation for the difference between independent proportions: comparison of eleven methods",
- * Stat. Med. 17:873-890, table II, columns (a) to (h), method 10: zero cells and a zero baseline among them. */
+/* Newcombe 1998, "Interval estimation for the difference between independent proportions: comparison of eleven
+ * methods", Stat. Med. 17:873-890, table II, columns (a) to (h), method 10: zero cells and a zero baseline among them.
+ */
 static void difference_as_published(void **state)
 {
 	static const struct {
 		double x1, n1, x2, n2, lo, hi;
 	} row[] = {
-		{56, 70, 48, 80, 0.0524, 0.3339}, {9, 10, 3, 10, 0.1705, 0.8090}, {6, 7, 2, 7, 0.0582, 0.8062},
+		{56, 70, 48, 80, 0.0524, 0.3339}, {9, 10, 3, 10, 0.1705, 0.8090},  {6, 7, 2, 7, 0.0582, 0.8062},
 		{5, 56, 0, 29, -0.0381, 0.1926},  {0, 10, 0, 20, -0.1611, 0.2775}, {0, 10, 0, 10, -0.2775, 0.2775},
 		{10, 10, 0, 20, 0.6791, 1.0000},  {10, 10, 0, 10, 0.6075, 1.0000},
 	};
@@ -67,14 +69,15 @@ static void proportions_at_the_edges(void **state)
 	assert_true(more.hi == 1 && more.lo > 0.5);
 }
 
-/* Two-sided 5 % of Wilcoxon's signed-rank test, as printed in every table of it (Wilcoxon & Wilcox 1964; for 50 McCornack
- * 1965, JASA 60:864). For fewer than 6 pairs there is none. 0.99 for 20: 37. */
+/* Two-sided 5 % of Wilcoxon's signed-rank test, as printed in every table of it (Wilcoxon & Wilcox 1964; for 50
+ * McCornack 1965, JASA 60:864). For fewer than 6 pairs there is none. 0.99 for 20: 37. */
 static void critical_as_tabulated(void **state)
 {
 	static const struct {
 		size_t n;
 		int64_t c;
-	} row[] = {{1, -1}, {5, -1}, {6, 0}, {7, 2}, {8, 3}, {9, 5}, {10, 8}, {12, 13}, {15, 25}, {20, 52}, {25, 89}, {30, 137}, {50, 434}};
+	} row[] = {{1, -1},  {5, -1},  {6, 0},   {7, 2},   {8, 3},    {9, 5},   {10, 8},
+	           {12, 13}, {15, 25}, {20, 52}, {25, 89}, {30, 137}, {50, 434}};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(row); i++)
@@ -114,8 +117,8 @@ static void depression_scale(void **state)
 	shift_is(d, ARRAY_LEN(d), 0.95, -0.46, -0.786, -0.010, 3);
 }
 
-/* W. R. Stephenson, Iowa State University, Stat 403, "membrane": 55 Walsh averages, the 28th is 1.385, the 9th and the 47th are
- * the 95.2 % interval 1.13 to 1.67. */
+/* W. R. Stephenson, Iowa State University, Stat 403, "membrane": 55 Walsh averages, the 28th is 1.385, the 9th and the
+ * 47th are the 95.2 % interval 1.13 to 1.67. */
 static void membrane_permeability(void **state)
 {
 	double y[] = {0.90, 1.13, 1.89, 1.14, 1.45, 1.38, 1.91, 1.64, 0.83, 1.46};
@@ -136,18 +139,19 @@ static void minitab_example(void **state)
 	assert_true(stats_shift(x, ARRAY_LEN(x), 0.95).estimate == 17.5);
 }
 
-/* R's wilcox.test(dat, conf.int = TRUE) on 19 values with ties (stats.stackexchange.com/q/270889) prints a pseudomedian of
- * 4.400028: its root finder stops within 1e-4 of the average 4.4. */
+/* R's wilcox.test(dat, conf.int = TRUE) on 19 values with ties (stats.stackexchange.com/q/270889) prints a pseudomedian
+ * of 4.400028: its root finder stops within 1e-4 of the average 4.4. */
 static void pseudomedian_with_ties(void **state)
 {
-	double x[] = {2.10, 2.35, 2.35, 3.10, 3.10, 3.15, 3.90, 3.90, 4.00, 4.80, 5.00, 5.00, 5.15, 5.35, 5.50, 6.00, 6.00, 6.25, 6.45};
+	double x[] = {2.10, 2.35, 2.35, 3.10, 3.10, 3.15, 3.90, 3.90, 4.00, 4.80,
+	              5.00, 5.00, 5.15, 5.35, 5.50, 6.00, 6.00, 6.25, 6.45};
 
 	(void)state;
 	near(stats_shift(x, ARRAY_LEN(x), 0.99).estimate, 4.4, 3);
 }
 
-/* Darwin's maize, the example of Wilcoxon 1945 (Biometrics Bulletin 1:80-83); R: V = 96, p = 0.04126. So an interval of just
- * less confidence than 1 - p lies above zero, one of just more does not. */
+/* Darwin's maize, the example of Wilcoxon 1945 (Biometrics Bulletin 1:80-83); R: V = 96, p = 0.04126. So an interval of
+ * just less confidence than 1 - p lies above zero, one of just more does not. */
 static void darwins_maize(void **state)
 {
 	double x[] = {14, 56, 60, 16, 6, 8, -48, 49, 24, 28, 29, 41, -67, 23, 75};
@@ -229,7 +233,8 @@ static void quantiles_as_prometheus(void **state)
 
 static void quantiles_of_nothing(void **state)
 {
-	static const double up[] = {0.1, 0.2, INFINITY}, none[] = {0, 0, 0}, torn[] = {10, 9, 20}, finite[] = {0.1, 0.2};
+	static const double up[] = {0.1, 0.2, INFINITY}, none[] = {0, 0, 0}, torn[] = {10, 9, 20},
+			    finite[] = {0.1, 0.2};
 
 	(void)state;
 	assert_true(isnan(stats_quantile(0.5, up, none, 3, NULL)));

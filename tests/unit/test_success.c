@@ -25,13 +25,15 @@ static void a_number_within_its_bound_is_met_and_nothing_else(void **state)
 		double value;
 		enum verdict v;
 	} rows[] = {
-		{&least, CRITERION_HOLDS, 0.8, VERDICT_MET}, {&least, CRITERION_FAILS, 0.79, VERDICT_MISSED},
-		{&most, CRITERION_HOLDS, 0.001, VERDICT_MET}, {&most, CRITERION_FAILS, 0.0011, VERDICT_MISSED},
+		{&least, CRITERION_HOLDS, 0.8, VERDICT_MET},
+		{&least, CRITERION_FAILS, 0.79, VERDICT_MISSED},
+		{&most, CRITERION_HOLDS, 0.001, VERDICT_MET},
+		{&most, CRITERION_FAILS, 0.0011, VERDICT_MISSED},
 		{&most, CRITERION_UNKNOWN, NAN, VERDICT_UNKNOWN},
-		{&most, CRITERION_UNKNOWN, 0.0001, VERDICT_UNKNOWN},    /* too few samples */
+		{&most, CRITERION_UNKNOWN, 0.0001, VERDICT_UNKNOWN}, /* too few samples */
 		{&most, CRITERION_NOT_YET, 0.0001, VERDICT_UNKNOWN},
-		{&most, CRITERION_HOLDS, NAN, VERDICT_UNKNOWN},         /* kept by something older or broken */
-		{&most, CRITERION_HOLDS, 0.002, VERDICT_MISSED},        /* it held against the bound of that day */
+		{&most, CRITERION_HOLDS, NAN, VERDICT_UNKNOWN},  /* kept by something older or broken */
+		{&most, CRITERION_HOLDS, 0.002, VERDICT_MISSED}, /* it held against the bound of that day */
 		{&most, CRITERION_FAILS, 0.0005, VERDICT_MET},
 	};
 
@@ -86,7 +88,8 @@ static void the_last_stage_of_this_environment_with_criteria_says_what_success_i
 
 static void what_was_kept_is_read_back_or_is_nothing(void **state)
 {
-	static const char kept[] = "{\"a \\\"b\\\"\":{\"state\":1,\"value\":0.5,\"why\":\"holds: 0.5\"},\"c\":{\"state\":0,\"value\":null,\"why\":"
+	static const char kept[] = "{\"a \\\"b\\\"\":{\"state\":1,\"value\":0.5,\"why\":\"holds: "
+				   "0.5\"},\"c\":{\"state\":0,\"value\":null,\"why\":"
 				   "\"unknown: no data\"},\"d\":{\"state\":9,\"value\":1},\"e\":7}";
 	struct criterion_result r = {0};
 
@@ -109,7 +112,8 @@ static void what_was_kept_is_read_back_or_is_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_number_within_its_bound_is_met_and_nothing_else), cmocka_unit_test(the_target_stands_beside_the_value),
+		cmocka_unit_test(a_number_within_its_bound_is_met_and_nothing_else),
+		cmocka_unit_test(the_target_stands_beside_the_value),
 		cmocka_unit_test(the_last_stage_of_this_environment_with_criteria_says_what_success_is),
 		cmocka_unit_test(what_was_kept_is_read_back_or_is_nothing),
 	};

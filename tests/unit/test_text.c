@@ -63,10 +63,9 @@ static void prometheus_durations_are_read(void **state)
 static void what_is_no_prometheus_duration_is_refused(void **state)
 {
 	(void)state;
-	static const char *const wrong[] = {"",     "1",     "00",     "s",   "1x",       "-1s",
-	                                    "+1s",  "1.5h",  "1h 30m", " 1h", "1h ",      "30m1h",
-	                                    "1s1s", "1ms1s", "1d1w",   "1H",  "1min",     "1us",
-	                                    "1s5",  "1e3s",  "0x1s",   "m5",  "\xd9\xa1s"};
+	static const char *const wrong[] = {"",       "1",   "00",  "s",     "1x",   "-1s",   "+1s",      "1.5h",
+	                                    "1h 30m", " 1h", "1h ", "30m1h", "1s1s", "1ms1s", "1d1w",     "1H",
+	                                    "1min",   "1us", "1s5", "1e3s",  "0x1s", "m5",    "\xd9\xa1s"};
 
 	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
 		int64_t us = -7;
@@ -78,9 +77,8 @@ static void what_is_no_prometheus_duration_is_refused(void **state)
 static void a_duration_beyond_a_hundred_years_is_out_of_range(void **state)
 {
 	(void)state;
-	static const char *const wrong[] = {
-		"101y",        "100y1ms", "99999999999999999999y", "18446744073709551616ms",
-		"3153600001s", "99y53w",  "9223372036854775807w1d"};
+	static const char *const wrong[] = {"101y",        "100y1ms", "99999999999999999999y", "18446744073709551616ms",
+	                                    "3153600001s", "99y53w",  "9223372036854775807w1d"};
 	int64_t us = -7;
 
 	for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
@@ -167,8 +165,7 @@ static void durations_are_said_in_words(void **state)
 static void the_longest_texts_fit_their_promised_sizes(void **state)
 {
 	(void)state;
-	static const int64_t extremes[] = {INT64_MIN, INT64_MIN + 1, INT64_MAX, -1,
-	                                   INT64_MAX / 1000 * 1000 - 1};
+	static const int64_t extremes[] = {INT64_MIN, INT64_MIN + 1, INT64_MAX, -1, INT64_MAX / 1000 * 1000 - 1};
 
 	for (size_t i = 0; i < ARRAY_LEN(extremes); i++) {
 		char text[100];
@@ -294,8 +291,8 @@ static void the_calendar_agrees_with_the_c_library(void **state)
 		char wanted[40], text[40];
 		int64_t back = 0;
 		assert_non_null(gmtime_r(&t, &tm));
-		snprintf(wanted, sizeof(wanted), "%04d-%02d-%02dT%02d:%02d:%02dZ", tm.tm_year + 1900,
-		         tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+		snprintf(wanted, sizeof(wanted), "%04d-%02d-%02dT%02d:%02d:%02dZ", tm.tm_year + 1900, tm.tm_mon + 1,
+		         tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
 		text_time(s * US_PER_S, text, sizeof(text));
 		assert_string_equal(text, wanted);
 		assert_int_equal(text_time_parse(text, strlen(text), &back), 0);
@@ -449,9 +446,7 @@ static size_t encode(uint32_t c, char out[4])
 		return 2;
 	}
 	if (c < 0x10000) {
-		memcpy(out,
-		       (char[3]) {(char)(0xe0 | c >> 12), (char)(0x80 | (c >> 6 & 63)),
-		                  (char)(0x80 | (c & 63))},
+		memcpy(out, (char[3]) {(char)(0xe0 | c >> 12), (char)(0x80 | (c >> 6 & 63)), (char)(0x80 | (c & 63))},
 		       3);
 		return 3;
 	}
@@ -486,8 +481,7 @@ static void a_character_written_with_more_bytes_than_it_needs_is_not_valid(void 
 
 	for (uint32_t c = 0; c < 0x10000; c++) {
 		char two[2] = {(char)(0xc0 | c >> 6), (char)(0x80 | (c & 63))};
-		char three[3] = {(char)(0xe0 | c >> 12), (char)(0x80 | (c >> 6 & 63)),
-		                 (char)(0x80 | (c & 63))};
+		char three[3] = {(char)(0xe0 | c >> 12), (char)(0x80 | (c >> 6 & 63)), (char)(0x80 | (c & 63))};
 		char four[4] = {(char)0xf0, (char)(0x80 | c >> 12), (char)(0x80 | (c >> 6 & 63)),
 		                (char)(0x80 | (c & 63))};
 		assert_false(c < 0x80 && text_utf8_valid(two, 2));
@@ -629,8 +623,7 @@ static void fingerprints_are_those_of_alertmanager(void **state)
 		{"alertname", "HighErr"}, {"instance", "a"},           {"rcv", "ok"},
 	};
 	const struct text_pair second[] = {
-		{"action", "auto_rollback"}, {"alertname", "Nmax"},
-		{"instance", "b-second"},    {"rcv", "max"},
+		{"action", "auto_rollback"}, {"alertname", "Nmax"},    {"instance", "b-second"}, {"rcv", "max"},
 		{"service", "checkout"},     {"severity", "critical"},
 	};
 
@@ -727,14 +720,23 @@ static void numbers_for_people_are_short_but_tell_a_value_from_its_bound(void **
 		double v, bound;
 		const char *unit, *text, *against;
 	} rows[] = {
-		{0.02, 0.001, "", "0.02", "0.001"}, {-0.0001890389158752033, 0.001, "ratio", "-0.000189 ratio", "0.001"},
-		{18810.77777777778, 0.01, "", "18811", "0.01"}, {0.0010003, 0.001, "", "0.0010003", "0.001"},
-		{0.0010003, 0.001, "ratio", "0.0010003 ratio", "0.001"}, {0.001, 0.001, "", "0.001", "0.001"}, {0, 0, "", "0", "0"},
-		{1.0842021724855044e-19, 0.001, "", "1.084e-19", "0.001"}, {0, 3e9, "bytes", "0 B", "3 GB"},
-		{220000000, 3e9, "bytes", "220 MB", "3 GB"}, {512, 1000, "bytes", "512 B", "1 kB"},
-		{2999999999, 3e9, "bytes", "2999999999 bytes", "3000000000"}, {3e9, 3e9, "bytes", "3 GB", "3 GB"},
+		{0.02, 0.001, "", "0.02", "0.001"},
+		{-0.0001890389158752033, 0.001, "ratio", "-0.000189 ratio", "0.001"},
+		{18810.77777777778, 0.01, "", "18811", "0.01"},
+		{0.0010003, 0.001, "", "0.0010003", "0.001"},
+		{0.0010003, 0.001, "ratio", "0.0010003 ratio", "0.001"},
+		{0.001, 0.001, "", "0.001", "0.001"},
+		{0, 0, "", "0", "0"},
+		{1.0842021724855044e-19, 0.001, "", "1.084e-19", "0.001"},
+		{0, 3e9, "bytes", "0 B", "3 GB"},
+		{220000000, 3e9, "bytes", "220 MB", "3 GB"},
+		{512, 1000, "bytes", "512 B", "1 kB"},
+		{2999999999, 3e9, "bytes", "2999999999 bytes", "3000000000"},
+		{3e9, 3e9, "bytes", "3 GB", "3 GB"},
 		{-4194304, 10e6, "bytes per minute", "-4.194 MB per minute", "10 MB per minute"},
-		{7e15, 1e12, "bytes", "7000 TB", "1 TB"}, {NAN, 3e9, "bytes", "NaN B", "3 GB"}, {1.5, 2, "bytesize", "1.5 bytesize", "2"},
+		{7e15, 1e12, "bytes", "7000 TB", "1 TB"},
+		{NAN, 3e9, "bytes", "NaN B", "3 GB"},
+		{1.5, 2, "bytesize", "1.5 bytesize", "2"},
 	};
 	char text[64], against[64];
 

@@ -9,10 +9,9 @@
 #include "server/core/clock.h"
 #include "tests/unit/fake_http.h"
 
-#define LIMIT_US (20 * US_PER_S)
-#define VECTOR(samples)                                                                                      \
-	"{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":[" samples "]}}"
-#define SAMPLE(value) "{\"metric\":{\"instance\":\"a\"},\"value\":[1760436000,\"" value "\"]}"
+#define LIMIT_US        (20 * US_PER_S)
+#define VECTOR(samples) "{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":[" samples "]}}"
+#define SAMPLE(value)   "{\"metric\":{\"instance\":\"a\"},\"value\":[1760436000,\"" value "\"]}"
 
 /* Judges. */
 
@@ -28,9 +27,9 @@ static struct verdict by_samples(const double *values, size_t n, int64_t instanc
 	return ret;
 }
 
-#define SAMPLES(instances, wanted, ...)                                                                      \
-	by_samples((const double[]) {__VA_ARGS__}, sizeof((const double[]) {__VA_ARGS__}) / sizeof(double),  \
-	           instances, wanted)
+#define SAMPLES(instances, wanted, ...)                                                                                \
+	by_samples((const double[]) {__VA_ARGS__}, sizeof((const double[]) {__VA_ARGS__}) / sizeof(double), instances, \
+	           wanted)
 
 static void every_instance_must_say_the_wanted_percentage(void **state)
 {
@@ -230,8 +229,7 @@ static void add_prometheus(const char *query, const char *instances)
 
 static void add_http(const char *path, const char *pointer)
 {
-	add_check((struct check) {
-		.kind = CHECK_HTTP, .url = fake_url(url, sizeof(url), path), .pointer = pointer});
+	add_check((struct check) {.kind = CHECK_HTTP, .url = fake_url(url, sizeof(url), path), .pointer = pointer});
 }
 
 static void probe(int32_t wanted)
@@ -250,8 +248,7 @@ static void all_three_kinds_of_checks_are_asked_and_summed_up(void **state)
 {
 	static const struct fake_answer answers[] = {
 		{"/api/v1/query?query=count", 200, VECTOR(SAMPLE("4"))},
-		{"/api/v1/query?query=cst", 200,
-	         VECTOR(SAMPLE("0") "," SAMPLE("0") "," SAMPLE("0") "," SAMPLE("0"))},
+		{"/api/v1/query?query=cst", 200, VECTOR(SAMPLE("0") "," SAMPLE("0") "," SAMPLE("0") "," SAMPLE("0"))},
 		{"/flags", 200, "{\"rollout_percentage\": 0}"},
 	};
 	const char *argv[] = {"/bin/echo", "0", NULL};
@@ -435,10 +432,10 @@ static void what_it_did_to_the_world_is_judged_by_its_bound(void **state)
 	effects(0, "above", "at");
 	assert_int_equal(answer.r.effective.state, STATUS_NO);
 	assert_int_equal(answer.r.cured.state, STATUS_NO);
-	effects(0, "one", NULL);                        /* one series above it is above it */
+	effects(0, "one", NULL); /* one series above it is above it */
 	assert_int_equal(answer.r.effective.state, STATUS_NO);
 	assert_int_equal(answer.r.cured.state, STATUS_UNKNOWN);
-	effects(500, "above", "above");                 /* above 0 % traffic is what is wanted */
+	effects(500, "above", "above"); /* above 0 % traffic is what is wanted */
 	assert_int_equal(answer.r.effective.state, STATUS_UNKNOWN);
 	assert_int_equal(answer.r.cured.state, STATUS_NO);
 }
@@ -449,7 +446,8 @@ static void an_effect_without_a_number_is_unknown(void **state)
 		{"/api/v1/query?query=empty", 200, VECTOR("")},
 		{"/api/v1/query?query=nan", 200, VECTOR(SAMPLE("0") "," SAMPLE("NaN"))},
 		{"/api/v1/query?query=infinite", 200, VECTOR(SAMPLE("-Inf"))},
-		{"/api/v1/query?query=bad", 400, "{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"parse error\"}"},
+		{"/api/v1/query?query=bad", 400,
+	         "{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"parse error\"}"},
 		{"/api/v1/query?query=proxy", 502, "<html>"},
 		{"/api/v1/query?query=torn", 200, "{\"status\":\"succ"},
 	};

@@ -38,8 +38,7 @@ static void users_and_hashes(void **state)
 	struct web_config *w = NULL;
 
 	(void)state;
-	assert_int_equal(
-		load("# who\nbasic_auth_users:\n  alice: " HASH "\n  'al ert': \"" HASH2 "\"\n", &w, &f), 0);
+	assert_int_equal(load("# who\nbasic_auth_users:\n  alice: " HASH "\n  'al ert': \"" HASH2 "\"\n", &w, &f), 0);
 	assert_int_equal(w->n, 2);
 	assert_string_equal(web_config_hash(w, "alice"), HASH);
 	assert_string_equal(web_config_hash(w, "al ert"), HASH2);
@@ -112,8 +111,8 @@ static void all_faults_at_once_and_no_secret(void **state)
 	struct web_config *w = NULL;
 
 	(void)state;
-	assert_true(load("tls_server_config: {}\nbasic_auth_users:\n  a: hunter2\n  b: swordfish\nfoo: 1\n",
-	                 &w, &f) < 0);
+	assert_true(load("tls_server_config: {}\nbasic_auth_users:\n  a: hunter2\n  b: swordfish\nfoo: 1\n", &w, &f) <
+	            0);
 	assert_int_equal(f.n, 4);
 	for (size_t i = 0; i < f.n; i++) {
 		assert_null(strstr(f.line[i], "hunter2"));

@@ -14,9 +14,9 @@ static int add(struct doctor_queries *q, struct doctor_query one)
 {
 	if (!one.text)
 		return 0;
-	for (size_t i = 0; i < q->n; i++)       /* stages share criteria */
-		if (q->list[i].rollout == one.rollout && !strcmp(q->list[i].text, one.text) && q->list[i].over_us >= one.over_us &&
-		    q->list[i].is_percentage == one.is_percentage)
+	for (size_t i = 0; i < q->n; i++) /* stages share criteria */
+		if (q->list[i].rollout == one.rollout && !strcmp(q->list[i].text, one.text) &&
+		    q->list[i].over_us >= one.over_us && q->list[i].is_percentage == one.is_percentage)
 			return 0;
 	struct doctor_query *list = reallocarray(q->list, q->n + 1, sizeof(*list));
 	if (!list)
@@ -26,10 +26,10 @@ static int add(struct doctor_queries *q, struct doctor_query one)
 	return 0;
 }
 
-#define ADD(...)                                                                                                \
-	do {                                                                                                    \
-		if (e == 0)                                                                                     \
-			e = add(q, (struct doctor_query) {.rollout = r, __VA_ARGS__});                          \
+#define ADD(...)                                                                                                       \
+	do {                                                                                                           \
+		if (e == 0)                                                                                            \
+			e = add(q, (struct doctor_query) {.rollout = r, __VA_ARGS__});                                 \
 	} while (0)
 
 /* A stage of another environment is judged by another rollbackd, with another Prometheus. */
@@ -38,7 +38,8 @@ static int add_stages(const struct settings *s, const struct rollout *r, struct 
 	int e = 0;
 
 	for (size_t i = 0; i < r->n_stages; i++)
-		for (size_t j = 0; j < r->stages[i].n_criteria && !strcmp(r->stages[i].environment, s->environment); j++) {
+		for (size_t j = 0; j < r->stages[i].n_criteria && !strcmp(r->stages[i].environment, s->environment);
+		     j++) {
 			const struct criterion *c = &r->stages[i].criteria[j];
 
 			ADD(.what = "criterion", .of = c->name, .text = c->query, .over_us = c->over_us);
@@ -66,7 +67,8 @@ static int add_watch(const struct rollout *r, struct doctor_queries *q)
 	int e = 0;
 
 	for (size_t i = 0; i < r->n_queries; i++)
-		ADD(.what = "snapshot", .of = r->queries[i].name, .text = r->queries[i].query, .over_us = r->snapshot_window_us);
+		ADD(.what = "snapshot", .of = r->queries[i].name, .text = r->queries[i].query,
+		    .over_us = r->snapshot_window_us);
 	for (size_t i = 0; i < r->watch.n_data; i++)
 		ADD(.what = "watch", .of = r->watch.data[i].name, .text = r->watch.data[i].query);
 	ADD(.what = "watch", .of = "share", .text = r->watch.share);
@@ -120,7 +122,8 @@ static double percentage_of(const struct rollout *r, const struct doctor_queries
 	double most = NAN;
 
 	for (size_t i = 0; i < q->n; i++)
-		if (q->list[i].rollout == r && q->list[i].is_percentage && isfinite(answers[i].most) && !(answers[i].most <= most))
+		if (q->list[i].rollout == r && q->list[i].is_percentage && isfinite(answers[i].most) &&
+		    !(answers[i].most <= most))
 			most = answers[i].most;
 	return most;
 }
@@ -153,7 +156,8 @@ int64_t doctor_query_back(const struct doctor_facts *d, const struct doctor_quer
 }
 
 /* True: it has a number. */
-static bool judge_query(const struct doctor_query *q, const struct answer *a, const struct answer *old, double pct, struct findings *f)
+static bool judge_query(const struct doctor_query *q, const struct answer *a, const struct answer *old, double pct,
+                        struct findings *f)
 {
 	const char *why = why_empty(pct);
 	char what[WHAT_MAX];
@@ -174,8 +178,8 @@ static bool judge_query(const struct doctor_query *q, const struct answer *a, co
 	return false;
 }
 
-void judge_data(const struct doctor_facts *d, const struct doctor_queries *q, const struct answer *answers, const struct answer *old,
-                struct findings *f)
+void judge_data(const struct doctor_facts *d, const struct doctor_queries *q, const struct answer *answers,
+                const struct answer *old, struct findings *f)
 {
 	for (size_t i = 0; i < d->settings->n_rollouts; i++) {
 		const struct rollout *r = &d->settings->rollouts[i];
@@ -258,13 +262,16 @@ static void say_retention(int64_t kept, const struct need *n, int64_t plan, stru
 	text_duration(n->us, wants, sizeof(wants));
 	text_duration(plan, whole, sizeof(whole));
 	if (kept < n->us)
-		found(f, FOUND_BAD, "retention", "Prometheus keeps %s; %s \"%s\" looks back %s (--storage.tsdb.retention.time)", has, n->what, n->of,
-		      wants);
+		found(f, FOUND_BAD, "retention",
+		      "Prometheus keeps %s; %s \"%s\" looks back %s (--storage.tsdb.retention.time)", has, n->what,
+		      n->of, wants);
 	else
-		found(f, FOUND_OK, "retention", "Prometheus keeps %s; the farthest look back is %s, by %s \"%s\"", has, wants, n->what ? n->what : "no query",
-		      n->of ? n->of : "");
+		found(f, FOUND_OK, "retention", "Prometheus keeps %s; the farthest look back is %s, by %s \"%s\"", has,
+		      wants, n->what ? n->what : "no query", n->of ? n->of : "");
 	if (kept >= n->us && kept < plan)
-		found(f, FOUND_NOTE, "retention", "the stages take %s at least: at the end of the plan Prometheus no longer knows its beginning", whole);
+		found(f, FOUND_NOTE, "retention",
+		      "the stages take %s at least: at the end of the plan Prometheus no longer knows its beginning",
+		      whole);
 }
 
 void judge_retention(const struct doctor_facts *d, const struct doctor_queries *q, struct findings *f)
@@ -281,9 +288,11 @@ void judge_retention(const struct doctor_facts *d, const struct doctor_queries *
 	if (need_of_rules(d, &n) < 0)
 		found(f, FOUND_UNKNOWN, "retention", "out of memory");
 	else if (text_duration_parse(first, &kept) < 0 || kept == 0)
-		found(f, FOUND_UNKNOWN, "retention", "Prometheus keeps \"%s\": how long that lasts cannot be told", d->retention);
+		found(f, FOUND_UNKNOWN, "retention", "Prometheus keeps \"%s\": how long that lasts cannot be told",
+		      d->retention);
 	else
 		say_retention(kept, &n, plan, f);
 	if (strstr(d->retention, " or "))
-		found(f, FOUND_NOTE, "retention", "Prometheus keeps \"%s\": the limit of size may make it shorter", d->retention);
+		found(f, FOUND_NOTE, "retention", "Prometheus keeps \"%s\": the limit of size may make it shorter",
+		      d->retention);
 }

@@ -17,7 +17,7 @@
 #include "server/ctl/ctl.h"
 
 #define CONFIG_DEF "/etc/rollbackd/rollbackd.yml"
-#define ASK_US     (30 * US_PER_S)      /* each: spans of a week take their time */
+#define ASK_US     (30 * US_PER_S) /* each: spans of a week take their time */
 #define BODY_MAX   (32 * 1024 * 1024)
 #define URL_MAX    (16 * 1024)
 
@@ -64,16 +64,29 @@ static void print(const struct ctl *c, struct findings *f)
 	for (size_t i = 0; !c->json && i < json_object_array_length(f->list); i++) {
 		struct json_object *one = json_object_array_get_idx(f->list, i);
 
-		printf("%-7s  %s: %s\n", json_str_or(one, "state", ""), json_str_or(one, "what", ""), json_str_or(one, "says", ""));
+		printf("%-7s  %s: %s\n", json_str_or(one, "state", ""), json_str_or(one, "what", ""),
+		       json_str_or(one, "says", ""));
 	}
 	if (!c->json)
-		printf("\n%zu bad, %zu unknown, %zu notes, %zu ok\n", f->n[FOUND_BAD], f->n[FOUND_UNKNOWN], f->n[FOUND_NOTE], f->n[FOUND_OK]);
+		printf("\n%zu bad, %zu unknown, %zu notes, %zu ok\n", f->n[FOUND_BAD], f->n[FOUND_UNKNOWN],
+		       f->n[FOUND_NOTE], f->n[FOUND_OK]);
 	json_object_put(o);
 }
 
 /* --- asking --- */
 
-enum page { PAGE_RULES, PAGE_CONFIG, PAGE_RUNTIME, PAGE_SENDS_TO, PAGE_TARGETS, PAGE_LABELS, PAGE_STATUS, PAGE_SILENCES, PAGE_JOBS, PAGE_N };
+enum page {
+	PAGE_RULES,
+	PAGE_CONFIG,
+	PAGE_RUNTIME,
+	PAGE_SENDS_TO,
+	PAGE_TARGETS,
+	PAGE_LABELS,
+	PAGE_STATUS,
+	PAGE_SILENCES,
+	PAGE_JOBS,
+	PAGE_N
+};
 static const struct {
 	const char *path;
 	bool of_alertmanager;
@@ -92,7 +105,7 @@ static const struct {
 struct doctor;
 struct asked {
 	struct doctor *of;
-	char *body;                     /* owned; NULL: no good answer, and why says it */
+	char *body; /* owned; NULL: no good answer, and why says it */
 	size_t len;
 	char why[300];
 };
@@ -102,7 +115,7 @@ struct doctor {
 	struct loop *loop;
 	struct asked asked[PAGE_N];
 	size_t waiting;
-	struct json_object *root[PAGE_N];       /* owned: what came, parsed */
+	struct json_object *root[PAGE_N]; /* owned: what came, parsed */
 	struct doctor_facts facts;
 	struct findings findings;
 	struct doctor_queries queries;
@@ -127,7 +140,8 @@ static void on_page(void *arg, const struct fetch_result *r)
 
 static void send_page(struct doctor *d, enum page p, const char *url)
 {
-	struct fetch_spec spec = {.method = "GET", .url = url, .timeout_us = ASK_US, .max_body = BODY_MAX, .share = LOOP_SHARE_ACT};
+	struct fetch_spec spec = {
+		.method = "GET", .url = url, .timeout_us = ASK_US, .max_body = BODY_MAX, .share = LOOP_SHARE_ACT};
 
 	d->asked[p].of = d;
 	int r = loop_fetch(d->loop, &spec, on_page, &d->asked[p], NULL);
@@ -149,7 +163,8 @@ static void base_url(struct buf *b, const char *base, const char *path)
 static void ask_pages(struct doctor *d)
 {
 	for (size_t i = 0; i < PAGE_JOBS; i++) {
-		const char *base = pages[i].of_alertmanager ? d->facts.settings->alertmanager_url : d->facts.settings->prometheus.url;
+		const char *base = pages[i].of_alertmanager ? d->facts.settings->alertmanager_url
+		                                            : d->facts.settings->prometheus.url;
 		CLEANUP(buf_free) struct buf url = BUF(URL_MAX);
 
 		base_url(&url, base, pages[i].path);
@@ -174,13 +189,16 @@ static void ask_jobs(struct doctor *d)
 		buf_printf(&query, "%s%s", i ? "|" : "", names.list[i]);
 	buf_str(&query, "\"})");
 	series_names_free(&names);
-	if (query.error || prom_query_url(&url, d->facts.settings->prometheus.url, buf_text(&query), (double)ASK_US / US_PER_S) < 0 || url.error)
+	if (query.error ||
+	    prom_query_url(&url, d->facts.settings->prometheus.url, buf_text(&query), (double)ASK_US / US_PER_S) < 0 ||
+	    url.error)
 		return;
 	send_page(d, PAGE_JOBS, buf_text(&url));
 	if (d->waiting)
 		loop_run(d->loop);
 	if (d->asked[PAGE_JOBS].body)
-		d->facts.has_jobs = prom_vector_parse(d->asked[PAGE_JOBS].body, d->asked[PAGE_JOBS].len, &d->facts.jobs, why, sizeof(why)) == 0;
+		d->facts.has_jobs = prom_vector_parse(d->asked[PAGE_JOBS].body, d->asked[PAGE_JOBS].len, &d->facts.jobs,
+		                                      why, sizeof(why)) == 0;
 }
 
 /* --- what came --- */
@@ -198,7 +216,8 @@ static struct json_object *data_of(struct doctor *d, enum page p)
 {
 	struct json_object *root = root_of(d, p), *data = NULL;
 
-	return json_object_is_type(root, json_type_object) && json_object_object_get_ex(root, "data", &data) ? data : NULL;
+	return json_object_is_type(root, json_type_object) && json_object_object_get_ex(root, "data", &data) ? data
+	                                                                                                     : NULL;
 }
 
 static void no_answer(struct doctor *d, const char *what, const struct asked *a)
@@ -227,7 +246,8 @@ static void read_rules(struct doctor *d)
 	if (!d->facts.has_rules)
 		no_answer(d, "Prometheus rules", a);
 	else
-		found(&d->findings, FOUND_OK, "Prometheus", "%s: %zu rules", d->facts.settings->prometheus.url, d->facts.book.n);
+		found(&d->findings, FOUND_OK, "Prometheus", "%s: %zu rules", d->facts.settings->prometheus.url,
+		      d->facts.book.n);
 }
 
 static void read_prometheus(struct doctor *d)
@@ -236,7 +256,7 @@ static void read_prometheus(struct doctor *d)
 
 	read_rules(d);
 	if (!d->facts.has_rules)
-		return;         /* the other pages would say the same */
+		return; /* the other pages would say the same */
 	read_prometheus_config(d);
 	data = data_of(d, PAGE_RUNTIME);
 	if (data)
@@ -263,7 +283,8 @@ static void read_routes(struct doctor *d, struct json_object *status)
 	if (r < 0)
 		found(&d->findings, FOUND_UNKNOWN, "Alertmanager config", "%s", why);
 	else
-		found(&d->findings, FOUND_OK, "Alertmanager", "%s: its routes are known", d->facts.settings->alertmanager_url);
+		found(&d->findings, FOUND_OK, "Alertmanager", "%s: its routes are known",
+		      d->facts.settings->alertmanager_url);
 }
 
 static void read_alertmanager(struct doctor *d)
@@ -271,7 +292,8 @@ static void read_alertmanager(struct doctor *d)
 	const struct asked *a = &d->asked[PAGE_STATUS];
 
 	if (!d->facts.settings->alertmanager_url[0]) {
-		found(&d->findings, FOUND_UNKNOWN, "Alertmanager", "global.alertmanager.url is not set: the way of the alerts cannot be looked at");
+		found(&d->findings, FOUND_UNKNOWN, "Alertmanager",
+		      "global.alertmanager.url is not set: the way of the alerts cannot be looked at");
 		return;
 	}
 	if (!json_object_is_type(root_of(d, PAGE_STATUS), json_type_object)) {
@@ -308,11 +330,13 @@ static void judge_sending(struct doctor *d)
 	else if (url[0] && sends_to(active, url))
 		found(&d->findings, FOUND_OK, "Prometheus alertmanagers", "it sends alerts to %s", url);
 	else
-		found(&d->findings, FOUND_UNKNOWN, "Prometheus alertmanagers", "it sends alerts to %s; whether that is global.alertmanager.url cannot be told",
+		found(&d->findings, FOUND_UNKNOWN, "Prometheus alertmanagers",
+		      "it sends alerts to %s; whether that is global.alertmanager.url cannot be told",
 		      json_str_or(json_object_array_get_idx(active, 0), "url", "?"));
 	if (d->facts.prometheus && json_get_obj(d->facts.prometheus, "alerting", &alerting) == 1 &&
 	    json_get_arr(alerting, "alert_relabel_configs", &relabel) == 1)
-		found(&d->findings, FOUND_UNKNOWN, "Prometheus alertmanagers", "alert_relabel_configs may change the labels of every alert on the way");
+		found(&d->findings, FOUND_UNKNOWN, "Prometheus alertmanagers",
+		      "alert_relabel_configs may change the labels of every alert on the way");
 }
 
 /* --- the queries --- */
@@ -320,8 +344,8 @@ static void judge_sending(struct doctor *d)
 /* Answers to as many questions as there are queries. */
 struct round {
 	struct doctor *d;
-	char **texts;                   /* owned, with what it points to; NULL: not asked */
-	struct answer *answers;         /* owned */
+	char **texts;           /* owned, with what it points to; NULL: not asked */
+	struct answer *answers; /* owned */
 };
 
 static void round_free(struct round *r)
@@ -342,7 +366,9 @@ static void on_answers(void *arg, const struct answer *answers, size_t n)
 
 static int round_init(struct round *r, struct doctor *d)
 {
-	*r = (struct round) {.d = d, .texts = calloc(d->queries.n + 1, sizeof(char *)), .answers = calloc(d->queries.n + 1, sizeof(*r->answers))};
+	*r = (struct round) {.d = d,
+	                     .texts = calloc(d->queries.n + 1, sizeof(char *)),
+	                     .answers = calloc(d->queries.n + 1, sizeof(*r->answers))};
 	return r->texts && r->answers ? 0 : -ENOMEM;
 }
 
@@ -393,7 +419,8 @@ static void examine(struct doctor *d)
 	if (ctl_is_ready(d->ctl))
 		found(&d->findings, FOUND_OK, "rollbackd", "%s answers and is ready", d->ctl->url);
 	else
-		found(&d->findings, FOUND_BAD, "rollbackd", "%s does not answer, or is not ready: no alert causes anything", d->ctl->url);
+		found(&d->findings, FOUND_BAD, "rollbackd",
+		      "%s does not answer, or is not ready: no alert causes anything", d->ctl->url);
 	ask_pages(d);
 	read_prometheus(d);
 	read_alertmanager(d);
@@ -448,7 +475,9 @@ int cmd_doctor(struct ctl *c, int n, char **argv)
 	int r = load(file, &config);
 	if (r)
 		return r;
-	struct doctor d = {.ctl = c, .facts = {.settings = config->settings, .url = c->url}, .findings = {.list = json_object_new_array()}};
+	struct doctor d = {.ctl = c,
+	                   .facts = {.settings = config->settings, .url = c->url},
+	                   .findings = {.list = json_object_new_array()}};
 	if (!config->settings->prometheus.url[0]) {
 		fprintf(stderr, "rollbackctl: %s has no global.prometheus: there is nobody to ask\n", file);
 		r = CTL_USAGE;

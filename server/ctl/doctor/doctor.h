@@ -14,25 +14,25 @@ enum found { FOUND_OK, FOUND_NOTE, FOUND_UNKNOWN, FOUND_BAD, FOUND_N };
 extern const char *const found_names[FOUND_N];
 
 struct findings {
-	struct json_object *list;       /* owned: [{state, what, says}] */
+	struct json_object *list; /* owned: [{state, what, says}] */
 	size_t n[FOUND_N];
-	bool unreachable;               /* somebody did not answer */
+	bool unreachable; /* somebody did not answer */
 };
 void found(struct findings *f, enum found state, const char *what, const char *fmt, ...) PRINTF_LIKE(4, 5);
 
 /* What the two programs said. All borrowed by the judges; NULL or empty: it did not come. */
 struct doctor_facts {
 	const struct settings *settings;
-	const char *url;                /* where rollbackctl reaches rollbackd */
+	const char *url; /* where rollbackctl reaches rollbackd */
 	struct rule_book book;
 	bool has_rules;
-	struct json_object *prometheus; /* its config, every scalar a string */
-	struct json_object *targets;    /* array of the active ones */
-	struct json_object *label_names;/* array of strings */
-	const char *retention;          /* "15d", "15d or 10GiB" */
+	struct json_object *prometheus;  /* its config, every scalar a string */
+	struct json_object *targets;     /* array of the active ones */
+	struct json_object *label_names; /* array of strings */
+	const char *retention;           /* "15d", "15d or 10GiB" */
 	struct route_tree *routes;
-	struct json_object *silences;   /* array */
-	struct prom_vector jobs;        /* a sample for each __name__ and job of the series that the triggers stand on */
+	struct json_object *silences; /* array */
+	struct prom_vector jobs;      /* a sample for each __name__ and job of the series that the triggers stand on */
 	bool has_jobs;
 };
 
@@ -48,7 +48,7 @@ int trigger_series(const struct doctor_facts *d, struct series_names *ret) MUST_
 struct doctor_alert {
 	const struct doctor_facts *facts;
 	const struct rule *rule;
-	struct text_pair *labels;       /* owned array, strings borrowed */
+	struct text_pair *labels; /* owned array, strings borrowed */
 	size_t n;
 };
 int doctor_alert_init(struct doctor_alert *a, const struct doctor_facts *d, const struct rule *r) MUST_CHECK;
@@ -65,13 +65,13 @@ const struct route_node *judge_route(const struct doctor_alert *a, struct findin
 
 struct doctor_query {
 	const struct rollout *rollout;
-	const char *what, *of;          /* "criterion", "error rate" */
+	const char *what, *of; /* "criterion", "error rate" */
 	const char *text;
-	int64_t over_us;                /* asked over so long */
-	bool is_percentage;             /* its answer is the percentage that the service is at */
+	int64_t over_us;    /* asked over so long */
+	bool is_percentage; /* its answer is the percentage that the service is at */
 };
 struct doctor_queries {
-	struct doctor_query *list;      /* owned */
+	struct doctor_query *list; /* owned */
 	size_t n;
 };
 int doctor_queries_of(const struct settings *s, struct doctor_queries *ret) MUST_CHECK;
@@ -79,8 +79,8 @@ int doctor_queries_of(const struct settings *s, struct doctor_queries *ret) MUST
 int64_t doctor_query_back(const struct doctor_facts *d, const struct doctor_query *q);
 bool answer_is_empty(const struct answer *a);
 /* old: what Prometheus said when asked for anything at all from so long ago; not asked where it does not matter. */
-void judge_data(const struct doctor_facts *d, const struct doctor_queries *q, const struct answer *answers, const struct answer *old,
-                struct findings *f);
+void judge_data(const struct doctor_facts *d, const struct doctor_queries *q, const struct answer *answers,
+                const struct answer *old, struct findings *f);
 void judge_retention(const struct doctor_facts *d, const struct doctor_queries *q, struct findings *f);
 
 #endif

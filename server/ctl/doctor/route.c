@@ -57,7 +57,7 @@ int doctor_alert_init(struct doctor_alert *a, const struct doctor_facts *d, cons
 		return -ENOMEM;
 	a->labels[a->n++] = (struct text_pair) {"alertname", r->name};
 	add_labels(a, r->labels);
-	add_labels(a, external);        /* added only where the alert has none of that name */
+	add_labels(a, external); /* added only where the alert has none of that name */
 	return 0;
 }
 
@@ -117,10 +117,12 @@ static bool address_of(const char *url, char out[ADDRESS_MAX], const char **ret_
 	if (colon && memchr(colon, ']', len - (size_t)(colon - p)))
 		colon = NULL;
 	size_t host = colon ? (size_t)(colon - p) : len;
-	bool here = (host == 9 && (!strncasecmp(p, "localhost", 9) || !strncmp(p, "127.0.0.1", 9))) || (host == 5 && !strncmp(p, "[::1]", 5));
+	bool here = (host == 9 && (!strncasecmp(p, "localhost", 9) || !strncmp(p, "127.0.0.1", 9))) ||
+	            (host == 5 && !strncmp(p, "[::1]", 5));
 
 	if (colon)
-		snprintf(out, ADDRESS_MAX, "%.*s%.*s", here ? 4 : (int)host, here ? "here" : p, (int)(len - host), colon);
+		snprintf(out, ADDRESS_MAX, "%.*s%.*s", here ? 4 : (int)host, here ? "here" : p, (int)(len - host),
+		         colon);
 	else
 		snprintf(out, ADDRESS_MAX, "%.*s:%d", here ? 4 : (int)host, here ? "here" : p, tls ? 443 : 80);
 	return true;
@@ -147,7 +149,7 @@ static enum us is_us(const struct doctor_facts *d, struct json_object *hook)
 	const char *url = json_str_or(hook, "url", ""), *path = "";
 	char address[ADDRESS_MAX];
 
-	if (!strstr(url, "://"))        /* newer Alertmanagers show <secret>; or url_file */
+	if (!strstr(url, "://")) /* newer Alertmanagers show <secret>; or url_file */
 		return US_HIDDEN;
 	if (!address_of(url, address, &path) || !is_webhook_path(path))
 		return US_NO;
@@ -176,7 +178,7 @@ static enum us receiver_is_us(const struct doctor_facts *d, const char *name, st
 /* --- the way --- */
 
 struct way {
-	const struct route_node *node;  /* the best that was found */
+	const struct route_node *node; /* the best that was found */
 	struct json_object *hook;
 	enum us us;
 	bool sure;
@@ -220,12 +222,17 @@ static void judge_hook(const struct way *w, const char *what, struct findings *f
 	const char *most = json_str_or(w->hook, "max_alerts", "0");
 
 	if (!strcmp(json_str_or(w->hook, "send_resolved", "true"), "false"))
-		found(f, FOUND_BAD, what, "receiver %s has send_resolved: false: rollbackd never hears that it is over, so a deferred rollback is "
-		      "never called off and no incident ends by itself", w->node->receiver);
+		found(f, FOUND_BAD, what,
+		      "receiver %s has send_resolved: false: rollbackd never hears that it is over, so a deferred "
+		      "rollback is "
+		      "never called off and no incident ends by itself",
+		      w->node->receiver);
 	if (strcmp(most, "0") != 0)
-		found(f, FOUND_NOTE, what, "receiver %s has max_alerts: %s: what is cut off may be a trigger", w->node->receiver, most);
+		found(f, FOUND_NOTE, what, "receiver %s has max_alerts: %s: what is cut off may be a trigger",
+		      w->node->receiver, most);
 	if (w->node->sometimes)
-		found(f, FOUND_BAD, what, "the route to receiver %s is mute at certain times (mute_time_intervals, active_time_intervals)",
+		found(f, FOUND_BAD, what,
+		      "the route to receiver %s is mute at certain times (mute_time_intervals, active_time_intervals)",
 		      w->node->receiver);
 }
 
@@ -236,11 +243,15 @@ static void say_sure(const struct way *w, const char *what, struct findings *f)
 	text_duration(w->node->group_wait_us, wait, sizeof(wait));
 	text_duration(w->node->group_interval_us, interval, sizeof(interval));
 	text_duration(w->node->repeat_us, repeat, sizeof(repeat));
-	found(f, FOUND_OK, what, "reaches rollbackd by receiver %s after group_wait %s; changes follow after %s, and it comes again after %s",
+	found(f, FOUND_OK, what,
+	      "reaches rollbackd by receiver %s after group_wait %s; changes follow after %s, and it comes again after "
+	      "%s",
 	      w->node->receiver, wait, interval, repeat);
 	if (!w->node->by_alertname)
-		found(f, FOUND_NOTE, what, "its route is not grouped by alertname: a trigger that joins another's group waits for "
-		      "group_interval, %s, instead of group_wait", interval);
+		found(f, FOUND_NOTE, what,
+		      "its route is not grouped by alertname: a trigger that joins another's group waits for "
+		      "group_interval, %s, instead of group_wait",
+		      interval);
 }
 
 /* --- silences --- */
@@ -261,7 +272,8 @@ static int silence_matcher(struct json_object *m, struct matchers *to)
 }
 
 /* label: of the matcher that it depends on. */
-static enum matchers_say silence_says(const struct doctor_alert *a, struct json_object *silence, char *label, size_t size)
+static enum matchers_say silence_says(const struct doctor_alert *a, struct json_object *silence, char *label,
+                                      size_t size)
 {
 	const char *on = "a matcher that is not understood";
 	struct json_object *arr = NULL;
@@ -270,7 +282,9 @@ static enum matchers_say silence_says(const struct doctor_alert *a, struct json_
 
 	for (size_t i = 0; r == 0 && i < json_object_array_length(arr); i++)
 		r = silence_matcher(json_object_array_get_idx(arr, i), &m);
-	enum matchers_say say = r < 0 ? MATCHERS_MAYBE : matchers_might_hold(&m, a->labels, a->n, label_may_come_from_series, (void *)a, &on);
+	enum matchers_say say =
+		r < 0 ? MATCHERS_MAYBE
+		      : matchers_might_hold(&m, a->labels, a->n, label_may_come_from_series, (void *)a, &on);
 	snprintf(label, size, "%s", on);
 	matchers_free(&m);
 	return say;
@@ -288,24 +302,32 @@ static void judge_silences(const struct doctor_alert *a, const char *what, struc
 			continue;
 		enum matchers_say say = silence_says(a, s, label, sizeof(label));
 		if (say == MATCHERS_YES)
-			found(f, FOUND_BAD, what, "is silenced until %s: nothing reaches rollbackd meanwhile (silence %s)", json_str_or(s, "endsAt", "?"),
-			      json_str_or(s, "id", "?"));
+			found(f, FOUND_BAD, what,
+			      "is silenced until %s: nothing reaches rollbackd meanwhile (silence %s)",
+			      json_str_or(s, "endsAt", "?"), json_str_or(s, "id", "?"));
 		else if (say == MATCHERS_MAYBE)
-			found(f, FOUND_UNKNOWN, what, "may be silenced by %s: that depends on %s", json_str_or(s, "id", "?"), label);
+			found(f, FOUND_UNKNOWN, what, "may be silenced by %s: that depends on %s",
+			      json_str_or(s, "id", "?"), label);
 	}
 }
 
 static void say_unsure(const struct way *w, const struct buf *to, const char *what, struct findings *f)
 {
 	if (w->us == US_NO)
-		found(f, FOUND_BAD, what, "never reaches rollbackd: it goes to %s, and no webhook_configs there ends in /webhook", buf_text(to));
+		found(f, FOUND_BAD, what,
+		      "never reaches rollbackd: it goes to %s, and no webhook_configs there ends in /webhook",
+		      buf_text(to));
 	else if (w->us == US_HIDDEN)
-		found(f, FOUND_UNKNOWN, what, "goes to receiver %s; Alertmanager does not show the URL of its webhook", w->node->receiver);
+		found(f, FOUND_UNKNOWN, what, "goes to receiver %s; Alertmanager does not show the URL of its webhook",
+		      w->node->receiver);
 	else if (w->us == US_MAYBE)
-		found(f, FOUND_UNKNOWN, what, "goes to receiver %s, whose webhook is neither the rollbackd that --url names nor "
-		      "global.external_url", w->node->receiver);
+		found(f, FOUND_UNKNOWN, what,
+		      "goes to receiver %s, whose webhook is neither the rollbackd that --url names nor "
+		      "global.external_url",
+		      w->node->receiver);
 	else
-		found(f, FOUND_UNKNOWN, what, "whether it reaches receiver %s depends on its label %s, which the rule does not set",
+		found(f, FOUND_UNKNOWN, what,
+		      "whether it reaches receiver %s depends on its label %s, which the rule does not set",
 		      w->node->receiver, w->label);
 }
 

@@ -14,17 +14,19 @@ enum role { ROLE_NONE, ROLE_TRIGGER, ROLE_HEARTBEAT };
 struct meaning {
 	enum role role;
 	const struct playbook *playbook;
-	bool sure;                      /* else a template decides */
-	const char *label;              /* that template's label */
+	bool sure;         /* else a template decides */
+	const char *label; /* that template's label */
 };
 
 static struct meaning meaning_of(const struct settings *s, struct doctor_alert *a)
 {
-	if (s->heartbeat.n && matchers_might_hold(&s->heartbeat, a->labels, a->n, label_is_template, a, NULL) == MATCHERS_YES)
+	if (s->heartbeat.n &&
+	    matchers_might_hold(&s->heartbeat, a->labels, a->n, label_is_template, a, NULL) == MATCHERS_YES)
 		return (struct meaning) {.role = ROLE_HEARTBEAT, .sure = true};
 	for (size_t i = 0; i < s->n_playbooks; i++) {
 		const char *label = NULL;
-		enum matchers_say say = matchers_might_hold(&s->playbooks[i].match, a->labels, a->n, label_is_template, a, &label);
+		enum matchers_say say =
+			matchers_might_hold(&s->playbooks[i].match, a->labels, a->n, label_is_template, a, &label);
 
 		if (say != MATCHERS_NO)
 			return (struct meaning) {ROLE_TRIGGER, &s->playbooks[i], say == MATCHERS_YES, label};
@@ -104,7 +106,7 @@ static int64_t global_scrape(const struct doctor_facts *d)
 
 	if (d->prometheus)
 		(void)json_get_obj(d->prometheus, "global", &global);
-	return duration_or(global, "scrape_interval", 60 * US_PER_S);   /* Prometheus' default */
+	return duration_or(global, "scrape_interval", 60 * US_PER_S); /* Prometheus' default */
 }
 
 /* The slowest target of a job; 0: there is none. */
@@ -127,13 +129,15 @@ static int64_t job_scrape(const struct doctor_facts *d, const char *job)
 static bool has_data(const struct doctor_facts *d, const char *series)
 {
 	for (size_t i = 0; i < d->jobs.n; i++)
-		if (d->jobs.samples[i].metric && !strcmp(json_str_or(d->jobs.samples[i].metric, "__name__", ""), series))
+		if (d->jobs.samples[i].metric &&
+		    !strcmp(json_str_or(d->jobs.samples[i].metric, "__name__", ""), series))
 			return true;
 	return false;
 }
 
 /* The slowest scrape of what a rule stands on; what nobody delivers now counts with the global interval. */
-static int64_t scrape_of(const struct doctor_facts *d, const struct series_names *leaves, const struct series_names *still)
+static int64_t scrape_of(const struct doctor_facts *d, const struct series_names *leaves,
+                         const struct series_names *still)
 {
 	int64_t most = 0;
 
@@ -143,7 +147,8 @@ static int64_t scrape_of(const struct doctor_facts *d, const struct series_names
 		if (series_names_has(still, leaves->list[i]))
 			continue;
 		for (size_t j = 0; j < d->jobs.n; j++)
-			if (d->jobs.samples[j].metric && !strcmp(json_str_or(d->jobs.samples[j].metric, "__name__", ""), leaves->list[i])) {
+			if (d->jobs.samples[j].metric &&
+			    !strcmp(json_str_or(d->jobs.samples[j].metric, "__name__", ""), leaves->list[i])) {
 				int64_t one = job_scrape(d, json_str_or(d->jobs.samples[j].metric, "job", ""));
 
 				us = one > us ? one : us;
@@ -161,7 +166,7 @@ struct reconcile {
 	const struct series_names *still;
 	struct doctor_alert alert;
 	struct meaning meaning;
-	const struct route_node *node;  /* NULL: no route is known to reach us */
+	const struct route_node *node; /* NULL: no route is known to reach us */
 	struct rule_delay delay;
 	struct series_names leaves;
 	int64_t scrape_us;
@@ -203,7 +208,8 @@ static void action_text(const struct playbook *p, struct buf *b)
 	if (p->hold)
 		buf_str(b, "holds");
 	else
-		buf_printf(b, "rolls back to %s%s:", p->previous_stage ? "the previous stage" : to, p->previous_stage ? "" : "%");
+		buf_printf(b, "rolls back to %s%s:", p->previous_stage ? "the previous stage" : to,
+		           p->previous_stage ? "" : "%");
 }
 
 static void judge_action(const struct reconcile *l, const bool *claims, bool maybe, const char *label)
@@ -213,7 +219,8 @@ static void judge_action(const struct reconcile *l, const bool *claims, bool may
 	size_t n = 0;
 
 	if (!l->meaning.sure) {
-		say(l, FOUND_UNKNOWN, "action", "which playbook it matches depends on its label %s, which is a template", l->meaning.label);
+		say(l, FOUND_UNKNOWN, "action",
+		    "which playbook it matches depends on its label %s, which is a template", l->meaning.label);
 		return;
 	}
 	action_text(l->meaning.playbook, &b);
@@ -223,9 +230,11 @@ static void judge_action(const struct reconcile *l, const bool *claims, bool may
 	if (n)
 		say(l, FOUND_OK, "action", "%s, by playbook %s", buf_text(&b), l->meaning.playbook->name);
 	else if (maybe)
-		say(l, FOUND_UNKNOWN, "action", "which rollout it concerns depends on its label %s, which the rule does not set", label);
+		say(l, FOUND_UNKNOWN, "action",
+		    "which rollout it concerns depends on its label %s, which the rule does not set", label);
 	else
-		say(l, FOUND_BAD, "action", "matches playbook %s, but no rollout claims its labels: nothing is rolled back",
+		say(l, FOUND_BAD, "action",
+		    "matches playbook %s, but no rollout claims its labels: nothing is rolled back",
 		    l->meaning.playbook->name);
 }
 
@@ -254,7 +263,10 @@ static void sum_text(const struct reconcile *l, struct buf *b)
 	const struct {
 		const char *name;
 		int64_t us;
-	} parts[] = {{"scrape", l->scrape_us}, {"span", l->delay.span_us}, {"eval", l->delay.eval_us}, {"for", l->delay.for_us},
+	} parts[] = {{"scrape", l->scrape_us},
+	             {"span", l->delay.span_us},
+	             {"eval", l->delay.eval_us},
+	             {"for", l->delay.for_us},
 	             {"group_wait", l->node ? l->node->group_wait_us : -1}};
 	char text[32];
 
@@ -276,17 +288,23 @@ static void judge_time(const struct reconcile *l)
 	text_duration(limit_us, limit, sizeof(limit));
 	text_duration(at_worst(l, false), gross, sizeof(gross));
 	if (l->delay.odd)
-		say(l, FOUND_UNKNOWN, "time", "its expression, or a rule it stands on, could not be followed: the span is not known");
+		say(l, FOUND_UNKNOWN, "time",
+		    "its expression, or a rule it stands on, could not be followed: the span is not known");
 	else if (!rolls_back_at_once(l->meaning.playbook))
 		say(l, FOUND_OK, "time", "%s at worst; nothing is rolled back at once", buf_text(&sum));
 	else if (at_worst(l, false) > limit_us)
-		say(l, FOUND_BAD, "time", "%s at worst. Even without the span, for a fault that shows in full at once, %s: more than sla.detection, %s",
+		say(l, FOUND_BAD, "time",
+		    "%s at worst. Even without the span, for a fault that shows in full at once, %s: more than "
+		    "sla.detection, %s",
 		    buf_text(&sum), gross, limit);
 	else if (at_worst(l, true) > limit_us)
-		say(l, l->node ? FOUND_NOTE : FOUND_UNKNOWN, "time", "%s at worst: more than sla.detection, %s, for a fault so small that it "
-		    "has to fill the span. The larger the fault, the less of the span it needs; without it: %s", buf_text(&sum), limit, gross);
+		say(l, l->node ? FOUND_NOTE : FOUND_UNKNOWN, "time",
+		    "%s at worst: more than sla.detection, %s, for a fault so small that it "
+		    "has to fill the span. The larger the fault, the less of the span it needs; without it: %s",
+		    buf_text(&sum), limit, gross);
 	else
-		say(l, l->node ? FOUND_OK : FOUND_UNKNOWN, "time", "%s at worst; sla.detection is %s", buf_text(&sum), limit);
+		say(l, l->node ? FOUND_OK : FOUND_UNKNOWN, "time", "%s at worst; sla.detection is %s", buf_text(&sum),
+		    limit);
 }
 
 static void judge_text(const struct reconcile *l)
@@ -297,13 +315,20 @@ static void judge_text(const struct reconcile *l)
 	for (size_t i = 0; i < p->n; i++)
 		each = each || (p->list[i].rate && !p->list[i].summed);
 	if (p->quantile_without_le)
-		say(l, FOUND_BAD, "text", "histogram_quantile over an aggregation that loses le: there is never an answer. Write sum by (le) (...)");
+		say(l, FOUND_BAD, "text",
+		    "histogram_quantile over an aggregation that loses le: there is never an answer. Write sum by (le) "
+		    "(...)");
 	if (p->quantile_each)
-		say(l, FOUND_NOTE, "text", "histogram_quantile of each instance by itself: sum by (le) (...) sees the whole service");
+		say(l, FOUND_NOTE, "text",
+		    "histogram_quantile of each instance by itself: sum by (le) (...) sees the whole service");
 	else if (each)
-		say(l, FOUND_NOTE, "text", "rates of each instance by itself, without sum(): with few requests on one instance chance decides");
+		say(l, FOUND_NOTE, "text",
+		    "rates of each instance by itself, without sum(): with few requests on one instance chance "
+		    "decides");
 	if (p->unguarded)
-		say(l, FOUND_NOTE, "text", "divides by a rate that may be 0: that is NaN, and no comparison with NaN ever fires. Write / (... > 0)");
+		say(l, FOUND_NOTE, "text",
+		    "divides by a rate that may be 0: that is NaN, and no comparison with NaN ever fires. Write / (... "
+		    "> 0)");
 }
 
 static void judge_series(const struct reconcile *l)
@@ -324,14 +349,15 @@ static void judge_series(const struct reconcile *l)
 	if (gone && !there)
 		say(l, FOUND_BAD, "data", "Prometheus has nothing about %s: it cannot fire", buf_text(&missing));
 	else if (gone)
-		say(l, FOUND_NOTE, "data", "Prometheus has nothing about %s now: what it asks of that cannot fire it", buf_text(&missing));
+		say(l, FOUND_NOTE, "data", "Prometheus has nothing about %s now: what it asks of that cannot fire it",
+		    buf_text(&missing));
 }
 
 /* Who is in time at worst, by rollout. */
 struct in_time {
-	const char *rule;               /* the fastest; NULL: none that rolls back at once */
+	const char *rule; /* the fastest; NULL: none that rolls back at once */
 	int64_t us;
-	bool unsure;                    /* a rule whose time or rollout is not known might be faster */
+	bool unsure; /* a rule whose time or rollout is not known might be faster */
 };
 
 static void note_time(const struct reconcile *l, const bool *claims, bool maybe, struct in_time *times)
@@ -376,7 +402,10 @@ static void judge_heartbeat(struct reconcile *l)
 	text_duration(timeout_us, text, sizeof(text));
 	/* It comes again at the first group_interval behind repeat_interval. */
 	if (l->node && l->node->repeat_us + l->node->group_interval_us >= timeout_us)
-		say(l, FOUND_BAD, "heartbeat", "comes too seldom for heartbeat.timeout, %s: repeat_interval and group_interval of its route add up", text);
+		say(l, FOUND_BAD, "heartbeat",
+		    "comes too seldom for heartbeat.timeout, %s: repeat_interval and group_interval of its route add "
+		    "up",
+		    text);
 }
 
 static int judge_rule(struct reconcile *l, bool *claims, struct in_time *times, bool *ret_heartbeat)
@@ -395,7 +424,8 @@ static int judge_rule(struct reconcile *l, bool *claims, struct in_time *times, 
 		if (e == 0)
 			judge_trigger(l, claims, times);
 	} else if (static_label(&l->alert, "action")[0]) {
-		say(l, FOUND_BAD, "action", "its label action=\"%s\" matches no playbook: nothing would happen", static_label(&l->alert, "action"));
+		say(l, FOUND_BAD, "action", "its label action=\"%s\" matches no playbook: nothing would happen",
+		    static_label(&l->alert, "action"));
 	}
 	return e;
 }
@@ -412,19 +442,24 @@ static void judge_in_time(const struct doctor_facts *d, const struct in_time *ti
 		buf_printf(&what, "%s detection", d->settings->rollouts[i].name);
 		text_duration(t->us, at, sizeof(at));
 		if (t->rule && t->us <= d->settings->sla.detection_us)
-			found(f, FOUND_OK, buf_text(&what), "%s is in time for whatever it sees: %s at worst, sla.detection is %s", t->rule, at, limit);
+			found(f, FOUND_OK, buf_text(&what),
+			      "%s is in time for whatever it sees: %s at worst, sla.detection is %s", t->rule, at,
+			      limit);
 		else if (t->unsure)
-			found(f, FOUND_UNKNOWN, buf_text(&what), "no rule is known to roll it back within sla.detection, %s, at worst", limit);
+			found(f, FOUND_UNKNOWN, buf_text(&what),
+			      "no rule is known to roll it back within sla.detection, %s, at worst", limit);
 		else if (t->rule)
-			found(f, FOUND_BAD, buf_text(&what), "no rule rolls it back within sla.detection, %s, at worst; %s is the fastest, with %s", limit,
-			      t->rule, at);
+			found(f, FOUND_BAD, buf_text(&what),
+			      "no rule rolls it back within sla.detection, %s, at worst; %s is the fastest, with %s",
+			      limit, t->rule, at);
 		else
-			found(f, FOUND_BAD, buf_text(&what), "no alert rule rolls it back at once and reaches rollbackd");
+			found(f, FOUND_BAD, buf_text(&what),
+			      "no alert rule rolls it back at once and reaches rollbackd");
 	}
 }
 
-static int judge_all(const struct doctor_facts *d, const struct series_names *still, struct in_time *times, bool *claims,
-                     struct findings *f)
+static int judge_all(const struct doctor_facts *d, const struct series_names *still, struct in_time *times,
+                     bool *claims, struct findings *f)
 {
 	bool heartbeat = false;
 	int e = 0;
@@ -441,7 +476,8 @@ static int judge_all(const struct doctor_facts *d, const struct series_names *st
 		series_names_free(&l.leaves);
 	}
 	if (e == 0 && d->settings->heartbeat.n && !heartbeat)
-		found(f, FOUND_BAD, "heartbeat", "no alert rule matches it: rollbackd will take the way of the alerts for broken");
+		found(f, FOUND_BAD, "heartbeat",
+		      "no alert rule matches it: rollbackd will take the way of the alerts for broken");
 	return e;
 }
 

@@ -26,7 +26,10 @@ static int load(const char *file, struct config **ret)
 
 static int plan_of(struct local *w, int32_t to_pct)
 {
-	struct playbook by_hand = {.frozen = (char *)"{\"name\":\"offline\"}", .name = "offline", .restart_at = -1, .severity = "",
+	struct playbook by_hand = {.frozen = (char *)"{\"name\":\"offline\"}",
+	                           .name = "offline",
+	                           .restart_at = -1,
+	                           .severity = "",
 	                           .to_pct = to_pct};
 	CLEANUP(cleanup_free) char *text = plan_text(w->config->settings, w->rollout, &by_hand);
 
@@ -156,7 +159,9 @@ static int start_command(struct acting *a, const struct act *act, int32_t pct)
 {
 	struct command_env about = {.step = "offline", .attempt = 1, .rollout = a->w->plan->rollout.name, .pct = pct};
 	char **env = command_env_new(&about);
-	struct child_spec spec = {.argv = act->argv, .env = (const char *const *)env, .timeout_us = act->timeout_us,
+	struct child_spec spec = {.argv = act->argv,
+	                          .env = (const char *const *)env,
+	                          .timeout_us = act->timeout_us,
 	                          .max_output = OUTPUT_MAX};
 	char why[200];
 	int r = env ? runner_trusts(act->argv[0], why, sizeof(why)) : -ENOMEM;

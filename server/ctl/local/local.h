@@ -11,7 +11,7 @@
 
 struct local {
 	struct config *config;
-	const struct rollout *rollout;  /* of the config */
+	const struct rollout *rollout; /* of the config */
 	struct plan *plan;
 	struct loop *loop;
 };
@@ -23,9 +23,9 @@ void local_wait(struct local *w, int64_t us);
 
 struct local_round {
 	enum condition_status written, acknowledged, effective;
-	char note[3][PROBE_NOTE_MAX];   /* of each */
-	int32_t seen;                   /* -1 none */
-	char text[2000];                /* a line per answer */
+	char note[3][PROBE_NOTE_MAX]; /* of each */
+	int32_t seen;                 /* -1 none */
+	char text[2000];              /* a line per answer */
 };
 /* One round of all checks. exactly: as verify_start. */
 void local_look(struct local *w, int32_t wanted, bool exactly, struct local_round *ret);

@@ -16,19 +16,19 @@
 #include "server/core/text.h"
 #include "server/ctl/local/local.h"
 
-#define BUSY_TRIES    16        /* of 300 ms each: another writer has the lock on the flags file */
-#define NOTE_MAX      700
+#define BUSY_TRIES 16 /* of 300 ms each: another writer has the lock on the flags file */
+#define NOTE_MAX   700
 
 struct run {
 	const struct offline_rollback *rq;
 	struct local w;
-	struct json_object *record;     /* owned: what the journal will say */
-	struct json_object *steps;      /* borrowed: of record */
-	int journal;                    /* -1: nowhere */
-	int32_t from, after;            /* hundredths, -1 unknown */
+	struct json_object *record; /* owned: what the journal will say */
+	struct json_object *steps;  /* borrowed: of record */
+	int journal;                /* -1: nowhere */
+	int32_t from, after;        /* hundredths, -1 unknown */
 	bool written;
-	int64_t applied_at, rounds;     /* wall time */
-	size_t fallbacks;               /* used */
+	int64_t applied_at, rounds; /* wall time */
+	size_t fallbacks;           /* used */
 	struct local_round last;
 };
 
@@ -74,16 +74,18 @@ static bool is_stage(const struct run *r)
 	if (r->rq->stage < 0)
 		return true;
 	if (!rollout_stage(r->w.rollout, (int32_t)r->rq->stage)) {
-		fprintf(stderr, "rollbackctl: %s has no stage %lld: nothing was done\n", r->rq->rollout, (long long)r->rq->stage);
+		fprintf(stderr, "rollbackctl: %s has no stage %lld: nothing was done\n", r->rq->rollout,
+		        (long long)r->rq->stage);
 		return false;
 	}
 	if (st && st->number != r->rq->stage) {
-		fprintf(stderr, "rollbackctl: %s is at %s%%, which is stage %d, not stage %lld: nothing was done\n", r->rq->rollout, pct,
-		        st->number, (long long)r->rq->stage);
+		fprintf(stderr, "rollbackctl: %s is at %s%%, which is stage %d, not stage %lld: nothing was done\n",
+		        r->rq->rollout, pct, st->number, (long long)r->rq->stage);
 		return false;
 	}
 	if (!st)
-		say("stage: cannot be checked (%s%s is the percentage of no stage); going on", pct, r->from < 0 ? "" : "%");
+		say("stage: cannot be checked (%s%s is the percentage of no stage); going on", pct,
+		    r->from < 0 ? "" : "%");
 	return true;
 }
 
@@ -235,7 +237,8 @@ static bool is_seen(const struct run *r)
 	const struct local_round *l = &r->last;
 	bool wants_effect = r->w.plan->rollout.effective_query && r->rq->to_pct == 0;
 
-	return l->written == STATUS_YES && l->acknowledged == STATUS_YES && (!wants_effect || l->effective == STATUS_YES);
+	return l->written == STATUS_YES && l->acknowledged == STATUS_YES &&
+	       (!wants_effect || l->effective == STATUS_YES);
 }
 
 /* Said when it changes, not every round. */
@@ -256,8 +259,8 @@ static void fall_back(struct run *r, int64_t since_mono)
 {
 	const struct rollout *ro = &r->w.plan->rollout;
 
-	if (r->last.acknowledged == STATUS_YES || r->fallbacks >= ro->n_fallbacks
-	    || clock_mono_us() < since_mono + ro->fallbacks[r->fallbacks].after_us)
+	if (r->last.acknowledged == STATUS_YES || r->fallbacks >= ro->n_fallbacks ||
+	    clock_mono_us() < since_mono + ro->fallbacks[r->fallbacks].after_us)
 		return;
 	act(r, &ro->fallbacks[r->fallbacks++].act);
 }
@@ -327,12 +330,15 @@ static int finish(struct run *r, bool seen)
 	text_pct(below ? r->after : r->rq->to_pct, pct, sizeof(pct));
 	text_pct(r->last.seen, found, sizeof(found));
 	if (seen)
-		snprintf(note, sizeof(note), "rolled back and verified: %s%% seen %d times in a row", pct, r->w.plan->rollout.passes);
+		snprintf(note, sizeof(note), "rolled back and verified: %s%% seen %d times in a row", pct,
+		         r->w.plan->rollout.passes);
 	else
-		snprintf(note, sizeof(note), "NOT VERIFIED: %s%% wanted, %s%s seen%s; written: %s (%.200s), acknowledged: %s (%.300s)", to,
+		snprintf(note, sizeof(note),
+		         "NOT VERIFIED: %s%% wanted, %s%s seen%s; written: %s (%.200s), acknowledged: %s (%.300s)", to,
 		         found, r->last.seen < 0 ? "" : "%",
 		         r->written || !r->w.plan->rollout.flags_file ? "" : ", and the flags file was not lowered",
-		         condition_status_name(r->last.written), r->last.note[0], condition_status_name(r->last.acknowledged), r->last.note[1]);
+		         condition_status_name(r->last.written), r->last.note[0],
+		         condition_status_name(r->last.acknowledged), r->last.note[1]);
 	end_record(r, seen, note);
 	say("%s (without rollbackd, which takes it from the journal at its next start)", note);
 	return seen ? CTL_YES : CTL_NO;
@@ -344,9 +350,9 @@ static int run(struct run *r)
 	int lowered = lower(r);
 	r->applied_at = clock_wall_us();
 	open_journal(r);
-	write_journal(r);       /* if we are killed now, it is known who lowered it */
+	write_journal(r); /* if we are killed now, it is known who lowered it */
 	if (lowered == 0)
-		look(r);        /* found where it should be: nothing is applied when the service says so, too */
+		look(r); /* found where it should be: nothing is applied when the service says so, too */
 	if (lowered != 0 || !is_seen(r))
 		apply(r);
 	r->applied_at = clock_wall_us();

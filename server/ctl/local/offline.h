@@ -10,14 +10,14 @@
 #define CTL_REFUSED 3
 
 struct offline_rollback {
-	const char *rollout, *reason;           /* reason may be NULL */
+	const char *rollout, *reason; /* reason may be NULL */
 	const char *config, *storage;
-	int64_t stage;                          /* -1: not checked */
-	int32_t to_pct;                         /* hundredths */
-	bool insist;                            /* the daemon was asked and did not do it: whatever its lock says */
+	int64_t stage;  /* -1: not checked */
+	int32_t to_pct; /* hundredths */
+	bool insist;    /* the daemon was asked and did not do it: whatever its lock says */
 };
-/* Lowers, tells the service, verifies, writes the journal; prints each step as it happens. 0 verified, 1 not verified, 2 no such
- * rollout, CTL_REFUSED. */
+/* Lowers, tells the service, verifies, writes the journal; prints each step as it happens. 0 verified, 1 not verified,
+ * 2 no such rollout, CTL_REFUSED. */
 int offline_rollback(const struct ctl *c, const struct offline_rollback *rq);
 
 #endif

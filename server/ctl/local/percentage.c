@@ -1,6 +1,6 @@
 /*
- * rollbackctl percentage: what the service says, asked by the checks of the config. One number or nothing: what is not certain
- * is not printed.
+ * rollbackctl percentage: what the service says, asked by the checks of the config. One number or nothing: what is not
+ * certain is not printed.
  */
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 #include "server/ctl/ctl.h"
 
 #define CONFIG_DEF "/etc/rollbackd/rollbackd.yml"
-#define FRESH_US   (60 * US_PER_S)      /* what the daemon saw earlier says nothing about now */
+#define FRESH_US   (60 * US_PER_S) /* what the daemon saw earlier says nothing about now */
 #define ASK_MS     3000
 
 static int print_pct(int32_t pct)
@@ -71,9 +71,9 @@ static int ask_daemon(struct ctl *c, const char *rollout)
 	ctl_escape(&path, rollout);
 	if (ctl_call(c, "GET", buf_text(&path), NULL, &data))
 		return CTL_UNKNOWN;
-	if (json_get_double(data, "percentage_seen", &v) == 1 && text_pct_from_double(v, &pct) == 0
-	    && json_get_str(data, "seen_at", &at) == 1 && text_time_parse(at, strlen(at), &seen_at) == 0
-	    && clock_wall_us() - seen_at <= FRESH_US)
+	if (json_get_double(data, "percentage_seen", &v) == 1 && text_pct_from_double(v, &pct) == 0 &&
+	    json_get_str(data, "seen_at", &at) == 1 && text_time_parse(at, strlen(at), &seen_at) == 0 &&
+	    clock_wall_us() - seen_at <= FRESH_US)
 		return print_pct(pct);
 	fputs("rollbackctl: the percentage is unknown: rollbackd has not seen it in the last minute\n", stderr);
 	return CTL_UNKNOWN;
