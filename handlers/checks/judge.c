@@ -5,7 +5,9 @@
 #include "handlers/checks/verify.h"
 #include "server/core/text.h"
 
-#define SHOWN_MAX 40 /* bytes of a wrong answer that people are shown */
+#define SHOWN_MAX      40 /* bytes of a wrong answer that people are shown */
+#define LAGGARDS_SHOWN 3  /* instances that are named; of the others how many */
+#define NAME_SHOWN_MAX 50 /* bytes of a label's value */
 
 static void PRINTF_LIKE(3, 4) say(struct verdict *v, enum condition_status state, const char *fmt, ...)
 {
@@ -93,34 +95,125 @@ static void count_samples(const struct prom_vector *v, int32_t wanted, struct ve
 	}
 }
 
-/* The highest percentage that is another one; -1: none is. */
-static int32_t not_wanted(const struct prom_vector *v, int32_t wanted)
+/* --- who lags --- */
+
+static const char *label(const struct prom_sample *s, const char *name)
+{
+	struct json_object *v = NULL;
+
+	return s->metric && json_object_object_get_ex(s->metric, name, &v) ? json_object_get_string(v) : NULL;
+}
+
+/* Does this label tell the sample from every other one? */
+static bool identifies(const struct prom_vector *v, const struct prom_sample *s, const char *name)
+{
+	const char *mine = label(s, name);
+
+	for (size_t i = 0; mine && i < v->n; i++) {
+		const char *other = &v->samples[i] == s ? NULL : label(&v->samples[i], name);
+
+		if (other && !strcmp(other, mine))
+			return false;
+	}
+	return mine != NULL;
+}
+
+static void add_label(struct buf *b, const char *name, const char *value)
+{
+	buf_printf(b, "%s=\"", name);
+	text_one_line(b, value, strlen(value), NAME_SHOWN_MAX);
+	buf_char(b, '"');
+}
+
+/* As people call it: by the pod or the instance where that is enough, else by all its labels. */
+static void add_name(struct buf *b, const struct prom_vector *v, const struct prom_sample *s)
+{
+	static const char *const usual[] = {"pod", "instance", "host", "node"};
+	int n = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(usual); i++)
+		if (identifies(v, s, usual[i])) {
+			add_label(b, usual[i], label(s, usual[i]));
+			return;
+		}
+	json_object_object_foreach(s->metric, name, value)
+	{
+		if (!strcmp(name, "__name__") || !strcmp(name, "job"))
+			continue;
+		buf_str(b, n++ ? " " : "");
+		add_label(b, name, json_object_get_string(value));
+	}
+}
+
+/* The highest percentage below so much that is another one than wanted; -1: none is. */
+static int32_t not_wanted(const struct prom_vector *v, int32_t wanted, int32_t below)
 {
 	int32_t highest = -1;
 
 	for (size_t i = 0; i < v->n; i++) {
 		int32_t pct;
 
-		if (text_pct_from_double(v->samples[i].value, &pct) == 0 && pct != wanted && pct > highest)
+		if (text_pct_from_double(v->samples[i].value, &pct) == 0 && pct != wanted && pct > highest &&
+		    pct < below)
 			highest = pct;
 	}
 	return highest;
 }
 
+/* "; at 25%: pod="web-7", pod="web-8"": of those that are at pct as many as there is room for. Returns how many are. */
+static size_t add_laggards(struct buf *b, const struct prom_vector *v, int32_t pct, size_t *shown)
+{
+	size_t n = 0, here = 0;
+	char at[16];
+
+	text_pct(pct, at, sizeof(at));
+	for (size_t i = 0; i < v->n; i++) {
+		int32_t is;
+
+		if (text_pct_from_double(v->samples[i].value, &is) < 0 || is != pct)
+			continue;
+		n++;
+		if (*shown == LAGGARDS_SHOWN)
+			continue;
+		if (here++ == 0)
+			buf_printf(b, "; at %s%%", at);
+		if (v->samples[i].metric) { /* a scalar has no name */
+			buf_str(b, here == 1 ? ": " : ", ");
+			add_name(b, v, &v->samples[i]);
+		}
+		(*shown)++;
+	}
+	return n;
+}
+
+static void say_laggards(struct verdict *ret, const struct prom_vector *v, int32_t wanted)
+{
+	struct buf b = BUF(sizeof(ret->note) - 1);
+	size_t shown = 0, all = 0;
+	char should[16];
+
+	text_pct(wanted, should, sizeof(should));
+	buf_printf(&b, "%zu of %zu at %s%%", ret->agree, ret->answers, should);
+	for (int32_t pct = INT32_MAX; (pct = not_wanted(v, wanted, pct)) >= 0;)
+		all += add_laggards(&b, v, pct, &shown);
+	if (all > shown)
+		buf_printf(&b, " and %zu more", all - shown);
+	say(ret, STATUS_NO, "%s", buf_text(&b));
+	buf_free(&b);
+}
+
 void judge_prometheus(const struct prom_vector *v, int64_t instances, int32_t wanted, struct verdict *ret)
 {
 	const double *trouble = NULL;
-	char should[16], other[16], odd[32];
-	int32_t another = not_wanted(v, wanted);
+	char should[16], odd[32];
 
 	*ret = (struct verdict) {.answers = v->n ? v->n : 1, .seen = -1};
 	count_samples(v, wanted, ret, &trouble);
 	text_pct(wanted, should, sizeof(should));
-	text_pct(another, other, sizeof(other));
 	if (instances >= 0 && (size_t)instances > ret->answers)
 		ret->answers = (size_t)instances;
-	if (another >= 0) {
-		say(ret, STATUS_NO, "%zu of %zu at %s%%, one at %s%%", ret->agree, ret->answers, should, other);
+	if (not_wanted(v, wanted, INT32_MAX) >= 0) {
+		say_laggards(ret, v, wanted);
 	} else if (trouble) {
 		text_double(*trouble, odd, sizeof(odd));
 		say(ret, STATUS_UNKNOWN, "%s is no percentage", odd);
@@ -152,6 +245,8 @@ void judge_all(const struct verdict *v, size_t n, struct verdict *ret)
 		say(ret, STATUS_UNKNOWN, "no checks are configured");
 	else if (!worst)
 		say(ret, STATUS_YES, "%zu of %zu", ret->agree, ret->answers);
+	else if (n == 1)
+		say(ret, worst->state, "%s", worst->note);
 	else
 		say(ret, worst->state, "%zu of %zu; %.250s", ret->agree, ret->answers, worst->note);
 }

@@ -23,7 +23,8 @@ struct verdict {
 };
 
 /* Every sample must be the wanted percentage; with instances >= 0 exactly that many of them. One that is
- * another percentage: no. NaN, infinite, none, too few or too many: unknown. */
+ * another percentage: no, and the note names it by its labels (three, and how many more). NaN, infinite, none, too few
+ * or too many: unknown. */
 void judge_prometheus(const struct prom_vector *v, int64_t instances, int32_t wanted, struct verdict *ret);
 /* A percentage as text (a program's output, a JSON string). No percentage: unknown. */
 void judge_value(const char *text, size_t len, int32_t wanted, struct verdict *ret);

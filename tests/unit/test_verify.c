@@ -43,10 +43,57 @@ static void every_instance_must_say_the_wanted_percentage(void **state)
 	v = SAMPLES(3, 0, 0, 10, 0);
 	assert_int_equal(v.state, STATUS_NO);
 	assert_int_equal(v.seen, 1000);
-	assert_string_equal(v.note, "2 of 3 at 0%, one at 10%");
+	assert_string_equal(v.note, "2 of 3 at 0%; at 10%");
 	v = SAMPLES(-1, 1000, 10, 0);
 	assert_int_equal(v.state, STATUS_NO);
-	assert_string_equal(v.note, "1 of 2 at 10%, one at 0%");
+	assert_string_equal(v.note, "1 of 2 at 10%; at 0%");
+}
+
+/* The note of a reply whose samples are these. */
+static void note_is(const char *reply, const char *note)
+{
+	CLEANUP(prom_vector_free) struct prom_vector v = {0};
+	struct verdict ret;
+	char why[200];
+
+	assert_int_equal(prom_vector_parse(reply, strlen(reply), &v, why, sizeof(why)), 0);
+	judge_prometheus(&v, -1, 0, &ret);
+	assert_int_equal(ret.state, STATUS_NO);
+	assert_string_equal(ret.note, note);
+}
+
+#define OF(labels, value) "{\"metric\":{" labels "},\"value\":[1760436000,\"" value "\"]}"
+#define POD(pod, value)   OF("\"__name__\":\"p\",\"job\":\"web\",\"pod\":\"" pod "\",\"zone\":\"a\"", value)
+
+static void instances_that_lag_are_named(void **state)
+{
+	(void)state;
+	note_is(VECTOR(POD("web-6", "0") "," POD("web-7", "25")), "1 of 2 at 0%; at 25%: pod=\"web-7\"");
+	note_is(VECTOR(POD("web-1", "10") "," POD("web-2", "25") "," POD("web-3", "10") "," POD("web-4", "25") "," POD(
+			"web-5", "10") "," POD("web-6", "0")),
+	        "1 of 6 at 0%; at 25%: pod=\"web-2\", pod=\"web-4\"; at 10%: pod=\"web-1\" and 2 more");
+	/* Two processes in one pod: the instance tells them apart. */
+	note_is(VECTOR(OF("\"pod\":\"a\",\"instance\":\"h:1\"", "0") "," OF("\"pod\":\"a\",\"instance\":\"h:2\"", "5")),
+	        "1 of 2 at 0%; at 5%: instance=\"h:2\"");
+	/* No label that is usual tells it: all but those that say nothing. */
+	note_is(VECTOR(OF("\"job\":\"web\",\"dc\":\"x\",\"slot\":\"1\"", "5")),
+	        "0 of 1 at 0%; at 5%: dc=\"x\" slot=\"1\"");
+}
+
+static void names_of_any_length_fit_into_the_note(void **state)
+{
+#define LONG "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+	const char *reply =
+		VECTOR(POD("1" LONG, "5") "," POD("2" LONG, "5") "," POD("3" LONG, "5") "," POD("4" LONG, "5"));
+	CLEANUP(prom_vector_free) struct prom_vector v = {0};
+	struct verdict ret;
+	char why[200];
+
+	(void)state;
+	assert_int_equal(prom_vector_parse(reply, strlen(reply), &v, why, sizeof(why)), 0);
+	judge_prometheus(&v, 4, 0, &ret);
+	assert_non_null(strstr(ret.note, "pod=\"3xxx"));
+	assert_string_equal(ret.note + strlen(ret.note) - strlen(" and 1 more"), " and 1 more");
 }
 
 static void what_is_missing_or_no_number_is_unknown_and_never_yes(void **state)
@@ -489,6 +536,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_instance_must_say_the_wanted_percentage),
+		cmocka_unit_test(instances_that_lag_are_named),
+		cmocka_unit_test(names_of_any_length_fit_into_the_note),
 		cmocka_unit_test(what_is_missing_or_no_number_is_unknown_and_never_yes),
 		cmocka_unit_test(one_plain_no_outweighs_everything_unknown),
 		cmocka_unit_test(a_value_is_a_percentage_and_nothing_beside_it),
