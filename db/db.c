@@ -1,5 +1,6 @@
 #include "db/db.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <linux/magic.h>
 #include <sqlite3.h>
 
+#include "db/event.h"
 #include "db/private.h"
 #include "db/stmt.h"
 #include "server/core/clock.h"
@@ -268,6 +270,22 @@ static int remember_file(struct db *db)
 	return 0;
 }
 
+static int know_itself(struct db *db)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(db->writer, META_TEXT);
+
+	stmt_text(&st, 1, "uuid");
+	int r = stmt_step(&st);
+	CLEANUP(cleanup_free) char *uuid = r == 1 ? column_text(&st, 0) : NULL;
+	if (r < 0)
+		return r;
+	if (!uuid || strlen(uuid) != DB_UUID_SIZE - 1)
+		return -EUCLEAN;
+	strcpy(db->uuid, uuid);
+	r = meta_get(db->writer, "steps before uuid", &db->before_uuid[DB_STEP]);
+	return r < 0 ? r : meta_get(db->writer, "messages before uuid", &db->before_uuid[DB_MESSAGE]);
+}
+
 static int open_all(struct db *db, char *why, size_t size)
 {
 	int r = make_dir(db->dir, why, size);
@@ -280,6 +298,8 @@ static int open_all(struct db *db, char *why, size_t size)
 		return r;
 	db_look_for_room(db); /* a full disk: the ballast makes room for the first commit */
 	r = conn_new(db, false, true, &db->writer, why, size);
+	if (r == 0)
+		r = know_itself(db);
 	if (r == 0)
 		r = remember_file(db);
 	if (r == 0)
@@ -343,6 +363,18 @@ void db_close(struct db *db)
 const char *db_dir(const struct db *db)
 {
 	return db->dir;
+}
+
+const char *db_uuid(const struct db *db)
+{
+	assert(db->uuid[0] != '\0');
+	return db->uuid;
+}
+
+const char *db_uuid_of(const struct db *db, enum db_numbered what, int64_t id)
+{
+	assert(what < ARRAY_LEN(db->before_uuid) && id > 0);
+	return id > db->before_uuid[what] ? db_uuid(db) : "";
 }
 
 int db_reader_open(struct db *db, struct db_conn **ret)

@@ -28,6 +28,15 @@ int db_open(const char *dir, struct db **ret, char *why, size_t why_size);
 void db_close(struct db *db);
 const char *db_dir(const struct db *db);
 
+#define DB_UUID_SIZE 37
+/* Who this database is: a UUID, made with it. Numbers of rows are names only inside one database; a name outside it
+ * (a file, an idempotency key, a message's number) carries this, too, so that nobody takes the first rows of a new
+ * database for those of an old one. Any thread. */
+const char *db_uuid(const struct db *db);
+/* The same for the name of that row; "" for rows from before databases had one: they keep the name that they have. */
+enum db_numbered { DB_STEP, DB_MESSAGE };
+const char *db_uuid_of(const struct db *db, enum db_numbered what, int64_t id);
+
 enum db_lane { DB_URGENT, DB_NORMAL }; /* urgent: the engine's moves; normal: intake and people */
 
 struct db_job {

@@ -129,6 +129,18 @@ static const char *const migrations[] = {
 	"NOT NULL,"
 	" until INTEGER NOT NULL, results TEXT NOT NULL, PRIMARY KEY (rollout, run)) STRICT, WITHOUT ROWID;"
 	"CREATE INDEX stage_run_until ON stage_run (until);",
+
+	/* Who the database is (version 4 of RFC 9562), for names outside it. Rows from before go on under the names
+           that they have. */
+	"ALTER TABLE meta ADD COLUMN text TEXT;"
+	"INSERT INTO meta (key, value, text) VALUES ('uuid', 0, lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) "
+	"|| '-4' ||"
+	" substr(hex(randomblob(2)), 2) || '-' || substr('89ab', 1 + (random() & 3), 1) || substr(hex(randomblob(2)), "
+	"2) || '-' ||"
+	" hex(randomblob(6))));"
+	"INSERT INTO meta (key, value) VALUES"
+	" ('steps before uuid', COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'step'), 0)),"
+	" ('messages before uuid', COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'outbox'), 0));",
 };
 
 static int version_of(sqlite3 *sql, int *ret)

@@ -29,8 +29,10 @@ struct db_tx {
 
 struct db {
 	char *dir, *file, *ballast_file;
-	int lock;               /* flock on DIR/lock, held for life */
-	struct db_conn *writer; /* the writer thread's, once it runs */
+	int lock;                            /* flock on DIR/lock, held for life */
+	char uuid[DB_UUID_SIZE];             /* this and the next: set when it is opened */
+	int64_t before_uuid[DB_MESSAGE + 1]; /* highest row of each kind that was there before the uuid */
+	struct db_conn *writer;              /* the writer thread's, once it runs */
 	pthread_t thread;
 	bool started;
 

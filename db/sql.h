@@ -119,6 +119,7 @@
 	  EVENTS_WHERE "incident_id = ?1 AND id > ?3 AND (?4 = 0 OR id < ?4) ORDER BY id LIMIT ?5")                    \
 	X(META_SET, 1, "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = ?2")           \
 	X(META_GET, 0, "SELECT value FROM meta WHERE key = ?1")                                                        \
+	X(META_TEXT, 0, "SELECT text FROM meta WHERE key = ?1")                                                        \
 	X(OUTBOX_NUMBER, 0, "SELECT count(*) + 1 FROM outbox WHERE incident_id = ?1 AND channel = ?2")                 \
 	X(OUTBOX_ADD, 1,                                                                                               \
 	  "INSERT INTO outbox (" MESSAGE_COLUMNS ") VALUES (NULL, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, 0, ?9, ?9, 0,"        \

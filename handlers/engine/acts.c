@@ -10,6 +10,7 @@
 #include "handlers/incident/open.h"
 #include "handlers/steps/flags_file.h"
 #include "handlers/steps/http_step.h"
+#include "handlers/steps/names.h"
 #include "handlers/checks/verify.h"
 #include "handlers/checks/preserve.h"
 #include "server/core/clock.h"
@@ -132,11 +133,6 @@ static bool may_repeat(const struct live *l, int64_t step_id)
 
 /* --- commands --- */
 
-static void attempt_name(const struct slot *s, char *out, size_t size)
-{
-	snprintf(out, size, "%lld.%d", (long long)s->ch.step_id, s->ch.attempt);
-}
-
 static void drop_command(struct live *l, struct slot *s)
 {
 	(void)l;
@@ -184,7 +180,7 @@ static void run_command(struct live *l, const struct step *step, const struct ac
 	CLEANUP(json_cleanup) struct json_object *labels = NULL;
 	struct slot *s = &l->slot[slot_of(step)];
 	struct text_pair pairs[64];
-	char name[64], id[24];
+	char name[ATTEMPT_NAME_SIZE], id[24];
 	struct command *c = NULL;
 
 	snprintf(id, sizeof(id), "%lld", (long long)step->id);
@@ -195,9 +191,13 @@ static void run_command(struct live *l, const struct step *step, const struct ac
 	                          .pct = l->inc.pct_wanted,
 	                          .labels = pairs};
 	env.n_labels = labels_of(l, &labels, pairs, ARRAY_LEN(pairs));
-	attempt_name(s, name, sizeof(name));
+	attempt_name(l->engine->o.db, s->ch.step_id, s->ch.attempt, name);
 	int r = command_start(l->engine->o.loop, l->engine->o.exe, l->engine->commands, name, act, &env, on_command, s,
 	                      &c);
+	if (r == -EEXIST && s->ch.attempt < DOUBTS_MAX) {
+		intend_again(s); /* what an older life left: the next number is free */
+		return;
+	}
 	if (r < 0) {
 		end_errno(s, "the command could not be started", r);
 		return;
@@ -227,9 +227,9 @@ static void run_http(struct live *l, const struct step *step, const struct act *
 {
 	struct slot *s = &l->slot[slot_of(step)];
 	struct http_step *h = NULL;
-	char key[64];
+	char key[STEP_KEY_SIZE];
 
-	snprintf(key, sizeof(key), "rollbackd-%lld-%lld", (long long)l->id, (long long)step->id);
+	step_key(l->engine->o.db, l->id, step->id, l->inc.opened_at_us, key);
 	int r = http_step_start(l->engine->o.loop, act, l->inc.pct_wanted, key, on_http, s, &h);
 	if (r < 0) {
 		end_errno(s, "the request could not be sent", r);
@@ -301,9 +301,9 @@ static void on_resolved(void *arg, const struct command_outcome *o)
 static void recover_command(struct live *l, struct slot *s)
 {
 	struct command *c = NULL;
-	char name[64];
+	char name[ATTEMPT_NAME_SIZE];
 
-	attempt_name(s, name, sizeof(name));
+	attempt_name(l->engine->o.db, s->ch.step_id, s->ch.attempt, name);
 	int r = command_resolve(l->engine->o.loop, l->engine->commands, name, on_resolved, s, &c);
 	if (r == -ENOENT) {
 		intend_again(s); /* nothing of this attempt ever reached the disk */

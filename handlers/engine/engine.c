@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "handlers/steps/command.h"
+#include "handlers/steps/names.h"
 #include "handlers/settings/current.h"
 #include "server/core/clock.h"
 #include "server/core/failpoint.h"
@@ -198,9 +199,9 @@ static void arm(struct live *l)
 /* The outcome is on disk: the runner's files have served. Harmless for steps that are no commands. */
 static void forget_attempt(struct live *l, int64_t step_id, int32_t attempt)
 {
-	char name[64];
+	char name[ATTEMPT_NAME_SIZE];
 
-	snprintf(name, sizeof(name), "%lld.%d", (long long)step_id, attempt);
+	attempt_name(l->engine->o.db, step_id, attempt, name);
 	command_forget(l->engine->commands, name);
 }
 
@@ -489,20 +490,8 @@ void engine_notify(struct engine *e, int64_t incident_id)
 		abort(); /* out of memory: the restart takes the incident up from disk */
 }
 
-/* "17.2.res" is a file of the attempt "17.2". Length of the attempt's name; 0: no such file. */
-static size_t attempt_of_file(const char *file, int64_t *ret_step, int64_t *ret_attempt)
-{
-	char *dot = NULL, *end = NULL;
-
-	*ret_step = strtoll(file, &dot, 10);
-	if (dot == file || *dot != '.')
-		return 0;
-	*ret_attempt = strtoll(dot + 1, &end, 10);
-	return end == dot + 1 || *end != '.' ? 0 : (size_t)(end - file);
-}
-
 /* The outcome of that attempt is on disk. */
-static bool has_ended(struct engine *e, int64_t step_id, int64_t attempt)
+static bool has_ended(struct engine *e, int64_t step_id, int32_t attempt)
 {
 	struct step s = {0};
 	bool ended = step_load(e->reader, step_id, &s) == 0 && (s.state != STEP_RUNNING || s.attempts != attempt);
@@ -515,10 +504,11 @@ static bool has_ended(struct engine *e, int64_t step_id, int64_t attempt)
 static void forget_ended_attempts(struct engine *e)
 {
 	DIR *dir = opendir(e->commands);
-	int64_t step, attempt;
+	int32_t attempt;
+	int64_t step;
 
 	for (struct dirent *f; dir && (f = readdir(dir)) != NULL;) {
-		size_t len = attempt_of_file(f->d_name, &step, &attempt);
+		size_t len = attempt_name_parse(e->o.db, f->d_name, &step, &attempt);
 
 		if (len == 0 || !has_ended(e, step, attempt))
 			continue;

@@ -218,7 +218,7 @@ static void on_posted(void *arg, const struct fetch_result *r)
 }
 
 struct post_headers {
-	char stamp[64], signature[128], key[96];
+	char stamp[64], signature[128], key[128];
 	const char *list[6];
 };
 
@@ -238,6 +238,18 @@ static void sign(struct post_headers *h, size_t *n, const struct channel *c, con
 	h->list[(*n)++] = h->signature;
 }
 
+/* When it was queued is part of it: a database that was restored from a backup counts on from old numbers. */
+static void message_key(const struct sending *s, char *out, size_t size)
+{
+	const char *uuid = db_uuid_of(s->notify->db, DB_MESSAGE, s->message.id);
+
+	if (uuid[0])
+		snprintf(out, size, "Idempotency-Key: rollbackd-%s-%lld-%llx", uuid, (long long)s->message.id,
+		         (unsigned long long)s->message.queued_at_us);
+	else
+		snprintf(out, size, "Idempotency-Key: rollbackd-%lld", (long long)s->message.id);
+}
+
 static void post(struct sending *s)
 {
 	const struct channel *c = channels_find(&s->notify->channels, s->message.channel);
@@ -250,7 +262,7 @@ static void post(struct sending *s)
 		return;
 	}
 	if (c->kind == CHANNEL_WEBHOOK) {
-		snprintf(h.key, sizeof(h.key), "Idempotency-Key: rollbackd-%lld", (long long)s->message.id);
+		message_key(s, h.key, sizeof(h.key));
 		h.list[n++] = h.key;
 		if (c->secret)
 			sign(&h, &n, c, s->body);
@@ -334,19 +346,20 @@ static void on_rendered(void *arg, const struct child_result *r)
 		abort(); /* out of memory */
 }
 
-static struct json_object *input_of(const struct message *m)
+static struct json_object *input_of(const struct notify *n, const struct message *m)
 {
 	struct json_object *o = json_tokener_parse(m->body);
-	char id[64];
+	const char *uuid = db_uuid_of(n->db, DB_MESSAGE, m->id), *dot = uuid[0] ? "." : "";
+	char id[128];
 
 	if (!o || !json_object_is_type(o, json_type_object)) {
 		json_object_put(o);
 		o = json_object_new_object();
 	}
 	if (m->incident_id)
-		snprintf(id, sizeof(id), "%lld.%lld", (long long)m->incident_id, (long long)m->number);
+		snprintf(id, sizeof(id), "%lld.%lld%s%s", (long long)m->incident_id, (long long)m->number, dot, uuid);
 	else
-		snprintf(id, sizeof(id), "m%lld", (long long)m->id);
+		snprintf(id, sizeof(id), "m%lld%s%s", (long long)m->id, dot, uuid);
 	json_add_str(o, "id", id);
 	json_add_int(o, "number", m->number);
 	return o;
@@ -361,7 +374,7 @@ static void render(struct sending *s)
 		post(s); /* says what is wrong */
 		return;
 	}
-	s->input = input_of(&s->message);
+	s->input = input_of(s->notify, &s->message);
 	in = program_input(c->program, s->input);
 	struct child_spec spec = program_spec(s->notify->exe, in ? in : "");
 	int r = in ? loop_spawn(s->notify->loop, &spec, on_rendered, s, &s->child) : -ENOMEM;

@@ -103,7 +103,7 @@ static void a_newer_schema_is_refused_and_left_alone(void **state)
 	assert_int_equal(try_open(), -EPROTO);
 	assert_non_null(strstr(why, "newer rollbackd (version 99"));
 	assert_int_equal(try_open(), -EPROTO);
-	meddle("PRAGMA user_version = 3");
+	meddle("PRAGMA user_version = 4");
 	assert_int_equal(try_open(), 0);
 }
 
@@ -323,6 +323,46 @@ static void what_an_old_database_knew_is_still_known(void **state)
 	db_close(db);
 }
 
+/* --- who it is --- */
+
+static void each_database_has_a_uuid_of_its_own_for_ever(void **state)
+{
+	char first[DB_UUID_SIZE], old[200];
+
+	(void)state;
+	struct db *db = fixture_open();
+	strcpy(first, db_uuid(db));
+	assert_int_equal(strspn(first, "0123456789abcdef-"), DB_UUID_SIZE - 1);
+	assert_int_equal(first[14], '4');
+	assert_non_null(strchr("89ab", first[19]));
+	assert_string_equal(db_uuid_of(db, DB_STEP, 1), first);
+	assert_string_equal(db_uuid_of(db, DB_MESSAGE, 1), first);
+	db_close(db);
+	db = fixture_open();
+	assert_string_equal(db_uuid(db), first);
+	db_close(db);
+	strcpy(old, scratch_path("old"));
+	assert_int_equal(rename(scratch_path("state"), old), 0);
+	db = fixture_open();
+	assert_string_not_equal(db_uuid(db), first);
+	db_close(db);
+}
+
+/* What they are called outside must be found again. */
+static void rows_from_before_the_uuid_keep_their_names(void **state)
+{
+	enum { LAST_STEP = 9, LAST_MESSAGE = 13 }; /* in that file */
+
+	(void)state;
+	make_from("tests/data/schema/v1.sql");
+	struct db *db = fixture_open();
+	assert_string_equal(db_uuid_of(db, DB_STEP, LAST_STEP), "");
+	assert_string_equal(db_uuid_of(db, DB_STEP, LAST_STEP + 1), db_uuid(db));
+	assert_string_equal(db_uuid_of(db, DB_MESSAGE, LAST_MESSAGE), "");
+	assert_string_equal(db_uuid_of(db, DB_MESSAGE, LAST_MESSAGE + 1), db_uuid(db));
+	db_close(db);
+}
+
 /* --- copies, and the file while it is open --- */
 
 static int set_meta(struct db_tx *tx, void *arg)
@@ -388,6 +428,8 @@ int main(void)
 		T(no_statement_walks_a_whole_table),
 		T(an_old_database_becomes_like_a_new_one),
 		T(what_an_old_database_knew_is_still_known),
+		T(each_database_has_a_uuid_of_its_own_for_ever),
+		T(rows_from_before_the_uuid_keep_their_names),
 		T(a_backup_holds_what_was_committed),
 		T(a_file_that_was_moved_away_is_noticed),
 	};
