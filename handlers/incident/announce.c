@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "db/alert.h"
 #include "db/event.h"
@@ -12,6 +13,9 @@
 #include "handlers/incident/text.h"
 #include "server/core/metrics.h"
 #include "server/core/text.h"
+
+#define TEXT_MAX (64 * 1024) /* bytes of a text that is no incident's: the longest is a report */
+#define AT_MAX   80          /* of them for its last line */
 
 static const struct {
 	enum event_class class;
@@ -91,18 +95,20 @@ static void add_end(struct db_conn *c, struct buf *text, const struct incident *
 }
 
 /* Each as far as it goes within its limit. */
-static void add_text(struct db_conn *c, struct buf *text, const struct incident *inc, const struct plan *plan)
+static void add_text(struct db_tx *tx, struct buf *text, const struct incident *inc, const struct plan *plan)
 {
+	struct db_conn *c = db_tx_conn(tx);
+	int64_t now = db_tx_now(tx);
 	struct alert_list alerts = {0};
 
 	if (inc->raises) {
-		message_stage(text, inc, plan);
+		message_stage(text, inc, plan, now);
 		return;
 	}
 	if (inc->kind == KIND_DRILL)
-		drill_message(text, inc, plan);
+		drill_message(text, inc, plan, now);
 	else
-		message_incident(text, inc, plan);
+		message_incident(text, inc, plan, now);
 	add_end(c, text, inc);
 	if (alert_of_incident(c, inc->id, 1, &alerts) < 0)
 		alerts.n = 0;
@@ -126,7 +132,7 @@ int announce_incident(struct db_tx *tx, const struct settings *s, const struct i
 	int r = incident_json(db_tx_conn(tx), inc, PART_MESSAGE, &tree);
 	if (r < 0)
 		return r;
-	add_text(db_tx_conn(tx), &text, inc, plan);
+	add_text(tx, &text, inc, plan);
 	link = incident_link(inc, plan);
 	body = body_new(saying->what, buf_text(&text), link ? link : "");
 	buf_free(&text);
@@ -140,7 +146,14 @@ int announce_incident(struct db_tx *tx, const struct settings *s, const struct i
 int announce_text(struct db_tx *tx, const struct settings *s, unsigned classes, const char *what, const char *rollout,
                   const char *text)
 {
-	CLEANUP(json_cleanup) struct json_object *body = body_new(what, text, s->external_url);
+	CLEANUP(buf_free) struct buf b = BUF(TEXT_MAX);
+	size_t len = strlen(text);
+
+	buf_add(&b, text, len > TEXT_MAX - AT_MAX ? TEXT_MAX - AT_MAX : len);
+	if (len && text[len - 1] != '\n')
+		buf_char(&b, '\n');
+	message_at(&b, db_tx_now(tx));
+	CLEANUP(json_cleanup) struct json_object *body = body_new(what, buf_text(&b), s->external_url);
 	struct message m = {.rollout = (char *)rollout, .what = (char *)what};
 
 	json_add_str(body, "title", rollout ? rollout : "rollbackd");

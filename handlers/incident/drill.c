@@ -133,7 +133,7 @@ static const char *status(const struct incident *inc)
 	                                     : "Rehearsing";
 }
 
-int drill_message(struct buf *b, const struct incident *inc, const struct plan *plan)
+int drill_message(struct buf *b, const struct incident *inc, const struct plan *plan, int64_t at_us)
 {
 	const char *title = plan ? plan->rollout.title : inc->rollout;
 
@@ -143,5 +143,5 @@ int drill_message(struct buf *b, const struct incident *inc, const struct plan *
 	text_one_line(b, inc->summary, strlen(inc->summary), 300);
 	buf_printf(b, "\n- Action: None: a drill; a real one %s\n- Status: %s\n",
 	           inc->reason ? inc->reason : "would roll back", status(inc));
-	return b->error;
+	return message_at(b, at_us);
 }

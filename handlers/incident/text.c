@@ -179,7 +179,15 @@ static void eta_line(struct buf *b, const char *eta)
 	buf_printf(b, "- ETA: %s\n", words);
 }
 
-int message_incident(struct buf *b, const struct incident *inc, const struct plan *plan)
+int message_at(struct buf *b, int64_t at_us)
+{
+	char at[60];
+
+	text_time_local(at_us, at, sizeof(at));
+	return buf_printf(b, "- At: %s\n", at);
+}
+
+int message_incident(struct buf *b, const struct incident *inc, const struct plan *plan, int64_t at_us)
 {
 	const char *title = plan ? plan->rollout.title : inc->rollout;
 
@@ -194,6 +202,7 @@ int message_incident(struct buf *b, const struct incident *inc, const struct pla
 	message_action(b, inc);
 	buf_printf(b, "\n- Status: %s\n", status_word(inc->state));
 	eta_line(b, inc->eta);
+	message_at(b, at_us);
 	link_line(b, inc, plan);
 	return b->error;
 }
@@ -349,7 +358,7 @@ static void stage_state(struct buf *b, const struct incident *raise)
 	}
 }
 
-int message_stage(struct buf *b, const struct incident *raise, const struct plan *plan)
+int message_stage(struct buf *b, const struct incident *raise, const struct plan *plan, int64_t at_us)
 {
 	const struct stage *st = plan ? rollout_stage(&plan->rollout, raise->stage) : NULL;
 	const char *title = plan ? plan->rollout.title : raise->rollout;
@@ -367,5 +376,5 @@ int message_stage(struct buf *b, const struct incident *raise, const struct plan
 	           plan && plan->rollout.dashboard_url[0] ? plan->rollout.dashboard_url : "no dashboard");
 	buf_printf(b, "- Rollback: rollbackctl rollback %s --stage %d\n", raise->rollout, raise->stage);
 	stage_state(b, raise);
-	return b->error;
+	return message_at(b, at_us);
 }

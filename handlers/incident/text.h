@@ -12,15 +12,17 @@
 
 #define MESSAGE_MAX 4000 /* bytes of one text: below every chat's limit but Discord's */
 
-/* The lines of interface.md section 5 for an incident as it stands. */
-int message_incident(struct buf *b, const struct incident *inc, const struct plan *plan);
+/* "- At: 2025-10-14 19:50:24 CEST", in the zone of global.timezone: every message has it. */
+int message_at(struct buf *b, int64_t at_us);
+/* The lines of interface.md section 5 for an incident as it stands; at_us: now. */
+int message_incident(struct buf *b, const struct incident *inc, const struct plan *plan, int64_t at_us);
 /* What stands below those lines: what was measured (the alert's annotations value, bound, baseline, window, samples;
  * JSON, may be NULL), the conditions reached, the time taken against the budgets, the command that comes next. */
 int message_evidence(struct buf *b, const struct incident *inc, const struct plan *plan, const char *annotations);
 /* Who ended an incident, or called it off; why may be NULL. */
 int message_ended(struct buf *b, const struct incident *inc, const char *who, const char *why);
 /* What message_incident says, for a stage that was entered, or should have been. */
-int message_stage(struct buf *b, const struct incident *raise, const struct plan *plan);
+int message_stage(struct buf *b, const struct incident *raise, const struct plan *plan, int64_t at_us);
 /* The word for a state of a stage being entered: it is not rolling back. */
 const char *message_stage_word(enum incident_state s);
 /* What entering a stage announces, and to whom; NULL: nothing. */

@@ -6,13 +6,13 @@
 
 #include <stdint.h>
 
-#include "handlers/notify/options.h"
 #include "server/core/loop.h"
 
 enum verdict { VERDICT_SENT, VERDICT_RETRY, VERDICT_REFUSED };
 
-/* error: one sentence, "" when sent; never holds the URL. */
-enum verdict delivery_verdict(enum channel_kind kind, const struct fetch_result *r, char *error, size_t size);
+/* A 2xx is a yes unless its body says no, whatever kind the channel is: who speaks Slack's format need not be Slack.
+ * error: one sentence, "" when sent; never holds the URL. */
+enum verdict delivery_verdict(const struct fetch_result *r, char *error, size_t size);
 
 /* Exponential with full jitter, 1 s to 5 min: somewhere in (0.5, 1] of the step, drawn from random (any 32 bits).
  * attempts counts from 1. */

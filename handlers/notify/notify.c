@@ -200,10 +200,9 @@ static void again_later(struct sending *s, const char *retry_after)
 static void on_posted(void *arg, const struct fetch_result *r)
 {
 	struct sending *s = arg;
-	const struct channel *c = channels_find(&s->notify->channels, s->message.channel);
 
 	s->fetch = NULL;
-	switch (delivery_verdict(c ? c->kind : CHANNEL_WEBHOOK, r, s->error, sizeof(s->error))) {
+	switch (delivery_verdict(r, s->error, sizeof(s->error))) {
 	case VERDICT_SENT:
 		FAILPOINT(FAIL_MESSAGE_ACCEPTED);
 		end(s, SENT, 0);

@@ -29,6 +29,9 @@ int text_time_parse(const char *s, size_t len, int64_t *ret_us);
 void text_time(int64_t us, char *out, size_t size);
 /* "2025-10-14 10:00 UTC" for messages. At least 40 bytes. */
 void text_time_words(int64_t us, char *out, size_t size);
+/* "2025-10-14 19:50:24 CEST": in the process's time zone (TZ), which is set once before threads start. At least 60
+ * bytes. */
+void text_time_local(int64_t us, char *out, size_t size);
 
 /* A percentage as written in a flags file or an answer: 0 to 100, at most two decimals, optional surrounding
  * blanks and line ends, nothing else ("10%", "1e1", "010", ".5", "" and "-1" are none: -EINVAL). Hundredths of a

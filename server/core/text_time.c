@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define MINUTE_US       (60 * US_PER_S)
 #define HOUR_US         (60 * MINUTE_US)
@@ -301,6 +302,15 @@ void text_time(int64_t us, char *out, size_t size)
 	snprintf(out, size, "%s%04lld-%02u-%02uT%02d:%02d:%02d%sZ", d.year < 0 ? "-" : "",
 	         (long long)(d.year < 0 ? -d.year : d.year), d.month, d.day, second / 3600, second / 60 % 60,
 	         second % 60, digits);
+}
+
+void text_time_local(int64_t us, char *out, size_t size)
+{
+	time_t seconds = (time_t)(us / US_PER_S);
+	struct tm local;
+
+	if (!localtime_r(&seconds, &local) || strftime(out, size, "%Y-%m-%d %H:%M:%S %Z", &local) == 0)
+		text_time_words(us, out, size);
 }
 
 void text_time_words(int64_t us, char *out, size_t size)

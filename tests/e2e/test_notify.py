@@ -1,5 +1,8 @@
 """Messages: what is decided is delivered, in order, or is visible as undeliverable."""
+import datetime
 import time
+
+import pytest
 
 from harness import Hook, Slack, alert, config, slack_channel, until
 
@@ -113,3 +116,44 @@ def test_a_program_that_fails_is_named_at_load_and_replaced_by_plain_text_at_nig
     assert i["state"] == "rolled_back"
     until(lambda: any("Rolled back" in b.get("text", "") for b in hook.bodies), 60)
     hook.close()
+
+
+def at_line(text):
+    [line] = [x for x in text.splitlines() if x.startswith("- At: ")]
+    return line
+
+
+def test_every_message_says_when_it_was_decided_in_the_zone_of_the_config(daemon_of, service, chat):
+    text = config(service, channels="channels:\n" + slack_channel(chat, events="all"))
+    d = daemon_of(text.replace("global:\n", "global:\n  timezone: Asia/Kathmandu\n", 1))  # +05:45 all year, without a name
+    began = time.time()
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    d.post(alert("Nobody", rollout="unknown"))  # what is about no incident has its time as well
+    until(lambda: len(chat.texts()) >= 3)
+    for text in chat.texts():
+        at = datetime.datetime.strptime(at_line(text), "- At: %Y-%m-%d %H:%M:%S +0545")
+        utc = (at - datetime.timedelta(hours=5, minutes=45)).replace(tzinfo=datetime.timezone.utc)
+        assert began - 1 <= utc.timestamp() <= time.time() + 1
+
+
+@pytest.mark.parametrize("words", ['{"success":true}', "", "<html>Thank you</html>"])
+def test_a_chat_that_says_yes_in_other_words_gets_each_message_once_and_the_next(daemon_of, service, chat, words):
+    chat.faults = [(200, {}, words)] * 100
+    d = daemon_of(config(service, channels="channels:\n" + slack_channel(chat, events="incident")))
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    until(lambda: [n["state"] for n in d.incident(r["incident"])["notifications"]] == ["sent", "sent"])
+    assert chat.requests == 2
+
+
+@pytest.mark.parametrize("words,state", [("channel_not_found", "undeliverable"), ('{"ok":false,"error":"internal"}', "queued")])
+def test_a_200_whose_body_says_no_is_no_delivery(daemon_of, service, chat, words, state):
+    chat.faults = [(200, {}, words)] * 100
+    d = daemon_of(config(service, channels="channels:\n" + slack_channel(chat, events="incident")))
+    [r] = d.post(alert())
+
+    def told():
+        n = d.incident(r["incident"])["notifications"]
+        return n and n[0]["state"] == state and "HTTP 200" in (n[0]["error"] or "")
+    until(told)

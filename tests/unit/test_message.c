@@ -4,9 +4,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "handlers/incident/drill.h"
 #include "handlers/incident/text.h"
+#include "server/core/text.h"
 
 static struct incident at(enum incident_state state)
 {
@@ -24,28 +28,67 @@ static struct incident at(enum incident_state state)
 	};
 }
 
-static const struct plan plan = {.rollout = {.title = "CST Pipeline"}, .external_url = "https://rollback.example.com"};
+static const struct plan plan = {.rollout = {.title = "CST Pipeline", .dashboard_url = ""},
+                                 .external_url = "https://rollback.example.com"};
+
+static int64_t at_us;
 
 static char *text_of(const struct incident *inc)
 {
 	struct buf b = BUF(MESSAGE_MAX);
 
-	assert_int_equal(message_incident(&b, inc, &plan), 0);
+	assert_int_equal(message_incident(&b, inc, &plan, at_us), 0);
 	return buf_take(&b);
+}
+
+/* Both 02:30 of the night in which Berlin's summer time ends, the example of the plan, and another zone (IANA time zone
+ * database). */
+static void every_text_says_when_in_the_zone_of_the_config(void **state)
+{
+	static const struct {
+		const char *zone, *utc, *line;
+	} rows[] = {
+		{"Europe/Berlin", "2025-10-14T17:50:24Z", "\n- At: 2025-10-14 19:50:24 CEST\n"},
+		{"Europe/Berlin", "2025-10-26T00:30:00Z", "\n- At: 2025-10-26 02:30:00 CEST\n"},
+		{"Europe/Berlin", "2025-10-26T01:30:00Z", "\n- At: 2025-10-26 02:30:00 CET\n"},
+		{"America/New_York", "2025-10-14T17:50:24.9Z", "\n- At: 2025-10-14 13:50:24 EDT\n"},
+		{"UTC", "2025-10-14T17:50:24Z", "\n- At: 2025-10-14 17:50:24 UTC\n"},
+	};
+	struct incident inc = at(INC_ROLLED_BACK);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct buf stage = BUF(MESSAGE_MAX), drill = BUF(MESSAGE_MAX);
+
+		setenv("TZ", rows[i].zone, 1);
+		tzset();
+		assert_int_equal(text_time_parse(rows[i].utc, strlen(rows[i].utc), &at_us), 0);
+		CLEANUP(cleanup_free) char *text = text_of(&inc);
+		assert_non_null(strstr(text, rows[i].line));
+		assert_int_equal(message_stage(&stage, &inc, &plan, at_us), 0);
+		assert_non_null(strstr(buf_text(&stage), rows[i].line));
+		assert_int_equal(drill_message(&drill, &inc, &plan, at_us), 0);
+		assert_non_null(strstr(buf_text(&drill), rows[i].line));
+		buf_free(&stage);
+		buf_free(&drill);
+	}
+	setenv("TZ", "UTC", 1);
+	tzset();
 }
 
 static void a_rolled_back_incident_reads_as_the_plan_wants_it(void **state)
 {
 	struct incident inc = at(INC_ROLLED_BACK);
-	char *text = text_of(&inc);
-
 	(void)state;
+	assert_int_equal(text_time_parse("2025-10-14T17:50:24Z", 20, &at_us), 0);
+	char *text = text_of(&inc);
 	assert_string_equal(text, "[INCIDENT] CST Pipeline Auto-Rollback\n"
 	                          "- Trigger: Error rate exceeded threshold\n"
 	                          "- Stage: 2 (25% traffic)\n"
 	                          "- Action: Rolled back to 0%\n"
 	                          "- Status: Investigating\n"
 	                          "- ETA: not set\n"
+	                          "- At: 2025-10-14 17:50:24 UTC\n"
 	                          "- Details: https://rollback.example.com/incidents/7\n");
 	free(text);
 }
@@ -156,7 +199,7 @@ static void a_label_cannot_add_a_line(void **state)
 	char *text = text_of(&inc);
 	for (const char *p = text; (p = strchr(p, '\n')); p++)
 		lines++;
-	assert_int_equal(lines, 7);
+	assert_int_equal(lines, 8);
 	assert_null(strchr(text, '\x1b'));
 	free(text);
 }
@@ -256,6 +299,7 @@ static void what_a_person_reports_reads_as_a_report_until_it_rolls_back(void **s
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_text_says_when_in_the_zone_of_the_config),
 		cmocka_unit_test(a_rolled_back_incident_reads_as_the_plan_wants_it),
 		cmocka_unit_test(an_eta_is_shown_when_a_person_set_one),
 		cmocka_unit_test(an_eta_that_is_a_time_is_shown_as_one),
