@@ -38,6 +38,8 @@ update_lists() {
 download() {
 	local sandbox=()
 	[ "$(id -u)" -ne 0 ] || sandbox=(-o APT::Sandbox::User=root) # apt's own user may not enter our directory
+	# From Debian 13 on promtool is a package of its own.
+	[ -z "$(apt-cache pkgnames promtool)" ] || packages=(prometheus prometheus-alertmanager promtool)
 	(cd "$dir/deb" && apt-get -qq "${sandbox[@]}" download "${packages[@]}")
 }
 
