@@ -109,6 +109,17 @@ $O/tests/fuzz/fuzz_%: $O/tests/fuzz/fuzz_%.o $O/tests/fuzz/replay.o $(LIB_OBJS)
 	@echo "  LD $@"
 	@$(CC) $(mode.$(MODE)) $(LDFLAGS) -o $@ $^ $(libs) $(LDLIBS)
 
+# The real handlers and database in a world that is a model, one history per seed (tests/simulate/sim.h). SEED=n tells one.
+SIMULATED := server/core/clock server/core/log server/core/loop server/core/loop_fetch server/core/loop_child handlers/steps/command \
+             $(basename $(wildcard server/http/*.c server/auth/*.c server/daemon.c))
+SEEDS     ?= 4000
+simulate: $O/tests/simulate/simulate
+	$O/tests/simulate/simulate $(if $(SEED),--seed=$(SEED) -v,--seeds=$(SEEDS))
+$O/tests/simulate/simulate: $(patsubst %.c,$O/%.o,$(wildcard tests/simulate/*.c)) $(filter-out $(SIMULATED:%=$O/%.o),$(LIB_OBJS))
+	@echo "  LD $@"
+	@$(CC) $(mode.$(MODE)) $(LDFLAGS) -Wl,--wrap=db_submit,--wrap=outbox_add,--wrap=flags_file_write,--wrap=flags_file_set,--wrap=usleep \
+	  -o $@ $^ $(libs) $(LDLIBS)
+
 # The shipped rules: well-formed, and each at, below and above its bound.
 rules: deps-tools
 	bash tests/rules/run.sh build/tools
@@ -192,7 +203,7 @@ clean:
 	rm -rf build
 
 FORCE:
-.PHONY: all programs all-units fuzz unit check check-long check-sanitized e2e long crash crash-short rules lint lint-format lint-gcc lint-tidy \
+.PHONY: all programs all-units fuzz simulate unit check check-long check-sanitized e2e long crash crash-short rules lint lint-format lint-gcc lint-tidy \
         lint-cppcheck lint-shell objects demo install deb deps-deb deps deps-build deps-check deps-demo deps-tools clean FORCE
 .SECONDARY:
 -include $(shell find $O -name '*.d' 2>/dev/null)

@@ -1,0 +1,341 @@
+#include "tests/simulate/plot.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "db/rollout.h"
+#include "tests/simulate/alerts.h"
+#include "tests/simulate/config.h"
+#include "tests/simulate/sim.h"
+#include "tests/simulate/watch.h"
+#include "tests/simulate/world.h"
+
+#define SETTLE_US (25 * 60 * US_PER_S)
+#define STEPS_MAX 300000 /* of one history: more is a busy loop */
+
+static const char *only;
+
+void plot_only(const char *words)
+{
+	only = words;
+}
+
+/* --- people --- */
+
+static void heard(void *arg, int status, const char *body)
+{
+	(void)arg;
+	say("  the answer is %d %.300s", status, status == 200 ? "" : body);
+}
+
+static int some_rollout(void)
+{
+	return config_service(1) >= 0 && (config_service(0) < 0 || rnd_chance(30)) ? 1 : 0;
+}
+
+static int stage_of(int rollout)
+{
+	struct rollout_row row = {0};
+	char name[4];
+
+	snprintf(name, sizeof(name), "r%d", rollout);
+	int stage = rollout_load(house_reader(), name, &row) == 0 ? row.stage : -1;
+	rollout_row_free(&row);
+	return stage;
+}
+
+struct wish {
+	int rollout, service;
+	int32_t pct;
+};
+
+static void on_rollback(void *arg, int status, const char *body)
+{
+	struct wish *w = arg;
+
+	heard(NULL, status, body);
+	if (status == 200)
+		watch_demand(w->rollout, w->service, w->pct);
+	free(w);
+}
+
+static void rollback_by_hand(void)
+{
+	struct wish *w = calloc(1, sizeof(*w));
+	char path[60], body[100], stage[30] = "";
+
+	if (!w)
+		abort();
+	w->rollout = some_rollout();
+	w->service = config_service(w->rollout);
+	w->pct = rnd_chance(60) ? 0 : rnd_chance(50) ? 500 : 1000;
+	if (stage_of(w->rollout) >= 0)
+		snprintf(stage, sizeof(stage), "\"stage\":%d,", stage_of(w->rollout));
+	snprintf(path, sizeof(path), "/api/v1/rollouts/r%d/rollback", w->rollout);
+	snprintf(body, sizeof(body), "{%s\"to\":%d}", stage, w->pct / 100);
+	say("alice rolls r%d back: %s", w->rollout, body);
+	house_ask(path, body, on_rollback, w);
+}
+
+static void on_advance(void *arg, int status, const char *body)
+{
+	heard(NULL, status, body);
+	if (status == 200)
+		watch_void((int)(intptr_t)arg);
+}
+
+static void advance(void)
+{
+	int r = some_rollout();
+	char path[60];
+
+	snprintf(path, sizeof(path), "/api/v1/rollouts/r%d/advance", r);
+	say("alice advances r%d", r);
+	house_ask(path, "{\"force\":true,\"reason\":\"because\"}", on_advance, (void *)(intptr_t)r);
+}
+
+static void set_stage(void)
+{
+	char path[60], body[80];
+
+	snprintf(path, sizeof(path), "/api/v1/rollouts/r%d/set", some_rollout());
+	snprintf(body, sizeof(body), "{\"stage\":%d,\"force\":true,\"note\":\"because\"}", 1 + rnd_below(3));
+	say("alice sets %s %s", path, body);
+	house_ask(path, body, heard, NULL);
+}
+
+static void on_resolve(void *arg, int status, const char *body)
+{
+	on_advance(arg, status, body);
+}
+
+static void act_on_incident(const char *what, bool ends)
+{
+	int r = some_rollout();
+	int64_t id = watch_live(r);
+	char path[80];
+
+	if (!id)
+		return;
+	snprintf(path, sizeof(path), "/api/v1/incidents/%lld/%s", (long long)id, what);
+	say("alice: %s incident %lld", what, (long long)id);
+	house_ask(path, "{\"note\":\"because\"}", ends ? on_resolve : heard, (void *)(intptr_t)r);
+}
+
+static void cancel(void)
+{
+	act_on_incident("cancel", true);
+}
+
+static void retry(void)
+{
+	act_on_incident("retry", false);
+}
+
+static void resolve(void)
+{
+	act_on_incident("resolve", true);
+}
+
+static void approve(void)
+{
+	act_on_incident("approve", false);
+}
+
+static void report(void)
+{
+	char body[100];
+
+	snprintf(body, sizeof(body), "{\"rollout\":\"r%d\",\"severity\":\"%s\",\"summary\":\"looks odd\"}",
+	         some_rollout(), rnd_chance(50) ? "P0" : "P2");
+	say("alice reports %s", body);
+	house_ask("/api/v1/incidents", body, heard, NULL);
+}
+
+/* --- the daemon --- */
+
+static void starts(void *arg)
+{
+	(void)arg;
+	if (!house_is_up())
+		house_start();
+}
+
+static void crash(void)
+{
+	if (!house_is_up())
+		return;
+	say("crash");
+	house_crash();
+}
+
+static void crash_at_commit(void)
+{
+	house_crash_after_commit(1 + rnd_below(6));
+}
+
+static void reload(void)
+{
+	config_change();
+	house_reload();
+}
+
+static void clock_jumps(void)
+{
+	int64_t by = (rnd_chance(50) ? 1 : -1) * rnd_us(US_PER_S, 86400 * US_PER_S);
+
+	say("the wall clock jumps by %.3f s", (double)by / (double)US_PER_S);
+	sim_wall_jump(by);
+}
+
+/* --- the world --- */
+
+static struct service *some_service(void)
+{
+	int s = config_service(some_rollout());
+
+	return world_service(s < 0 ? 0 : s);
+}
+
+static void raised_outside(void)
+{
+	struct service *s = some_service();
+
+	world_outside(s, rnd_chance(50) ? 1000 : 2500, rnd_chance(50));
+}
+
+static void lowered_outside(void)
+{
+	struct service *s = some_service();
+	int32_t pct = world_pct(s);
+
+	if (pct > 100)
+		world_outside(s, rnd_chance(50) ? pct / 2 / 100 * 100 : 200, rnd_chance(50));
+}
+
+static void bounces(void)
+{
+	world_bounce(some_service());
+}
+
+static void goes_wrong(void)
+{
+	world_fault((enum fault)rnd_below(FAULT_N), rnd_us(100 * US_PER_MS, 300 * US_PER_S));
+}
+
+static void one_over(void)
+{
+	alerts_resolve(false);
+}
+
+static void all_over(void)
+{
+	alerts_resolve(true);
+}
+
+/* --- the history --- */
+
+static const struct {
+	const char *word;
+	int weight;
+	void (*happens)(void);
+} plots[] = {
+	{"fire", 30, alerts_fire},     {"over", 8, one_over},
+	{"allover", 5, all_over},      {"repeat", 6, alerts_repeat},
+	{"hand", 8, rollback_by_hand}, {"advance", 12, advance},
+	{"set", 4, set_stage},         {"cancel", 2, cancel},
+	{"retry", 3, retry},           {"resolve", 5, resolve},
+	{"approve", 1, approve},       {"report", 2, report},
+	{"crash", 8, crash},           {"crashcommit", 8, crash_at_commit},
+	{"reload", 5, reload},         {"clock", 3, clock_jumps},
+	{"raised", 6, raised_outside}, {"lowered", 5, lowered_outside},
+	{"bounce", 5, bounces},        {"fault", 30, goes_wrong},
+};
+
+static bool is_on(const char *word)
+{
+	size_t len = strlen(word);
+
+	for (const char *at = only; at; at = strchr(at, ',')) {
+		at += *at == ',';
+		if (!strncmp(at, word, len) && (at[len] == ',' || !at[len]))
+			return true;
+	}
+	return !only;
+}
+
+static void something_happens(void)
+{
+	int sum = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(plots); i++)
+		sum += is_on(plots[i].word) ? plots[i].weight : 0;
+	for (size_t i = 0, at = sum ? (size_t)rnd_below(sum) : 0; sum && i < ARRAY_LEN(plots); i++) {
+		size_t weight = is_on(plots[i].word) ? (size_t)plots[i].weight : 0;
+
+		if (at < weight) {
+			plots[i].happens();
+			return;
+		}
+		at -= weight;
+	}
+}
+
+static int steps;
+
+/* Lets time pass; the daemon comes again when it is down. */
+static void pass(int64_t us)
+{
+	int64_t until = sim_now() + us;
+
+	while (!sim_violation() && sim_step(until)) {
+		if (!house_is_up())
+			sim_at(sim_now() + rnd_us(10 * US_PER_MS, 30 * US_PER_S), NULL, starts, NULL);
+		if (++steps > STEPS_MAX)
+			violate("busy: %d things have happened", steps);
+	}
+}
+
+static void play(void)
+{
+	int n = 1 + rnd_below(14);
+
+	pass(rnd_us(10 * US_PER_MS, 100 * US_PER_S));
+	for (int i = 0; i < n && !sim_violation(); i++) {
+		if (i == n / 3)
+			alerts_fire();
+		else
+			something_happens();
+		pass(rnd_us(2 * US_PER_MS, 100 * US_PER_S));
+	}
+	say("nothing goes wrong any more");
+	world_no_faults();
+	if (rnd_chance(50))
+		alerts_resolve(true);
+	pass(SETTLE_US);
+	if (!sim_violation())
+		watch_end();
+}
+
+bool plot_play(uint64_t seed, bool verbose, const char *dir)
+{
+	char path[200];
+
+	sim_begin(seed, verbose);
+	steps = 0;
+	watch_begin();
+	acts_begin();
+	config_begin(dir);
+	world_begin(dir);
+	alerts_begin();
+	snprintf(path, sizeof(path), "%s/state", dir);
+	if (house_open(path) < 0)
+		abort();
+	house_start();
+	play();
+	house_close();
+	world_end();
+	return sim_violation() == NULL;
+}

@@ -1,0 +1,303 @@
+#include "tests/simulate/watch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "db/incident.h"
+#include "db/outbox.h"
+#include "db/step.h"
+#include "handlers/incident/open.h"
+#include "tests/simulate/alerts.h"
+#include "tests/simulate/config.h"
+#include "tests/simulate/sim.h"
+#include "tests/simulate/world.h"
+
+#define KNOWN_MAX  64
+#define OPENED_MAX 64
+#define PAGES_MAX  256
+
+struct known {
+	int64_t id;
+	enum incident_state state;
+	int rollout, service;
+	bool raises, drill;
+	int32_t wanted;
+};
+
+struct demand {
+	bool made;
+	int service;
+	int32_t pct; /* -1: what its incident wants */
+	int64_t at_us;
+};
+
+struct opened {
+	int rollout, alert;
+	int64_t starts_at_us, incident;
+};
+
+struct page {
+	char what[32];
+	int64_t incident, at_us;
+};
+
+static struct {
+	struct known known[KNOWN_MAX];
+	int n_known;
+	struct demand demand[ROLLOUTS];
+	struct opened opened[OPENED_MAX];
+	int n_opened;
+	struct page page[PAGES_MAX];
+	int n_pages;
+} watch;
+
+void watch_begin(void)
+{
+	memset(&watch, 0, sizeof(watch));
+}
+
+/* --- what people are told --- */
+
+int __real_outbox_add(struct db_tx *tx, struct message *m);
+int __wrap_outbox_add(struct db_tx *tx, struct message *m);
+
+/* On the writer thread, while this one waits. */
+int __wrap_outbox_add(struct db_tx *tx, struct message *m)
+{
+	int r = __real_outbox_add(tx, m);
+
+	if (r < 0 || strcmp(m->channel, "pager") != 0 || watch.n_pages == PAGES_MAX)
+		return r;
+	struct page *p = &watch.page[watch.n_pages++];
+	*p = (struct page) {.incident = m->incident_id, .at_us = sim_now()};
+	snprintf(p->what, sizeof(p->what), "%s", m->what);
+	say("  page: %s (incident %lld)", m->what, (long long)m->incident_id);
+	return r;
+}
+
+/* Something is wrong and somebody must look: no mere news of a rollback. */
+static bool is_alarm(const char *what)
+{
+	static const char *const news[] = {
+		"rollback_started", "rolled_back", "rolled_back_late", "resolved", "cancelled", "opened", "held"};
+
+	for (size_t i = 0; i < ARRAY_LEN(news); i++)
+		if (!strcmp(what, news[i]))
+			return false;
+	return true;
+}
+
+static bool paged_since(int64_t at_us)
+{
+	for (int i = 0; i < watch.n_pages; i++)
+		if (watch.page[i].at_us >= at_us && is_alarm(watch.page[i].what))
+			return true;
+	return false;
+}
+
+static bool paged_of(int64_t incident, const char *what)
+{
+	for (int i = 0; i < watch.n_pages; i++)
+		if (watch.page[i].incident == incident && !strcmp(watch.page[i].what, what))
+			return true;
+	return false;
+}
+
+/* --- what is on disk --- */
+
+static struct known *known_of(int64_t id)
+{
+	for (int i = 0; i < watch.n_known; i++)
+		if (watch.known[i].id == id)
+			return &watch.known[i];
+	return NULL;
+}
+
+bool watch_may_raise(int64_t incident)
+{
+	const struct known *k = known_of(incident);
+
+	return k && k->raises;
+}
+
+static void check_rolled_back(const struct known *k)
+{
+	const struct service *s;
+
+	if (k->raises || k->drill || k->service < 0)
+		return;
+	s = world_service(k->service);
+	int64_t other = acts_alive(s, k->id);
+	if (s->lowest > k->wanted)
+		violate("rolled back: incident %lld says so, but service %d was above %d ever since the last act ended "
+		        "(lowest %d)",
+		        (long long)k->id, k->service, k->wanted, s->lowest);
+	if (other)
+		violate("rolled back: incident %lld says so while a program of incident %lld still runs",
+		        (long long)k->id, (long long)other);
+}
+
+static void moved(struct known *k, enum incident_state to)
+{
+	say("  incident %lld of r%d: %s -> %s, wants %d", (long long)k->id, k->rollout,
+	    k->state ? incident_state_name(k->state) : "nothing", incident_state_name(to), k->wanted);
+	k->state = to;
+	if (to == INC_ROLLED_BACK)
+		check_rolled_back(k);
+	if (to == INC_FAILED && !k->raises && !k->drill && !paged_of(k->id, "failed"))
+		violate("incident %lld has failed, and nobody was paged", (long long)k->id);
+}
+
+static void look_at(int64_t id)
+{
+	struct incident inc = {0};
+	struct known *k = known_of(id);
+
+	if (incident_load(house_reader(), id, &inc) < 0) {
+		violate("incident %lld cannot be read", (long long)id);
+		return;
+	}
+	if (!k && watch.n_known < KNOWN_MAX) {
+		k = &watch.known[watch.n_known++];
+		*k = (struct known) {.id = id,
+		                     .rollout = inc.rollout[1] - '0',
+		                     .raises = inc.raises,
+		                     .drill = inc.kind == KIND_DRILL};
+		k->service = config_service(k->rollout);
+	}
+	if (k) {
+		k->wanted = inc.pct_wanted;
+		if (k->state != inc.state)
+			moved(k, inc.state);
+	}
+	incident_free(&inc);
+}
+
+static void one_of_each(const int64_t *ids, size_t n)
+{
+	int live[ROLLOUTS] = {0};
+
+	for (size_t i = 0; i < n; i++)
+		if (known_of(ids[i]) && ++live[known_of(ids[i])->rollout] > 1)
+			violate("rollout r%d has two live incidents", known_of(ids[i])->rollout);
+}
+
+void watch_commit(void)
+{
+	int64_t *ids = NULL;
+	size_t n = 0;
+
+	if (incident_live_ids(house_reader(), &ids, &n) < 0)
+		violate("the live incidents cannot be read");
+	for (int i = 0; i < watch.n_known; i++) /* those that may have ended */
+		if (incident_is_live(watch.known[i].state))
+			look_at(watch.known[i].id);
+	for (size_t i = 0; i < n; i++)
+		if (!known_of(ids[i]))
+			look_at(ids[i]);
+	one_of_each(ids, n);
+	free(ids);
+}
+
+int64_t watch_live(int rollout)
+{
+	for (int i = 0; i < watch.n_known; i++)
+		if (watch.known[i].rollout == rollout && incident_is_live(watch.known[i].state))
+			return watch.known[i].id;
+	return 0;
+}
+
+/* --- what was asked for --- */
+
+void watch_world(int service)
+{
+	(void)service;
+}
+
+void watch_outside(int service, int32_t pct)
+{
+	for (int i = 0; i < ROLLOUTS; i++)
+		if (watch.demand[i].made && watch.demand[i].service == service && pct > 0)
+			watch.demand[i].made = false;
+}
+
+void watch_demand(int rollout, int service, int32_t pct)
+{
+	struct demand *d = &watch.demand[rollout];
+
+	for (int i = 0; i < watch.n_known; i++)
+		if (watch.known[i].rollout == rollout && incident_is_live(watch.known[i].state))
+			watch.known[i].service = service;
+	if (d->made && d->service == service && d->pct >= 0 && (pct < 0 || d->pct < pct))
+		pct = d->pct;
+	*d = (struct demand) {true, service, pct, sim_now()};
+}
+
+void watch_void(int rollout)
+{
+	watch.demand[rollout].made = false;
+}
+
+void watch_opened(int rollout, int alert, int64_t starts_at_us, int64_t incident)
+{
+	for (int i = 0; i < watch.n_opened; i++) {
+		const struct opened *o = &watch.opened[i];
+
+		if (o->rollout == rollout && o->alert == alert && o->starts_at_us == starts_at_us &&
+		    o->incident != incident)
+			violate("one trigger, two incidents: A%d opened %lld and %lld", alert, (long long)o->incident,
+			        (long long)incident);
+	}
+	if (watch.n_opened < OPENED_MAX)
+		watch.opened[watch.n_opened++] = (struct opened) {rollout, alert, starts_at_us, incident};
+}
+
+/* --- the end --- */
+
+static void end_of_demand(int rollout)
+{
+	const struct demand *d = &watch.demand[rollout];
+	int64_t live = watch_live(rollout);
+	int32_t pct = d->pct >= 0 ? d->pct : live ? known_of(live)->wanted : -1;
+
+	if (!d->made || pct < 0 || world_pct(world_service(d->service)) <= pct || paged_since(d->at_us))
+		return;
+	violate("a trigger wanted %d, service %d runs with %d, and nobody was paged", pct, d->service,
+	        world_pct(world_service(d->service)));
+}
+
+static void end_of_steps(const struct known *k)
+{
+	struct step_list l = {0};
+
+	if (step_of_incident(house_reader(), k->id, &l) < 0)
+		violate("the steps of incident %lld cannot be read", (long long)k->id);
+	for (size_t i = 0; i < l.n; i++)
+		if (l.item[i].state == STEP_RUNNING && l.item[i].kind != STEP_VERIFY && !acts_of_incident_run(k->id))
+			violate("step \"%s\" of incident %lld is running, and nothing runs", l.item[i].name,
+			        (long long)k->id);
+	step_list_free(&l);
+}
+
+static void end_of_incident(const struct known *k)
+{
+	bool waits = k->state == INC_ROLLED_BACK || k->state == INC_HELD;
+
+	if (!incident_is_live(k->state))
+		return;
+	if (k->state == INC_FAILED && k->service >= 0 && !k->raises)
+		violate("incident %lld is failed at the end, though nothing is in its way", (long long)k->id);
+	else if (!waits && k->state != INC_FAILED)
+		violate("incident %lld is %s at the end: waits for nothing", (long long)k->id,
+		        incident_state_name(k->state));
+	end_of_steps(k);
+}
+
+void watch_end(void)
+{
+	for (int i = 0; i < ROLLOUTS; i++)
+		end_of_demand(i);
+	for (int i = 0; i < watch.n_known; i++)
+		end_of_incident(&watch.known[i]);
+}

@@ -1,0 +1,31 @@
+/*
+ * The rules that every history must keep, judged after each commit, at each act, and at the end.
+ */
+#ifndef TESTS_SIMULATE_WATCH_H
+#define TESTS_SIMULATE_WATCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+void watch_begin(void);
+/* After each commit. */
+void watch_commit(void);
+/* Some instance runs with something else now. */
+void watch_world(int service);
+/* Somebody else sets a service to pct. */
+void watch_outside(int service, int32_t pct);
+/* Is this incident one of entering a stage. */
+bool watch_may_raise(int64_t incident);
+/* A trigger (or a person) asked for at most pct, and the daemon said yes. service: where, by the config of that moment.
+ */
+void watch_demand(int rollout, int service, int32_t pct);
+/* A person took it into his own hands: nothing is demanded any more. */
+void watch_void(int rollout);
+/* An alert's episode opened an incident of a rollout, as the daemon says. */
+void watch_opened(int rollout, int alert, int64_t starts_at_us, int64_t incident);
+/* Nothing has gone wrong for long. */
+void watch_end(void);
+/* The live incident of a rollout, as far as was seen; 0: none. */
+int64_t watch_live(int rollout);
+
+#endif
