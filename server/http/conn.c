@@ -1,5 +1,6 @@
 #include "server/http/private.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -189,7 +190,18 @@ static void set_options(const struct http *h, int fd, const struct peer_ip *ip)
 		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
 }
 
-/* Takes fd in any case. */
+/* Of a connection that the library refused, and closed. */
+static void forget(struct http *h, struct conn *c)
+{
+	assert(!c->announced && !c->request);
+	LIST_REMOVE(c, link);
+	h->n_conns -= !c->doomed;
+	h->n_arriving--;
+	free(c);
+}
+
+/* Takes fd in any case. libmicrohttpd 0.9 announces the connection during MHD_add_connection, 1.0 in its next
+ * turn; so it is found by its file number then. */
 static void conn_add(struct http *h, int fd, const struct sockaddr_storage *peer, socklen_t len)
 {
 	struct peer_ip ip = ip_of(peer);
@@ -204,10 +216,25 @@ static void conn_add(struct http *h, int fd, const struct sockaddr_storage *peer
 	c->peer.uid = ip.family ? -1 : http_peer_uid(fd);
 	memcpy(c->peer.ip, ip.bytes, sizeof(c->peer.ip));
 	set_options(h, fd, &ip);
-	h->arriving = c;
-	MHD_add_connection(h->mhd, fd, (const struct sockaddr *)peer, len);
-	if (h->arriving)
-		free(TAKE(h->arriving)); /* refused before conn_notify saw it */
+	LIST_INSERT_HEAD(&h->conns, c, link);
+	h->n_conns++;
+	h->n_arriving++;
+	conn_phase(h, c, PHASE_HEAD, 0);
+	if (MHD_add_connection(h->mhd, fd, (const struct sockaddr *)peer, len) != MHD_YES)
+		forget(h, c);
+}
+
+/* Nothing is accepted during the library's turn, so no file number of what it closed was given out again. */
+void conn_forget_refused(struct http *h)
+{
+	struct conn *c = LIST_FIRST(&h->conns), *next;
+
+	for (; h->n_arriving > 0; c = next) {
+		assert(c);
+		next = LIST_NEXT(c, link);
+		if (!c->announced)
+			forget(h, c);
+	}
 }
 
 /* Tells whether to go on: at a shortage nobody may turn in circles, and what waits stays in the kernel's
@@ -255,21 +282,34 @@ void conn_watch(struct http *h, struct conn *c)
 		c->watched = true;
 }
 
-static void conn_open(struct http *h, void **context)
+static struct conn *arriving(const struct http *h, int fd)
 {
-	struct conn *c = TAKE(h->arriving);
+	struct conn *c;
 
+	LIST_FOREACH(c, &h->conns, link)
+	if (!c->announced && c->fd == fd)
+		return c;
+	return NULL;
+}
+
+static void conn_open(struct http *h, struct MHD_Connection *mhd, void **context)
+{
+	struct conn *c = arriving(h, MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
+
+	assert(c && h->n_arriving > 0);
+	c->announced = true;
+	h->n_arriving--;
 	*context = c;
-	LIST_INSERT_HEAD(&h->conns, c, link);
-	h->n_conns++;
-	conn_phase(h, c, PHASE_HEAD, 0);
 }
 
 static void conn_closed(struct http *h, void **context)
 {
 	struct conn *c = *context;
 
+	assert(c && c->announced);
 	*context = NULL;
+	if (c->request) /* libmicrohttpd 1.0 says nothing of a request that it answered with an error itself */
+		request_end(c->request);
 	if (c->watched) /* a child between fork and exec has the file open, too: closing it would not be enough */
 		epoll_ctl(h->epfd, EPOLL_CTL_DEL, c->fd, NULL);
 	LIST_REMOVE(c, link);
@@ -279,9 +319,8 @@ static void conn_closed(struct http *h, void **context)
 
 void conn_notify(void *http, struct MHD_Connection *mhd, void **context, enum MHD_ConnectionNotificationCode code)
 {
-	(void)mhd;
 	if (code == MHD_CONNECTION_NOTIFY_STARTED)
-		conn_open(http, context);
+		conn_open(http, mhd, context);
 	else
 		conn_closed(http, context);
 }

@@ -37,6 +37,7 @@ struct conn {
 	int64_t active_us;       /* … and the last byte of a body */
 	uint64_t bytes;          /* of a body: come; of a reply, or a piece: to go */
 	struct request *request; /* NULL between requests */
+	bool announced;          /* the library has said that it is there: conn_notify */
 	bool doomed;             /* shut down, no longer counted */
 	bool watched;            /* a stream: whether the peer goes away is looked at … */
 	bool gone;               /* … and it has */
@@ -113,8 +114,8 @@ struct http {
 	int64_t listen_again_us;
 	int64_t reap_us; /* no deadline before this */
 	struct conns conns;
-	unsigned n_conns; /* without the doomed */
-	struct conn *arriving;
+	unsigned n_conns;    /* without the doomed */
+	unsigned n_arriving; /* of conns: handed to the library, which has not said yet that they are there */
 	struct requests requests;
 	struct requests streams; /* by stream.link */
 	int64_t wake_us;         /* the streams are not looked at again before this */
@@ -137,6 +138,8 @@ void conn_watch(struct http *h, struct conn *c);
 /* Listens, or not: for ever (again_us INT64_MAX), or until then. */
 void conn_listen(struct http *h, bool on, int64_t again_us);
 void conn_notify(void *http, struct MHD_Connection *mhd, void **context, enum MHD_ConnectionNotificationCode code);
+/* After the library's turn: forgets what it took and then refused. */
+void conn_forget_refused(struct http *h);
 
 /* --- http_request.c --- */
 
@@ -144,6 +147,8 @@ void *request_begin(void *http, const char *target, struct MHD_Connection *mhd);
 enum MHD_Result request_step(void *http, struct MHD_Connection *mhd, const char *url, const char *method,
                              const char *version, const char *data, size_t *size, void **context);
 void request_ended(void *http, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode why);
+/* The library is done with it; a handler may not be. */
+void request_end(struct request *r);
 /* Resumes the requests that were completed since the last turn. */
 void request_take_completed(struct http *h);
 /* Answers a deferred request with 503; its completion may still come and changes nothing. */

@@ -1,5 +1,6 @@
 #include "server/http/private.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -89,22 +90,27 @@ void request_free(struct request *r)
 	free(r);
 }
 
-/* The library is done with it; a handler may not be. */
-void request_ended(void *http, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode why)
+void request_end(struct request *r)
 {
-	struct request *r = *context;
-
-	(void)mhd;
-	(void)why;
-	*context = NULL;
-	if (!r)
-		return;
+	assert(r->conn && r->conn->request == r);
 	r->conn->request = NULL;
-	conn_phase(http, r->conn, PHASE_IDLE, 0);
+	conn_phase(r->http, r->conn, PHASE_IDLE, 0);
 	r->conn = NULL;
 	r->mhd = NULL;
 	if (!r->lent)
 		request_free(r);
+}
+
+void request_ended(void *http, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode why)
+{
+	struct request *r = *context;
+
+	(void)http;
+	(void)mhd;
+	(void)why;
+	*context = NULL;
+	if (r)
+		request_end(r);
 }
 
 /* --- replies --- */

@@ -1,5 +1,6 @@
 #include "server/http/private.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -162,6 +163,7 @@ static void turn(struct http *h)
 	stream_turn(h);
 	conn_reap(h);
 	MHD_run(h->mhd);
+	conn_forget_refused(h);
 	tell_empty(h);
 }
 
@@ -206,6 +208,12 @@ static int watch(struct http *h, int fd, void *what)
 	return epoll_ctl(h->epfd, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
 }
 
+/* From 1.0 on it can refuse by itself what RFC 9112 forbids: bare LF, folded lines, blanks in the target. */
+static int strictness(void)
+{
+	return strtol(MHD_get_version(), NULL, 10) >= 1;
+}
+
 static int start_library(struct http *h)
 {
 	MHD_set_panic_func(on_panic, NULL);
@@ -217,7 +225,8 @@ static int start_library(struct http *h)
 		request_step, h, MHD_OPTION_EXTERNAL_LOGGER, on_log, h, MHD_OPTION_CONNECTION_LIMIT, most,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_PER_CONN, MHD_OPTION_CONNECTION_TIMEOUT,
 		(unsigned)BACKSTOP_S, MHD_OPTION_URI_LOG_CALLBACK, request_begin, h, MHD_OPTION_NOTIFY_COMPLETED,
-		request_ended, h, MHD_OPTION_NOTIFY_CONNECTION, conn_notify, h, MHD_OPTION_END);
+		request_ended, h, MHD_OPTION_NOTIFY_CONNECTION, conn_notify, h, MHD_OPTION_STRICT_FOR_CLIENT,
+		strictness(), MHD_OPTION_END);
 	if (!h->mhd)
 		return -ENOMEM;
 	return watch(h, MHD_get_daemon_info(h->mhd, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, h);
@@ -350,6 +359,7 @@ void http_stop(struct http *h)
 	/* Completed too late, or never. */
 	while ((r = LIST_FIRST(&h->requests)))
 		request_free(r);
+	assert(LIST_EMPTY(&h->conns) && h->n_conns == 0);
 	for (size_t i = 0; i < h->n_listeners; i++)
 		http_listen_close(&h->listeners[i]);
 	cleanup_fd(&h->bell);
