@@ -1,15 +1,26 @@
 #include "alertmanager/payload.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include "alertmanager/quote.h"
 
-/* ---- one alert ---- */
+#define TIME_MAX 64 /* bytes; an RFC 3339 time with nanoseconds has 35 */
+#define WORD_MAX 64
+#define ELLIPSIS "\xe2\x80\xa6"
+
+/* One alert being read. */
+struct reading {
+	struct alert *alert;
+	struct json_raw raw; /* the alert as sent */
+	struct arena *memory;
+	char *why; /* owned: why it is rejected */
+};
 
 /* Sets the sentence that says why this alert is rejected. */
-static int refuse(char **ret_why, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static int refuse(char **ret_why, const char *fmt, ...)
+static int refuse(struct reading *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static int refuse(struct reading *r, const char *fmt, ...)
 {
 	char why[200];
 	va_list ap;
@@ -17,179 +28,262 @@ static int refuse(char **ret_why, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(why, sizeof(why), fmt, ap);
 	va_end(ap);
-	*ret_why = strdup(why);
-	return *ret_why ? -EINVAL : -ENOMEM;
+	r->why = strdup(why);
+	return r->why ? -EINVAL : -ENOMEM;
 }
 
-static int read_shape(struct alert *a, char **ret_why)
+/* The beginning of a string member; false when it is absent, null or no string. */
+static bool find_string(struct json_raw object, const char *name, struct json_raw *ret)
 {
-	return json_object_is_type(a->raw, json_type_object) ? 0 : refuse(ret_why, "the alert is no JSON object");
+	return json_raw_find(object, name, ret) && json_raw_is_string(*ret);
 }
 
-static int read_status(struct alert *a, char **ret_why)
-{
-	static const char *const names[] = {[ALERT_FIRING] = "firing", [ALERT_RESOLVED] = "resolved"};
-	const char *word = NULL;
-	char q[QUOTE_SIZE];
-
-	if (json_get_str(a->raw, "status", &word) != 1)
-		return refuse(ret_why, "the alert has no status, which should be \"firing\" or \"resolved\"");
-	int v = text_enum_find(names, ARRAY_LEN(names), word);
-	if (v < 0)
-		return refuse(ret_why, "the status is \"%s\", and not \"firing\" or \"resolved\"",
-		              quote(q, word, strlen(word)));
-	a->status = (enum alert_status)v;
-	return 0;
-}
-
-static int read_label(const char *name, struct json_object *value, struct text_pair *ret, char **ret_why)
-{
-	char q[QUOTE_SIZE];
-
-	if (name[0] == '\0')
-		return refuse(ret_why, "a label has an empty name");
-	quote(q, name, strlen(name));
-	if (!json_object_is_type(value, json_type_string))
-		return refuse(ret_why, "the value of label \"%s\" is no string", q);
-	if (strlen(name) > PAYLOAD_VALUE_MAX || json_object_get_string_len(value) > PAYLOAD_VALUE_MAX)
-		return refuse(ret_why, "label \"%s\" is longer than %d bytes", q, PAYLOAD_VALUE_MAX);
-	*ret = (struct text_pair) {name, json_object_get_string(value)};
-	return 0;
-}
+/* ---- labels ---- */
 
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(((const struct text_pair *)a)->name, ((const struct text_pair *)b)->name);
 }
 
-static int read_labels(struct alert *a, char **ret_why)
+static size_t count_members(struct json_raw object)
 {
-	struct json_object *labels = NULL;
+	struct json_raw rest = json_raw_inside(object), name, value;
+	size_t n = 0;
 
-	if (json_get_obj(a->raw, "labels", &labels) < 0)
-		return refuse(ret_why, "the alert's labels are no JSON object");
-	size_t n = labels ? (size_t)json_object_object_length(labels) : 0;
+	while (json_raw_member(&rest, &name, &value))
+		n++;
+	return n;
+}
+
+static int read_label(struct reading *r, struct json_raw name, struct json_raw value)
+{
+	struct text_pair *pair = &r->alert->labels[r->alert->n_labels];
+	char q[QUOTE_SIZE];
+
+	if (!(pair->name = arena_string(r->memory, name)))
+		return -ENOMEM;
+	if (pair->name[0] == '\0')
+		return refuse(r, "a label has an empty name");
+	if (!json_raw_is_string(value))
+		return refuse(r, "the value of label \"%s\" is no string", quote(q, pair->name, strlen(pair->name)));
+	if (!(pair->value = arena_string(r->memory, value)))
+		return -ENOMEM;
+	r->alert->n_labels++;
+	return 0;
+}
+
+/* JSON has no name twice, but odd characters may have made two names one. */
+static int names_differ(struct reading *r)
+{
+	const struct alert *a = r->alert;
+	char q[QUOTE_SIZE];
+
+	for (size_t i = 1; i < a->n_labels; i++)
+		if (by_name(&a->labels[i - 1], &a->labels[i]) == 0)
+			return refuse(r, "two labels are called \"%s\"",
+			              quote(q, a->labels[i].name, strlen(a->labels[i].name)));
+	return 0;
+}
+
+static int read_labels(struct reading *r)
+{
+	struct json_raw labels = {"", 0}, name, value;
+	bool there = json_raw_find(r->raw, "labels", &labels);
+	struct alert *a = r->alert;
+
+	if (there && *labels.text != '{')
+		return refuse(r, "the alert's labels are no JSON object");
+	size_t n = count_members(labels);
 	if (n == 0)
-		return refuse(ret_why, "the alert has no labels, so nothing tells what it is about");
-	if (n > PAYLOAD_LABELS_MAX)
-		return refuse(ret_why, "the alert has %zu labels, more than %d", n, PAYLOAD_LABELS_MAX);
-	a->labels = calloc(n, sizeof(*a->labels));
+		return refuse(r, "the alert has no labels, so nothing tells what it is about");
+	a->labels = arena_take(r->memory, n * sizeof(*a->labels));
 	if (!a->labels)
 		return -ENOMEM;
-	json_object_object_foreach(labels, name, value)
-	{
-		int r = read_label(name, value, &a->labels[a->n_labels], ret_why);
-		if (r < 0)
-			return r;
-		a->n_labels++;
+	for (struct json_raw rest = json_raw_inside(labels); json_raw_member(&rest, &name, &value);) {
+		int err = read_label(r, name, value);
+		if (err < 0)
+			return err;
 	}
-	qsort(a->labels, a->n_labels, sizeof(*a->labels), by_name);
-	a->labels_json = labels;
+	assert(a->n_labels == n);
+	qsort(a->labels, n, sizeof(*a->labels), by_name);
+	return names_differ(r);
+}
+
+/* ---- annotations ---- */
+
+/* These stand in messages, so they are kept before others. */
+static const char *const first_kept[] = {"summary",  "description", "value",   "bound",
+                                         "baseline", "window",      "samples", "runbook_url"};
+
+static bool is_first(struct json_raw name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(first_kept); i++)
+		if (json_raw_is(name, first_kept[i]))
+			return true;
+	return false;
+}
+
+static bool all_strings(struct json_raw object)
+{
+	struct json_raw rest = json_raw_inside(object), name, value;
+
+	while (json_raw_member(&rest, &name, &value))
+		if (!json_raw_is_string(value))
+			return false;
+	return true;
+}
+
+/* Keeps an annotation as far as there is room: *room are the bytes left for the alert. */
+static int keep_annotation(struct reading *r, struct json_raw name, struct json_raw value, size_t *room)
+{
+	struct alert *a = r->alert;
+	size_t name_len = json_raw_size(name), len = json_raw_size(value);
+
+	if (name_len + 1 > *room / 2) {
+		a->annotations_cut++;
+		a->bytes_cut += len;
+		return 0;
+	}
+	size_t most = *room - name_len < PAYLOAD_ANNOTATION_MAX ? *room - name_len : PAYLOAD_ANNOTATION_MAX;
+	char *text = arena_take(r->memory, (len < most ? len : most) + sizeof(ELLIPSIS));
+	struct text_pair *pair = &a->annotations[a->n_annotations++];
+	*pair = (struct text_pair) {arena_string(r->memory, name), text};
+	if (!pair->name || !text)
+		return -ENOMEM;
+	size_t kept = json_raw_decode(value, text, len < most ? len : most);
+	if (kept < len) {
+		memcpy(text + kept, ELLIPSIS, sizeof(ELLIPSIS));
+		a->annotations_cut++;
+		a->bytes_cut += len - kept;
+	}
+	*room -= name_len + kept < *room ? name_len + kept : *room;
+	return 0;
+}
+
+static int keep_annotations(struct reading *r, struct json_raw annotations)
+{
+	size_t room = PAYLOAD_ANNOTATIONS_MAX, n = count_members(annotations);
+	struct json_raw name, value;
+	int err = 0;
+
+	/* As many as have room at all: a name has at least one byte, but may be empty once. */
+	n = n < PAYLOAD_ANNOTATIONS_MAX ? n : PAYLOAD_ANNOTATIONS_MAX;
+	if (n > 0 && !(r->alert->annotations = arena_take(r->memory, n * sizeof(struct text_pair))))
+		return -ENOMEM;
+	for (int first = 1; first >= 0; first--)
+		for (struct json_raw rest = json_raw_inside(annotations);
+		     err == 0 && json_raw_member(&rest, &name, &value);)
+			if (is_first(name) == first)
+				err = keep_annotation(r, name, value, &room);
+	assert(r->alert->n_annotations <= n);
+	return err;
+}
+
+/* ---- the rest of an alert ---- */
+
+static int read_shape(struct reading *r)
+{
+	return *r->raw.text == '{' ? 0 : refuse(r, "the alert is no JSON object");
+}
+
+static int read_status(struct reading *r)
+{
+	static const char *const names[] = {[ALERT_FIRING] = "firing", [ALERT_RESOLVED] = "resolved"};
+	struct json_raw status;
+	char q[QUOTE_SIZE], word[WORD_MAX];
+
+	if (!find_string(r->raw, "status", &status))
+		return refuse(r, "the alert has no status, which should be \"firing\" or \"resolved\"");
+	size_t len = json_raw_decode(status, word, sizeof(word) - 1);
+	int v = text_enum_find(names, ARRAY_LEN(names), word);
+	if (v < 0 || json_raw_size(status) != len)
+		return refuse(r, "the status is \"%s\", and not \"firing\" or \"resolved\"", quote(q, word, len));
+	r->alert->status = (enum alert_status)v;
 	return 0;
 }
 
 /* 0, or -EINVAL. Absent, null and everything before 1970 (Go's zero time, Google's 1970) give 0. */
-static int time_or_zero(struct json_object *raw, const char *key, int64_t *ret_us)
+static int time_or_zero(struct json_raw alert, const char *key, int64_t *ret_us)
 {
-	const char *text = NULL;
+	struct json_raw value;
+	char text[TIME_MAX];
 	int64_t us = 0;
-	int r = json_get_str(raw, key, &text);
 
-	if (r == 1)
-		r = text_time_parse(text, strlen(text), &us);
-	if (r < 0)
-		return -EINVAL;
+	if (json_raw_find(alert, key, &value)) {
+		if (!json_raw_is_string(value) || json_raw_size(value) >= sizeof(text))
+			return -EINVAL;
+		size_t len = json_raw_decode(value, text, sizeof(text) - 1);
+		if (text_time_parse(text, len, &us) < 0)
+			return -EINVAL;
+	}
 	*ret_us = us > 0 ? us : 0;
 	return 0;
 }
 
-static int read_times(struct alert *a, char **ret_why)
+static int read_times(struct reading *r)
 {
-	if (time_or_zero(a->raw, "startsAt", &a->starts_at_us) < 0)
-		return refuse(ret_why, "startsAt is no time as in RFC 3339 (2025-10-14T10:00:00Z)");
-	if (a->status == ALERT_RESOLVED && time_or_zero(a->raw, "endsAt", &a->ends_at_us) < 0)
+	struct alert *a = r->alert;
+
+	if (time_or_zero(r->raw, "startsAt", &a->starts_at_us) < 0)
+		return refuse(r, "startsAt is no time as in RFC 3339 (2025-10-14T10:00:00Z)");
+	if (a->status == ALERT_RESOLVED && time_or_zero(r->raw, "endsAt", &a->ends_at_us) < 0)
 		a->ends_at_us = 0;
 	return 0;
 }
 
-static bool bounded_strings(struct json_object *obj)
+static int read_decoration(struct reading *r)
 {
-	json_object_object_foreach(obj, name, value)
-	{
-		(void)name;
-		if (!json_object_is_type(value, json_type_string) ||
-		    json_object_get_string_len(value) > PAYLOAD_ANNOTATION_MAX)
-			return false;
-	}
-	return true;
-}
+	struct json_raw annotations, url;
 
-static int read_decoration(struct alert *a, char **ret_why)
-{
-	struct json_object *annotations = NULL;
-
-	(void)ret_why;
-	if (json_get_obj(a->raw, "annotations", &annotations) == 1 && bounded_strings(annotations))
-		a->annotations_json = annotations;
-	json_get_str(a->raw, "generatorURL", &a->generator_url);
+	if (find_string(r->raw, "generatorURL", &url) && json_raw_size(url) <= PAYLOAD_URL_MAX)
+		r->alert->generator_url = arena_string(r->memory, url);
+	if (!r->alert->generator_url)
+		return -ENOMEM;
+	if (json_raw_find(r->raw, "annotations", &annotations) && *annotations.text == '{' && all_strings(annotations))
+		return keep_annotations(r, annotations);
 	return 0;
 }
 
-static int read_fingerprint(struct alert *a, char **ret_why)
+static int read_fingerprint(struct reading *r)
 {
-	const char *sent = NULL;
+	struct alert *a = r->alert;
+	struct json_raw sent;
 
-	(void)ret_why;
-	if (json_get_str(a->raw, "fingerprint", &sent) == 1) {
-		size_t len = strspn(sent, "0123456789abcdefABCDEF");
-		if (len > 0 && len < sizeof(a->fingerprint) && sent[len] == '\0') {
-			memcpy(a->fingerprint, sent, len + 1);
+	if (find_string(r->raw, "fingerprint", &sent) && json_raw_size(sent) < sizeof(a->fingerprint)) {
+		size_t len = json_raw_decode(sent, a->fingerprint, sizeof(a->fingerprint) - 1);
+		if (len > 0 && strspn(a->fingerprint, "0123456789abcdefABCDEF") == len)
 			return 0;
-		}
 	}
 	snprintf(a->fingerprint, sizeof(a->fingerprint), "%016llx",
 	         (unsigned long long)text_fingerprint(a->labels, a->n_labels));
 	return 0;
 }
 
-static void alert_release(struct alert *a)
-{
-	free(a->labels);
-	free(a->why);
-	a->labels = NULL;
-	a->why = NULL;
-	a->n_labels = 0;
-}
-
 /* Nothing half read remains: an alert that can't be acted on is known by its text alone. */
-static int alert_reject(struct alert *a, char *why_taken)
+static int alert_reject(struct reading *r)
 {
-	const char *text = a->raw ? json_text(a->raw) : "null";
-	struct json_object *raw = a->raw;
 	char hash[65] = "";
 
-	alert_release(a);
-	*a = (struct alert) {.rejected = true, .why = why_taken, .generator_url = "", .raw = raw};
-	if (!text || text_sha256(text, strlen(text), hash) < 0)
+	*r->alert = (struct alert) {.rejected = true, .why = r->why, .generator_url = ""};
+	if (text_sha256(r->raw.text, r->raw.len, hash) < 0)
 		return -ENOMEM;
-	hash[sizeof(a->fingerprint) - 1] = '\0';
-	memcpy(a->fingerprint, hash, sizeof(a->fingerprint));
+	hash[sizeof(r->alert->fingerprint) - 1] = '\0';
+	memcpy(r->alert->fingerprint, hash, sizeof(r->alert->fingerprint));
 	return 0;
 }
 
-static int alert_read(struct alert *a, struct json_object *raw)
+static int alert_read(struct alert *a, struct json_raw raw, struct arena *memory)
 {
-	static int (*const parts[])(struct alert *, char **) = {
+	static int (*const parts[])(struct reading *) = {
 		read_shape, read_status, read_labels, read_times, read_decoration, read_fingerprint,
 	};
-	char *why = NULL;
+	struct reading reading = {a, raw, memory, NULL};
 
-	a->raw = raw;
 	a->generator_url = "";
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
-		int r = parts[i](a, &why);
+		int r = parts[i](&reading);
 		if (r == -EINVAL)
-			return alert_reject(a, why);
+			return alert_reject(&reading);
 		if (r < 0)
 			return r;
 	}
@@ -204,14 +298,18 @@ static int fail(struct payload_fault *fault, int error, const char *why)
 	return error;
 }
 
-static int fail_json(struct payload_fault *fault, const struct json_fault *json)
+static int fail_json(struct payload_fault *fault, int error, const struct json_fault *json)
 {
-	snprintf(fault->why, sizeof(fault->why), "the body is not JSON: %s at byte %zu",
-	         json->why ? json->why : "wrong", json->offset);
-	return -EINVAL;
+	const char *why = json->why ? json->why : "wrong";
+
+	if (error == -E2BIG)
+		snprintf(fault->why, sizeof(fault->why), "the body holds %s (at byte %zu)", why, json->offset);
+	else
+		snprintf(fault->why, sizeof(fault->why), "the body is not JSON: %s at byte %zu", why, json->offset);
+	return error;
 }
 
-static int group_root(const char *body, size_t len, struct json_object **ret, struct payload_fault *fault)
+static int group_root(const char *body, size_t len, struct json_raw *ret, struct payload_fault *fault)
 {
 	struct json_fault json = {0};
 	size_t blank = 0;
@@ -220,79 +318,98 @@ static int group_root(const char *body, size_t len, struct json_object **ret, st
 		blank++;
 	if (blank == len)
 		return fail(fault, -EINVAL, "the body is empty");
-	int r = json_parse(body, len, ret, &json);
-	return r == -EINVAL ? fail_json(fault, &json) : r;
+	int r = json_check(body, len, &json);
+	if (r == 0)
+		*ret = json_raw_whole(body, len);
+	return r == -ENOMEM ? r : r < 0 ? fail_json(fault, r, &json) : 0;
 }
 
-static int group_alerts(struct json_object *root, struct json_object **ret, struct payload_fault *fault)
+static int group_alerts(struct json_raw root, struct json_raw *ret, struct payload_fault *fault)
 {
-	if (json_object_is_type(root, json_type_array))
+	if (*root.text == '[')
 		return fail(fault, -EINVAL,
 		            "the body is a bare array: that is what Prometheus posts to /api/v2/alerts. Let "
 		            "it post to "
 		            "Alertmanager, and Alertmanager's webhook_configs here");
-	if (!json_object_is_type(root, json_type_object))
+	if (*root.text != '{')
 		return fail(fault, -EINVAL, "the body is no JSON object as Alertmanager's webhook sends it");
-	int r = json_get_arr(root, "alerts", ret);
-	if (r < 0)
-		return fail(fault, -EINVAL, "\"alerts\" is no array");
-	if (r == 0)
+	if (!json_raw_find(root, "alerts", ret))
 		return fail(fault, -EINVAL,
 		            "the body has no \"alerts\" array: a custom payload template has to keep the "
 		            "fields of "
 		            "Alertmanager's webhook");
-	if (json_object_array_length(*ret) > PAYLOAD_ALERTS_MAX)
-		return fail(fault, -E2BIG, "the body holds more than 20000 alerts: set max_alerts or group them finer");
+	return *ret->text == '[' ? 0 : fail(fault, -EINVAL, "\"alerts\" is no array");
+}
+
+static int group_count(struct json_raw alerts, size_t *ret, struct payload_fault *fault)
+{
+	struct json_raw rest = json_raw_inside(alerts), one;
+
+	for (*ret = 0; json_raw_item(&rest, &one); ++*ret)
+		if (*ret == PAYLOAD_ALERTS_MAX)
+			return fail(fault, -E2BIG,
+			            "the body holds more than 20000 alerts: set max_alerts or group them finer");
 	return 0;
 }
 
-/* Only for display and counting: strange values count as absent. */
-static void group_fields(struct alert_group *g)
+/* Only for counting: a strange value counts as absent. */
+static int64_t group_truncated(struct json_raw root)
 {
-	g->receiver = json_str_or(g->root, "receiver", "");
-	g->group_key = json_str_or(g->root, "groupKey", "");
-	g->external_url = json_str_or(g->root, "externalURL", "");
-	g->truncated = json_int_or(g->root, "truncatedAlerts", 0);
-	if (g->truncated < 0)
-		g->truncated = 0;
+	struct json_raw value;
+	char digits[24];
+
+	if (!json_raw_find(root, "truncatedAlerts", &value) || value.len >= sizeof(digits))
+		return 0;
+	snprintf(digits, sizeof(digits), "%.*s", (int)value.len, value.text);
+	if (strspn(digits, "0123456789") != value.len)
+		return 0;
+	return strtoll(digits, NULL, 10);
 }
 
-static int group_read(struct alert_group *g, struct json_object *alerts)
+static int group_read(struct alert_group *g, struct json_raw alerts, struct payload_fault *fault)
 {
-	size_t n = json_object_array_length(alerts);
+	struct json_raw rest = json_raw_inside(alerts), one;
+	size_t n = 0;
+	int r = group_count(alerts, &n, fault);
 
-	if (n == 0)
-		return 0;
+	if (r < 0 || n == 0)
+		return r;
 	g->alerts = calloc(n, sizeof(*g->alerts));
 	if (!g->alerts)
 		return -ENOMEM;
-	while (g->n < n) {
-		size_t i = g->n++;
-		int r = alert_read(&g->alerts[i], json_object_array_get_idx(alerts, i));
-		if (r < 0)
-			return r;
+	while (r == 0 && json_raw_item(&rest, &one)) {
+		assert(g->n < n);
+		r = alert_read(&g->alerts[g->n++], one, &g->memory);
 	}
-	return 0;
+	return r;
 }
 
 int alert_group_parse(const char *body, size_t len, struct alert_group **ret, struct payload_fault *fault)
 {
 	CLEANUP(alert_group_cleanup) struct alert_group *g = calloc(1, sizeof(*g));
-	struct json_object *alerts = NULL;
+	struct json_raw root, alerts;
 
 	if (!g)
 		return -ENOMEM;
-	int r = group_root(body, len, &g->root, fault);
+	g->memory.max = PAYLOAD_MEMORY_MAX;
+	int r = group_root(body, len, &root, fault);
 	if (r == 0)
-		r = group_alerts(g->root, &alerts, fault);
+		r = group_alerts(root, &alerts, fault);
 	if (r < 0)
 		return r;
-	group_fields(g);
-	r = group_read(g, alerts);
+	g->truncated = group_truncated(root);
+	r = group_read(g, alerts, fault);
+	if (r == -ENOMEM && g->memory.full)
+		return fail(fault, -E2BIG, "the body takes too much memory: set max_alerts or group the alerts finer");
 	if (r < 0)
 		return r;
 	*ret = TAKE(g);
 	return 0;
+}
+
+size_t alert_group_size(const struct alert_group *g)
+{
+	return sizeof(*g) + g->memory.used + g->n * sizeof(*g->alerts);
 }
 
 void alert_group_free(struct alert_group *g)
@@ -300,9 +417,9 @@ void alert_group_free(struct alert_group *g)
 	if (!g)
 		return;
 	for (size_t i = 0; i < g->n; i++)
-		alert_release(&g->alerts[i]);
+		free(g->alerts[i].why);
 	free(g->alerts);
-	json_object_put(g->root);
+	arena_free(&g->memory);
 	free(g);
 }
 
@@ -318,4 +435,12 @@ const char *alert_label(const struct alert *a, const char *name)
 		a->n_labels == 0 ? NULL : bsearch(&key, a->labels, a->n_labels, sizeof(*a->labels), by_name);
 
 	return found ? found->value : NULL;
+}
+
+const char *alert_annotation(const struct alert *a, const char *name)
+{
+	for (size_t i = 0; i < a->n_annotations; i++)
+		if (strcmp(a->annotations[i].name, name) == 0)
+			return a->annotations[i].value;
+	return NULL;
 }

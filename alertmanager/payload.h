@@ -4,9 +4,15 @@
  *
  * Group fields (status, receiver, version, groupKey …) are never believed: an alert's own status counts.
  *
+ * No tree is built: a group costs about as much memory as its body, whatever the body consists of. Characters that are
+ * odd (json_raw.h) become U+FFFD.
+ *
  * An alert is rejected when it cannot be acted on: it is no object; its status is not "firing" or "resolved" (in lower
- * case, as Alertmanager writes them); its labels are missing, empty, too many, too long or no strings; its startsAt is
+ * case, as Alertmanager writes them); its labels are missing, empty, no strings, or two have one name; its startsAt is
  * no RFC 3339 time. Strange decoration (annotations, generatorURL, endsAt, fingerprint) only counts as absent.
+ *
+ * All labels are there to be matched, however many and long they are; what of them and of the annotations goes on
+ * record is bounded (kept.h).
  */
 #ifndef ALERTMANAGER_PAYLOAD_H
 #define ALERTMANAGER_PAYLOAD_H
@@ -14,38 +20,37 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "alertmanager/arena.h"
 #include "server/core/json.h"
 #include "server/core/text.h"
 
-#define PAYLOAD_ALERTS_MAX     20000
-#define PAYLOAD_LABELS_MAX     256         /* per alert */
-#define PAYLOAD_VALUE_MAX      (16 * 1024) /* bytes of one label name or value */
-#define PAYLOAD_ANNOTATION_MAX (64 * 1024) /* bytes of one annotation */
+#define PAYLOAD_ALERTS_MAX      20000
+#define PAYLOAD_MEMORY_MAX      (48 * 1024 * 1024) /* bytes of one group; a body of 16 MiB needs about as many */
+#define PAYLOAD_ANNOTATION_MAX  (8 * 1024)         /* bytes kept of one annotation … */
+#define PAYLOAD_ANNOTATIONS_MAX (32 * 1024)        /* … and of all of an alert, names included */
+#define PAYLOAD_URL_MAX         (4 * 1024) /* a longer generatorURL counts as absent: half of one leads nowhere */
 
 enum alert_status { ALERT_FIRING = 1, ALERT_RESOLVED = 2 }; /* stored: append, never renumber */
 
 struct alert {
-	bool rejected; /* then only fingerprint, raw and why are set */
+	bool rejected; /* then only fingerprint and why are set */
 	char *why;     /* owned; one sentence, for a rejected alert */
 	enum alert_status status;
 	char fingerprint[33]; /* as sent, or the 16 hex digits of the sorted labels' hash; rejected: 32 hex of the raw
 	                         text's SHA-256. A sent fingerprint that is no 1..32 hex digits counts as missing */
 	int64_t starts_at_us; /* missing, or a time before 1970 (Go's zero time is year 1): 0 */
 	int64_t ends_at_us;   /* 0 when firing, missing, malformed or before 1970 */
-	struct text_pair *labels; /* sorted by name; strings borrowed from the group's JSON tree */
+	struct text_pair *labels; /* sorted by name; these and all texts below belong to the group */
 	size_t n_labels;
-	struct json_object *labels_json;      /* borrowed; objects of strings */
-	struct json_object *annotations_json; /* borrowed; NULL when absent, or not all strings of bounded length */
-	const char *generator_url;            /* borrowed; "" when absent */
-	struct json_object *raw;              /* borrowed; the alert as sent */
+	struct text_pair *annotations; /* what is kept of them; none when absent, or not all strings */
+	size_t n_annotations;
+	size_t annotations_cut, bytes_cut; /* how many annotations were cut or left out, and by how many bytes */
+	const char *generator_url;         /* "" when absent */
 };
 
 struct alert_group {
-	struct json_object *root; /* owned */
-	const char *receiver;     /* borrowed; "" when absent. Regexp-quoted by Alertmanager: for display only */
-	const char *group_key;    /* borrowed; "" when absent or not a string */
-	const char *external_url;
-	int64_t truncated; /* alerts cut off by max_alerts; 0 when absent */
+	struct arena memory; /* owned: all texts */
+	int64_t truncated;   /* alerts cut off by max_alerts; 0 when absent */
 	struct alert *alerts;
 	size_t n;
 };
@@ -56,12 +61,16 @@ struct payload_fault {
 };
 
 /* 0, or -EINVAL (fault set: not JSON, no alerts array, a bare array as Prometheus sends to /api/v2/alerts …), -E2BIG
- * over PAYLOAD_ALERTS_MAX, -ENOMEM. One strange alert is marked rejected and spoils nothing else. */
+ * over PAYLOAD_ALERTS_MAX, JSON_VALUES_MAX or PAYLOAD_MEMORY_MAX, -ENOMEM. One strange alert is marked rejected and
+ * spoils nothing else. body is not needed afterwards. */
 int alert_group_parse(const char *body, size_t len, struct alert_group **ret, struct payload_fault *fault) MUST_CHECK;
+/* How many bytes it takes. */
+size_t alert_group_size(const struct alert_group *g);
 void alert_group_free(struct alert_group *g);
 void alert_group_cleanup(struct alert_group **g);
 
-/* The value of a label; NULL when absent. Borrowed. */
+/* The value of a label, or annotation; NULL when absent. Borrowed. */
 const char *alert_label(const struct alert *a, const char *name);
+const char *alert_annotation(const struct alert *a, const char *name);
 
 #endif

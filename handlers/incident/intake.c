@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "alertmanager/kept.h"
 #include "db/event.h"
 #include "db/incident.h"
 #include "handlers/incident/announce.h"
@@ -114,20 +115,20 @@ static int say_duplicate(struct db_tx *tx, struct intake *in, const struct alert
 	return r;
 }
 
-static const char *text_of(struct json_object *map, const char *key)
+static const char *annotation(const struct alert *a, const char *name)
 {
-	const char *v = NULL;
+	const char *text = alert_annotation(a, name);
 
-	return map && json_get_str(map, key, &v) == 1 && v[0] ? v : NULL;
+	return text && text[0] ? text : NULL;
 }
 
 static char *summary_of(const struct alert *a)
 {
-	const char *s = text_of(a->annotations_json, "summary");
+	const char *s = annotation(a, "summary");
 	struct buf b = BUF(SUMMARY_MAX + 16);
 
 	if (!s)
-		s = text_of(a->annotations_json, "description");
+		s = annotation(a, "description");
 	if (!s)
 		s = alert_label(a, "alertname");
 	if (!s)
@@ -301,23 +302,34 @@ static void fingerprint_of(const struct alert *a, char *out, size_t size)
 		snprintf(out, size, "%s", a->fingerprint);
 }
 
-static int record_one(struct db_tx *tx, struct intake *in, const struct alert *a, const struct route *rt)
+static int record_alert(struct db_tx *tx, const struct alert *a, struct alert_known *ret)
 {
-	struct alert_known k = {0};
-	enum delivery dl = delivery_of(a);
 	char fingerprint[sizeof(a->fingerprint)];
+	struct alert_kept kept = {0};
+	int r = alert_keep(a, &kept);
 
+	if (r < 0)
+		return r;
 	fingerprint_of(a, fingerprint, sizeof(fingerprint));
 	struct alert_seen seen = {
 		.fingerprint = fingerprint,
 		.starts_at_us = a->starts_at_us,
 		.ends_at_us = a->ends_at_us,
-		.delivery = dl,
-		.labels = a->labels_json ? json_text(a->labels_json) : "{}",
-		.annotations = a->annotations_json ? json_text(a->annotations_json) : "{}",
-		.generator_url = a->generator_url ? a->generator_url : "",
+		.delivery = delivery_of(a),
+		.labels = kept.labels,
+		.annotations = kept.annotations,
+		.generator_url = a->generator_url,
 	};
-	int r = alert_record(tx, &seen, &k);
+	r = alert_record(tx, &seen, ret);
+	alert_kept_free(&kept);
+	return r;
+}
+
+static int record_one(struct db_tx *tx, struct intake *in, const struct alert *a, const struct route *rt)
+{
+	struct alert_known k = {0};
+	enum delivery dl = delivery_of(a);
+	int r = record_alert(tx, a, &k);
 
 	if (r == 0 && rt->heartbeat && dl == DELIVERY_FIRING)
 		r = take_heartbeat(tx, in);

@@ -1,5 +1,6 @@
 #include "server/core/json.h"
 #include "server/core/buf.h"
+#include "server/core/json_raw.h"
 #include "server/core/text.h"
 
 #include <errno.h>
@@ -20,13 +21,29 @@ static void free_tokener(json_tokener **tok)
 		json_tokener_free(*tok);
 }
 
-int json_parse(const char *text, size_t len, struct json_object **ret_obj, struct json_fault *fault)
+/* text with each odd character as U+FFFD, for json-c, which would cut names and values at a NUL. */
+static int without_odd(struct buf *b, const char *text, size_t len)
 {
-	if (len >= INT_MAX)
-		return refuse(fault, 0, "too large");
-	int r = json_check(text, len, fault);
-	if (r < 0)
-		return r;
+	bool in_string = false;
+	const char *why = NULL;
+	uint32_t c = 0;
+
+	for (size_t at = 0, n = 1; at < len; at += n, n = 1) {
+		if (in_string && text[at] != '"')
+			n = json_raw_char(text, len, at, &c, &why);
+		else
+			in_string ^= text[at] == '"';
+		if (in_string && text[at] != '"' && json_raw_odd(c))
+			buf_str(b, "\xef\xbf\xbd");
+		else
+			buf_add(b, text + at, n);
+	}
+	return b->error;
+}
+
+/* text is well-formed. */
+static int build(const char *text, size_t len, struct json_object **ret_obj, struct json_fault *fault)
+{
 	/* It counts the value inside the innermost container too. */
 	CLEANUP(free_tokener) json_tokener *tok = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
 	if (!tok)
@@ -42,6 +59,27 @@ int json_parse(const char *text, size_t len, struct json_object **ret_obj, struc
 		return refuse(fault, 0, "nothing but null");
 	*ret_obj = obj;
 	return 0;
+}
+
+int json_parse_within(const char *text, size_t len, size_t tree_max, struct json_object **ret_obj,
+                      struct json_fault *fault)
+{
+	CLEANUP(buf_free) struct buf clean = BUF(3 * len); /* one broken byte becomes three */
+	struct json_size size;
+
+	if (len >= INT_MAX / 3)
+		return refuse(fault, 0, "too large");
+	int r = json_measure(text, len, tree_max, &size, fault);
+	if (r == 0 && size.odd)
+		r = without_odd(&clean, text, len);
+	if (r < 0)
+		return r;
+	return size.odd ? build(buf_text(&clean), clean.len, ret_obj, fault) : build(text, len, ret_obj, fault);
+}
+
+int json_parse(const char *text, size_t len, struct json_object **ret_obj, struct json_fault *fault)
+{
+	return json_parse_within(text, len, JSON_TREE_MAX, ret_obj, fault);
 }
 
 void json_cleanup(struct json_object **obj)

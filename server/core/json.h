@@ -1,9 +1,12 @@
 /*
  * JSON: a strict RFC 8259 validator in front of json-c, and short helpers over json-c objects.
  *
- * json-c's strict mode lets through NaN, -01, raw control characters, overlong UTF-8 and duplicate keys;
- * the validator refuses those (RFC 8259 sections 4, 6, 7; RFC 7493 for duplicate keys), U+0000 and lone
- * surrogates. Pure; any thread, one tree per thread.
+ * json-c's strict mode lets through NaN, -01, raw control characters and duplicate keys; the validator refuses those
+ * (RFC 8259 sections 4, 6, 7; RFC 7493 for duplicate keys). U+0000, lone surrogates and bytes that are no UTF-8 are
+ * taken in strings, where they become U+FFFD (json_raw.h says why).
+ *
+ * It also counts, before anything is built: 2 MiB of `{}` are half a gigabyte as a tree. Pure; any thread, one tree per
+ * thread.
  */
 #ifndef SERVER_CORE_JSON_H
 #define SERVER_CORE_JSON_H
@@ -14,20 +17,35 @@
 #include <json-c/json.h>
 #include "server/core/scope.h"
 
-#define JSON_DEPTH_MAX 32
+#define JSON_DEPTH_MAX   32
+#define JSON_VALUES_MAX  4000000 /* of one text; 20,000 alerts have about 600,000 */
+#define JSON_MEMBERS_MAX 262144  /* of all objects that are open at once: each costs 16 bytes, and is sorted */
+#define JSON_TREE_MAX    (32 * 1024 * 1024) /* bytes of the tree that json_parse builds */
 
 struct json_fault {
 	size_t offset;   /* of the byte that is wrong */
 	const char *why; /* static: "duplicate key", "number has a leading zero" … */
 };
 
-/* 0, or -EINVAL with *fault set (fault may be NULL); -ENOMEM. Iterative: no body can exhaust the stack; memory stays
- * below eight times the body. */
+struct json_size {
+	size_t values;
+	size_t tree; /* bytes that json-c would take for it, at most */
+	bool odd;    /* characters that become U+FFFD are in it */
+};
+
+/* 0; -EINVAL with *fault set (fault may be NULL): not JSON; -E2BIG, with *fault: too many values, members, or a tree of
+ * more than tree_max bytes; -ENOMEM. Iterative: no text can exhaust the stack; memory stays below 16 MiB. */
+int json_measure(const char *text, size_t len, size_t tree_max, struct json_size *ret,
+                 struct json_fault *fault) MUST_CHECK;
+/* The same, whatever the tree would cost. */
 int json_check(const char *text, size_t len, struct json_fault *fault) MUST_CHECK;
 
-/* json_check, then json-c; -EINVAL also from 2 GiB on, -ENOMEM (fault may stay as it was). *ret_obj is the caller's to
- * json_object_put; a top-level null is refused. */
+/* json_measure, then json-c; -EINVAL also from 2 GiB on, -E2BIG beyond JSON_TREE_MAX, -ENOMEM (fault may stay as it
+ * was). *ret_obj is the caller's to json_object_put; a top-level null is refused. */
 int json_parse(const char *text, size_t len, struct json_object **ret_obj, struct json_fault *fault) MUST_CHECK;
+/* With another bound on the tree. */
+int json_parse_within(const char *text, size_t len, size_t tree_max, struct json_object **ret_obj,
+                      struct json_fault *fault) MUST_CHECK;
 
 /* For CLEANUP. */
 void json_cleanup(struct json_object **obj);

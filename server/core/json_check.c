@@ -7,10 +7,22 @@
  * whatever a sender makes of their hashes, and memory stays below eight times the body.
  */
 #include "server/core/json.h"
-#include "server/core/text.h"
+#include "server/core/json_raw.h"
 
 #include <errno.h>
 #include <string.h>
+
+/* What json-c 0.16 takes from malloc for a value, measured: an object has room for 11 members from the start, an array
+ * for 32 items until it ends, and a member beyond the 11th costs up to three slots of a table that has just grown. */
+#define COST_OBJECT      800
+#define COST_ARRAY       170
+#define COST_NUMBER      112
+#define COST_LITERAL     80
+#define COST_NULL        24
+#define COST_STRING      88  /* and its bytes */
+#define COST_MEMBER      32  /* and its name's bytes */
+#define COST_MEMBER_MORE 160 /* the same, beyond ROOM_MEMBERS */
+#define ROOM_MEMBERS     11
 
 struct key {
 	uint64_t hash;
@@ -31,6 +43,9 @@ struct check {
 
 	struct key *keys;
 	size_t n_keys, cap_keys;
+
+	struct json_size size;
+	size_t tree_max;
 };
 
 /* What may come next. STEP_REFUSED: the fault is set. */
@@ -54,6 +69,25 @@ static enum step refuse_at(struct check *c, size_t at, const char *why)
 static enum step refuse(struct check *c, const char *why)
 {
 	return refuse_at(c, c->at, c->at < c->len ? why : "the text ends too early");
+}
+
+static enum step refuse_too_much(struct check *c, const char *why)
+{
+	c->fault = (struct json_fault) {c->at, why};
+	c->error = -E2BIG;
+	return STEP_REFUSED;
+}
+
+/* One value more, or one member. Counted before anything is built: that is all that bounds what a text costs. */
+static bool count(struct check *c, size_t values, size_t cost)
+{
+	c->size.values += values;
+	c->size.tree += cost;
+	if (c->size.values > JSON_VALUES_MAX)
+		refuse_too_much(c, "more than 4000000 values");
+	else if (c->size.tree > c->tree_max)
+		refuse_too_much(c, "so many small values that they would take too much memory");
+	return c->error == 0;
 }
 
 /* The next byte, or -1 at the end. */
@@ -126,89 +160,6 @@ static enum step check_literal(struct check *c, const char *word)
 	return after_value(c) ? STEP_AFTER_VALUE : refuse(c, "no JSON value begins like this");
 }
 
-/* Four hexadecimal digits at text[at]; -1 if they are none. */
-static int32_t hex4(const char *text, size_t len, size_t at)
-{
-	static const char digits[] = "0123456789abcdefABCDEF";
-	int32_t v = 0;
-
-	if (at > len || len - at < 4)
-		return -1;
-	for (size_t i = 0; i < 4; i++) {
-		const char *d = text[at + i] ? strchr(digits, text[at + i]) : NULL;
-		if (!d)
-			return -1;
-		v = v * 16 + (int32_t)(d - digits > 15 ? d - digits - 6 : d - digits);
-	}
-	return v;
-}
-
-static bool is_high_surrogate(int32_t v)
-{
-	return v >= 0xd800 && v <= 0xdbff;
-}
-
-static bool is_low_surrogate(int32_t v)
-{
-	return v >= 0xdc00 && v <= 0xdfff;
-}
-
-/* Length of the \u escape (two of them for a surrogate pair) at text[at], and its character; 0 with
- * *ret_why. */
-static size_t unicode_escape(const char *text, size_t len, size_t at, uint32_t *ret_char, const char **ret_why)
-{
-	int32_t v = hex4(text, len, at + 2), low;
-
-	*ret_why = "\\u is not followed by four hexadecimal digits";
-	if (v < 0)
-		return 0;
-	*ret_why = "the character U+0000 is not accepted";
-	if (v == 0)
-		return 0;
-	*ret_char = (uint32_t)v;
-	if (!is_high_surrogate(v) && !is_low_surrogate(v))
-		return 6;
-	*ret_why = "half of a surrogate pair";
-	if (is_low_surrogate(v) || at + 8 > len || memcmp(text + at + 6, "\\u", 2) != 0)
-		return 0;
-	low = hex4(text, len, at + 8);
-	if (!is_low_surrogate(low))
-		return 0;
-	*ret_char = 0x10000u + ((uint32_t)(v - 0xd800) << 10) + (uint32_t)(low - 0xdc00);
-	return 12;
-}
-
-/* Length and character of what stands at text[at] inside a string; 0 with *ret_why if that is not allowed
- * there. */
-static size_t string_char(const char *text, size_t len, size_t at, uint32_t *ret_char, const char **ret_why)
-{
-	static const char escapes[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
-	unsigned char b = (unsigned char)text[at];
-
-	if (b >= 0x20 && b < 0x80 && b != '\\') {
-		*ret_char = b;
-		return 1;
-	}
-	if (b < 0x20) {
-		*ret_why = "control character in a string";
-		return 0;
-	}
-	if (b >= 0x80) {
-		*ret_why = "malformed UTF-8";
-		return text_utf8_next(text + at, len - at, ret_char);
-	}
-	*ret_why = "unknown escape in a string";
-	if (len - at < 2 || text[at + 1] == '\0')
-		return 0;
-	if (text[at + 1] == 'u')
-		return unicode_escape(text, len, at, ret_char, ret_why);
-	const char *e = strchr(escapes, text[at + 1]);
-	if (!e)
-		return 0;
-	*ret_char = (unsigned char)meanings[e - escapes];
-	return 2;
-}
-
 /* From the opening quote to behind the closing one; *ret_hash is FNV-1a over the characters. */
 static bool take_string(struct check *c, uint64_t *ret_hash)
 {
@@ -218,11 +169,12 @@ static bool take_string(struct check *c, uint64_t *ret_hash)
 	while (c->at < c->len && c->text[c->at] != '"') {
 		uint32_t ch = 0;
 		const char *why = NULL;
-		size_t n = string_char(c->text, c->len, c->at, &ch, &why);
+		size_t n = json_raw_char(c->text, c->len, c->at, &ch, &why);
 		if (n == 0) {
 			refuse(c, why);
 			return false;
 		}
+		c->size.odd |= json_raw_odd(ch);
 		hash = (hash ^ ch) * 1099511628211u;
 		c->at += n;
 	}
@@ -241,8 +193,8 @@ static int compare_text(const struct check *c, size_t a, size_t b)
 
 	while (c->text[a] != '"' && c->text[b] != '"') {
 		uint32_t ca = 0, cb = 0;
-		a += string_char(c->text, c->len, a, &ca, &why);
-		b += string_char(c->text, c->len, b, &cb, &why);
+		a += json_raw_char(c->text, c->len, a, &ca, &why);
+		b += json_raw_char(c->text, c->len, b, &cb, &why);
 		if (ca != cb)
 			return ca < cb ? -1 : 1;
 	}
@@ -281,6 +233,10 @@ static bool keys_differ(struct check *c, size_t first)
 
 static bool push_key(struct check *c, struct key key)
 {
+	if (c->n_keys == JSON_MEMBERS_MAX) {
+		refuse_too_much(c, "objects with more than 262144 members");
+		return false;
+	}
 	if (c->n_keys == c->cap_keys) {
 		size_t cap = c->cap_keys ? 2 * c->cap_keys : 64;
 		struct key *keys = reallocarray(c->keys, cap, sizeof(*keys));
@@ -316,33 +272,47 @@ static enum step close_container(struct check *c)
 	return STEP_AFTER_VALUE;
 }
 
+static enum step step_string(struct check *c)
+{
+	size_t from = c->at;
+	uint64_t hash;
+
+	return take_string(c, &hash) && count(c, 0, c->at - from) ? STEP_AFTER_VALUE : STEP_REFUSED;
+}
+
 static enum step step_value(struct check *c)
 {
-	uint64_t hash;
 	int b = peek(c);
 
-	if (b == '{' || b == '[')
-		return open_container(c, b == '{');
-	if (b == '"')
-		return take_string(c, &hash) ? STEP_AFTER_VALUE : STEP_REFUSED;
-	if (b == '-' || (b >= '0' && b <= '9'))
-		return check_number(c);
-	if (b == 't')
-		return check_literal(c, "true");
-	if (b == 'f')
-		return check_literal(c, "false");
-	if (b == 'n')
-		return check_literal(c, "null");
-	return refuse(c, "no JSON value begins like this");
+	switch (b) {
+	case '{':
+	case '[':
+		return count(c, 1, b == '{' ? COST_OBJECT : COST_ARRAY) ? open_container(c, b == '{') : STEP_REFUSED;
+	case '"':
+		return count(c, 1, COST_STRING) ? step_string(c) : STEP_REFUSED;
+	case 't':
+		return count(c, 1, COST_LITERAL) ? check_literal(c, "true") : STEP_REFUSED;
+	case 'f':
+		return count(c, 1, COST_LITERAL) ? check_literal(c, "false") : STEP_REFUSED;
+	case 'n':
+		return count(c, 1, COST_NULL) ? check_literal(c, "null") : STEP_REFUSED;
+	default:
+		break;
+	}
+	if (b != '-' && (b < '0' || b > '9'))
+		return refuse(c, "no JSON value begins like this");
+	return count(c, 1, COST_NUMBER) ? check_number(c) : STEP_REFUSED;
 }
 
 static enum step step_key(struct check *c)
 {
 	struct key key = {.at = c->at + 1};
+	size_t before = c->n_keys - c->open[c->depth - 1].first_key;
 
 	if (peek(c) != '"')
 		return refuse(c, "a key in double quotes is missing here");
-	if (!take_string(c, &key.hash) || !push_key(c, key))
+	if (!take_string(c, &key.hash) || !push_key(c, key) ||
+	    !count(c, 0, c->at - key.at + (before < ROOM_MEMBERS ? COST_MEMBER : COST_MEMBER_MORE)))
 		return STEP_REFUSED;
 	skip_blanks(c);
 	return take(c, ':') ? STEP_VALUE : refuse(c, "a colon is missing after the key");
@@ -381,9 +351,9 @@ static enum step step_once(struct check *c, enum step step)
 	return step;
 }
 
-int json_check(const char *text, size_t len, struct json_fault *fault)
+int json_measure(const char *text, size_t len, size_t tree_max, struct json_size *ret, struct json_fault *fault)
 {
-	struct check c = {.text = text, .len = len};
+	struct check c = {.text = text, .len = len, .tree_max = tree_max};
 	enum step step = STEP_VALUE;
 
 	if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
@@ -393,5 +363,14 @@ int json_check(const char *text, size_t len, struct json_fault *fault)
 	free(c.keys);
 	if (c.error && fault)
 		*fault = c.fault;
+	if (c.error == 0)
+		*ret = c.size;
 	return c.error;
+}
+
+int json_check(const char *text, size_t len, struct json_fault *fault)
+{
+	struct json_size size;
+
+	return json_measure(text, len, SIZE_MAX, &size, fault);
 }

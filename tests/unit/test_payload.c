@@ -186,7 +186,19 @@ static void check_alert(const struct alert *a, struct json_object *sent)
 	assert_string_equal(json_str_or(sent, "status", ""), a->status == ALERT_FIRING ? "firing" : "resolved");
 	assert_true(a->status == ALERT_RESOLVED || a->ends_at_us == 0);
 	check_labels(a, sent);
-	assert_true(json_object_equal(a->raw, sent));
+}
+
+static const char *fingerprint_sent(const char *file, size_t i, char out[33])
+{
+	CLEANUP(json_cleanup) struct json_object *root = NULL;
+	struct json_object *alerts = NULL;
+	struct body b = read_body(file);
+
+	assert_int_equal(json_parse(b.text, b.len, &root, NULL), 0);
+	assert_int_equal(json_get_arr(root, "alerts", &alerts), 1);
+	snprintf(out, 33, "%s", json_str_or(json_object_array_get_idx(alerts, i), "fingerprint", ""));
+	free(b.text);
+	return out;
 }
 
 static void check_accepted(const struct expected *e, const struct body *b)
@@ -233,8 +245,8 @@ static void our_label_hash_is_alertmanagers_own(void **state)
 			continue;
 		CLEANUP(alert_group_cleanup) struct alert_group *g = parse_file(payloads[i].file);
 		for (size_t k = 0; k < g->n; k++) {
-			const char *sent = json_str_or(g->alerts[k].raw, "fingerprint", "");
-			char ours[17];
+			char ours[17], buffer[33];
+			const char *sent = fingerprint_sent(payloads[i].file, k, buffer);
 			snprintf(ours, sizeof(ours), "%016llx",
 			         (unsigned long long)text_fingerprint(g->alerts[k].labels, g->alerts[k].n_labels));
 			assert_string_equal(ours, sent);
@@ -254,9 +266,6 @@ static void a_captured_alert_is_read_in_full(void **state)
 	struct alert_group *g = parse_file("03_mixed_resolved_and_firing_status_firing.json");
 	const struct alert *a = &g->alerts[0], *b = &g->alerts[1];
 
-	assert_string_equal(g->receiver, "auto\\.rollback");
-	assert_string_equal(g->group_key, "{}/{rcv=\"ok\"}:{alertname=\"HighErr\"}");
-	assert_string_equal(g->external_url, "http://vm:19193");
 	assert_int_equal(a->status, ALERT_RESOLVED);
 	assert_int_equal(b->status, ALERT_FIRING);
 	assert_true(a->starts_at_us == utc(2026, 11, 22, 18, 46, 41, 121022));
@@ -267,7 +276,7 @@ static void a_captured_alert_is_read_in_full(void **state)
 	assert_string_equal(alert_label(b, "instance"), "b");
 	assert_null(alert_label(a, "instanc"));
 	assert_null(alert_label(a, "instances"));
-	assert_string_equal(json_str_or(a->annotations_json, "summary", ""), "5xx > 5% & <b>rising</b> — été");
+	assert_string_equal(alert_annotation(a, "summary"), "5xx > 5% & <b>rising</b> — été");
 	assert_string_equal(a->generator_url, "http://prom:9090/graph?g0.expr=rate(x[5m])+%3E+0.05&g0.tab=1");
 }
 
@@ -282,15 +291,12 @@ static void a_refire_is_the_same_labels_with_a_new_start(void **state)
 	assert_true(first->alerts[0].starts_at_us < again->alerts[0].starts_at_us);
 }
 
-static void copies_of_two_peers_differ_only_in_the_sender(void **state)
+static void copies_of_two_peers_are_the_same_alert(void **state)
 {
 	(void)state;
 	CLEANUP(alert_group_cleanup) struct alert_group *one = parse_file("10_ha_duplicate_from_peer_1.json");
 	CLEANUP(alert_group_cleanup) struct alert_group *two = parse_file("11_ha_duplicate_from_peer_2.json");
 
-	assert_string_not_equal(one->external_url, two->external_url);
-	assert_string_equal(one->group_key, two->group_key);
-	assert_true(json_object_equal(one->alerts[0].raw, two->alerts[0].raw));
 	assert_string_equal(one->alerts[0].fingerprint, two->alerts[0].fingerprint);
 	assert_true(one->alerts[0].starts_at_us == two->alerts[0].starts_at_us);
 }
@@ -300,7 +306,7 @@ static void a_number_as_group_key_is_no_reason_to_refuse(void **state)
 	(void)state;
 	CLEANUP(alert_group_cleanup) struct alert_group *g = parse_file("14_v3_number_group_key.json");
 
-	assert_string_equal(g->group_key, "");
+	assert_false(g->alerts[0].rejected);
 	assert_true(g->alerts[0].starts_at_us == utc(2025, 10, 14, 8, 0, 0, 0));
 }
 
@@ -362,11 +368,8 @@ static void missing_and_null_fields_count_as_absent(void **state)
 
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
 		CLEANUP(alert_group_cleanup) struct alert_group *g = parse_file(files[i]);
-		assert_string_equal(g->receiver, "");
-		assert_string_equal(g->group_key, "");
-		assert_string_equal(g->external_url, "");
 		assert_int_equal(g->truncated, 0);
-		assert_null(g->alerts[0].annotations_json);
+		assert_int_equal(g->alerts[0].n_annotations, 0);
 		assert_string_equal(g->alerts[0].generator_url, "");
 		assert_true(g->alerts[0].ends_at_us == 0);
 		assert_string_equal(alert_label(&g->alerts[0], "alertname"), "CSTErrorRate");
@@ -408,7 +411,7 @@ static void an_unknown_status_rejects_that_alert_only(void **state)
 	assert_int_equal(g->alerts[1].status, ALERT_FIRING);
 }
 
-/* The expected digits: printf '{"status":"FIRING"}' | sha256sum */
+/* The expected digits: printf '{"status" : "FIRING"}' | sha256sum */
 static void a_rejected_alert_is_known_by_the_hash_of_its_text(void **state)
 {
 	(void)state;
@@ -416,7 +419,7 @@ static void a_rejected_alert_is_known_by_the_hash_of_its_text(void **state)
 	struct alert_group *g = parse_text("{\"alerts\":[ {\"status\" : \"FIRING\"}, {\"status\":\"firing\"} ]}");
 
 	assert_true(g->alerts[0].rejected && g->alerts[1].rejected);
-	assert_string_equal(g->alerts[0].fingerprint, "44c6937be974aa8fd0358d005108461a");
+	assert_string_equal(g->alerts[0].fingerprint, "8b04dbfabd075f8f26ba24fd4efe5b6e");
 	assert_string_not_equal(g->alerts[1].fingerprint, g->alerts[0].fingerprint);
 }
 
@@ -455,16 +458,14 @@ static void strange_alerts_are_rejected_one_by_one(void **state)
 		if (i < ARRAY_LEN(why) && !strstr(g->alerts[i].why, why[i]))
 			fail_msg("alert %zu: \"%s\" does not say \"%s\"", i, g->alerts[i].why, why[i]);
 	}
-	assert_null(g->alerts[0].raw);
 	assert_true(g->alerts[21].starts_at_us == 0);
 	assert_true(g->alerts[22].starts_at_us == utc(9999, 12, 31, 23, 59, 59, 0));
 	assert_true(g->alerts[23].ends_at_us == utc(2026, 11, 22, 18, 0, 0, 0));
 	assert_true(g->alerts[23].ends_at_us < g->alerts[23].starts_at_us);
 	assert_true(g->alerts[24].ends_at_us == 0);
 	assert_true(g->alerts[25].starts_at_us == 0);
-	assert_non_null(g->alerts[26].annotations_json);
-	assert_null(g->alerts[27].annotations_json);
-	assert_null(g->alerts[28].annotations_json);
+	assert_int_equal(g->alerts[27].n_annotations, 0);
+	assert_int_equal(g->alerts[28].n_annotations, 0);
 	assert_string_equal(g->alerts[29].generator_url, "");
 }
 
@@ -495,105 +496,6 @@ static void hostile_labels_arrive_byte_for_byte(void **state)
 		assert_string_equal(alert_label(&g->alerts[i], "alertname"), values[i]);
 }
 
-/* ---- limits ---- */
-
-/* '{"alerts":[<alert>,<alert>,…]}' */
-static struct body repeated(const char *alert, size_t n)
-{
-	size_t one = strlen(alert) + 1;
-	struct body b = {malloc(n * one + 32), 0};
-
-	assert_non_null(b.text);
-	b.len = (size_t)sprintf(b.text, "{\"alerts\":[");
-	for (size_t i = 0; i < n; i++)
-		b.len += (size_t)sprintf(b.text + b.len, "%s%s", i ? "," : "", alert);
-	b.len += (size_t)sprintf(b.text + b.len, "]}");
-	return b;
-}
-
-static void twenty_thousand_alerts_are_taken_and_no_more(void **state)
-{
-	(void)state;
-	static const char alert[] = "{\"status\":\"firing\",\"labels\":{\"a\":\"b\"}}";
-	struct body most = repeated(alert, PAYLOAD_ALERTS_MAX), over = repeated(alert, PAYLOAD_ALERTS_MAX + 1);
-	CLEANUP(alert_group_cleanup) struct alert_group *g = parse(most.text, most.len);
-	struct alert_group *none = NULL;
-	struct payload_fault fault = {""};
-
-	assert_int_equal(g->n, PAYLOAD_ALERTS_MAX);
-	assert_false(g->alerts[PAYLOAD_ALERTS_MAX - 1].rejected);
-	assert_int_equal(alert_group_parse(over.text, over.len, &none, &fault), -E2BIG);
-	assert_null(none);
-	assert_non_null(strstr(fault.why, "20000"));
-	free(most.text);
-	free(over.text);
-}
-
-/* {"alerts":[{"status":"firing","labels":{"l0":"","l1":"",…}}]} */
-static void check_label_count(int n, bool rejected)
-{
-	char text[8192];
-	int at = sprintf(text, "{\"alerts\":[{\"status\":\"firing\",\"labels\":{");
-
-	for (int i = 0; i < n; i++)
-		at += sprintf(text + at, "%s\"l%d\":\"\"", i ? "," : "", i);
-	sprintf(text + at, "}}]}");
-	CLEANUP(alert_group_cleanup) struct alert_group *g = parse_text(text);
-	assert_int_equal(g->alerts[0].rejected, rejected);
-}
-
-static void an_alert_has_at_most_256_labels(void **state)
-{
-	(void)state;
-	check_label_count(PAYLOAD_LABELS_MAX, false);
-	check_label_count(PAYLOAD_LABELS_MAX + 1, true);
-}
-
-static struct alert_group *parse_long(const char *before, size_t n, const char *after)
-{
-	CLEANUP(cleanup_free) char *text = malloc(n + 512);
-
-	assert_non_null(text);
-	size_t at = (size_t)sprintf(text, "%s", before);
-	memset(text + at, 'x', n);
-	memcpy(text + at + n, after, strlen(after) + 1);
-	return parse_text(text);
-}
-
-static void a_label_has_at_most_16_kib(void **state)
-{
-	(void)state;
-	static const char before[] = "{\"alerts\":[{\"status\":\"firing\",\"labels\":{\"a\":\"";
-	static const char name[] = "{\"alerts\":[{\"status\":\"firing\",\"labels\":{\"";
-	CLEANUP(alert_group_cleanup)
-	struct alert_group *fits = parse_long(before, PAYLOAD_VALUE_MAX, "\"}}]}");
-	CLEANUP(alert_group_cleanup)
-	struct alert_group *over = parse_long(before, PAYLOAD_VALUE_MAX + 1, "\"}}]}");
-	CLEANUP(alert_group_cleanup)
-	struct alert_group *named = parse_long(name, PAYLOAD_VALUE_MAX + 1, "\":\"\"}}]}");
-
-	assert_false(fits->alerts[0].rejected);
-	assert_true(over->alerts[0].rejected);
-	assert_true(named->alerts[0].rejected);
-	assert_non_null(strstr(over->alerts[0].why, "longer than 16384 bytes"));
-}
-
-/* Decoration must not stand between a trigger and its rollback. */
-static void an_oversized_annotation_does_not_reject_its_alert(void **state)
-{
-	(void)state;
-	static const char before[] =
-		"{\"alerts\":[{\"status\":\"firing\",\"labels\":{\"a\":\"b\"},\"annotations\":{\"s\":\"";
-	CLEANUP(alert_group_cleanup)
-	struct alert_group *fits = parse_long(before, PAYLOAD_ANNOTATION_MAX, "\"}}]}");
-	CLEANUP(alert_group_cleanup)
-	struct alert_group *over = parse_long(before, PAYLOAD_ANNOTATION_MAX + 1, "\"}}]}");
-
-	assert_non_null(fits->alerts[0].annotations_json);
-	assert_false(over->alerts[0].rejected);
-	assert_null(over->alerts[0].annotations_json);
-}
-
 static void a_body_cut_anywhere_is_refused_with_a_sentence(void **state)
 {
 	(void)state;
@@ -618,9 +520,6 @@ static void group_fields_are_never_a_reason_to_refuse(void **state)
 		parse_text("{\"receiver\":1,\"status\":[],\"groupKey\":{},\"externalURL\":false,\"truncatedAlerts\":-5,"
 	                   "\"version\":1e400,\"alerts\":[{\"status\":\"firing\",\"labels\":{\"a\":\"b\"}}]}");
 
-	assert_string_equal(g->receiver, "");
-	assert_string_equal(g->group_key, "");
-	assert_string_equal(g->external_url, "");
 	assert_int_equal(g->truncated, 0);
 	assert_false(g->alerts[0].rejected);
 }
@@ -645,7 +544,7 @@ int main(void)
 		cmocka_unit_test(our_label_hash_is_alertmanagers_own),
 		cmocka_unit_test(a_captured_alert_is_read_in_full),
 		cmocka_unit_test(a_refire_is_the_same_labels_with_a_new_start),
-		cmocka_unit_test(copies_of_two_peers_differ_only_in_the_sender),
+		cmocka_unit_test(copies_of_two_peers_are_the_same_alert),
 		cmocka_unit_test(a_number_as_group_key_is_no_reason_to_refuse),
 		cmocka_unit_test(the_end_of_a_firing_alert_is_never_believed),
 		cmocka_unit_test(an_alert_counts_by_its_own_status_not_the_groups),
@@ -658,10 +557,6 @@ int main(void)
 		cmocka_unit_test(a_rejected_alert_is_known_by_the_hash_of_its_text),
 		cmocka_unit_test(strange_alerts_are_rejected_one_by_one),
 		cmocka_unit_test(hostile_labels_arrive_byte_for_byte),
-		cmocka_unit_test(twenty_thousand_alerts_are_taken_and_no_more),
-		cmocka_unit_test(an_alert_has_at_most_256_labels),
-		cmocka_unit_test(a_label_has_at_most_16_kib),
-		cmocka_unit_test(an_oversized_annotation_does_not_reject_its_alert),
 		cmocka_unit_test(a_body_cut_anywhere_is_refused_with_a_sentence),
 		cmocka_unit_test(group_fields_are_never_a_reason_to_refuse),
 		cmocka_unit_test(sentences_stay_one_line_whatever_they_quote),

@@ -1,0 +1,24 @@
+/*
+ * Memory for many small texts that live and die together, with a maximum.
+ *
+ * One owner, one thread at a time. What is given is aligned for any type, zeroed, and gone with arena_free.
+ */
+#ifndef ALERTMANAGER_ARENA_H
+#define ALERTMANAGER_ARENA_H
+
+#include <stddef.h>
+#include "server/core/json_raw.h"
+
+struct arena {
+	struct arena_piece *pieces; /* owned */
+	size_t used, max;           /* bytes given, and the most that ever will be */
+	bool full;                  /* something did not fit below max */
+};
+
+/* NULL: out of memory, or beyond max. */
+void *arena_take(struct arena *a, size_t size);
+/* The text of a string, as json_raw_decode gives it. */
+char *arena_string(struct arena *a, struct json_raw string);
+void arena_free(struct arena *a);
+
+#endif
