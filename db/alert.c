@@ -254,21 +254,37 @@ int alert_incidents(struct db_conn *c, int64_t alert_id, int64_t *ids, size_t ma
 	return r < 0 ? r : n;
 }
 
+/* The texts of a statement that is bound: at most max, the caller's to free. Returns how many. */
+static int read_texts(struct stmt *st, char **ret, size_t max)
+{
+	size_t n = 0;
+	int r = 0;
+
+	while (n < max && (r = stmt_step(st)) == 1)
+		ret[n++] = column_text(st, 0);
+	if (r < 0 || st->error) {
+		while (n)
+			free(ret[--n]);
+		return r < 0 ? r : st->error;
+	}
+	return (int)n;
+}
+
+int alert_labels_of_incident(struct db_conn *c, int64_t incident_id, char **ret_labels, size_t max)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, ALERT_LABELS_OF_INCIDENT);
+
+	stmt_i64(&st, 1, incident_id);
+	stmt_i64(&st, 2, (int64_t)max);
+	return read_texts(&st, ret_labels, max);
+}
+
 int alert_unresolved(struct db_conn *c, const char *rollout, int64_t since_us, char **ret_labels, size_t max)
 {
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, ALERT_UNRESOLVED);
-	size_t n = 0;
-	int r = 0;
 
 	stmt_text(&st, 1, rollout);
 	stmt_i64(&st, 2, since_us);
 	stmt_i64(&st, 3, (int64_t)max);
-	while (n < max && (r = stmt_step(&st)) == 1)
-		ret_labels[n++] = column_text(&st, 0);
-	if (r < 0 || st.error) {
-		while (n)
-			free(ret_labels[--n]);
-		return r < 0 ? r : st.error;
-	}
-	return (int)n;
+	return read_texts(&st, ret_labels, max);
 }

@@ -81,6 +81,8 @@ void alert_list_free(struct alert_list *l);
 int alert_count(struct db_conn *c, int64_t incident_id, int64_t *ret_all, int64_t *ret_firing);
 /* The open incidents (state not ended) that an episode is attached to. At most max ids; returns how many. */
 int alert_incidents(struct db_conn *c, int64_t alert_id, int64_t *ids, size_t max);
+/* Labels (JSON, the caller's to free) of an incident's alerts, each set once. At most max; returns how many. */
+int alert_labels_of_incident(struct db_conn *c, int64_t incident_id, char **ret_labels, size_t max);
 /* Labels (JSON, the caller's to free) of the alerts that were attached to an incident of the rollout opened since, and
  * that nobody reported resolved. At most max; returns how many. */
 int alert_unresolved(struct db_conn *c, const char *rollout, int64_t since_us, char **ret_labels, size_t max);

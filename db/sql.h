@@ -60,6 +60,9 @@
 	X(ALERT_COUNT, 0,                                                                                              \
 	  "SELECT count(*), coalesce(sum(a.status = 1), 0) FROM incident_alert i JOIN alert a ON"                      \
 	  " a.id = i.alert_id WHERE i.incident_id = ?1")                                                               \
+	X(ALERT_LABELS_OF_INCIDENT, 0,                                                                                 \
+	  "SELECT DISTINCT a.labels FROM incident_alert i JOIN alert a ON a.id = i.alert_id WHERE i.incident_id = ?1"  \
+	  " LIMIT ?2")                                                                                                 \
 	X(ALERT_INCIDENTS, 0,                                                                                          \
 	  "SELECT i.incident_id FROM incident_alert i JOIN incident n ON n.id = i.incident_id"                         \
 	  " WHERE i.alert_id = ?1 AND n." LIVE " ORDER BY i.incident_id LIMIT ?2")                                     \

@@ -65,8 +65,8 @@ static void recorded(struct db_job *job, int result)
 		api_answer_errno(&reply, result == -ENOENT || result == -EINVAL || result == -EPERM ? -EIO : result,
 		                 "");
 	} else {
-		for (size_t i = 0; i < d->intake->n_touched; i++)
-			engine_notify(d->api->engine, d->intake->touched[i]);
+		for (size_t i = 0; i < d->intake->touched.n; i++)
+			engine_notify(d->api->engine, d->intake->touched.item[i]);
 		d->api->ring(d->api->arg);
 		metric_add(M_WEBHOOKS, ACCEPTED, 1);
 		count(d->intake);

@@ -105,7 +105,7 @@ static void wake_at(struct live *l, int64_t mono_us)
 }
 
 /* The wall time is translated once, when first seen: a clock that jumps later moves no deadline. */
-static int64_t deadline_mono(struct deadline *d, int64_t wall_us)
+int64_t deadline_mono(struct deadline *d, int64_t wall_us)
 {
 	if (d->wall_us != wall_us) {
 		int64_t wait = wall_us - clock_wall_us();
@@ -128,11 +128,6 @@ static bool is_verifying(const struct live *l)
 	return l->inc.state == INC_VERIFYING || l->inc.state == INC_FAILED || watches_cure(&l->inc, l->plan);
 }
 
-static int64_t quiet_until(const struct live *l)
-{
-	return l->inc.quiet_since_us ? l->inc.quiet_since_us + l->plan->limits.quiet_us : 0;
-}
-
 static void sooner(int64_t *best, struct deadline *d, int64_t wall_us)
 {
 	if (!wall_us)
@@ -144,7 +139,7 @@ static void sooner(int64_t *best, struct deadline *d, int64_t wall_us)
 }
 
 /* What follows the rollback is not over: silence does not end the incident. */
-static bool then_is_open(const struct live *l)
+bool then_is_open(const struct live *l)
 {
 	for (size_t i = 0; i < l->steps.n; i++)
 		if (l->steps.item[i].phase == PHASE_THEN &&
@@ -188,8 +183,9 @@ static void arm(struct live *l)
 		sooner(&at, &l->due, l->inc.due_at_us);
 	if (is_verifying(l) && !l->slot[SLOT_ROUND].busy)
 		sooner(&at, &l->round, l->inc.next_probe_us);
-	if (machine_edge(l->inc.state, EV_QUIET) && !then_is_open(l))
-		sooner(&at, &l->quiet, quiet_until(l));
+	int64_t calm = calm_wake(l);
+	if (calm && (!at || calm < at))
+		at = calm;
 	if (at)
 		wake_at(l, at);
 }
@@ -373,8 +369,6 @@ static bool deadlines(struct live *l)
 {
 	if (l->inc.state == INC_PENDING && passed(&l->due, l->inc.due_at_us))
 		return fire(l, EV_DUE);
-	if (machine_edge(l->inc.state, EV_QUIET) && !then_is_open(l) && passed(&l->quiet, quiet_until(l)))
-		return fire(l, EV_QUIET);
 	return false;
 }
 
@@ -414,7 +408,7 @@ static bool ask_onset(struct live *l)
 void engine_advance(struct live *l)
 {
 	static bool (*const rules[])(struct live *) = {
-		commit_what_is_ready, recover, next_step, ask_person, deadlines, verify, preserve, ask_onset,
+		commit_what_is_ready, recover, next_step, ask_person, deadlines, calm_ask, verify, preserve, ask_onset,
 	};
 
 	if (l->committing)

@@ -11,18 +11,25 @@
 struct live;
 
 /* Things that run beside each other for one incident. Each ends in a change to commit. */
-enum slot_id { SLOT_FLAGS, SLOT_ACT, SLOT_THEN, SLOT_ROUND, SLOT_SNAPSHOT, SLOT_ONSET, SLOT_N };
+enum slot_id { SLOT_FLAGS, SLOT_ACT, SLOT_THEN, SLOT_ROUND, SLOT_SNAPSHOT, SLOT_ONSET, SLOT_CALM, SLOT_N };
 struct slot {
 	struct live *of;
 	bool busy;  /* started, has not ended */
 	bool ready; /* ended: ch waits to be committed */
 	struct change ch;
-	void *handle; /* of what is busy: a command, http_step, probe, snapshot or onset query */
+	void *handle; /* of what is busy: a command, http_step, probe, snapshot, onset query or question */
 	void (*drop)(struct live *, struct slot *); /* lets go of handle */
 };
 
 struct deadline { /* a wall time on disk, waited for on the monotonic clock */
 	int64_t wall_us, mono_us;
+};
+
+/* Its alerts are resolved: whether that is so is asked until the answer is yes (calm.c). */
+struct calm {
+	int64_t since_us; /* the incident's quiet_since that was asked about last */
+	int64_t again_us; /* monotonic: not asked before */
+	bool doubted;     /* that it is not over, or unknown, was said already */
 };
 
 struct live {
@@ -35,6 +42,7 @@ struct live {
 	struct slot slot[SLOT_N];
 	bool onset_asked;
 	int64_t no_snapshot_before; /* monotonic: after one that could not be started */
+	struct calm calm;
 
 	struct db_job job; /* the one change on its way to disk */
 	struct settings *job_settings;
@@ -69,6 +77,14 @@ void act_recover(struct live *l, const struct step *step);
 void round_begin(struct live *l);
 void snapshot_begin(struct live *l, const struct step *step);
 void onset_begin(struct live *l);
+/* Every alert resolved: a waiting rollback is called off, or the incident ends, when those who should know say that it
+ * is over. A rule of engine_advance; calm_wake is when it wants to look again (monotonic; 0: not at all). */
+bool calm_ask(struct live *l);
+int64_t calm_wake(struct live *l);
+/* The deadline on the monotonic clock. */
+int64_t deadline_mono(struct deadline *d, int64_t wall_us);
+/* What follows the rollback is not over. */
+bool then_is_open(const struct live *l);
 /* Lets go of everything that is busy. */
 void acts_drop(struct live *l);
 

@@ -201,8 +201,31 @@ static int write_outcome(struct work *w)
 
 /* --- the rest --- */
 
+/* An alert that fired again since the question was asked makes its answer worth nothing. */
+static bool is_calm_still(const struct work *w)
+{
+	return w->inc.quiet_since_us && w->inc.quiet_since_us == w->ch->calm_since_us;
+}
+
+static int write_doubt(struct work *w)
+{
+	bool waits = w->ch->event == EV_CALM;
+	CLEANUP(cleanup_free) char *line = NULL;
+
+	if (!is_calm_still(w) || !machine_edge(w->inc.state, w->ch->event))
+		return 0;
+	line = text_format("%s: the rollback goes on waiting: %s (incident %lld)", w->plan->rollout.title, w->ch->text,
+	                   (long long)w->inc.id);
+	int r = line ? record_note(w, waits ? "goes on waiting" : "stays open", w->ch->text) : -ENOMEM;
+	if (r == 0 && waits)
+		r = announce_text(w->tx, w->settings, EVENT_INCIDENT, "goes_on_waiting", w->inc.rollout, line);
+	return r < 0 ? r : 1;
+}
+
 static int write_event(struct work *w)
 {
+	if ((w->ch->event == EV_CALM || w->ch->event == EV_QUIET) && !is_calm_still(w))
+		return 0;
 	int moved = incident_move(w->tx, w->settings, &w->inc, w->ch->event, "rollbackd", w->ch->text);
 
 	if (moved != 1 || w->ch->event != EV_DUE)
@@ -295,7 +318,7 @@ static int write_ask(struct work *w)
 static int (*const writers[CHANGE_N])(struct work *) = {
 	[CHANGE_INTENT] = write_intent, [CHANGE_OUTCOME] = write_outcome,   [CHANGE_ROUND] = record_round,
 	[CHANGE_EVENT] = write_event,   [CHANGE_SNAPSHOT] = write_snapshot, [CHANGE_ONSET] = write_onset,
-	[CHANGE_ASK] = write_ask,
+	[CHANGE_ASK] = write_ask,       [CHANGE_DOUBT] = write_doubt,
 };
 
 int change_write(struct db_tx *tx, const struct settings *s, const struct change *ch)

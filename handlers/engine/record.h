@@ -20,6 +20,7 @@ enum change_kind {
 	CHANGE_SNAPSHOT,   /* metrics were fetched, or could not be */
 	CHANGE_ONSET,      /* Prometheus told when it began */
 	CHANGE_ASK,        /* a step waits for a person: told once */
+	CHANGE_DOUBT,      /* its alerts resolved, but that it is over is not so, or not known: told once */
 	CHANGE_N
 };
 
@@ -38,7 +39,8 @@ struct change {
 	bool deadline_passed;                        /* ROUND: verification's time is up */
 	int64_t applied_at_us; /* ROUND: the incident's, when the round began: an answer to an older question does not
 	                          count */
-	enum incident_event event;   /* EVENT */
+	enum incident_event event; /* EVENT; DOUBT: what did not come of it */
+	int64_t calm_since_us; /* of EV_CALM and EV_QUIET: since when its alerts were resolved, when that was asked */
 	struct snapshot_item *items; /* SNAPSHOT: owned */
 	size_t n_items;
 	int64_t onset_us; /* ONSET */

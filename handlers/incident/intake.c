@@ -80,16 +80,21 @@ static int answer(struct intake *in, const struct alert *a, const char *rollout,
 	return 0;
 }
 
-static int touch(struct intake *in, int64_t incident)
+static int note_id(struct id_list *l, int64_t id)
 {
-	for (size_t i = 0; i < in->n_touched; i++)
-		if (in->touched[i] == incident)
+	for (size_t i = 0; i < l->n; i++)
+		if (l->item[i] == id)
 			return 0;
-	int r = grow(&in->touched, &in->cap_touched, in->n_touched, sizeof(*in->touched));
+	int r = grow(&l->item, &l->cap, l->n, sizeof(*l->item));
 
 	if (r == 0)
-		in->touched[in->n_touched++] = incident;
+		l->item[l->n++] = id;
 	return r;
+}
+
+static int touch(struct intake *in, int64_t incident)
+{
+	return note_id(&in->touched, incident);
 }
 
 /* Says it on disk, for ever, and in the answer. */
@@ -236,37 +241,24 @@ static int take_firing(struct db_tx *tx, struct intake *in, const struct alert *
 	return r == 0 && rt->playbook && !rt->playbook->hold && !drill_is(a) ? page_unclaimed(tx, in->settings, a) : r;
 }
 
-/* One of an incident's alerts resolved: when none fires any more, a pending one is called off, and quiet begins. */
-static int calm(struct db_tx *tx, struct intake *in, struct incident *inc, const char *summary)
-{
-	int64_t all = 0, firing = 0;
-	struct event e = {.incident_id = inc->id,
-	                  .rollout = inc->rollout,
-	                  .who = (char *)"alertmanager",
-	                  .what = (char *)"alert resolved",
-	                  .note = (char *)summary};
-	int r = alert_count(db_tx_conn(tx), inc->id, &all, &firing);
-
-	if (r == 0)
-		r = event_add(tx, &e);
-	if (r < 0 || firing > 0)
-		return r;
-	inc->quiet_since_us = db_tx_now(tx);
-	r = incident_move(tx, in->settings, inc, EV_CALM, "rollbackd", "every alert resolved before its time came");
-	return r == 0 ? incident_save(tx, inc) : r;
-}
-
 static int resolved_in(struct db_tx *tx, struct intake *in, const struct alert *a, const struct alert_known *k,
                        int64_t id)
 {
 	CLEANUP(cleanup_free) char *summary = summary_of(a);
 	struct incident inc = {0};
 	int r = incident_load(db_tx_conn(tx), id, &inc);
+	struct event e = {.incident_id = id,
+	                  .rollout = inc.rollout,
+	                  .who = (char *)"alertmanager",
+	                  .what = (char *)"alert resolved",
+	                  .note = summary};
 
 	if (r == 0)
-		r = calm(tx, in, &inc, summary);
-	if (r >= 0)
+		r = event_add(tx, &e);
+	if (r == 0)
 		r = touch(in, id);
+	if (r == 0)
+		r = note_id(&in->calming, id);
 	if (r == 0)
 		r = say(tx, in, a, k, DELIVERY_RESOLVED, inc.rollout, DISP_RESOLVED, id, "recorded with its incident");
 	incident_free(&inc);
@@ -356,12 +348,32 @@ static int note_truncated(struct db_tx *tx, const struct intake *in)
 	return event_add(tx, &e);
 }
 
+/* An incident of which an alert resolved: when none fires any more, whether it is over is the engine's to find out. */
+static int calm(struct db_tx *tx, int64_t id)
+{
+	struct incident inc = {0};
+	int64_t all = 0, firing = 0;
+	int r = alert_count(db_tx_conn(tx), id, &all, &firing);
+
+	if (r < 0 || firing > 0)
+		return r;
+	r = incident_load(db_tx_conn(tx), id, &inc);
+	inc.quiet_since_us = db_tx_now(tx);
+	if (r == 0)
+		r = incident_save(tx, &inc);
+	incident_free(&inc);
+	return r;
+}
+
+/* One webhook is one moment: what is over is judged after all its alerts, in whatever order they stand. */
 int intake_record(struct db_tx *tx, struct intake *in)
 {
 	int r = note_truncated(tx, in);
 
 	for (size_t i = 0; r == 0 && i < in->group->n; i++)
 		r = record_one(tx, in, &in->group->alerts[i], &in->routes[i]);
+	for (size_t i = 0; r == 0 && i < in->calming.n; i++)
+		r = calm(tx, in->calming.item[i]);
 	return r;
 }
 
@@ -377,7 +389,8 @@ void intake_free(struct intake *in)
 		free(in->results[i].reason);
 	}
 	free(in->results);
-	free(in->touched);
+	free(in->touched.item);
+	free(in->calming.item);
 	alert_group_free(in->group);
 	settings_unref(in->settings);
 	free(in);

@@ -33,14 +33,19 @@ struct intake_result {
 	bool drill;          /* counted nowhere */
 };
 
+struct id_list {       /* each once */
+	int64_t *item; /* owned */
+	size_t n, cap;
+};
+
 struct intake {
 	struct settings *settings;     /* a reference */
 	struct alert_group *group;     /* owned */
 	struct route *routes;          /* owned, one per alert */
 	struct intake_result *results; /* owned; filled by intake_record */
 	size_t n_results, cap_results;
-	int64_t *touched; /* owned: incidents the engine must look at */
-	size_t n_touched, cap_touched;
+	struct id_list touched; /* incidents the engine must look at */
+	struct id_list calming; /* incidents of which an alert resolved */
 	int64_t received_us;
 };
 

@@ -21,8 +21,8 @@ enum incident_event {
 	EV_DEADLINE, /* verification's time is up */
 	EV_TRIGGER,  /* a further trigger asks for more: a lower target, sooner, or the world is above again */
 	EV_DEFER,    /* a held incident is joined by a trigger with `after` */
-	EV_CALM,     /* every alert resolved */
-	EV_QUIET,    /* every alert resolved for limits.quiet */
+	EV_CALM,     /* every alert resolved, and it is over */
+	EV_QUIET,    /* every alert resolved for limits.quiet, and it is over */
 	EV_CANCEL,   /* a person */
 	EV_RETRY,    /* a person */
 	EV_RESOLVE,  /* a person */

@@ -194,7 +194,8 @@ SECTION(rollout, NO_RULE, K("name", KEY_NAME, .required = true, .help = "Value o
         K("compare", KEY_SECTION, .sub = &compare, .help = "New way against old way: rollbackctl compare"),
         K("owner", KEY_LINE, .def = "", .help = "Who owns the rollout"));
 SECTION(rollback, NO_RULE, K("to", KEY_TARGET, .required = true, .help = "A percentage, or previous_stage"),
-        K("after", KEY_DURATION, .def = "0s", .help = "Wait so long; called off when every alert resolves first"));
+        K("after", KEY_DURATION, .def = "0s",
+          .help = "Wait so long; called off when every alert resolves first, and Prometheus agrees"));
 SECTION(playbook, ONE_OF("rollback hold"), K("name", KEY_NAME, .required = true, .help = "For people"),
         K("match", KEY_MATCHERS, .required = true, .help = "Matchers; the first playbook that matches wins"),
         K("severity", KEY_LINE, .def = "", .help = "Default: the alert's label severity"),

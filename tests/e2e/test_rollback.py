@@ -123,19 +123,6 @@ def test_after_waits_and_then_rolls_back(daemon_of, service):
     assert time.monotonic() - began >= 1 and service.percentage() == 10
 
 
-def test_a_pending_rollback_is_called_off_when_every_alert_resolves(daemon_of, service):
-    service.raise_to(25)
-    d = daemon_of(config(service, playbooks=DEFERRED.format(after="1h")))
-    a, b = (alert(action="rollback_previous_stage", instance=x, starts=time.time() - 60) for x in "ab")
-    first, second = d.post(a, b)
-    assert (first["disposition"], second["disposition"]) == ("pending", "attached")
-    d.post({**a, "status": "resolved"})
-    assert d.incident(first["incident"])["state"] == "pending", "one still fires"
-    d.post({**b, "status": "resolved"})
-    assert d.incident(first["incident"])["state"] == "cancelled"
-    assert service.percentage() == 25 and service.reloads() == []
-
-
 def test_a_pending_rollback_survives_a_restart(daemon_of, service):
     service.raise_to(25)
     d = daemon_of(config(service, playbooks=DEFERRED.format(after="3s")))

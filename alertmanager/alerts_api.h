@@ -1,0 +1,20 @@
+/*
+ * Alertmanager's own list of alerts (GET /api/v2/alerts): which of them it holds for unresolved now. Pure, fuzzed with
+ * the rest of the wire; any thread.
+ */
+#ifndef ALERTMANAGER_ALERTS_API_H
+#define ALERTMANAGER_ALERTS_API_H
+
+#include <stddef.h>
+#include "server/core/buf.h"
+#include "server/core/json.h"
+
+/* "<base>/api/v2/alerts?filter=…": all that have these labels (an object of strings), silenced and inhibited ones
+ * included, for what is silenced is not over. A label whose name only newer Alertmanagers can quote is left out: more
+ * alerts match then, not fewer. b's error. */
+int alerts_api_url(struct buf *b, const char *base, struct json_object *labels);
+
+/* How many alerts the answer lists; -EBADMSG when it is no such list, -ENOMEM. */
+int alerts_api_count(const char *body, size_t len);
+
+#endif
