@@ -1,10 +1,10 @@
 /*
  * The environment file that holds the percentage: reading it, and replacing one value in it atomically.
  *
- * Understood as systemd reads an EnvironmentFile= (comments with # and ;, quotes, backslash continuation),
- * and as shells do where systemd is stricter: an "export " in front and a comment behind the value are no
- * part of it. The last assignment of a key is the one in effect. Everything is synchronous and keeps no
- * state; any thread.
+ * Programs read such a file by different rules: systemd's EnvironmentFile= (with what shells add: "export " in front, a
+ * comment behind), dotenv's, docker's --env-file. The percentage is the highest that any of them takes from it, so that
+ * no lowering is passed over; where that is not systemd's the reader is named. Of a key that is set twice the last one
+ * counts, for all of them. Everything is synchronous and keeps no state; any thread.
  */
 #ifndef HANDLERS_STEPS_FLAGS_FILE_H
 #define HANDLERS_STEPS_FLAGS_FILE_H
@@ -15,12 +15,12 @@
 #define FLAGS_FILE_MAX (1024 * 1024) /* bytes */
 
 /* text with the value of every assignment of key replaced by value, and every other byte kept, appended to
- * out. How many were replaced. -ENOENT there is none; -EINVAL value would need quotes (letters, digits, . _ -
- * need none). */
+ * out: every one that systemd sees, and what another reader would still take instead. How many were replaced. -ENOENT
+ * there is none; -EINVAL value would need quotes (letters, digits, . _ - need none). */
 int flags_text_replace(const char *text, size_t len, const char *key, const char *value, struct buf *out) MUST_CHECK;
 
 /* The percentage in effect. -ENOENT key is not assigned, -EINVAL it is no percentage: why says what stands
- * there. */
+ * there. On success why is "", or names the reader who takes it when systemd takes something else. */
 int flags_text_get(const char *text, size_t len, const char *key, int32_t *ret_pct, char *why,
                    size_t why_size) MUST_CHECK;
 

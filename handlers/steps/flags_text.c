@@ -1,52 +1,26 @@
+#include <assert.h>
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "handlers/steps/flags_file.h"
+#include "handlers/steps/flags_private.h"
 #include "server/core/text.h"
 
-#define VALUE_MAX 256 /* bytes of a value that are decoded: flags are shorter */
-#define SHOWN_MAX 40  /* bytes of a wrong value that people are shown */
+#define SHOWN_MAX 40 /* bytes of a wrong value that people are shown */
 
-struct cursor {
-	const char *text;
-	size_t len, at;
+/* The first one is asked first, and its view of the text is the one that is kept where readers differ. */
+enum reader { SYSTEMD, DOTENV, DOCKER, READER_N };
+static const struct {
+	const char *name;
+	bool (*next)(struct cursor *, struct assignment *);
+} readers[READER_N] = {
+	[SYSTEMD] = {"systemd", flags_systemd_next},
+	[DOTENV] = {"dotenv", flags_dotenv_next},
+	[DOCKER] = {"docker --env-file", flags_docker_next},
 };
 
-struct assignment {
-	const char *key;
-	size_t key_len;
-	size_t from, to;       /* the value in the text, without quotes that enclose all of it */
-	char value[VALUE_MAX]; /* what a reader gets; cut when too_long */
-	size_t value_len;
-	size_t significant; /* of value_len: blanks at the end are no part of it */
-	bool too_long;
-};
-
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
-/* systemd takes a carriage return for a line end, too. */
-static bool is_line_end(char c)
-{
-	return c == '\n' || c == '\r';
-}
-
-static bool in_line(const struct cursor *c)
-{
-	return c->at < c->len && !is_line_end(c->text[c->at]);
-}
-
-static void skip_line(struct cursor *c)
-{
-	while (in_line(c))
-		c->at++;
-}
-
-static void decoded(struct assignment *a, char ch, bool significant)
+void assignment_add(struct assignment *a, char ch, bool significant)
 {
 	if (a->value_len == sizeof(a->value)) {
 		a->too_long = true;
@@ -57,168 +31,143 @@ static void decoded(struct assignment *a, char ch, bool significant)
 		a->significant = a->value_len;
 }
 
-/* At a backslash. What it does outside quotes and what inside double ones is not the same. */
-static void read_escape(struct cursor *c, struct assignment *a, bool quoted)
+static bool next_of_key(enum reader who, struct cursor *c, const char *key, struct assignment *a)
 {
-	char next = '\n';
-
-	if (++c->at < c->len)
-		next = c->text[c->at++];
-	if (quoted ? next == '\n' : is_line_end(next))
-		return;
-	if (quoted && !strchr("\"\\`$", next))
-		decoded(a, '\\', true);
-	decoded(a, next, true);
-}
-
-/* At an opening quote. False: it is never closed. */
-static bool read_quoted(struct cursor *c, struct assignment *a)
-{
-	char quote = c->text[c->at++];
-
-	while (c->at < c->len && c->text[c->at] != quote) {
-		if (quote == '"' && c->text[c->at] == '\\')
-			read_escape(c, a, true);
-		else
-			decoded(a, c->text[c->at++], true);
-	}
-	if (c->at == c->len)
-		return false;
-	c->at++;
-	return true;
-}
-
-/* Quotes only mean something before the first plain character. */
-static void read_plain(struct cursor *c, struct assignment *a)
-{
-	while (in_line(c)) {
-		char ch = c->text[c->at];
-
-		if (ch == '#' && is_blank(c->text[c->at - 1]))
-			return;
-		if (ch == '\\') {
-			read_escape(c, a, false);
-		} else {
-			decoded(a, ch, !is_blank(ch));
-			c->at++;
-		}
-		if (!is_blank(ch))
-			a->to = c->at;
-	}
-}
-
-static void skip_blanks(struct cursor *c)
-{
-	while (c->at < c->len && is_blank(c->text[c->at]))
-		c->at++;
-}
-
-static bool at_quote(const struct cursor *c)
-{
-	return c->at < c->len && (c->text[c->at] == '"' || c->text[c->at] == '\'');
-}
-
-static bool at_comment(const struct cursor *c)
-{
-	return c->at < c->len && c->text[c->at] == '#' && is_blank(c->text[c->at - 1]);
-}
-
-static void read_value(struct cursor *c, struct assignment *a)
-{
-	size_t quoted = 0;
-	bool closed = true;
-
-	a->from = a->to = c->at;
-	skip_blanks(c);
-	if (in_line(c) && !at_comment(c))
-		a->from = a->to = c->at;
-	for (; at_quote(c) && closed; skip_blanks(c)) {
-		quoted++;
-		closed = read_quoted(c, a);
-		a->to = c->at;
-	}
-	size_t behind_quotes = a->to;
-	if (!at_comment(c))
-		read_plain(c, a);
-	skip_line(c);
-	if (quoted == 1 && closed && a->to == behind_quotes) {
-		a->from++;
-		a->to--;
-	}
-}
-
-static void read_key(struct cursor *c, struct assignment *a)
-{
-	static const char export[] = "export";
-
-	a->key = c->text + c->at;
-	while (in_line(c) && c->text[c->at] != '=')
-		c->at++;
-	a->key_len = (size_t)(c->text + c->at - a->key);
-	while (a->key_len > 0 && is_blank(a->key[a->key_len - 1]))
-		a->key_len--;
-	if (a->key_len <= strlen(export) || memcmp(a->key, export, strlen(export)) != 0 ||
-	    !is_blank(a->key[strlen(export)]))
-		return;
-	for (a->key += strlen(export), a->key_len -= strlen(export); is_blank(*a->key); a->key_len--)
-		a->key++;
-}
-
-static bool next_assignment(struct cursor *c, struct assignment *a)
-{
-	for (;;) {
-		while (c->at < c->len && (is_blank(c->text[c->at]) || is_line_end(c->text[c->at])))
-			c->at++;
-		if (c->at == c->len)
-			return false;
-		/* systemd before version 254 continued a comment whose line ends in a backslash; nobody else
-		 * does. */
-		if (c->text[c->at] == '#' || c->text[c->at] == ';') {
-			skip_line(c);
-			continue;
-		}
-		*a = (struct assignment) {0};
-		read_key(c, a);
-		if (!in_line(c))
-			continue; /* a line without '=' */
-		c->at++;
-		read_value(c, a);
-		return true;
-	}
-}
-
-static bool next_of_key(struct cursor *c, const char *key, struct assignment *a)
-{
-	while (next_assignment(c, a))
+	while (readers[who].next(c, a))
 		if (a->key_len == strlen(key) && memcmp(a->key, key, a->key_len) == 0)
 			return true;
 	return false;
 }
 
-static bool needs_quotes(const char *value)
+/* The last assignment is the one in effect, for each of them. */
+static bool in_effect(enum reader who, const char *text, size_t len, const char *key, struct assignment *ret)
 {
-	return value[strspn(value, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ._-")] != '\0';
+	struct cursor c = {.text = text, .len = len};
+	struct assignment a;
+	bool found = false;
+
+	for (; next_of_key(who, &c, key, &a); found = true)
+		*ret = a;
+	return found;
+}
+
+/* --- replacing --- */
+
+static bool is_plain_text(const char *value, size_t len)
+{
+	static const char plain[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ._-";
+
+	for (size_t i = 0; i < len; i++)
+		if (!memchr(plain, value[i], sizeof(plain) - 1))
+			return false;
+	return true;
+}
+
+/* A value that somebody could act on: such as we write. */
+static bool is_plain(const struct assignment *a)
+{
+	return !a->too_long && is_plain_text(a->value, a->significant);
+}
+
+/* The other readers' views of the same text, which walk along with systemd's. */
+struct view {
+	struct cursor c;
+	struct assignment a;
+	bool there;
+};
+
+static const struct assignment *same_assignment(struct view *v, enum reader who, const char *key, const char *at)
+{
+	while (v->there && v->a.key < at)
+		v->there = next_of_key(who, &v->c, key, &v->a);
+	return v->there && v->a.key == at ? &v->a : NULL;
+}
+
+/* Where the value of an assignment stands: as the reader sees it who gets something plain. A quote that is never closed
+ * takes the rest of the file for systemd, and one line for the others. */
+static void find_range(struct view view[READER_N], const char *key, const struct assignment *a, size_t *from,
+                       size_t *to)
+{
+	*from = a->from;
+	*to = a->to;
+	for (int who = DOTENV; who < READER_N && !(is_plain(a) && !a->unclosed); who++) {
+		const struct assignment *other = same_assignment(&view[who], (enum reader)who, key, a->key);
+
+		if (!other || !(is_plain(other) || a->unclosed))
+			continue;
+		*from = other->from;
+		*to = other->to;
+		return;
+	}
+}
+
+/* All assignments that systemd sees. */
+static int replace_all(const char *text, size_t len, const char *key, const char *value, struct buf *out)
+{
+	struct cursor c = {.text = text, .len = len};
+	struct view view[READER_N] = {0};
+	struct assignment a;
+	size_t copied = 0, from, to;
+	int n = 0;
+
+	for (int who = DOTENV; who < READER_N; who++) {
+		view[who].c = c;
+		view[who].there = next_of_key((enum reader)who, &view[who].c, key, &view[who].a);
+	}
+	for (; next_of_key(SYSTEMD, &c, key, &a); n++) {
+		find_range(view, key, &a, &from, &to);
+		assert(copied <= from && from <= to && to <= len);
+		buf_add(out, text + copied, from - copied);
+		buf_str(out, value);
+		copied = to;
+	}
+	buf_add(out, text + copied, len - copied);
+	return out->error ? out->error : n;
+}
+
+/* What another reader would still take instead. only: nobody before has found the key. How many assignments are there
+ * or were replaced, -errno. */
+static int replace_for(enum reader who, struct buf *text, const char *key, const char *value, bool only)
+{
+	struct assignment a;
+
+	if (!in_effect(who, buf_text(text), text->len, key, &a) || !(only || is_plain(&a)))
+		return 0;
+	if (a.significant == strlen(value) && !memcmp(a.value, value, a.significant))
+		return only;
+	struct buf next = BUF(FLAGS_FILE_MAX);
+	buf_add(&next, text->data, a.from);
+	buf_str(&next, value);
+	buf_add(&next, text->data + a.to, text->len - a.to);
+	int r = next.error ? next.error : 1;
+	if (r < 0) {
+		buf_free(&next);
+		return r;
+	}
+	buf_free(text);
+	*text = next;
+	return 1;
 }
 
 int flags_text_replace(const char *text, size_t len, const char *key, const char *value, struct buf *out)
 {
-	struct cursor c = {.text = text, .len = len};
-	struct assignment a;
-	size_t copied = 0;
-	int n = 0;
+	CLEANUP(buf_free) struct buf next = BUF(FLAGS_FILE_MAX);
 
-	if (needs_quotes(value))
+	if (!is_plain_text(value, strlen(value)))
 		return -EINVAL;
-	for (; next_of_key(&c, key, &a); n++) {
-		buf_add(out, text + copied, a.from - copied);
-		buf_str(out, value);
-		copied = a.to;
+	int n = replace_all(text, len, key, value, &next);
+	for (int who = DOTENV; n >= 0 && who < READER_N; who++) {
+		int r = replace_for((enum reader)who, &next, key, value, n == 0);
+
+		n = r < 0 ? r : n + r;
 	}
-	if (n == 0)
-		return -ENOENT;
-	buf_add(out, text + copied, len - copied);
-	return out->error ? out->error : n;
+	if (n <= 0)
+		return n < 0 ? n : -ENOENT;
+	int r = buf_add(out, next.data, next.len);
+	return r < 0 ? r : n;
 }
+
+/* --- reading --- */
 
 static int no_percentage(const char *key, const struct assignment *a, char *why, size_t why_size)
 {
@@ -231,36 +180,68 @@ static int no_percentage(const char *key, const struct assignment *a, char *why,
 	return -EINVAL;
 }
 
+static int32_t pct_of(const struct assignment *a)
+{
+	int32_t pct = -1;
+
+	return a->too_long || text_pct_parse(a->value, a->significant, &pct) < 0 ? -1 : pct;
+}
+
+static void name_reader(enum reader who, int32_t pct, int32_t of_systemd, char *why, size_t why_size)
+{
+	char says[16], other[16];
+
+	text_pct(pct, says, sizeof(says));
+	text_pct(of_systemd, other, sizeof(other));
+	snprintf(why, why_size, "as %s reads it: %s%%; systemd takes %s%s from it", readers[who].name, says,
+	         of_systemd < 0 ? "no percentage" : other, of_systemd < 0 ? "" : "%");
+}
+
 int flags_text_get(const char *text, size_t len, const char *key, int32_t *ret_pct, char *why, size_t why_size)
 {
-	struct cursor c = {.text = text, .len = len};
-	struct assignment a, last;
+	struct assignment seen, a;
+	int32_t pct = -1, of_systemd = -1;
+	enum reader highest = SYSTEMD;
 	bool found = false;
 
-	for (; next_of_key(&c, key, &a); found = true)
-		last = a;
+	for (int who = SYSTEMD; who < READER_N; who++) {
+		if (!in_effect((enum reader)who, text, len, key, &a))
+			continue;
+		if (!found)
+			seen = a;
+		found = true;
+		if (pct_of(&a) > pct) {
+			pct = pct_of(&a);
+			highest = (enum reader)who;
+		}
+		if (who == SYSTEMD)
+			of_systemd = pct;
+	}
 	if (!found) {
 		snprintf(why, why_size, "it does not set %.80s", key);
 		return -ENOENT;
 	}
-	if (last.too_long || text_pct_parse(last.value, last.significant, ret_pct) < 0)
-		return no_percentage(key, &last, why, why_size);
+	if (pct < 0)
+		return no_percentage(key, &seen, why, why_size);
+	why[0] = '\0';
+	if (highest != SYSTEMD)
+		name_reader(highest, pct, of_systemd, why, why_size);
+	*ret_pct = pct;
 	return 0;
 }
 
 int flags_text_value(const char *text, size_t len, const char *key, char *ret, size_t size)
 {
-	struct cursor c = {.text = text, .len = len};
-	struct assignment a, last;
-	bool found = false;
+	struct assignment a;
+	int who = SYSTEMD;
 
-	for (; next_of_key(&c, key, &a); found = true)
-		last = a;
-	if (!found)
+	while (who < READER_N && !in_effect((enum reader)who, text, len, key, &a))
+		who++;
+	if (who == READER_N)
 		return -ENOENT;
-	if (last.too_long || last.significant >= size)
+	if (a.too_long || a.significant >= size)
 		return -E2BIG;
-	memcpy(ret, last.value, last.significant);
-	ret[last.significant] = '\0';
+	memcpy(ret, a.value, a.significant);
+	ret[a.significant] = '\0';
 	return 0;
 }
