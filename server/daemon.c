@@ -114,15 +114,14 @@ static int sync_now(struct db *db, const struct settings *s, int (*run)(struct d
 /* A rollback would fail there, and nobody would know before. */
 static void tell_unwritable(const struct settings *s)
 {
+	struct flags_change ch;
 	char why[256];
 
 	for (size_t i = 0; i < s->n_rollouts; i++) {
 		const struct rollout *r = &s->rollouts[i];
 
-		if (r->flags_file && flags_file_replaceable(r->flags_file, why, sizeof(why)) < 0)
-			log_error("a rollback could not write the flags file; once its directory is writable, restart "
-			          "rollbackd",
-			          "rollout", r->name, "why", why);
+		if (r->flags_file && flags_file_rehearse(r->flags_file, r->flags_key, 0, &ch, why, sizeof(why)) < 0)
+			log_error("a rollback could not lower the flags file", "rollout", r->name, "why", why);
 	}
 }
 
@@ -249,6 +248,8 @@ static int start_state(struct app *a, char *why, size_t size)
 {
 	int r = db_open(a->o.storage_path, &a->db, why, size);
 
+	if (r == 0)
+		flags_file_spare_dir(db_dir(a->db));
 	if (r == 0 && (r = db_start(a->db)) < 0)
 		snprintf(why, size, "the writer could not start: %s", strerror(-r));
 	if (r == 0 && (r = db_reader_open(a->db, &a->reader)) < 0)

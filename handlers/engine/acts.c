@@ -76,7 +76,7 @@ static void write_flags(struct live *l, const struct step *step)
 {
 	struct slot *s = &l->slot[SLOT_FLAGS];
 	struct flags_change change = {0};
-	char why[256] = "", text[400], before[16], after[16];
+	char why[256] = "", text[400 + FLAGS_NOTE_MAX], before[16], after[16];
 	const struct rollout *r = &l->plan->rollout;
 
 	begin(s, step, step->attempts);
@@ -89,9 +89,11 @@ static void write_flags(struct live *l, const struct step *step)
 	text_pct(change.before, before, sizeof(before));
 	text_pct(change.after, after, sizeof(after));
 	if (err == 1)
-		snprintf(text, sizeof(text), "%s: %s%% to %s%%", r->flags_key, before, after);
+		snprintf(text, sizeof(text), "%s: %s%s to %s%%%s%s", r->flags_key, before, change.before < 0 ? "" : "%",
+		         after, change.note[0] ? "; " : "", change.note);
 	else
-		snprintf(text, sizeof(text), "%s: is at %s%% already", r->flags_key, after);
+		snprintf(text, sizeof(text), "%s: is at %s%% already%s%s", r->flags_key, after,
+		         change.note[0] ? "; " : "", change.note);
 	end(s, STEP_DONE, text);
 }
 
@@ -268,7 +270,7 @@ static bool rehearse(struct live *l, const struct step *step)
 	if (l->inc.kind != KIND_DRILL)
 		return false;
 	begin(s, step, step->attempts);
-	enum step_state outcome = rehearse_step(l->plan, step, text, sizeof(text));
+	enum step_state outcome = rehearse_step(l->plan, step, l->inc.pct_wanted, text, sizeof(text));
 	end(s, outcome, text);
 	return true;
 }

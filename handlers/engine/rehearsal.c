@@ -9,20 +9,18 @@
 #include "handlers/steps/runner.h"
 #include "server/core/text.h"
 
-static int try_flags(const struct rollout *r, char *text, size_t size)
+static int try_flags(const struct rollout *r, int32_t pct, char *text, size_t size)
 {
+	struct flags_change ch = {.before = -1};
 	char why[256] = "", at[16];
-	int32_t pct = -1;
-	int e = flags_file_read(r->flags_file, r->flags_key, &pct, why, sizeof(why));
+	int e = flags_file_rehearse(r->flags_file, r->flags_key, pct, &ch, why, sizeof(why));
 
-	if (e == 0)
-		e = flags_file_replaceable(r->flags_file, why, sizeof(why));
-	text_pct(pct, at, sizeof(at));
-	if (e == 0)
-		snprintf(text, size, "not written: a drill. %s is at %s%%, and the file could be replaced",
-		         r->flags_key, at);
-	else
+	text_pct(ch.before, at, sizeof(at));
+	if (e < 0)
 		snprintf(text, size, "%s", why);
+	else
+		snprintf(text, size, "not written: a drill. %s is at %s%s, and could be lowered%s%s", r->flags_key, at,
+		         ch.before < 0 ? "" : "%", ch.note[0] ? ": " : "", ch.note);
 	return e;
 }
 
@@ -58,9 +56,9 @@ static int try_act(const struct step *step, char *text, size_t size)
 	return e;
 }
 
-enum step_state rehearse_step(const struct plan *plan, const struct step *step, char *text, size_t size)
+enum step_state rehearse_step(const struct plan *plan, const struct step *step, int32_t pct, char *text, size_t size)
 {
-	int e = step->kind == STEP_FLAGS ? try_flags(&plan->rollout, text, size) : try_act(step, text, size);
+	int e = step->kind == STEP_FLAGS ? try_flags(&plan->rollout, pct, text, size) : try_act(step, text, size);
 
 	return e < 0 ? STEP_FAILED : STEP_DONE;
 }

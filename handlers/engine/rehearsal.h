@@ -7,7 +7,8 @@
 #include "db/step.h"
 #include "handlers/settings/settings.h"
 
-/* STEP_DONE: it could be done; STEP_FAILED: it could not. text is for people. */
-enum step_state rehearse_step(const struct plan *plan, const struct step *step, char *text, size_t size);
+/* By the same functions that do them. pct: to what it would be lowered. STEP_DONE: it could be done; STEP_FAILED: it
+ * could not. text is for people. */
+enum step_state rehearse_step(const struct plan *plan, const struct step *step, int32_t pct, char *text, size_t size);
 
 #endif

@@ -31,27 +31,36 @@ int flags_text_value(const char *text, size_t len, const char *key, char *ret, s
 /* The text of a flags file, under the conditions of flags_file_read. ret_text is replaced. */
 int flags_file_load(const char *path, struct buf *ret_text, char *why, size_t why_size) MUST_CHECK;
 
-/* The same of a file, which must be a regular one (no symbolic link) of our own (root may use anybody's) of
- * at most FLAGS_FILE_MAX bytes. -ENOENT also when there is no file; -ELOOP, -EPERM, -EFBIG, -EINVAL and
- * others of the system. On every failure why (>= 200 bytes) is a sentence. */
+/* The same of a file, which must be a regular one (no symbolic link) of at most FLAGS_FILE_MAX bytes. -ENOENT also when
+ * there is no file; -ELOOP, -EFBIG, -EINVAL and others of the system. On every failure why (>= 200 bytes) is a
+ * sentence. What a crash left half written is made whole first. */
 int flags_file_read(const char *path, const char *key, int32_t *ret_pct, char *why, size_t why_size) MUST_CHECK;
 
-/* Whether flags_file_write could put another file in its place, as far as can be told without writing: not in a
- * directory that is somebody else's, or that a systemd unit shows its daemon as read-only. 0; -EROFS, -EACCES and
- * others of the system. On failure why (>= 200 bytes) is a sentence. */
-int flags_file_replaceable(const char *path, char *why, size_t why_size) MUST_CHECK;
+/* A directory of ours (the daemon's storage) for the copy that a file written in place needs where its own directory
+ * may not be written. Before other threads; 0 or -errno: then there is none. */
+int flags_file_spare_dir(const char *dir);
 
+#define FLAGS_NOTE_MAX 300
 struct flags_change {
-	int32_t before, after; /* hundredths, in effect */
+	int32_t before, after;     /* hundredths, in effect; before -1: nobody could read it */
+	char note[FLAGS_NOTE_MAX]; /* what people should know of it: who reads it so, what could not be kept. May be ""
+	                            */
 };
 
 /* Brings the percentage down to pct: 1 written, 0 it was there or below already (nothing written, after =
- * before). A file that does not exist or holds no percentage is refused, never made up. Mode, owner, group
- * and extended attributes are kept; readers see the old file or the new one, also across a power cut. Waits
- * at most 300 ms for another writer. On failure ret is untouched and why (>= 200 bytes) is a sentence; -EIO
- * may mean that the new value is in effect but may not survive a power cut. */
+ * before). A file that does not exist or does not set the key is refused, never made up. A value that nobody can read
+ * is overwritten when pct is 0, which raises nothing, else -EINVAL.
+ *
+ * Every other byte is kept, and mode, owner, group, access list, attributes and hard links: by a rename (readers see
+ * the old file or the new one, also across a power cut), else in place, with a copy for a crash in the middle, else as
+ * far as can be done, and what is lost is said. Waits at most 300 ms: -EBUSY another writer holds the lock; -EAGAIN
+ * somebody keeps changing it. Any failure may be tried again. On failure ret is untouched and why (>= 200 bytes) is a
+ * sentence; -EIO may mean that the new value is in effect but may not survive a power cut. */
 int flags_file_write(const char *path, const char *key, int32_t pct, struct flags_change *ret, char *why,
                      size_t why_size) MUST_CHECK;
+/* The same up to the last move, which is left out: could it be done now? 1 or as flags_file_write; after = before. */
+int flags_file_rehearse(const char *path, const char *key, int32_t pct, struct flags_change *ret, char *why,
+                        size_t why_size) MUST_CHECK;
 
 /* Another value to set along with the percentage. */
 struct flags_value {
@@ -60,7 +69,7 @@ struct flags_value {
 
 /* Sets the percentage to exactly pct, and the values beside it: entering a stage. Only from: what stands there must be
  * from (then 1: written) or pct already (0, after the values were set), else -EPERM: somebody else changed it. The rest
- * as flags_file_write. */
+ * as flags_file_write, but that nothing is overwritten that nobody can read. */
 int flags_file_set(const char *path, const char *key, int32_t from, int32_t pct, const struct flags_value *values,
                    size_t n_values, struct flags_change *ret, char *why, size_t why_size) MUST_CHECK;
 

@@ -17,6 +17,8 @@ enum failpoint {
 	FAIL_STEP_INTENT_COMMITTED, /* "running" is on disk, nothing done yet */
 	FAIL_FLAGS_TEMP_WRITTEN,
 	FAIL_FLAGS_RENAMED,
+	FAIL_FLAGS_COPY_KEPT,       /* in place: the copy is on disk, the file untouched */
+	FAIL_FLAGS_HALF_WRITTEN,    /* in place: the new bytes are there, and the end of the old ones behind them */
 	FAIL_STEP_DONE_UNCOMMITTED, /* the act is done, its outcome not on disk */
 	FAIL_RUNNER_SPAWNED,
 	FAIL_RUNNER_CLAIMED, /* in the runner: claimed, command not started */

@@ -7,12 +7,13 @@ from crashing import (Ledger, Witness, check_chat, check_stopped, deliver, deliv
 from harness import BUILD, Daemon, Hook, Server, Service, alert, config, until
 
 POINTS = subprocess.run([BUILD / "rollbackd", "--list-failpoints"], check=True, capture_output=True, text=True).stdout.split()
+IN_PLACE_POINTS = ["flags-copy-kept", "flags-half-written"]     # only where the flags file cannot be renamed over
 RUNNER_POINTS = ["runner-claimed", "runner-ran"]        # reached by the process that runs a command, not by the daemon
 LATER_VISITS = {                                        # points that one rollback reaches more than once
     "intake-before-commit": 4, "intake-after-commit": 4, "step-intent-committed": 3, "step-done-uncommitted": 3,
     "runner-spawned": 2, "verify-round-uncommitted": 2, "move-committed": 8, "message-accepted": 2, "checkpoint": 2,
 }
-WALK = [p for p in POINTS if p not in RUNNER_POINTS] + [
+WALK = [p for p in POINTS if p not in RUNNER_POINTS + IN_PLACE_POINTS] + [
     f"{p}:{n}" for p, last in LATER_VISITS.items() for n in range(2, last + 1)]
 
 
@@ -121,7 +122,28 @@ def world(folder):
 
 
 def test_the_walk_knows_every_point():
-    assert len(POINTS) >= 13 and set(LATER_VISITS) <= set(POINTS) and set(RUNNER_POINTS) <= set(POINTS)
+    assert len(POINTS) >= 13 and set(LATER_VISITS) <= set(POINTS) and set(RUNNER_POINTS + IN_PLACE_POINTS) <= set(POINTS)
+
+
+@pytest.mark.parametrize("failpoint", IN_PLACE_POINTS)
+def test_a_flags_file_written_in_place_survives_a_kill_at(folder, failpoint):
+    """A file with two names is not replaced, for one of them would lead to the old text."""
+    service = Service(folder / "service")
+    other = service.dir / "other-name.env"
+    other.hardlink_to(service.flags)
+    d = Daemon(folder / "rollbackd", config(service))
+    d.start(env={"ROLLBACKD_FAILPOINT": failpoint})
+    number = deliver(d, [alert()])[0]["incident"]
+    assert d.died() == -9
+    half = other.read_text()
+    assert (half in flags_texts(service, 10, 0)) == (failpoint == "flags-copy-kept")
+    d.start()
+    i = d.wait_state(number, "rolled_back")
+    assert i["steps"][0]["state"] == "done" and service.percentage() == 0
+    assert other.read_text() == service.flags.read_text() == flags_texts(service, 0)[0] and other.samefile(service.flags)
+    assert not [f.name for f in service.dir.iterdir() if "rollbackd" in f.name]
+    check_stopped(d)
+    service.close()
 
 
 ABOUT_COMMANDS = [p for p in WALK if p.split(":")[0] in ("step-intent-committed", "step-done-uncommitted", "runner-spawned")]

@@ -45,7 +45,7 @@ def test_the_whole_way_and_nothing_is_changed(daemon_of, service, chat, untouche
     assert i["reason"] == "would go from 10% to 0%"
     assert {n: v["state"] for n, v in i["verification"].items()} == {"written": "yes", "acknowledged": "yes", "effective": "unknown", "cured": "unknown"}
     assert set(i["sla"]) == {"detection", "decision", "execution", "verification", "total"}
-    assert steps(i)["set percentage"] == ("done", "not written: a drill. SHOP_PERCENTAGE is at 10%, and the file could be replaced")
+    assert steps(i)["set percentage"] == ("done", "not written: a drill. SHOP_PERCENTAGE is at 10%, and could be lowered")
     for name in (service.reload.name, "halt", "restore"):
         assert steps(i)[name] == ("done", f"not run: a drill. {service.reload} could be run"), steps(i)
     texts = chat.texts()

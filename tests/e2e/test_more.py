@@ -319,7 +319,7 @@ def test_the_runners_files_do_not_pile_up(daemon, service):
 
 def test_a_service_at_zero_is_not_enough_while_the_file_is_in_doubt(daemon_of, service):
     d = daemon_of(config(service, apply="      - {command: [/bin/true]}", timeout="500ms"))
-    service.flags.write_text("SHOP_PERCENTAGE=ten\n")
+    service.flags.write_text("SHOP_PERCENTAGES=10\n")
     service.live.write_text("0")            # until its next restart, when it reads the file
     [r] = d.post(alert())
     i = d.wait_state(r["incident"], "failed", "rolled_back")

@@ -65,13 +65,13 @@ def test_thought_to_be_there_but_the_service_disagrees(daemon_of, service):
     assert len(service.reloads()) == 1 and service.percentage() == 0
 
 
-@pytest.mark.parametrize("damage", ["missing", "no number", "symlink"])
+@pytest.mark.parametrize("damage", ["missing", "no key", "symlink"])
 def test_a_flags_file_in_doubt_is_not_invented(daemon_of, service, chat, damage):
     d = daemon_of(config(service, channels="channels:\n" + slack_channel(chat, events="page"), timeout="500ms"))
     if damage == "missing":
         service.flags.unlink()
-    elif damage == "no number":
-        service.flags.write_text("SHOP_PERCENTAGE=ten\n")
+    elif damage == "no key":
+        service.flags.write_text("SHOP_PERCENTAGES=10\n")
     else:
         service.flags.rename(service.dir / "real.env")
         service.flags.symlink_to(service.dir / "real.env")
@@ -82,10 +82,19 @@ def test_a_flags_file_in_doubt_is_not_invented(daemon_of, service, chat, damage)
     until(lambda: any("flags file" in t for t in chat.texts()))
     if damage == "missing":
         assert not service.flags.exists()
-    elif damage == "no number":
-        assert service.flags.read_text() == "SHOP_PERCENTAGE=ten\n"
+    elif damage == "no key":
+        assert service.flags.read_text() == "SHOP_PERCENTAGES=10\n"
     else:
         assert service.flags.is_symlink() and "SHOP_PERCENTAGE=10" in service.flags.read_text()
+
+
+def test_a_value_that_nobody_can_read_is_overwritten_by_zero_and_said(daemon_of, service):
+    d = daemon_of(config(service))
+    service.flags.write_text("SHOP_PERCENTAGE=ten\nOTHER=kept\n")
+    [r] = d.post(alert())
+    i = d.wait_state(r["incident"], "rolled_back")
+    assert service.flags.read_text() == "SHOP_PERCENTAGE=0\nOTHER=kept\n" and service.percentage() == 0
+    assert '"ten"' in i["steps"][0]["output"] and "overwritten" in i["steps"][0]["output"]
 
 
 def test_one_failing_step_does_not_stop_the_next(daemon_of, service):
