@@ -1,5 +1,6 @@
 #include "server/auth/authenticate.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <pwd.h>
@@ -21,7 +22,7 @@
 #define JOBS_PER_ADDRESS 16
 #define JOBS_PER_SOURCE  4
 #define WAITERS_MAX      256 /* requests that wait for the same check */
-#define VERDICTS_MAX     256
+#define VERDICTS_MAX     WEB_USERS_MAX
 #define NAMES_MAX        64
 #define NAME_US          (60 * US_PER_S) /* how long the name of a uid is believed */
 #define WARN_US          (10 * US_PER_S)
@@ -31,9 +32,13 @@
 
 enum { AUTH_PEER, AUTH_CACHED, AUTH_VERIFIED, AUTH_MISSING, AUTH_WRONG, AUTH_BUSY };
 
+/* In the order in which they are done. Each has JOBS_MAX places of its own. */
+enum lane { LANE_NAME, LANE_AGAIN, LANE_NEW };
+
 struct job {
 	TAILQ_ENTRY(job) link;
-	int64_t uid; /* >= 0: its name is wanted; else c is to be checked */
+	enum lane lane;
+	int64_t uid; /* LANE_NAME: its name is wanted; else c is to be checked */
 	struct credentials c;
 	char mac[MAC_LEN]; /* of c */
 	struct auth_source source;
@@ -44,7 +49,8 @@ TAILQ_HEAD(jobs, job);
 
 struct verdict {
 	char mac[MAC_LEN]; /* of a user and a password that fit; "": unused */
-	int64_t used_us;   /* mono */
+	struct web_user fits;
+	int64_t used_us; /* mono */
 };
 
 struct name {
@@ -63,9 +69,9 @@ struct auth {
 	struct web_config *passwords; /* owned; NULL: none */
 	char nobody[BCRYPT_LEN + 1];
 	struct auth_people people;
-	uint64_t generation; /* of the passwords */
-	struct jobs jobs;    /* the first may be under way */
-	size_t n_jobs;
+	struct jobs jobs;        /* one may be under way */
+	struct auth_source last; /* where the last password that was checked came from */
+	struct auth_seen seen;
 	struct verdict verdicts[VERDICTS_MAX];
 	struct name names[NAMES_MAX];
 	struct auth_failures failures;
@@ -77,6 +83,7 @@ struct auth {
 
 static void introduce(const struct auth *a, struct http_req *req, const char *name)
 {
+	assert(name[0]);
 	snprintf(req->user, sizeof(req->user), "%s", name);
 	req->authenticated = true;
 	req->roles = a->passwords ? auth_roles(&a->people, name) : ROLE_ALL;
@@ -140,7 +147,7 @@ static bool is_remembered(struct auth *a, const char *mac)
 	return false;
 }
 
-static void remember(struct auth *a, const char *mac)
+static void remember(struct auth *a, const char *mac, const char *user, const char *hash)
 {
 	struct verdict *v = &a->verdicts[0];
 
@@ -149,6 +156,24 @@ static void remember(struct auth *a, const char *mac)
 			v = &a->verdicts[i];
 	v->used_us = clock_mono_us();
 	snprintf(v->mac, sizeof(v->mac), "%s", mac);
+	snprintf(v->fits.name, sizeof(v->fits.name), "%s", user);
+	snprintf(v->fits.hash, sizeof(v->fits.hash), "%s", hash);
+}
+
+/* "": there is no such user. */
+static const char *hash_of(const struct auth *a, const char *user)
+{
+	const char *hash = a->passwords ? web_config_hash(a->passwords, user) : NULL;
+
+	return hash ? hash : "";
+}
+
+static void forget_changed(struct auth *a)
+{
+	for (size_t i = 0; i < VERDICTS_MAX; i++)
+		if (a->verdicts[i].mac[0] &&
+		    strcmp(hash_of(a, a->verdicts[i].fits.name), a->verdicts[i].fits.hash) != 0)
+			a->verdicts[i] = (struct verdict) {0};
 }
 
 static const char *name_of(const struct auth *a, int64_t uid)
@@ -184,22 +209,26 @@ static void job_free(struct job *j)
 
 static int wait_for(struct job *j, struct http_req *req)
 {
+	assert(j->n_waiting > 0);
 	if (j->n_waiting == WAITERS_MAX)
 		return -EAGAIN;
 	j->waiting[j->n_waiting++] = req;
 	return 0;
 }
 
-static struct job *job_new(int64_t uid)
+static struct job *job_new(enum lane lane, struct http_req *req)
 {
 	struct job *j = calloc(1, sizeof(*j));
 
 	if (!j)
 		return NULL;
-	j->uid = uid;
+	j->lane = lane;
+	j->uid = lane == LANE_NAME ? req->peer.uid : -1;
 	j->waiting = calloc(WAITERS_MAX, sizeof(struct http_req *));
-	if (j->waiting)
+	if (j->waiting) {
+		j->waiting[j->n_waiting++] = req;
 		return j;
+	}
 	free(j);
 	return NULL;
 }
@@ -207,53 +236,96 @@ static struct job *job_new(int64_t uid)
 static void enqueue(struct auth *a, struct job *j)
 {
 	TAILQ_INSERT_TAIL(&a->jobs, j, link);
-	a->n_jobs++;
 	pthread_cond_signal(&a->changed);
 }
 
-static bool has_room(const struct auth *a, const struct auth_source *s)
+/* s is NULL for LANE_NAME, whose jobs are as many as this machine's users that ask. */
+static bool has_room(const struct auth *a, enum lane lane, const struct auth_source *s)
 {
-	size_t address = 0, source = 0;
+	size_t all = 0, address = 0, source = 0;
 
 	for (const struct job *j = TAILQ_FIRST(&a->jobs); j; j = TAILQ_NEXT(j, link)) {
-		address += j->uid < 0 && auth_same_address(&j->source, s);
-		source += j->uid < 0 && auth_same_source(&j->source, s);
+		if (j->lane != lane)
+			continue;
+		all++;
+		address += s && auth_same_address(&j->source, s);
+		source += s && auth_same_source(&j->source, s);
 	}
-	return a->n_jobs < JOBS_MAX && address < JOBS_PER_ADDRESS && source < JOBS_PER_SOURCE;
+	return all < JOBS_MAX && address < JOBS_PER_ADDRESS && source < JOBS_PER_SOURCE;
 }
 
-/* The same password that is being checked already is not checked twice. */
-static int ask_password(struct auth *a, struct http_req *req, const struct credentials *c, const char *mac)
+static struct job *same_password(const struct auth *a, const char *mac)
+{
+	for (struct job *j = TAILQ_FIRST(&a->jobs); j; j = TAILQ_NEXT(j, link))
+		if (j->lane != LANE_NAME && !strcmp(j->mac, mac))
+			return j;
+	return NULL;
+}
+
+/* -EPERM: too many failures came from there; -EAGAIN: too much is waiting. */
+static int queue_password(struct auth *a, struct http_req *req, const struct credentials *c, const char *mac)
 {
 	struct auth_source s = source_of(a, req, c->user);
+	enum lane lane = auth_came_before(&a->seen, mac) ? LANE_AGAIN : LANE_NEW;
+	int64_t now = clock_mono_us();
 
-	for (struct job *j = TAILQ_FIRST(&a->jobs); j; j = TAILQ_NEXT(j, link))
-		if (j->uid < 0 && !strcmp(j->mac, mac))
-			return wait_for(j, req);
-	if (auth_failed_too_often(&a->failures, &s, clock_mono_us()))
+	if (!has_room(a, lane, &s))
+		return -EAGAIN;
+	if (auth_failed_too_often(&a->failures, &s, now) &&
+	    (lane == LANE_NEW || !auth_may_try_again(&a->failures, &s, now)))
 		return -EPERM;
-	struct job *j = has_room(a, &s) ? job_new(-1) : NULL;
+	struct job *j = job_new(lane, req);
 	if (!j)
 		return -EAGAIN;
 	j->c = *c;
 	j->source = s;
 	memcpy(j->mac, mac, MAC_LEN);
-	j->waiting[j->n_waiting++] = req;
 	enqueue(a, j);
 	return 0;
+}
+
+/* The same password that is being checked already is not checked twice. */
+static int ask_password(struct auth *a, struct http_req *req, const struct credentials *c, const char *mac)
+{
+	struct job *j = same_password(a, mac);
+
+	if (j) {
+		j->lane = LANE_AGAIN;
+		return wait_for(j, req);
+	}
+	int r = queue_password(a, req, c, mac);
+	if (r < 0)
+		auth_note(&a->seen, mac);
+	return r;
 }
 
 static int ask_name(struct auth *a, struct http_req *req)
 {
 	for (struct job *j = TAILQ_FIRST(&a->jobs); j; j = TAILQ_NEXT(j, link))
-		if (j->uid == req->peer.uid)
+		if (j->lane == LANE_NAME && j->uid == req->peer.uid)
 			return wait_for(j, req);
-	struct job *j = a->n_jobs < JOBS_MAX ? job_new(req->peer.uid) : NULL;
+	struct job *j = has_room(a, LANE_NAME, NULL) ? job_new(LANE_NAME, req) : NULL;
 	if (!j)
 		return -EAGAIN;
-	j->waiting[j->n_waiting++] = req;
 	enqueue(a, j);
 	return 0;
+}
+
+/* The first of the first lane, from another address than the last one if there is one. NULL: nothing to do. */
+static struct job *next_job(const struct auth *a)
+{
+	struct job *best = NULL;
+	int best_rank = 0;
+
+	for (struct job *j = TAILQ_FIRST(&a->jobs); j; j = TAILQ_NEXT(j, link)) {
+		int rank = 2 * (int)j->lane + (j->lane != LANE_NAME && auth_same_address(&j->source, &a->last));
+
+		if (!best || rank < best_rank) {
+			best = j;
+			best_rank = rank;
+		}
+	}
+	return best;
 }
 
 /* --- a request; under the lock --- */
@@ -316,6 +388,7 @@ static enum http_knock auth_request(struct auth *a, struct http_req *req, struct
 
 enum http_knock auth_knock(struct auth *a, struct http_req *req, struct http_reply *reply)
 {
+	assert(a && req->header && req->complete && !req->authenticated && !reply->status);
 	pthread_mutex_lock(&a->lock);
 	enum http_knock k = a->stop ? asked(-EAGAIN, reply) : auth_request(a, req, reply);
 	pthread_mutex_unlock(&a->lock);
@@ -350,7 +423,6 @@ static void answer_all(struct auth *a, struct job *j, const char *name)
 		j->waiting[i]->complete(j->waiting[i], &reply);
 	}
 	TAILQ_REMOVE(&a->jobs, j, link);
-	a->n_jobs--;
 	job_free(j);
 }
 
@@ -367,30 +439,35 @@ static void work_name(struct auth *a, struct job *j)
 	answer_all(a, j, name);
 }
 
+static void judge_password(struct auth *a, struct job *j, bool fits, const char *hash)
+{
+	const char *user = j->c.user;
+
+	metric_add(M_AUTH, fits ? AUTH_VERIFIED : AUTH_WRONG, j->n_waiting);
+	if (fits) {
+		remember(a, j->mac, user, hash);
+	} else {
+		auth_count_failure(&a->failures, &j->source, clock_mono_us());
+		tell_failure(a, user, clock_mono_us());
+	}
+	answer_all(a, j, fits ? user : NULL);
+}
+
 /* A user who does not exist takes as long as one who does. */
 static void work_password(struct auth *a, struct job *j)
 {
-	const char *known = a->passwords ? web_config_hash(a->passwords, j->c.user) : NULL;
-	uint64_t generation = a->generation;
 	struct credentials c = j->c;
-	char hash[BCRYPT_LEN + 1];
+	char hash[BCRYPT_LEN + 1], instead[BCRYPT_LEN + 1];
 
-	snprintf(hash, sizeof(hash), "%s", known ? known : a->nobody);
+	snprintf(hash, sizeof(hash), "%s", hash_of(a, c.user));
+	snprintf(instead, sizeof(instead), "%s", a->nobody);
+	a->last = j->source;
 	pthread_mutex_unlock(&a->lock);
-	bool fits = bcrypt_fits(c.password, hash);
+	bool fits = bcrypt_fits(c.password, hash[0] ? hash : instead) && hash[0];
 	explicit_bzero(c.password, sizeof(c.password));
 	pthread_mutex_lock(&a->lock);
-	if (a->generation != generation)
-		return; /* stays the first, and is checked against what holds now */
-	fits = fits && known;
-	metric_add(M_AUTH, fits ? AUTH_VERIFIED : AUTH_WRONG, j->n_waiting);
-	if (fits) {
-		remember(a, j->mac);
-	} else {
-		auth_count_failure(&a->failures, &j->source, clock_mono_us());
-		tell_failure(a, c.user, clock_mono_us());
-	}
-	answer_all(a, j, fits ? c.user : NULL);
+	if (strcmp(hash, hash_of(a, c.user)) == 0) /* else it stays, and is checked against what holds now */
+		judge_password(a, j, fits, hash);
 }
 
 static void *work(void *arg)
@@ -400,11 +477,11 @@ static void *work(void *arg)
 	pthread_setname_np(pthread_self(), "auth");
 	pthread_mutex_lock(&a->lock);
 	while (!a->stop) {
-		struct job *j = TAILQ_FIRST(&a->jobs);
+		struct job *j = next_job(a);
 
 		if (!j)
 			pthread_cond_wait(&a->changed, &a->lock);
-		else if (j->uid >= 0)
+		else if (j->lane == LANE_NAME)
 			work_name(a, j);
 		else
 			work_password(a, j);
@@ -462,6 +539,8 @@ static void warn_powerless(const struct auth *a)
 int auth_set(struct auth *a, struct web_config *passwords, const struct settings *s)
 {
 	struct auth_people people = {0};
+
+	assert(a && s && (!passwords || passwords->n > 0));
 	int r = auth_people_read(s, &people);
 
 	if (r < 0) {
@@ -473,9 +552,8 @@ int auth_set(struct auth *a, struct web_config *passwords, const struct settings
 	struct auth_people old_people = a->people;
 	a->passwords = passwords;
 	a->people = people;
-	a->generation++;
 	set_nobody(a);
-	memset(a->verdicts, 0, sizeof(a->verdicts));
+	forget_changed(a);
 	memset(a->names, 0, sizeof(a->names));
 	warn_powerless(a);
 	pthread_mutex_unlock(&a->lock);
@@ -506,6 +584,7 @@ void auth_free(struct auth *a)
 	if (!a)
 		return;
 	auth_stop(a);
+	assert(!a->working && TAILQ_EMPTY(&a->jobs));
 	web_config_free(a->passwords);
 	auth_people_free(&a->people);
 	pthread_cond_destroy(&a->changed);

@@ -4,8 +4,11 @@
  *
  * What takes time (bcrypt, the system's user database) is done by one worker thread: whoever floods it with
  * wrong passwords costs one processor at most. Its queue is bounded, also per address and name; beyond it the
- * answer is 503, which Alertmanager tries again (it would not after 429). A password that was right is
- * remembered, as a keyed hash, until the next reload: senders that are known never wait behind a flood.
+ * answer is 503, which Alertmanager tries again (it would not after 429).
+ *
+ * A known sender never waits behind a flood: a password that was right is remembered, as a keyed hash, as long as
+ * the web config keeps that user's hash, whatever else is reloaded. Who comes for the first time during a flood is
+ * told 503 at worst; when he comes again with the same he has room of his own and is checked next.
  */
 #ifndef SERVER_AUTH_AUTHENTICATE_H
 #define SERVER_AUTH_AUTHENTICATE_H
@@ -18,7 +21,7 @@ struct auth;
 /* Starts the worker. */
 int auth_new(struct auth **ret) MUST_CHECK;
 /* Puts passwords (taken; NULL: none, everybody has every role) and the users of the config in force; forgets
- * every verdict. Any thread. 0, or -ENOMEM with nothing changed. */
+ * the verdicts on whom the passwords have changed for. Any thread. 0, or -ENOMEM with nothing changed. */
 int auth_set(struct auth *a, struct web_config *passwords, const struct settings *s) MUST_CHECK;
 /* An http_authenticate_fn, but for its first argument. Http thread. */
 enum http_knock auth_knock(struct auth *a, struct http_req *req, struct http_reply *reply);

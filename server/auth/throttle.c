@@ -1,5 +1,7 @@
 #include "server/auth/throttle.h"
 
+#include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct auth_source auth_source(const struct http_peer *peer, const char *hash)
@@ -51,6 +53,7 @@ static size_t row_of(struct auth_failures *f, const struct auth_source *s, int64
 	f->rows[oldest].source = *s;
 	f->rows[oldest].left = AUTH_FAILURES_BURST;
 	f->rows[oldest].at_us = now_us;
+	f->rows[oldest].again_us = 0;
 	return oldest;
 }
 
@@ -61,4 +64,46 @@ void auth_count_failure(struct auth_failures *f, const struct auth_source *s, in
 
 	f->rows[i].left = n > 0 ? n : 0;
 	f->rows[i].at_us = now_us;
+}
+
+bool auth_may_try_again(struct auth_failures *f, const struct auth_source *s, int64_t now_us)
+{
+	assert(now_us > 0);
+	size_t i = row_of(f, s, now_us);
+
+	if (f->rows[i].again_us && now_us - f->rows[i].again_us < AUTH_AGAIN_US)
+		return false;
+	f->rows[i].again_us = now_us;
+	return true;
+}
+
+/* --- what came before --- */
+
+/* The first 32 bits say where, the next 32 what; never 0, which is unused. */
+static uint32_t tag_of(const char *hash, size_t *ret_at)
+{
+	char digits[17];
+
+	assert(strlen(hash) >= 16);
+	memcpy(digits, hash, 16);
+	digits[16] = '\0';
+	uint64_t bits = strtoull(digits, NULL, 16);
+	*ret_at = (bits >> 32) & (AUTH_SEEN_MAX - 1);
+	return (uint32_t)bits | 1;
+}
+
+void auth_note(struct auth_seen *seen, const char *hash)
+{
+	size_t at;
+	uint32_t tag = tag_of(hash, &at);
+
+	seen->tags[at] = tag;
+}
+
+bool auth_came_before(const struct auth_seen *seen, const char *hash)
+{
+	size_t at;
+	uint32_t tag = tag_of(hash, &at);
+
+	return seen->tags[at] == tag;
 }
