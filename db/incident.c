@@ -13,7 +13,8 @@ static const char *const state_names[INC_STATE_N] = {
 	[INC_FAILED] = "failed",       [INC_HELD] = "held",
 	[INC_CANCELLED] = "cancelled", [INC_RESOLVED] = "resolved",
 };
-static const char *const kind_names[KIND_N] = {[KIND_AUTO] = "auto", [KIND_MANUAL] = "manual", [KIND_DRILL] = "drill"};
+static const char *const kind_names[KIND_N] = {
+	[KIND_AUTO] = "auto", [KIND_MANUAL] = "manual", [KIND_DRILL] = "drill", [KIND_ADVANCE] = "advance"};
 static const char *const condition_names[CONDITION_N] = {"written", "acknowledged", "effective", "cured"};
 static const char *const condition_status[] = {"unknown", "yes", "no"};
 
@@ -54,9 +55,9 @@ bool incident_is_live(enum incident_state s)
 
 void incident_free(struct incident *inc)
 {
-	char *owned[] = {inc->rollout,    inc->playbook,  inc->severity,   inc->summary,         inc->plan,
-	                 inc->reason,     inc->opened_by, inc->onset_from, inc->acknowledged_by, inc->eta,
-	                 inc->reviewed_by};
+	char *owned[] = {inc->rollout,         inc->playbook, inc->severity,   inc->summary,
+	                 inc->config,          inc->reason,   inc->opened_by,  inc->onset_from,
+	                 inc->acknowledged_by, inc->eta,      inc->reviewed_by};
 
 	for (size_t i = 0; i < ARRAY_LEN(owned); i++)
 		free(owned[i]);
@@ -74,10 +75,10 @@ static void bind(struct stmt *st, const struct incident *i)
 	stmt_text(st, at++, i->playbook);
 	stmt_text(st, at++, i->severity);
 	stmt_text(st, at++, i->summary);
-	const int64_t before_plan[] = {i->kind, i->state};
-	for (size_t n = 0; n < ARRAY_LEN(before_plan); n++)
-		stmt_i64(st, at++, before_plan[n]);
-	stmt_text(st, at++, i->plan);
+	const int64_t before_config[] = {i->kind, i->state};
+	for (size_t n = 0; n < ARRAY_LEN(before_config); n++)
+		stmt_i64(st, at++, before_config[n]);
+	stmt_text(st, at++, i->config);
 	stmt_text(st, at++, i->reason);
 	stmt_text(st, at++, i->opened_by);
 	const int64_t numbers[] = {i->stage,         i->pct_before,   i->pct_wanted, i->pct_seen,
@@ -98,10 +99,11 @@ static void bind(struct stmt *st, const struct incident *i)
 		stmt_i64(st, at++, i->condition[n].at_us);
 		stmt_text(st, at++, i->condition[n].note);
 	}
-	stmt_i64(st, at++, i->raises);
 	stmt_i64(st, at++, i->review);
 	stmt_text(st, at++, i->reviewed_by);
-	stmt_i64(st, at, i->reviewed_at_us);
+	const int64_t last[] = {i->reviewed_at_us, i->seen_at_us, i->evidence_since_us, i->asking, i->unknown_rounds};
+	for (size_t n = 0; n < ARRAY_LEN(last); n++)
+		stmt_i64(st, at++, last[n]);
 }
 
 static void read_row(struct stmt *st, void *to)
@@ -115,7 +117,7 @@ static void read_row(struct stmt *st, void *to)
 		.summary = column_text(st, 5),
 		.kind = (enum incident_kind)column_i64(st, 6),
 		.state = (enum incident_state)column_i64(st, 7),
-		.plan = column_text(st, 8),
+		.config = column_text(st, 8),
 		.reason = column_text_or_null(st, 9),
 		.opened_by = column_text(st, 10),
 		.stage = (int32_t)column_i64(st, 11),
@@ -141,10 +143,13 @@ static void read_row(struct stmt *st, void *to)
 		.acknowledged_by = column_text_or_null(st, 31),
 		.acknowledged_at_us = column_i64(st, 32),
 		.eta = column_text_or_null(st, 33),
-		.raises = column_i64(st, 46) != 0,
-		.review = (enum review)column_i64(st, 47),
-		.reviewed_by = column_text_or_null(st, 48),
-		.reviewed_at_us = column_i64(st, 49),
+		.review = (enum review)column_i64(st, 46),
+		.reviewed_by = column_text_or_null(st, 47),
+		.reviewed_at_us = column_i64(st, 48),
+		.seen_at_us = column_i64(st, 49),
+		.evidence_since_us = column_i64(st, 50),
+		.asking = column_i64(st, 51) != 0,
+		.unknown_rounds = column_i64(st, 52),
 	};
 	for (int n = 0; n < CONDITION_N; n++)
 		((struct incident *)to)->condition[n] =
@@ -241,7 +246,6 @@ int incident_find(struct db_conn *c, const struct incident_filter *f, struct inc
 		stmt_i64(&st, 2 + i, numbers[i]);
 	stmt_text(&st, 8, f->q);
 	stmt_i64(&st, 9, (int64_t)f->limit);
-	stmt_i64(&st, 10, f->raises);
 	int r = rows_read(&st, sizeof(struct incident), read_row, &rows);
 	struct incident_list l = {.item = rows.item, .n = rows.n};
 

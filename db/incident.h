@@ -21,8 +21,9 @@ enum incident_state {
 	INC_RESOLVED,
 	INC_STATE_N
 };
-enum incident_kind { KIND_AUTO = 1, KIND_MANUAL, KIND_DRILL, KIND_N }; /* stored */
-enum condition_status { STATUS_UNKNOWN = 0, STATUS_YES, STATUS_NO };   /* stored */
+/* Stored. KIND_ADVANCE: a stage being entered, no incident for people: the engine carries both the same way. */
+enum incident_kind { KIND_AUTO = 1, KIND_MANUAL, KIND_DRILL, KIND_ADVANCE, KIND_N };
+enum condition_status { STATUS_UNKNOWN = 0, STATUS_YES, STATUS_NO }; /* stored */
 enum condition_type { CONDITION_WRITTEN, CONDITION_ACKNOWLEDGED, CONDITION_EFFECTIVE, CONDITION_CURED, CONDITION_N };
 
 const char *incident_state_name(enum incident_state s);
@@ -46,7 +47,7 @@ struct incident {
 	char *rollout, *playbook, *severity, *summary; /* owned, never NULL after load */
 	enum incident_kind kind;
 	enum incident_state state;
-	char *plan;      /* owned: JSON of rollout, playbook and limits as they were when it was opened */
+	char *config;    /* owned: SHA-256 of the config it goes by (db/config.h) */
 	char *reason;    /* owned: what a person said, or why the state is what it is; may be NULL */
 	char *opened_by; /* owned: "alertmanager" or a user */
 	int32_t stage;   /* number, -1 unstaged */
@@ -71,7 +72,11 @@ struct incident {
 	enum review review;
 	char *reviewed_by; /* owned, may be NULL */
 	int64_t reviewed_at_us;
-	bool raises; /* no incident at all but a stage being entered: the engine carries both the same way */
+	int64_t seen_at_us;        /* when pct_seen was seen; 0 never */
+	int64_t evidence_since_us; /* what is older than this says nothing: the last act ended, or somebody asked, then
+	                            */
+	bool asking;               /* verifying before anything is applied: is it there already */
+	int64_t unknown_rounds;    /* asking: rounds in a row that could not tell */
 };
 
 void incident_free(struct incident *inc); /* the members, not inc; NULL is fine; leaves zeros */
@@ -86,9 +91,8 @@ int incident_live_ids(struct db_conn *c, int64_t **ret, size_t *ret_n);
 
 struct incident_filter {
 	const char *rollout, *q; /* NULL: any. q: substring of summary, rollout or labels of an alert */
-	int state, kind;         /* 0: any */
+	int state, kind;         /* 0: any, KIND_ADVANCE only when it is asked for */
 	bool live_only;
-	bool raises;                /* entered stages instead of incidents */
 	int64_t since_us, until_us; /* of opened_at; 0: any */
 	int64_t before_id;          /* cursor: only ids below it; 0: none */
 	size_t limit;

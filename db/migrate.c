@@ -4,6 +4,7 @@
 
 #include "db/private.h"
 #include "db/stmt.h"
+#include "server/core/text.h"
 
 /* Append only: the n-th entry takes a database from version n to n + 1. Never change one that was shipped. */
 static const char *const migrations[] = {
@@ -141,6 +142,48 @@ static const char *const migrations[] = {
 	"INSERT INTO meta (key, value) VALUES"
 	" ('steps before uuid', COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'step'), 0)),"
 	" ('messages before uuid', COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'outbox'), 0));",
+
+	/* The config that an incident goes by is kept once, under its hash; entering a stage is a kind of its own. */
+	"CREATE TABLE config (sha TEXT PRIMARY KEY, text TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+	"INSERT INTO config (sha, text) SELECT DISTINCT sha256(plan), plan FROM incident;"
+	"CREATE TABLE incident_new ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER NOT NULL DEFAULT 1, rollout TEXT NOT NULL, playbook TEXT "
+	"NOT NULL,"
+	" severity TEXT NOT NULL, summary TEXT NOT NULL, kind INTEGER NOT NULL CHECK (kind BETWEEN 1 AND 4),"
+	" state INTEGER NOT NULL CHECK (state BETWEEN 1 AND 8), config TEXT NOT NULL REFERENCES config (sha), reason "
+	"TEXT, opened_by TEXT NOT NULL,"
+	" stage INTEGER NOT NULL, pct_before INTEGER NOT NULL, pct_wanted INTEGER NOT NULL, pct_seen INTEGER NOT NULL,"
+	" already_there INTEGER NOT NULL, opened_at INTEGER NOT NULL, onset_at INTEGER NOT NULL, onset_from TEXT,"
+	" due_at INTEGER NOT NULL, started_at INTEGER NOT NULL, applied_at INTEGER NOT NULL, verify_until INTEGER NOT "
+	"NULL,"
+	" next_probe INTEGER NOT NULL, verify_rounds INTEGER NOT NULL, verify_passes INTEGER NOT NULL, late INTEGER "
+	"NOT NULL,"
+	" rolled_back_at INTEGER NOT NULL, failed_at INTEGER NOT NULL, resolved_at INTEGER NOT NULL,"
+	" quiet_since INTEGER NOT NULL, acknowledged_by TEXT, acknowledged_at INTEGER NOT NULL, eta TEXT,"
+	" written INTEGER NOT NULL, written_at INTEGER NOT NULL, written_note TEXT,"
+	" acknowledged INTEGER NOT NULL, acked_at INTEGER NOT NULL, acknowledged_note TEXT,"
+	" effective INTEGER NOT NULL, effective_at INTEGER NOT NULL, effective_note TEXT,"
+	" cured INTEGER NOT NULL, cured_at INTEGER NOT NULL, cured_note TEXT,"
+	" review INTEGER NOT NULL, reviewed_by TEXT, reviewed_at INTEGER NOT NULL, seen_at INTEGER NOT NULL,"
+	" evidence_since INTEGER NOT NULL, asking INTEGER NOT NULL, unknown_rounds INTEGER NOT NULL) STRICT;"
+	"INSERT INTO incident_new SELECT id, seq, rollout, playbook, severity, summary, iif(raises = 1, 4, kind), "
+	"state, "
+	" sha256(plan), reason, opened_by, stage, pct_before, pct_wanted, pct_seen, already_there, opened_at, onset_at,"
+	" onset_from, due_at, started_at, applied_at, verify_until, next_probe, verify_rounds, verify_passes, late,"
+	" rolled_back_at, failed_at, resolved_at, quiet_since, acknowledged_by, acknowledged_at, eta, written, "
+	"written_at,"
+	" written_note, acknowledged, acked_at, acknowledged_note, effective, effective_at, effective_note, cured,"
+	" cured_at, cured_note, review, reviewed_by, reviewed_at, 0, max(opened_at, applied_at),"
+	" already_there = 1 AND state = 3, 0 FROM incident;"
+	"DELETE FROM sqlite_sequence WHERE name = 'incident_new';"
+	"INSERT INTO sqlite_sequence (name, seq) SELECT 'incident_new', seq FROM sqlite_sequence WHERE name = "
+	"'incident';"
+	"DROP TABLE incident;"
+	"ALTER TABLE incident_new RENAME TO incident;"
+	"CREATE UNIQUE INDEX incident_live ON incident (rollout) WHERE state NOT IN (7, 8);"
+	"CREATE INDEX incident_rollout ON incident (rollout, opened_at);"
+	"CREATE INDEX incident_review ON incident (rollout, id) WHERE review = 1;"
+	"CREATE INDEX incident_config ON incident (config);",
 };
 
 static int version_of(sqlite3 *sql, int *ret)
@@ -154,6 +197,32 @@ static int version_of(sqlite3 *sql, int *ret)
 	return code == SQLITE_ROW ? 0 : db_errno(code);
 }
 
+/* sha256(text), for the statements above. */
+static void sql_sha256(sqlite3_context *ctx, int n, sqlite3_value **v)
+{
+	const char *text = (const char *)sqlite3_value_text(v[0]);
+	char hex[65];
+
+	(void)n;
+	if (text && text_sha256(text, (size_t)sqlite3_value_bytes(v[0]), hex) == 0)
+		sqlite3_result_text(ctx, hex, -1, SQLITE_TRANSIENT);
+	else
+		sqlite3_result_error(ctx, "no hash", -1);
+}
+
+/* A table that others refer to is made anew and takes its old name: they are checked afterwards, not meanwhile
+ * (sqlite.org/lang_altertable.html, section 7). */
+static int check_references(sqlite3 *sql)
+{
+	sqlite3_stmt *s = NULL;
+	int code = sqlite3_prepare_v2(sql, "PRAGMA foreign_key_check", -1, &s, NULL);
+
+	if (code == SQLITE_OK)
+		code = sqlite3_step(s);
+	sqlite3_finalize(s);
+	return code == SQLITE_DONE ? SQLITE_OK : code == SQLITE_ROW ? SQLITE_CONSTRAINT : code;
+}
+
 static int migrate_one(sqlite3 *sql, int from)
 {
 	char version[64];
@@ -165,9 +234,21 @@ static int migrate_one(sqlite3 *sql, int from)
 	if (code == SQLITE_OK)
 		code = sqlite3_exec(sql, version, NULL, NULL, NULL);
 	if (code == SQLITE_OK)
+		code = check_references(sql);
+	if (code == SQLITE_OK)
 		code = sqlite3_exec(sql, "COMMIT", NULL, NULL, NULL);
 	if (code != SQLITE_OK)
 		sqlite3_exec(sql, "ROLLBACK", NULL, NULL, NULL);
+	return db_errno(code);
+}
+
+static int prepare(sqlite3 *sql)
+{
+	int code = sqlite3_create_function(sql, "sha256", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, sql_sha256, NULL,
+	                                   NULL);
+
+	if (code == SQLITE_OK)
+		code = sqlite3_exec(sql, "PRAGMA foreign_keys = OFF", NULL, NULL, NULL);
 	return db_errno(code);
 }
 
@@ -183,8 +264,12 @@ int db_migrate(sqlite3 *sql, char *why, size_t size)
 		         version, newest);
 		return -EPROTO;
 	}
+	if (r == 0 && version < newest)
+		r = prepare(sql);
 	for (; r == 0 && version < newest; version++)
 		r = migrate_one(sql, version);
+	if (r == 0)
+		r = db_errno(sqlite3_exec(sql, "PRAGMA foreign_keys = ON", NULL, NULL, NULL));
 	if (r < 0)
 		snprintf(why, size, "the database could not be brought up to date: %s", sqlite3_errmsg(sql));
 	return r;

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "db/config.h"
 #include "db/rows.h"
 #include "db/stmt.h"
 
@@ -15,18 +16,28 @@ static int run_with(struct db_tx *tx, enum sql which, int64_t first, int64_t sec
 	return stmt_run(&st);
 }
 
+static int config_of(struct db_tx *tx, int64_t id, char **ret)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), CONFIG_OF_INCIDENT);
+
+	stmt_i64(&st, 1, id);
+	int r = stmt_step(&st);
+	if (r == 1)
+		*ret = column_text(&st, 0);
+	return r < 0 ? r : st.error;
+}
+
 static int retire_incident(struct db_tx *tx, int64_t id)
 {
 	static const enum sql parts[] = {RETIRE_STEPS,  RETIRE_SNAPSHOT, RETIRE_MESSAGES,
 	                                 RETIRE_EVENTS, RETIRE_ATTACHED, RETIRE_INCIDENT};
 
-	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
-		int r = run_with(tx, parts[i], id, 0);
+	CLEANUP(cleanup_free) char *config = NULL;
+	int r = config_of(tx, id, &config);
 
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	for (size_t i = 0; r >= 0 && i < ARRAY_LEN(parts); i++)
+		r = run_with(tx, parts[i], id, 0);
+	return r < 0 ? r : config_row_drop(tx, config);
 }
 
 /* The ids stay the caller's, also after a failure. */

@@ -6,14 +6,15 @@
 #define DB_SQL_H
 
 #define INCIDENT_COLUMNS                                                                                               \
-	"id, seq, rollout, playbook, severity, summary, kind, state, plan, reason, opened_by, stage, pct_before, "     \
+	"id, seq, rollout, playbook, severity, summary, kind, state, config, reason, opened_by, stage, pct_before, "   \
 	"pct_wanted,"                                                                                                  \
 	" pct_seen, already_there, opened_at, onset_at, onset_from, due_at, started_at, applied_at, verify_until, "    \
 	"next_probe,"                                                                                                  \
 	" verify_rounds, verify_passes, late, rolled_back_at, failed_at, resolved_at, quiet_since, acknowledged_by,"   \
 	" acknowledged_at, eta, written, written_at, written_note, acknowledged, acked_at, acknowledged_note, "        \
 	"effective,"                                                                                                   \
-	" effective_at, effective_note, cured, cured_at, cured_note, raises, review, reviewed_by, reviewed_at"
+	" effective_at, effective_note, cured, cured_at, cured_note, review, reviewed_by, reviewed_at, "               \
+	"seen_at, evidence_since, asking, unknown_rounds"
 #define PROGRESS_COLUMNS                                                                                               \
 	"rollout, run, run_since, entered, clean, clean_at, clean_why, stopped_at, held_by, held_since, hold_note, "   \
 	"plan_sha, restart_at,"                                                                                        \
@@ -70,10 +71,10 @@
 	  "INSERT INTO incident (" INCIDENT_COLUMNS ") VALUES (NULL, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,"         \
 	  " ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, " \
 	  "?33, ?34,"                                                                                                  \
-	  " ?35, ?36, ?37, ?38, ?39, ?40, ?41, ?42, ?43, ?44, ?45, ?46, ?47, ?48, ?49, ?50)")                          \
+	  " ?35, ?36, ?37, ?38, ?39, ?40, ?41, ?42, ?43, ?44, ?45, ?46, ?47, ?48, ?49, ?50, ?51, ?52, ?53)")           \
 	X(INCIDENT_SAVE, 1,                                                                                            \
 	  "UPDATE incident SET seq = seq + 1, rollout = ?3, playbook = ?4, severity = ?5, summary = ?6,"               \
-	  " kind = ?7, state = ?8, plan = ?9, reason = ?10, opened_by = ?11, stage = ?12, pct_before = ?13, "          \
+	  " kind = ?7, state = ?8, config = ?9, reason = ?10, opened_by = ?11, stage = ?12, pct_before = ?13, "        \
 	  "pct_wanted = ?14,"                                                                                          \
 	  " pct_seen = ?15, already_there = ?16, opened_at = ?17, onset_at = ?18, onset_from = ?19, due_at = ?20,"     \
 	  " started_at = ?21, applied_at = ?22, verify_until = ?23, next_probe = ?24, verify_rounds = ?25,"            \
@@ -82,25 +83,30 @@
 	  " acknowledged_by = ?32, acknowledged_at = ?33, eta = ?34, written = ?35, written_at = ?36, written_note = " \
 	  "?37,"                                                                                                       \
 	  " acknowledged = ?38, acked_at = ?39, acknowledged_note = ?40, effective = ?41, effective_at = ?42,"         \
-	  " effective_note = ?43, cured = ?44, cured_at = ?45, cured_note = ?46, raises = ?47, review = ?48, "         \
-	  "reviewed_by = ?49, reviewed_at = ?50 WHERE id = ?1 AND seq = ?2")                                           \
+	  " effective_note = ?43, cured = ?44, cured_at = ?45, cured_note = ?46, review = ?47, "                       \
+	  "reviewed_by = ?48, reviewed_at = ?49, seen_at = ?50, evidence_since = ?51, asking = ?52, "                  \
+	  "unknown_rounds = ?53 WHERE id = ?1 AND seq = ?2")                                                           \
+	X(CONFIG_PUT, 1, "INSERT INTO config (sha, text) VALUES (?1, ?2) ON CONFLICT (sha) DO NOTHING")                \
+	X(CONFIG_DROP, 1,                                                                                              \
+	  "DELETE FROM config WHERE sha = ?1 AND NOT EXISTS (SELECT 1 FROM incident i WHERE i.config = ?1)")           \
+	X(CONFIG_OF_INCIDENT, 0, "SELECT config FROM incident WHERE id = ?1")                                          \
+	X(CONFIG_LOAD, 0, "SELECT text FROM config WHERE sha = ?1")                                                    \
 	X(INCIDENT_LOAD, 0, "SELECT " INCIDENT_COLUMNS " FROM incident WHERE id = ?1")                                 \
 	X(INCIDENT_LIVE_OF, 0, "SELECT " INCIDENT_COLUMNS " FROM incident WHERE rollout = ?1 AND " LIVE)               \
 	X(INCIDENT_LIVE_IDS, 0, "SELECT id FROM incident WHERE " LIVE " ORDER BY id")                                  \
 	X(INCIDENT_FIND, 0,                                                                                            \
 	  "SELECT " INCIDENT_COLUMNS " FROM incident n WHERE (?1 IS NULL OR rollout = ?1) AND (?2 = 0 OR"              \
-	  " state = ?2) AND (?3 = 0 OR kind = ?3) AND (?4 = 0 OR " LIVE                                                \
+	  " state = ?2) AND (kind = ?3 OR (?3 = 0 AND kind <> 4)) AND (?4 = 0 OR " LIVE                                \
 	  ") AND (?5 = 0 OR opened_at >= ?5) AND (?6 = 0 OR"                                                           \
-	  " opened_at <= ?6) AND (?7 = 0 OR id < ?7) AND raises = ?10 AND (?8 IS NULL OR instr(lower(summary), "       \
+	  " opened_at <= ?6) AND (?7 = 0 OR id < ?7) AND (?8 IS NULL OR instr(lower(summary), "                        \
 	  "lower(?8)) > 0 OR"                                                                                          \
 	  " instr(lower(rollout), lower(?8)) > 0 OR EXISTS (SELECT 1 FROM incident_alert i JOIN alert a ON a.id = "    \
 	  "i.alert_id"                                                                                                 \
 	  " WHERE i.incident_id = n.id AND instr(lower(a.labels), lower(?8)) > 0)) ORDER BY id DESC LIMIT ?9")         \
 	X(INCIDENT_COUNT_SINCE, 0,                                                                                     \
 	  "SELECT count(*) FROM incident WHERE rollout = ?1 AND opened_at >= ?2 AND state <> 7"                        \
-	  " AND already_there = 0 AND started_at <> 0 AND raises = 0 AND kind <> 3")                                   \
-	X(INCIDENT_COUNT_STATES, 0,                                                                                    \
-	  "SELECT state, count(*) FROM incident WHERE " LIVE " AND raises = 0 AND kind <> 3 GROUP BY state")           \
+	  " AND already_there = 0 AND started_at <> 0 AND kind < 3")                                                   \
+	X(INCIDENT_COUNT_STATES, 0, "SELECT state, count(*) FROM incident WHERE " LIVE " AND kind < 3 GROUP BY state") \
 	X(SNAPSHOT_PUT, 1,                                                                                             \
 	  "INSERT INTO snapshot (incident_id, name, unit, series, error) VALUES (?1, ?2, ?3, ?4, ?5)"                  \
 	  " ON CONFLICT DO UPDATE SET unit = ?3, error = iif(?4 IS NULL AND series IS NOT NULL, error, ?5),"           \
@@ -154,7 +160,7 @@
 	X(INCIDENT_UNREVIEWED, 0, "SELECT coalesce(max(id), 0) FROM incident WHERE rollout = ?1 AND review = 1")       \
 	X(INCIDENT_LAST_ROLLBACK, 0,                                                                                   \
 	  "SELECT coalesce(max(max(rolled_back_at, applied_at, started_at)), 0) FROM incident WHERE"                   \
-	  " rollout = ?1 AND raises = 0 AND kind <> 3")                                                                \
+	  " rollout = ?1 AND kind < 3")                                                                                \
 	X(PROGRESS_LOAD, 0, "SELECT " PROGRESS_COLUMNS " FROM progress WHERE rollout = ?1")                            \
 	X(PROGRESS_SAVE, 1,                                                                                            \
 	  "INSERT OR REPLACE INTO progress (" PROGRESS_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"             \

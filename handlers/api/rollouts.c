@@ -12,6 +12,7 @@
 #include "handlers/steps/percentage.h"
 #include "handlers/settings/current.h"
 #include "handlers/incident/text.h"
+#include "handlers/incident/kinds.h"
 #include "handlers/incident/open.h"
 #include "handlers/plan/json.h"
 #include "server/core/clock.h"
@@ -47,9 +48,9 @@ static int add_incident(struct db_conn *c, const struct rollout *r, struct json_
 
 	if (found < 0)
 		return found;
-	json_add_str(o, "entering", found && inc.raises ? incident_state_name(inc.state) : NULL);
-	json_add(o, "drill", found && inc.kind == KIND_DRILL && !inc.raises ? json_object_new_int64(inc.id) : NULL);
-	if (!found || trigger_gives_way(&inc)) {
+	json_add_str(o, "entering", found && inc.kind == KIND_ADVANCE ? incident_state_name(inc.state) : NULL);
+	json_add(o, "drill", found && inc.kind == KIND_DRILL ? json_object_new_int64(inc.id) : NULL);
+	if (!found || kind_of(&inc)->gives_way) {
 		json_add(o, "incident", NULL);
 		incident_free(&inc);
 		return 0;

@@ -7,7 +7,7 @@
 #include "db/alert.h"
 #include "handlers/steps/command.h"
 #include "handlers/engine/rehearsal.h"
-#include "handlers/incident/open.h"
+#include "handlers/incident/kinds.h"
 #include "handlers/steps/flags_file.h"
 #include "handlers/steps/http_step.h"
 #include "handlers/steps/names.h"
@@ -64,7 +64,7 @@ static int set_flags(struct live *l, struct flags_change *change, char *why, siz
 	struct flags_value values[FLAGS_SET_MAX];
 	size_t n = st ? st->n_set : 0;
 
-	if (!l->inc.raises)
+	if (!kind_of(&l->inc)->sets)
 		return flags_file_write(r->flags_file, r->flags_key, l->inc.pct_wanted, change, why, why_size);
 	for (size_t i = 0; i < n && i < FLAGS_SET_MAX; i++)
 		values[i] = (struct flags_value) {st->set[i].name, st->set[i].value};
@@ -267,7 +267,7 @@ static bool rehearse(struct live *l, const struct step *step)
 	struct slot *s = &l->slot[slot_of(step)];
 	char text[400];
 
-	if (l->inc.kind != KIND_DRILL)
+	if (kind_of(&l->inc)->acts)
 		return false;
 	begin(s, step, step->attempts);
 	enum step_state outcome = rehearse_step(l->plan, step, l->inc.pct_wanted, text, sizeof(text));
@@ -343,7 +343,8 @@ static void recover_http(struct live *l, struct slot *s)
 {
 	struct verify *p = NULL;
 
-	if (verify_start(l->engine->o.loop, l->plan, l->inc.pct_wanted, l->inc.raises, on_reprobe, s, &p) < 0) {
+	if (verify_start(l->engine->o.loop, l->plan, l->inc.pct_wanted, !kind_of(&l->inc)->lowers, on_reprobe, s, &p) <
+	    0) {
 		intend_again(s);
 		return;
 	}
@@ -412,8 +413,7 @@ void round_begin(struct live *l)
 
 	change_clear(&s->ch);
 	s->ch = (struct change) {.kind = CHANGE_ROUND, .seen = -1, .applied_at_us = l->inc.applied_at_us};
-	int r = verify_start(l->engine->o.loop, l->plan, l->inc.pct_wanted, trigger_gives_way(&l->inc), on_round, l,
-	                     &p);
+	int r = verify_start(l->engine->o.loop, l->plan, l->inc.pct_wanted, !kind_of(&l->inc)->lowers, on_round, l, &p);
 	if (r < 0) {
 		s->ch.text = text_format("the checks could not be started: %s", strerror(-r));
 		s->ch.deadline_passed = l->inc.state == INC_VERIFYING && clock_mono_us() >= l->until.mono_us;

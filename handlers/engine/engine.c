@@ -9,6 +9,7 @@
 #include "handlers/steps/command.h"
 #include "handlers/steps/names.h"
 #include "handlers/settings/current.h"
+#include "handlers/settings/snapshot.h"
 #include "server/core/clock.h"
 #include "server/core/failpoint.h"
 #include "server/core/log.h"
@@ -57,7 +58,7 @@ static void live_free(struct live *l)
 	loop_timer_cancel(l->engine->o.loop, l->timer);
 	settings_unref(l->job_settings);
 	live_forget_rows(l);
-	plan_free(l->plan);
+	plan_unref(l->plan);
 	free(l);
 }
 
@@ -84,7 +85,7 @@ static int live_read(struct live *l)
 		return 0;
 	r = step_of_incident(c, l->id, &l->steps);
 	if (r == 0 && !l->plan)
-		r = plan_read(l->inc.plan, &l->plan); /* frozen: read once, what is under way borrows from it */
+		r = plan_get(c, l->inc.config, &l->plan); /* frozen: read once, what is under way borrows from it */
 	return r < 0 ? r : 1;
 }
 

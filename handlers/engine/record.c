@@ -6,7 +6,9 @@
 #include "db/event.h"
 #include "db/rollout.h"
 #include "handlers/incident/announce.h"
+#include "handlers/incident/kinds.h"
 #include "handlers/incident/open.h"
+#include "handlers/settings/snapshot.h"
 #include "server/core/clock.h"
 #include "server/core/metrics.h"
 #include "server/core/text.h"
@@ -115,7 +117,7 @@ static int start_verifying(struct work *w)
 	w->inc.applied_at_us = w->now;
 	w->inc.verify_until_us = w->now + w->plan->rollout.verify_timeout_us;
 	w->inc.next_probe_us = w->now + w->plan->rollout.verify_delay_us;
-	int r = w->inc.raises ? 0 : trigger_add_then(w->tx, &w->inc, &w->plan->playbook);
+	int r = !kind_of(&w->inc)->follows ? 0 : trigger_add_then(w->tx, &w->inc, &w->plan->playbook);
 	return r < 0 ? r : incident_move(w->tx, w->settings, &w->inc, EV_APPLIED, "rollbackd", NULL);
 }
 
@@ -329,10 +331,10 @@ int change_write(struct db_tx *tx, const struct settings *s, const struct change
 	if (r == 0 && ch->step_id)
 		r = step_load(db_tx_conn(tx), ch->step_id, &w.step);
 	if (r == 0)
-		r = plan_read(w.inc.plan, &w.plan);
+		r = plan_get(db_tx_conn(tx), w.inc.config, &w.plan);
 	if (r == 0)
 		r = incident_is_live(w.inc.state) ? writers[ch->kind](&w) : 0;
-	plan_free(w.plan);
+	plan_unref(w.plan);
 	step_free(&w.step);
 	incident_free(&w.inc);
 	return r;

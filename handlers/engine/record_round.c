@@ -7,6 +7,7 @@
 #include "db/progress.h"
 #include "handlers/incident/announce.h"
 #include "handlers/incident/sla.h"
+#include "handlers/incident/kinds.h"
 #include "handlers/incident/open.h"
 #include "server/core/clock.h"
 #include "server/core/metrics.h"
@@ -105,7 +106,7 @@ static int seen_enough(struct work *w)
 		r = trigger_add_then(w->tx, &w->inc, &w->plan->playbook);
 	if (r == 0)
 		r = incident_move(w->tx, w->settings, &w->inc, EV_SEEN, "rollbackd", text);
-	if (r == 1 && w->inc.raises)
+	if (r == 1 && w->inc.kind == KIND_ADVANCE)
 		return stage_entered(w);
 	if (r == 1)
 		observe_phases(&w->inc, &w->plan->sla);
@@ -168,8 +169,7 @@ static int write_cure(struct work *w)
 
 bool watches_cure(const struct incident *inc, const struct plan *plan)
 {
-	return inc->state == INC_ROLLED_BACK && !trigger_gives_way(inc) && plan->rollout.cured_query &&
-	       inc->next_probe_us;
+	return inc->state == INC_ROLLED_BACK && kind_of(inc)->lowers && plan->rollout.cured_query && inc->next_probe_us;
 }
 
 /* --- other ways to get there --- */
@@ -220,7 +220,7 @@ static int time_is_up(struct work *w)
 static int take_in_round(struct work *w)
 {
 	const struct change *ch = w->ch;
-	bool changes_nothing = w->inc.kind == KIND_DRILL, lowers = !w->inc.raises && !changes_nothing;
+	bool changes_nothing = !kind_of(&w->inc)->acts, lowers = kind_of(&w->inc)->lowers;
 	bool wants_effect = w->plan->rollout.effective_query && w->inc.pct_wanted == 0 && lowers;
 	bool yes = ch->written == STATUS_YES && ch->acknowledged == STATUS_YES &&
 	           (!wants_effect || ch->effective == STATUS_YES);

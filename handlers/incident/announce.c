@@ -10,6 +10,8 @@
 #include "db/progress.h"
 #include "handlers/incident/drill.h"
 #include "handlers/incident/json.h"
+#include "handlers/incident/kinds.h"
+#include "handlers/settings/snapshot.h"
 #include "handlers/incident/text.h"
 #include "server/core/metrics.h"
 #include "server/core/text.h"
@@ -71,14 +73,14 @@ static char *incident_link(const struct incident *inc, const struct plan *plan)
 {
 	if (!plan || !plan->external_url[0])
 		return text_format("%s", "");
-	if (inc->raises)
+	if (inc->kind == KIND_ADVANCE)
 		return text_format("%s/rollouts/%s", plan->external_url, inc->rollout);
 	return text_format("%s/incidents/%lld", plan->external_url, (long long)inc->id);
 }
 
 static const struct announcement *saying_of(const struct incident *inc, enum announcement_id say)
 {
-	return inc->raises               ? message_stage_saying(say)
+	return inc->kind == KIND_ADVANCE ? message_stage_saying(say)
 	       : inc->kind == KIND_DRILL ? drill_announcement(say)
 	                                 : machine_announcement(say);
 }
@@ -101,7 +103,7 @@ static void add_text(struct db_tx *tx, struct buf *text, const struct incident *
 	int64_t now = db_tx_now(tx);
 	struct alert_list alerts = {0};
 
-	if (inc->raises) {
+	if (inc->kind == KIND_ADVANCE) {
 		message_stage(text, inc, plan, now);
 		return;
 	}
@@ -127,7 +129,7 @@ int announce_incident(struct db_tx *tx, const struct settings *s, const struct i
 
 	if (!saying)
 		return 0;
-	if (plan_read(inc->plan, &plan) == -ENOMEM)
+	if (plan_get(db_tx_conn(tx), inc->config, &plan) == -ENOMEM)
 		return -ENOMEM;
 	int r = incident_json(db_tx_conn(tx), inc, PART_MESSAGE, &tree);
 	if (r < 0)
@@ -213,7 +215,7 @@ int incident_move(struct db_tx *tx, const struct settings *s, struct incident *i
 
 	if (!edge)
 		return 0;
-	bool begins = edge->to == INC_ROLLING_BACK && inc->state != INC_ROLLING_BACK && !trigger_gives_way(inc);
+	bool begins = edge->to == INC_ROLLING_BACK && inc->state != INC_ROLLING_BACK && !kind_of(inc)->gives_way;
 	enter(inc, edge->to, db_tx_now(tx));
 	int r = incident_save(tx, inc);
 	if (r == 0 && begins)
@@ -223,7 +225,8 @@ int incident_move(struct db_tx *tx, const struct settings *s, struct incident *i
 	struct event e = {.incident_id = inc->id,
 	                  .rollout = inc->rollout,
 	                  .who = (char *)who,
-	                  .what = (char *)(inc->raises ? message_stage_word(edge->to) : incident_state_name(edge->to)),
+	                  .what = (char *)(inc->kind == KIND_ADVANCE ? message_stage_word(edge->to)
+	                                                             : incident_state_name(edge->to)),
 	                  .note = (char *)note};
 	r = event_add(tx, &e);
 	if (r < 0)
@@ -231,7 +234,7 @@ int incident_move(struct db_tx *tx, const struct settings *s, struct incident *i
 	r = announce_incident(tx, s, inc, edge->say);
 	if (r < 0)
 		return r;
-	if (!trigger_gives_way(inc))
+	if (!kind_of(inc)->gives_way)
 		metric_add(M_INCIDENTS, (unsigned)edge->to - 1, 1);
 	return 1;
 }

@@ -8,6 +8,7 @@
 #include "db/rollout.h"
 #include "handlers/steps/percentage.h"
 #include "handlers/incident/announce.h"
+#include "handlers/settings/snapshot.h"
 #include "server/core/text.h"
 
 bool drill_is(const struct alert *a)
@@ -22,7 +23,7 @@ bool drill_is(const struct alert *a)
 static int open_it(struct db_tx *tx, const struct settings *s, const struct trigger *t, int32_t stage,
                    int64_t *ret_incident)
 {
-	CLEANUP(cleanup_free) char *plan = plan_text(s, t->rollout, t->playbook);
+	char config[CONFIG_SHA_SIZE];
 	int32_t there = percentage_there(db_tx_conn(tx), t->rollout, NULL, 0);
 	char from[16], to[16], reason[80];
 	struct incident inc = {
@@ -32,7 +33,7 @@ static int open_it(struct db_tx *tx, const struct settings *s, const struct trig
 		.summary = (char *)t->summary,
 		.kind = KIND_DRILL,
 		.state = INC_ROLLING_BACK,
-		.plan = plan,
+		.config = config,
 		.reason = reason,
 		.opened_by = (char *)t->who,
 		.stage = stage,
@@ -47,7 +48,9 @@ static int open_it(struct db_tx *tx, const struct settings *s, const struct trig
 	text_pct(there, from, sizeof(from));
 	text_pct(trigger_target(s, t, stage, there), to, sizeof(to));
 	snprintf(reason, sizeof(reason), "would go from %s%s to %s%%", from, there < 0 ? "" : "%", to);
-	int r = plan ? incident_insert(tx, &inc) : -ENOMEM;
+	int r = plan_put(tx, s, t->rollout, t->playbook, config);
+	if (r == 0)
+		r = incident_insert(tx, &inc);
 	if (r == 0)
 		r = trigger_attach(tx, inc.id, t);
 	if (r == 0)
@@ -69,13 +72,13 @@ static int make_room(struct db_tx *tx, const struct settings *s, const char *rol
 	struct incident live = {0};
 	int found = incident_live_of(db_tx_conn(tx), rollout, &live), r = found < 0 ? found : 1;
 
-	if (found == 1 && live.kind == KIND_DRILL && !live.raises) {
+	if (found == 1 && live.kind == KIND_DRILL) {
 		r = trigger_supersede(tx, s, &live, "another drill was started");
 		r = r < 0 ? r : 1;
 	} else if (found == 1) {
 		snprintf(why, why_size,
-		         live.raises ? "no drill while a stage is being entered"
-		                     : "no drill while incident %lld is open",
+		         live.kind == KIND_ADVANCE ? "no drill while a stage is being entered"
+		                                   : "no drill while incident %lld is open",
 		         (long long)live.id);
 		r = 0;
 	}

@@ -6,7 +6,7 @@
 #include "db/step.h"
 #include "handlers/incident/drill.h"
 #include "handlers/incident/text.h"
-#include "handlers/settings/settings.h"
+#include "handlers/settings/snapshot.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
 
@@ -240,7 +240,7 @@ struct json_object *incident_sla_json(const struct incident *inc, const struct s
 	return to;
 }
 
-static int add_head(const struct incident *inc, struct json_object *o)
+static int add_head(struct db_conn *c, const struct incident *inc, struct json_object *o)
 {
 	CLEANUP(plan_cleanup) struct plan *plan = NULL;
 	struct buf action = BUF(1000);
@@ -248,7 +248,7 @@ static int add_head(const struct incident *inc, struct json_object *o)
 	json_add_int(o, "id", inc->id);
 	json_add_str(o, "rollout", inc->rollout);
 	json_add_str(o, "playbook", inc->playbook);
-	json_add_str(o, "kind", inc->raises ? "advance" : incident_kind_name(inc->kind));
+	json_add_str(o, "kind", incident_kind_name(inc->kind));
 	if (inc->kind == KIND_DRILL)
 		json_add(o, "passed",
 		         incident_is_live(inc->state) && inc->state != INC_FAILED
@@ -280,7 +280,7 @@ static int add_head(const struct incident *inc, struct json_object *o)
 	json_add_str(o, "reviewed_by", inc->reviewed_by);
 	json_add_time(o, "reviewed_at", inc->reviewed_at_us);
 	json_add(o, "verification", verification(inc));
-	if (plan_read(inc->plan, &plan) < 0)
+	if (plan_get(c, inc->config, &plan) < 0)
 		return 0; /* a plan that cannot be read is an error elsewhere; the incident is still shown */
 	json_add_str(o, "title", plan->rollout.title);
 	json_add_str(o, "dashboard_url", plan->rollout.dashboard_url);
@@ -299,7 +299,7 @@ int incident_json(struct db_conn *c, const struct incident *inc, unsigned parts,
 		{PART_SNAPSHOT, add_snapshot},
 	};
 	CLEANUP(json_cleanup) struct json_object *o = json_object_new_object();
-	int r = add_head(inc, o);
+	int r = add_head(c, inc, o);
 
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(adders); i++)
 		if (parts & adders[i].part)

@@ -10,6 +10,8 @@
 #include "db/step.h"
 #include "handlers/steps/percentage.h"
 #include "handlers/incident/announce.h"
+#include "handlers/incident/kinds.h"
+#include "handlers/settings/snapshot.h"
 #include "server/core/clock.h"
 #include "server/core/metrics.h"
 #include "server/core/text.h"
@@ -106,7 +108,7 @@ int trigger_add_tail(struct db_tx *tx, const struct incident *inc, const struct 
 
 	if (err == 0 && !verify)
 		err = add_step(tx, inc->id, &ord, PHASE_VERIFY, STEP_VERIFY, "verify", "{}");
-	if (err == 0 && !snapshot && r->n_queries && !inc->raises)
+	if (err == 0 && !snapshot && r->n_queries && kind_of(inc)->follows)
 		err = add_snapshots(tx, inc, &ord, r);
 	return err;
 }
@@ -131,7 +133,7 @@ int trigger_add_steps(struct db_tx *tx, const struct incident *inc)
 	CLEANUP(plan_cleanup) struct plan *plan = NULL;
 	bool verify = false, snapshot = false;
 	int32_t ord = 0;
-	int err = plan_read(inc->plan, &plan);
+	int err = plan_get(db_tx_conn(tx), inc->config, &plan);
 
 	if (err == 0)
 		err = skip_fallbacks(tx, inc->id);
@@ -208,14 +210,14 @@ int trigger_attach(struct db_tx *tx, int64_t incident, const struct trigger *t)
 static int open_incident(struct db_tx *tx, const struct settings *s, const struct trigger *t, int32_t stage,
                          int32_t there, int64_t *ret_incident, enum disposition *ret_disposition)
 {
-	CLEANUP(cleanup_free) char *plan = plan_text(s, t->rollout, t->playbook);
+	char config[CONFIG_SHA_SIZE];
 	struct incident inc = {
 		.rollout = (char *)t->rollout->name,
 		.playbook = (char *)t->playbook->name,
 		.severity = (char *)t->severity,
 		.summary = (char *)t->summary,
 		.kind = t->kind,
-		.plan = plan,
+		.config = config,
 		.reason = (char *)t->reason,
 		.opened_by = (char *)t->who,
 		.stage = stage,
@@ -228,12 +230,12 @@ static int open_incident(struct db_tx *tx, const struct settings *s, const struc
 		.onset_from = (char *)t->onset_from,
 	};
 
-	if (!plan)
-		return -ENOMEM;
 	*ret_disposition = open_state(t, &inc, there, db_tx_now(tx));
 	if (inc.already_there)
 		inc.verify_until_us = db_tx_now(tx) + t->rollout->verify_timeout_us;
-	int err = incident_insert(tx, &inc);
+	int err = plan_put(tx, s, t->rollout, t->playbook, config);
+	if (err == 0)
+		err = incident_insert(tx, &inc);
 	if (err == 0)
 		err = trigger_attach(tx, inc.id, t);
 	if (err == 0)
@@ -329,11 +331,6 @@ static int join(struct db_tx *tx, const struct settings *s, const struct trigger
 	return ev ? start_again(tx, s, inc, (enum incident_event)ev, t) : incident_save(tx, inc);
 }
 
-bool trigger_gives_way(const struct incident *inc)
-{
-	return inc->raises || inc->kind == KIND_DRILL;
-}
-
 /* The engine finds its row ended before its next act, and what the act before wrote, the rollback's own flags step
  * undoes. */
 int trigger_supersede(struct db_tx *tx, const struct settings *s, struct incident *inc, const char *why)
@@ -366,7 +363,7 @@ int trigger_apply(struct db_tx *tx, const struct settings *s, const struct trigg
 		if (err < 0)
 			return err;
 	}
-	if (found && trigger_gives_way(&live)) {
+	if (found && kind_of(&live)->gives_way) {
 		err = trigger_supersede(tx, s, &live,
 		                        t->playbook->hold ? "an incident was opened" : "a rollback was asked for");
 		incident_free(&live);

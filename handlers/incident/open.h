@@ -34,8 +34,6 @@ int trigger_add_steps(struct db_tx *tx, const struct incident *inc);
 
 /* Verifying and preserving metrics, as far as the incident has them not yet. */
 int trigger_add_tail(struct db_tx *tx, const struct incident *inc, const struct rollout *r);
-/* A stage being entered and a drill give way to whatever is real. Pure. */
-bool trigger_gives_way(const struct incident *inc);
 /* That is over at once. */
 int trigger_supersede(struct db_tx *tx, const struct settings *s, struct incident *inc, const char *why);
 

@@ -105,7 +105,7 @@ int message_action(struct buf *b, const struct incident *inc)
 {
 	char to[16];
 
-	if (inc->raises)
+	if (inc->kind == KIND_ADVANCE)
 		return stage_action(b, inc);
 	if (is_report(inc))
 		return buf_str(b, "None: a report; nothing was rolled back");

@@ -11,7 +11,9 @@
 #include "db/step.h"
 #include "handlers/incident/announce.h"
 #include "handlers/offline/journal.h"
+#include "handlers/incident/kinds.h"
 #include "handlers/incident/open.h"
+#include "handlers/settings/snapshot.h"
 #include "server/core/log.h"
 #include "server/core/metrics.h"
 #include "server/core/text.h"
@@ -102,7 +104,7 @@ static struct json_object *steps_of(const struct import *m)
 	return json_get_arr(m->o, "steps", &arr) == 1 ? arr : NULL;
 }
 
-static enum step_kind kind_of(const char *word)
+static enum step_kind step_kind_of(const char *word)
 {
 	return !strcmp(word, "flags") ? STEP_FLAGS : !strcmp(word, "http") ? STEP_HTTP : STEP_COMMAND;
 }
@@ -122,7 +124,7 @@ static int add_steps(const struct import *m, int64_t incident)
 		struct step st = {.incident_id = incident,
 		                  .ord = (int32_t)i,
 		                  .phase = PHASE_APPLY,
-		                  .kind = kind_of(json_str_or(o, "kind", "")),
+		                  .kind = step_kind_of(json_str_or(o, "kind", "")),
 		                  .name = (char *)json_str_or(o, "name", "step"),
 		                  .spec = (char *)"{}",
 		                  .state = ok ? STEP_DONE : STEP_FAILED,
@@ -193,7 +195,7 @@ static int open_incident(const struct import *m, int32_t stage, const char *summ
 	                           .restart_at = -1,
 	                           .severity = "",
 	                           .to_pct = m->to};
-	CLEANUP(cleanup_free) char *plan = plan_text(m->s, m->r, &by_hand);
+	char config[CONFIG_SHA_SIZE];
 	struct incident inc = {
 		.rollout = (char *)m->r->name,
 		.playbook = (char *)"offline",
@@ -201,7 +203,7 @@ static int open_incident(const struct import *m, int32_t stage, const char *summ
 		.summary = (char *)summary,
 		.kind = KIND_MANUAL,
 		.state = m->verified ? INC_ROLLED_BACK : INC_FAILED,
-		.plan = plan,
+		.config = config,
 		.reason = (char *)m->reason,
 		.opened_by = (char *)m->who,
 		.stage = stage,
@@ -219,10 +221,10 @@ static int open_incident(const struct import *m, int32_t stage, const char *summ
 		.already_there = m->from >= 0 && m->from <= m->to && m->verified,
 	};
 
-	if (!plan)
-		return -ENOMEM;
 	set_conditions(m, &inc);
-	int r = incident_insert(m->tx, &inc);
+	int r = plan_put(m->tx, m->s, m->r, &by_hand, config);
+	if (r == 0)
+		r = incident_insert(m->tx, &inc);
 	if (r == 0)
 		r = add_steps(m, inc.id);
 	if (r == 0)
@@ -282,7 +284,7 @@ static int on_incident(const struct import *m, int32_t stage)
 	int found = summary ? incident_live_of(db_tx_conn(m->tx), m->r->name, &live) : -ENOMEM,
 	    r = found < 0 ? found : 0;
 
-	if (found == 1 && trigger_gives_way(&live)) {
+	if (found == 1 && kind_of(&live)->gives_way) {
 		r = trigger_supersede(m->tx, m->s, &live, "a rollback was made");
 		found = 0;
 	}

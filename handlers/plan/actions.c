@@ -8,6 +8,7 @@
 #include "db/step.h"
 #include "handlers/incident/announce.h"
 #include "handlers/incident/open.h"
+#include "handlers/settings/snapshot.h"
 #include "handlers/plan/success.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
@@ -391,16 +392,16 @@ static int open_raise(struct work *w, const struct stage *to, const struct advan
 	struct playbook by_hand = {
 		.frozen = (char *)"{\"name\":\"advance\"}", .name = "advance", .restart_at = -1, .severity = ""};
 	CLEANUP(cleanup_free)
-	char *plan = plan_text(w->s, w->r, &by_hand), *summary = text_format("stage %d: %s", to->number, to->name);
+	char *summary = text_format("stage %d: %s", to->number, to->name);
+	char config[CONFIG_SHA_SIZE];
 	struct incident raise = {
-		.raises = true,
 		.rollout = (char *)w->r->name,
 		.playbook = (char *)"advance",
 		.severity = (char *)"",
 		.summary = summary,
-		.kind = KIND_MANUAL,
+		.kind = KIND_ADVANCE,
 		.state = INC_ROLLING_BACK,
-		.plan = plan,
+		.config = config,
 		.reason = (char *)forced,
 		.opened_by = (char *)rq->who.name,
 		.stage = to->number,
@@ -410,9 +411,11 @@ static int open_raise(struct work *w, const struct stage *to, const struct advan
 		.opened_at_us = db_tx_now(w->tx),
 	};
 
-	if (!plan || !summary)
+	if (!summary)
 		return -ENOMEM;
-	int r = incident_insert(w->tx, &raise);
+	int r = plan_put(w->tx, w->s, w->r, &by_hand, config);
+	if (r == 0)
+		r = incident_insert(w->tx, &raise);
 	if (r == 0)
 		r = trigger_add_steps(w->tx, &raise);
 	*ret_raise = raise.id;

@@ -7,6 +7,7 @@
 
 #include "db/alert.h"
 #include "handlers/checks/verify.h"
+#include "handlers/settings/snapshot.h"
 #include "handlers/checks/preserve.h"
 #include "handlers/plan/rollout_state.h"
 #include "server/core/clock.h"
@@ -230,7 +231,7 @@ static void evaluating_free(struct evaluating *e)
 		free(e->queries[i]);
 	evaluation_free(&e->ev);
 	rollout_state_free(&e->st);
-	plan_free(e->plan);
+	plan_unref(e->plan);
 	settings_unref(e->settings);
 	free(e);
 }
@@ -279,15 +280,14 @@ static int read_plan(struct evaluating *e)
 {
 	struct playbook none = {
 		.frozen = (char *)"{\"name\":\"evaluation\"}", .name = "evaluation", .restart_at = -1, .severity = ""};
-	CLEANUP(cleanup_free) char *text = plan_text(e->settings, e->rollout, &none);
 
-	return text ? plan_read(text, &e->plan) : -ENOMEM;
+	return plan_in_force(e->settings, e->rollout, &none, &e->plan);
 }
 
 /* Then the engine's rounds are the answer, and ours would only double the questions. */
 static bool engine_asks(const struct rollout_state *st)
 {
-	return st->live && !st->live_drills &&
+	return st->live && st->live_kind != KIND_DRILL &&
 	       (st->live_state == INC_ROLLING_BACK || st->live_state == INC_VERIFYING || st->live_state == INC_FAILED);
 }
 

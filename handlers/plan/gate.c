@@ -175,11 +175,11 @@ static void missing_peace(const struct gate_view *v, struct gate *g)
 {
 	const struct rollout_state *st = v->st;
 
-	if (st->live && st->live_raises)
+	if (st->live_kind == KIND_ADVANCE)
 		add(g, "incident", true, "a stage is being entered already (%s)", incident_state_name(st->live_state));
-	else if (st->live && st->live_drills && st->live_state != INC_FAILED)
+	else if (st->live_kind == KIND_DRILL && st->live_state != INC_FAILED)
 		add(g, "incident", true, "drill %lld is under way: wait for its end", (long long)st->live);
-	else if (st->live && st->live_drills)
+	else if (st->live_kind == KIND_DRILL)
 		add(g, "incident", true,
 		    "drill %lld has failed: mend what it found and start another, or rollbackctl incident resolve %lld",
 		    (long long)st->live, (long long)st->live);

@@ -116,7 +116,7 @@ static void view_of(const struct reconcile *l, struct stage_clock_view *v)
 		.entered = l->stage && l->st->p.entered_us,
 		.elsewhere = elsewhere,
 		.held = l->st->p.held_by,
-		.incident = l->st->live_drills ? 0 : l->st->live,
+		.incident = l->st->live_kind == KIND_DRILL ? 0 : l->st->live,
 		.blind = l->ev->blind[0] ? l->ev->blind : NULL,
 		.percentage_known = l->ev->there != STATUS_UNKNOWN,
 		.percentage_right = l->ev->there == STATUS_YES,
@@ -195,7 +195,7 @@ static int watch_sight(const struct reconcile *l)
 /* While the engine acts or verifies, it is the engine that tells. */
 static bool is_settled(const struct reconcile *l)
 {
-	return !l->st->live || l->st->live_drills || l->st->live_state == INC_ROLLED_BACK ||
+	return !l->st->live || l->st->live_kind == KIND_DRILL || l->st->live_state == INC_ROLLED_BACK ||
 	       l->st->live_state == INC_HELD;
 }
 

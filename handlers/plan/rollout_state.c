@@ -37,8 +37,7 @@ static int load_incidents(struct db_conn *c, const char *name, int64_t now_us, s
 	if (r == 1) {
 		st->live = live.id;
 		st->live_state = live.state;
-		st->live_raises = live.raises;
-		st->live_drills = live.kind == KIND_DRILL && !live.raises;
+		st->live_kind = live.kind;
 	}
 	incident_free(&live);
 	if (r >= 0)

@@ -19,9 +19,9 @@ struct rollout_state {
 	struct baseline_list baselines;
 	int64_t live; /* live incident, or stage being entered; 0 none */
 	enum incident_state live_state;
-	bool live_raises, live_drills;
-	int64_t unreviewed;      /* incident whose review is required and open; 0 none */
-	int64_t rollbacks_today; /* in the last 24 h */
+	enum incident_kind live_kind; /* 0 none */
+	int64_t unreviewed;           /* incident whose review is required and open; 0 none */
+	int64_t rollbacks_today;      /* in the last 24 h */
 	int64_t last_rollback_us;
 	int32_t there;        /* percentage in the flags file, else last seen; -1 unknown */
 	char there_why[256];  /* why it is unknown */

@@ -315,19 +315,26 @@ int plan_read(const char *text, struct plan **ret)
 
 	if (!p)
 		return -ENOMEM;
+	p->refs = 1;
 	p->tree = json_tokener_parse(text);
 	int e = fill_plan(p);
 	if (e < 0) {
-		plan_free(p);
+		plan_unref(p);
 		return e;
 	}
 	*ret = p;
 	return 0;
 }
 
-void plan_free(struct plan *p)
+struct plan *plan_ref(struct plan *p)
 {
-	if (!p)
+	__atomic_add_fetch(&p->refs, 1, __ATOMIC_RELAXED);
+	return p;
+}
+
+void plan_unref(struct plan *p)
+{
+	if (!p || __atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
 	options_rollout_free(&p->rollout);
 	playbook_free(&p->playbook);
@@ -337,5 +344,5 @@ void plan_free(struct plan *p)
 
 void plan_cleanup(struct plan **p)
 {
-	plan_free(*p);
+	plan_unref(*p);
 }

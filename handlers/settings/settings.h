@@ -275,9 +275,11 @@ struct plan {
 	struct limits limits;
 	struct prometheus_options prometheus;
 	const char *external_url;
+	int refs; /* atomic; nobody changes a plan that was read */
 };
-int plan_read(const char *text, struct plan **ret); /* -EINVAL, -ENOMEM */
-void plan_free(struct plan *p);
+int plan_read(const char *text, struct plan **ret); /* a plan of its own: one reference. -EINVAL, -ENOMEM */
+struct plan *plan_ref(struct plan *p);
+void plan_unref(struct plan *p); /* NULL is fine; any thread */
 void plan_cleanup(struct plan **p);
 
 /* One act as the JSON of a step's spec, and back. act_free releases the owned array; strings borrow from spec. */

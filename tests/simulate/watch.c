@@ -162,7 +162,7 @@ static void look_at(int64_t id)
 		k = &watch.known[watch.n_known++];
 		*k = (struct known) {.id = id,
 		                     .rollout = inc.rollout[1] - '0',
-		                     .raises = inc.raises,
+		                     .raises = inc.kind == KIND_ADVANCE,
 		                     .drill = inc.kind == KIND_DRILL};
 		k->service = config_service(k->rollout);
 	}

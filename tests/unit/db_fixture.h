@@ -17,6 +17,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include "db/config.h"
 #include "db/db.h"
 #include "server/core/clock.h"
 
@@ -138,6 +139,15 @@ static inline int in_tx(struct db *db, job_fn *fn, void *arg)
 	call_init(&c, fn, arg);
 	int r = db_submit(db, &c.job, DB_URGENT);
 	return r < 0 ? r : call_wait(&c);
+}
+
+/* A config is on record, as every incident's must be; its hash, until the next call. */
+static inline char *fixture_config(struct db_tx *tx, const char *text)
+{
+	static char sha[CONFIG_SHA_SIZE];
+
+	assert_int_equal(config_row_put(tx, text, sha), 0);
+	return sha;
 }
 
 #endif

@@ -27,7 +27,7 @@ static int open_incident(struct db_tx *tx, struct webhook *w)
 	                     .summary = (char *)"s",
 	                     .kind = KIND_AUTO,
 	                     .state = INC_ROLLING_BACK,
-	                     .plan = (char *)"{}",
+	                     .config = fixture_config(tx, "{}"),
 	                     .opened_by = (char *)"alertmanager"};
 	int r = incident_insert(tx, &i);
 

@@ -76,7 +76,7 @@ static int open_incident(struct db_tx *tx, void *arg)
 	                     .summary = (char *)"s",
 	                     .kind = KIND_AUTO,
 	                     .state = INC_PENDING,
-	                     .plan = (char *)"{}",
+	                     .config = fixture_config(tx, "{}"),
 	                     .opened_by = (char *)"o"};
 	int r = incident_insert(tx, &i);
 

@@ -54,7 +54,7 @@ static struct incident make_incident(const char *rollout, bool full, int64_t bas
 		.summary = copy("summary"),
 		.kind = KIND_MANUAL,
 		.state = INC_VERIFYING,
-		.plan = copy("{\"plan\":1}"),
+		.config = copy(""),
 		.reason = copy(full ? "reason" : NULL),
 		.opened_by = copy("opened by"),
 		.stage = (int32_t)base + 1,
@@ -79,6 +79,10 @@ static struct incident make_incident(const char *rollout, bool full, int64_t bas
 		.quiet_since_us = base + 17,
 		.acknowledged_by = copy(full ? "alice" : NULL),
 		.acknowledged_at_us = base + 18,
+		.seen_at_us = base + 40,
+		.evidence_since_us = base + 41,
+		.asking = full,
+		.unknown_rounds = base + 42,
 		.eta = copy(full ? "soon" : NULL),
 	};
 	for (int n = 0; n < CONDITION_N; n++)
@@ -94,7 +98,7 @@ static void same_incident(const struct incident *a, const struct incident *b)
 		{a->playbook, b->playbook},
 		{a->severity, b->severity},
 		{a->summary, b->summary},
-		{a->plan, b->plan},
+		{a->config, b->config},
 		{a->reason, b->reason},
 		{a->opened_by, b->opened_by},
 		{a->onset_from, b->onset_from},
@@ -111,6 +115,10 @@ static void same_incident(const struct incident *a, const struct incident *b)
 		{a->pct_wanted, b->pct_wanted},
 		{a->pct_seen, b->pct_seen},
 		{a->already_there, b->already_there},
+		{a->seen_at_us, b->seen_at_us},
+		{a->evidence_since_us, b->evidence_since_us},
+		{a->asking, b->asking},
+		{a->unknown_rounds, b->unknown_rounds},
 		{a->opened_at_us, b->opened_at_us},
 		{a->onset_at_us, b->onset_at_us},
 		{a->due_at_us, b->due_at_us},
@@ -138,8 +146,12 @@ static void same_incident(const struct incident *a, const struct incident *b)
 	}
 }
 
-static int insert_incident(struct db_tx *tx, void *inc)
+static int insert_incident(struct db_tx *tx, void *arg)
 {
+	struct incident *inc = arg;
+
+	free(inc->config);
+	inc->config = strdup(fixture_config(tx, "{\"plan\":1}"));
 	return incident_insert(tx, inc);
 }
 
@@ -190,6 +202,8 @@ static void a_saved_incident_is_read_back_in_every_column(void **state)
 	other.seq = i.seq;
 	other.state = INC_FAILED;
 	other.kind = KIND_DRILL;
+	free(other.config);
+	other.config = strdup(i.config);
 	assert_int_equal(in_tx(db, save_incident, &other), 0);
 	assert_int_equal(other.seq, 2);
 	assert_int_equal(incident_load(reader, i.id, &got), 0);

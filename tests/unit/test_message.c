@@ -251,18 +251,18 @@ static void a_stage_being_entered_never_rolled_anything_back(void **state)
 	for (int s = 1; s < INC_STATE_N; s++) {
 		struct incident raise = at((enum incident_state)s);
 
-		raise.raises = true;
+		raise.kind = KIND_ADVANCE;
 		raise.pct_wanted = 5000;
 		raise.pct_seen = 2500;
 		action_is(raise, words[s]);
 	}
 	struct incident done = at(INC_RESOLVED);
-	done.raises = true;
+	done.kind = KIND_ADVANCE;
 	done.pct_wanted = 5000;
 	done.rolled_back_at_us = 1;
 	action_is(done, "Entered at 50%");
 	struct incident unseen = at(INC_FAILED);
-	unseen.raises = true;
+	unseen.kind = KIND_ADVANCE;
 	unseen.pct_wanted = 5000;
 	action_is(unseen, "Entering 50% not verified: no answer what the percentage is");
 }

@@ -4,6 +4,7 @@
 
 #include "db/event.h"
 #include "handlers/engine/record.h"
+#include "handlers/settings/snapshot.h"
 #include "handlers/incident/open.h"
 
 static const char config[] =
@@ -72,7 +73,7 @@ static int look(struct db_tx *tx)
 /* An incident that verifies; arg: how long ago its apply steps ended. */
 static int open_one(struct db_tx *tx, void *arg)
 {
-	CLEANUP(cleanup_free) char *plan = plan_text(settings, &settings->rollouts[0], &settings->playbooks[0]);
+	char sha[CONFIG_SHA_SIZE];
 	int64_t applied = db_tx_now(tx) - *(int64_t *)arg;
 	struct incident inc = {.rollout = (char *)"shop",
 	                       .playbook = (char *)"corrupt",
@@ -80,7 +81,7 @@ static int open_one(struct db_tx *tx, void *arg)
 	                       .summary = (char *)"x",
 	                       .kind = KIND_AUTO,
 	                       .state = INC_VERIFYING,
-	                       .plan = plan,
+	                       .config = sha,
 	                       .opened_by = (char *)"alertmanager",
 	                       .stage = 1,
 	                       .pct_before = 1000,
@@ -91,6 +92,7 @@ static int open_one(struct db_tx *tx, void *arg)
 	                       .applied_at_us = applied,
 	                       .verify_until_us = applied + 300 * US_PER_S};
 
+	assert_int_equal(plan_put(tx, settings, &settings->rollouts[0], &settings->playbooks[0], sha), 0);
 	assert_int_equal(incident_insert(tx, &inc), 0);
 	id = inc.id;
 	assert_int_equal(trigger_add_tail(tx, &inc, &settings->rollouts[0]), 0);

@@ -39,7 +39,7 @@ static int add_incident(struct db_tx *tx, const char *rollout, enum incident_sta
 	                     .summary = (char *)"s",
 	                     .kind = KIND_AUTO,
 	                     .state = s,
-	                     .plan = (char *)"{}",
+	                     .config = fixture_config(tx, "{}"),
 	                     .opened_by = (char *)"o",
 	                     .resolved_at_us = 50};
 	struct step st = {.ord = 0,
@@ -182,7 +182,7 @@ static int add_unreviewed(struct db_tx *tx, void *arg)
 	                     .summary = (char *)"s",
 	                     .kind = KIND_AUTO,
 	                     .state = INC_RESOLVED,
-	                     .plan = (char *)"{}",
+	                     .config = fixture_config(tx, "{}"),
 	                     .opened_by = (char *)"x",
 	                     .stage = 1,
 	                     .resolved_at_us = 1,

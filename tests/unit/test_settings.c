@@ -327,7 +327,7 @@ static void what_is_no_plan_is_refused(void **state)
 		assert_int_equal(plan_read(texts[i], &p), -EINVAL);
 		assert_null(p);
 	}
-	plan_free(NULL);
+	plan_unref(NULL);
 }
 
 /* --- acts --- */

@@ -65,7 +65,7 @@ void local_close(struct local *w)
 {
 	if (w->loop)
 		loop_free(w->loop);
-	plan_free(w->plan);
+	plan_unref(w->plan);
 	config_free(w->config);
 	*w = (struct local) {0};
 }
