@@ -111,6 +111,14 @@ static bool reached(const struct loop_fetch *f, CURLINFO phase)
 	return curl_easy_getinfo(f->easy, phase, &us) == CURLE_OK && us > 0;
 }
 
+static bool over_tls(const struct loop_fetch *f)
+{
+	const char *url = NULL;
+
+	return curl_easy_getinfo(f->easy, CURLINFO_EFFECTIVE_URL, &url) == CURLE_OK && url &&
+	       strncasecmp(url, "https:", 6) == 0;
+}
+
 /* The furthest phase that curl has noted tells what was missing. */
 static const char *timeout_text(const struct loop_fetch *f)
 {
@@ -122,9 +130,11 @@ static const char *timeout_text(const struct loop_fetch *f)
 		return "time limit reached in the middle of the answer";
 	if (reached(f, CURLINFO_PRETRANSFER_TIME_T))
 		return "time limit reached: connected, but no answer";
-	/* The time of the TCP connect is noted only after the TLS handshake; our port is there before. */
+	/* The time of the TCP connect is noted only after the TLS handshake; our port before it, but not by curl 8. */
 	if (curl_easy_getinfo(f->easy, CURLINFO_LOCAL_PORT, &port) == CURLE_OK && port > 0)
 		return "time limit reached during the TLS handshake";
+	if (over_tls(f) && reached(f, CURLINFO_NAMELOOKUP_TIME_T))
+		return "time limit reached: could not connect, or not end the TLS handshake";
 	if (reached(f, CURLINFO_NAMELOOKUP_TIME_T))
 		return "time limit reached: could not connect";
 	return "time limit reached: the name could not be resolved";
@@ -169,6 +179,8 @@ static void fetch_ended(struct loop_fetch *f, CURLcode code)
 		fetch_finish(f, -ETIMEDOUT, timeout_text(f));
 	else if (code == CURLE_COULDNT_CONNECT)
 		finish_unconnected(f);
+	else if (code == CURLE_RECV_ERROR && over_tls(f) && !reached(f, CURLINFO_APPCONNECT_TIME_T))
+		fetch_finish(f, -EPROTO, "the connection broke during the TLS handshake");
 	else
 		finish_by_table(f, code);
 }

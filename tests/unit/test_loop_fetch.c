@@ -982,7 +982,8 @@ static void plain_text_where_tls_belongs_is_told(void **state)
 	spec.timeout_us = 300 * MS;
 	run_spec(&spec); /* the server waits for the end of what it takes for a request */
 	assert_int_equal(seen.r.error, -ETIMEDOUT);
-	assert_string_equal(seen.error_text, "time limit reached during the TLS handshake");
+	assert_ptr_equal(strstr(seen.error_text, "time limit reached"), seen.error_text);
+	assert_non_null(strstr(seen.error_text, "the TLS handshake"));
 }
 
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
