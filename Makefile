@@ -8,7 +8,7 @@ PREFIX  ?= /usr
 
 DEPS_BUILD := pkg-config libmicrohttpd-dev libjson-c-dev libcurl4-gnutls-dev libsqlite3-dev libyaml-dev libpcre2-dev \
               libjq-dev libonig-dev libgnutls28-dev libsystemd-dev libcrypt-dev
-DEPS_CHECK := strace e2fsprogs libcmocka-dev python3 python3-pytest systemd duktape clang-format clang-tidy cppcheck shellcheck
+DEPS_CHECK := strace e2fsprogs libcmocka-dev python3 python3-pytest python3-pytest-xdist systemd duktape clang-format clang-tidy cppcheck shellcheck
 DEPS_DEB   := dpkg-dev binutils lintian
 DEPS_DEMO  := python3 procps
 
@@ -56,26 +56,37 @@ $O/flags: FORCE
 	@mkdir -p $O; echo '$(CC) $(cflags) $(CPPFLAGS) $(CFLAGS)' | cmp -s - $@ || \
 	 echo '$(CC) $(cflags) $(CPPFLAGS) $(CFLAGS)' > $@
 
+# Tests wait more than they compute: several at a time for each processor.
+SIDE_BY_SIDE := $(shell expr 3 \* $$(nproc))
+
 unit: $(UNITS)
-	@bad=; for t in $(UNITS); do echo "== $$t"; $$t || bad="$$bad $$t"; done; [ -z "$$bad" ] || { echo "failed:$$bad"; exit 1; }
+	@printf '%s\n' $^ | xargs -P $(SIDE_BY_SIDE) -I '{}' sh -c \
+	  '{} > {}.log 2>&1 && echo "== {}" || { cat {}.log; echo "failed: {}"; exit 1; }'
 
 # --- tests ---
 
 # Debian's python3 has Debian's pytest; another python3 on the PATH may have none.
-PYTEST = MODE=$(MODE) /usr/bin/python3 -m pytest -q -rs -p no:cacheprovider --durations=5
+PYTEST = MODE=$(MODE) /usr/bin/python3 -m pytest -q -rs -p no:cacheprovider --durations=5 -n $(SIDE_BY_SIDE) --dist loadgroup
 JOBS   := $(shell nproc)
 
-check: deps-build deps-check deps-deb deps-tools
+# What the tests build (a package) and the demo have the flags of check, so nothing is built twice, or anew under a test that runs it.
+check: export WERROR := 1
+check: export CC := $(CC)
+check: deps-build deps-check deps-deb deps-demo deps-tools
 	sh tests/includes.sh
-	+$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 all-units programs
+	+$(MAKE) --no-print-directory -j$(JOBS) all-units programs
+	+$(MAKE) --no-print-directory -j2 check-computes check-waits
+	+$(MAKE) --no-print-directory demo
+# Side by side: one half waits for what it has started, the other takes the processors that are left.
+check-waits:
 	+$(MAKE) --no-print-directory unit
-	+$(MAKE) --no-print-directory -j$(JOBS) MODE=asan all-units programs
-	+$(MAKE) --no-print-directory MODE=asan unit
-	+$(MAKE) --no-print-directory -j$(JOBS) MODE=asan fuzz
-	+$(MAKE) --no-print-directory -j$(JOBS) lint
 	+$(MAKE) --no-print-directory rules
 	$(PYTEST) tests/e2e tests/crash
-	+$(MAKE) --no-print-directory demo
+check-computes:
+	+nice $(MAKE) --no-print-directory lint
+	+nice $(MAKE) --no-print-directory -j$(JOBS) MODE=asan all-units programs
+	+$(MAKE) --no-print-directory MODE=asan unit
+	+nice $(MAKE) --no-print-directory MODE=asan fuzz
 
 # What make check runs short or in one mode only: everything under the sanitizers, the crash walk for long.
 check-long: check check-sanitized crash long

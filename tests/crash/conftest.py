@@ -10,6 +10,12 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import harness  # noqa: E402  (the path comes first)
 
 
+@pytest.fixture(autouse=True)
+def ports():
+    yield
+    harness.release_ports()
+
+
 @pytest.fixture
 def folder(request):
-    return harness.fresh("crash_" + request.node.name)
+    return harness.fresh(request.path.stem, request.node.name)

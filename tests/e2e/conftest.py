@@ -7,6 +7,7 @@ import harness
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "xdist_group(name): side by side, these run one after the other in one process")
     config.addinivalue_line("markers", "long: takes more than a minute; run with LONG=1, as make check-long does")
 
 
@@ -18,9 +19,15 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(skip)
 
 
+@pytest.fixture(autouse=True)
+def ports():
+    yield
+    harness.release_ports()
+
+
 @pytest.fixture
 def folder(request):
-    return harness.fresh(request.node.nodeid.split("::", 1)[1])
+    return harness.fresh(request.path.stem, request.node.name)
 
 
 @pytest.fixture

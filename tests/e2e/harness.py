@@ -11,6 +11,7 @@ import http.server
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -42,10 +43,30 @@ def until(what, timeout=PATIENCE, every=0.02):
         time.sleep(every)
 
 
+PORTS = range(10000, int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0]))
+claims = []
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port to listen on. Tests run side by side, and a listener may come and go: so it is none that the kernel gives to outgoing
+    connections, and until release_ports() it belongs to the process that holds the abstract socket of its number."""
+    while True:
+        port = random.choice(PORTS)
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0rollbackd-test-port-{port}")
+            with socket.socket() as s:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                s.bind(("", port))
+            claims.append(claim)
+            return port
+        except OSError:
+            claim.close()
+
+
+def release_ports():
+    while claims:
+        claims.pop().close()
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -539,9 +560,9 @@ class Alertmanager(Program):
         assert status == 200, out
 
 
-def fresh(name):
+def fresh(*names):
     """A directory of its own below build/: commands may not stand below a world-writable one."""
-    folder = ROOT / "build" / "e2e" / MODE / re.sub(r"\W+", "_", name)[:100]
+    folder = (ROOT / "build" / "e2e" / MODE).joinpath(*(re.sub(r"\W+", "_", n)[:100] for n in names))
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder

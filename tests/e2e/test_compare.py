@@ -12,6 +12,8 @@ import time
 import pytest
 from harness import ROOT, TOOLS, Prometheus, Server, Service, ctl, parse_time, request, until
 
+pytestmark = pytest.mark.xdist_group("compare")     # one Prometheus for all of them
+
 HOURS = 48
 EVERY = 300                                     # seconds between samples
 BOUNDS = (0.1, 0.25, 0.5, 1.0)

@@ -9,6 +9,8 @@ import pytest
 from harness import ROOT, TOOLS, Alertmanager, Daemon, Program, Prometheus, ctl, free_port, fresh, request, rfc3339, until
 from shipped_plan import DemoService
 
+pytestmark = pytest.mark.xdist_group("doctor")      # one world for all of them
+
 SHIPPED = ROOT / "deploy"
 RULES = ("cst-recording", "cst-alerts", "rollbackd-alerts")
 TRIGGERS = ("CanaryErrorRateBurst", "CanaryErrorRateHigh", "CanaryLatencyP95High", "CanaryCacheHitRateLow", "CanaryP0Incident",

@@ -9,7 +9,8 @@ import pytest
 from harness import MODE, ROOT
 
 ARCHIVE = "http://deb.debian.org/debian"
-pytestmark = pytest.mark.skipif(MODE != "release", reason="the package is built from the release mode")
+pytestmark = [pytest.mark.skipif(MODE != "release", reason="the package is built from the release mode"),
+              pytest.mark.xdist_group("package")]     # one build of it
 
 
 def run(*argv, **kw):

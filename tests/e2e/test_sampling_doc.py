@@ -5,7 +5,7 @@ import textwrap
 import types
 
 import pytest
-from harness import ROOT, config, ctl
+from harness import ROOT, config, ctl, until
 
 DOCUMENT = (ROOT / "deploy/sampling.md").read_text()
 ROWS = re.findall(r"^\| `([^`]*)` \| `([^`]*)` \| `0x([0-9a-f]{8})` \| (\d+) \|$", DOCUMENT, re.M)
@@ -87,6 +87,7 @@ def test_another_salt_picks_other_keys(daemon_of, service):
 
 def test_explain_goes_by_the_flags_file_and_says_when_it_cannot_tell(daemon, service):
     key = next(f"user-{n}" for n in range(100) if 1000 <= murmur3_32(f"shop:user-{n}".encode()) * 10000 >> 32 < 2500)
+    until(lambda: daemon.get("/api/v1/rollouts/shop")["watch"]["percentage"] == "yes")     # the next look comes 15 s later
     service.raise_to(25)                # by hand, behind rollbackd's back
     p = ctl(daemon, "flags", "explain", "shop", "--key", key)
     assert p.returncode == 0 and "at 25% it takes the new way" in p.stdout and "from stage 2 (" in p.stdout, p.stdout
