@@ -344,15 +344,16 @@ void matchers_free(struct matchers *m)
 
 /* ---- matching ---- */
 
-static bool regex_matches(const struct matcher *m, const char *value)
+/* Whatever PCRE2 says but "it matches" and "it does not" is a limit, or a lack of memory. */
+static enum matchers_say regex_says(const struct matcher *m, const char *value)
 {
 	pcre2_match_data *data = pcre2_match_data_create_from_pattern(m->code, NULL);
 
 	if (!data)
-		return false;
+		return MATCHERS_MAYBE;
 	int n = pcre2_match(m->code, (PCRE2_SPTR)value, strlen(value), 0, 0, data, m->limits);
 	pcre2_match_data_free(data);
-	return n >= 0;
+	return n >= 0 ? MATCHERS_YES : n == PCRE2_ERROR_NOMATCH ? MATCHERS_NO : MATCHERS_MAYBE;
 }
 
 static const char *value_of(const struct text_pair *labels, size_t n, const char *name)
@@ -363,26 +364,36 @@ static const char *value_of(const struct text_pair *labels, size_t n, const char
 	return NULL;
 }
 
-static bool holds(const struct matcher *m, const char *value)
+static enum matchers_say says(const struct matcher *m, const char *value)
 {
-	bool same = m->regex ? regex_matches(m, value) : strcmp(value, m->value) == 0;
+	enum matchers_say same = m->regex                       ? regex_says(m, value)
+	                         : strcmp(value, m->value) == 0 ? MATCHERS_YES
+	                                                        : MATCHERS_NO;
 
-	return same != m->negative;
+	return m->negative ? MATCHERS_YES - same : same; /* MAYBE stays what it is */
 }
 
-bool matchers_hold(const struct matchers *m, const struct text_pair *labels, size_t n, const char **ret_failed)
+enum matchers_say matchers_judge(const struct matchers *m, const struct text_pair *labels, size_t n,
+                                 const char **ret_which)
 {
+	const struct matcher *unsure = NULL;
+
 	for (size_t i = 0; i < m->n; i++) {
 		const struct matcher *one = m->list[i];
 		const char *value = value_of(labels, n, one->name);
+		enum matchers_say say = says(one, value ? value : "");
 
-		if (holds(one, value ? value : ""))
+		if (say == MATCHERS_MAYBE && !unsure)
+			unsure = one;
+		if (say != MATCHERS_NO)
 			continue;
-		if (ret_failed)
-			*ret_failed = one->text;
-		return false;
+		if (ret_which)
+			*ret_which = one->text;
+		return MATCHERS_NO;
 	}
-	return true;
+	if (unsure && ret_which)
+		*ret_which = unsure->text;
+	return unsure ? MATCHERS_MAYBE : MATCHERS_YES;
 }
 
 enum matchers_say matchers_might_hold(const struct matchers *m, const struct text_pair *labels, size_t n,
@@ -394,10 +405,12 @@ enum matchers_say matchers_might_hold(const struct matchers *m, const struct tex
 		const struct matcher *one = m->list[i];
 		const char *value = value_of(labels, n, one->name);
 
-		if (!value && open(arg, one->name))
-			label = label ? label : one->name;
-		else if (!holds(one, value ? value : ""))
+		enum matchers_say say = !value && open(arg, one->name) ? MATCHERS_MAYBE : says(one, value ? value : "");
+
+		if (say == MATCHERS_NO)
 			return MATCHERS_NO;
+		if (say == MATCHERS_MAYBE && !label)
+			label = one->name;
 	}
 	if (label && ret_label)
 		*ret_label = label;

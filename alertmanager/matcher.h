@@ -26,13 +26,17 @@ struct matcher_fault {
 int matchers_add(struct matchers *m, const char *text, struct matcher_fault *fault) MUST_CHECK;
 void matchers_free(struct matchers *m);
 
-/* A missing label counts as "". A regular expression that hits PCRE2's match limit does not match. Labels sorted or
- * not. *ret_failed (may be NULL) tells the first matcher that did not hold: its text, borrowed. */
-bool matchers_hold(const struct matchers *m, const struct text_pair *labels, size_t n, const char **ret_failed);
+/* Whether all hold. MAYBE: nobody can tell, because a regular expression ran into a limit (of steps, depth or memory)
+ * before it was done. That is not "no", and each caller decides what it does with it. */
+enum matchers_say { MATCHERS_NO, MATCHERS_MAYBE, MATCHERS_YES };
+
+/* A missing label counts as "". Labels sorted or not. *ret_which (may be NULL) tells, unless YES, the first matcher
+ * that did not hold, or the first that gave up: its text, borrowed. */
+enum matchers_say matchers_judge(const struct matchers *m, const struct text_pair *labels, size_t n,
+                                 const char **ret_which) MUST_CHECK;
 
 /* The same when not all labels are known. open tells of a label that is not among labels whether it may have a value
- * that nobody knows; else it counts as "". MAYBE: it depends on the label *ret_label (may be NULL; borrowed). */
-enum matchers_say { MATCHERS_NO, MATCHERS_MAYBE, MATCHERS_YES };
+ * that nobody knows; else it counts as "". MAYBE also: it depends on the label *ret_label (may be NULL; borrowed). */
 typedef bool matchers_open_fn(void *arg, const char *label);
 enum matchers_say matchers_might_hold(const struct matchers *m, const struct text_pair *labels, size_t n,
                                       matchers_open_fn *open, void *arg, const char **ret_label);

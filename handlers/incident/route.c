@@ -3,50 +3,104 @@
 #include "handlers/incident/intake.h"
 #include "server/core/text.h"
 
-static const struct playbook *playbook_of(const struct settings *s, const struct alert *a)
+/*
+ * An expression that ran into a limit is no "no". It counts as matching where that can only lower what an alert that is
+ * otherwise known to be one is about: a playbook in doubt, if a rollout surely claims the alert; a rollout in doubt, if
+ * a playbook surely is meant. When both are in doubt nothing is done, and somebody is paged, as for every trigger that
+ * no rollout claims.
+ */
+
+/* Of two playbooks of which either may be meant: the one that lowers sooner, and further. */
+static const struct playbook *stronger(const struct playbook *a, const struct playbook *b)
 {
-	for (size_t i = 0; i < s->n_playbooks; i++)
-		if (matchers_hold(&s->playbooks[i].match, a->labels, a->n_labels, NULL))
-			return &s->playbooks[i];
-	return NULL;
+	if (!a || !b)
+		return a ? a : b;
+	if (a->hold != b->hold)
+		return a->hold ? b : a;
+	if (a->after_us != b->after_us)
+		return a->after_us < b->after_us ? a : b;
+	if (a->previous_stage != b->previous_stage)
+		return a->previous_stage ? b : a;
+	return b->to_pct < a->to_pct ? b : a;
 }
 
-static int rollouts_of(const struct settings *s, const struct alert *a, struct route *ret)
+/* The first that matches; if some before it may match, the strongest of them all. */
+static enum matchers_say playbook_of(const struct settings *s, const struct alert *a, struct route *ret,
+                                     const char **ret_which)
+{
+	enum matchers_say best = MATCHERS_NO;
+
+	for (size_t i = 0; i < s->n_playbooks && best != MATCHERS_YES; i++) {
+		const char *which = NULL;
+		enum matchers_say say = matchers_judge(&s->playbooks[i].match, a->labels, a->n_labels, &which);
+
+		if (say == MATCHERS_NO)
+			continue;
+		ret->playbook = stronger(ret->playbook, &s->playbooks[i]);
+		if (say == MATCHERS_MAYBE && !*ret_which)
+			*ret_which = which;
+		best = say;
+	}
+	return best;
+}
+
+static int rollouts_of(const struct settings *s, const struct alert *a, bool sure, struct route *ret,
+                       const char **ret_which)
 {
 	ret->rollouts = calloc(s->n_rollouts ? s->n_rollouts : 1, sizeof(*ret->rollouts));
 	if (!ret->rollouts)
 		return -ENOMEM;
-	for (size_t i = 0; i < s->n_rollouts; i++)
-		if (matchers_hold(&s->rollouts[i].alerts, a->labels, a->n_labels, NULL))
+	for (size_t i = 0; i < s->n_rollouts; i++) {
+		const char *which = NULL;
+		enum matchers_say say = matchers_judge(&s->rollouts[i].alerts, a->labels, a->n_labels, &which);
+
+		if (say == MATCHERS_YES || (say == MATCHERS_MAYBE && sure))
 			ret->rollouts[ret->n_rollouts++] = &s->rollouts[i];
+		if (say == MATCHERS_MAYBE && !*ret_which)
+			*ret_which = which;
+	}
 	return 0;
 }
 
-static char *reason(const struct route *r, const struct alert *a)
+/* which: the matcher that gave up; NULL: none did. */
+static char *reason(const struct route *r, const struct alert *a, const char *which)
 {
+	const char *doubt = which ? ". Its regular expression was given up at a limit, and counts as matching: " : "";
+
 	if (a->rejected)
 		return text_format("%s", a->why ? a->why : "not understood");
 	if (r->heartbeat)
 		return text_format("matches the heartbeat");
 	if (!r->playbook)
 		return text_format("no playbook matches its labels");
+	if (!r->n_rollouts && which)
+		return text_format(
+			"playbook %s may match, but no rollout surely claims it: a regular expression was given up "
+			"at a limit: %.200s",
+			r->playbook->name, which);
 	if (!r->n_rollouts)
 		return text_format("playbook %s matches, but no rollout claims it", r->playbook->name);
-	return text_format("playbook %s", r->playbook->name);
+	return text_format("playbook %s%s%.200s", r->playbook->name, doubt, which ? which : "");
+}
+
+static bool is_heartbeat(const struct settings *s, const struct alert *a)
+{
+	return s->heartbeat.n > 0 && matchers_judge(&s->heartbeat, a->labels, a->n_labels, NULL) == MATCHERS_YES;
 }
 
 int route_alert(const struct settings *s, const struct alert *a, struct route *ret)
 {
+	const char *which = NULL;
 	struct route r = {0};
 	int err = 0;
 
-	if (!a->rejected) {
-		r.heartbeat = s->heartbeat.n > 0 && matchers_hold(&s->heartbeat, a->labels, a->n_labels, NULL);
-		r.playbook = r.heartbeat ? NULL : playbook_of(s, a);
+	if (!a->rejected && !(r.heartbeat = is_heartbeat(s, a))) {
+		bool sure = playbook_of(s, a, &r, &which) == MATCHERS_YES;
+
 		if (r.playbook)
-			err = rollouts_of(s, a, &r);
+			err = rollouts_of(s, a, sure, &r, &which);
 	}
-	if (err == 0 && !(r.why = reason(&r, a)))
+	if (err == 0 && !(r.why = reason(&r, a, which)))
 		err = -ENOMEM;
 	if (err < 0) {
 		route_free(&r);

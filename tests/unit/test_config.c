@@ -705,7 +705,7 @@ static bool alerts_hold(const struct matchers *m, const char *name, const char *
 {
 	const struct text_pair label = {name, value};
 
-	return matchers_hold(m, &label, 1, NULL);
+	return matchers_judge(m, &label, 1, NULL) == MATCHERS_YES;
 }
 
 static void alerts_of_a_rollout_are_those_with_its_name_unless_it_says_others(void **state)

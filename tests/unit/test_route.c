@@ -12,9 +12,13 @@
 static const char tree_text[] =
 	"{\"global\":{},\"sla\":{},\"limits\":{},\"channels\":[],\"heartbeat\":{\"match\":[\"alertname=Watchdog\"]},"
 	"\"rollouts\":[{\"name\":\"shop\",\"alerts\":[\"rollout=shop\"],\"verify\":{\"checks\":[]}},"
-	"{\"name\":\"till\",\"alerts\":[\"rollout=~\\\"shop|till\\\"\"],\"verify\":{\"checks\":[]}}],"
+	"{\"name\":\"till\",\"alerts\":[\"rollout=~\\\"shop|till\\\"\"],\"verify\":{\"checks\":[]}},"
+	"{\"name\":\"path\",\"alerts\":[\"path=~\\\".*foo.*bar.*\\\"\",\"shop!=yes\"],\"verify\":{\"checks\":[]}}],"
 	"\"playbooks\":[{\"name\":\"corrupt\",\"match\":[\"action=auto_rollback\",\"scenario=corruption\"],"
 	"\"rollback\":{\"to\":0}},"
+	"{\"name\":\"lenient\",\"match\":[\"action=auto_rollback\",\"path=~\\\".*foo.*bar.*\\\"\",\"kind=doubt\"],"
+        "\"hold\":true},"
+	"{\"name\":\"doubtful\",\"match\":[\"path=~\\\".*foo.*bar.*\\\"\",\"kind=doubt\"],\"rollback\":{\"to\":5}},"
 	"{\"name\":\"any\",\"match\":[\"action=auto_rollback\"],\"rollback\":{\"to\":\"previous_stage\"}}]}";
 
 static struct settings *settings;
@@ -43,7 +47,7 @@ static struct route route_of(const char *labels)
 	CLEANUP(alert_group_cleanup) struct alert_group *g = NULL;
 	struct payload_fault fault;
 	struct route r = {0};
-	char body[1000];
+	char body[20000];
 
 	snprintf(body, sizeof(body),
 	         "{\"alerts\":[{\"status\":\"firing\",\"labels\":{%s},\"startsAt\":\"2026-01-01T00:00:00Z\"}]}",
@@ -122,6 +126,54 @@ static void a_rejected_alert_is_matched_against_nothing(void **state)
 	route_free(&r);
 }
 
+/* An expression of the config runs into its limit on this one. */
+static const char *doubt(const char *more)
+{
+	static char labels[17000];
+	int n = snprintf(labels, sizeof(labels), "%s,\"path\":\"foobar", more);
+
+	for (int i = 0; i < 5000; i++)
+		n += snprintf(labels + n, sizeof(labels) - (size_t)n, "foo");
+	snprintf(labels + n, sizeof(labels) - (size_t)n, "\"");
+	return labels;
+}
+
+static void in_doubt_a_sure_trigger_means_the_rollout_too(void **state)
+{
+	struct route r = route_of(doubt("\"action\":\"auto_rollback\""));
+
+	(void)state;
+	assert_string_equal(r.playbook->name, "any");
+	assert_int_equal(r.n_rollouts, 1);
+	assert_string_equal(r.rollouts[0]->name, "path");
+	assert_non_null(strstr(r.why, "path=~"));
+	route_free(&r);
+}
+
+/* "lenient" would only hold, and may be meant; "doubtful" lowers further than "any", and may be meant. */
+static void in_doubt_the_playbook_that_lowers_most_is_meant(void **state)
+{
+	struct route r = route_of(
+		doubt("\"action\":\"auto_rollback\",\"kind\":\"doubt\",\"rollout\":\"till\",\"shop\":\"yes\""));
+
+	(void)state;
+	assert_string_equal(r.playbook->name, "doubtful");
+	assert_int_equal(r.n_rollouts, 1);
+	assert_string_equal(r.rollouts[0]->name, "till");
+	route_free(&r);
+}
+
+static void in_doubt_of_both_nothing_is_claimed_and_it_is_said(void **state)
+{
+	struct route r = route_of(doubt("\"kind\":\"doubt\""));
+
+	(void)state;
+	assert_non_null(r.playbook); /* so that somebody is paged */
+	assert_int_equal(r.n_rollouts, 0);
+	assert_non_null(strstr(r.why, "given up"));
+	route_free(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -131,6 +183,9 @@ int main(void)
 		cmocka_unit_test(an_alert_that_is_no_trigger_meets_no_rollout),
 		cmocka_unit_test(the_heartbeat_is_no_trigger_whatever_else_it_says),
 		cmocka_unit_test(a_rejected_alert_is_matched_against_nothing),
+		cmocka_unit_test(in_doubt_a_sure_trigger_means_the_rollout_too),
+		cmocka_unit_test(in_doubt_the_playbook_that_lowers_most_is_meant),
+		cmocka_unit_test(in_doubt_of_both_nothing_is_claimed_and_it_is_said),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
