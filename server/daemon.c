@@ -8,6 +8,7 @@
 
 #include "db/incident.h"
 #include "handlers/api/api.h"
+#include "handlers/api/background.h"
 #include "handlers/api/loop_job.h"
 #include "handlers/notify/notify.h"
 #include "handlers/plan/percentage_sync.h"
@@ -334,6 +335,10 @@ static int start_http(struct app *a, char *why, size_t size)
 		snprintf(why, size, "the database cannot be read: %s", strerror(-r));
 		return r;
 	}
+	if ((r = background_start(&a->api.background)) < 0) {
+		snprintf(why, size, "the reading of webhooks could not start: %s", strerror(-r));
+		return r;
+	}
 	a->api.db = a->db;
 	a->api.engine = a->engine;
 	a->api.controller = a->controller;
@@ -400,6 +405,7 @@ void app_stop(struct app *a)
 		return;
 	if (a->http)
 		http_drain(a->http, DRAIN_US);
+	background_stop(a->api.background);
 	auth_stop(a->auth);
 	if (a->looping) {
 		loop_stop(a->loop);
@@ -410,6 +416,7 @@ void app_stop(struct app *a)
 		db_stop(a->db);
 	controller_stop(a->controller);
 	http_stop(a->http);
+	background_free(a->api.background);
 	auth_free(a->auth);
 	engine_free(a->engine);
 	notify_free(a->notify);

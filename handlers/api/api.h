@@ -17,6 +17,7 @@ struct api {
 	struct db_conn *reader; /* the http thread's own */
 	struct engine *engine;
 	struct controller *controller;
+	struct background *background;
 	struct loop *loop; /* the engine's */
 	const char *version;
 	/* Rings the sender of messages. Any thread. */
@@ -46,7 +47,7 @@ enum http_verdict api_handle(void *arg, struct http_req *req, struct http_reply 
 void api_answer(struct http_reply *reply, int status, struct json_object *data, const char *next);
 /* The fitting status and sentence for -errno of a job or a query. why may be "". */
 void api_answer_errno(struct http_reply *reply, int err, const char *why);
-/* The request's JSON object (an empty body is {}); -EINVAL: the reply says what is wrong. */
+/* The request's JSON object (an empty body is {}), at most 64 KiB; -EINVAL: the reply says what is wrong. */
 int api_body(const struct http_req *req, struct http_reply *reply, struct json_object **ret);
 /* Has the one who asks this role: webhook, viewer, operator, or a named one (which only somebody authenticated can
  * have). */

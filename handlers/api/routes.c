@@ -8,6 +8,7 @@
 #include "server/core/http_reply.h"
 
 #define SEGMENT_MAX 256
+#define REQUEST_MAX (64 * 1024) /* bytes of what a person asks for */
 
 static const struct route {
 	enum http_method method;
@@ -183,6 +184,10 @@ int api_body(const struct http_req *req, struct http_reply *reply, struct json_o
 	if (req->body_len == 0) {
 		*ret = json_object_new_object();
 		return 0;
+	}
+	if (req->body_len > REQUEST_MAX) {
+		http_error(reply, 413, "bad_data", "the body is longer than %d bytes", REQUEST_MAX);
+		return -EINVAL;
 	}
 	if (json_parse(req->body, req->body_len, &o, &fault) < 0) {
 		http_error(reply, 400, "bad_data", "the body is not JSON: %s at byte %zu",

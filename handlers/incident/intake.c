@@ -401,27 +401,33 @@ void intake_cleanup(struct intake **in)
 	intake_free(*in);
 }
 
-struct json_object *intake_json(const struct intake *in)
+static void answer_one(struct buf *b, const struct intake_result *res)
 {
-	struct json_object *data = json_object_new_object(), *results = json_object_new_array();
-	int64_t rejected = 0;
+	CLEANUP(json_cleanup) struct json_object *o = json_object_new_object();
 
-	for (size_t i = 0; i < in->group->n; i++)
+	json_add_str(o, "fingerprint", res->fingerprint);
+	json_add_time(o, "starts_at", res->starts_at_us);
+	json_add_str(o, "rollout", res->rollout);
+	json_add_str(o, "disposition", disposition_name(res->disposition));
+	json_add(o, "incident", res->incident_id ? json_object_new_int64(res->incident_id) : NULL);
+	json_add_str(o, "reason", res->reason);
+	buf_str(b, json_text(o));
+}
+
+/* A tree of all results would take ten times their text. */
+void intake_answer(struct buf *b, const struct intake *in)
+{
+	size_t rejected = 0, i;
+
+	for (i = 0; i < in->group->n; i++)
 		rejected += in->group->alerts[i].rejected;
-	for (size_t i = 0; i < in->n_results; i++) {
-		const struct intake_result *res = &in->results[i];
-		struct json_object *o = json_object_new_object();
-
-		json_add_str(o, "fingerprint", res->fingerprint);
-		json_add_time(o, "starts_at", res->starts_at_us);
-		json_add_str(o, "rollout", res->rollout);
-		json_add_str(o, "disposition", disposition_name(res->disposition));
-		json_add(o, "incident", res->incident_id ? json_object_new_int64(res->incident_id) : NULL);
-		json_add_str(o, "reason", res->reason);
-		json_object_array_add(results, o);
+	buf_printf(b, "{\"alerts\":%zu,\"rejected\":%zu,\"results\":[", in->group->n, rejected);
+	for (i = 0; i < in->n_results && b->len < INTAKE_ANSWER_MAX; i++) {
+		buf_str(b, i ? "," : "");
+		answer_one(b, &in->results[i]);
 	}
-	json_add_int(data, "alerts", (int64_t)in->group->n);
-	json_add_int(data, "rejected", rejected);
-	json_add(data, "results", results);
-	return data;
+	buf_char(b, ']');
+	if (i < in->n_results)
+		buf_printf(b, ",\"results_left_out\":%zu", in->n_results - i);
+	buf_char(b, '}');
 }

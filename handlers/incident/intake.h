@@ -54,7 +54,9 @@ int intake_plan(struct settings *s, struct alert_group *group, int64_t received_
 int intake_record(struct db_tx *tx, struct intake *in);
 void intake_free(struct intake *in);
 void intake_cleanup(struct intake **in);
-/* {alerts, rejected, results: […]}. */
-struct json_object *intake_json(const struct intake *in);
+/* {alerts, rejected, results: […]} as text; of more results than fit into INTAKE_ANSWER_MAX bytes the first, and
+ * results_left_out tells how many more there are. b has room for a few kilobytes more. */
+#define INTAKE_ANSWER_MAX (12 * 1024 * 1024)
+void intake_answer(struct buf *b, const struct intake *in);
 
 #endif
