@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <math.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include "alertmanager/quote.h"
@@ -27,11 +28,25 @@ static int fail(const struct say *say, int error, const char *fmt, ...)
 
 /* ---- the envelope ---- */
 
-static int parse_root(const char *body, size_t len, struct json_object **ret, const struct say *say)
+static atomic_size_t held;
+
+static void give_back(size_t *tree)
+{
+	atomic_fetch_sub(&held, *tree);
+	*tree = 0;
+}
+
+/* *ret_tree goes to give_back, whatever came of it. */
+static int parse_root(const char *body, size_t len, struct json_object **ret, size_t *ret_tree, const struct say *say)
 {
 	struct json_fault json = {0};
-	int r = json_parse(body, len, ret, &json);
+	size_t others = atomic_load(&held);
+	int r = json_parse_within(body, len, others < PROM_HELD_MAX ? PROM_HELD_MAX - others : 0, ret, ret_tree, &json);
 
+	atomic_fetch_add(&held, *ret_tree);
+	if (r == -E2BIG)
+		return fail(say, r, "Prometheus' answer is too large to be looked at%s: it holds %s",
+		            others ? " beside others" : "", json.why ? json.why : "too much");
 	if (r == -EINVAL)
 		return fail(say, -EBADMSG, "Prometheus' answer is not JSON: %s at byte %zu",
 		            json.why ? json.why : "wrong", json.offset);
@@ -175,7 +190,7 @@ int prom_vector_parse(const char *body, size_t len, struct prom_vector *ret, cha
 	struct json_object *result = NULL;
 	const char *type = "";
 
-	int r = parse_root(body, len, &v.root, &say);
+	int r = parse_root(body, len, &v.root, &v.tree, &say);
 	if (r == 0)
 		r = parse_result(v.root, &type, &result, &say);
 	if (r < 0)
@@ -195,6 +210,7 @@ void prom_vector_free(struct prom_vector *v)
 {
 	json_object_put(v->root);
 	free(v->samples);
+	give_back(&v->tree);
 	*v = (struct prom_vector) {0};
 }
 
@@ -247,11 +263,12 @@ int prom_matrix_parse(const char *body, size_t len, size_t max_series, size_t ma
                       char *why, size_t why_size)
 {
 	CLEANUP(json_cleanup) struct json_object *root = NULL, *result = NULL;
+	CLEANUP(give_back) size_t tree = 0;
 	struct say say = {why, why_size};
 	struct json_object *list = NULL;
 	const char *type = "";
 
-	int r = parse_root(body, len, &root, &say);
+	int r = parse_root(body, len, &root, &tree, &say);
 	if (r == 0)
 		r = parse_result(root, &type, &list, &say);
 	if (r < 0)

@@ -20,13 +20,17 @@ struct prom_vector {
 	struct json_object *root;    /* owned */
 	struct prom_sample *samples; /* owned */
 	size_t n;
+	size_t tree; /* bytes it is counted with */
 };
 
 #define PROM_SERIES_MAX 10000
+/* Bytes of all answers that are held as trees at the same time, in the whole process. One more is refused with
+ * -E2BIG, before it is built: what Prometheus sends is not ours to trust. */
+#define PROM_HELD_MAX (40 * 1024 * 1024)
 
 /* An instant query's reply (vector or scalar). 0, or with a short sentence in why (size >= 200): -EBADMSG for what is
  * no reply of Prometheus (not JSON, another shape), -EINVAL for one that has no such numbers: status error (its text is
- * quoted), another result type, histogram values. -E2BIG over PROM_SERIES_MAX, -ENOMEM. */
+ * quoted), another result type, histogram values. -E2BIG over PROM_SERIES_MAX or PROM_HELD_MAX, -ENOMEM. */
 int prom_vector_parse(const char *body, size_t len, struct prom_vector *ret, char *why, size_t why_size) MUST_CHECK;
 void prom_vector_free(struct prom_vector *v);
 

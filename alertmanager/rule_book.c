@@ -58,7 +58,7 @@ int rule_book_parse(const char *body, size_t len, struct rule_book *ret)
 {
 	struct json_object *data = NULL, *groups = NULL;
 	struct rule_book b = {0};
-	int r = json_parse(body, len, &b.root, NULL);
+	int r = json_parse_within(body, len, RULES_TREE_MAX, &b.root, NULL, NULL);
 
 	if (r == 0 && (json_get_obj(b.root, "data", &data) != 1 || json_get_arr(data, "groups", &groups) != 1))
 		r = -EBADMSG;

@@ -7,7 +7,8 @@
 #include "alertmanager/promql.h"
 #include "server/core/json.h"
 
-#define RULES_MAX 10000
+#define RULES_MAX      10000
+#define RULES_TREE_MAX (512UL * 1024 * 1024) /* only rollbackctl reads rules */
 
 struct rule {
 	const char *name, *expr, *health, *last_error; /* borrowed from the reply */

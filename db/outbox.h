@@ -30,10 +30,11 @@ struct message_list {
 /* Adds one; number is given here. All strings borrowed. */
 int outbox_add(struct db_tx *tx, struct message *m);
 /* What may be sent now: queued, due, and the first unsent of its (incident, channel); messages without incident are
- * ordered by channel alone. Oldest first. */
+ * ordered by channel alone. Oldest first; without bodies. */
 int outbox_due(struct db_conn *c, int64_t now_us, size_t limit, struct message_list *ret);
 /* When the next queued message falls due; -ENOENT if none is queued. */
 int outbox_next_due(struct db_conn *c, int64_t *ret_us);
+/* A body of more than 1 MiB, of before there was a limit, comes without what its incident was. */
 int outbox_load(struct db_conn *c, int64_t id, struct message *ret);
 int outbox_save(struct db_tx *tx, const struct message *m); /* state, attempts, due, sent, error */
 int outbox_of_incident(struct db_conn *c, int64_t incident_id, struct message_list *ret); /* without bodies */

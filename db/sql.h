@@ -23,11 +23,24 @@
 #define MESSAGE_COLUMNS                                                                                                \
 	"id, incident_id, rollout, channel, event, what, body, number, state, attempts, queued_at, due_at, sent_at, "  \
 	"error"
+#define MESSAGE_READ(body)                                                                                             \
+	"id, incident_id, rollout, channel, event, what, " body ", number, state, attempts, queued_at, due_at, "       \
+	"sent_at, error"
 /* ?2 is a rollout or NULL, ?6 what happened or NULL. */
 #define EVENTS_WHERE                                                                                                   \
 	"SELECT id, at, incident_id, rollout, who, what, note FROM event WHERE (?2 IS NULL OR rollout = ?2) AND (?6 "  \
 	"IS NULL OR what = ?6) AND "
 #define LIVE "state NOT IN (7, 8)"
+/* Rows of before there were limits may hold megabytes in one column. They are never read whole. */
+#define BOUNDED(column, most, instead) "iif(length(" column ") <= " most ", " column ", " instead ")"
+#define SERIES_READ                    BOUNDED("series", "524288", "NULL")
+#define LABELS_READ                    BOUNDED("a.labels", "262144", "'{}'")
+#define ANNOTATIONS_READ                                                                                               \
+	BOUNDED("a.annotations", "262144", "'{\"rollbackd_not_kept\":\"all annotations, which were too long\"}'")
+#define BODY_READ                                                                                                      \
+	BOUNDED("body", "1048576",                                                                                     \
+	        "json_object('what', what, 'title', json_extract(body, '$.title'), 'link', json_extract(body, "        \
+	        "'$.link'), 'text', substr(json_extract(body, '$.text'), 1, 30000), 'incident', NULL)")
 
 /* X(id, writes, text): statements that write are prepared on the writing connection only. */
 #define SQL_STATEMENTS(X)                                                                                              \
@@ -54,7 +67,8 @@
 	X(ALERT_ATTACH, 1,                                                                                             \
 	  "INSERT INTO incident_alert (incident_id, alert_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING")                 \
 	X(ALERT_OF_INCIDENT, 0,                                                                                        \
-	  "SELECT a.id, a.fingerprint, a.labels, a.annotations, a.generator_url, a.status,"                            \
+	  "SELECT a.id, a.fingerprint, " LABELS_READ ", " ANNOTATIONS_READ                                             \
+	  ", substr(a.generator_url, 1, 8192), a.status,"                                                              \
 	  " a.starts_at, a.ends_at, a.first_at, a.last_at, a.times FROM incident_alert i JOIN alert a ON a.id = "      \
 	  "i.alert_id"                                                                                                 \
 	  " WHERE i.incident_id = ?1 ORDER BY i.alert_id LIMIT ?2")                                                    \
@@ -111,7 +125,9 @@
 	  "INSERT INTO snapshot (incident_id, name, unit, series, error) VALUES (?1, ?2, ?3, ?4, ?5)"                  \
 	  " ON CONFLICT DO UPDATE SET unit = ?3, error = iif(?4 IS NULL AND series IS NOT NULL, error, ?5),"           \
 	  " series = coalesce(?4, series)")                                                                            \
-	X(SNAPSHOT_OF, 0, "SELECT name, unit, series, error FROM snapshot WHERE incident_id = ?1 ORDER BY name")       \
+	X(SNAPSHOT_OF, 0,                                                                                              \
+	  "SELECT name, unit, " SERIES_READ ", coalesce(error, iif(length(series) > 524288, 'too large to be shown', " \
+	  "NULL)) FROM snapshot WHERE incident_id = ?1 ORDER BY name")                                                 \
 	X(STEP_ADD, 1,                                                                                                 \
 	  "INSERT INTO step (" STEP_COLUMNS ") VALUES (NULL, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")          \
 	X(STEP_SAVE, 1,                                                                                                \
@@ -134,13 +150,14 @@
 	  "INSERT INTO outbox (" MESSAGE_COLUMNS ") VALUES (NULL, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, 0, ?9, ?9, 0,"        \
 	  " NULL)")                                                                                                    \
 	X(OUTBOX_DUE, 0,                                                                                               \
-	  "SELECT " MESSAGE_COLUMNS " FROM outbox o WHERE state = 1 AND due_at <= ?1 AND channel = ?3 AND NOT"         \
-	  " EXISTS (SELECT 1 FROM outbox e WHERE e.state = 1 AND e.channel = o.channel AND e.incident_id = "           \
-	  "o.incident_id AND"                                                                                          \
-	  " e.id < o.id) ORDER BY id LIMIT ?2")                                                                        \
+	  "SELECT " MESSAGE_READ("''") " FROM outbox o WHERE state = 1 AND due_at <= ?1 AND channel = ?3 AND NOT"      \
+	                               " EXISTS (SELECT 1 FROM outbox e WHERE e.state = 1 AND e.channel = o.channel "  \
+	                               "AND e.incident_id = "                                                          \
+	                               "o.incident_id AND"                                                             \
+	                               " e.id < o.id) ORDER BY id LIMIT ?2")                                           \
 	X(OUTBOX_CHANNELS, 0, "SELECT DISTINCT channel FROM outbox INDEXED BY outbox_queued WHERE state = 1")          \
 	X(OUTBOX_NEXT, 0, "SELECT min(due_at) FROM outbox WHERE state = 1")                                            \
-	X(OUTBOX_LOAD, 0, "SELECT " MESSAGE_COLUMNS " FROM outbox WHERE id = ?1")                                      \
+	X(OUTBOX_LOAD, 0, "SELECT " MESSAGE_READ(BODY_READ) " FROM outbox WHERE id = ?1")                              \
 	X(OUTBOX_SAVE, 1,                                                                                              \
 	  "UPDATE outbox SET state = ?2, attempts = ?3, due_at = ?4, sent_at = ?5, error = ?6 WHERE id = ?1")          \
 	X(OUTBOX_OF_INCIDENT, 0,                                                                                       \
@@ -154,7 +171,7 @@
 	  "INSERT OR REPLACE INTO rollout (name, stage, stage_since, pct_wanted, pct_seen, pct_changed,"               \
 	  " seen_at, generation, flags_sha) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")                              \
 	X(ALERT_UNRESOLVED, 0,                                                                                         \
-	  "SELECT DISTINCT a.labels FROM incident n JOIN incident_alert i ON i.incident_id = n.id JOIN"                \
+	  "SELECT DISTINCT " LABELS_READ " FROM incident n JOIN incident_alert i ON i.incident_id = n.id JOIN"         \
 	  " alert a ON a.id = i.alert_id WHERE n.rollout = ?1 AND a.status = 1 AND n.opened_at >= ?2 AND n.kind <> 3 " \
 	  "LIMIT ?3")                                                                                                  \
 	X(INCIDENT_UNREVIEWED, 0, "SELECT coalesce(max(id), 0) FROM incident WHERE rollout = ?1 AND review = 1")       \

@@ -9,10 +9,11 @@
 #include "server/core/answer.h"
 #include "server/core/clock.h"
 
-#define BODY_MAX  (8 * 1024 * 1024)
-#define URL_MAX   (16 * 1024)
-#define QUERY_MAX (8 * 1024)
-#define WHY_MAX   500
+#define BODY_MAX         (8 * 1024 * 1024)
+#define URL_MAX          (16 * 1024)
+#define QUERY_MAX        (8 * 1024)
+#define WHY_MAX          500
+#define SERIES_BYTES_MAX (512 * 1024) /* of one query, as kept: 50 series of 240 points have about 300 KiB */
 
 /* Queries. */
 
@@ -110,7 +111,13 @@ static void take_answer(struct query *q, const struct fetch_result *r)
 	                             sizeof(why)) < 0) {
 		q->error = must(text_format("Prometheus: %s", why));
 	} else {
-		q->series = must(text_format("%s", json_text(series)));
+		const char *text = json_text(series);
+
+		if (strlen(text) > SERIES_BYTES_MAX)
+			q->error = must(
+				text_format("the series take %zu bytes, more than %d", strlen(text), SERIES_BYTES_MAX));
+		else
+			q->series = must(text_format("%s", text));
 	}
 }
 

@@ -1,5 +1,7 @@
 #include "handlers/incident/json.h"
 
+#include <string.h>
+
 #include "db/alert.h"
 #include "db/event.h"
 #include "db/outbox.h"
@@ -10,19 +12,26 @@
 #include "server/core/clock.h"
 #include "server/core/text.h"
 
-#define ALERTS_SHOWN   100
 #define TIMELINE_SHOWN 500
+#define SERIES_SHOWN   (1024 * 1024) /* bytes as text, of all series of a snapshot: a tree has twenty times as many */
+
+/* The first alert is always shown, whatever it takes; what one can take is bounded where it is recorded, and read. */
+static const struct alerts_shown {
+	size_t n, bytes;
+} in_full = {100, 1024 * 1024}, in_message = {10, 64 * 1024};
 
 static void add_parsed(struct json_object *to, const char *key, const char *text)
 {
 	json_add(to, key, text ? json_tokener_parse(text) : NULL);
 }
 
-static int add_alerts(struct db_conn *c, const struct incident *inc, struct json_object *to)
+static int add_alerts_up_to(struct db_conn *c, const struct incident *inc, const struct alerts_shown *most,
+                            struct json_object *to)
 {
 	struct alert_list l = {0};
 	int64_t all = 0, firing = 0;
-	int r = alert_of_incident(c, inc->id, ALERTS_SHOWN, &l);
+	size_t bytes = 0;
+	int r = alert_of_incident(c, inc->id, most->n, &l);
 
 	if (r == 0)
 		r = alert_count(c, inc->id, &all, &firing);
@@ -31,10 +40,11 @@ static int add_alerts(struct db_conn *c, const struct incident *inc, struct json
 		return r;
 	}
 	struct json_object *arr = json_object_new_array();
-	for (size_t i = 0; i < l.n; i++) {
+	for (size_t i = 0; i < l.n && bytes < most->bytes; i++) {
 		const struct alert_row *a = &l.item[i];
 		struct json_object *o = json_object_new_object();
 
+		bytes += strlen(a->labels) + strlen(a->annotations) + strlen(a->generator_url);
 		json_add_str(o, "fingerprint", a->fingerprint);
 		json_add_str(o, "status", a->status == DELIVERY_RESOLVED ? "resolved" : "firing");
 		json_add_time(o, "starts_at", a->starts_at_us);
@@ -52,6 +62,16 @@ static int add_alerts(struct db_conn *c, const struct incident *inc, struct json
 	json_add_int(to, "alerts_total", all);
 	json_add_int(to, "alerts_firing", firing);
 	return 0;
+}
+
+static int add_alerts(struct db_conn *c, const struct incident *inc, struct json_object *to)
+{
+	return add_alerts_up_to(c, inc, &in_full, to);
+}
+
+static int add_few_alerts(struct db_conn *c, const struct incident *inc, struct json_object *to)
+{
+	return add_alerts_up_to(c, inc, &in_message, to);
 }
 
 static int add_steps(struct db_conn *c, const struct incident *inc, struct json_object *to)
@@ -177,8 +197,12 @@ static int add_snapshot(struct db_conn *c, const struct incident *inc, struct js
 	struct json_object *snap = json_object_new_object(), *series = json_object_new_object();
 	struct json_object *errors = json_object_new_object(), *units = json_object_new_object();
 
+	size_t bytes = 0;
 	for (size_t i = 0; i < l.n; i++) {
-		if (l.item[i].series)
+		bytes += l.item[i].series ? strlen(l.item[i].series) : 0;
+		if (l.item[i].series && bytes > SERIES_SHOWN)
+			json_add_str(errors, l.item[i].name, "left out here: all series together are too large");
+		else if (l.item[i].series)
 			add_series(series, l.item[i].name, l.item[i].series);
 		else
 			json_add_str(errors, l.item[i].name, l.item[i].error);
@@ -290,12 +314,15 @@ static int add_head(struct db_conn *c, const struct incident *inc, struct json_o
 
 int incident_json(struct db_conn *c, const struct incident *inc, unsigned parts, struct json_object **ret)
 {
-	static const struct {
+	const bool few = parts & PART_FEW_ALERTS;
+	const struct {
 		unsigned part;
 		int (*add)(struct db_conn *, const struct incident *, struct json_object *);
 	} adders[] = {
-		{PART_ALERTS, add_alerts},     {PART_STEPS, add_steps},
-		{PART_TIMELINE, add_timeline}, {PART_NOTIFICATIONS, add_notifications},
+		{few ? PART_FEW_ALERTS : PART_ALERTS, few ? add_few_alerts : add_alerts},
+		{PART_STEPS, add_steps},
+		{PART_TIMELINE, add_timeline},
+		{PART_NOTIFICATIONS, add_notifications},
 		{PART_SNAPSHOT, add_snapshot},
 	};
 	CLEANUP(json_cleanup) struct json_object *o = json_object_new_object();

@@ -15,11 +15,13 @@ enum incident_part {
 	PART_TIMELINE = 4,
 	PART_SNAPSHOT = 8,
 	PART_NOTIFICATIONS = 16,
-	PART_MESSAGE = PART_ALERTS | PART_STEPS, /* what a channel's program gets */
 	PART_ALL = 31,
+	PART_FEW_ALERTS = 32,
+	PART_MESSAGE = PART_ALERTS | PART_FEW_ALERTS | PART_STEPS, /* what a channel's program gets */
 };
 
-/* *ret is the caller's to put. At most 100 alerts and 500 timeline rows are shown; counts tell of more. */
+/* *ret is the caller's to put. At most 100 alerts with 1 MiB of texts (in a message 10
+ * with 64 KiB), 500 timeline rows and 1 MiB of series are shown; counts and reasons tell of more. */
 int incident_json(struct db_conn *c, const struct incident *inc, unsigned parts, struct json_object **ret);
 
 /* The five budgets of an incident: {"detection": {"seconds", "limit", "met", "from"}, …}; phases not over yet are left

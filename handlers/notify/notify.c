@@ -404,15 +404,15 @@ static size_t count_sendings(const struct notify *n, const char *channel)
 	return k;
 }
 
-static void start(struct notify *n, struct message *m)
+static void start(struct notify *n, const struct message *m)
 {
 	struct sending *s = calloc(1, sizeof(*s));
 
-	if (!s)
+	if (!s || outbox_load(n->reader, m->id, &s->message) < 0) {
+		free(s);
 		return; /* the net finds it again */
+	}
 	s->notify = n;
-	s->message = *m;
-	*m = (struct message) {0};
 	s->next = n->sendings;
 	n->sendings = s;
 	render(s);
@@ -456,9 +456,9 @@ static void take_channels(struct notify *n)
 static void start_up_to(struct notify *n, struct message_list *l, size_t per_channel)
 {
 	for (size_t i = 0; i < l->n && count_sendings(n, NULL) < AT_ONCE_MAX; i++) {
-		struct message *m = &l->item[i];
+		const struct message *m = &l->item[i];
 
-		if (m->id && !under_way(n, m->id) && count_sendings(n, m->channel) < per_channel)
+		if (!under_way(n, m->id) && count_sendings(n, m->channel) < per_channel)
 			start(n, m);
 	}
 }

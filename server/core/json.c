@@ -61,7 +61,7 @@ static int build(const char *text, size_t len, struct json_object **ret_obj, str
 	return 0;
 }
 
-int json_parse_within(const char *text, size_t len, size_t tree_max, struct json_object **ret_obj,
+int json_parse_within(const char *text, size_t len, size_t tree_max, struct json_object **ret_obj, size_t *ret_tree,
                       struct json_fault *fault)
 {
 	CLEANUP(buf_free) struct buf clean = BUF(3 * len); /* one broken byte becomes three */
@@ -74,12 +74,15 @@ int json_parse_within(const char *text, size_t len, size_t tree_max, struct json
 		r = without_odd(&clean, text, len);
 	if (r < 0)
 		return r;
-	return size.odd ? build(buf_text(&clean), clean.len, ret_obj, fault) : build(text, len, ret_obj, fault);
+	r = size.odd ? build(buf_text(&clean), clean.len, ret_obj, fault) : build(text, len, ret_obj, fault);
+	if (r == 0 && ret_tree)
+		*ret_tree = size.tree;
+	return r;
 }
 
 int json_parse(const char *text, size_t len, struct json_object **ret_obj, struct json_fault *fault)
 {
-	return json_parse_within(text, len, JSON_TREE_MAX, ret_obj, fault);
+	return json_parse_within(text, len, JSON_TREE_MAX, ret_obj, NULL, fault);
 }
 
 void json_cleanup(struct json_object **obj)

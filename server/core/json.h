@@ -43,8 +43,8 @@ int json_check(const char *text, size_t len, struct json_fault *fault) MUST_CHEC
 /* json_measure, then json-c; -EINVAL also from 2 GiB on, -E2BIG beyond JSON_TREE_MAX, -ENOMEM (fault may stay as it
  * was). *ret_obj is the caller's to json_object_put; a top-level null is refused. */
 int json_parse(const char *text, size_t len, struct json_object **ret_obj, struct json_fault *fault) MUST_CHECK;
-/* With another bound on the tree. */
-int json_parse_within(const char *text, size_t len, size_t tree_max, struct json_object **ret_obj,
+/* With another bound on the tree; *ret_tree (may be NULL) is what it takes at most. */
+int json_parse_within(const char *text, size_t len, size_t tree_max, struct json_object **ret_obj, size_t *ret_tree,
                       struct json_fault *fault) MUST_CHECK;
 
 /* For CLEANUP. */

@@ -42,12 +42,14 @@ struct loop_timer *loop_timer_at(struct loop *l, int64_t at_mono_us, loop_fn *fn
 void loop_timer_cancel(struct loop *l, struct loop_timer *t); /* NULL is fine */
 
 /* HTTP(S). Redirects are never followed, proxies and netrc of the environment ignored, TLS verified, names
- * resolved within the same time limit, bodies cut off at max_body (then error = -EMSGSIZE). The struct and
+ * resolved within the same time limit, bodies cut off at max_body (then error = -EMSGSIZE), and also when those of one
+ * share that come in together have more than LOOP_BODIES_MAX. The struct and
  * all it points to are copied by loop_fetch, whose ret may be NULL. It refuses a wrong spec with -EINVAL, and
  * with -EAGAIN when 1024 are waiting in that share already. */
 struct loop_fetch;
 /* Separate limits, 16, 8 and 4 at once (more wait in order, their time limit runs): a dead chat cannot hold up a
  * rollback, nor can a comparison of weeks (study). */
+#define LOOP_BODIES_MAX (24 * 1024 * 1024)
 enum loop_share { LOOP_SHARE_ACT, LOOP_SHARE_TELL, LOOP_SHARE_STUDY, LOOP_SHARE_N };
 struct fetch_spec {
 	const char *method; /* "GET" … */

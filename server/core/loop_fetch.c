@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
@@ -18,7 +19,7 @@ struct loop_fetch {
 	CURL *easy;
 	struct curl_slist *headers;
 	struct buf body;
-	bool too_big;
+	bool too_big, crowded;
 	loop_fetch_fn *fn;
 	void *arg;
 	char curl_text[CURL_ERROR_SIZE];
@@ -38,6 +39,7 @@ static void fetch_delete(struct loop_fetch *f)
 		loop_timer_cancel(f->loop, f->deadline);
 	curl_easy_cleanup(f->easy);
 	curl_slist_free_all(f->headers);
+	f->loop->bodies[f->share] -= f->body.len;
 	buf_free(&f->body);
 	free(f);
 }
@@ -171,6 +173,8 @@ static void fetch_ended(struct loop_fetch *f, CURLcode code)
 {
 	if (f->too_big)
 		fetch_finish(f, -EMSGSIZE, "the answer is too long");
+	else if (f->crowded)
+		fetch_finish(f, -EMSGSIZE, "the answers that come in together are too long");
 	else if (f->body.error)
 		fetch_finish(f, f->body.error, "out of memory");
 	else if (code == CURLE_OK)
@@ -198,12 +202,15 @@ static void deadline_passed(void *arg)
 static size_t body_came(char *data, size_t size, size_t n, void *arg)
 {
 	struct loop_fetch *f = arg;
-	size_t len = size * n, room = f->body.max - f->body.len;
+	size_t len = size * n, room = f->body.max - f->body.len, *all = &f->loop->bodies[f->share];
 
 	f->too_big = len > room;
-	if (buf_add(&f->body, data, f->too_big ? room : len) < 0 || f->too_big)
+	f->crowded = !f->too_big && len > LOOP_BODIES_MAX - *all;
+	if (f->crowded || buf_add(&f->body, data, f->too_big ? room : len) < 0)
 		return 0; /* ends the transfer */
-	return len;
+	*all += f->too_big ? room : len;
+	assert(*all >= f->body.len);
+	return f->too_big ? 0 : len;
 }
 
 /* curl 7.88 opens its sockets without close-on-exec. */

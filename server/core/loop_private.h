@@ -41,6 +41,7 @@ struct loop {
 	struct loop_fetches waiting[LOOP_SHARE_N];
 	struct loop_fetches running[LOOP_SHARE_N];
 	unsigned n_waiting[LOOP_SHARE_N], n_running[LOOP_SHARE_N];
+	size_t bodies[LOOP_SHARE_N]; /* bytes of answers that have come and are not given back yet */
 
 	struct loop_children children;
 	unsigned n_children;

@@ -4,6 +4,7 @@
 #include "db/alert.h"
 #include "db/incident.h"
 #include "db/outbox.h"
+#include "server/core/buf.h"
 
 static struct db *db;
 static struct db_conn *reader;
@@ -157,6 +158,24 @@ static void an_episode_is_one_row_however_often_it_comes(void **state)
 	free_alert(&a);
 }
 
+/* As release 0.1 wrote them: nothing bounded what was kept. */
+static void an_alert_of_megabytes_is_never_read_whole(void **state)
+{
+	CLEANUP(buf_free) struct buf text = BUF(4 << 20);
+
+	(void)state;
+	buf_str(&text, "{\"summary\":\"");
+	while (text.len < 3 << 20)
+		buf_str(&text, "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+	buf_str(&text, "\"}");
+	struct alert_known k = see(5, DELIVERY_FIRING, buf_text(&text));
+	struct alert_row a = only_alert(incident_with("shop", k.id));
+	assert_string_equal(a.labels, "{\"a\":\"b\"}");
+	assert_true(strlen(a.annotations) < 200);
+	assert_non_null(strstr(a.annotations, "rollbackd_not_kept"));
+	free_alert(&a);
+}
+
 static int unresolved(const char *rollout)
 {
 	char *labels[4];
@@ -288,6 +307,35 @@ static struct message put(int64_t incident, const char *channel)
 	assert_int_equal(in_tx(db, add, &m), 0);
 	assert_true(m.id > 0);
 	return m;
+}
+
+/* As release 0.1 wrote them: nothing bounded what was kept. */
+static void a_message_of_megabytes_is_read_without_its_incident(void **state)
+{
+	struct message got = {0};
+	struct message_list l = {0};
+	CLEANUP(buf_free) struct buf body = BUF(4 << 20);
+
+	(void)state;
+	buf_str(&body,
+	        "{\"text\":\"rolled back\",\"title\":\"Shop\",\"link\":\"http://x/1\",\"incident\":{\"alerts\":\"");
+	while (body.len < 3 << 20)
+		buf_str(&body, "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+	buf_str(&body, "\"}}");
+	struct message m = {.channel = (char *)"chat",
+	                    .event = (char *)"page",
+	                    .what = (char *)"failed",
+	                    .body = (char *)buf_text(&body)};
+	assert_int_equal(in_tx(db, add, &m), 0);
+	assert_int_equal(outbox_load(reader, m.id, &got), 0);
+	assert_string_equal(got.body,
+	                    "{\"what\":\"failed\",\"title\":\"Shop\",\"link\":\"http://x/1\",\"text\":\"rolled "
+	                    "back\",\"incident\":null}");
+	message_free(&got);
+	assert_int_equal(outbox_due(reader, INT64_MAX, 9, &l), 0);
+	assert_int_equal(l.n, 1);
+	assert_string_equal(l.item[0].body, ""); /* many are looked at, few are sent */
+	message_list_free(&l);
 }
 
 static void a_message_is_read_back_as_it_was_written(void **state)
@@ -435,11 +483,13 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(an_episode_is_one_row_however_often_it_comes),
+		T(an_alert_of_megabytes_is_never_read_whole),
 		T(an_episode_is_resolved_once_and_stays_so),
 		T(an_episode_that_was_rejected_first_is_understood_later),
 		T(each_disposition_is_said_once_per_episode_delivery_and_rollout),
 		T(an_alert_knows_its_live_incidents),
 		T(dispositions_have_names),
+		T(a_message_of_megabytes_is_read_without_its_incident),
 		T(a_message_is_read_back_as_it_was_written),
 		T(numbers_count_per_incident_and_channel),
 		T(messages_are_due_in_order_per_incident_and_channel),

@@ -284,7 +284,7 @@ static void no_tree_is_larger_than_was_reckoned(void **state)
 		size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
 
 		assert_int_equal(json_measure(text, strlen(text), SIZE_MAX, &size, NULL), 0);
-		assert_int_equal(json_parse_within(text, strlen(text), SIZE_MAX, &obj, NULL), 0);
+		assert_int_equal(json_parse_within(text, strlen(text), SIZE_MAX, &obj, NULL, NULL), 0);
 		size_t took = mallinfo2().uordblks + mallinfo2().hblkhd - before;
 		if (took > size.tree || size.tree > 4 * took)
 			fail_msg("%s: reckoned %zu bytes, took %zu", units[i], size.tree, took);

@@ -512,6 +512,20 @@ static void an_endless_body_is_cut_off_at_its_maximum(void **state)
 	}
 }
 
+static void answers_that_come_in_together_are_bounded(void **state)
+{
+	struct fetch_spec spec = spec_of("/endless");
+
+	(void)state;
+	spec.max_body = 4 * LOOP_BODIES_MAX;
+	run_spec(&spec);
+	assert_int_equal(seen.r.error, -EMSGSIZE);
+	assert_non_null(strstr(seen.error_text, "together"));
+	assert_true(seen.r.body_len <= LOOP_BODIES_MAX);
+	run("/ok"); /* it was given back */
+	assert_int_equal(seen.r.error, 0);
+}
+
 static void a_body_of_just_the_maximum_is_fine(void **state)
 {
 	struct fetch_spec spec = spec_of("/ok");
@@ -1001,6 +1015,7 @@ int main(void)
 		T(a_redirect_is_an_answer_and_not_followed),
 		T(connections_are_used_again),
 		T(an_endless_body_is_cut_off_at_its_maximum),
+		T(answers_that_come_in_together_are_bounded),
 		T(a_body_of_just_the_maximum_is_fine),
 		T(the_time_limit_holds_against_silence_and_drip),
 		T(the_time_limit_holds_against_a_connection_that_never_comes),

@@ -241,6 +241,57 @@ static void a_reply_cut_anywhere_is_not_json(void **state)
 	}
 }
 
+/* {"status":…,"result":[unit,unit,…]} of so many bytes */
+static char *answer_of(const char *type, const char *unit, size_t bytes)
+{
+	struct buf b = BUF(16 << 20);
+
+	buf_printf(&b, "{\"status\":\"success\",\"data\":{\"resultType\":\"%s\",\"result\":[", type);
+	while (b.len < bytes)
+		buf_printf(&b, "%s,", unit);
+	buf_printf(&b, "%s]}}", unit);
+	assert_int_equal(b.error, 0);
+	return buf_take(&b);
+}
+
+/* 7 MB of {} are two gigabytes as a tree. */
+static void an_answer_of_tiny_values_is_unknown_and_never_built(void **state)
+{
+	(void)state;
+	static const char *const types[] = {"vector", "matrix"};
+
+	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+		CLEANUP(cleanup_free) char *body = answer_of(types[i], "{}", 7 << 20);
+		CLEANUP(json_cleanup) struct json_object *series = NULL;
+		struct prom_vector v = {0};
+		char why[200] = "";
+
+		assert_int_equal(i ? matrix(body, 100, 1000, &series, why) : vector(body, &v, why), -E2BIG);
+		assert_null(v.root);
+		assert_non_null(strstr(why, "too large"));
+	}
+}
+
+static void answers_that_are_held_together_are_bounded(void **state)
+{
+	(void)state;
+	CLEANUP(cleanup_free)
+	char *body = answer_of("vector", "{\"metric\":{\"i\":\"1\"},\"value\":[1,\"2\"]}", 200000);
+	struct prom_vector held[100] = {{0}}, v = {0};
+	char why[200] = "";
+	size_t n = 0;
+
+	while (n < ARRAY_LEN(held) && vector(body, &held[n], why) == 0)
+		n++;
+	assert_in_range(n, 2, ARRAY_LEN(held) - 1);
+	assert_non_null(strstr(why, "beside others"));
+	prom_vector_free(&held[0]); /* makes room again */
+	assert_int_equal(vector(body, &v, why), 0);
+	prom_vector_free(&v);
+	for (size_t i = 1; i < n; i++)
+		prom_vector_free(&held[i]);
+}
+
 /* ---- range queries ---- */
 
 static void a_matrix_keeps_its_digits_and_nulls_what_is_no_number(void **state)
@@ -374,6 +425,8 @@ int main(void)
 		cmocka_unit_test(an_error_text_is_quoted_on_one_bounded_line),
 		cmocka_unit_test(ten_thousand_series_are_taken_and_no_more),
 		cmocka_unit_test(a_reply_cut_anywhere_is_not_json),
+		cmocka_unit_test(an_answer_of_tiny_values_is_unknown_and_never_built),
+		cmocka_unit_test(answers_that_are_held_together_are_bounded),
 		cmocka_unit_test(a_matrix_keeps_its_digits_and_nulls_what_is_no_number),
 		cmocka_unit_test(an_empty_matrix_is_an_empty_array),
 		cmocka_unit_test(a_matrix_stays_within_its_limits),

@@ -206,7 +206,8 @@ static void ask_jobs(struct doctor *d)
 /* NULL: no answer, or no JSON. */
 static struct json_object *root_of(struct doctor *d, enum page p)
 {
-	if (d->asked[p].body && !d->root[p] && json_parse(d->asked[p].body, d->asked[p].len, &d->root[p], NULL) < 0)
+	if (d->asked[p].body && !d->root[p] &&
+	    json_parse_within(d->asked[p].body, d->asked[p].len, RULES_TREE_MAX, &d->root[p], NULL, NULL) < 0)
 		return NULL;
 	return d->root[p];
 }
