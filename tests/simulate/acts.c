@@ -23,7 +23,7 @@
 enum process_state { STARTING, RUNNING, ENDED, CANCELLED };
 
 struct process {
-	char name[40];
+	char name[120];
 	int64_t incident;
 	struct service *service;
 	bool sets, reloads;
@@ -157,6 +157,8 @@ static void process_exits(void *arg)
 	struct process *p = arg;
 
 	if (p->runner_dies)
+		count(COUNT_DOUBTS);
+	if (p->runner_dies)
 		process_ends(p, (struct command_outcome) {.end = COMMAND_IN_DOUBT, .exit_code = -1, .text = ""});
 	else
 		process_ends(
@@ -173,8 +175,8 @@ static void process_acts(void *arg)
 	struct process *p = arg;
 
 	p->acted = true;
-	if (p->reloads)
-		world_act_begins(p->service, world_file_pct(p->service), p->incident);
+	if (p->reloads && world_file_pct(p->service) == p->pct) /* else the file is not as it wanted, and not by it */
+		world_act_begins(p->service, p->pct, p->incident);
 	world_applies(p->service, p->sets ? p->pct : -1);
 }
 
@@ -207,7 +209,7 @@ static struct process *process_new(const char *name, const struct act *act, cons
 	                       .reloads = !strcmp(act->argv[1], "reload"),
 	                       .pct = env->pct,
 	                       .timeout_us = act->timeout_us,
-	                       .took_us = rnd_chance(15) ? rnd_us(US_PER_S, act->timeout_us)
+	                       .took_us = rnd_chance(25) ? rnd_us(US_PER_S, act->timeout_us)
 	                                                 : rnd_us(5 * US_PER_MS, US_PER_S),
 	                       .fails = world_has(FAULT_ACT_FAILS) && rnd_chance(70),
 	                       .hangs = world_has(FAULT_ACT_HANGS) && rnd_chance(60),
@@ -300,6 +302,7 @@ static struct service *service_of_file(const char *path)
 
 static int refuse(int err, char *why, size_t why_size)
 {
+	count(COUNT_FILE_REFUSED);
 	snprintf(why, why_size, "cannot write it: %s", strerror(-err));
 	return err;
 }

@@ -11,7 +11,7 @@
 #include "tests/simulate/watch.h"
 #include "tests/simulate/world.h"
 
-#define REPEAT_US (60 * US_PER_S)
+#define REPEAT_US (180 * US_PER_S)
 #define AGAIN_US  (5 * US_PER_S)
 #define KEPT      16
 
@@ -93,6 +93,10 @@ static void take_result(const struct body *b, struct json_object *one)
 		    b->firing ? "firing" : "resolved", r, d, (long long)incident);
 	if (rollout < 0 || config_service(rollout) < 0)
 		return;
+	if (!strcmp(d, "already_there"))
+		count(COUNT_ALREADY_THERE);
+	if (!strcmp(d, "attached") && world_pct(world_service(config_service(rollout))) > 0)
+		count(COUNT_ATTACHED_ABOVE);
 	if (opens)
 		watch_opened(rollout, b->alert, b->starts_at_us, incident);
 	if ((opens || !strcmp(d, "attached")) && strcmp(d, "pending") != 0 && asks_for(am.alert[b->alert].action) > -2)

@@ -14,6 +14,7 @@
 #include "tests/simulate/world.h"
 
 #define LOOKBACK_US (300 * US_PER_S)
+#define UUID_LEN    36
 
 static int64_t latency(void)
 {
@@ -63,6 +64,12 @@ static bool is_there(const struct instance *in)
 	return in->scraped_at_us && age >= 0 && age < LOOKBACK_US;
 }
 
+/* What an error page or a redirect brings along is not what its giver stands behind: another's numbers. */
+static double value(const struct instance *in)
+{
+	return world_has(FAULT_PROM_500) || world_has(FAULT_PROM_REDIRECT) ? 0 : in->scraped / 100.0;
+}
+
 static void add_percentages(struct buf *b, int *n, const char *query, const struct service *s)
 {
 	bool times = strstr(query, "timestamp(") != NULL;
@@ -73,8 +80,7 @@ static void add_percentages(struct buf *b, int *n, const char *query, const stru
 
 		snprintf(name, sizeof(name), "i%d", i);
 		if (is_there(in) && !(world_has(FAULT_PROM_PARTIAL) && (i == 0 || rnd_chance(50))))
-			add_sample(b, n, name,
-			           times ? (double)in->scraped_at_us / (double)US_PER_S : in->scraped / 100.0);
+			add_sample(b, n, name, times ? (double)in->scraped_at_us / (double)US_PER_S : value(in));
 	}
 }
 
@@ -162,20 +168,18 @@ static void put_arrives(void *arg)
 	free(p);
 }
 
-/* The incident stands in the idempotency key: "rollbackd-12-34", with or without more in front. */
+/* The incident stands in the idempotency key, behind the database's UUID. */
 static int64_t incident_of(const struct fetch_spec *spec)
 {
-	long long incident = 0, step = 0;
+	static const char start[] = "rollbackd-";
 
 	for (const char *const *h = spec->headers; h && *h; h++) {
-		const char *at = strrchr(*h, '-'), *before = at;
+		const char *at = strncasecmp(*h, "Idempotency-Key", 15) == 0 ? strstr(*h, start) : NULL;
 
-		if (strncasecmp(*h, "Idempotency-Key", 15) != 0 || !at)
+		if (!at)
 			continue;
-		while (before > *h && *--before != '-')
-			;
-		if (sscanf(before, "-%lld-%lld", &incident, &step) == 2)
-			return incident;
+		at += sizeof(start) - 1;
+		return strtoll(strlen(at) > UUID_LEN && at[8] == '-' ? at + UUID_LEN + 1 : at, NULL, 10);
 	}
 	return 0;
 }

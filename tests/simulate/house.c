@@ -21,6 +21,7 @@
 #include "tests/simulate/config.h"
 #include "tests/simulate/sim.h"
 #include "tests/simulate/watch.h"
+#include "tests/simulate/world.h"
 
 struct ask {
 	struct http_req req; /* first: complete() gets it back */
@@ -313,6 +314,10 @@ void house_crash(void)
 		return;
 	house.up = false;
 	house.crash_after = 0;
+	if (watch_live(0) || watch_live(1))
+		count(COUNT_CRASHES);
+	if (acts_of_incident_run(watch_live(0)) || acts_of_incident_run(watch_live(1)))
+		count(COUNT_CRASHES_IN_AN_ACT);
 	sim_drop(&house);
 	house.first = NULL;
 	house.last = &house.first;
@@ -330,6 +335,8 @@ void house_reload(void)
 	if (!house.up)
 		return;
 	say("the config is reloaded");
+	if (watch_live(0) || watch_live(1))
+		count(COUNT_RELOADS_THAT_MOVE);
 	put_in_force(config_now());
 	watch_commit();
 }

@@ -101,7 +101,7 @@ static void set_stage(void)
 	char path[60], body[80];
 
 	snprintf(path, sizeof(path), "/api/v1/rollouts/r%d/set", some_rollout());
-	snprintf(body, sizeof(body), "{\"stage\":%d,\"force\":true,\"note\":\"because\"}", 1 + rnd_below(3));
+	snprintf(body, sizeof(body), "{\"stage\":%d,\"force\":true,\"note\":\"because\"}", 1 + rnd_below(2));
 	say("alice sets %s %s", path, body);
 	house_ask(path, body, heard, NULL);
 }
@@ -222,7 +222,12 @@ static void bounces(void)
 
 static void goes_wrong(void)
 {
-	world_fault((enum fault)rnd_below(FAULT_N), rnd_us(100 * US_PER_MS, 300 * US_PER_S));
+	static const enum fault of_acts[] = {FAULT_ACT_FAILS, FAULT_ACT_HANGS, FAULT_FILE, FAULT_LAGS};
+	enum fault f = rnd_chance(50) ? of_acts[rnd_below(ARRAY_LEN(of_acts))] : (enum fault)rnd_below(FAULT_N);
+
+	world_fault(f, rnd_us(100 * US_PER_MS, 300 * US_PER_S));
+	if (rnd_chance(40)) /* misfortunes come together */
+		world_fault((enum fault)rnd_below(FAULT_N), rnd_us(100 * US_PER_MS, 300 * US_PER_S));
 }
 
 static void one_over(void)
@@ -298,17 +303,97 @@ static void pass(int64_t us)
 	}
 }
 
+/* --- how it begins --- */
+
+static void begins_with_a_stage(void)
+{
+	if (!some_service()->file[0]) { /* where it stands is not known before a rollback */
+		rollback_by_hand();
+		pass(30 * US_PER_S);
+		resolve();
+		pass(rnd_us(US_PER_S, 30 * US_PER_S));
+	}
+	set_stage();
+	pass(rnd_us(US_PER_S, 30 * US_PER_S));
+	advance();
+	pass(rnd_us(100 * US_PER_MS, 60 * US_PER_S));
+}
+
+/* Long ago the service was lowered by somebody, and what is on record does not know. */
+static void begins_lower(void)
+{
+	begins_with_a_stage();
+	pass(60 * US_PER_S);
+	lowered_outside();
+	pass(60 * US_PER_S);
+	count(COUNT_DRIFTED);
+}
+
+static void begins_rolled_back(void)
+{
+	begins_with_a_stage();
+	alerts_fire();
+	pass(rnd_us(10 * US_PER_S, 60 * US_PER_S));
+	alerts_resolve(true);
+	pass(rnd_us(US_PER_S, 200 * US_PER_S));
+}
+
+/* A stage is entered while Prometheus still has what was before, and what lowers it again does not work. */
+static void begins_blind(void)
+{
+	rollback_by_hand();
+	pass(30 * US_PER_S);
+	resolve();
+	pass(15 * US_PER_S);
+	set_stage();
+	pass(US_PER_S);
+	world_fault(FAULT_PROM_FROZEN, 280 * US_PER_S);
+	advance();
+	pass(rnd_us(US_PER_S, 30 * US_PER_S));
+	world_fault(rnd_chance(50) ? FAULT_ACT_FAILS : FAULT_LAGS, 60 * US_PER_S);
+	alerts_fire();
+	pass(rnd_us(US_PER_S, 90 * US_PER_S));
+}
+
+/* Not every instance hears of the rollback, and not every one is asked. */
+static void begins_partial(void)
+{
+	static const enum fault partly[] = {FAULT_PROM_PARTIAL, FAULT_PROM_500, FAULT_PROM_REDIRECT};
+
+	world_fault(FAULT_LAGS, 120 * US_PER_S);
+	world_fault(partly[rnd_below(ARRAY_LEN(partly))], rnd_us(10 * US_PER_S, 120 * US_PER_S));
+	alerts_fire();
+	pass(rnd_us(US_PER_S, 90 * US_PER_S));
+}
+
+static void opening(void)
+{
+	static void (*const openings[])(void) = {begins_with_a_stage, begins_with_a_stage, begins_lower,
+	                                         begins_rolled_back,  begins_blind,        begins_partial};
+
+	if (rnd_chance(75))
+		openings[rnd_below(ARRAY_LEN(openings))]();
+}
+
+static int64_t gap(void)
+{
+	return rnd_chance(25) ? rnd_us(40 * US_PER_S, 200 * US_PER_S) : rnd_us(2 * US_PER_MS, 20 * US_PER_S);
+}
+
 static void play(void)
 {
 	int n = 1 + rnd_below(14);
 
 	pass(rnd_us(10 * US_PER_MS, 100 * US_PER_S));
+	opening();
 	for (int i = 0; i < n && !sim_violation(); i++) {
+		if (i == n / 3 && rnd_chance(40))
+			goes_wrong();
 		if (i == n / 3)
 			alerts_fire();
 		else
 			something_happens();
-		pass(rnd_us(2 * US_PER_MS, 100 * US_PER_S));
+		pass(gap());
 	}
 	say("nothing goes wrong any more");
 	world_no_faults();

@@ -48,6 +48,31 @@ bool sim_verbose(void);
 void violate(const char *fmt, ...) PRINTF_LIKE(1, 2);
 const char *sim_violation(void); /* NULL: none */
 
+/* What the histories came to, all together: a simulator that no longer gets there finds nothing (count.c). */
+enum sim_count {
+	COUNT_ROLLED_BACK,
+	COUNT_LATE, /* rolled back after it had failed */
+	COUNT_FAILED,
+	COUNT_ALREADY_THERE,
+	COUNT_ATTACHED_ABOVE,    /* a trigger met a live incident while the world was above */
+	COUNT_ADVANCES,          /* stages that were begun to be entered */
+	COUNT_SUPERSEDED_ALIVE,  /* a rollback began while a program of another incident could still act */
+	COUNT_CRASHES,           /* while an incident was live */
+	COUNT_CRASHES_IN_AN_ACT, /* while a program ran */
+	COUNT_RELOADS_THAT_MOVE, /* while an incident was live */
+	COUNT_RAISED_OUTSIDE,    /* while an incident was live */
+	COUNT_DRIFTED,           /* a trigger met a world that is lower than what is on record */
+	COUNT_DOUBTS,            /* a runner died */
+	COUNT_FILE_REFUSED,
+	COUNT_CALLED_OFF,
+	COUNT_RESOLVED,
+	COUNT_N
+};
+int count_begin(void); /* before the jobs are forked */
+void count(enum sim_count what);
+/* One line for each; how many were never reached. */
+int count_tell(void);
+
 /* --- the daemon (house.c) --- */
 
 struct db;

@@ -142,6 +142,15 @@ static void moved(struct known *k, enum incident_state to)
 {
 	say("  incident %lld of r%d: %s -> %s, wants %d", (long long)k->id, k->rollout,
 	    k->state ? incident_state_name(k->state) : "nothing", incident_state_name(to), k->wanted);
+	bool begins = to == INC_ROLLING_BACK && !k->raises && k->service >= 0;
+	if (begins && acts_alive(world_service(k->service), k->id))
+		count(COUNT_SUPERSEDED_ALIVE);
+	if (to == INC_ROLLING_BACK && k->raises)
+		count(COUNT_ADVANCES);
+	if (to == INC_ROLLED_BACK)
+		count(k->state == INC_FAILED ? COUNT_LATE : COUNT_ROLLED_BACK);
+	if (to == INC_FAILED || to == INC_CANCELLED || to == INC_RESOLVED)
+		count(to == INC_FAILED ? COUNT_FAILED : to == INC_RESOLVED ? COUNT_RESOLVED : COUNT_CALLED_OFF);
 	k->state = to;
 	if (to == INC_ROLLED_BACK)
 		check_rolled_back(k);
@@ -200,6 +209,8 @@ void watch_commit(void)
 	free(ids);
 }
 
+/* --- what was asked for --- */
+
 int64_t watch_live(int rollout)
 {
 	for (int i = 0; i < watch.n_known; i++)
@@ -208,8 +219,6 @@ int64_t watch_live(int rollout)
 	return 0;
 }
 
-/* --- what was asked for --- */
-
 void watch_world(int service)
 {
 	(void)service;
@@ -217,6 +226,9 @@ void watch_world(int service)
 
 void watch_outside(int service, int32_t pct)
 {
+	for (int i = 0; i < ROLLOUTS; i++)
+		if (watch_live(i) && config_service(i) == service && pct > world_pct(world_service(service)))
+			count(COUNT_RAISED_OUTSIDE);
 	for (int i = 0; i < ROLLOUTS; i++)
 		if (watch.demand[i].made && watch.demand[i].service == service && pct > 0)
 			watch.demand[i].made = false;

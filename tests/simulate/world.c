@@ -224,8 +224,10 @@ static void comes_back(void *arg)
 			if (&world.service[k].instance[i] == in) {
 				int32_t file = world_file_pct(&world.service[k]);
 
-				in->up = true;
 				in->pct = file >= 0 ? file : in->pct;
+				if (in->pct > world_pct(&world.service[k]))
+					watch_outside(k, in->pct);
+				in->up = true;
 				changed(&world.service[k], "has an instance back");
 			}
 }
