@@ -24,6 +24,7 @@
 #include "server/core/metrics.h"
 #include "server/auth/authenticate.h"
 #include "server/http/server.h"
+#include "server/reload.h"
 #include "server/systemd.h"
 
 #define DRAIN_US (5 * US_PER_S)
@@ -128,27 +129,6 @@ static void tell_unwritable(const struct settings *s)
 
 /* --- reload --- */
 
-static bool drops_live_rollout(struct db_conn *c, const struct settings *s, char *why, size_t size)
-{
-	struct incident_filter f = {.live_only = true, .limit = 500};
-	struct incident_list l = {0};
-	bool drops = false;
-
-	if (incident_find(c, &f, &l) < 0) {
-		snprintf(why, size, "the live incidents could not be read");
-		return true;
-	}
-	for (size_t i = 0; i < l.n && !drops; i++)
-		if (!settings_rollout(s, l.item[i].rollout)) {
-			drops = true;
-			snprintf(why, size,
-			         "it drops rollout %s, whose incident %lld is still live: resolve that first",
-			         l.item[i].rollout, (long long)l.item[i].id);
-		}
-	incident_list_free(&l);
-	return drops;
-}
-
 static void join_faults(const struct config_faults *f, char *why, size_t size)
 {
 	size_t at = 0;
@@ -200,7 +180,7 @@ static bool reload_locked(struct app *a, char *why, size_t size)
 	if (config_load(a->o.config_file, false, &cfg, &faults) < 0)
 		join_faults(&faults, why, size);
 	else if (notify_try_programs(&cfg->channels, a->o.exe, why, size) == 0 &&
-	         !drops_live_rollout(a->reader, cfg->settings, why, size))
+	         !reload_drops_live(a->reader, cfg->settings, why, size))
 		ok = true;
 	if (ok && put_in_force(a, cfg, TAKE(web)) < 0) {
 		ok = false;

@@ -13,6 +13,7 @@
 
 #define REPEAT_US (180 * US_PER_S)
 #define AGAIN_US  (5 * US_PER_S)
+#define LATE_US   (40 * US_PER_S) /* no message of Alertmanager is on its way for longer */
 #define KEPT      16
 
 struct alert_model {
@@ -27,6 +28,7 @@ struct body {
 	int alert, episode;
 	bool firing;
 	int64_t starts_at_us;
+	int64_t written_at_us;
 	char text[700];
 };
 
@@ -97,6 +99,8 @@ static void take_result(const struct body *b, struct json_object *one)
 		count(COUNT_ALREADY_THERE);
 	if (!strcmp(d, "attached") && world_pct(world_service(config_service(rollout))) > 0)
 		count(COUNT_ATTACHED_ABOVE);
+	if (opens || !strcmp(d, "attached"))
+		watch_attached(incident);
 	if (opens)
 		watch_opened(rollout, b->alert, b->starts_at_us, incident);
 	if ((opens || !strcmp(d, "attached")) && strcmp(d, "pending") != 0 && asks_for(am.alert[b->alert].action) > -2)
@@ -174,7 +178,8 @@ static void send_soon(int alert)
 		*b = (struct body) {.alert = alert,
 		                    .episode = am.alert[alert].episode,
 		                    .firing = am.alert[alert].fires,
-		                    .starts_at_us = am.alert[alert].starts_at_us};
+		                    .starts_at_us = am.alert[alert].starts_at_us,
+		                    .written_at_us = sim_now()};
 		write_body(b);
 		am.kept[am.n_kept++ % KEPT] = *b;
 		sim_at(sim_now() + rnd_us(US_PER_MS, 10 * US_PER_S), &am, deliver, b);
@@ -223,6 +228,10 @@ void alerts_repeat(void)
 	if (!b)
 		return;
 	*b = am.kept[rnd_below(n)];
+	if (sim_now() - b->written_at_us > LATE_US) {
+		free(b);
+		return;
+	}
 	say("an older message of A%d comes again: %s", b->alert, b->firing ? "firing" : "resolved");
 	deliver(b);
 }

@@ -52,6 +52,11 @@ void config_in_force(void)
 	config.now = config.next;
 }
 
+void config_stays(void)
+{
+	config.next = config.now;
+}
+
 int config_service(int rollout)
 {
 	return config.now.service[rollout];

@@ -17,6 +17,8 @@ void config_begin(const char *dir);
 void config_change(void);
 /* Writes and reads it; never fails but by a bug of ours. */
 struct config *config_now(void);
+/* It was refused: the one in force stays. */
+void config_stays(void);
 /* It is in force: what the next answers are about. */
 void config_in_force(void);
 

@@ -18,6 +18,7 @@
 #include "handlers/plan/percentage_sync.h"
 #include "handlers/settings/current.h"
 #include "server/config/load.h"
+#include "server/reload.h"
 #include "tests/simulate/config.h"
 #include "tests/simulate/sim.h"
 #include "tests/simulate/watch.h"
@@ -56,6 +57,7 @@ int __wrap_db_submit(struct db *db, struct db_job *job, enum db_lane lane);
 struct passage {
 	struct db_job job;
 	struct db_job *of;
+	bool fails; /* nothing of it gets to the disk */
 	sem_t ended;
 };
 
@@ -63,6 +65,8 @@ static int pass_run(struct db_tx *tx, struct db_job *job)
 {
 	struct passage *p = (struct passage *)job;
 
+	if (p->fails)
+		return -EIO;
 	return p->of->run(tx, p->of);
 }
 
@@ -75,9 +79,9 @@ static void pass_done(struct db_job *job, int result)
 	sem_post(&p->ended);
 }
 
-static void commit(struct db_job *of)
+static void commit(struct db_job *of, bool fails)
 {
-	struct passage p = {.job = {.run = pass_run, .done = pass_done}, .of = of};
+	struct passage p = {.job = {.run = pass_run, .done = pass_done}, .of = of, .fails = fails};
 
 	sem_init(&p.ended, 0, 0);
 	if (__real_db_submit(house.db, &p.job, DB_URGENT) < 0)
@@ -106,7 +110,7 @@ static void writer_turn(void *arg)
 		house.last = &house.first;
 	house.silent = house.crash_after == 1;
 	house.crash_after -= house.crash_after > 0;
-	commit(job);
+	commit(job, world_has(FAULT_DISK) && rnd_chance(50));
 	watch_commit();
 	house.turning = false;
 	if (house.silent) {
@@ -217,6 +221,11 @@ void house_ask(const char *path, const char *body, house_fn *fn, void *arg)
 		answer(k, reply.status, buf_take(&reply.body));
 }
 
+bool house_owes_answers(void)
+{
+	return !LIST_EMPTY(&house.asks);
+}
+
 /* --- the parts --- */
 
 static void ring(void *arg)
@@ -261,7 +270,7 @@ static void put_in_force(struct config *cfg)
 
 	current_set(cfg->settings);
 	config_in_force();
-	commit(&j.job);
+	commit(&j.job, false);
 	config_free(cfg);
 }
 
@@ -334,10 +343,19 @@ void house_reload(void)
 {
 	if (!house.up)
 		return;
+	struct config *cfg = config_now();
+	char why[300] = "";
+
+	if (reload_drops_live(house.reader, cfg->settings, why, sizeof(why))) {
+		say("the config is not reloaded: %s", why);
+		config_stays();
+		config_free(cfg);
+		return;
+	}
 	say("the config is reloaded");
 	if (watch_live(0) || watch_live(1))
 		count(COUNT_RELOADS_THAT_MOVE);
-	put_in_force(config_now());
+	put_in_force(cfg);
 	watch_commit();
 }
 

@@ -146,12 +146,23 @@ static void approve(void)
 
 static void report(void)
 {
+	struct wish *w = calloc(1, sizeof(*w));
 	char body[100];
+	bool urgent = rnd_chance(50);
 
-	snprintf(body, sizeof(body), "{\"rollout\":\"r%d\",\"severity\":\"%s\",\"summary\":\"looks odd\"}",
-	         some_rollout(), rnd_chance(50) ? "P0" : "P2");
+	if (!w)
+		abort();
+	w->rollout = some_rollout();
+	w->service = config_service(w->rollout);
+	snprintf(body, sizeof(body), "{\"rollout\":\"r%d\",\"severity\":\"%s\",\"summary\":\"looks odd\"}", w->rollout,
+	         urgent ? "P0" : "P2");
 	say("alice reports %s", body);
+	if (urgent) {
+		house_ask("/api/v1/incidents", body, on_rollback, w);
+		return;
+	}
 	house_ask("/api/v1/incidents", body, heard, NULL);
+	free(w);
 }
 
 /* --- the daemon --- */

@@ -93,5 +93,7 @@ void house_crash_after_commit(int n);
 /* A request to the API, answered through fn: status 0: no answer came. body is borrowed during the call. */
 typedef void house_fn(void *arg, int status, const char *body);
 void house_ask(const char *path, const char *body, house_fn *fn, void *arg);
+/* Somebody has not been answered yet. */
+bool house_owes_answers(void);
 
 #endif

@@ -22,6 +22,7 @@ struct known {
 	enum incident_state state;
 	int rollout, service;
 	bool raises, drill;
+	bool by_alert; /* some alert is one of its own: it ends with them */
 	int32_t wanted;
 };
 
@@ -50,6 +51,7 @@ static struct {
 	int n_opened;
 	struct page page[PAGES_MAX];
 	int n_pages;
+	int64_t risen_at_us[SERVICES]; /* by somebody else's hand, last; 0: never */
 } watch;
 
 void watch_begin(void)
@@ -229,6 +231,8 @@ void watch_outside(int service, int32_t pct)
 	for (int i = 0; i < ROLLOUTS; i++)
 		if (watch_live(i) && config_service(i) == service && pct > world_pct(world_service(service)))
 			count(COUNT_RAISED_OUTSIDE);
+	if (pct > world_pct(world_service(service)))
+		watch.risen_at_us[service] = sim_now();
 	for (int i = 0; i < ROLLOUTS; i++)
 		if (watch.demand[i].made && watch.demand[i].service == service && pct > 0)
 			watch.demand[i].made = false;
@@ -249,6 +253,12 @@ void watch_demand(int rollout, int service, int32_t pct)
 void watch_void(int rollout)
 {
 	watch.demand[rollout].made = false;
+}
+
+void watch_attached(int64_t incident)
+{
+	if (known_of(incident))
+		known_of(incident)->by_alert = true;
 }
 
 void watch_opened(int rollout, int alert, int64_t starts_at_us, int64_t incident)
@@ -279,6 +289,18 @@ static void end_of_demand(int rollout)
 	        world_pct(world_service(d->service)));
 }
 
+/* After a rollback the service went up by itself: somebody must have been told, trigger or not. */
+static void end_of_drift(const struct known *k)
+{
+	int service = config_service(k->rollout);
+	int64_t risen = service >= 0 ? watch.risen_at_us[service] : 0;
+
+	if (k->state == INC_ROLLED_BACK && risen && k->service == service &&
+	    world_pct(world_service(service)) > k->wanted && !paged_since(risen))
+		violate("service %d went up to %d after incident %lld had rolled it back to %d, and nobody was paged",
+		        service, world_pct(world_service(service)), (long long)k->id, k->wanted);
+}
+
 static void end_of_steps(const struct known *k)
 {
 	struct step_list l = {0};
@@ -303,6 +325,9 @@ static void end_of_incident(const struct known *k)
 	else if (!waits && k->state != INC_FAILED)
 		violate("incident %lld is %s at the end: waits for nothing", (long long)k->id,
 		        incident_state_name(k->state));
+	if (k->state == INC_ROLLED_BACK && k->by_alert && !alerts_fire_for(k->rollout))
+		violate("incident %lld goes on, though its alerts are over for long", (long long)k->id);
+	end_of_drift(k);
 	end_of_steps(k);
 }
 
@@ -312,4 +337,6 @@ void watch_end(void)
 		end_of_demand(i);
 	for (int i = 0; i < watch.n_known; i++)
 		end_of_incident(&watch.known[i]);
+	if (house_owes_answers())
+		violate("a request waits for nothing: it was never answered");
 }

@@ -23,6 +23,8 @@ void watch_demand(int rollout, int service, int32_t pct);
 void watch_void(int rollout);
 /* An alert's episode opened an incident of a rollout, as the daemon says. */
 void watch_opened(int rollout, int alert, int64_t starts_at_us, int64_t incident);
+/* An alert is one of this incident's. */
+void watch_attached(int64_t incident);
 /* Nothing has gone wrong for long. */
 void watch_end(void);
 /* The live incident of a rollout, as far as was seen; 0: none. */

@@ -30,6 +30,7 @@ const char *const fault_names[FAULT_N] = {
 	[FAULT_FILE] = "the flags file cannot be written",
 	[FAULT_FILE_LOCKED] = "the flags file is locked",
 	[FAULT_CHECK_FAILS] = "checks fail",
+	[FAULT_DISK] = "nothing gets to the disk",
 };
 
 static struct {
@@ -187,11 +188,22 @@ void world_applies(struct service *s, int32_t pct)
 	changed(s, "was told");
 }
 
+/* Prometheus still says so: nobody can know better who asks it. */
+static bool scraped_at_least(const struct service *s, int32_t pct)
+{
+	bool does = false;
+
+	for (int i = 0; i < s->n && (s->checks & CHECK_BY_PROMETHEUS); i++)
+		does |= s->instance[i].scraped_at_us && s->instance[i].scraped >= pct;
+	return does;
+}
+
 void world_act_begins(struct service *s, int32_t pct, int64_t incident)
 {
 	bool old_news = s->lowered_outside_us && sim_now() - s->lowered_outside_us < OLD_NEWS_US;
 
-	if (pct > world_pct(s) && world_pct(s) >= 0 && !old_news && !watch_may_raise(incident))
+	if (pct > world_pct(s) && world_pct(s) >= 0 && !old_news && !scraped_at_least(s, pct) &&
+	    !watch_may_raise(incident))
 		violate("raise: incident %lld applies %d to service %d, which runs with %d", (long long)incident, pct,
 		        number(s), world_pct(s));
 }

@@ -53,6 +53,7 @@ enum fault {
 	FAULT_FILE, /* the flags file cannot be written */
 	FAULT_FILE_LOCKED,
 	FAULT_CHECK_FAILS, /* programs and requests of checks fail */
+	FAULT_DISK,        /* commits fail */
 	FAULT_N
 };
 extern const char *const fault_names[FAULT_N];
