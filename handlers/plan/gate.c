@@ -225,13 +225,13 @@ bool freeze_at(const struct rollout *r, const struct progress *p, int64_t at_us,
 		return true;
 	}
 	for (size_t i = 0; i < r->n_freezes; i++) {
-		int64_t began = cron_parse(r->freezes[i].cron, &c) == 0
-		                        ? cron_last_us(&c, at_us, r->freezes[i].duration_us)
+		int64_t until = cron_parse(r->freezes[i].cron, &c) == 0
+		                        ? cron_in_force_until_us(&c, at_us, r->freezes[i].duration_us)
 		                        : 0;
 
-		if (!began)
+		if (!until)
 			continue;
-		*ret = (struct freeze_span) {began + r->freezes[i].duration_us, NULL, r->freezes[i].reason};
+		*ret = (struct freeze_span) {until, NULL, r->freezes[i].reason};
 		return true;
 	}
 	return false;

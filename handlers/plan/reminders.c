@@ -10,6 +10,7 @@
 #include "server/core/cron.h"
 #include "server/core/text.h"
 
+#define DAY_US (86400 * US_PER_S)
 #define CATCH_UP_US                                                                                                    \
 	(8 * 86400 * US_PER_S) /* a report that fell due while rollbackd was down is sent late, not lost               \
 	                        */
@@ -73,7 +74,9 @@ static int report_due(const struct reconcile *l, const struct report_plan *p)
 	int64_t sent = reconcile_mark(l, "report", p->name), began = 0;
 	struct cron c;
 
-	if (!sent) /* never: the first one comes at the next time it falls due */
+	/* Never sent: the first one comes at the next time it falls due. Sent in a future that is more than a clock
+	 * being set right by hours: the clock was wrong, and what it says now counts. */
+	if (!sent || sent > l->now + DAY_US)
 		return reconcile_set_mark(l, "report", p->name, l->now);
 	if (cron_parse(p->cron, &c) == 0)
 		began = cron_last_us(&c, l->now, l->now - sent < CATCH_UP_US ? l->now - sent : CATCH_UP_US);

@@ -1,11 +1,13 @@
 #include "server/config/yaml.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <yaml.h>
 
 #include "alertmanager/matcher.h"
 #include "server/core/buf.h"
+#include "server/core/cron.h"
 #include "server/core/text.h"
 
 #define NODES_MAX   20000 /* visited, aliases each time: a real config has hundreds */
@@ -105,6 +107,8 @@ static void wanted(const struct place *p, const yaml_node_t *n, const struct key
 		FAULT(p, n, "\"%s\" is not a whole number from %ld to %ld", text, k->least, k->most);
 	else if (k->type == KEY_DURATION && text_duration_parse(v, &us) == 0)
 		FAULT(p, n, "%s is too short: at least %s", text, least);
+	else if (k->type == KEY_CRON && cron_parse(v, &(struct cron) {0}) == -ERANGE)
+		FAULT(p, n, "\"%s\" never comes: none of these months has such a day", text);
 	else
 		FAULT(p, n, "\"%s\" is not %s", text, key_type_text(k->type));
 }

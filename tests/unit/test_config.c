@@ -506,8 +506,10 @@ static void a_plan_that_could_never_work_is_refused(void **state)
 	         "rollouts[0].milestones[0].after_stage", "there is no stage 7"},
 		{SHOP "    freeze: [{cron: \"60 * * * *\", duration: 1h, reason: x}]\n", 5,
 	         "rollouts[0].freeze[0].cron", "five fields"},
-		{SHOP "    freeze: [{cron: \"@daily\", duration: 1h, reason: x}]\n", 5, "rollouts[0].freeze[0].cron",
+		{SHOP "    freeze: [{cron: \"@reboot\", duration: 1h, reason: x}]\n", 5, "rollouts[0].freeze[0].cron",
 	         "five fields"},
+		{SHOP "    freeze: [{cron: \"0 0 31 FEB *\", duration: 1h, reason: x}]\n", 5,
+	         "rollouts[0].freeze[0].cron", "never comes"},
 		{SHOP "    watch: {share: up}\n", 5, "rollouts[0].watch", "global.prometheus.url"},
 		{SHOP "reports: [{name: hourly, cron: \"0 * * * *\"}]\nchannels: [{name: a, slack: {url: "
 	              "\"http://h/x\"}, events: [all]}]\n",
