@@ -67,6 +67,8 @@ static const char *fault_of(const char *text, size_t len, bool url)
 		return "its first line is too long for a secret";
 	if (strlen(text) != len)
 		return "its first line is no text";
+	if (url && text_url_has_user(text))
+		return "leave out the user name and password of its URL: they would not be used";
 	return url && !is_url(text) ? "its first line is no URL" : NULL;
 }
 

@@ -48,10 +48,10 @@ static bool is_variable(const char *v)
 static bool has_good_port(const char *host)
 {
 	size_t len = strcspn(host, "/?#");
-	const char *end = host + len, *port = memrchr(host, ':', len), *user = memrchr(host, '@', len);
+	const char *end = host + len, *port = memrchr(host, ':', len);
 
-	if (!port || port < user || memchr(port, ']', (size_t)(end - port))) /* [::1] ends in no port */
-		return !user || user + 1 < end;
+	if (!port || memchr(port, ']', (size_t)(end - port))) /* [::1] ends in no port */
+		return true;
 	size_t digits = strspn(port + 1, DIGITS);
 	long n = strtol(port + 1, NULL, 10);
 	return digits > 0 && digits <= 5 && port + 1 + digits == end && n > 0 && n <= 65535;
@@ -64,7 +64,7 @@ static bool is_url(const char *v)
 	for (const char *at = v; *at; at++)
 		if (*at <= ' ' || *at > '~' || strchr("\"<>\\^`{|}", *at))
 			return false;
-	return host[0] && !strchr("/?#:@", host[0]) && has_good_port(host);
+	return host[0] && !strchr("/?#:", host[0]) && !text_url_has_user(v) && has_good_port(host);
 }
 
 /* Paths are added to it. */

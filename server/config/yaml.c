@@ -95,6 +95,13 @@ static void wanted(const struct place *p, const yaml_node_t *n, const struct key
 		FAULT(p, n, "this must be %s", key_type_text(k->type));
 		return;
 	}
+	if ((k->type == KEY_URL || k->type == KEY_BASE) && text_url_has_user(v)) {
+		FAULT(p, n,
+		      "this holds a user name or password (not shown here), but URLs stand in incidents, reports and "
+		      "the "
+		      "log: leave it out, and let a proxy beside rollbackd add it, or ask with a command");
+		return;
+	}
 	if (k->secret) {
 		FAULT(p, n, "what stands here, and is not shown, is not %s", key_type_text(k->type));
 		return;

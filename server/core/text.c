@@ -270,3 +270,11 @@ char *text_format(const char *fmt, ...)
 	va_end(ap);
 	return r < 0 ? NULL : text;
 }
+
+bool text_url_has_user(const char *url)
+{
+	const char *host = strstr(url, "//");
+
+	host = host ? host + 2 : url;
+	return memchr(host, '@', strcspn(host, "/?#")) != NULL;
+}

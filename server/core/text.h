@@ -29,6 +29,9 @@ int text_time_parse(const char *s, size_t len, int64_t *ret_us);
 void text_time(int64_t us, char *out, size_t size);
 /* "2025-10-14 10:00 UTC" for messages. At least 40 bytes. */
 void text_time_words(int64_t us, char *out, size_t size);
+/* Whether a URL names a user, with or without a password: "http://alice:secret@host/". */
+bool text_url_has_user(const char *url);
+
 /* "2025-10-14 19:50:24 CEST": in the process's time zone (TZ), which is set once before threads start. At least 60
  * bytes. */
 void text_time_local(int64_t us, char *out, size_t size);

@@ -221,7 +221,7 @@ static void wrong_values_are_refused_with_what_would_be_right(void **state)
 		{SHOP "global: {external_url: \"http://p:\"}\n", 5, "global.external_url", "a URL like"},
 		{SHOP "global: {external_url: \"http://p:0\"}\n", 5, "global.external_url", "a URL like"},
 		{SHOP "global: {external_url: \"http://p:65536\"}\n", 5, "global.external_url", "a URL like"},
-		{SHOP "global: {external_url: \"http://u:p@\"}\n", 5, "global.external_url", "a URL like"},
+		{SHOP "global: {external_url: \"http://u:p@\"}\n", 5, "global.external_url", "a user name or password"},
 		{SHOP "    dashboard_url: \"http://d/${percentage}\"\n", 5, "rollouts[0].dashboard_url", "a URL like"},
 		/* nothing, in each way that YAML has */
 		{SHOP "    title: null\n", 5, "rollouts[0].title", "a text of one line"},
@@ -853,6 +853,12 @@ static void secrets_come_from_their_files_only_when_online(void **state)
 	expect_fault(text, 0, 6, "channels[0].slack.url_file", "its first line is no URL");
 	assert_null(strstr(faults.line[0], "hunter2"));
 	config_faults_free(&faults);
+	write_bytes(file, "http://u:hunter2@chat/x\n", 24);
+	assert_int_equal(config_load(path, false, &cfg, &faults), -EINVAL);
+	assert_int_equal(faults.n, 1);
+	expect_fault(text, 0, 6, "channels[0].slack.url_file", "leave out the user name");
+	assert_null(strstr(faults.line[0], "hunter2"));
+	config_faults_free(&faults);
 	write_bytes(file, "http://chat/x\nmore\n", 19);
 
 	snprintf(text, sizeof(text), SHOP "channels: [{name: a, slack: {url_file: %s}, events: [all]}]\n", file);
@@ -897,9 +903,12 @@ static void a_request_is_called_by_its_address_without_password_and_token(void *
 	static const struct {
 		const char *url, *name;
 	} rows[] = {
-		{"http://u:p@h:1/x", "POST http://h:1/x"},           {"http://h/x?token=t", "POST http://h/x"},
-		{"https://u@h/x?a=@b", "POST https://h/x"},          {"http://h/x@y", "POST http://h/x@y"},
-		{"http://[::1]:8080/x", "POST http://[::1]:8080/x"}, {"http://[::1]", "POST http://[::1]"},
+		{"http://h:1/x", "POST http://h:1/x"},
+		{"http://h/x?token=t", "POST http://h/x"},
+		{"https://h/x?a=@b", "POST https://h/x"},
+		{"http://h/x@y", "POST http://h/x@y"},
+		{"http://[::1]:8080/x", "POST http://[::1]:8080/x"},
+		{"http://[::1]", "POST http://[::1]"},
 	};
 
 	(void)state;
@@ -914,6 +923,46 @@ static void a_request_is_called_by_its_address_without_password_and_token(void *
 		assert_string_equal(cfg->settings->rollouts[0].apply[0].name, rows[i].name);
 		assert_string_equal(cfg->settings->rollouts[0].apply[0].url, rows[i].url);
 	}
+}
+
+/* Every place of the config that holds a URL: none is used with its password, and each is shown somewhere. */
+static void a_password_in_an_address_is_refused_with_the_cure_and_not_shown(void **state)
+{
+	static const struct {
+		const char *before, *after, *key;
+	} places[] = {
+		{"global: {external_url: ", "}\n" SHOP, "global.external_url"},
+		{"global: {prometheus: {url: ", "}}\n" SHOP, "global.prometheus.url"},
+		{"global: {alertmanager: {url: ", "}}\n" SHOP, "global.alertmanager.url"},
+		{SHOP "    dashboard_url: ", "\n", "rollouts[0].dashboard_url"},
+		{SHOP "    fallback: [{after: 1m, http: {url: ", "}}]\n", "rollouts[0].fallback[0].http.url"},
+		{"rollouts:\n  - {name: s, verify: {checks: [{command: [/bin/true]}]}, apply: [{http: {url: ", "}}]}\n",
+	         "rollouts[0].apply[0].http.url"},
+		{"rollouts:\n  - {name: s, apply: [{command: [/bin/true]}], verify: {checks: [{http: {value: /a, url: ",
+	         "}}]}}\n", "rollouts[0].verify.checks[0].http.url"},
+		{SHOP "playbooks: [{name: p, match: [a=b], rollback: {to: 0}, then: [{name: t, http: {url: ", "}}]}]\n",
+	         "playbooks[0].then[0].http.url"},
+		{SHOP "channels: [{name: a, events: [all], slack: {url: ", "}}]\n", "channels[0].slack.url"},
+		{SHOP "channels: [{name: a, events: [all], webhook: {secret: s, url: ", "}}]\n",
+	         "channels[0].webhook.url"},
+	};
+	static const char *const urls[] = {"\"http://hunter2@h/x\"", "\"https://u:hunter2@h:1/x\"",
+	                                   "'http://:hunter2@h'"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(places); i++)
+		for (size_t j = 0; j < ARRAY_LEN(urls); j++) {
+			CLEANUP(cleanup_free)
+			char *text = text_format("%s%s%s", places[i].before, urls[j], places[i].after);
+			bool found = false;
+
+			assert_int_equal(load(text), -EINVAL);
+			for (size_t n = 0; n < faults.n; n++) {
+				assert_null(strstr(faults.line[n], "hunter2"));
+				found |= strstr(faults.line[n], places[i].key) && strstr(faults.line[n], "let a proxy");
+			}
+			assert_true(found);
+		}
 }
 
 static void an_address_that_paths_are_added_to_ends_in_no_slash(void **state)
@@ -1030,6 +1079,7 @@ int main(void)
 		T(secrets_come_from_their_files_only_when_online),
 		T(no_fault_shows_a_secret),
 		T(a_request_is_called_by_its_address_without_password_and_token),
+		T(a_password_in_an_address_is_refused_with_the_cure_and_not_shown),
 		T(an_address_that_paths_are_added_to_ends_in_no_slash),
 		T(a_fault_of_a_file_with_a_very_long_name_is_whole),
 		T(help_names_every_key_of_the_table),
