@@ -265,8 +265,10 @@ static int start_threads(struct app *a, struct config *cfg, struct web_config *w
 
 	if (r == 0)
 		r = sync_now(a->db, cfg->settings, start_run);
-	if (r == 0)
+	if (r == 0) {
+		tell_unwritable(cfg->settings); /* before the engine has the files' locks */
 		r = engine_start(a->engine);
+	}
 	if (r == 0)
 		r = -pthread_create(&a->loop_thread, NULL, loop_main, a);
 	if (r < 0) {
@@ -275,7 +277,6 @@ static int start_threads(struct app *a, struct config *cfg, struct web_config *w
 	}
 	a->looping = true;
 	notify_ring(a->notify);
-	tell_unwritable(cfg->settings);
 	return 0;
 }
 

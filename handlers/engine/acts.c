@@ -19,6 +19,8 @@
 #include "server/core/text.h"
 
 #define FLAGS_SET_MAX     32 /* other flags of one stage; the config's reader knows it, too */
+#define FLAGS_PAUSE_US    (20 * US_PER_MS)
+#define FLAGS_PATIENCE_US (1 * US_PER_S) /* no longer do the other steps wait for a lock */
 #define SNAPSHOT_AGAIN_US (60 * US_PER_S)
 #define DOUBTS_MAX        10 /* attempts of a command whose runner is killed again and again under us */
 
@@ -72,16 +74,61 @@ static int set_flags(struct live *l, struct flags_change *change, char *why, siz
 	                      n < FLAGS_SET_MAX ? n : FLAGS_SET_MAX, change, why, why_size);
 }
 
-static void write_flags(struct live *l, const struct step *step)
+static void drop_pause(struct live *l, struct slot *s)
 {
-	struct slot *s = &l->slot[SLOT_FLAGS];
+	loop_timer_cancel(l->engine->o.loop, s->handle);
+}
+
+static void write_flags_now(struct slot *s);
+
+static void on_pause(void *arg)
+{
+	struct slot *s = arg;
+
+	s->handle = NULL;
+	write_flags_now(s);
+	if (!s->busy)
+		engine_advance(s->of);
+}
+
+/* Somebody else is at it, for an instant as a rule: this thread does not wait, and nor is it a failure at once. */
+static bool pause_flags(struct slot *s, int err)
+{
+	int64_t now = clock_mono_us();
+
+	if ((err != -EBUSY && err != -EAGAIN) || now >= s->until_us)
+		return false;
+	s->handle = loop_timer_at(s->of->engine->o.loop, now + FLAGS_PAUSE_US, on_pause, s);
+	s->drop = drop_pause;
+	return s->handle != NULL;
+}
+
+static void rehearse_flags_now(struct slot *s)
+{
+	struct live *l = s->of;
+	char text[400 + FLAGS_NOTE_MAX];
+	int err = rehearse_flags(&l->plan->rollout, l->inc.pct_wanted, text, sizeof(text));
+
+	if (err >= 0 || !pause_flags(s, err))
+		end(s, err < 0 ? STEP_FAILED : STEP_DONE, text);
+}
+
+static void write_flags_now(struct slot *s)
+{
+	struct live *l = s->of;
 	struct flags_change change = {0};
 	char why[256] = "", text[400 + FLAGS_NOTE_MAX], before[16], after[16];
 	const struct rollout *r = &l->plan->rollout;
 
-	begin(s, step, step->attempts);
+	if (!kind_of(&l->inc)->acts) {
+		rehearse_flags_now(s);
+		return;
+	}
 	int err = set_flags(l, &change, why, sizeof(why));
+	if (err < 0 && pause_flags(s, err))
+		return;
 	if (err < 0) {
+		s->ch.error = err;
 		end(s, STEP_FAILED, why);
 		return;
 	}
@@ -95,6 +142,15 @@ static void write_flags(struct live *l, const struct step *step)
 		snprintf(text, sizeof(text), "%s: is at %s%% already%s%s", r->flags_key, after,
 		         change.note[0] ? "; " : "", change.note);
 	end(s, STEP_DONE, text);
+}
+
+static void write_flags(struct live *l, const struct step *step)
+{
+	struct slot *s = &l->slot[SLOT_FLAGS];
+
+	begin(s, step, step->attempts);
+	s->until_us = clock_mono_us() + FLAGS_PATIENCE_US;
+	write_flags_now(s);
 }
 
 /* --- again --- */
@@ -267,10 +323,10 @@ static bool rehearse(struct live *l, const struct step *step)
 	struct slot *s = &l->slot[slot_of(step)];
 	char text[400];
 
-	if (kind_of(&l->inc)->acts)
-		return false;
+	if (kind_of(&l->inc)->acts || step->kind == STEP_FLAGS)
+		return false; /* a flags step looks by itself */
 	begin(s, step, step->attempts);
-	enum step_state outcome = rehearse_step(l->plan, step, l->inc.pct_wanted, text, sizeof(text));
+	enum step_state outcome = rehearse_act(step, text, sizeof(text));
 	end(s, outcome, text);
 	return true;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "handlers/engine/retry.h"
 #include "handlers/steps/command.h"
 #include "handlers/steps/names.h"
 #include "handlers/settings/current.h"
@@ -171,6 +172,25 @@ static const struct step *next_snapshot(const struct live *l, int64_t *ret_due)
 	return best;
 }
 
+/* The step that failed and is to be done again first; NULL: none. */
+static const struct step *next_retry(const struct live *l, int64_t *ret_due)
+{
+	const struct step *best = NULL;
+
+	/* Not beside an act: what it makes the service read may be what this changes. */
+	if (l->slot[SLOT_FLAGS].busy || l->slot[SLOT_ACT].busy)
+		return NULL;
+	for (size_t i = 0; i < l->steps.n; i++) {
+		int64_t due = retry_due_us(&l->inc, &l->steps, &l->steps.item[i]);
+
+		if (!due || (best && due >= *ret_due))
+			continue;
+		best = &l->steps.item[i];
+		*ret_due = due;
+	}
+	return best;
+}
+
 /* One timer for the earliest thing this state waits for. */
 static void arm(struct live *l)
 {
@@ -180,6 +200,8 @@ static void arm(struct live *l)
 		sooner(&at, &l->snapshot, due);
 	if (at && at < l->no_snapshot_before)
 		at = l->no_snapshot_before;
+	if (next_retry(l, &due))
+		sooner(&at, &l->retry, due);
 	if (l->inc.state == INC_PENDING)
 		sooner(&at, &l->due, l->inc.due_at_us);
 	if (is_verifying(l) && !l->slot[SLOT_ROUND].busy)
@@ -333,16 +355,25 @@ static bool is_its_turn(const struct live *l, const struct step *s)
 	return true;
 }
 
-/* The percentage goes first, also while an act for an earlier target is still under way. */
+/* The percentage goes first, also while an act for an earlier target is still under way; the acts wait for it. */
 static bool next_step(struct live *l)
 {
 	for (size_t i = 0; i < ARRAY_LEN(act_slots); i++) {
-		const struct step *s = l->slot[act_slots[i]].busy ? NULL : first_step(l, STEP_TODO, act_slots[i]);
+		bool busy = l->slot[act_slots[i]].busy || l->slot[SLOT_FLAGS].busy;
+		const struct step *s = busy ? NULL : first_step(l, STEP_TODO, act_slots[i]);
 
 		if (s && step_may_run(l->inc.state, s->phase) && is_its_turn(l, s) && intend(l, s))
 			return true;
 	}
 	return false;
+}
+
+static bool retry(struct live *l)
+{
+	int64_t due = 0;
+	const struct step *s = next_retry(l, &due);
+
+	return s && passed(&l->retry, due) && intend(l, s);
 }
 
 /* Its turn has come, and a person has to say yes: that is told once. */
@@ -409,7 +440,16 @@ static bool ask_onset(struct live *l)
 void engine_advance(struct live *l)
 {
 	static bool (*const rules[])(struct live *) = {
-		commit_what_is_ready, recover, next_step, ask_person, deadlines, calm_ask, verify, preserve, ask_onset,
+		commit_what_is_ready,
+		recover,
+		next_step,
+		retry,
+		ask_person,
+		deadlines,
+		calm_ask,
+		verify,
+		preserve,
+		ask_onset,
 	};
 
 	if (l->committing)

@@ -17,7 +17,8 @@ struct slot {
 	bool busy;  /* started, has not ended */
 	bool ready; /* ended: ch waits to be committed */
 	struct change ch;
-	void *handle; /* of what is busy: a command, http_step, probe, snapshot, onset query or question */
+	int64_t until_us; /* SLOT_FLAGS: mono; so long is the lock waited for */
+	void *handle;     /* of what is busy: a command, http_step, probe, snapshot, onset query or question */
 	void (*drop)(struct live *, struct slot *); /* lets go of handle */
 };
 
@@ -51,7 +52,7 @@ struct live {
 	int commit_result;
 
 	struct loop_timer *timer;
-	struct deadline due, round, until, quiet, snapshot;
+	struct deadline due, round, until, quiet, snapshot, retry;
 };
 
 struct engine {

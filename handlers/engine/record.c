@@ -5,6 +5,7 @@
 
 #include "db/event.h"
 #include "db/rollout.h"
+#include "handlers/engine/retry.h"
 #include "handlers/incident/announce.h"
 #include "handlers/incident/kinds.h"
 #include "handlers/incident/open.h"
@@ -76,16 +77,33 @@ bool step_may_run(enum incident_state state, enum step_phase phase)
 {
 	bool looks = state == INC_VERIFYING || state == INC_FAILED;
 
-	return phase == PHASE_APPLY      ? state == INC_ROLLING_BACK
+	return phase == PHASE_APPLY      ? state == INC_ROLLING_BACK || looks
 	       : phase == PHASE_FALLBACK ? looks
 	                                 : phase == PHASE_THEN && (looks || state == INC_ROLLED_BACK);
+}
+
+/* A step that failed, and whose time has come. */
+static int is_retry(struct work *w)
+{
+	struct step_list l = {0};
+
+	if (w->step.state != STEP_FAILED || w->step.attempts != w->ch->attempt)
+		return 0;
+	int r = step_of_incident(db_tx_conn(w->tx), w->inc.id, &l);
+	if (r == 0)
+		r = retry_due_us(&w->inc, &l, &w->step) != 0;
+	step_list_free(&l);
+	return r;
 }
 
 static int write_intent(struct work *w)
 {
 	bool again = w->step.state == STEP_RUNNING && w->step.attempts == w->ch->attempt;
+	int retry = is_retry(w);
 
-	if (!step_may_run(w->inc.state, w->step.phase) || !(w->step.state == STEP_TODO || again))
+	if (retry < 0)
+		return retry;
+	if (!step_may_run(w->inc.state, w->step.phase) || !(w->step.state == STEP_TODO || again || retry))
 		return 0;
 	w->step.state = STEP_RUNNING;
 	w->step.attempts++;
@@ -121,6 +139,36 @@ static int start_verifying(struct work *w)
 	return r < 0 ? r : incident_move(w->tx, w->settings, &w->inc, EV_APPLIED, "rollbackd", NULL);
 }
 
+/* What ran before the file was lowered made the service read the old one. */
+static int again_after_flags(struct work *w)
+{
+	struct step_list l = {0};
+	int r = step_of_incident(db_tx_conn(w->tx), w->inc.id, &l);
+
+	for (size_t i = 0; r == 0 && i < l.n; i++)
+		if (retry_follows(&w->step, &l.item[i])) {
+			l.item[i].state = STEP_TODO;
+			r = step_save(w->tx, &l.item[i]);
+		}
+	step_list_free(&l);
+	return r;
+}
+
+/* A step was done at last, while the verification goes on: only what is seen from now on counts. The deadline stays. */
+static int applied_late(struct work *w)
+{
+	w->inc.applied_at_us = w->now;
+	w->inc.verify_passes = 0;
+	w->inc.next_probe_us = w->now + w->plan->rollout.verify_delay_us;
+	return incident_save(w->tx, &w->inc);
+}
+
+/* Once: at the first failure of a kind that stays, later for one that may pass by itself. */
+static bool is_told(const struct work *w)
+{
+	return w->step.attempts == (retry_may_help(w->ch->error) ? RETRY_TELL_AFTER : 1);
+}
+
 static int flags_outcome(struct work *w)
 {
 	bool ok = w->ch->outcome == STEP_DONE;
@@ -132,12 +180,13 @@ static int flags_outcome(struct work *w)
 		r = incident_save(w->tx, &w->inc);
 	if (r == 0 && ok)
 		return record_percentage(w, w->ch->pct_after, -1);
-	if (r < 0 || w->inc.kind == KIND_DRILL)
+	if (r < 0 || !kind_of(&w->inc)->acts || !is_told(w))
 		return r;
 	CLEANUP(cleanup_free)
-	char *text = text_format("the flags file could not be changed: %s. The other steps run; "
+	char *text = text_format("the flags file could not be changed: %s. The other steps run%s; "
 	                         "look at the file now",
-	                         w->ch->text ? w->ch->text : "unknown");
+	                         w->ch->text ? w->ch->text : "unknown",
+	                         kind_of(&w->inc)->lowers ? ", and it is tried again" : "");
 	return text ? record_page(w, "flags_unknown", text) : -ENOMEM;
 }
 
@@ -172,6 +221,27 @@ static int first_line_note(struct work *w)
 	return r;
 }
 
+/* Failing again in the same way is no news. */
+static bool is_news(const struct work *w)
+{
+	return w->step.attempts == 1 || w->ch->outcome != STEP_FAILED || !w->step.output || !w->ch->text ||
+	       strcmp(w->step.output, w->ch->text) != 0;
+}
+
+static int retry_outcome(struct work *w)
+{
+	bool late = step_may_run(w->inc.state, PHASE_FALLBACK) && w->ch->outcome == STEP_DONE, ended = false;
+	int r = 0;
+
+	if (!late || (w->step.phase != PHASE_APPLY && w->step.phase != PHASE_FALLBACK))
+		return 0;
+	if (w->step.kind == STEP_FLAGS)
+		r = again_after_flags(w);
+	if (r == 0)
+		r = apply_ended(w, &ended);
+	return r == 0 && ended ? applied_late(w) : r;
+}
+
 static int write_outcome(struct work *w)
 {
 	static const unsigned metric_index[STEP_STATE_N] = {[STEP_FAILED] = 1, [STEP_IN_DOUBT] = 2, [STEP_SKIPPED] = 3};
@@ -179,12 +249,13 @@ static int write_outcome(struct work *w)
 
 	if (w->step.state != STEP_RUNNING || w->step.attempts != w->ch->attempt)
 		return 0;
+	bool news = is_news(w);
 	w->step.state = w->ch->outcome;
 	w->step.ended_at_us = w->now;
 	int r = text_set(&w->step.output, w->ch->text ? w->ch->text : "");
 	if (r == 0)
 		r = step_save(w->tx, &w->step);
-	if (r == 0)
+	if (r == 0 && news)
 		r = first_line_note(w);
 	if (r == 0 && w->step.kind == STEP_FLAGS)
 		r = flags_outcome(w);
@@ -192,6 +263,8 @@ static int write_outcome(struct work *w)
 		r = page_doubt(w);
 	if (r == 0 && w->ch->outcome == STEP_FAILED && w->step.phase == PHASE_THEN && w->inc.kind != KIND_DRILL)
 		r = page_then(w);
+	if (r == 0)
+		r = retry_outcome(w);
 	if (r == 0)
 		r = apply_ended(w, &ended);
 	if (r == 0 && ended && w->inc.state == INC_ROLLING_BACK)

@@ -30,6 +30,7 @@ struct change {
 	int32_t attempt;                             /* OUTCOME: of which attempt */
 	enum step_state outcome;                     /* OUTCOME */
 	char *text;                                  /* owned: OUTCOME, ROUND: for people */
+	int error;                                   /* OUTCOME of a flags step that failed: -errno, else 0 */
 	int32_t pct_after;                           /* OUTCOME of a flags step: what the file holds now; -1 unknown */
 	enum condition_status written, acknowledged; /* ROUND */
 	char *written_note, *acknowledged_note;      /* owned */

@@ -9,7 +9,7 @@
 #include "handlers/steps/runner.h"
 #include "server/core/text.h"
 
-static int try_flags(const struct rollout *r, int32_t pct, char *text, size_t size)
+int rehearse_flags(const struct rollout *r, int32_t pct, char *text, size_t size)
 {
 	struct flags_change ch = {.before = -1};
 	char why[256] = "", at[16];
@@ -56,9 +56,7 @@ static int try_act(const struct step *step, char *text, size_t size)
 	return e;
 }
 
-enum step_state rehearse_step(const struct plan *plan, const struct step *step, int32_t pct, char *text, size_t size)
+enum step_state rehearse_act(const struct step *step, char *text, size_t size)
 {
-	int e = step->kind == STEP_FLAGS ? try_flags(&plan->rollout, pct, text, size) : try_act(step, text, size);
-
-	return e < 0 ? STEP_FAILED : STEP_DONE;
+	return try_act(step, text, size) < 0 ? STEP_FAILED : STEP_DONE;
 }

@@ -7,8 +7,10 @@
 #include "db/step.h"
 #include "handlers/settings/settings.h"
 
-/* By the same functions that do them. pct: to what it would be lowered. STEP_DONE: it could be done; STEP_FAILED: it
- * could not. text is for people. */
-enum step_state rehearse_step(const struct plan *plan, const struct step *step, int32_t pct, char *text, size_t size);
+/* By the same function that does it (flags_file.h). pct: to what it would be lowered. >= 0 it could be done; -errno.
+ * text is for people. */
+int rehearse_flags(const struct rollout *r, int32_t pct, char *text, size_t size);
+/* A command or a request. STEP_DONE: it could be done; STEP_FAILED: it could not. */
+enum step_state rehearse_act(const struct step *step, char *text, size_t size);
 
 #endif

@@ -362,13 +362,8 @@ static int change(const char *path, const char *key, const struct setting *want,
 	struct flags_change done = {.before = -1, .after = -1};
 	int r = file_open_dir(&f);
 
-	for (int i = 0; r == 0 && !f.locked; i++) {
+	if (r == 0)
 		r = file_lock(&f);
-		if (r == -EBUSY && i < LOCK_TRIES) {
-			usleep(LOCK_PAUSE_US);
-			r = 0;
-		}
-	}
 	if (r < 0)
 		return r;
 	r = -EAGAIN;

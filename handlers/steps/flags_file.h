@@ -53,7 +53,7 @@ struct flags_change {
  *
  * Every other byte is kept, and mode, owner, group, access list, attributes and hard links: by a rename (readers see
  * the old file or the new one, also across a power cut), else in place, with a copy for a crash in the middle, else as
- * far as can be done, and what is lost is said. Waits at most 300 ms: -EBUSY another writer holds the lock; -EAGAIN
+ * far as can be done, and what is lost is said. Waits for nobody: -EBUSY another writer holds the lock; -EAGAIN
  * somebody keeps changing it. Any failure may be tried again. On failure ret is untouched and why (>= 200 bytes) is a
  * sentence; -EIO may mean that the new value is in effect but may not survive a power cut. */
 int flags_file_write(const char *path, const char *key, int32_t pct, struct flags_change *ret, char *why,

@@ -16,7 +16,8 @@
 #include "server/core/text.h"
 #include "server/ctl/local/local.h"
 
-#define BUSY_TRIES 16 /* of 300 ms each: another writer has the lock on the flags file */
+#define BUSY_TRIES 250 /* of 20 ms each: another writer has the lock on the flags file */
+#define BUSY_US    (20 * US_PER_MS)
 #define NOTE_MAX   700
 
 struct run {
@@ -182,8 +183,11 @@ static int lower_flags(struct run *r, char *text, size_t size)
 	char why[256] = "", before[16], after[16];
 	int e = -EBUSY;
 
-	for (int i = 0; i < BUSY_TRIES && (e == -EBUSY || e == -EAGAIN); i++)
+	for (int i = 0; i < BUSY_TRIES && (e == -EBUSY || e == -EAGAIN); i++) {
+		if (i)
+			local_wait(&r->w, BUSY_US);
 		e = flags_file_write(ro->flags_file, ro->flags_key, r->rq->to_pct, &change, why, sizeof(why));
+	}
 	if (e < 0) {
 		snprintf(text, size, "%s", why);
 		return e;

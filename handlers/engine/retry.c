@@ -1,0 +1,72 @@
+#include "handlers/engine/retry.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "handlers/incident/kinds.h"
+#include "handlers/settings/settings.h"
+#include "server/core/clock.h"
+
+#define FIRST_US   (250 * US_PER_MS)
+#define SLOWEST_US (60 * US_PER_S)
+
+static bool is_open(const struct incident *inc)
+{
+	return inc->state == INC_VERIFYING || inc->state == INC_FAILED;
+}
+
+/* The same step for a lower target, added by a later trigger. */
+static bool has_successor(const struct step_list *all, const struct step *step)
+{
+	for (size_t i = 0; i < all->n; i++)
+		if (all->item[i].ord > step->ord && all->item[i].phase == step->phase &&
+		    all->item[i].kind == step->kind && !strcmp(all->item[i].name, step->name))
+			return true;
+	return false;
+}
+
+static bool may_repeat(const struct step *step)
+{
+	CLEANUP(json_cleanup) struct json_object *tree = NULL;
+	struct act act = {0};
+
+	if (step->kind == STEP_FLAGS)
+		return true;
+	tree = json_tokener_parse(step->spec);
+	bool yes = tree && act_read(tree, &act) == 0 && act.idempotent;
+	act_free(&act);
+	return yes;
+}
+
+static int64_t pause_us(int32_t attempts)
+{
+	int64_t pause = FIRST_US;
+
+	for (int32_t i = 1; i < attempts && pause < SLOWEST_US; i++)
+		pause *= 2;
+	return pause < SLOWEST_US ? pause : SLOWEST_US;
+}
+
+int64_t retry_due_us(const struct incident *inc, const struct step_list *all, const struct step *step)
+{
+	assert(inc && all && step);
+	if (step->state != STEP_FAILED || !is_open(inc) || !kind_of(inc)->lowers ||
+	    (step->phase != PHASE_APPLY && step->phase != PHASE_FALLBACK) || has_successor(all, step) ||
+	    !may_repeat(step))
+		return 0;
+	return step->ended_at_us + pause_us(step->attempts);
+}
+
+bool retry_follows(const struct step *flags, const struct step *step)
+{
+	assert(flags->kind == STEP_FLAGS);
+	return step->phase == PHASE_APPLY && step->ord > flags->ord &&
+	       (step->kind == STEP_COMMAND || step->kind == STEP_HTTP) &&
+	       (step->state == STEP_DONE || step->state == STEP_FAILED) && may_repeat(step);
+}
+
+bool retry_may_help(int error)
+{
+	return error == -EBUSY || error == -EAGAIN || error == -ENOSPC || error == -EDQUOT || error == -EINTR;
+}
