@@ -23,6 +23,7 @@
 /* Bytes of what is read and not yet recorded, together. One group may have 56 MiB, and is then alone. */
 #define WORK_MAX              (64UL * 1024 * 1024)
 #define REFUSED_PAGE_EVERY_US (3600 * US_PER_S)
+#define LOGGED_MAX            100 /* lines for the alerts of one webhook */
 
 enum result { ACCEPTED, INVALID, TOO_LARGE, UNAVAILABLE }; /* order of rollbackd_webhook_requests_total */
 
@@ -61,11 +62,18 @@ static void count(const struct intake *in)
 
 static void tell_log(const struct intake *in)
 {
-	for (size_t i = 0; i < in->n_results; i++) {
+	size_t lines = 0;
+
+	for (size_t i = 0; i < in->n_results && lines <= LOGGED_MAX; i++) {
 		const struct intake_result *r = &in->results[i];
 
 		if (r->disposition == DISP_DUPLICATE || r->disposition == DISP_HEARTBEAT)
 			continue;
+		if (lines++ == LOGGED_MAX) {
+			log_info("more alerts of this webhook were recorded", "results_left",
+			         log_num((int64_t)(in->n_results - i)));
+			break;
+		}
 		char incident[24];
 
 		snprintf(incident, sizeof(incident), "%lld", (long long)r->incident_id);
@@ -207,7 +215,15 @@ static int prepare(struct delivery_job *d, struct payload_fault *fault)
 		alert_group_free(group);
 		return -EAGAIN;
 	}
-	return r < 0 ? r : intake_plan(s, group, d->req->received_us, &d->intake);
+	if (r == 0)
+		r = intake_plan(s, group, d->req->received_us, &d->intake);
+	if (r == -E2BIG && !fault->why[0])
+		snprintf(fault->why, sizeof(fault->why),
+		         "matching its labels takes longer than %d s: simplify the regular expressions of the config, "
+		         "or set "
+		         "max_alerts",
+		         INTAKE_MATCH_S);
+	return r;
 }
 
 static void read_body(struct background_job *job)

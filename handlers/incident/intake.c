@@ -40,7 +40,10 @@ int intake_plan(struct settings *s, struct alert_group *group, int64_t received_
 
 	if (!in || !in->routes)
 		return -ENOMEM;
+	int64_t until_us = clock_mono_us() + INTAKE_MATCH_S * US_PER_S;
 	for (size_t i = 0; i < group->n; i++) {
+		if (clock_mono_us() > until_us)
+			return -E2BIG;
 		int r = route_alert(s, &group->alerts[i], &in->routes[i]);
 
 		if (r < 0)

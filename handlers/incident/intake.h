@@ -49,7 +49,9 @@ struct intake {
 	int64_t received_us;
 };
 
-/* Takes group and a reference of s. */
+/* Takes group and a reference of s. -E2BIG: matching took longer than a body may take; a regular expression may need
+ * milliseconds, times alerts, times matchers. */
+#define INTAKE_MATCH_S 3
 int intake_plan(struct settings *s, struct alert_group *group, int64_t received_us, struct intake **ret);
 int intake_record(struct db_tx *tx, struct intake *in);
 void intake_free(struct intake *in);

@@ -54,6 +54,8 @@ static const struct expected {
 	{"32_truncated_body.json", false, 0, 0, 0, "not JSON"},
 	{"33_duplicate_status.json", false, 0, 0, 0, "duplicate key"},
 	{"34_null_alerts.json", false, 0, 0, 0, "no \"alerts\" array"},
+	{"35_odd_characters.json", false, 3, 0, 0, NULL},
+	{"36_two_labels_become_one.json", false, 2, 1, 0, NULL},
 };
 
 struct body {
