@@ -281,7 +281,7 @@ static int know_itself(struct db *db)
 		return r;
 	if (!uuid || strlen(uuid) != DB_UUID_SIZE - 1)
 		return -EUCLEAN;
-	strcpy(db->uuid, uuid);
+	memcpy(db->uuid, uuid, DB_UUID_SIZE);
 	r = meta_get(db->writer, "steps before uuid", &db->before_uuid[DB_STEP]);
 	return r < 0 ? r : meta_get(db->writer, "messages before uuid", &db->before_uuid[DB_MESSAGE]);
 }

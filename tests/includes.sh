@@ -36,7 +36,7 @@ done <<END
 $(rooms)
 END
 
-for room in $h/*/ server/*/; do
+for room in "$h"/*/ server/*/; do
 	rooms | grep -q "^${room%/}\b" || [ "$room" = server/ctl/ ] || { echo "$room has no row in tests/includes.sh"; bad=1; }
 done
 

@@ -123,7 +123,7 @@ static int read_fallbacks(struct json_object *o, struct rollout *r)
 
 static int read_snapshot(struct json_object *o, struct rollout *r)
 {
-	struct json_object *s = section_of(o, "snapshot"), *list;
+	struct json_object *s = section_of(o, "snapshot"), *list = NULL;
 	size_t n = s ? list_of(s, "queries", &list) : 0;
 
 	r->snapshot_window_us = s ? duration_of(s, "window") : 0;

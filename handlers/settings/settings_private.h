@@ -57,7 +57,9 @@ static inline const char **read_argv(struct json_object *o, const char *key)
 	size_t n = list_of(o, key, &list);
 	const char **argv = array_of(n + 1, sizeof(*argv));
 
-	for (size_t i = 0; argv && i < n; i++)
+	if (!argv)
+		return NULL;
+	for (size_t i = 0; i < n; i++)
 		argv[i] = json_object_get_string(json_object_array_get_idx(list, i));
 	return argv;
 }

@@ -48,7 +48,8 @@ static int build(const char *text, size_t len, struct json_object **ret_obj, str
 	CLEANUP(free_tokener) json_tokener *tok = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
 	if (!tok)
 		return -ENOMEM;
-	json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
+	/* Not its strict mode: what is well-formed has been judged, and that of json-c 0.18 (Debian 13) takes every
+	 * byte beyond ASCII for a control character, and numbers beyond 64 bits for faults. */
 	struct json_object *obj = json_tokener_parse_ex(tok, text, (int)len);
 	if (json_tokener_get_error(tok) == json_tokener_continue)
 		obj = json_tokener_parse_ex(tok, "", 1); /* a number at the top ends only here */

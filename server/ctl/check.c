@@ -1,6 +1,7 @@
 /*
  * The offline checks: is a config right, and what would a webhook body do under it.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -67,11 +68,13 @@ static int read_all(FILE *f, struct buf *b)
 {
 	char chunk[65536];
 	size_t got;
-	int r = 0;
+	int r;
 
-	while (r == 0 && (got = fread(chunk, 1, sizeof(chunk), f)) > 0)
+	do {
+		got = fread(chunk, 1, sizeof(chunk), f);
 		r = buf_add(b, chunk, got);
-	return r;
+	} while (r == 0 && got == sizeof(chunk));
+	return r == 0 && ferror(f) ? -EIO : r;
 }
 
 /* "-" is the standard input. */
