@@ -149,8 +149,10 @@ static int put_in_force(struct app *a, struct config *cfg, struct web_config *we
 	if (r < 0)
 		return r;
 	current_set(cfg->settings);
-	if (a->http)
+	if (a->http) {
+		http_set_external_url(a->http, cfg->settings->external_url);
 		http_end_streams(a->http); /* they come again, and are looked at anew */
+	}
 	notify_set_channels(a->notify, &cfg->channels);
 	metric_set(M_RELOADS_OK, 0, 1);
 	metric_set(M_RELOAD_TIME, 0, clock_wall_us() / US_PER_S);
@@ -286,7 +288,7 @@ static struct http_admission admit(void *arg, enum http_method method, const cha
 
 	(void)arg;
 	return (struct http_admission) {
-		.status = i.status, .allow = i.allow, .roles = i.roles, .takes_body = i.takes_body};
+		.status = i.status, .allow = i.allow, .roles = i.roles, .takes_body = i.takes_body, .params = i.params};
 }
 
 static enum http_knock auth_request(void *arg, struct http_req *req, struct http_reply *reply)
@@ -298,8 +300,12 @@ static enum http_knock auth_request(void *arg, struct http_req *req, struct http
 
 static int start_http(struct app *a, char *why, size_t size)
 {
-	struct http_options ho = {.addresses = a->o.address,
-	                          .n_addresses = a->o.n_addresses,
+	CLEANUP(settings_cleanup) struct settings *s = current_settings();
+	struct http_options ho = {.addresses = a->o.address.item,
+	                          .n_addresses = a->o.address.n,
+	                          .allowed_hosts = a->o.allowed_host.item,
+	                          .n_allowed_hosts = a->o.allowed_host.n,
+	                          .external_url = s->external_url,
 	                          .admit = admit,
 	                          .allow_remote = a->o.web_config_file != NULL,
 	                          .authenticate = auth_request,

@@ -14,8 +14,10 @@
 struct app_options {
 	const char *config_file, *storage_path;
 	const char *web_config_file; /* NULL: no passwords, and nobody but this machine */
-	const char *address[APP_ADDRESSES_MAX];
-	size_t n_addresses;
+	struct app_list {
+		const char *item[APP_ADDRESSES_MAX];
+		size_t n;
+	} address, allowed_host;
 	const char *exe; /* absolute path of this program */
 };
 

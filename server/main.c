@@ -17,6 +17,7 @@
 #include "server/core/failpoint.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
+#include "server/http/origin.h"
 #include "server/http/server.h"
 #include "server/systemd.h"
 
@@ -29,15 +30,18 @@ struct flags {
 
 static const struct flag {
 	const char *name, *def, *help;
-	bool repeats;  /* --web.listen-address: a list */
-	size_t offset; /* else: of the const char * in struct flags */
+	bool repeats;  /* a struct app_list; else a const char * */
+	size_t offset; /* in struct flags */
 } flag_table[] = {
 	{"--config.file", "rollbackd.yml", "Main config file.", false, offsetof(struct flags, app.config_file)},
 	{"--storage.path", "data/", "State directory: database, lock, command results.", false,
          offsetof(struct flags, app.storage_path)},
-	{"--web.listen-address", "127.0.0.1:9595", "Address to listen on; may be repeated; unix:/path too.", true, 0},
+	{"--web.listen-address", "127.0.0.1:9595", "Address to listen on; may be repeated; unix:/path too.", true,
+         offsetof(struct flags, app.address)},
 	{"--web.config.file", NULL, "Passwords (basic_auth_users), as of every Prometheus exporter.", false,
          offsetof(struct flags, app.web_config_file)},
+	{"--web.allowed-host", NULL, "Further name by which it may be called (Host); may be repeated.", true,
+         offsetof(struct flags, app.allowed_host)},
 	{"--log.level", "info", "Least level that is logged: debug, info, warn, error.", false,
          offsetof(struct flags, log_level)},
 	{"--log.format", "logfmt", "logfmt or json.", false, offsetof(struct flags, log_format)},
@@ -55,9 +59,11 @@ static void usage(FILE *out)
 static int set_flag(struct flags *f, const struct flag *row, const char *value)
 {
 	if (row->repeats) {
-		if (f->app.n_addresses == APP_ADDRESSES_MAX)
+		struct app_list *l = (struct app_list *)(void *)((char *)f + row->offset);
+
+		if (l->n == APP_ADDRESSES_MAX)
 			return -E2BIG;
-		f->app.address[f->app.n_addresses++] = value;
+		l->item[l->n++] = value;
 		return 0;
 	}
 	memcpy((char *)f + row->offset, &value, sizeof(value));
@@ -108,8 +114,8 @@ static int parse_flags(int argc, char **argv, struct flags *f)
 	}
 	if (f->app.web_config_file && !f->app.web_config_file[0])
 		f->app.web_config_file = NULL;
-	if (f->app.n_addresses == 0)
-		f->app.address[f->app.n_addresses++] = "127.0.0.1:9595";
+	if (f->app.address.n == 0)
+		f->app.address.item[f->app.address.n++] = "127.0.0.1:9595";
 	return 0;
 }
 
@@ -129,13 +135,26 @@ static int start_log(const struct flags *f)
 
 static int check_addresses(const struct flags *f)
 {
-	for (size_t i = 0; i < f->app.n_addresses; i++)
-		if (!f->app.web_config_file && !http_is_loopback(f->app.address[i])) {
+	for (size_t i = 0; i < f->app.address.n; i++)
+		if (!f->app.web_config_file && !http_is_loopback(f->app.address.item[i])) {
 			fprintf(stderr,
 			        "rollbackd: %s is reachable from other machines, and nothing here asks for a password: "
 			        "give "
 			        "--web.config.file, or listen on 127.0.0.1, [::1] or unix:/path\n",
-			        f->app.address[i]);
+			        f->app.address.item[i]);
+			return EXIT_USAGE;
+		}
+	return 0;
+}
+
+static int check_hosts(const struct flags *f)
+{
+	for (size_t i = 0; i < f->app.allowed_host.n; i++)
+		if (!http_is_host(f->app.allowed_host.item[i])) {
+			fprintf(stderr,
+			        "rollbackd: --web.allowed-host=%s is no host: a name or an address is, without scheme, "
+			        "port and path; IPv6 in brackets\n",
+			        f->app.allowed_host.item[i]);
 			return EXIT_USAGE;
 		}
 	return 0;
@@ -248,7 +267,7 @@ static int serve(const struct flags *f)
 		log_error("cannot start", "why", why[0] ? why : strerror(-r));
 		return state ? EXIT_STATE : EXIT_RUNTIME;
 	}
-	log_info("rollbackd is ready", "version", ROLLBACKD_VERSION, "address", f->app.address[0], "config",
+	log_info("rollbackd is ready", "version", ROLLBACKD_VERSION, "address", f->app.address.item[0], "config",
 	         f->app.config_file);
 	systemd_ready();
 	wait_for_the_end(a, &set);
@@ -292,5 +311,7 @@ int main(int argc, char **argv)
 		r = start_log(&f);
 	if (r == 0)
 		r = check_addresses(&f);
+	if (r == 0)
+		r = check_hosts(&f);
 	return r ? r : serve(&f);
 }

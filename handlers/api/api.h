@@ -33,6 +33,7 @@ struct route_info {
 	const char *allow; /* for 405 */
 	unsigned roles;    /* any of these may call it; 0: everybody */
 	bool takes_body;
+	const char *params; /* the query parameters that it knows, "limit,cursor"; NULL: none */
 };
 struct route_info api_route(enum http_method method, const char *path);
 

@@ -15,29 +15,31 @@ static const struct route {
 	const char *pattern; /* '*' is one path segment */
 	unsigned roles;
 	enum http_verdict (*handle)(struct api *, struct http_req *, struct http_reply *, const char *, const char *);
+	const char *params; /* of the query; NULL: it takes none */
 } routes[] = {
-	{HTTP_POST, "/webhook", ROLE_WEBHOOK, webhook_post},
-	{HTTP_PUT, "/webhook", ROLE_WEBHOOK, webhook_post}, /* Grafana can be told to PUT */
-	{HTTP_GET, "/api/v1/incidents", ROLE_VIEWER, incidents_list},
-	{HTTP_POST, "/api/v1/incidents", ROLE_OPERATOR, incident_open},
-	{HTTP_GET, "/api/v1/incidents/*", ROLE_VIEWER, incident_show},
-	{HTTP_GET, "/api/v1/incidents/*/report", ROLE_VIEWER, incident_report_show},
-	{HTTP_POST, "/api/v1/incidents/*/*", ROLE_OPERATOR, incident_act},
-	{HTTP_GET, "/api/v1/rollouts", ROLE_VIEWER, rollouts_list},
-	{HTTP_GET, "/api/v1/rollouts/*", ROLE_VIEWER, rollout_show},
-	{HTTP_GET, "/api/v1/rollouts/*/flags", ROLE_VIEWER, rollout_flags},
-	{HTTP_GET, "/api/v1/rollouts/*/compare", ROLE_VIEWER, rollout_compare},
-	{HTTP_POST, "/api/v1/rollouts/*/rollback", ROLE_OPERATOR, rollout_rollback},
-	{HTTP_GET, "/api/v1/rollouts/*/report", ROLE_VIEWER, plan_report},
-	{HTTP_POST, "/api/v1/rollouts/*/advance", ROLE_OPERATOR, plan_advance_post},
+	{HTTP_POST, "/webhook", ROLE_WEBHOOK, webhook_post, NULL},
+	{HTTP_PUT, "/webhook", ROLE_WEBHOOK, webhook_post, NULL}, /* Grafana can be told to PUT */
+	{HTTP_GET, "/api/v1/incidents", ROLE_VIEWER, incidents_list,
+         "rollout,state,kind,since,until,q,live,limit,cursor"},
+	{HTTP_POST, "/api/v1/incidents", ROLE_OPERATOR, incident_open, NULL},
+	{HTTP_GET, "/api/v1/incidents/*", ROLE_VIEWER, incident_show, NULL},
+	{HTTP_GET, "/api/v1/incidents/*/report", ROLE_VIEWER, incident_report_show, NULL},
+	{HTTP_POST, "/api/v1/incidents/*/*", ROLE_OPERATOR, incident_act, NULL},
+	{HTTP_GET, "/api/v1/rollouts", ROLE_VIEWER, rollouts_list, NULL},
+	{HTTP_GET, "/api/v1/rollouts/*", ROLE_VIEWER, rollout_show, NULL},
+	{HTTP_GET, "/api/v1/rollouts/*/flags", ROLE_VIEWER, rollout_flags, NULL},
+	{HTTP_GET, "/api/v1/rollouts/*/compare", ROLE_VIEWER, rollout_compare, "percentage,duration,threshold"},
+	{HTTP_POST, "/api/v1/rollouts/*/rollback", ROLE_OPERATOR, rollout_rollback, NULL},
+	{HTTP_GET, "/api/v1/rollouts/*/report", ROLE_VIEWER, plan_report, "kind"},
+	{HTTP_POST, "/api/v1/rollouts/*/advance", ROLE_OPERATOR, plan_advance_post, NULL},
 	/* Needs only the role that approves, which is looked for by the handler. */
-	{HTTP_POST, "/api/v1/rollouts/*/approve", ROLE_USER, plan_approve_post},
-	{HTTP_POST, "/api/v1/rollouts/*/*", ROLE_OPERATOR, plan_post},
-	{HTTP_GET, "/api/v1/events", ROLE_VIEWER, events_list},
-	{HTTP_GET, "/metrics", 0, metrics_show},
-	{HTTP_GET, "/-/healthy", 0, healthy_show},
-	{HTTP_GET, "/-/ready", 0, ready_show},
-	{HTTP_POST, "/-/reload", ROLE_OPERATOR, reload_post},
+	{HTTP_POST, "/api/v1/rollouts/*/approve", ROLE_USER, plan_approve_post, NULL},
+	{HTTP_POST, "/api/v1/rollouts/*/*", ROLE_OPERATOR, plan_post, NULL},
+	{HTTP_GET, "/api/v1/events", ROLE_VIEWER, events_list, "rollout,limit,cursor"},
+	{HTTP_GET, "/metrics", 0, metrics_show, NULL},
+	{HTTP_GET, "/-/healthy", 0, healthy_show, NULL},
+	{HTTP_GET, "/-/ready", 0, ready_show, NULL},
+	{HTTP_POST, "/-/reload", ROLE_OPERATOR, reload_post, NULL},
 };
 
 struct segments {
@@ -110,7 +112,8 @@ struct route_info api_route(enum http_method method, const char *path)
 
 	if (!r)
 		return (struct route_info) {.status = known ? 405 : 404, .allow = known ? allowed(path) : NULL};
-	return (struct route_info) {.status = 200, .roles = r->roles, .takes_body = r->method != HTTP_GET};
+	return (struct route_info) {
+		.status = 200, .roles = r->roles, .takes_body = r->method != HTTP_GET, .params = r->params};
 }
 
 enum http_verdict api_handle(void *arg, struct http_req *req, struct http_reply *reply)

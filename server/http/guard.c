@@ -156,6 +156,42 @@ const char *http_guard_headers(const struct http_fields *headers, bool http_1_1)
 	return why;
 }
 
+/* --- as it was sent --- */
+
+static void expect(struct http_cut *c, const char *at)
+{
+	c->torn |= at != c->next;
+}
+
+struct http_cut http_cut_line(const char *method, const char *target, size_t target_len, const char *version)
+{
+	struct http_cut c = {.next = method + strlen(method) + 1};
+
+	if (!target)
+		return (struct http_cut) {.torn = true};
+	expect(&c, target);
+	c.next += target_len + 1;
+	expect(&c, version);
+	c.next += strlen(version) + 2;
+	return c;
+}
+
+/* Blanks between the colon and the value were passed over; nothing else is. */
+void http_cut_header(struct http_cut *c, const char *name, const char *value)
+{
+	if (c->torn)
+		return;
+	expect(c, name);
+	c->torn |= !value || value <= name + strlen(name);
+	if (!c->torn)
+		c->next = value + strlen(value) + 2;
+}
+
+bool http_cut_is_whole(const struct http_cut *c, const char *end)
+{
+	return !c->torn && c->next + 2 == end;
+}
+
 struct http_body_head http_body_head(const struct http_fields *headers)
 {
 	const char *length = http_fields_get(headers, "Content-Length");
@@ -166,12 +202,29 @@ struct http_body_head http_body_head(const struct http_fields *headers)
 	return (struct http_body_head) {.any = n > 0, .known = true, .length = n};
 }
 
-bool http_from_other_site(const struct http_fields *headers, enum http_method method)
+bool http_changes_something(enum http_method method)
+{
+	return method != HTTP_GET && method != HTTP_HEAD;
+}
+
+bool http_from_other_site(const struct http_fields *headers)
 {
 	const char *site = http_fields_get(headers, "Sec-Fetch-Site");
 
-	return site && method != HTTP_GET && method != HTTP_HEAD && strcmp(site, "same-origin") != 0 &&
-	       strcmp(site, "none") != 0;
+	return site && (http_fields_count(headers, "Sec-Fetch-Site") > 1 ||
+	                (strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0));
+}
+
+bool http_is_json(const struct http_fields *headers)
+{
+	static const char json[] = "application/json";
+	const char *type = http_fields_get(headers, "Content-Type");
+
+	if (!type || http_fields_count(headers, "Content-Type") > 1 || strncasecmp(type, json, strlen(json)) != 0)
+		return false;
+	type += strlen(json);
+	type += strspn(type, " \t");
+	return !*type || *type == ';';
 }
 
 /* --- the request target --- */
@@ -278,4 +331,27 @@ int http_query_parse(const char *target, struct http_fields *ret)
 	}
 	*ret = f;
 	return 0;
+}
+
+static bool is_listed(const char *name, const char *list)
+{
+	size_t len = strlen(name);
+
+	while (list) {
+		if (strcspn(list, ",") == len && !memcmp(list, name, len))
+			return true;
+		list = strchr(list, ',');
+		list = list ? list + 1 : NULL;
+	}
+	return false;
+}
+
+const char *http_query_fault(const struct http_fields *query, const char *known)
+{
+	const char *at = query->text.data;
+
+	for (size_t i = 0; i < query->n; i++, at = behind(at))
+		if (!is_listed(at, known) || http_fields_count(query, at) > 1)
+			return at;
+	return NULL;
 }

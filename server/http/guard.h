@@ -3,8 +3,11 @@
  *
  * libmicrohttpd 0.9.75 takes Transfer-Encoding with Content-Length, several Content-Lengths, blanks in names,
  * and cuts the path at %00: behind a proxy that reads them otherwise, the tail of one request runs as another
- * (RFC 9112, 11.2). Two things it does before anyone can look: a line that begins with a colon ends the
- * headers, and a folded line is added to the name. A proxy in front must refuse both, as the usual ones do.
+ * (RFC 9112, 11.2). Before anyone can look it also cuts a value at a NUL, takes a bare LF for the end of a line, adds a
+ * folded line to the name of the header before, and ends the headers at a line that begins with a colon or a NUL. But
+ * it does all that in the memory into which the head was read, and only puts a NUL where a piece ends: so whether the
+ * pieces and the separators between them are all that came can be computed from where they lie (struct http_cut).
+ * One thing is not to be seen there: NUL LF for CR LF at the end of a line.
  */
 #ifndef SERVER_HTTP_GUARD_H
 #define SERVER_HTTP_GUARD_H
@@ -36,6 +39,17 @@ enum http_method http_method_find(const char *name);
  */
 const char *http_guard_headers(const struct http_fields *headers, bool http_1_1);
 
+/* A head that was cut in place: "GET NUL /path NUL HTTP/1.1 NUL NUL Host NUL" and so on. */
+struct http_cut {
+	const char *next; /* where the next piece must begin … */
+	bool torn;        /* … and one did not */
+};
+/* target: its first byte counts and target_len, for it may have been decoded since. */
+struct http_cut http_cut_line(const char *method, const char *target, size_t target_len, const char *version);
+void http_cut_header(struct http_cut *c, const char *name, const char *value);
+/* end: behind the empty line. */
+bool http_cut_is_whole(const struct http_cut *c, const char *end);
+
 struct http_body_head {
 	bool any;   /* a body follows */
 	bool known; /* and its length is known */
@@ -44,13 +58,20 @@ struct http_body_head {
 /* For headers that http_guard_headers liked. */
 struct http_body_head http_body_head(const struct http_fields *headers);
 
-/* A method that changes something, asked for by the page of another site (Fetch Metadata). */
-bool http_from_other_site(const struct http_fields *headers, enum http_method method);
+bool http_changes_something(enum http_method method);
+/* Asked for by the page of another site, as far as browsers say so (Fetch Metadata). */
+bool http_from_other_site(const struct http_fields *headers);
+/* Whether Content-Type is application/json; its parameters do not count. */
+bool http_is_json(const struct http_fields *headers);
 
 /* The decoded path of a request target; out has room for as many bytes as the target. -EINVAL: nothing we
  * would serve (no path, %00, control characters, malformed escapes or UTF-8, an encoded slash, "//", "." or
  * ".." as a segment). */
 int http_path_decode(const char *target, char *out) MUST_CHECK;
+
+/* The first parameter that is not one of known ("limit,cursor"; NULL: none), or that is there twice; NULL: all are
+ * well. */
+const char *http_query_fault(const struct http_fields *query, const char *known);
 
 /* The decoded parameters behind the '?'. -EINVAL: malformed; -ENOSPC, -ENOMEM. */
 int http_query_parse(const char *target, struct http_fields *ret) MUST_CHECK;

@@ -219,6 +219,7 @@ int http_listen_open(const char *address, bool allow_remote, struct http_listene
 	}
 	l.fd = r;
 	l.port = local_address(l.fd, &t.a) == 0 ? port_of(&t.a) : 0;
+	http_local_host(l.fd, l.host);
 	*ret = l;
 	return 0;
 }
@@ -244,6 +245,7 @@ int http_listen_adopt(int fd, bool allow_remote, struct http_listener *ret, char
 		return r;
 	}
 	*ret = (struct http_listener) {.fd = fd, .port = port_of(&a)};
+	http_local_host(fd, ret->host);
 	return 0;
 }
 
@@ -265,4 +267,33 @@ int64_t http_peer_uid(int fd)
 	socklen_t len = sizeof(peer);
 
 	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 ? -1 : (int64_t)peer.uid;
+}
+
+/* --- this end --- */
+
+static void print_v6(const struct in6_addr *a, char out[HTTP_ADDRESS_MAX])
+{
+	char text[INET6_ADDRSTRLEN] = "";
+
+	if (IN6_IS_ADDR_UNSPECIFIED(a))
+		return;
+	if (IN6_IS_ADDR_V4MAPPED(a)) {
+		inet_ntop(AF_INET, a->s6_addr + 12, out, HTTP_ADDRESS_MAX);
+		return;
+	}
+	inet_ntop(AF_INET6, a, text, sizeof(text));
+	snprintf(out, HTTP_ADDRESS_MAX, "[%s]", text);
+}
+
+void http_local_host(int fd, char out[HTTP_ADDRESS_MAX])
+{
+	union address a = {0};
+
+	out[0] = '\0';
+	if (local_address(fd, &a) < 0)
+		return;
+	if (a.any.sa_family == AF_INET && a.v4.sin_addr.s_addr != htonl(INADDR_ANY))
+		inet_ntop(AF_INET, &a.v4.sin_addr, out, HTTP_ADDRESS_MAX);
+	else if (a.any.sa_family == AF_INET6)
+		print_v6(&a.v6.sin6_addr, out);
 }

@@ -1,5 +1,6 @@
 /*
- * What http.c (thread, start, end), http_conn.c (connections), http_request.c (requests) know of each other.
+ * What server.c (thread, start, end), conn.c (connections), head.c and request.c (requests), stream.c know of each
+ * other.
  *
  * Http thread only, but what stands under the lock and the functions that say so.
  */
@@ -14,6 +15,7 @@
 #include "server/http/server.h"
 #include "server/http/guard.h"
 #include "server/http/listen.h"
+#include "server/http/origin.h"
 
 #define METHOD_NAME_MAX 24
 #define ACCEPT_TURN     32 /* connections taken from one listener before others get a turn */
@@ -79,7 +81,9 @@ struct request {
 	char method[METHOD_NAME_MAX];
 	unsigned generation; /* of http, when it came */
 	struct stream stream;
-	char *target; /* as sent */
+	const char *raw_target;       /* in the library's memory, until the first call is over */
+	char *target;                 /* as sent */
+	struct http_authority called; /* by which name; host "": none */
 	char *path;
 };
 
@@ -91,12 +95,15 @@ struct http {
 	struct http_options o;
 	struct http_limits limits;
 	struct MHD_Daemon *mhd;
+	bool strict_library; /* libmicrohttpd >= 1.0 */
 	int epfd, bell;
 	pthread_t thread;
 	bool threaded;
 
-	pthread_mutex_t lock; /* guards the next four */
+	pthread_mutex_t lock; /* guards the next six */
 	pthread_cond_t emptied;
+	struct http_origin external;
+	bool has_external;
 	struct done_requests done;
 	enum stage wanted;
 	bool empty; /* no connections while draining */
@@ -124,7 +131,7 @@ struct http {
 	int n_warned;      /* … so many lines were logged */
 };
 
-/* --- http_conn.c --- */
+/* --- conn.c --- */
 
 /* Takes what waits at a listener, as far as the limits allow. */
 void conn_accept(struct http *h, const struct http_listener *l);
@@ -141,7 +148,7 @@ void conn_notify(void *http, struct MHD_Connection *mhd, void **context, enum MH
 /* After the library's turn: forgets what it took and then refused. */
 void conn_forget_refused(struct http *h);
 
-/* --- http_request.c --- */
+/* --- request.c --- */
 
 void *request_begin(void *http, const char *target, struct MHD_Connection *mhd);
 enum MHD_Result request_step(void *http, struct MHD_Connection *mhd, const char *url, const char *method,
@@ -155,7 +162,12 @@ void request_take_completed(struct http *h);
 void request_give_up(struct request *r, const char *why);
 void request_free(struct request *r);
 
-/* --- http_stream.c --- */
+/* --- head.c --- */
+
+/* Whether the head is refused; the reply is filled then. Else the admission and body_head are known. */
+bool head_refuse(struct request *r, const char *method, const char *version);
+
+/* --- stream.c --- */
 
 /* The response that reply.stream stands for. NULL: the reply says why not. */
 struct MHD_Response *stream_open(struct request *r);
@@ -171,7 +183,7 @@ void stream_end_all(struct http *h);
 /* Gives back what a request's stream holds, if it has one. */
 void stream_free(struct request *r);
 
-/* --- http.c --- */
+/* --- server.c --- */
 
 /* Wakes the http thread. Any thread. */
 void http_ring(struct http *h);

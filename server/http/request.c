@@ -56,6 +56,7 @@ void *request_begin(void *http, const char *target, struct MHD_Connection *mhd)
 	r->mhd = mhd;
 	r->generation = atomic_load(&h->generation);
 	r->conn = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+	r->raw_target = target;
 	r->target = strdup(target ? target : "");
 	r->path = calloc(1, strlen(target ? target : "") + 1);
 	r->body = BUF(h->limits.body);
@@ -190,60 +191,6 @@ static enum MHD_Result send_reply(struct request *r)
 
 /* --- before the body --- */
 
-static enum MHD_Result keep_header(void *fields, enum MHD_ValueKind kind, const char *name, const char *value)
-{
-	(void)kind;
-	return http_fields_add(fields, name, value ? value : "") == 0 ? MHD_YES : MHD_NO;
-}
-
-/* After these the connection is out of step with the client, or with a proxy between. */
-static bool refuse_malformed(struct request *r, const char *version)
-{
-	const char *why = NULL;
-
-	MHD_get_connection_values(r->mhd, MHD_HEADER_KIND, keep_header, &r->headers);
-	if (r->headers.n == HTTP_FIELDS_MAX || r->headers.text.error) {
-		http_error(&r->reply, 431, "bad_data", "there are too many headers");
-		r->close = true;
-		return true;
-	}
-	why = http_guard_headers(&r->headers, strcmp(version, "HTTP/1.0") != 0);
-	if (!why)
-		return false;
-	http_error(&r->reply, 400, "bad_data", "%s", why);
-	r->close = true;
-	return true;
-}
-
-static bool refuse_target(struct request *r)
-{
-	if (http_path_decode(r->target, r->path) < 0) {
-		http_error(&r->reply, 404, "not_found", "there is nothing here");
-		return true;
-	}
-	if (http_query_parse(r->target, &r->query) < 0) {
-		http_error(&r->reply, 400, "bad_data", "the query is malformed or too long");
-		return true;
-	}
-	return false;
-}
-
-static bool refuse_route(struct request *r, const struct http_admission *a)
-{
-	if (a->status != 200) {
-		r->reply.allow = a->allow;
-		http_error(&r->reply, a->status, a->status == 404 ? "not_found" : "bad_data", "%s %.200s: %s",
-		           r->method, r->path,
-		           a->status == 404 ? "there is nothing here" : "this method is not for this path");
-		return true;
-	}
-	if (http_from_other_site(&r->headers, r->req.method)) {
-		http_error(&r->reply, 403, "forbidden", "the page of another site may not do this");
-		return true;
-	}
-	return false;
-}
-
 static bool refuse_roles(struct request *r, const struct http_admission *a)
 {
 	if (!a->roles || (r->req.roles & a->roles))
@@ -260,10 +207,15 @@ static bool over_budget(const struct http *h, uint64_t more)
 static bool refuse_body(struct request *r, const struct http_admission *a, const struct http_body_head *body)
 {
 	const char *encoding = http_fields_get(&r->headers, "Content-Encoding");
+	const char *type = http_fields_get(&r->headers, "Content-Type");
 	struct http *h = r->http;
 
 	if (!a->takes_body)
 		http_error(&r->reply, 400, "bad_data", "%s takes no body", r->method);
+	else if (!http_is_json(&r->headers))
+		http_error(&r->reply, 415, "bad_data",
+		           "the body must come with the header Content-Type: application/json, not %.100s",
+		           type ? type : "without a type");
 	else if (encoding && strcasecmp(encoding, "identity") != 0)
 		http_error(&r->reply, 415, "bad_data", "a body with Content-Encoding is not understood");
 	else if (body->length > h->limits.body)
@@ -273,19 +225,6 @@ static bool refuse_body(struct request *r, const struct http_admission *a, const
 	else
 		return false;
 	return true;
-}
-
-static bool refuse_request(struct request *r, const char *version)
-{
-	const struct http_options *o = &r->http->o;
-
-	if (refuse_malformed(r, version))
-		return true;
-	r->body_head = http_body_head(&r->headers);
-	if (refuse_target(r))
-		return true;
-	r->admission = o->admit(o->arg, r->req.method, r->path);
-	return refuse_route(r, &r->admission);
 }
 
 static enum http_knock auth_request(struct request *r)
@@ -337,7 +276,7 @@ static enum MHD_Result judge(struct request *r, const char *method, const char *
 	snprintf(r->method, sizeof(r->method), "%s", method);
 	r->req.method = http_method_find(method);
 	r->req.received_us = clock_wall_us();
-	if (refuse_request(r, version))
+	if (head_refuse(r, method, version))
 		return refused(r);
 	enum http_knock k = auth_request(r);
 	if (k == HTTP_ASKED)

@@ -208,15 +208,11 @@ static int watch(struct http *h, int fd, void *what)
 	return epoll_ctl(h->epfd, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
 }
 
-/* From 1.0 on it can refuse by itself what RFC 9112 forbids: bare LF, folded lines, blanks in the target. */
-static int strictness(void)
-{
-	return strtol(MHD_get_version(), NULL, 10) >= 1;
-}
-
 static int start_library(struct http *h)
 {
 	MHD_set_panic_func(on_panic, NULL);
+	/* From 1.0 on it can refuse by itself what RFC 9112 forbids: bare LF, folded lines, blanks in the target. */
+	h->strict_library = strtol(MHD_get_version(), NULL, 10) >= 1;
 	/* Room above our own limit: what is shut down counts there until it is closed. */
 	unsigned most = h->limits.connections + 2 * ACCEPT_TURN * HTTP_LISTENERS_MAX;
 
@@ -226,7 +222,7 @@ static int start_library(struct http *h)
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_PER_CONN, MHD_OPTION_CONNECTION_TIMEOUT,
 		(unsigned)BACKSTOP_S, MHD_OPTION_URI_LOG_CALLBACK, request_begin, h, MHD_OPTION_NOTIFY_COMPLETED,
 		request_ended, h, MHD_OPTION_NOTIFY_CONNECTION, conn_notify, h, MHD_OPTION_STRICT_FOR_CLIENT,
-		strictness(), MHD_OPTION_END);
+		(int)h->strict_library, MHD_OPTION_END);
 	if (!h->mhd)
 		return -ENOMEM;
 	return watch(h, MHD_get_daemon_info(h->mhd, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, h);
@@ -260,6 +256,7 @@ static struct http *new_http(const struct http_options *o)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&h->emptied, &attr);
 	pthread_condattr_destroy(&attr);
+	http_set_external_url(h, o->external_url);
 	return h;
 }
 
@@ -305,6 +302,17 @@ int http_start(const struct http_options *o, struct http **ret, char *why, size_
 	}
 	*ret = h;
 	return 0;
+}
+
+void http_set_external_url(struct http *h, const char *url)
+{
+	struct http_origin o = {0};
+	bool has = url && http_origin_parse(url, true, &o) == 0;
+
+	pthread_mutex_lock(&h->lock);
+	h->external = o;
+	h->has_external = has;
+	pthread_mutex_unlock(&h->lock);
 }
 
 int http_port(const struct http *h, size_t index)

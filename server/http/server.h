@@ -24,7 +24,9 @@ struct http_admission {
 	int status;        /* 200, or 404, 405: answered at once */
 	const char *allow; /* static; for 405 */
 	unsigned roles;    /* any of these may call it, else 403; 0: everybody */
-	bool takes_body;   /* else a request with a body is refused */
+	bool takes_body;   /* JSON; else a request with a body is refused */
+	/* The query parameters that it knows, "limit,cursor"; NULL: none. Static. */
+	const char *params;
 };
 typedef struct http_admission http_admit_fn(void *arg, enum http_method method, const char *path);
 
@@ -69,6 +71,12 @@ struct http_options {
 	size_t n_fds;
 	/* Else all must be loopback or unix sockets: without passwords whoever connects has every role. */
 	bool allow_remote;
+	/* Names by which it may be called beside its addresses, localhost and external_url's; kept by the caller. What
+	 * is open to everybody is open by every name: probes and scrapes come by whatever leads here, and whoever can
+	 * read it here can read it without a browser. */
+	const char *const *allowed_hosts;
+	size_t n_allowed_hosts;
+	const char *external_url; /* NULL or "": none; copied. http_set_external_url */
 	http_admit_fn *admit;
 	http_authenticate_fn *authenticate; /* NULL: all are "local", with ROLE_ALL */
 	http_handle_fn *handle;
@@ -83,6 +91,9 @@ int http_start(const struct http_options *o, struct http **ret, char *why, size_
 
 /* Of the index-th address: its port, 0 for a unix socket. */
 int http_port(const struct http *h, size_t index);
+
+/* From now on. Any thread. */
+void http_set_external_url(struct http *h, const char *url);
 
 /* There may be something new for streams. Any thread, as long as the server is there; cheap without streams. */
 void http_wake(struct http *h);

@@ -145,7 +145,7 @@ def test_another_unix_peer_is_somebody_else(guarded):
     os.chmod(d.sock, 0o666)
     probe = ("import http.client, socket, sys\n"
              "s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])\n"
-             "c = http.client.HTTPConnection('x'); c.sock = s\n"
+             "c = http.client.HTTPConnection('localhost'); c.sock = s\n"
              "c.request('GET', '/api/v1/rollouts'); print(c.getresponse().read().decode())\n")
     out = subprocess.run(["/usr/bin/python3", "-c", probe, d.sock], user="daemon", capture_output=True, text=True, timeout=30)
     assert "daemon may not do this: the role viewer is missing" in out.stdout, out
@@ -366,7 +366,7 @@ def test_a_stop_in_the_middle_of_checks_is_clean(guarded):
     for n in range(40):
         s = socket.create_connection(("127.0.0.1", d.port))
         auth = basic("bob", f"guess{n}")["Authorization"]
-        s.sendall(f"POST /webhook HTTP/1.1\r\nHost: a\r\nAuthorization: {auth}\r\nContent-Length: 10\r\n\r\nabc".encode())
+        s.sendall(f"POST /webhook HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAuthorization: {auth}\r\nContent-Length: 10\r\n\r\nabc".encode())
         socks.append(s)
     assert d.stop() == 0
     for s in socks:

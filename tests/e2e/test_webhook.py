@@ -85,7 +85,7 @@ def test_wrong_methods_are_405_with_allow(daemon):
 def test_too_large_is_413(daemon):
     body = b'{"alerts":[],"pad":"' + b"x" * (17 * 1024 * 1024) + b'"}'
     with socket.create_connection(("127.0.0.1", daemon.port), timeout=20) as s:
-        s.sendall(b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body))
+        s.sendall(b"POST /webhook HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body))
         try:
             s.sendall(body)
         except OSError:

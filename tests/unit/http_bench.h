@@ -249,7 +249,7 @@ static inline struct http_admission bench_admit(void *arg, enum http_method aske
 			return (struct http_admission) {.status = 405,
 			                                .allow = routes[i].method == HTTP_GET ? "GET, HEAD" : "POST"};
 		return (struct http_admission) {
-			.status = 200, .roles = routes[i].roles, .takes_body = asked == HTTP_POST};
+			.status = 200, .roles = routes[i].roles, .takes_body = asked == HTTP_POST, .params = "a"};
 	}
 	return (struct http_admission) {.status = 404};
 }
@@ -257,7 +257,7 @@ static inline struct http_admission bench_admit(void *arg, enum http_method aske
 /* o may be NULL. */
 static inline struct bench *bench_start(const struct http_options *o)
 {
-	static const char *const loopback[] = {"127.0.0.1:0"};
+	static const char *const loopback[] = {"127.0.0.1:0"}, *const host[] = {"a"};
 	struct http_options options = {.addresses = loopback, .n_addresses = 1};
 	struct bench *b = calloc(1, sizeof(*b));
 	char why[300] = "";
@@ -268,6 +268,10 @@ static inline struct bench *bench_start(const struct http_options *o)
 	if (!options.addresses) {
 		options.addresses = loopback;
 		options.n_addresses = 1;
+	}
+	if (!options.allowed_hosts) {
+		options.allowed_hosts = host;
+		options.n_allowed_hosts = 1;
 	}
 	options.admit = bench_admit;
 	options.handle = bench_handle;

@@ -3,7 +3,7 @@
 
 #include "tests/unit/http_bench.h"
 
-#define HOST  "Host: a\r\n"
+#define HOST  "Host: a\r\nContent-Type: application/json\r\n"
 #define GET   "GET /private HTTP/1.1\r\n" HOST
 #define POST  "POST /deposit HTTP/1.1\r\n" HOST
 #define KNOWN "Authorization: alice\r\n"

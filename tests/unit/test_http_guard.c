@@ -204,15 +204,14 @@ static void a_malformed_or_endless_query_is_refused(void **state)
 	buf_free(&many);
 }
 
-static void the_page_of_another_site_cannot_change_anything(void **state)
+static void what_browsers_say_of_other_sites_is_believed(void **state)
 {
 	static const struct {
 		const char *site;
-		enum http_method method;
-		bool refused;
+		bool other;
 	} cases[] = {
-		{"cross-site", HTTP_POST, true}, {"same-site", HTTP_DELETE, true}, {"same-origin", HTTP_POST, false},
-		{"none", HTTP_POST, false},      {"cross-site", HTTP_GET, false},  {NULL, HTTP_POST, false},
+		{"cross-site", true},   {"same-site", true}, {"SAME-ORIGIN", true}, {"", true},
+		{"same-origin", false}, {"none", false},     {NULL, false},
 	};
 
 	(void)state;
@@ -221,7 +220,76 @@ static void the_page_of_another_site_cannot_change_anything(void **state)
 
 		if (cases[i].site)
 			assert_int_equal(http_fields_add(&f, "Sec-Fetch-Site", cases[i].site), 0);
-		assert_int_equal(http_from_other_site(&f, cases[i].method), cases[i].refused);
+		assert_int_equal(http_from_other_site(&f), cases[i].other);
+		http_fields_free(&f);
+	}
+	assert_true(http_changes_something(HTTP_POST));
+	assert_true(http_changes_something(HTTP_DELETE));
+	assert_true(http_changes_something(HTTP_OTHER));
+	assert_false(http_changes_something(HTTP_GET));
+	assert_false(http_changes_something(HTTP_HEAD));
+}
+
+static void json_is_what_the_content_type_says(void **state)
+{
+	static const struct {
+		const char *type, *second;
+		bool json;
+	} cases[] = {
+		{"application/json", NULL, true},
+		{"Application/JSON; charset=utf-8", NULL, true},
+		{"application/json \t;x=y", NULL, true},
+		{NULL, NULL, false},
+		{"", NULL, false},
+		{"application/jsonp", NULL, false},
+		{"application/json, text/plain", NULL, false},
+		{"application/json x", NULL, false},
+		{"text/plain", NULL, false},
+		{"text/plain; application/json", NULL, false},
+		{"application/x-www-form-urlencoded", NULL, false},
+		{"application/json", "text/plain", false},
+		{"application/json", "application/json", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct http_fields f = {0};
+
+		if (cases[i].type)
+			assert_int_equal(http_fields_add(&f, "Content-Type", cases[i].type), 0);
+		if (cases[i].second)
+			assert_int_equal(http_fields_add(&f, "content-type", cases[i].second), 0);
+		if (http_is_json(&f) != cases[i].json)
+			fail_msg("case %zu", i);
+		http_fields_free(&f);
+	}
+}
+
+static void a_parameter_that_nobody_knows_is_named(void **state)
+{
+	static const struct {
+		const char *target, *known, *fault;
+	} cases[] = {
+		{"/x", NULL, NULL},
+		{"/x?", NULL, NULL},
+		{"/x?limit=1&cursor=2", "limit,cursor", NULL},
+		{"/x?limit=1", NULL, "limit"},
+		{"/x?cursor=2&limi=1", "limit,cursor", "limi"},
+		{"/x?limits=1", "limit,cursor", "limits"},
+		{"/x?Limit=1", "limit,cursor", "Limit"},
+		{"/x?limit,cursor=1", "limit,cursor", "limit,cursor"},
+		{"/x?=1", "limit,cursor", ""},
+		{"/x?limit=1&limit=1", "limit,cursor", "limit"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct http_fields f = {0};
+
+		assert_int_equal(http_query_parse(cases[i].target, &f), 0);
+		const char *fault = http_query_fault(&f, cases[i].known);
+		if (!fault != !cases[i].fault || (fault && strcmp(fault, cases[i].fault) != 0))
+			fail_msg("%s: %s", cases[i].target, fault ? fault : "no fault");
 		http_fields_free(&f);
 	}
 }
@@ -269,7 +337,9 @@ int main(void)
 		cmocka_unit_test(a_path_that_hides_something_is_refused),
 		cmocka_unit_test(a_query_is_decoded),
 		cmocka_unit_test(a_malformed_or_endless_query_is_refused),
-		cmocka_unit_test(the_page_of_another_site_cannot_change_anything),
+		cmocka_unit_test(what_browsers_say_of_other_sites_is_believed),
+		cmocka_unit_test(json_is_what_the_content_type_says),
+		cmocka_unit_test(a_parameter_that_nobody_knows_is_named),
 		cmocka_unit_test(methods_are_known_by_their_exact_name),
 		cmocka_unit_test(only_this_machines_addresses_are_loopback),
 	};

@@ -6,7 +6,7 @@
 
 #include "tests/unit/http_bench.h"
 
-#define HOST  "Host: a\r\n"
+#define HOST  "Host: a\r\nContent-Type: application/json\r\n"
 #define HELLO "GET /hello HTTP/1.1\r\n" HOST "\r\n"
 
 /* Short enough for a test, long enough for a slow machine. */

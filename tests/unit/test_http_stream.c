@@ -5,7 +5,7 @@
 
 #include "tests/unit/http_bench.h"
 
-#define HOST   "Host: a\r\n"
+#define HOST   "Host: a\r\nContent-Type: application/json\r\n"
 #define STREAM "GET /stream HTTP/1.1\r\n" HOST "\r\n"
 #define LONG   (60 * US_PER_S)
 
