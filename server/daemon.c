@@ -15,8 +15,8 @@
 #include "handlers/offline/import.h"
 #include "handlers/settings/current.h"
 #include "handlers/engine/engine.h"
-#include "handlers/steps/flags_file.h"
 #include "handlers/engine/retention.h"
+#include "handlers/steps/flags_file.h"
 #include "handlers/plan/controller.h"
 #include "server/core/clock.h"
 #include "server/core/log.h"
@@ -113,20 +113,6 @@ static int sync_now(struct db *db, const struct settings *s, int (*run)(struct d
 	return r;
 }
 
-/* A rollback would fail there, and nobody would know before. */
-static void tell_unwritable(const struct settings *s)
-{
-	struct flags_change ch;
-	char why[256];
-
-	for (size_t i = 0; i < s->n_rollouts; i++) {
-		const struct rollout *r = &s->rollouts[i];
-
-		if (r->flags_file && flags_file_rehearse(r->flags_file, r->flags_key, 0, &ch, why, sizeof(why)) < 0)
-			log_error("a rollback could not lower the flags file", "rollout", r->name, "why", why);
-	}
-}
-
 /* --- reload --- */
 
 static void join_faults(const struct config_faults *f, char *why, size_t size)
@@ -191,7 +177,6 @@ static bool reload_locked(struct app *a, char *why, size_t size)
 	if (ok) {
 		if (sync_now(a->db, cfg->settings, sync_run) < 0)
 			log_error("the percentages found after the reload could not be recorded");
-		tell_unwritable(cfg->settings);
 	}
 	config_faults_free(&faults);
 	config_free(cfg);
@@ -267,10 +252,8 @@ static int start_threads(struct app *a, struct config *cfg, struct web_config *w
 
 	if (r == 0)
 		r = sync_now(a->db, cfg->settings, start_run);
-	if (r == 0) {
-		tell_unwritable(cfg->settings); /* before the engine has the files' locks */
+	if (r == 0)
 		r = engine_start(a->engine);
-	}
 	if (r == 0)
 		r = -pthread_create(&a->loop_thread, NULL, loop_main, a);
 	if (r < 0) {

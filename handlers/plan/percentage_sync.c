@@ -9,6 +9,7 @@
 #include "db/rollout.h"
 #include "handlers/incident/announce.h"
 #include "handlers/offline/import.h"
+#include "handlers/plan/flags_watch.h"
 #include "handlers/steps/percentage.h"
 #include "server/core/text.h"
 
@@ -135,6 +136,8 @@ int percentage_sync_all(struct db_tx *tx, const struct settings *s)
 	for (size_t i = 0; i < s->n_rollouts; i++) {
 		int err = percentage_sync_rollout(tx, s, &s->rollouts[i]);
 
+		if (err == 0)
+			err = flags_watch(tx, s, &s->rollouts[i], true);
 		if (err < 0)
 			return err;
 	}

@@ -10,7 +10,8 @@
 #include "handlers/settings/settings.h"
 
 /* At start and after a reload: a rollout without a row adopts what it finds; a value changed outside is recorded with
- * both values and told (above what a rollback wanted: paged). */
+ * both values and told (above what a rollback wanted: paged). A flags file from which nothing could be rolled back is
+ * told, too (flags_watch.h). */
 int percentage_sync_all(struct db_tx *tx, const struct settings *s);
 /* The same of one. */
 int percentage_sync_rollout(struct db_tx *tx, const struct settings *s, const struct rollout *r);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "db/event.h"
+#include "handlers/plan/flags_watch.h"
 #include "handlers/plan/percentage_sync.h"
 #include "handlers/offline/import.h"
 #include "handlers/incident/announce.h"
@@ -286,6 +287,8 @@ int reconcile_write(struct db_tx *tx, const struct settings *s, const struct rol
 
 	if (err == 0)
 		err = percentage_sync_rollout(tx, s, r);
+	if (err == 0)
+		err = flags_watch(tx, s, r, false);
 	if (err == 0)
 		err = rollout_state_load(db_tx_conn(tx), r, l.now, &st);
 	l.st = &st;

@@ -4,7 +4,7 @@ import os
 import time
 
 import pytest
-from harness import alert, config, slack_channel, until
+from harness import Server, alert, config, slack_channel, until
 
 
 def flags_step(i):
@@ -92,3 +92,86 @@ def test_a_retry_that_waits_survives_a_restart(daemon_of, service, lock):
     d.start()
     d.wait_state(r["incident"], "rolled_back")
     assert service.file_percentage() == "0" and service.percentage() == 0
+
+
+# --- told while there is time ---
+
+def watched(service, prometheus, chat):
+    text = config(service, prometheus=f"  prometheus: {{url: \"{prometheus.url}\", timeout: 1s}}\n  evaluation_interval: 200ms",
+                  channels="channels:\n" + slack_channel(chat, events="page"))
+    return text
+
+
+@pytest.fixture
+def prometheus():
+    class Nothing(Server):
+        def handle(self, method, path, headers, body):
+            return 200, {"Content-Type": "application/json"}, '{"status":"success","data":{"resultType":"vector","result":[]}}'
+
+    p = Nothing()
+    yield p
+    p.close()
+
+
+def told(chat):
+    return [t for t in chat.texts() if "flags file" in t]
+
+
+def errors(d):
+    return [line for line in d.log().splitlines() if "level=error" in line and "flags file" in line]
+
+
+def to_a_link(service):
+    service.flags.rename(service.dir / "real.env")
+    service.flags.symlink_to(service.dir / "real.env")
+
+
+SPOILED = {
+    "a mistyped key": lambda s: s.flags.write_text("SHOP_PERCENTAGES=50\n"),
+    "no percentage": lambda s: s.flags.write_text("SHOP_PERCENTAGE=50%\n"),
+    "no file": lambda s: s.flags.unlink(),
+    "a link": to_a_link,
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILED.values(), ids=SPOILED)
+def test_a_flags_file_that_is_no_use_is_told_at_the_start(daemon_of, service, chat, spoil):
+    spoil(service)
+    d = daemon_of(config(service, channels="channels:\n" + slack_channel(chat, events="page")))
+    until(lambda: told(chat))
+    assert errors(d)
+    d.restart()
+    d.stop()
+    assert len(told(chat)) == 1, "once for each reason"
+
+
+@pytest.mark.parametrize("spoil", SPOILED.values(), ids=SPOILED)
+def test_and_when_it_becomes_so_and_when_that_is_over(daemon_of, service, chat, prometheus, spoil):
+    d = daemon_of(watched(service, prometheus, chat))
+    text = service.flags.read_text()
+    assert not told(chat) and not errors(d)
+    spoil(service)
+    until(lambda: len(told(chat)) == 1)
+    assert errors(d)
+    service.flags.unlink(missing_ok=True)
+    service.flags.write_text(text)
+    until(lambda: [t for t in told(chat) if "usable again" in t])
+    assert len(told(chat)) == 2
+
+
+def test_a_reload_tells_it_too(daemon_of, service, chat):
+    text = config(service, channels="channels:\n" + slack_channel(chat, events="page"))
+    d = daemon_of(text)
+    d.config.write_text(text.replace("percentage: SHOP_PERCENTAGE", "percentage: SHOP_PRECENTAGE"))
+    assert d.call("POST", "/-/reload")[0] == 200
+    until(lambda: told(chat))
+
+
+def test_at_zero_nobody_is_woken(daemon_of, service, chat, prometheus):
+    service.raise_to(0)
+    d = daemon_of(watched(service, prometheus, chat))
+    service.flags.unlink()
+    d.restart()
+    until(lambda: errors(d))
+    d.stop()
+    assert not told(chat)
