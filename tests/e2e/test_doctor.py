@@ -228,6 +228,21 @@ def test_a_broken_alertmanager(world, name, changes, what, state, says):
     assert code == (4 if state == "unknown" else 1), not_well(found)
 
 
+def test_a_flags_file_that_could_not_be_lowered(world):
+    flags = world.service.flags
+    inode = flags.stat().st_ino
+    state, says = world.ask()[1]["cst-pipeline flags"][0]
+    assert state == "ok" and "could be lowered" in says and flags.stat().st_ino == inode, "asked, and nothing changed"
+    code, found = world.ask(("percentage: CST_ROLLOUT_PERCENTAGE", "percentage: CST_ROLLOUT_PRECENTAGE"))
+    assert code == 1 and not_well(found)["cst-pipeline flags"][0][0] == "bad"
+    away = flags.with_name("away")
+    flags.rename(away)
+    try:
+        assert "No such file" in not_well(world.ask()[1])["cst-pipeline flags"][0][1]
+    finally:
+        away.rename(flags)
+
+
 def test_a_silence_takes_a_trigger_away(world):
     body = {"matchers": [{"name": "action", "value": "auto_.*", "isRegex": True, "isEqual": True}], "createdBy": "x", "comment": "x",
             "startsAt": rfc3339(time.time()), "endsAt": rfc3339(time.time() + 3600)}

@@ -422,6 +422,7 @@ static void examine(struct doctor *d)
 	else
 		found(&d->findings, FOUND_BAD, "rollbackd",
 		      "%s does not answer, or is not ready: no alert causes anything", d->ctl->url);
+	judge_flags(d->facts.settings, &d->findings);
 	ask_pages(d);
 	read_prometheus(d);
 	read_alertmanager(d);

@@ -36,6 +36,10 @@ struct doctor_facts {
 	bool has_jobs;
 };
 
+/* --- flags.c: could a rollback lower each flags file? Asks by itself. --- */
+
+void judge_flags(const struct settings *s, struct findings *f);
+
 /* --- doctor_rules.c: every alert that matches a playbook, and the heartbeat --- */
 
 void judge_rules(const struct doctor_facts *d, struct findings *f);
