@@ -15,6 +15,7 @@
 #include "server/core/text.h"
 
 #define SUMMARY_MAX             500
+#define ONE_BY_ONE_MAX          50 /* triggers of one webhook, rollout and playbook that are looked at one by one */
 #define INCIDENTS_MAX           32 /* live incidents one episode can be attached to: one per rollout it concerns */
 #define UNCLAIMED_PAGE_EVERY_US (3600 * US_PER_S) /* interface: "paged at most once an hour" */
 
@@ -170,9 +171,66 @@ static int drill_one(struct db_tx *tx, struct intake *in, const struct alert *a,
 	return r;
 }
 
+static struct applied *applied_of(const struct intake *in, const struct rollout *rollout, const struct playbook *p)
+{
+	for (size_t i = 0; i < in->n_applied; i++)
+		if (in->applied[i].rollout == rollout && in->applied[i].playbook == p)
+			return &in->applied[i];
+	return NULL;
+}
+
+static int note_applied(struct intake *in, const struct trigger *t, int64_t incident)
+{
+	struct applied *a = applied_of(in, t->rollout, t->playbook);
+	int r = a ? 0 : grow(&in->applied, &in->cap_applied, in->n_applied, sizeof(*in->applied));
+
+	if (r < 0)
+		return r;
+	if (!a) {
+		a = &in->applied[in->n_applied++];
+		*a = (struct applied) {.rollout = t->rollout, .playbook = t->playbook};
+	}
+	a->incident = incident;
+	a->onset_us = t->onset_us > a->onset_us ? t->onset_us : a->onset_us;
+	a->n++;
+	return 0;
+}
+
+/* 20,000 alerts that ten rollouts claim are 200,000 triggers. After so many in the same moment one more of the same
+ * kind, that did not begin later, changes nothing: it is attached, and counted on the timeline. */
+static bool is_one_of_many(const struct applied *before, const struct alert *a)
+{
+	return before && before->n >= ONE_BY_ONE_MAX && a->starts_at_us <= before->onset_us;
+}
+
+static int attach_more(struct db_tx *tx, struct intake *in, const struct alert *a, const struct alert_known *k,
+                       const struct route *rt, struct applied *to)
+{
+	int r = alert_attach(tx, to->incident, k->id);
+
+	to->more++;
+	return r < 0 ? r : say(tx, in, a, k, DELIVERY_FIRING, to->rollout->name, DISP_ATTACHED, to->incident, rt->why);
+}
+
+static int tell_more(struct db_tx *tx, const struct applied *a)
+{
+	char note[80];
+	struct event e = {.incident_id = a->incident,
+	                  .rollout = (char *)a->rollout->name,
+	                  .who = (char *)"alertmanager",
+	                  .what = (char *)"attached",
+	                  .note = note};
+
+	snprintf(note, sizeof(note), "%zu more alerts of the same webhook", a->more);
+	return a->more ? event_add(tx, &e) : 0;
+}
+
 static int trigger_one(struct db_tx *tx, struct intake *in, const struct alert *a, const struct alert_known *k,
                        const struct route *rt, const struct rollout *rollout)
 {
+	struct applied *before = drill_is(a) ? NULL : applied_of(in, rollout, rt->playbook);
+	if (is_one_of_many(before, a))
+		return attach_more(tx, in, a, k, rt, before);
 	CLEANUP(cleanup_free) char *summary = summary_of(a);
 	struct trigger t = {.rollout = rollout,
 	                    .playbook = rt->playbook,
@@ -194,6 +252,8 @@ static int trigger_one(struct db_tx *tx, struct intake *in, const struct alert *
 	int r = trigger_apply(tx, in->settings, &t, &incident, &d);
 	if (r == 0)
 		r = touch(in, incident);
+	if (r == 0)
+		r = note_applied(in, &t, incident);
 	return r < 0 ? r : say(tx, in, a, k, DELIVERY_FIRING, rollout->name, d, incident, rt->why);
 }
 
@@ -375,6 +435,8 @@ int intake_record(struct db_tx *tx, struct intake *in)
 
 	for (size_t i = 0; r == 0 && i < in->group->n; i++)
 		r = record_one(tx, in, &in->group->alerts[i], &in->routes[i]);
+	for (size_t i = 0; r == 0 && i < in->n_applied; i++)
+		r = tell_more(tx, &in->applied[i]);
 	for (size_t i = 0; r == 0 && i < in->calming.n; i++)
 		r = calm(tx, in->calming.item[i]);
 	return r;
@@ -394,6 +456,7 @@ void intake_free(struct intake *in)
 	free(in->results);
 	free(in->touched.item);
 	free(in->calming.item);
+	free(in->applied);
 	alert_group_free(in->group);
 	settings_unref(in->settings);
 	free(in);

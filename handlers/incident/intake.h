@@ -38,14 +38,24 @@ struct id_list {       /* each once */
 	size_t n, cap;
 };
 
+/* What came of the alerts of this webhook that mean the same: one rollout, one playbook. */
+struct applied {
+	const struct rollout *rollout;
+	const struct playbook *playbook;
+	int64_t incident, onset_us; /* of the latest */
+	size_t n, more;             /* applied one by one; only attached after that */
+};
+
 struct intake {
 	struct settings *settings;     /* a reference */
 	struct alert_group *group;     /* owned */
 	struct route *routes;          /* owned, one per alert */
 	struct intake_result *results; /* owned; filled by intake_record */
 	size_t n_results, cap_results;
-	struct id_list touched; /* incidents the engine must look at */
-	struct id_list calming; /* incidents of which an alert resolved */
+	struct id_list touched;  /* incidents the engine must look at */
+	struct id_list calming;  /* incidents of which an alert resolved */
+	struct applied *applied; /* owned */
+	size_t n_applied, cap_applied;
 	int64_t received_us;
 };
 

@@ -335,3 +335,18 @@ def test_expressions_that_take_long_hold_up_no_other_webhook_for_long(daemon_of,
     assert status == 413 and "takes longer" in out["error"], (status, str(out)[:300])
     until(lambda: [t for t in chat.texts() if "takes longer" in t])
     acts(d, service, "next")
+
+
+def test_thousands_of_alerts_of_one_kind_are_one_rollback_each_and_counted(caged):
+    body = json.loads(FLOODS["alerts of many rollouts"]()[0])
+    status, out = caged.call("POST", "/webhook", body, timeout=120)
+    assert status == 200 and out["data"]["alerts"] == 8000
+    assert len(out["data"]["results"]) + out["data"].get("results_left_out", 0) == 80000
+    incidents = caged.incidents()
+    assert sorted(i["rollout"] for i in incidents) == FLEET
+    one = caged.incident(incidents[0]["id"])
+    assert one["alerts_total"] == 8000 and len(one["alerts"]) <= 100
+    attached = [e["note"] for e in one["timeline"] if e["what"] == "attached"]
+    assert "7950 more alerts of the same webhook" in attached and len(attached) == 50, attached[:3]
+    status, out = caged.call("POST", "/webhook", body, timeout=120)
+    assert status == 200 and {r["disposition"] for r in out["data"]["results"]} == {"duplicate"}
