@@ -54,7 +54,7 @@ void alerts_begin(void)
 
 bool alerts_active(const char *query)
 {
-	char name[24];
+	char name[32];
 
 	for (int i = 0; i < ALERTS_N; i++) {
 		snprintf(name, sizeof(name), "alertname=\"A%d\"", i);

@@ -73,7 +73,7 @@ static double value(const struct instance *in)
 static void add_percentages(struct buf *b, int *n, const char *query, const struct service *s)
 {
 	bool times = strstr(query, "timestamp(") != NULL;
-	char name[8];
+	char name[16];
 
 	for (int i = 0; i < s->n; i++) {
 		const struct instance *in = &s->instance[i];
