@@ -74,7 +74,7 @@ JOBS   := $(shell nproc)
 check: export WERROR := 1
 check: export CC := $(CC)
 check: deps-build deps-check deps-deb deps-demo deps-tools
-	sh tests/includes.sh
+	+$(MAKE) --no-print-directory lint-structure
 	+$(MAKE) --no-print-directory -j$(JOBS) all-units programs
 	+$(MAKE) --no-print-directory -j2 check-computes check-waits
 	+$(MAKE) --no-print-directory demo
@@ -141,7 +141,10 @@ rules: deps-tools
 C_FILES  := $(LIB_SRCS) $(CTL_SRCS) server/main.c $(wildcard deploy/demo/*.c)
 SH_FILES := $(wildcard deploy/debian/build.sh deploy/debian/p*inst deploy/debian/p*rm tests/*.sh tests/rules/*.sh deploy/demo/*.sh deploy/scripts/*) .ci/run
 
-lint: lint-format lint-gcc lint-tidy lint-cppcheck lint-shell
+lint: lint-structure lint-format lint-gcc lint-tidy lint-cppcheck lint-shell
+lint-structure:
+	@sh tests/includes.sh
+	@CC='$(CC)' CFLAGS='$(filter-out -MMD -MP,$(cflags))' sh tests/structure.sh
 lint-format:
 	@clang-format --dry-run -Werror $(wildcard server/*.[ch] server/*/*.[ch] server/*/*/*.[ch] handlers/*/*.[ch] db/*.[ch] \
 	  alertmanager/*.[ch] deploy/demo/*.[ch] tests/*/*.[ch])
@@ -217,7 +220,7 @@ clean:
 	rm -rf build
 
 FORCE:
-.PHONY: all programs all-units fuzz simulate unit check check-long check-sanitized e2e long crash crash-short rules lint lint-format lint-gcc lint-tidy \
+.PHONY: all programs all-units fuzz simulate unit check check-long check-sanitized e2e long crash crash-short rules lint lint-structure lint-format lint-gcc lint-tidy \
         lint-cppcheck lint-shell objects demo install deb deps-deb deps deps-build deps-check deps-demo deps-tools clean FORCE
 .SECONDARY:
 -include $(shell find $O -name '*.d' 2>/dev/null)

@@ -10,7 +10,7 @@
 #define SEGMENT_MAX 256
 #define REQUEST_MAX (64 * 1024) /* bytes of what a person asks for */
 
-static const struct route {
+static const struct api_route {
 	enum http_method method;
 	const char *pattern; /* '*' is one path segment */
 	unsigned roles;
@@ -77,7 +77,7 @@ static bool fits(const char *pattern, const char *path, struct segments *ret)
 	return !*pattern && !*path;
 }
 
-static const struct route *find(enum http_method method, const char *path, struct segments *seg, bool *ret_known)
+static const struct api_route *find(enum http_method method, const char *path, struct segments *seg, bool *ret_known)
 {
 	*ret_known = false;
 	for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
@@ -108,7 +108,7 @@ struct route_info api_route(enum http_method method, const char *path)
 {
 	struct segments seg;
 	bool known;
-	const struct route *r = find(method, path, &seg, &known);
+	const struct api_route *r = find(method, path, &seg, &known);
 
 	if (!r)
 		return (struct route_info) {.status = known ? 405 : 404, .allow = known ? allowed(path) : NULL};
@@ -120,7 +120,7 @@ enum http_verdict api_handle(void *arg, struct http_req *req, struct http_reply 
 {
 	struct segments seg = {0};
 	bool known;
-	const struct route *r = find(req->method, req->path, &seg, &known);
+	const struct api_route *r = find(req->method, req->path, &seg, &known);
 
 	if (!r) {
 		reply->allow = known ? allowed(req->path) : NULL;

@@ -11,7 +11,7 @@
 
 #define GAPS_MAX 500 /* rows of left_out; a series with a hole in every other hour would have thousands */
 
-struct report {
+struct comparison_report {
 	const struct compare_request *rq;
 	struct json_object *metrics, *gaps; /* borrowed arrays */
 	unsigned char *out, *hours;         /* owned: what the caller leaves out; scratch */
@@ -38,7 +38,7 @@ static void mark_left_out(const struct compare_request *rq, unsigned char *out)
 				out[i] = HOUR_LEFT_OUT;
 }
 
-static void add_gap(struct report *r, int64_t from_us, int64_t to_us, const char *metric, const char *reason)
+static void add_gap(struct comparison_report *r, int64_t from_us, int64_t to_us, const char *metric, const char *reason)
 {
 	size_t n = json_object_array_length(r->gaps);
 	bool last = n == GAPS_MAX;
@@ -53,7 +53,7 @@ static void add_gap(struct report *r, int64_t from_us, int64_t to_us, const char
 	json_object_array_add(r->gaps, o);
 }
 
-static void add_spans(struct report *r)
+static void add_spans(struct comparison_report *r)
 {
 	const struct compare_grid *g = &r->rq->grid;
 	int64_t to_us = hour_start(g, g->n);
@@ -68,7 +68,7 @@ static void add_spans(struct report *r)
 }
 
 /* Neighbouring hours with the same reason make one row. */
-static void add_gaps(struct report *r, const char *metric)
+static void add_gaps(struct comparison_report *r, const char *metric)
 {
 	const struct compare_grid *g = &r->rq->grid;
 
@@ -87,7 +87,8 @@ static struct json_object *bound_json(double v)
 	return isfinite(v) ? json_object_new_double(v) : NULL;
 }
 
-static void add_result(struct report *r, const char *name, const char *unit, const struct compare_result *result)
+static void add_result(struct comparison_report *r, const char *name, const char *unit,
+                       const struct compare_result *result)
 {
 	struct json_object *o = json_object_new_object(), *interval = json_object_new_array();
 
@@ -116,7 +117,7 @@ static const char *failure(const struct compare_answer *a, size_t n)
 	return NULL;
 }
 
-static void add_unknown(struct report *r, const char *name, const char *unit, const char *why)
+static void add_unknown(struct comparison_report *r, const char *name, const char *unit, const char *why)
 {
 	struct compare_result result = {.verdict = COMPARE_INCONCLUSIVE,
 	                                .candidate = NAN,
@@ -129,7 +130,7 @@ static void add_unknown(struct report *r, const char *name, const char *unit, co
 	add_result(r, name, unit, &result);
 }
 
-static int add_quantiles(struct report *r, const struct compare_metric *m, const struct compare_terms *t,
+static int add_quantiles(struct comparison_report *r, const struct compare_metric *m, const struct compare_terms *t,
                          const struct compare_answer *a)
 {
 	const struct compare_histogram c = {a[0].buckets.upper, a[0].buckets.n_upper, a[0].buckets.counts};
@@ -148,7 +149,7 @@ static int add_quantiles(struct report *r, const struct compare_metric *m, const
 	return 0;
 }
 
-static int add_one(struct report *r, const struct compare_metric *m, const struct compare_terms *t,
+static int add_one(struct comparison_report *r, const struct compare_metric *m, const struct compare_terms *t,
                    const struct compare_answer *a)
 {
 	size_t n = r->rq->grid.n;
@@ -166,7 +167,7 @@ static int add_one(struct report *r, const struct compare_metric *m, const struc
 	return e;
 }
 
-static int add_metrics(struct report *r, const struct compare_answer *answers)
+static int add_metrics(struct comparison_report *r, const struct compare_answer *answers)
 {
 	const struct compare_options *o = &r->rq->rollout->compare;
 	const struct compare_answer *a = answers + 1; /* behind the share */
@@ -194,7 +195,7 @@ static int add_metrics(struct report *r, const struct compare_answer *answers)
 /* --- the share --- */
 
 /* Over the hours that are not left out; NaN: unknown. */
-static double observed_share(const struct report *r, const struct compare_answer *a)
+static double observed_share(const struct comparison_report *r, const struct compare_answer *a)
 {
 	double sum = 0;
 	size_t n = 0;
@@ -208,7 +209,7 @@ static double observed_share(const struct report *r, const struct compare_answer
 }
 
 /* 1 as asked, 0 not, -1 cannot tell; b says why not. */
-static int check_share(const struct report *r, const struct compare_answer *a, double share, struct buf *b)
+static int check_share(const struct comparison_report *r, const struct compare_answer *a, double share, struct buf *b)
 {
 	char asked[16];
 
@@ -228,7 +229,7 @@ static int check_share(const struct report *r, const struct compare_answer *a, d
 
 /* --- the whole --- */
 
-static void add_names(const struct report *r, enum compare_verdict v, struct buf *b)
+static void add_names(const struct comparison_report *r, enum compare_verdict v, struct buf *b)
 {
 	const char *before = "";
 
@@ -240,7 +241,7 @@ static void add_names(const struct report *r, enum compare_verdict v, struct buf
 		}
 }
 
-static void add_summary(const struct report *r, enum compare_verdict v, struct buf *b)
+static void add_summary(const struct comparison_report *r, enum compare_verdict v, struct buf *b)
 {
 	static const char *const texts[] = {
 		[COMPARE_BETTER] = "nothing is worse, and better is ",
@@ -254,7 +255,7 @@ static void add_summary(const struct report *r, enum compare_verdict v, struct b
 		add_names(r, v, b);
 }
 
-static void add_head(struct report *r, const struct compare_answer *share_answer, struct json_object *o)
+static void add_head(struct comparison_report *r, const struct compare_answer *share_answer, struct json_object *o)
 {
 	CLEANUP(buf_free) struct buf why = BUF(16 * 1024);
 	const struct compare_grid *g = &r->rq->grid;
@@ -298,12 +299,12 @@ int compare_report(const struct compare_request *rq, const struct compare_answer
 
 	if (!out || !verdicts)
 		return -ENOMEM;
-	struct report r = {.rq = rq,
-	                   .metrics = metrics,
-	                   .gaps = gaps,
-	                   .out = out,
-	                   .hours = out + rq->grid.n,
-	                   .verdicts = verdicts};
+	struct comparison_report r = {.rq = rq,
+	                              .metrics = metrics,
+	                              .gaps = gaps,
+	                              .out = out,
+	                              .hours = out + rq->grid.n,
+	                              .verdicts = verdicts};
 	mark_left_out(rq, r.out);
 	add_spans(&r);
 	int e = add_metrics(&r, answers);

@@ -16,7 +16,7 @@
 #define BACKOFF_MOST_US    (300 * US_PER_S)
 #define RETRY_AFTER_MOST_S 3600.0
 
-static enum verdict said(enum verdict v, const struct fetch_result *r, char *error, size_t size)
+static enum delivery_verdict said(enum delivery_verdict v, const struct fetch_result *r, char *error, size_t size)
 {
 	struct buf b = BUF(160);
 
@@ -156,7 +156,7 @@ static bool is_2xx(int status)
 	return status >= 200 && status < 300;
 }
 
-enum verdict delivery_verdict(const struct fetch_result *r, char *error, size_t size)
+enum delivery_verdict delivery_verdict(const struct fetch_result *r, char *error, size_t size)
 {
 	assert(r && error && size);
 	const char *body = r->body ? r->body : "";

@@ -8,11 +8,11 @@
 
 #include "server/core/loop.h"
 
-enum verdict { VERDICT_SENT, VERDICT_RETRY, VERDICT_REFUSED };
+enum delivery_verdict { VERDICT_SENT, VERDICT_RETRY, VERDICT_REFUSED };
 
 /* A 2xx is a yes unless its body says no, whatever kind the channel is: who speaks Slack's format need not be Slack.
  * error: one sentence, "" when sent; never holds the URL. */
-enum verdict delivery_verdict(const struct fetch_result *r, char *error, size_t size);
+enum delivery_verdict delivery_verdict(const struct fetch_result *r, char *error, size_t size);
 
 /* Exponential with full jitter, 1 s to 5 min: somewhere in (0.5, 1] of the step, drawn from random (any 32 bits).
  * attempts counts from 1. */

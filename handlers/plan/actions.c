@@ -15,7 +15,7 @@
 
 #define FREEZE_MAX_US (366 * 86400 * US_PER_S)
 
-struct work {
+struct plan_act {
 	struct db_tx *tx;
 	const struct settings *s;
 	const struct rollout *r;
@@ -26,9 +26,9 @@ struct work {
 	size_t why_size;
 };
 
-static int refuse(struct work *w, int err, const char *fmt, ...) PRINTF_LIKE(3, 4);
+static int refuse(struct plan_act *w, int err, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
-static int refuse(struct work *w, int err, const char *fmt, ...)
+static int refuse(struct plan_act *w, int err, const char *fmt, ...)
 {
 	va_list args;
 
@@ -46,7 +46,7 @@ static int note(struct db_tx *tx, const char *rollout, const char *who, const ch
 }
 
 /* On the audit trail and to those who follow the rollout: "[ROLLOUT] CST Pipeline Stage 2: held by alice: …". */
-static int tell(struct work *w, const char *what, const char *text)
+static int tell(struct plan_act *w, const char *what, const char *text)
 {
 	CLEANUP(cleanup_free)
 	char *line = w->stage ? text_format("[ROLLOUT] %s Stage %d: %s", w->r->title, w->stage->number, text)
@@ -56,7 +56,7 @@ static int tell(struct work *w, const char *what, const char *text)
 	return r < 0 ? r : announce_text(w->tx, w->s, EVENT_ROLLOUT, what, w->r->name, line);
 }
 
-static const char *reason_of(const struct work *w)
+static const char *reason_of(const struct plan_act *w)
 {
 	return w->rq->note && w->rq->note[0] ? w->rq->note : NULL;
 }
@@ -81,7 +81,7 @@ bool person_has_role(const struct settings *s, const struct person *who, const c
 	return false;
 }
 
-static int needs_person(struct work *w, const char *for_what)
+static int needs_person(struct plan_act *w, const char *for_what)
 {
 	return w->rq->who.known ? 0
 	                        : refuse(w, -EACCES,
@@ -101,7 +101,7 @@ static bool is_wanted(const struct stage *st, const char *role)
 	return false;
 }
 
-static int already(struct work *w)
+static int already(struct plan_act *w)
 {
 	for (size_t i = 0; i < w->st.approvals.n; i++) {
 		const struct approval *a = &w->st.approvals.item[i];
@@ -115,7 +115,7 @@ static int already(struct work *w)
 	return 0;
 }
 
-static int approve(struct work *w)
+static int approve(struct plan_act *w)
 {
 	const struct plan_request *rq = w->rq;
 	int r = needs_person(w, "approving");
@@ -157,7 +157,7 @@ static const struct check_item *find_item(const struct checklist *list, const ch
 	return *item && !*end && n >= 1 && n <= list->n_items ? &list->items[n - 1] : NULL;
 }
 
-static int check(struct work *w)
+static int check(struct plan_act *w)
 {
 	const struct plan_request *rq = w->rq;
 	const struct checklist *list = rollout_checklist(w->r, rq->list   ? rq->list
@@ -187,7 +187,7 @@ static int check(struct work *w)
 
 /* --- hold, freeze --- */
 
-static int hold(struct work *w)
+static int hold(struct plan_act *w)
 {
 	struct progress *p = &w->st.p;
 
@@ -205,7 +205,7 @@ static int hold(struct work *w)
 	return r < 0 ? r : tell(w, "held", text);
 }
 
-static int resume(struct work *w)
+static int resume(struct plan_act *w)
 {
 	struct progress *p = &w->st.p;
 	char span[40];
@@ -221,7 +221,7 @@ static int resume(struct work *w)
 	return r < 0 ? r : tell(w, "resumed", text);
 }
 
-static int freeze(struct work *w)
+static int freeze(struct plan_act *w)
 {
 	struct progress *p = &w->st.p;
 	bool ends = w->rq->for_us == 0;
@@ -248,7 +248,7 @@ static int freeze(struct work *w)
 
 /* Entering a stage again asks no gate. So one that lies ahead is taken by word only where the world is at it already.
  */
-static bool skips_gates(const struct work *w, const struct stage *to)
+static bool skips_gates(const struct plan_act *w, const struct stage *to)
 {
 	bool stands_there = !stage_is_elsewhere(w->s, to) && w->st.there == to->pct,
 	     ahead = w->stage && to->number > w->stage->number;
@@ -258,7 +258,7 @@ static bool skips_gates(const struct work *w, const struct stage *to)
 	return ahead && !stands_there;
 }
 
-static int may_set(struct work *w, const struct stage *to)
+static int may_set(struct plan_act *w, const struct stage *to)
 {
 	char there[16], pct[16];
 
@@ -282,7 +282,7 @@ static int may_set(struct work *w, const struct stage *to)
 	              to->number, pct);
 }
 
-static int set(struct work *w)
+static int set(struct plan_act *w)
 {
 	const struct stage *to = rollout_stage(w->r, w->rq->stage);
 	int r = may_set(w, to);
@@ -307,7 +307,7 @@ static int set(struct work *w)
 	return r < 0 ? r : text ? tell(w, "stage_set", text) : -ENOMEM;
 }
 
-static int publish(struct work *w)
+static int publish(struct plan_act *w)
 {
 	const struct stage *st = w->rq->stage < 0 ? w->stage : rollout_stage(w->r, w->rq->stage);
 
@@ -325,7 +325,7 @@ static int publish(struct work *w)
 
 static const struct {
 	const char *word;
-	int (*act)(struct work *);
+	int (*act)(struct plan_act *);
 } moves[MOVE_N] = {
 	[MOVE_APPROVE] = {"approve", approve}, [MOVE_CHECK] = {"check", check},    [MOVE_HOLD] = {"hold", hold},
 	[MOVE_RESUME] = {"resume", resume},    [MOVE_FREEZE] = {"freeze", freeze}, [MOVE_SET] = {"set", set},
@@ -340,7 +340,7 @@ int plan_move_find(const char *word)
 	return -EINVAL;
 }
 
-static int work_load(struct work *w, const char *rollout)
+static int work_load(struct plan_act *w, const char *rollout)
 {
 	w->r = settings_rollout(w->s, rollout);
 	if (!w->r)
@@ -352,7 +352,7 @@ static int work_load(struct work *w, const char *rollout)
 
 int plan_act(struct db_tx *tx, const struct settings *s, const struct plan_request *rq, char *why, size_t why_size)
 {
-	struct work w = {.tx = tx, .s = s, .rq = rq, .why = why, .why_size = why_size};
+	struct plan_act w = {.tx = tx, .s = s, .rq = rq, .why = why, .why_size = why_size};
 	int r = work_load(&w, rq->rollout);
 
 	if (r == 0)
@@ -386,7 +386,7 @@ static size_t hard_ones(const struct gate *g)
 	return n;
 }
 
-static int open_raise(struct work *w, const struct stage *to, const struct advance_request *rq, const char *forced,
+static int open_raise(struct plan_act *w, const struct stage *to, const struct advance_request *rq, const char *forced,
                       int64_t *ret_raise)
 {
 	struct playbook by_hand = {
@@ -422,7 +422,7 @@ static int open_raise(struct work *w, const struct stage *to, const struct advan
 	return r;
 }
 
-static int enter(struct work *w, const struct stage *to, const struct advance_request *rq, const char *forced,
+static int enter(struct plan_act *w, const struct stage *to, const struct advance_request *rq, const char *forced,
                  int64_t *ret_raise)
 {
 	CLEANUP(cleanup_free)
@@ -442,7 +442,7 @@ static int enter(struct work *w, const struct stage *to, const struct advance_re
 	return r < 0 ? r : note(w->tx, w->r->name, rq->who.name, "advance", text);
 }
 
-static int gate_says(struct work *w, const struct gate *g, const struct advance_request *rq,
+static int gate_says(struct plan_act *w, const struct gate *g, const struct advance_request *rq,
                      struct json_object **ret_missing)
 {
 	if (g->n == 0 || (rq->force && hard_ones(g) == 0))
@@ -468,7 +468,7 @@ int plan_advance(struct db_tx *tx, const struct settings *s, const struct advanc
                  const struct evaluation *ev, int64_t *ret_raise, struct json_object **ret_missing, char *why,
                  size_t why_size)
 {
-	struct work w = {.tx = tx, .s = s, .why = why, .why_size = why_size};
+	struct plan_act w = {.tx = tx, .s = s, .why = why, .why_size = why_size};
 	struct gate g = {0};
 	int r = work_load(&w, rq->rollout);
 

@@ -8,7 +8,7 @@
 #include "server/core/text.h"
 
 /* What is known of one success metric. */
-struct found {
+struct metric_result {
 	struct criterion_result result;
 	bool any;
 	const struct stage_run *run; /* that it was kept with; NULL: it is of now */
@@ -24,9 +24,9 @@ static long index_in(const struct stage *stage, const char *name)
 }
 
 /* While the stage judges it itself, no older answer counts. */
-static struct found find_result(const struct report *p, const struct criterion *c)
+static struct metric_result find_result(const struct report *p, const struct criterion *c)
 {
-	struct found f = {0};
+	struct metric_result f = {0};
 	long i = p->st->p.entered_us ? index_in(p->stage, c->name) : -1;
 
 	if (i >= 0 && success_is_fresh(p->ev, p->st) && (size_t)i < p->ev->n) {
@@ -65,7 +65,7 @@ static void earlier(struct report *p, const struct criterion *c, const struct st
 		buf_char(p->b, ')');
 }
 
-static void metric_line(struct report *p, const struct criterion *c, const struct found *f)
+static void metric_line(struct report *p, const struct criterion *c, const struct metric_result *f)
 {
 	char at[40];
 
@@ -81,7 +81,7 @@ static void metric_line(struct report *p, const struct criterion *c, const struc
 }
 
 /* A count of the database whose target is none. */
-static enum verdict judge_count(const struct report *p, int n)
+static enum metric_verdict judge_count(const struct report *p, int n)
 {
 	return n ? VERDICT_MISSED : p->cut ? VERDICT_UNKNOWN : VERDICT_MET;
 }
@@ -102,7 +102,7 @@ int report_success(struct report *p)
 	int n[3] = {0};
 
 	for (size_t i = 0; stage && i < stage->n_criteria; i++) {
-		struct found f = find_result(p, &stage->criteria[i]);
+		struct metric_result f = find_result(p, &stage->criteria[i]);
 		n[success_judge(&stage->criteria[i], f.any ? &f.result : NULL)]++;
 	}
 	n[judge_count(p, p->whole.p0)]++;
@@ -112,7 +112,7 @@ int report_success(struct report *p)
 	if (p->kind == REPORT_DAILY)
 		return 0;
 	for (size_t i = 0; stage && i < stage->n_criteria; i++) {
-		struct found f = find_result(p, &stage->criteria[i]);
+		struct metric_result f = find_result(p, &stage->criteria[i]);
 		metric_line(p, &stage->criteria[i], &f);
 	}
 	counts(p);

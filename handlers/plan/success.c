@@ -8,7 +8,7 @@
 #include "server/core/json.h"
 #include "server/core/text.h"
 
-const char *verdict_name(enum verdict v)
+const char *verdict_name(enum metric_verdict v)
 {
 	static const char *const names[] = {"unknown", "met", "missed"};
 
@@ -83,7 +83,7 @@ int success_kept(const char *results, const char *name, struct criterion_result 
 
 /* --- what it means --- */
 
-enum verdict success_judge(const struct criterion *c, const struct criterion_result *r)
+enum metric_verdict success_judge(const struct criterion *c, const struct criterion_result *r)
 {
 	if (!r || isnan(r->value) || (r->state != CRITERION_HOLDS && r->state != CRITERION_FAILS))
 		return VERDICT_UNKNOWN;
@@ -93,7 +93,7 @@ enum verdict success_judge(const struct criterion *c, const struct criterion_res
 void success_words(struct buf *b, const struct criterion *c, const struct criterion_result *r)
 {
 	static const char unknown[] = "unknown: ";
-	enum verdict v = success_judge(c, r);
+	enum metric_verdict v = success_judge(c, r);
 	const char *why = r ? r->why : "not evaluated yet";
 	char value[100], bound[100];
 

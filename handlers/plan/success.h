@@ -9,8 +9,8 @@
 #include "handlers/plan/evaluation.h"
 #include "handlers/plan/rollout_state.h"
 
-enum verdict { VERDICT_UNKNOWN, VERDICT_MET, VERDICT_MISSED };
-const char *verdict_name(enum verdict v);
+enum metric_verdict { VERDICT_UNKNOWN, VERDICT_MET, VERDICT_MISSED };
+const char *verdict_name(enum metric_verdict v);
 
 /* Pure: the last stage of this environment that has criteria; NULL: none has. */
 const struct stage *success_stage(const struct settings *s, const struct rollout *r);
@@ -25,7 +25,7 @@ int success_kept(const char *results, const char *name, struct criterion_result 
 
 /* Pure: against today's bound. Without a number, or one of too few samples, it is unknown, never met. r NULL: never
  * asked. */
-enum verdict success_judge(const struct criterion *c, const struct criterion_result *r);
+enum metric_verdict success_judge(const struct criterion *c, const struct criterion_result *r);
 /* Pure: "met: 0.0002 ratio, at most 0.001"; "unknown: no data; at least 0.8". */
 void success_words(struct buf *b, const struct criterion *c, const struct criterion_result *r);
 

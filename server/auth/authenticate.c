@@ -47,7 +47,7 @@ struct job {
 };
 TAILQ_HEAD(jobs, job);
 
-struct verdict {
+struct auth_verdict {
 	char mac[MAC_LEN]; /* of a user and a password that fit; "": unused */
 	struct web_user fits;
 	int64_t used_us; /* mono */
@@ -72,7 +72,7 @@ struct auth {
 	struct jobs jobs;        /* one may be under way */
 	struct auth_source last; /* where the last password that was checked came from */
 	struct auth_seen seen;
-	struct verdict verdicts[VERDICTS_MAX];
+	struct auth_verdict verdicts[VERDICTS_MAX];
 	struct name names[NAMES_MAX];
 	struct auth_failures failures;
 	int64_t warned_us;
@@ -149,7 +149,7 @@ static bool is_remembered(struct auth *a, const char *mac)
 
 static void remember(struct auth *a, const char *mac, const char *user, const char *hash)
 {
-	struct verdict *v = &a->verdicts[0];
+	struct auth_verdict *v = &a->verdicts[0];
 
 	for (size_t i = 1; i < VERDICTS_MAX; i++)
 		if (a->verdicts[i].used_us < v->used_us)
@@ -173,7 +173,7 @@ static void forget_changed(struct auth *a)
 	for (size_t i = 0; i < VERDICTS_MAX; i++)
 		if (a->verdicts[i].mac[0] &&
 		    strcmp(hash_of(a, a->verdicts[i].fits.name), a->verdicts[i].fits.hash) != 0)
-			a->verdicts[i] = (struct verdict) {0};
+			a->verdicts[i] = (struct auth_verdict) {0};
 }
 
 static const char *name_of(const struct auth *a, int64_t uid)

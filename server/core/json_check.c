@@ -24,12 +24,12 @@
 #define COST_MEMBER_MORE 160 /* the same, beyond ROOM_MEMBERS */
 #define ROOM_MEMBERS     11
 
-struct key {
+struct member_key {
 	uint64_t hash;
 	size_t at; /* of the byte behind the opening quote */
 };
 
-struct check {
+struct json_reader {
 	const char *text;
 	size_t len, at;
 	struct json_fault fault;
@@ -41,7 +41,7 @@ struct check {
 		size_t first_key; /* where its keys begin on the stack of keys */
 	} open[JSON_DEPTH_MAX];
 
-	struct key *keys;
+	struct member_key *keys;
 	size_t n_keys, cap_keys;
 
 	struct json_size size;
@@ -49,7 +49,7 @@ struct check {
 };
 
 /* What may come next. STEP_REFUSED: the fault is set. */
-enum step {
+enum json_step {
 	STEP_VALUE,
 	STEP_FIRST_ITEM,
 	STEP_FIRST_KEY,
@@ -59,19 +59,19 @@ enum step {
 	STEP_REFUSED,
 };
 
-static enum step refuse_at(struct check *c, size_t at, const char *why)
+static enum json_step refuse_at(struct json_reader *c, size_t at, const char *why)
 {
 	c->fault = (struct json_fault) {at, why};
 	c->error = -EINVAL;
 	return STEP_REFUSED;
 }
 
-static enum step refuse(struct check *c, const char *why)
+static enum json_step refuse(struct json_reader *c, const char *why)
 {
 	return refuse_at(c, c->at, c->at < c->len ? why : "the text ends too early");
 }
 
-static enum step refuse_too_much(struct check *c, const char *why)
+static enum json_step refuse_too_much(struct json_reader *c, const char *why)
 {
 	c->fault = (struct json_fault) {c->at, why};
 	c->error = -E2BIG;
@@ -79,7 +79,7 @@ static enum step refuse_too_much(struct check *c, const char *why)
 }
 
 /* One value more, or one member. Counted before anything is built: that is all that bounds what a text costs. */
-static bool count(struct check *c, size_t values, size_t cost)
+static bool count(struct json_reader *c, size_t values, size_t cost)
 {
 	c->size.values += values;
 	c->size.tree += cost;
@@ -91,12 +91,12 @@ static bool count(struct check *c, size_t values, size_t cost)
 }
 
 /* The next byte, or -1 at the end. */
-static int peek(const struct check *c)
+static int peek(const struct json_reader *c)
 {
 	return c->at < c->len ? (unsigned char)c->text[c->at] : -1;
 }
 
-static bool take(struct check *c, char wanted)
+static bool take(struct json_reader *c, char wanted)
 {
 	if (peek(c) != wanted)
 		return false;
@@ -109,13 +109,13 @@ static bool is_blank(int b)
 	return b == ' ' || b == '\t' || b == '\r' || b == '\n';
 }
 
-static void skip_blanks(struct check *c)
+static void skip_blanks(struct json_reader *c)
 {
 	while (is_blank(peek(c)))
 		c->at++;
 }
 
-static size_t skip_digits(struct check *c)
+static size_t skip_digits(struct json_reader *c)
 {
 	size_t from = c->at;
 
@@ -124,14 +124,14 @@ static size_t skip_digits(struct check *c)
 	return c->at - from;
 }
 
-static bool after_value(struct check *c)
+static bool after_value(struct json_reader *c)
 {
 	int b = peek(c);
 
 	return b < 0 || is_blank(b) || b == ',' || b == ']' || b == '}';
 }
 
-static enum step check_number(struct check *c)
+static enum json_step check_number(struct json_reader *c)
 {
 	take(c, '-');
 	if (take(c, '0')) {
@@ -152,7 +152,7 @@ static enum step check_number(struct check *c)
 	return after_value(c) ? STEP_AFTER_VALUE : refuse(c, "number is followed by something else");
 }
 
-static enum step check_literal(struct check *c, const char *word)
+static enum json_step check_literal(struct json_reader *c, const char *word)
 {
 	for (; *word; word++)
 		if (!take(c, *word))
@@ -161,7 +161,7 @@ static enum step check_literal(struct check *c, const char *word)
 }
 
 /* From the opening quote to behind the closing one; *ret_hash is FNV-1a over the characters. */
-static bool take_string(struct check *c, uint64_t *ret_hash)
+static bool take_string(struct json_reader *c, uint64_t *ret_hash)
 {
 	uint64_t hash = 14695981039346656037u;
 
@@ -187,7 +187,7 @@ static bool take_string(struct check *c, uint64_t *ret_hash)
 }
 
 /* Compares two keys that take_string has accepted; each ends at its closing quote. */
-static int compare_text(const struct check *c, size_t a, size_t b)
+static int compare_text(const struct json_reader *c, size_t a, size_t b)
 {
 	const char *why;
 
@@ -203,7 +203,7 @@ static int compare_text(const struct check *c, size_t a, size_t b)
 
 static int by_hash_and_text(const void *pa, const void *pb, void *check)
 {
-	const struct key *a = pa, *b = pb;
+	const struct member_key *a = pa, *b = pb;
 
 	if (a->hash != b->hash)
 		return a->hash < b->hash ? -1 : 1;
@@ -211,9 +211,9 @@ static int by_hash_and_text(const void *pa, const void *pb, void *check)
 }
 
 /* Pops the keys of the object that closes. Of several repeated keys the first repetition is named. */
-static bool keys_differ(struct check *c, size_t first)
+static bool keys_differ(struct json_reader *c, size_t first)
 {
-	struct key *keys = c->keys + first;
+	struct member_key *keys = c->keys + first;
 	size_t n = c->n_keys - first, worst = c->len;
 
 	c->n_keys = first;
@@ -231,7 +231,7 @@ static bool keys_differ(struct check *c, size_t first)
 	return false;
 }
 
-static bool push_key(struct check *c, struct key key)
+static bool push_key(struct json_reader *c, struct member_key key)
 {
 	if (c->n_keys == JSON_MEMBERS_MAX) {
 		refuse_too_much(c, "objects with more than 262144 members");
@@ -239,7 +239,7 @@ static bool push_key(struct check *c, struct key key)
 	}
 	if (c->n_keys == c->cap_keys) {
 		size_t cap = c->cap_keys ? 2 * c->cap_keys : 64;
-		struct key *keys = reallocarray(c->keys, cap, sizeof(*keys));
+		struct member_key *keys = reallocarray(c->keys, cap, sizeof(*keys));
 		if (!keys) {
 			refuse(c, "out of memory");
 			c->error = -ENOMEM;
@@ -252,7 +252,7 @@ static bool push_key(struct check *c, struct key key)
 	return true;
 }
 
-static enum step open_container(struct check *c, bool object)
+static enum json_step open_container(struct json_reader *c, bool object)
 {
 	if (c->depth == JSON_DEPTH_MAX)
 		return refuse(c, "nested too deeply");
@@ -263,7 +263,7 @@ static enum step open_container(struct check *c, bool object)
 	return object ? STEP_FIRST_KEY : STEP_FIRST_ITEM;
 }
 
-static enum step close_container(struct check *c)
+static enum json_step close_container(struct json_reader *c)
 {
 	c->depth--;
 	c->at++;
@@ -272,7 +272,7 @@ static enum step close_container(struct check *c)
 	return STEP_AFTER_VALUE;
 }
 
-static enum step step_string(struct check *c)
+static enum json_step step_string(struct json_reader *c)
 {
 	size_t from = c->at;
 	uint64_t hash;
@@ -280,7 +280,7 @@ static enum step step_string(struct check *c)
 	return take_string(c, &hash) && count(c, 0, c->at - from) ? STEP_AFTER_VALUE : STEP_REFUSED;
 }
 
-static enum step step_value(struct check *c)
+static enum json_step step_value(struct json_reader *c)
 {
 	int b = peek(c);
 
@@ -304,9 +304,9 @@ static enum step step_value(struct check *c)
 	return count(c, 1, COST_NUMBER) ? check_number(c) : STEP_REFUSED;
 }
 
-static enum step step_key(struct check *c)
+static enum json_step step_key(struct json_reader *c)
 {
-	struct key key = {.at = c->at + 1};
+	struct member_key key = {.at = c->at + 1};
 	size_t before = c->n_keys - c->open[c->depth - 1].first_key;
 
 	if (peek(c) != '"')
@@ -318,7 +318,7 @@ static enum step step_key(struct check *c)
 	return take(c, ':') ? STEP_VALUE : refuse(c, "a colon is missing after the key");
 }
 
-static enum step step_after_value(struct check *c)
+static enum json_step step_after_value(struct json_reader *c)
 {
 	if (c->depth == 0)
 		return c->at == c->len ? STEP_DONE : refuse(c, "something follows the JSON value");
@@ -330,7 +330,7 @@ static enum step step_after_value(struct check *c)
 	return refuse(c, object ? "a comma or } is missing here" : "a comma or ] is missing here");
 }
 
-static enum step step_once(struct check *c, enum step step)
+static enum json_step step_once(struct json_reader *c, enum json_step step)
 {
 	skip_blanks(c);
 	switch (step) {
@@ -353,8 +353,8 @@ static enum step step_once(struct check *c, enum step step)
 
 int json_measure(const char *text, size_t len, size_t tree_max, struct json_size *ret, struct json_fault *fault)
 {
-	struct check c = {.text = text, .len = len, .tree_max = tree_max};
-	enum step step = STEP_VALUE;
+	struct json_reader c = {.text = text, .len = len, .tree_max = tree_max};
+	enum json_step step = STEP_VALUE;
 
 	if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
 		step = refuse(&c, "a byte order mark stands before the JSON");

@@ -334,12 +334,12 @@ static int make_pipe(int *ours, int *theirs, bool we_read)
 	return fcntl(*ours, F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
 }
 
-struct plan {
+struct spawn_plan {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
 };
 
-static void plan_cleanup(struct plan *p)
+static void plan_cleanup(struct spawn_plan *p)
 {
 	posix_spawn_file_actions_destroy(&p->actions);
 	posix_spawnattr_destroy(&p->attr);
@@ -371,7 +371,7 @@ static void plan_attr(posix_spawnattr_t *attr)
 static int child_exec(struct loop_child *c, const struct child_spec *s, int in, int out, int err)
 {
 	CLEANUP(cleanup_free) const char **env = make_env(s->env);
-	CLEANUP(plan_cleanup) struct plan p;
+	CLEANUP(plan_cleanup) struct spawn_plan p;
 
 	/* glibc: neither can fail. */
 	posix_spawn_file_actions_init(&p.actions);

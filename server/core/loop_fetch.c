@@ -83,7 +83,7 @@ static void fetch_finish(struct loop_fetch *f, int error, const char *text)
 }
 
 /* What curl's verdicts mean to a reader. No text: curl's own, which for these names no path and no query. */
-static const struct verdict {
+static const struct curl_verdict {
 	CURLcode code;
 	int error;
 	const char *text;

@@ -187,12 +187,12 @@ static unsigned month_days(unsigned year, unsigned month)
 }
 
 /* What is left to read. */
-struct cursor {
+struct time_cursor {
 	const char *s;
 	size_t len;
 };
 
-static bool take_char(struct cursor *c, const char *any_of)
+static bool take_char(struct time_cursor *c, const char *any_of)
 {
 	if (c->len == 0 || !c->s[0] || !strchr(any_of, c->s[0]))
 		return false;
@@ -202,7 +202,7 @@ static bool take_char(struct cursor *c, const char *any_of)
 }
 
 /* Exactly n digits, least..most. */
-static bool take_number(struct cursor *c, size_t n, unsigned least, unsigned most, unsigned *ret)
+static bool take_number(struct time_cursor *c, size_t n, unsigned least, unsigned most, unsigned *ret)
 {
 	unsigned v = 0;
 
@@ -220,7 +220,7 @@ static bool take_number(struct cursor *c, size_t n, unsigned least, unsigned mos
 }
 
 /* The part behind "12:00:00"; microseconds. */
-static bool take_fraction(struct cursor *c, int64_t *ret_us)
+static bool take_fraction(struct time_cursor *c, int64_t *ret_us)
 {
 	size_t n = 0;
 	int64_t us = 0;
@@ -240,7 +240,7 @@ static bool take_fraction(struct cursor *c, int64_t *ret_us)
 	return true;
 }
 
-static bool take_offset(struct cursor *c, int64_t *ret_us)
+static bool take_offset(struct time_cursor *c, int64_t *ret_us)
 {
 	unsigned hours, minutes;
 
@@ -258,7 +258,7 @@ static bool take_offset(struct cursor *c, int64_t *ret_us)
 
 int text_time_parse(const char *s, size_t len, int64_t *ret_us)
 {
-	struct cursor c = {s, len};
+	struct time_cursor c = {s, len};
 	unsigned year, month, day, hour, minute, second;
 	int64_t fraction, offset;
 

@@ -62,7 +62,7 @@ int ctl_options(int n, char **argv, const struct option *options, size_t n_optio
 
 /* --- commands --- */
 
-struct command {
+struct ctl_command {
 	const char *name, *args, *help;
 	int (*run)(struct ctl *c, int n, char **argv);
 };

@@ -8,7 +8,7 @@
 #include "server/core/text.h"
 #include "server/ctl/ctl.h"
 
-static const struct command commands[] = {
+static const struct ctl_command commands[] = {
 	{"status", "", "every rollout at a glance", cmd_status},
 	{"incidents", "[--rollout R] [--state S] [--since 24h] [--limit N]", "list incidents, newest first",
          cmd_incidents},
@@ -40,7 +40,7 @@ static const struct command commands[] = {
          cmd_check_alert},
 };
 
-static const struct command *command_named(const char *name)
+static const struct ctl_command *command_named(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		if (!strcmp(commands[i].name, name))
@@ -48,7 +48,7 @@ static const struct command *command_named(const char *name)
 	return NULL;
 }
 
-static void help_of(FILE *out, const struct command *cmd)
+static void help_of(FILE *out, const struct ctl_command *cmd)
 {
 	fprintf(out, "  %s %s\n        %s\n", cmd->name, cmd->args, cmd->help);
 }
@@ -93,7 +93,7 @@ static int read_password(struct ctl *c)
 	return -1;
 }
 
-static int run(struct ctl *c, const struct command *cmd, int n, char **argv)
+static int run(struct ctl *c, const struct ctl_command *cmd, int n, char **argv)
 {
 	bool goes_on = cmd->run == cmd_rollback || cmd->run == cmd_percentage; /* they may do without the daemon */
 
@@ -138,7 +138,7 @@ int main(int argc, char **argv)
 	if (argc == 2 && !strcmp(argv[1], "--version"))
 		return puts("rollbackctl " ROLLBACKD_VERSION), CTL_YES;
 	int at = globals(&c, argc, argv), r = CTL_USAGE;
-	const struct command *cmd = at > 0 && at < argc ? command_named(argv[at]) : NULL;
+	const struct ctl_command *cmd = at > 0 && at < argc ? command_named(argv[at]) : NULL;
 	if (cmd && at + 2 == argc && !strcmp(argv[at + 1], "--help"))
 		return help_of(stdout, cmd), CTL_YES;
 	if (cmd) {

@@ -20,7 +20,7 @@
 #define METHOD_NAME_MAX 24
 #define ACCEPT_TURN     32 /* connections taken from one listener before others get a turn */
 
-enum stage { STAGE_RUN, STAGE_DRAIN, STAGE_GIVE_UP, STAGE_STOP };
+enum conn_stage { STAGE_RUN, STAGE_DRAIN, STAGE_GIVE_UP, STAGE_STOP };
 
 /* STREAM: a piece of a stream is being sent; WAITING: it has nothing to send, and is suspended. */
 enum phase { PHASE_HEAD, PHASE_BODY, PHASE_DEFERRED, PHASE_REPLY, PHASE_STREAM, PHASE_WAITING, PHASE_IDLE };
@@ -105,7 +105,7 @@ struct http {
 	struct http_origin external;
 	bool has_external;
 	struct done_requests done;
-	enum stage wanted;
+	enum conn_stage wanted;
 	bool empty; /* no connections while draining */
 
 	/* Any thread. */
@@ -113,7 +113,7 @@ struct http {
 	atomic_bool woken;      /* the streams are to be looked at */
 	atomic_uint generation; /* of those who may ask: http_end_streams */
 
-	enum stage stage;
+	enum conn_stage stage;
 	struct http_listener listeners[HTTP_LISTENERS_MAX]; /* ports: fixed after the start */
 	size_t n_listeners;
 	bool listening;

@@ -105,7 +105,7 @@ static void close_listeners(struct http *h)
 static void follow_stage(struct http *h)
 {
 	pthread_mutex_lock(&h->lock);
-	enum stage wanted = h->wanted;
+	enum conn_stage wanted = h->wanted;
 	pthread_mutex_unlock(&h->lock);
 	if (wanted == h->stage)
 		return;
@@ -322,7 +322,7 @@ int http_port(const struct http *h, size_t index)
 
 /* --- end --- */
 
-static void set_stage(struct http *h, enum stage stage)
+static void set_stage(struct http *h, enum conn_stage stage)
 {
 	pthread_mutex_lock(&h->lock);
 	h->wanted = stage;

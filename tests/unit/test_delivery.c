@@ -10,7 +10,7 @@
 #include "handlers/notify/delivery.h"
 #include "server/core/clock.h"
 
-static enum verdict judge(int error, int status, const char *body)
+static enum delivery_verdict judge(int error, int status, const char *body)
 {
 	struct fetch_result r = {.error = error,
 	                         .error_text = error ? "timed out" : "",
@@ -18,7 +18,7 @@ static enum verdict judge(int error, int status, const char *body)
 	                         .body = body,
 	                         .body_len = strlen(body)};
 	char text[200];
-	enum verdict v = delivery_verdict(&r, text, sizeof(text));
+	enum delivery_verdict v = delivery_verdict(&r, text, sizeof(text));
 
 	assert_int_equal(v == VERDICT_SENT, text[0] == '\0'); /* a no is never without a reason */
 	return v;
@@ -30,7 +30,7 @@ static void the_status_is_understood(void **state)
 	static const struct {
 		int error, status;
 		const char *body;
-		enum verdict want;
+		enum delivery_verdict want;
 	} rows[] = {
 		{0, 429, "", VERDICT_RETRY},
 		{0, 500, "rollup_error", VERDICT_RETRY},
@@ -86,7 +86,7 @@ static void a_body_that_says_no_is_no_delivery(void **state)
 {
 	static const struct {
 		const char *body;
-		enum verdict want;
+		enum delivery_verdict want;
 	} rows[] = {
 		{"invalid_payload", VERDICT_REFUSED},
 		{"no_text\n", VERDICT_REFUSED},

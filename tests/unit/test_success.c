@@ -23,7 +23,7 @@ static void a_number_within_its_bound_is_met_and_nothing_else(void **state)
 		struct criterion *c;
 		enum criterion_state s;
 		double value;
-		enum verdict v;
+		enum metric_verdict v;
 	} rows[] = {
 		{&least, CRITERION_HOLDS, 0.8, VERDICT_MET},
 		{&least, CRITERION_FAILS, 0.79, VERDICT_MISSED},

@@ -160,7 +160,7 @@ static int64_t scrape_of(const struct doctor_facts *d, const struct series_names
 
 /* --- one rule --- */
 
-struct reconcile {
+struct rule_look {
 	const struct doctor_facts *d;
 	struct findings *f;
 	const struct series_names *still;
@@ -172,8 +172,8 @@ struct reconcile {
 	int64_t scrape_us;
 };
 
-static void say(const struct reconcile *l, enum found state, const char *of, const char *fmt, ...) PRINTF_LIKE(4, 5);
-static void say(const struct reconcile *l, enum found state, const char *of, const char *fmt, ...)
+static void say(const struct rule_look *l, enum found state, const char *of, const char *fmt, ...) PRINTF_LIKE(4, 5);
+static void say(const struct rule_look *l, enum found state, const char *of, const char *fmt, ...)
 {
 	char what[WHAT_MAX];
 	va_list ap;
@@ -186,7 +186,7 @@ static void say(const struct reconcile *l, enum found state, const char *of, con
 	found(l->f, state, what, "%s", buf_text(&b));
 }
 
-static void judge_health(const struct reconcile *l)
+static void judge_health(const struct rule_look *l)
 {
 	const struct rule *r = l->alert.rule;
 
@@ -212,7 +212,7 @@ static void action_text(const struct playbook *p, struct buf *b)
 		           p->previous_stage ? "" : "%");
 }
 
-static void judge_action(const struct reconcile *l, const bool *claims, bool maybe, const char *label)
+static void judge_action(const struct rule_look *l, const bool *claims, bool maybe, const char *label)
 {
 	const struct settings *s = l->d->settings;
 	CLEANUP(buf_free) struct buf b = BUF(1500);
@@ -239,7 +239,7 @@ static void judge_action(const struct reconcile *l, const bool *claims, bool may
 }
 
 /* Which rollouts surely claim it. */
-static void claim(struct reconcile *l, bool *claims, bool *ret_maybe, const char **ret_label)
+static void claim(struct rule_look *l, bool *claims, bool *ret_maybe, const char **ret_label)
 {
 	const struct settings *s = l->d->settings;
 
@@ -252,13 +252,13 @@ static void claim(struct reconcile *l, bool *claims, bool *ret_maybe, const char
 	}
 }
 
-static int64_t at_worst(const struct reconcile *l, bool with_span)
+static int64_t at_worst(const struct rule_look *l, bool with_span)
 {
 	return l->scrape_us + (with_span ? l->delay.span_us : 0) + l->delay.eval_us + l->delay.for_us +
 	       (l->node ? l->node->group_wait_us : 0);
 }
 
-static void sum_text(const struct reconcile *l, struct buf *b)
+static void sum_text(const struct rule_look *l, struct buf *b)
 {
 	const struct {
 		const char *name;
@@ -278,7 +278,7 @@ static void sum_text(const struct reconcile *l, struct buf *b)
 	buf_printf(b, " = %s%s", l->node ? "" : "at least ", text);
 }
 
-static void judge_time(const struct reconcile *l)
+static void judge_time(const struct rule_look *l)
 {
 	CLEANUP(buf_free) struct buf sum = BUF(500);
 	char limit[32], gross[32];
@@ -307,7 +307,7 @@ static void judge_time(const struct reconcile *l)
 		    limit);
 }
 
-static void judge_text(const struct reconcile *l)
+static void judge_text(const struct rule_look *l)
 {
 	const struct promql *p = &l->alert.rule->scan;
 	bool each = false;
@@ -331,7 +331,7 @@ static void judge_text(const struct reconcile *l)
 		    "> 0)");
 }
 
-static void judge_series(const struct reconcile *l)
+static void judge_series(const struct rule_look *l)
 {
 	CLEANUP(buf_free) struct buf missing = BUF(1000);
 	size_t there = 0, gone = 0;
@@ -360,7 +360,7 @@ struct in_time {
 	bool unsure; /* a rule whose time or rollout is not known might be faster */
 };
 
-static void note_time(const struct reconcile *l, const bool *claims, bool maybe, struct in_time *times)
+static void note_time(const struct rule_look *l, const bool *claims, bool maybe, struct in_time *times)
 {
 	for (size_t i = 0; i < l->d->settings->n_rollouts; i++) {
 		struct in_time *t = &times[i];
@@ -376,7 +376,7 @@ static void note_time(const struct reconcile *l, const bool *claims, bool maybe,
 	}
 }
 
-static void judge_trigger(struct reconcile *l, bool *claims, struct in_time *times)
+static void judge_trigger(struct rule_look *l, bool *claims, struct in_time *times)
 {
 	bool maybe = false;
 	const char *label = NULL;
@@ -392,7 +392,7 @@ static void judge_trigger(struct reconcile *l, bool *claims, struct in_time *tim
 	judge_text(l);
 }
 
-static void judge_heartbeat(struct reconcile *l)
+static void judge_heartbeat(struct rule_look *l)
 {
 	int64_t timeout_us = l->d->settings->heartbeat_timeout_us;
 	char text[32];
@@ -408,7 +408,7 @@ static void judge_heartbeat(struct reconcile *l)
 		    text);
 }
 
-static int judge_rule(struct reconcile *l, bool *claims, struct in_time *times, bool *ret_heartbeat)
+static int judge_rule(struct rule_look *l, bool *claims, struct in_time *times, bool *ret_heartbeat)
 {
 	const struct rule *r = l->alert.rule;
 	int e = 0;
@@ -465,7 +465,7 @@ static int judge_all(const struct doctor_facts *d, const struct series_names *st
 	int e = 0;
 
 	for (size_t i = 0; e == 0 && i < d->book.n; i++) {
-		struct reconcile l = {.d = d, .f = f, .still = still};
+		struct rule_look l = {.d = d, .f = f, .still = still};
 
 		if (!d->book.list[i].alerting)
 			continue;

@@ -1,0 +1,72 @@
+#!/bin/sh
+# The shape of the C code: headers that stand together in one file, in any order; one name, one meaning; files and rooms that can be
+# taken in. Bounds that are not reached yet are printed, not enforced. CC and CFLAGS are those of the build.
+set -eu
+cd "$(dirname "$0")/.."
+
+: "${CC:=cc}" "${CFLAGS:=-std=gnu17 -I. -D_GNU_SOURCE}"
+LINES_MAX=600
+MODULES_MAX=20
+ASSERTS_LEAST=15 # per thousand lines
+ENFORCE=${ENFORCE:-}
+
+rooms='server db alertmanager handlers'
+# shellcheck disable=SC2086 # lists of folders
+sources=$(find $rooms -name '*.[ch]' | sort)
+headers=$(echo "$sources" | grep '\.h$')
+bad=0
+
+complain() {
+	echo "$1"
+	bad=1
+}
+# A bound that is reached is kept; one that is not is told, until ENFORCE is set.
+bound() {
+	if [ -n "$ENFORCE" ]; then complain "$1"; else echo "not yet: $1"; fi
+}
+
+# --- headers ---
+
+together() {
+	# shellcheck disable=SC2086 # a compiler with its wrapper, a list of flags
+	sed 's/.*/#include "&"/' | $CC $CFLAGS -Werror -fsyntax-only -x c - 2>&1
+}
+said=$(echo "$headers" | together) || complain "the headers do not stand together in one file:
+$said"
+said=$(echo "$headers" | sort -r | together) || complain "a header needs others before it:
+$said"
+
+# --- names: what a header calls so is called so nowhere else ---
+
+tags() {
+	# shellcheck disable=SC2086 # a list of files
+	grep -hoE '^[[:space:]]*(static )?(const )?(struct|enum|union) [a-z_0-9]+ \{' $1 | sed -E 's/.*(struct|enum|union) ([a-z_0-9]+) \{/\2/' | sort
+}
+all=$(tags "$sources" | uniq -d)
+public=$(tags "$headers" | uniq)
+for tag in $public; do
+	echo "$all" | grep -qx "$tag" || continue
+	# shellcheck disable=SC2086 # a list of files
+	complain "\"$tag\" has two meanings: $(grep -lE "^[[:space:]]*(static )?(const )?(struct|enum|union) $tag \{" $sources | tr '\n' ' ')"
+done
+
+# --- sizes ---
+
+for f in $sources $(find tests -name '*.[ch]' -o -name '*.py' | sort); do
+	n=$(wc -l <"$f")
+	[ "$n" -le "$LINES_MAX" ] || bound "$f has $n lines, more than $LINES_MAX"
+done
+for room in $(echo "$sources" | sed 's|/[^/]*$||' | sort -u); do
+	n=$(echo "$sources" | grep -cE "^$room/[^/]*\.c$" || true)
+	[ "$n" -le "$MODULES_MAX" ] || bound "$room has $n modules, more than $MODULES_MAX"
+done
+
+# --- asserts ---
+
+# shellcheck disable=SC2086 # a list of files
+lines=$(cat $sources | wc -l) asserts=$(cat $sources | grep -cE '\bassert\(' || true)
+density=$((asserts * 10000 / lines))
+text="$asserts asserts in $lines lines: $((density / 10)).$((density % 10)) per thousand, $ASSERTS_LEAST are wanted"
+[ "$density" -ge $((ASSERTS_LEAST * 10)) ] || bound "$text"
+[ "$density" -lt $((ASSERTS_LEAST * 10)) ] || echo "$text"
+exit $bad
