@@ -1,6 +1,8 @@
 #include "handlers/settings/settings.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "handlers/settings/settings_private.h"
@@ -60,14 +62,15 @@ char *act_text(const struct act *a)
 	return strdup(json_text(o));
 }
 
-char *act_body(const struct act *a, int32_t pct)
+/* Every ${percentage}. */
+static char *filled(const char *from, int32_t pct)
 {
 	static const char mark[] = "${percentage}";
 	struct buf b = BUF(1024 * 1024);
 	char text[16];
 
 	text_pct(pct, text, sizeof(text));
-	for (const char *at = a->body ? a->body : "", *hit;; at = hit + sizeof(mark) - 1) {
+	for (const char *at = from, *hit;; at = hit + sizeof(mark) - 1) {
 		hit = strstr(at, mark);
 		if (!hit) {
 			buf_str(&b, at);
@@ -77,4 +80,34 @@ char *act_body(const struct act *a, int32_t pct)
 		buf_str(&b, text);
 	}
 	return buf_take(&b);
+}
+
+char *act_body(const struct act *a, int32_t pct)
+{
+	return filled(a->body ? a->body : "", pct);
+}
+
+char **act_argv(const struct act *a, int32_t pct)
+{
+	size_t n = 0;
+
+	assert(a->kind == ACT_COMMAND && a->argv);
+	while (a->argv[n])
+		n++;
+	char **all = calloc(n + 1, sizeof(*all));
+	for (size_t i = 0; all && i < n; i++) {
+		all[i] = i == 0 ? strdup(a->argv[0]) : filled(a->argv[i], pct);
+		if (!all[i]) {
+			act_argv_free(all);
+			return NULL;
+		}
+	}
+	return all;
+}
+
+void act_argv_free(char **argv)
+{
+	for (char **at = argv; at && *at; at++)
+		free(*at);
+	free(argv);
 }

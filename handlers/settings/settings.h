@@ -289,6 +289,10 @@ void act_free(struct act *a);
 
 /* body with ${percentage} replaced; the caller's to free. */
 char *act_body(const struct act *a, int32_t pct);
+/* The same of a command's arguments (not of the program itself): NULL-terminated, for act_argv_free; NULL: out of
+ * memory. */
+char **act_argv(const struct act *a, int32_t pct);
+void act_argv_free(char **argv);
 
 /* --- stages (stages.c). Pure --- */
 

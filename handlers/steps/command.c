@@ -114,11 +114,11 @@ static struct json_object *strings(const char *const *all)
 static int put_spec(const struct attempt *a, const struct act *act, const struct command_env *e)
 {
 	CLEANUP(json_cleanup) struct json_object *root = json_object_new_object();
-	CLEANUP(env_cleanup) char **env = command_env_new(e);
+	CLEANUP(env_cleanup) char **env = command_env_new(e), **argv = act_argv(act, e->pct);
 
-	if (!env)
+	if (!env || !argv)
 		return -ENOMEM;
-	json_add(root, "argv", strings(act->argv));
+	json_add(root, "argv", strings((const char *const *)argv));
 	json_add(root, "env", strings((const char *const *)env));
 	json_add_int(root, "timeout_us", act->timeout_us);
 	json_add_int(root, "max_output", OUTPUT_MAX);

@@ -184,8 +184,10 @@ static int run_in_loop(struct run *run)
 
 	if (r == 0)
 		r = loop_new(&run->loop);
+	umask(COMMAND_UMASK); /* the command inherits it; this process has one thread */
 	if (r == 0)
 		r = loop_spawn(run->loop, &child, on_end, run, NULL);
+	umask(077);
 	if (r == 0)
 		r = loop_run(run->loop);
 	loop_free(run->loop);

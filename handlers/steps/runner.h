@@ -17,6 +17,7 @@
 
 #include <stddef.h>
 
+#define COMMAND_UMASK    022 /* as of a login: what a command makes for a service can be read by it */
 #define RUNNER_CLAIMED   'R'
 #define RUNNER_CANCELLED 'C'
 #define RUNNER_TEXT_MAX  (64 * 1024)       /* bytes of text a result may hold */

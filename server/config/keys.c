@@ -46,19 +46,25 @@ SECTION(http_act, NO_RULE,
         K("url", KEY_URL, .required = true, .help = "Where"),
         K("body", KEY_TEXT, .def = "", .help = "${percentage} is replaced"));
 SECTION(apply, ONE_OF("command http"), K("name", KEY_LINE, .help = "For people; default: the command or the request"),
-        K("command", KEY_ARGV, .help = "Program and arguments; no shell"),
+        K("command", KEY_ARGV,
+          .help = "Program and arguments, no shell; ${percentage} in an argument is replaced; ROLLBACKD_PERCENTAGE and "
+                  "others: README"),
         K("http", KEY_SECTION, .sub = &http_act, .help = "One request"),
         K("timeout", KEY_DURATION, .def = "30s", WAIT, .help = "It is stopped then"),
         K("idempotent", KEY_BOOL, .def = "true", .help = "May run again when a crash left it in doubt"));
 SECTION(fallback, ONE_OF("command http"),
         K("name", KEY_LINE, .help = "For people; default: the command or the request"),
         K("after", KEY_DURATION, .required = true, .help = "So long after the apply, when it is not acknowledged"),
-        K("command", KEY_ARGV, .help = "Program and arguments; no shell"),
+        K("command", KEY_ARGV,
+          .help = "Program and arguments, no shell; ${percentage} in an argument is replaced; ROLLBACKD_PERCENTAGE and "
+                  "others: README"),
         K("http", KEY_SECTION, .sub = &http_act, .help = "One request"),
         K("timeout", KEY_DURATION, .def = "30s", WAIT, .help = "It is stopped then"),
         K("idempotent", KEY_BOOL, .def = "true", .help = "May run again when a crash left it in doubt"));
 SECTION(then, ONE_OF("command http"), K("name", KEY_LINE, .help = "For people; default: the command or the request"),
-        K("command", KEY_ARGV, .help = "Program and arguments; no shell"),
+        K("command", KEY_ARGV,
+          .help = "Program and arguments, no shell; ${percentage} in an argument is replaced; ROLLBACKD_PERCENTAGE and "
+                  "others: README"),
         K("http", KEY_SECTION, .sub = &http_act, .help = "One request"),
         K("timeout", KEY_DURATION, .def = "30s", WAIT, .help = "It is stopped then"),
         K("idempotent", KEY_BOOL, .def = "false", .help = "May run again when a crash left it in doubt"),

@@ -30,6 +30,7 @@ int loop_global_init(void)
 	/* Who started us may have left it ignored; then the kernel would reap our children. */
 	if (signal(SIGCHLD, SIG_DFL) == SIG_ERR)
 		return -errno;
+	loop_children_init();
 	return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? 0 : -EIO;
 }
 

@@ -84,7 +84,7 @@ void loop_fetch_cancel(struct loop *l, struct loop_fetch *f);
 struct loop_child;
 struct child_spec {
 	const char *const *argv; /* NULL-terminated; argv[0] an absolute path */
-	const char *const *env;  /* "NAME=value", NULL-terminated, or NULL; PATH, LANG, HOME, TZ are added
+	const char *const *env;  /* "NAME=value", NULL-terminated, or NULL; PATH, LANG, HOME (of our user), TZ are added
 	                          * unless given. Nothing is inherited */
 	const char *input;       /* stdin, or NULL for /dev/null */
 	size_t input_len;

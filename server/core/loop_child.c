@@ -1,7 +1,10 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <pwd.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
@@ -276,10 +279,21 @@ unsigned loop_children_fds(const struct loop *l, struct curl_waitfd *fds)
 
 /* Start. */
 
+static char home[PATH_MAX] = "HOME=/nonexistent";
+
+/* Once, before there are threads: the user database may be far away. */
+void loop_children_init(void)
+{
+	const struct passwd *pw = getpwuid(geteuid());
+
+	if (pw && pw->pw_dir && pw->pw_dir[0] == '/' && strlen(pw->pw_dir) + sizeof("HOME=") <= sizeof(home))
+		snprintf(home, sizeof(home), "HOME=%s", pw->pw_dir);
+}
+
 static const char *const default_env[] = {
 	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 	"LANG=C.UTF-8",
-	"HOME=/nonexistent",
+	home,
 	"TZ=UTC",
 };
 

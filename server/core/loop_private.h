@@ -57,6 +57,7 @@ bool loop_fetches_ready(const struct loop *l);
 void loop_fetches_free(struct loop *l);
 
 /* Moves bytes, notices exits, calls back what has ended. */
+void loop_children_init(void);
 void loop_children_turn(struct loop *l);
 /* When the next one needs a turn; INT64_MAX: never. */
 int64_t loop_children_due_us(const struct loop *l);

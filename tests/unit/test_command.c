@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -261,7 +262,7 @@ static void a_command_gets_its_facts_and_nothing_of_our_environment(void **state
 	assert_non_null(strstr(answer.text, "ROLLBACKD_PERCENTAGE=12.5\n"));
 	assert_non_null(strstr(answer.text, "ROLLBACKD_LABEL_ALERTNAME=CanaryErrors\n"));
 	assert_non_null(strstr(answer.text, "ROLLBACKD_LABEL_TIER_1=a b\n"));
-	assert_non_null(strstr(answer.text, "\n/\n0077\n"));
+	assert_non_null(strstr(answer.text, "\n/\n0022\n"));
 	assert_null(strstr(answer.text, "NOTIFY_SOCKET"));
 }
 
@@ -514,6 +515,29 @@ static void many_commands_at_once_all_come_back(void **state)
 	}
 }
 
+static void a_command_finds_what_it_may_count_on(void **state)
+{
+	const char *argv[] = {"/bin/sh",
+	                      "-c",
+	                      "umask; echo \"$HOME\"; echo \"$1|$2\"",
+	                      "sh",
+	                      "${percentage}",
+	                      "to=${percentage}%,${percentage}",
+	                      NULL};
+	struct act act = {.kind = ACT_COMMAND, .argv = argv, .timeout_us = 10 * US_PER_S};
+	struct command_env env = {.step = "1", .rollout = "r", .pct = 1250};
+	struct command *c;
+	char want[PATH_MAX + 100];
+
+	(void)state;
+	answer = (struct answer) {0};
+	assert_int_equal(command_start(loop, exe, dir, "3.1", &act, &env, on_outcome, &answer, &c), 0);
+	await_answer();
+	snprintf(want, sizeof(want), "0022\n%s\n12.5|to=12.5%%,12.5\n", getpwuid(geteuid())->pw_dir);
+	assert_string_equal(answer.text, want);
+	assert_string_equal(argv[4], "${percentage}");
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -538,6 +562,7 @@ int main(int argc, char **argv)
 		TEST(a_runner_that_dies_at_once_is_no_start),
 		TEST(an_abandoned_command_goes_on_without_us),
 		TEST(many_commands_at_once_all_come_back),
+		TEST(a_command_finds_what_it_may_count_on),
 	};
 
 	if (argc == 4 && strcmp(argv[1], "--run-step") == 0) {

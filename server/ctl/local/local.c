@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "handlers/steps/command.h"
 #include "handlers/steps/http_step.h"
@@ -158,18 +159,21 @@ static void on_answer(void *arg, const struct http_step_result *r)
 static int start_command(struct acting *a, const struct act *act, int32_t pct)
 {
 	struct command_env about = {.step = "offline", .attempt = 1, .rollout = a->w->plan->rollout.name, .pct = pct};
-	char **env = command_env_new(&about);
-	struct child_spec spec = {.argv = act->argv,
+	char **env = command_env_new(&about), **argv = act_argv(act, pct);
+	struct child_spec spec = {.argv = (const char *const *)argv,
 	                          .env = (const char *const *)env,
 	                          .timeout_us = act->timeout_us,
 	                          .max_output = OUTPUT_MAX};
 	char why[200];
-	int r = env ? runner_trusts(act->argv[0], why, sizeof(why)) : -ENOMEM;
+	int r = env && argv ? runner_trusts(act->argv[0], why, sizeof(why)) : -ENOMEM;
 
-	if (env && r < 0)
+	mode_t mask = umask(COMMAND_UMASK);
+	if (r < 0 && r != -ENOMEM)
 		snprintf(a->text, a->size, "not started: %s", why);
 	else if (r == 0)
 		r = loop_spawn(a->w->loop, &spec, on_child, a, NULL);
+	umask(mask);
+	act_argv_free(argv);
 	command_env_free(env);
 	return r;
 }
