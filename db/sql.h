@@ -133,6 +133,9 @@
 	X(STEP_SAVE, 1,                                                                                                \
 	  "UPDATE step SET state = ?2, attempts = ?3, started_at = ?4, ended_at = ?5, output = ?6 WHERE id = ?1")      \
 	X(STEP_LOAD, 0, "SELECT " STEP_COLUMNS " FROM step WHERE id = ?1")                                             \
+	X(STEP_FOLLOWUPS_OPEN, 0,                                                                                      \
+	  "SELECT id, incident_id, ord, phase, kind, name, '', state, attempts, started_at, ended_at, NULL FROM step"  \
+	  " WHERE incident_id = ?1 AND phase = 4 AND state IN (4, 5, 7) ORDER BY ord")                                 \
 	X(STEP_OF_INCIDENT, 0, "SELECT " STEP_COLUMNS " FROM step WHERE incident_id = ?1 ORDER BY ord")                \
 	X(EVENT_ADD, 1,                                                                                                \
 	  "INSERT INTO event (at, incident_id, rollout, who, what, note) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")             \

@@ -112,9 +112,9 @@ int step_load(struct db_conn *c, int64_t id, struct step *ret)
 	return 0;
 }
 
-int step_of_incident(struct db_conn *c, int64_t incident_id, struct step_list *ret)
+static int read_list(struct db_conn *c, enum sql which, int64_t incident_id, struct step_list *ret)
 {
-	CLEANUP(stmt_end) struct stmt st = stmt_use(c, STEP_OF_INCIDENT);
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, which);
 	struct rows rows = {0};
 
 	stmt_i64(&st, 1, incident_id);
@@ -126,4 +126,14 @@ int step_of_incident(struct db_conn *c, int64_t incident_id, struct step_list *r
 	else
 		*ret = l;
 	return r;
+}
+
+int step_of_incident(struct db_conn *c, int64_t incident_id, struct step_list *ret)
+{
+	return read_list(c, STEP_OF_INCIDENT, incident_id, ret);
+}
+
+int step_followups_open(struct db_conn *c, int64_t incident_id, struct step_list *ret)
+{
+	return read_list(c, STEP_FOLLOWUPS_OPEN, incident_id, ret);
 }

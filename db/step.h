@@ -46,6 +46,8 @@ void step_list_free(struct step_list *l);
 int step_insert(struct db_tx *tx, struct step *s);              /* sets id */
 int step_save(struct db_tx *tx, const struct step *s);          /* state, attempts, times, output */
 int step_load(struct db_conn *c, int64_t id, struct step *ret); /* -ENOENT */
+/* What follows the rollback and has failed, is in doubt or waits; by ord, without spec and output. */
+int step_followups_open(struct db_conn *c, int64_t incident_id, struct step_list *ret);
 int step_of_incident(struct db_conn *c, int64_t incident_id, struct step_list *ret); /* by ord */
 
 #endif

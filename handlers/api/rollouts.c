@@ -11,7 +11,7 @@
 #include "handlers/incident/actions.h"
 #include "handlers/steps/percentage.h"
 #include "handlers/settings/current.h"
-#include "handlers/incident/text.h"
+#include "handlers/incident/json.h"
 #include "handlers/incident/kinds.h"
 #include "handlers/incident/open.h"
 #include "handlers/plan/json.h"
@@ -40,11 +40,11 @@ static struct json_object *stages_json(const struct rollout *r)
 	return arr;
 }
 
-static int add_incident(struct db_conn *c, const struct rollout *r, struct json_object *o)
+static int add_incident(struct db_conn *c, const struct rollout *ro, struct json_object *o)
 {
 	struct incident inc = {0};
-	struct buf action = BUF(1000);
-	int found = incident_live_of(c, r->name, &inc);
+	struct json_object *i = NULL;
+	int found = incident_live_of(c, ro->name, &inc);
 
 	if (found < 0)
 		return found;
@@ -55,17 +55,11 @@ static int add_incident(struct db_conn *c, const struct rollout *r, struct json_
 		incident_free(&inc);
 		return 0;
 	}
-	struct json_object *i = json_object_new_object();
-	json_add_int(i, "id", inc.id);
-	json_add_str(i, "state", incident_state_name(inc.state));
-	json_add_str(i, "summary", inc.summary);
-	message_action(&action, &inc);
-	json_add_str(i, "action", buf_text(&action));
-	json_add_str(i, "acknowledged_by", inc.acknowledged_by);
-	json_add(o, "incident", i);
-	buf_free(&action);
+	int r = incident_json(c, &inc, 0, &i);
+	if (r == 0)
+		json_add(o, "incident", i);
 	incident_free(&inc);
-	return 0;
+	return r;
 }
 
 static int add_plan(struct api *a, const struct settings *s, const struct rollout *r, struct json_object *o)

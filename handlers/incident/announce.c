@@ -97,25 +97,30 @@ static void add_end(struct db_conn *c, struct buf *text, const struct incident *
 }
 
 /* Each as far as it goes within its limit. */
-static void add_text(struct db_tx *tx, struct buf *text, const struct incident *inc, const struct plan *plan)
+static int add_text(struct db_tx *tx, struct buf *text, const struct incident *inc, const struct plan *plan)
 {
 	struct db_conn *c = db_tx_conn(tx);
 	int64_t now = db_tx_now(tx);
+	struct incident_facts facts = {0};
 	struct alert_list alerts = {0};
 
 	if (inc->kind == KIND_ADVANCE) {
 		message_stage(text, inc, plan, now);
-		return;
+		return 0;
 	}
+	int r = incident_facts_load(c, inc, &facts);
+	if (r < 0)
+		return r;
 	if (inc->kind == KIND_DRILL)
 		drill_message(text, inc, plan, now);
 	else
-		message_incident(text, inc, plan, now);
+		message_incident(text, inc, plan, &facts, now);
 	add_end(c, text, inc);
 	if (alert_of_incident(c, inc->id, 1, &alerts) < 0)
 		alerts.n = 0;
-	message_evidence(text, inc, plan, alerts.n ? alerts.item[0].annotations : NULL);
+	message_evidence(text, inc, plan, &facts, alerts.n ? alerts.item[0].annotations : NULL);
 	alert_list_free(&alerts);
+	return 0;
 }
 
 int announce_incident(struct db_tx *tx, const struct settings *s, const struct incident *inc, enum announcement_id say)
@@ -134,7 +139,12 @@ int announce_incident(struct db_tx *tx, const struct settings *s, const struct i
 	int r = incident_json(db_tx_conn(tx), inc, PART_MESSAGE, &tree);
 	if (r < 0)
 		return r;
-	add_text(tx, &text, inc, plan);
+	r = add_text(tx, &text, inc, plan);
+	if (r < 0) {
+		json_object_put(tree);
+		buf_free(&text);
+		return r;
+	}
 	link = incident_link(inc, plan);
 	body = body_new(saying->what, buf_text(&text), link ? link : "");
 	buf_free(&text);

@@ -7,6 +7,8 @@
 #include "db/outbox.h"
 #include "db/step.h"
 #include "handlers/incident/drill.h"
+#include "handlers/incident/over.h"
+#include "handlers/incident/sla.h"
 #include "handlers/incident/text.h"
 #include "handlers/settings/snapshot.h"
 #include "server/core/clock.h"
@@ -218,7 +220,8 @@ static int add_snapshot(struct db_conn *c, const struct incident *inc, struct js
 	return 0;
 }
 
-static struct json_object *verification(const struct incident *inc)
+/* plan may be NULL: then nobody knows what is configured. */
+static struct json_object *verification(const struct incident *inc, const struct plan *plan)
 {
 	struct json_object *v = json_object_new_object();
 
@@ -229,46 +232,35 @@ static struct json_object *verification(const struct incident *inc)
 		json_add_str(o, "state", condition_status_name(condition->state));
 		json_add_time(o, "at", condition->at_us);
 		json_add_str(o, "note", condition->note ? condition->note : "");
+		json_add_bool(o, "asked", !plan || message_condition_asked(inc, plan, (enum condition_type)i));
 		json_add(v, condition_name((enum condition_type)i), o);
 	}
 	return v;
 }
 
-static void budget(struct json_object *to, const char *name, int64_t from, int64_t until, int64_t limit)
+static void add_over(struct json_object *to, const struct incident *inc, const struct incident_facts *facts)
 {
-	if (!from || !until || until < from)
-		return;
-	struct json_object *o = json_object_new_object();
+	struct json_object *o = json_object_new_object(), *next = json_object_new_array();
+	struct incident_over over;
 
-	json_add_double(o, "seconds", (double)(until - from) / US_PER_S);
-	json_add_double(o, "limit", (double)limit / US_PER_S);
-	json_add_bool(o, "met", until - from <= limit);
-	json_add(to, name, o);
-}
-
-struct json_object *incident_sla_json(const struct incident *inc, const struct sla *sla)
-{
-	struct json_object *to = json_object_new_object(), *detection = NULL;
-	bool manual = inc->kind == KIND_MANUAL;
-	int64_t onset = inc->onset_at_us ? inc->onset_at_us : inc->opened_at_us;
-	int64_t seen_us = drill_passed(inc) ? inc->resolved_at_us : inc->rolled_back_at_us;
-
-	budget(to, "detection", inc->onset_at_us, inc->opened_at_us, sla->detection_us);
-	if (json_get_obj(to, "detection", &detection) == 1)
-		json_add_str(detection, "from", inc->onset_from);
-	budget(to, "decision", inc->opened_at_us, inc->started_at_us,
-	       manual ? sla->manual_decision_us : sla->decision_us);
-	budget(to, "execution", inc->started_at_us, inc->applied_at_us, sla->execution_us);
-	budget(to, "verification", inc->applied_at_us, seen_us, sla->verification_us);
-	budget(to, "total", onset, seen_us, manual ? sla->manual_total_us : sla->total_us);
-	return to;
+	incident_over(inc, facts, &over);
+	json_add_str(o, "answer", over.over ? "yes" : "no");
+	json_add_str(o, "because", over.because);
+	json_add(to, "over", o);
+	for (size_t i = 0; i < over.n_next; i++)
+		json_object_array_add(next, json_object_new_string(over.next[i]));
+	json_add(to, "next", next);
 }
 
 static int add_head(struct db_conn *c, const struct incident *inc, struct json_object *o)
 {
 	CLEANUP(plan_cleanup) struct plan *plan = NULL;
+	struct incident_facts facts = {0};
 	struct buf action = BUF(1000);
+	int r = incident_facts_load(c, inc, &facts);
 
+	if (r < 0)
+		return r;
 	json_add_int(o, "id", inc->id);
 	json_add_str(o, "rollout", inc->rollout);
 	json_add_str(o, "playbook", inc->playbook);
@@ -288,9 +280,11 @@ static int add_head(struct db_conn *c, const struct incident *inc, struct json_o
 	json_add_pct(o, "percentage_wanted", inc->pct_wanted);
 	json_add_pct(o, "percentage_seen", inc->pct_seen);
 	json_add_bool(o, "already_there", inc->already_there);
-	message_action(&action, inc);
+	json_add_str(o, "headline", inc->kind == KIND_ADVANCE ? "Stage" : message_title(inc));
+	message_action(&action, inc, &facts);
 	json_add_str(o, "action", buf_text(&action));
 	buf_free(&action);
+	add_over(o, inc, &facts);
 	json_add_time(o, "opened_at", inc->opened_at_us);
 	json_add_time(o, "onset_at", inc->onset_at_us);
 	json_add_time(o, "due_at", inc->state == INC_PENDING ? inc->due_at_us : 0);
@@ -303,12 +297,13 @@ static int add_head(struct db_conn *c, const struct incident *inc, struct json_o
 	json_add_str(o, "review", inc->review == REVIEW_NONE ? NULL : inc->review == REVIEW_DONE ? "done" : "required");
 	json_add_str(o, "reviewed_by", inc->reviewed_by);
 	json_add_time(o, "reviewed_at", inc->reviewed_at_us);
-	json_add(o, "verification", verification(inc));
-	if (plan_get(c, inc->config, &plan) < 0)
+	bool known = plan_get(c, inc->config, &plan) == 0;
+	json_add(o, "verification", verification(inc, plan));
+	if (!known)
 		return 0; /* a plan that cannot be read is an error elsewhere; the incident is still shown */
 	json_add_str(o, "title", plan->rollout.title);
 	json_add_str(o, "dashboard_url", plan->rollout.dashboard_url);
-	json_add(o, "sla", incident_sla_json(inc, &plan->sla));
+	json_add(o, "sla", sla_json(inc, &plan->sla));
 	return 0;
 }
 

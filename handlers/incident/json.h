@@ -24,9 +24,4 @@ enum incident_part {
  * with 64 KiB), 500 timeline rows and 1 MiB of series are shown; counts and reasons tell of more. */
 int incident_json(struct db_conn *c, const struct incident *inc, unsigned parts, struct json_object **ret);
 
-/* The five budgets of an incident: {"detection": {"seconds", "limit", "met", "from"}, …}; phases not over yet are left
- * out. Pure. */
-struct sla;
-struct json_object *incident_sla_json(const struct incident *inc, const struct sla *sla);
-
 #endif

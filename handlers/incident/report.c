@@ -42,11 +42,27 @@ static bool is_drill(struct json_object *o)
 	return !strcmp(json_str_or(o, "kind", ""), "drill");
 }
 
+/* As everywhere else. */
+static void over(struct buf *b, struct json_object *o)
+{
+	struct json_object *answer = NULL, *next = NULL;
+
+	if (json_get_obj(o, "over", &answer) != 1 || json_get_arr(o, "next", &next) != 1)
+		return;
+	buf_printf(b, "- Over: %s, because ", json_str_or(answer, "answer", "unknown"));
+	cell(b, json_str_or(answer, "because", ""));
+	for (size_t i = 0; i < json_object_array_length(next); i++)
+		buf_printf(b, "%s`%s`",
+		           i ? ", or " : "\n- Next: ", json_object_get_string(json_object_array_get_idx(next, i)));
+	buf_char(b, '\n');
+}
+
 static void head(struct buf *b, struct json_object *o)
 {
 	buf_printf(b, "# %sIncident %lld: ", is_drill(o) ? "[DRILL] " : "", (long long)json_int_or(o, "id", 0));
 	cell(b, json_str_or(o, "summary", ""));
 	buf_str(b, "\n\n");
+	over(b, o);
 	static const struct {
 		const char *label, *key;
 	} lines[] = {
@@ -109,6 +125,11 @@ static void conditions(struct buf *b, struct json_object *o)
 	buf_str(b, "\n## Verification\n\n| | | |\n|---|---|---|\n");
 	json_object_object_foreach(all, condition, one)
 	{
+		bool asked = true;
+
+		json_get_bool(one, "asked", &asked);
+		if (!asked)
+			continue;
 		buf_printf(b, "| %s | %s | ", condition, json_str_or(one, "state", "unknown"));
 		cell(b, json_str_or(one, "note", ""));
 		buf_str(b, " |\n");

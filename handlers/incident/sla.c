@@ -1,9 +1,14 @@
 #include "handlers/incident/sla.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "handlers/incident/drill.h"
+#include "server/core/clock.h"
+#include "server/core/text.h"
 
 size_t sla_spans(const struct incident *inc, const struct sla *sla, struct sla_span ret[PHASE_N])
 {
@@ -24,9 +29,42 @@ size_t sla_spans(const struct incident *inc, const struct sla *sla, struct sla_s
 
 	for (int i = 0; i < PHASE_N; i++)
 		if (spans[i].from && spans[i].until && spans[i].until >= spans[i].from)
-			ret[n++] = (struct sla_span) {(enum metric_phase)i, spans[i].until - spans[i].from,
-			                              spans[i].budget};
+			ret[n++] = (struct sla_span) {
+				(enum metric_phase)i, spans[i].until - spans[i].from, spans[i].budget,
+				i == PHASE_DETECTION && inc->onset_from && !strcmp(inc->onset_from, "startsAt")};
 	return n;
+}
+
+void sla_words(const struct sla_span *s, char out[SLA_WORDS_SIZE])
+{
+	char took[40], limit[40];
+
+	text_duration_words(s->took_us, took, sizeof(took));
+	text_duration_words(s->budget_us, limit, sizeof(limit));
+	snprintf(out, SLA_WORDS_SIZE, "%s%s of %s%s", s->since_fired ? "(since it fired) " : "", took, limit,
+	         s->took_us > s->budget_us ? " MISSED" : "");
+}
+
+struct json_object *sla_json(const struct incident *inc, const struct sla *sla)
+{
+	struct json_object *all = json_object_new_object();
+	struct sla_span spans[PHASE_N];
+	size_t n = sla_spans(inc, sla, spans);
+	char words[SLA_WORDS_SIZE];
+
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *o = json_object_new_object();
+
+		json_add_double(o, "seconds", (double)spans[i].took_us / (double)US_PER_S);
+		json_add_double(o, "limit", (double)spans[i].budget_us / (double)US_PER_S);
+		json_add_bool(o, "met", spans[i].took_us <= spans[i].budget_us);
+		if (spans[i].phase == PHASE_DETECTION)
+			json_add_str(o, "from", inc->onset_from);
+		sla_words(&spans[i], words);
+		json_add_str(o, "text", words);
+		json_add(all, metric_phase_name(spans[i].phase), o);
+	}
+	return all;
 }
 
 static bool is_overdue(const struct incident *inc, const struct sla *sla, int64_t now_us)

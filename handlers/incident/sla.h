@@ -7,15 +7,24 @@
 
 #include "db/incident.h"
 #include "handlers/settings/settings.h"
+#include "server/core/json.h"
 #include "server/core/metrics.h"
 
 struct sla_span {
 	enum metric_phase phase;
 	int64_t took_us, budget_us;
+	bool since_fired; /* detection: until Prometheus told when the condition began, how long it was pending is
+	                     unknown */
 };
 
 /* The phases that have begun and ended, in order; how many. */
 size_t sla_spans(const struct incident *inc, const struct sla *sla, struct sla_span ret[PHASE_N]);
+
+#define SLA_WORDS_SIZE 120
+/* "41 s of 2 minutes", "(since it fired) 3 minutes of 2 minutes MISSED": for messages and lists alike. */
+void sla_words(const struct sla_span *s, char out[SLA_WORDS_SIZE]);
+/* {"detection": {"seconds", "limit", "met", "from", "text"}, …}: the caller's to put. */
+struct json_object *sla_json(const struct incident *inc, const struct sla *sla);
 
 /* Of many incidents: the spans of each phase. */
 struct sla_tally {

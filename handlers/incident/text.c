@@ -1,8 +1,9 @@
 #include "handlers/incident/text.h"
 
+#include <assert.h>
 #include <string.h>
 
-#include "handlers/incident/json.h"
+#include "handlers/incident/sla.h"
 #include "server/core/text.h"
 
 #define LABEL_SHOWN_MAX 300 /* bytes of a text from outside in one line */
@@ -24,14 +25,33 @@ static const char *const status_words[INC_STATE_N] = {
 	[INC_RESOLVED] = "Resolved",
 };
 
-static const char *status_word(enum incident_state s)
+static const char *status_word(const struct incident *inc)
 {
-	return s > 0 && s < INC_STATE_N ? status_words[s] : "unknown";
+	assert(inc->state > 0 && inc->state < INC_STATE_N);
+	return incident_ended_unverified(inc) ? "Resolved by a person, never verified" : status_words[inc->state];
 }
 
-const char *message_kind(enum incident_kind k)
+/* What a person reported and nobody asked to roll back. */
+static bool is_report(const struct incident *inc)
 {
-	return kind_titles[k];
+	return inc->kind == KIND_MANUAL && inc->pct_wanted < 0 && !strcmp(inc->playbook, "reported");
+}
+
+const char *message_title(const struct incident *inc)
+{
+	bool begun = inc->started_at_us || inc->rolled_back_at_us || inc->already_there;
+	bool never = inc->state == INC_RESOLVED && !begun && !inc->failed_at_us;
+
+	assert(inc->kind > 0 && inc->kind < KIND_N);
+	if (is_report(inc))
+		return "Reported Incident";
+	if (inc->kind == KIND_DRILL)
+		return kind_titles[inc->kind];
+	if (inc->state == INC_HELD || (never && inc->pct_wanted < 0))
+		return "Held";
+	if (inc->state == INC_PENDING)
+		return "Rollback Pending";
+	return inc->state == INC_CANCELLED || never ? "Called Off" : kind_titles[inc->kind];
 }
 
 static int action_pending(struct buf *b, const struct incident *inc, const char *to)
@@ -44,12 +64,10 @@ static int action_pending(struct buf *b, const struct incident *inc, const char 
 
 static int last_seen(struct buf *b, const struct incident *inc)
 {
-	char seen[16];
+	char seen[350];
 
-	if (inc->pct_seen < 0)
-		return buf_str(b, "no answer what the percentage is");
-	text_pct(inc->pct_seen, seen, sizeof(seen));
-	return buf_printf(b, "last seen at %s%%", seen);
+	incident_seen_text(inc, seen, sizeof(seen));
+	return buf_str(b, seen);
 }
 
 static int action_failed(struct buf *b, const struct incident *inc, const char *to)
@@ -61,7 +79,7 @@ static int action_failed(struct buf *b, const struct incident *inc, const char *
 static int action_done(struct buf *b, const struct incident *inc, const char *to)
 {
 	if (inc->already_there)
-		return buf_printf(b, "None needed: already at %s%%, verified", to);
+		return buf_printf(b, "Found already at %s%%, verified: nothing was applied", to);
 	return buf_printf(b, "Rolled back to %s%%%s", to, inc->late ? " (late: it had failed before)" : "");
 }
 
@@ -95,22 +113,10 @@ static int stage_action(struct buf *b, const struct incident *raise)
 	return s == INC_FAILED ? last_seen(b, raise) : b->error;
 }
 
-/* What a person reported and nobody asked to roll back. */
-static bool is_report(const struct incident *inc)
-{
-	return inc->kind == KIND_MANUAL && inc->pct_wanted < 0 && !strcmp(inc->playbook, "reported");
-}
-
-int message_action(struct buf *b, const struct incident *inc)
+static int rollback_action(struct buf *b, const struct incident *inc)
 {
 	char to[16];
 
-	if (inc->kind == KIND_ADVANCE)
-		return stage_action(b, inc);
-	if (is_report(inc))
-		return buf_str(b, "None: a report; nothing was rolled back");
-	if (inc->kind == KIND_DRILL)
-		return buf_printf(b, "None: a drill; a real one %s", inc->reason ? inc->reason : "would roll back");
 	text_pct(inc->pct_wanted, to, sizeof(to));
 	switch (inc->state) {
 	case INC_PENDING:
@@ -124,7 +130,7 @@ int message_action(struct buf *b, const struct incident *inc)
 	case INC_FAILED:
 		return action_failed(b, inc, to);
 	case INC_HELD:
-		return buf_str(b, "None: this playbook only holds");
+		return buf_str(b, "None: held until a person decides");
 	case INC_CANCELLED:
 		return buf_str(b, "None: called off before anything was changed");
 	case INC_RESOLVED:
@@ -133,6 +139,28 @@ int message_action(struct buf *b, const struct incident *inc)
 		break;
 	}
 	return buf_str(b, "unknown");
+}
+
+/* What follows the rollback and was not done, or waits: in every headline. */
+static int followups(struct buf *b, const struct incident_facts *f)
+{
+	if (f->failed[0])
+		buf_printf(b, "; %s", f->failed);
+	if (f->waiting[0])
+		buf_printf(b, "%s %s waits for you", f->failed[0] ? "," : ";", f->waiting);
+	return b->error;
+}
+
+int message_action(struct buf *b, const struct incident *inc, const struct incident_facts *facts)
+{
+	if (inc->kind == KIND_ADVANCE)
+		return stage_action(b, inc);
+	if (is_report(inc))
+		return buf_str(b, "None: a report; nothing was rolled back");
+	if (inc->kind == KIND_DRILL)
+		return buf_printf(b, "None: a drill; a real one %s", inc->reason ? inc->reason : "would roll back");
+	rollback_action(b, inc);
+	return followups(b, facts);
 }
 
 static void stage_line(struct buf *b, const struct incident *inc, const struct plan *plan)
@@ -187,20 +215,22 @@ int message_at(struct buf *b, int64_t at_us)
 	return buf_printf(b, "- At: %s\n", at);
 }
 
-int message_incident(struct buf *b, const struct incident *inc, const struct plan *plan, int64_t at_us)
+int message_incident(struct buf *b, const struct incident *inc, const struct plan *plan,
+                     const struct incident_facts *facts, int64_t at_us)
 {
 	const char *title = plan ? plan->rollout.title : inc->rollout;
 
 	if (inc->state == INC_FAILED)
-		buf_str(b, "CRITICAL: AUTO_ROLLBACK FAILED\n");
+		buf_str(b,
+		        "CRITICAL: AUTO_ROLLBACK FAILED\n"); /* whoever asked for it: people and pagers look for this */
 	buf_str(b, "[INCIDENT] ");
 	text_one_line(b, title, __builtin_strlen(title), LABEL_SHOWN_MAX);
-	buf_printf(b, " %s\n", is_report(inc) ? "Reported Incident" : message_kind(inc->kind));
+	buf_printf(b, " %s\n", message_title(inc));
 	shown(b, "Trigger", inc->summary[0] ? inc->summary : "unknown");
 	stage_line(b, inc, plan);
 	buf_str(b, "- Action: ");
-	message_action(b, inc);
-	buf_printf(b, "\n- Status: %s\n", status_word(inc->state));
+	message_action(b, inc, facts);
+	buf_printf(b, "\n- Status: %s\n", status_word(inc));
 	eta_line(b, inc->eta);
 	message_at(b, at_us);
 	link_line(b, inc, plan);
@@ -226,19 +256,23 @@ static void measured(struct buf *b, const char *annotations)
 		buf_char(b, '\n');
 }
 
+bool message_condition_asked(const struct incident *inc, const struct plan *plan, enum condition_type which)
+{
+	bool lowers = inc->kind != KIND_DRILL && inc->kind != KIND_ADVANCE;
+
+	assert(which < CONDITION_N);
+	return which == CONDITION_EFFECTIVE ? plan->rollout.effective_query && inc->pct_wanted == 0 && lowers
+	       : which == CONDITION_CURED   ? plan->rollout.cured_query && lowers
+	                                    : true;
+}
+
 static void conditions_line(struct buf *b, const struct incident *inc, const struct plan *plan)
 {
-	bool asked[CONDITION_N] = {[CONDITION_WRITTEN] = true,
-	                           [CONDITION_ACKNOWLEDGED] = true,
-	                           [CONDITION_EFFECTIVE] = plan->rollout.effective_query && inc->pct_wanted == 0 &&
-	                                                   inc->kind != KIND_DRILL,
-	                           [CONDITION_CURED] = plan->rollout.cured_query && inc->kind != KIND_DRILL};
-
 	if (!inc->applied_at_us)
 		return;
 	buf_str(b, "- Verified:");
 	for (int i = 0; i < CONDITION_N; i++)
-		if (asked[i])
+		if (message_condition_asked(inc, plan, (enum condition_type)i))
 			buf_printf(b, "%s %s %s", i ? "," : "", condition_name((enum condition_type)i),
 			           condition_status_name(inc->condition[i].state));
 	buf_char(b, '\n');
@@ -246,59 +280,40 @@ static void conditions_line(struct buf *b, const struct incident *inc, const str
 
 static void time_line(struct buf *b, const struct incident *inc, const struct plan *plan)
 {
-	CLEANUP(json_cleanup) struct json_object *sla = incident_sla_json(inc, &plan->sla);
-	char took[40], limit[40];
-	int n = 0;
+	struct sla_span spans[PHASE_N];
+	size_t n = sla_spans(inc, &plan->sla, spans);
+	char words[SLA_WORDS_SIZE];
 
-	json_object_object_foreach(sla, phase, one)
-	{
-		double seconds = 0, most = 0;
-		bool met = true;
-
-		json_get_double(one, "seconds", &seconds);
-		json_get_double(one, "limit", &most);
-		json_get_bool(one, "met", &met);
-		text_duration_words((int64_t)(seconds * 1e6), took, sizeof(took));
-		text_duration_words((int64_t)(most * 1e6), limit, sizeof(limit));
-		/* Until Prometheus told when the condition began, it is not known how long it was pending. */
-		bool since_fired = !strcmp(json_str_or(one, "from", ""), "startsAt");
-		buf_printf(b, "%s%s%s %s of %s%s", n++ ? ", " : "- Time: ", phase,
-		           since_fired ? " (since it fired)" : "", took, limit, met ? "" : " MISSED");
+	for (size_t i = 0; i < n; i++) {
+		sla_words(&spans[i], words);
+		buf_printf(b, "%s%s %s", i ? ", " : "- Time: ", metric_phase_name(spans[i].phase), words);
 	}
 	if (n)
 		buf_char(b, '\n');
 }
 
-static void next_line(struct buf *b, const struct incident *inc)
+static void over_lines(struct buf *b, const struct incident *inc, const struct incident_facts *facts)
 {
-	static const char *const words[INC_STATE_N] = {
-		[INC_PENDING] = "cancel",
-		[INC_FAILED] = "retry",
-		[INC_HELD] = "resolve",
-		[INC_ROLLED_BACK] = "resolve",
-	};
-	bool over = inc->state == INC_ROLLED_BACK || inc->state == INC_RESOLVED;
-	long long id = (long long)inc->id;
+	bool drill = inc->kind == KIND_DRILL && inc->state == INC_FAILED;
+	struct incident_over o;
 
-	if (inc->kind == KIND_DRILL && inc->state == INC_FAILED)
-		buf_printf(b, "- Next: rollbackctl drill %s, once that is mended\n", inc->rollout);
-	else if (over && inc->review == REVIEW_REQUIRED)
-		buf_printf(b, "- Next: rollbackctl incident review %lld \"what was wrong, and what was done\"\n", id);
-	else if (inc->state == INC_HELD && inc->stage >= 0)
-		buf_printf(b, "- Next: rollbackctl rollback %s --stage %d, or rollbackctl incident resolve %lld\n",
-		           inc->rollout, inc->stage, id);
-	else if (words[inc->state])
-		buf_printf(b, "- Next: rollbackctl incident %s %lld\n", words[inc->state], id);
+	incident_over(inc, facts, &o);
+	buf_printf(b, "- Over: %s, because %s\n", o.over ? "yes" : "no", o.because);
+	for (size_t i = 0; i < o.n_next; i++)
+		buf_printf(b, "%s%s", i ? ", or " : "- Next: ", o.next[i]);
+	if (o.n_next)
+		buf_printf(b, "%s\n", drill ? ", once that is mended" : "");
 }
 
-int message_evidence(struct buf *b, const struct incident *inc, const struct plan *plan, const char *annotations)
+int message_evidence(struct buf *b, const struct incident *inc, const struct plan *plan,
+                     const struct incident_facts *facts, const char *annotations)
 {
 	measured(b, annotations);
 	if (plan) {
 		conditions_line(b, inc, plan);
 		time_line(b, inc, plan);
 	}
-	next_line(b, inc);
+	over_lines(b, inc, facts);
 	return b->error;
 }
 

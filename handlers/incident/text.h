@@ -7,6 +7,7 @@
 
 #include "db/incident.h"
 #include "handlers/incident/machine.h"
+#include "handlers/incident/over.h"
 #include "handlers/settings/settings.h"
 #include "server/core/buf.h"
 
@@ -15,10 +16,15 @@
 /* "- At: 2025-10-14 19:50:24 CEST", in the zone of global.timezone: every message has it. */
 int message_at(struct buf *b, int64_t at_us);
 /* The lines of interface.md section 5 for an incident as it stands; at_us: now. */
-int message_incident(struct buf *b, const struct incident *inc, const struct plan *plan, int64_t at_us);
+int message_incident(struct buf *b, const struct incident *inc, const struct plan *plan,
+                     const struct incident_facts *facts, int64_t at_us);
 /* What stands below those lines: what was measured (the alert's annotations value, bound, baseline, window, samples;
- * JSON, may be NULL), the conditions reached, the time taken against the budgets, the command that comes next. */
-int message_evidence(struct buf *b, const struct incident *inc, const struct plan *plan, const char *annotations);
+ * JSON, may be NULL), the conditions reached, the time taken against the budgets, whether it is over, the command that
+ * comes next. */
+int message_evidence(struct buf *b, const struct incident *inc, const struct plan *plan,
+                     const struct incident_facts *facts, const char *annotations);
+/* Is it configured, and judged in an incident like this? */
+bool message_condition_asked(const struct incident *inc, const struct plan *plan, enum condition_type which);
 /* Who ended an incident, or called it off; why may be NULL. */
 int message_ended(struct buf *b, const struct incident *inc, const char *who, const char *why);
 /* What message_incident says, for a stage that was entered, or should have been. */
@@ -27,9 +33,10 @@ int message_stage(struct buf *b, const struct incident *raise, const struct plan
 const char *message_stage_word(enum incident_state s);
 /* What entering a stage announces, and to whom; NULL: nothing. */
 const struct announcement *message_stage_saying(enum announcement_id s);
-/* The action line alone ("Rolled back to 0%"), for lists and pages. */
-int message_action(struct buf *b, const struct incident *inc);
-/* "Auto-Rollback", "Manual Rollback", "Drill". */
-const char *message_kind(enum incident_kind k);
+/* The action line alone ("Rolled back to 0%; validate FAILED, restore waits for you"), for lists and pages. */
+int message_action(struct buf *b, const struct incident *inc, const struct incident_facts *facts);
+/* What happened: "Auto-Rollback", "Manual Rollback", "Held", "Rollback Pending", "Called Off", "Drill", "Reported
+ * Incident". */
+const char *message_title(const struct incident *inc);
 
 #endif

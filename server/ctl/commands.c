@@ -77,7 +77,7 @@ static const struct {
 	{"approve", "approve", "note"}, {"review", "review", "note"},
 };
 
-static int show_one(struct ctl *c, const char *id)
+static int show_one(struct ctl *c, const char *id, bool verbose)
 {
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
 	struct buf path = BUF(300);
@@ -87,7 +87,7 @@ static int show_one(struct ctl *c, const char *id)
 	int r = ctl_call(c, "GET", buf_text(&path), NULL, &data);
 	buf_free(&path);
 	if (r == 0)
-		ctl_print(c, data, show_incident);
+		ctl_print(c, data, verbose ? show_incident_verbose : show_incident);
 	return r;
 }
 
@@ -143,18 +143,17 @@ static int open_one(struct ctl *c, const char *rollout, const char *severity, co
 int cmd_incident(struct ctl *c, int n, char **argv)
 {
 	const char *text = NULL, *severity = NULL, *summary = NULL, *step = NULL, *rest[3] = {NULL};
-	const struct option options[] = {{"--note", &text, NULL},
-	                                 {"--text", &text, NULL},
-	                                 {"--severity", &severity, NULL},
-	                                 {"--summary", &summary, NULL},
-	                                 {"--step", &step, NULL}};
+	bool verbose = false;
+	const struct option options[] = {{"--note", &text, NULL},         {"--text", &text, NULL},
+	                                 {"--severity", &severity, NULL}, {"--summary", &summary, NULL},
+	                                 {"--step", &step, NULL},         {"-v", NULL, &verbose}};
 	int found = ctl_options(n, argv, options, ARRAY_LEN(options), rest, 3);
 
 	if (found == 2 && !strcmp(rest[0], "open") && severity && summary)
 		return open_one(c, rest[1], severity, summary);
 
 	if (found == 1)
-		return show_one(c, rest[0]);
+		return show_one(c, rest[0], verbose);
 	if (found == 2 && !strcmp(rest[0], "report"))
 		return report_one(c, rest[1]);
 	for (size_t i = 0; found >= 2 && i < ARRAY_LEN(actions); i++)

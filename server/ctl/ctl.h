@@ -38,13 +38,16 @@ int ctl_follow(const struct ctl *c, int64_t id, bool print);
 /* Appends text percent-encoded. */
 void ctl_escape(struct buf *b, const char *text);
 
-/* --- show.c --- */
+/* --- show.c, show_incident.c, show_compare.c --- */
 
 /* Prints data: as it came with -o json, else by show. */
 void ctl_print(const struct ctl *c, struct json_object *data, void (*show)(struct json_object *));
 void show_rollouts(struct json_object *arr);
 void show_incidents(struct json_object *arr);
+void show_rollout(struct json_object *o);
 void show_incident(struct json_object *o);
+void show_incident_verbose(struct json_object *o); /* with what the steps' programs wrote */
+void show_over(struct json_object *o);             /* "Over: …" and "Next: …" */
 void show_compare(struct json_object *o);
 /* One line a step or move that is not yet in seen (count of timeline rows shown); for --wait. Returns the new count. */
 size_t show_news(struct json_object *incident, size_t seen);

@@ -12,7 +12,8 @@ static const struct ctl_command commands[] = {
 	{"status", "", "every rollout at a glance", cmd_status},
 	{"incidents", "[--rollout R] [--state S] [--since 24h] [--limit N]", "list incidents, newest first",
          cmd_incidents},
-	{"incident", "ID | ack|note|eta|approve|cancel|retry|review|resolve ID [TEXT] | report ID | open ROLLOUT …",
+	{"incident",
+         "ID [-v] | ack|note|eta|approve|cancel|retry|review|resolve ID [TEXT] | report ID | open ROLLOUT …",
          "one in full, or act on one", cmd_incident},
 	{"rollback",
          "ROLLOUT --stage N [--reason TEXT] [--to 0] [--wait | --or-offline | --offline] [--config FILE] [--storage "
@@ -192,7 +193,9 @@ int ctl_options(int n, char **argv, const struct option *options, size_t n_optio
 	int found = 0;
 
 	for (int i = 0; i < n;) {
-		if (!strncmp(argv[i], "--", 2) && argv[i][2]) {
+		bool known = option_named(argv[i], options, n_options, &(size_t) {0}) != NULL;
+
+		if (known || (!strncmp(argv[i], "--", 2) && argv[i][2] && strcmp(argv[i], "--url") != 0)) {
 			int used = take_option(n - i, argv + i, options, n_options);
 
 			if (used < 0)

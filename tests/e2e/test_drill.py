@@ -305,7 +305,7 @@ def test_a_drill_says_so_wherever_it_is_read(daemon_of, service, chat):
     d = daemon_of(drilled(service, chat))
     service.reload.chmod(0o777)
     assert ctl(d, "drill", "shop").returncode == 1
-    assert ctl(d, "incident", "1").stdout.startswith("[DRILL] Incident 1: failed\n")
+    assert "\n[DRILL] Incident 1: failed\n" in ctl(d, "incident", "1").stdout
     markdown = ctl(d, "incident", "report", "1").stdout
     assert markdown.startswith("# [DRILL] Incident 1: Fire drill") and "## Review" not in markdown
     assert ": [DRILL] incident 1, failed: Fire drill" in ctl(d, "report").stdout

@@ -33,11 +33,13 @@ static const struct plan plan = {.rollout = {.title = "CST Pipeline", .dashboard
 
 static int64_t at_us;
 
+static const struct incident_facts nothing;
+
 static char *text_of(const struct incident *inc)
 {
 	struct buf b = BUF(MESSAGE_MAX);
 
-	assert_int_equal(message_incident(&b, inc, &plan, at_us), 0);
+	assert_int_equal(message_incident(&b, inc, &plan, &nothing, at_us), 0);
 	return buf_take(&b);
 }
 
@@ -120,7 +122,7 @@ static char *evidence_of(const struct incident *inc)
 	struct buf b = BUF(MESSAGE_MAX);
 
 	assert_int_equal(
-		message_evidence(&b, inc, &plan,
+		message_evidence(&b, inc, &plan, &nothing,
 	                         "{\"value\": \"1.8%\", \"window\": \"5m\\nx\", \"other\": \"no\", \"samples\": 7}"),
 		0);
 	return buf_take(&b);
@@ -229,7 +231,7 @@ static void action_is(struct incident inc, const char *words)
 {
 	struct buf b = BUF(MESSAGE_MAX);
 
-	assert_int_equal(message_action(&b, &inc), 0);
+	assert_int_equal(message_action(&b, &inc, &nothing), 0);
 	assert_string_equal(buf_text(&b), words);
 	buf_free(&b);
 }
@@ -278,7 +280,6 @@ static void what_a_person_reports_reads_as_a_report_until_it_rolls_back(void **s
 		{INC_RESOLVED, -1, "[INCIDENT] CST Pipeline Reported Incident\n"},
 		{INC_CANCELLED, -1, "[INCIDENT] CST Pipeline Reported Incident\n"},
 		{INC_ROLLING_BACK, 0, "[INCIDENT] CST Pipeline Manual Rollback\n"},
-		{INC_RESOLVED, 0, "[INCIDENT] CST Pipeline Manual Rollback\n"},
 		{INC_VERIFYING, 0, "[INCIDENT] CST Pipeline Manual Rollback\n"},
 	};
 
@@ -293,6 +294,74 @@ static void what_a_person_reports_reads_as_a_report_until_it_rolls_back(void **s
 		assert_memory_equal(text, rows[i].title, strlen(rows[i].title));
 		assert_int_equal(strstr(text, "None: a report; nothing was rolled back") != NULL, rows[i].wanted < 0);
 		free(text);
+	}
+}
+
+static void the_title_says_what_happened(void **state)
+{
+	static const struct {
+		enum incident_kind kind;
+		enum incident_state state;
+		int32_t wanted;
+		bool begun;
+		const char *title;
+	} rows[] = {
+		{KIND_AUTO, INC_PENDING, 0, false, "Rollback Pending"},
+		{KIND_AUTO, INC_ROLLING_BACK, 0, false, "Auto-Rollback"},
+		{KIND_AUTO, INC_VERIFYING, 0, true, "Auto-Rollback"},
+		{KIND_AUTO, INC_ROLLED_BACK, 0, true, "Auto-Rollback"},
+		{KIND_AUTO, INC_FAILED, 0, true, "Auto-Rollback"},
+		{KIND_AUTO, INC_RESOLVED, 0, true, "Auto-Rollback"},
+		{KIND_AUTO, INC_RESOLVED, 0, false, "Called Off"}, /* while it was pending */
+		{KIND_AUTO, INC_CANCELLED, 0, false, "Called Off"},
+		{KIND_AUTO, INC_HELD, -1, false, "Held"},
+		{KIND_AUTO, INC_RESOLVED, -1, false, "Held"},
+		{KIND_MANUAL, INC_FAILED, 0, true, "Manual Rollback"},
+		{KIND_MANUAL, INC_ROLLED_BACK, 0, true, "Manual Rollback"},
+		{KIND_DRILL, INC_FAILED, 1000, true, "Drill"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct incident inc = at(rows[i].state);
+
+		inc.kind = rows[i].kind;
+		inc.playbook = (char *)"some";
+		inc.pct_wanted = rows[i].wanted;
+		inc.started_at_us = rows[i].begun;
+		assert_string_equal(message_title(&inc), rows[i].title);
+	}
+}
+
+static void a_failure_names_who_lags(void **state)
+{
+	struct incident inc = at(INC_FAILED);
+
+	(void)state;
+	inc.pct_seen = 2500;
+	inc.condition[CONDITION_ACKNOWLEDGED] =
+		(struct condition) {.state = STATUS_NO, .note = (char *)"19 of 20 at 0%; at 25%: pod=\"web-7\""};
+	char *text = text_of(&inc);
+	assert_non_null(strstr(text, "- Action: Rollback to 0% not verified: 19 of 20 at 0%; at 25%: pod=\"web-7\"\n"));
+	free(text);
+}
+
+static void what_follows_and_failed_or_waits_stands_in_the_action(void **state)
+{
+	static const struct incident_facts facts[] = {{.failed = "validate FAILED"},
+	                                              {.waiting = "restore"},
+	                                              {.failed = "validate FAILED", .waiting = "restore"}};
+	static const char *const words[] = {"Rolled back to 0%; validate FAILED",
+	                                    "Rolled back to 0%; restore waits for you",
+	                                    "Rolled back to 0%; validate FAILED, restore waits for you"};
+	struct incident inc = at(INC_ROLLED_BACK);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(facts); i++) {
+		CLEANUP(buf_free) struct buf b = BUF(MESSAGE_MAX);
+
+		assert_int_equal(message_action(&b, &inc, &facts[i]), 0);
+		assert_string_equal(buf_text(&b), words[i]);
 	}
 }
 
@@ -312,6 +381,9 @@ int main(void)
 		cmocka_unit_test(an_unknown_percentage_is_called_unknown),
 		cmocka_unit_test(a_stage_being_entered_never_rolled_anything_back),
 		cmocka_unit_test(what_a_person_reports_reads_as_a_report_until_it_rolls_back),
+		cmocka_unit_test(the_title_says_what_happened),
+		cmocka_unit_test(a_failure_names_who_lags),
+		cmocka_unit_test(what_follows_and_failed_or_waits_stands_in_the_action),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,271 @@
+#include "handlers/incident/over.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "db/alert.h"
+#include "db/step.h"
+#include "handlers/incident/drill.h"
+#include "handlers/settings/settings.h"
+#include "server/core/text.h"
+
+#define STEP_SHOWN_MAX 60 /* bytes of the name of a step */
+
+/* --- what is known beside the row --- */
+
+static void add_followup(struct incident_facts *f, struct buf *failed, const struct step *s)
+{
+	struct buf name = BUF(sizeof(f->waiting) - 1);
+
+	text_one_line(&name, s->name, strlen(s->name), STEP_SHOWN_MAX);
+	if (s->state != STEP_WAITING)
+		buf_printf(failed, "%s%s %s", failed->len ? ", " : "", buf_text(&name),
+		           s->state == STEP_FAILED ? "FAILED" : "in doubt");
+	else if (s->started_at_us && !f->waiting[0]) /* it was asked for: its turn has come */
+		snprintf(f->waiting, sizeof(f->waiting), "%s", buf_text(&name));
+	buf_free(&name);
+}
+
+int incident_facts_load(struct db_conn *c, const struct incident *inc, struct incident_facts *ret)
+{
+	struct incident_facts f = {0};
+	struct buf failed = BUF(sizeof(f.failed) - 1);
+	struct step_list l = {0};
+	int64_t all = 0;
+	int r = alert_count(c, inc->id, &all, &f.firing);
+
+	if (r == 0)
+		r = step_followups_open(c, inc->id, &l);
+	for (size_t i = 0; r == 0 && i < l.n; i++)
+		add_followup(&f, &failed, &l.item[i]);
+	snprintf(f.failed, sizeof(f.failed), "%s", buf_text(&failed));
+	buf_free(&failed);
+	step_list_free(&l);
+	if (r == 0)
+		*ret = f;
+	return r;
+}
+
+/* --- the answer --- */
+
+struct view {
+	const struct incident *inc;
+	const struct incident_facts *facts;
+	char to[24]; /* "0%" */
+	struct incident_over *ret;
+};
+
+static void because(struct view *v, bool over, const char *fmt, ...) PRINTF_LIKE(3, 4);
+static void because(struct view *v, bool over, const char *fmt, ...)
+{
+	va_list ap;
+
+	v->ret->over = over;
+	va_start(ap, fmt);
+	vsnprintf(v->ret->because, sizeof(v->ret->because), fmt, ap);
+	va_end(ap);
+}
+
+static void next(struct view *v, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void next(struct view *v, const char *fmt, ...)
+{
+	size_t at = v->ret->n_next;
+	va_list ap;
+
+	assert(at < NEXT_MAX);
+	memcpy(v->ret->next[at], "rollbackctl ", sizeof("rollbackctl "));
+	va_start(ap, fmt);
+	vsnprintf(v->ret->next[at] + strlen("rollbackctl "), sizeof(v->ret->next[at]) - strlen("rollbackctl "), fmt,
+	          ap);
+	va_end(ap);
+	v->ret->n_next++;
+}
+
+static void next_incident(struct view *v, const char *word)
+{
+	next(v, "incident %s %lld", word, (long long)v->inc->id);
+}
+
+static void next_review(struct view *v)
+{
+	next(v, "incident review %lld \"what was wrong, and what was done\"", (long long)v->inc->id);
+}
+
+static void next_rollback(struct view *v)
+{
+	if (v->inc->stage >= 0)
+		next(v, "rollback %s --stage %d", v->inc->rollout, v->inc->stage);
+	else
+		next(v, "rollback %s", v->inc->rollout);
+}
+
+void incident_seen_text(const struct incident *inc, char *out, size_t size)
+{
+	const struct condition *said = &inc->condition[CONDITION_ACKNOWLEDGED];
+	char seen[16];
+
+	text_pct(inc->pct_seen, seen, sizeof(seen));
+	if (said->state == STATUS_NO && said->note && said->note[0])
+		snprintf(out, size, "%s", said->note);
+	else if (inc->pct_seen < 0)
+		snprintf(out, size, "no answer what the percentage is");
+	else
+		snprintf(out, size, "last seen at %s%%", seen);
+}
+
+bool incident_ended_unverified(const struct incident *inc)
+{
+	return inc->state == INC_RESOLVED && inc->failed_at_us && !inc->rolled_back_at_us && inc->kind != KIND_DRILL;
+}
+
+static void pending(struct view *v)
+{
+	char at[60];
+
+	text_time_words(v->inc->due_at_us, at, sizeof(at));
+	because(v, false, "it rolls back to %s at %s unless every alert resolves first", v->to, at);
+	next_incident(v, "cancel");
+}
+
+static void held(struct view *v)
+{
+	because(v, false, "it is held and waits for a person");
+	if (v->inc->stage >= 0)
+		next_rollback(v);
+	next_incident(v, "resolve");
+}
+
+static void failed(struct view *v)
+{
+	char seen[350];
+
+	incident_seen_text(v->inc, seen, sizeof(seen));
+	because(v, false, "%s was never verified: %s", v->to, seen);
+	next_incident(v, "retry");
+}
+
+/* Where the world is where it should be: what else is open, the most pressing first. */
+static void rolled_back(struct view *v)
+{
+	const struct condition *cured = &v->inc->condition[CONDITION_CURED];
+	long long firing = (long long)v->facts->firing;
+
+	if (v->facts->failed[0])
+		because(v, false, "after the rollback %s", v->facts->failed);
+	else if (v->facts->waiting[0])
+		because(v, false, "%s waits for a person", v->facts->waiting);
+	else if (cured->state == STATUS_NO)
+		because(v, false, "at %s the symptom is still there (%s)", v->to, cured->note ? cured->note : "");
+	else if (firing)
+		because(v, false, "%lld alert%s still fire%s", firing, firing == 1 ? "" : "s", firing == 1 ? "s" : "");
+	else if (v->inc->review == REVIEW_REQUIRED)
+		because(v, false, "%s was seen, but its review is open", v->to);
+	else
+		because(v, true, "%s was seen, and no alert of it fires", v->to);
+	if (v->facts->waiting[0])
+		next_incident(v, "approve");
+	else if (v->inc->review == REVIEW_REQUIRED)
+		next_review(v);
+	else
+		next_incident(v, "resolve");
+}
+
+static void resolved(struct view *v)
+{
+	char seen[350];
+
+	incident_seen_text(v->inc, seen, sizeof(seen));
+	if (incident_ended_unverified(v->inc)) {
+		because(v, false, "a person ended it, but %s was never verified: %s", v->to, seen);
+		next_rollback(v);
+	} else if (v->inc->review == REVIEW_REQUIRED) {
+		because(v, false, "its review is open, and nothing is raised before");
+		next_review(v);
+	} else {
+		because(v, true, "%s%sit was resolved", v->inc->rolled_back_at_us ? v->to : "",
+		        v->inc->rolled_back_at_us ? " was seen, and " : "");
+	}
+}
+
+static void of_rollback(struct view *v)
+{
+	switch (v->inc->state) {
+	case INC_PENDING:
+		pending(v);
+		break;
+	case INC_ROLLING_BACK:
+		because(v, false, "it is rolling back to %s", v->to);
+		break;
+	case INC_VERIFYING:
+		because(v, false, "%s is not verified yet", v->to);
+		break;
+	case INC_ROLLED_BACK:
+		rolled_back(v);
+		break;
+	case INC_FAILED:
+		failed(v);
+		break;
+	case INC_HELD:
+		held(v);
+		break;
+	case INC_CANCELLED:
+		because(v, true, "it was called off before anything was changed");
+		break;
+	case INC_RESOLVED:
+		resolved(v);
+		break;
+	case INC_STATE_N:
+		break;
+	}
+}
+
+static void of_drill(struct view *v)
+{
+	if (drill_passed(v->inc)) {
+		because(v, true, "the drill has passed");
+	} else if (!incident_is_live(v->inc->state)) {
+		because(v, true, "the drill was ended, not passed");
+	} else if (v->inc->state == INC_FAILED) {
+		because(v, false, "the drill has FAILED: a real rollback might fail, too");
+		next(v, "drill %s", v->inc->rollout);
+	} else {
+		because(v, false, "the drill is under way");
+	}
+}
+
+static void of_advance(struct view *v)
+{
+	char seen[350];
+
+	incident_seen_text(v->inc, seen, sizeof(seen));
+	if (v->inc->state == INC_FAILED) {
+		because(v, false, "%s was never verified: %s", v->to, seen);
+		next_rollback(v);
+	} else if (incident_is_live(v->inc->state)) {
+		because(v, false, "stage %d is being entered", v->inc->stage);
+	} else {
+		because(v, true,
+		        v->inc->rolled_back_at_us ? "stage %d was entered" : "entering stage %d was called off",
+		        v->inc->stage);
+	}
+}
+
+void incident_over(const struct incident *inc, const struct incident_facts *facts, struct incident_over *ret)
+{
+	struct view v = {.inc = inc, .facts = facts, .ret = ret};
+
+	assert(inc->state > 0 && inc->state < INC_STATE_N && inc->rollout);
+	*ret = (struct incident_over) {0};
+	text_pct(inc->pct_wanted, v.to, sizeof(v.to) - 1);
+	if (inc->pct_wanted >= 0)
+		strcat(v.to, "%");
+	if (inc->kind == KIND_ADVANCE)
+		of_advance(&v);
+	else if (inc->kind == KIND_DRILL)
+		of_drill(&v);
+	else
+		of_rollback(&v);
+	assert(ret->because[0]);
+}

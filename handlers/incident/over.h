@@ -1,0 +1,35 @@
+/*
+ * Is an incident over, why, and what does a person do next? The one answer that status, lists, one incident, chat and
+ * the report give.
+ *
+ * incident_over is pure; incident_facts_load reads through the connection it is given.
+ */
+#ifndef HANDLERS_INCIDENT_OVER_H
+#define HANDLERS_INCIDENT_OVER_H
+
+#include "db/incident.h"
+
+#define NEXT_MAX 2
+
+/* What beside its row decides whether an incident is over. Zeros: nothing does. */
+struct incident_facts {
+	int64_t firing;   /* alerts of it that fire */
+	char failed[200]; /* follow-up steps that were not done: "validate FAILED, purge in doubt"; "" none */
+	char waiting[80]; /* the follow-up step that waits for a person now; "" none */
+};
+int incident_facts_load(struct db_conn *c, const struct incident *inc, struct incident_facts *ret);
+
+struct incident_over {
+	bool over;
+	char because[400];        /* a clause: "1 alert still fires" */
+	char next[NEXT_MAX][250]; /* commands; which of them is the person's choice */
+	size_t n_next;            /* 0: nothing is left for a person, or not yet */
+};
+void incident_over(const struct incident *inc, const struct incident_facts *facts, struct incident_over *ret);
+
+/* Was it ended by a person while the world was not, or not known to be, where it should be? */
+bool incident_ended_unverified(const struct incident *inc);
+/* "19 of 20 at 0%; at 25%: pod="web-7"", else what was seen last, else that nobody answers. At least 350 bytes. */
+void incident_seen_text(const struct incident *inc, char *out, size_t size);
+
+#endif

@@ -1,0 +1,185 @@
+/*
+ * What people read of one incident: first and last whether it is over and what comes next.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "server/core/text.h"
+#include "server/ctl/show_private.h"
+
+void show_over(struct json_object *o)
+{
+	struct json_object *over = NULL, *next = NULL;
+	size_t n = 0;
+
+	if (json_get_obj(o, "over", &over) != 1)
+		return;
+	CLEANUP(cleanup_free) char *because = show_cell(over, "because");
+	bool yes = !strcmp(json_str_or(over, "answer", ""), "yes");
+	printf("Over: %s, because %s\n", json_str_or(over, "answer", "unknown"), because);
+	if (json_get_arr(o, "next", &next) == 1)
+		n = json_object_array_length(next);
+	for (size_t i = 0; i < n; i++)
+		printf("%s%s", i ? ", or " : "Next: ", json_object_get_string(json_object_array_get_idx(next, i)));
+	puts(n ? "" : yes ? "Next: nothing" : "Next: nothing yet, rollbackd goes on by itself");
+}
+
+static bool is_of_kind(struct json_object *o, const char *kind)
+{
+	return !strcmp(json_str_or(o, "kind", ""), kind);
+}
+
+static void show_head(struct json_object *o)
+{
+	static const struct {
+		const char *title, *key;
+	} head[] = {
+		{"Action", "action"},
+		{"Summary", "summary"},
+		{"Rollout", "rollout"},
+		{"Stage", "stage"},
+		{"Playbook", "playbook"},
+		{"Severity", "severity"},
+		{"Kind", "kind"},
+		{"Opened", "opened_at"},
+		{"Opened by", "opened_by"},
+		{"Due", "due_at"},
+		{"Failed", "failed_at"},
+		{"Rolled back", "rolled_back_at"},
+		{"Resolved", "resolved_at"},
+		{"Acknowledged", "acknowledged_by"},
+		{"ETA", "eta"},
+		{"Dashboard", "dashboard_url"},
+	};
+	bool advance = is_of_kind(o, "advance");
+
+	for (size_t i = 0; i < ARRAY_LEN(head); i++)
+		show_field(advance && !strcmp(head[i].key, "rolled_back_at") ? "Entered" : head[i].title, o,
+		           head[i].key);
+}
+
+/* Only what was asked: of what is not configured there is nothing to say. */
+static void show_verification(struct json_object *o)
+{
+	struct json_object *conditions = NULL;
+	bool titled = false;
+
+	if (json_get_obj(o, "verification", &conditions) != 1)
+		return;
+	json_object_object_foreach(conditions, name, condition)
+	{
+		CLEANUP(cleanup_free) char *note = show_cell(condition, "note");
+		bool said = note[0] && strcmp(note, "-") != 0, asked = true;
+
+		json_get_bool(condition, "asked", &asked);
+		if (!asked)
+			continue;
+		printf("%s  %-14s%s%s%s\n", titled ? "" : "\nVerification\n", name,
+		       json_str_or(condition, "state", "unknown"), said ? ": " : "", said ? note : "");
+		titled = true;
+	}
+}
+
+static void show_sla(struct json_object *o)
+{
+	struct json_object *sla = NULL;
+
+	if (json_get_obj(o, "sla", &sla) != 1 || !json_object_object_length(sla))
+		return;
+	puts("\nTime against the SLA");
+	json_object_object_foreach(sla, phase, one)
+	{
+		CLEANUP(cleanup_free) char *text = show_cell(one, "text");
+
+		printf("  %-14s%s\n", phase, text);
+	}
+}
+
+/* What was only put down for later says nothing yet. */
+static void show_steps(struct json_object *o)
+{
+	static const struct column steps[] = {{"STEP", "name"},
+	                                      {"STATE", "state"},
+	                                      {"ATTEMPTS", "attempts"},
+	                                      {"STARTED", "started_at"},
+	                                      {"ENDED", "ended_at"}};
+	CLEANUP(json_cleanup)
+	struct json_object *shown = json_object_new_object(), *rows = json_object_new_array();
+	struct json_object *all = NULL;
+
+	for (size_t i = 0; json_get_arr(o, "steps", &all) == 1 && i < json_object_array_length(all); i++) {
+		struct json_object *s = json_object_array_get_idx(all, i);
+
+		if (strcmp(json_str_or(s, "kind", ""), "snapshot") != 0 ||
+		    strcmp(json_str_or(s, "state", ""), "todo") != 0)
+			json_object_array_add(rows, json_object_get(s));
+	}
+	json_add(shown, "steps", json_object_get(rows));
+	show_list(shown, "steps", "Steps", steps, ARRAY_LEN(steps));
+}
+
+static void show_outputs(struct json_object *o)
+{
+	struct json_object *arr = NULL;
+
+	for (size_t i = 0; json_get_arr(o, "steps", &arr) == 1 && i < json_object_array_length(arr); i++) {
+		struct json_object *s = json_object_array_get_idx(arr, i);
+		const char *out = json_str_or(s, "output", "");
+
+		if (out[0])
+			printf("\nOutput of %s\n%s%s", json_str_or(s, "name", "?"), out,
+			       out[strlen(out) - 1] == '\n' ? "" : "\n");
+	}
+}
+
+static void show_one(struct json_object *o, bool verbose)
+{
+	static const struct column alerts[] = {
+		{"STATUS", "status"}, {"SINCE", "starts_at"}, {"TIMES", "times"}, {"LABELS", "labels"}};
+	static const struct column line[] = {{"AT", "at"}, {"WHO", "who"}, {"WHAT", "what"}, {"NOTE", "note"}};
+	static const struct column told[] = {{"CHANNEL", "channel"},   {"WHAT", "what"},    {"STATE", "state"},
+	                                     {"ATTEMPTS", "attempts"}, {"SENT", "sent_at"}, {"ERROR", "error"}};
+	bool drill = is_of_kind(o, "drill");
+
+	show_over(o);
+	printf("\n%sIncident %lld: %s%s%s\n", drill ? "[DRILL] " : "", (long long)json_int_or(o, "id", 0),
+	       drill ? "" : json_str_or(o, "headline", ""), drill ? "" : ", ", json_str_or(o, "state", "?"));
+	show_head(o);
+	show_verification(o);
+	show_sla(o);
+	show_list(o, "alerts", "Alerts", alerts, ARRAY_LEN(alerts));
+	show_steps(o);
+	show_list(o, "timeline", "Timeline", line, ARRAY_LEN(line));
+	show_list(o, "notifications", "Messages", told, ARRAY_LEN(told));
+	if (verbose)
+		show_outputs(o);
+	putchar('\n');
+	show_over(o);
+}
+
+void show_incident(struct json_object *o)
+{
+	show_one(o, false);
+}
+
+void show_incident_verbose(struct json_object *o)
+{
+	show_one(o, true);
+}
+
+size_t show_news(struct json_object *incident, size_t seen)
+{
+	struct json_object *arr = NULL;
+
+	if (json_get_arr(incident, "timeline", &arr) != 1)
+		return seen;
+	for (; seen < json_object_array_length(arr); seen++) {
+		struct json_object *e = json_object_array_get_idx(arr, seen);
+		CLEANUP(cleanup_free)
+		char *at = show_cell(e, "at"), *what = show_cell(e, "what"), *note = show_cell(e, "note");
+
+		printf("%s  %s%s%s\n", at, what, note[0] && note[0] != '-' ? ": " : "", note[0] != '-' ? note : "");
+	}
+	fflush(stdout);
+	return seen;
+}
