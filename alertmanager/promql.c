@@ -100,6 +100,32 @@ static int skip_string(struct scan *s)
 	return *s->p++ ? 0 : -EINVAL;
 }
 
+bool promql_is_closed(const char *text)
+{
+	static const char opens[] = "([{", closes[] = ")]}";
+	char open[PROMQL_DEPTH_MAX];
+	struct scan s = {.p = text};
+	size_t depth = 0;
+
+	for (skip_blanks(&s); *s.p; skip_blanks(&s)) {
+		const char *opening = strchr(opens, *s.p), *closing = strchr(closes, *s.p);
+
+		if (strchr("\"'`", *s.p)) {
+			if (skip_string(&s) < 0)
+				return false;
+			continue;
+		}
+		if (opening && depth == PROMQL_DEPTH_MAX)
+			return false;
+		if (opening)
+			open[depth++] = closes[opening - opens];
+		if (closing && (depth == 0 || open[--depth] != *closing))
+			return false;
+		s.p++;
+	}
+	return depth == 0;
+}
+
 /* A number or a duration: 0.05, 1e-6, 0x1f, 5m. */
 static void skip_number(struct scan *s)
 {

@@ -31,6 +31,9 @@ struct promql {
 	bool unguarded;           /* divides by a rate that may be 0: NaN, which no comparison holds for */
 };
 
+/* Is every bracket and every string of it closed, each by its own kind? More than PROMQL_DEPTH_MAX open at once: no. */
+bool promql_is_closed(const char *text);
+
 /* 0; -EINVAL: it could not be followed (brackets, a range that is no duration, too long); -ENOMEM. */
 int promql_scan(const char *text, struct promql *ret) MUST_CHECK;
 void promql_free(struct promql *p);

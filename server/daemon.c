@@ -165,7 +165,7 @@ static bool reload_locked(struct app *a, char *why, size_t size)
 
 	if (!load_web(a, &web, why, size))
 		return false;
-	if (config_load(a->o.config_file, false, &cfg, &faults) < 0)
+	if (config_load(a->o.config_file, CONFIG_RUN, &cfg, &faults) < 0)
 		join_faults(&faults, why, size);
 	else if (notify_try_programs(&cfg->channels, a->o.exe, why, size) == 0 &&
 	         !reload_drops_live(a->reader, cfg->settings, why, size))

@@ -164,7 +164,7 @@ static int load(const struct flags *f, struct config **ret)
 {
 	struct config_faults faults = {0};
 	char why[400] = "";
-	int r = config_load(f->app.config_file, false, ret, &faults);
+	int r = config_load(f->app.config_file, CONFIG_RUN, ret, &faults);
 
 	for (size_t i = 0; i < faults.n; i++)
 		fprintf(stderr, "%s\n", faults.line[i]);

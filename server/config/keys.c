@@ -70,10 +70,10 @@ SECTION(then, ONE_OF("command http"), K("name", KEY_LINE, .help = "For people; d
         K("idempotent", KEY_BOOL, .def = "false", .help = "May run again when a crash left it in doubt"),
         K("needs", KEY_WORD, .words = "approval", .help = "Waits for a person: rollbackctl incident approve"));
 SECTION(effective, NO_RULE,
-        K("prometheus", KEY_TEXT, .required = true,
+        K("prometheus", KEY_PROMQL, .required = true,
           .help = "Query: what still takes the new way, judged when 0 is wanted"),
         K("max", KEY_FRACTION, .required = true, .help = "At most this"));
-SECTION(cured, NO_RULE, K("prometheus", KEY_TEXT, .required = true, .help = "Query: the symptom"),
+SECTION(cured, NO_RULE, K("prometheus", KEY_PROMQL, .required = true, .help = "Query: the symptom"),
         K("max", KEY_FRACTION, .required = true, .help = "Cured at or below this"),
         K("timeout", KEY_DURATION, .def = "5m", WAIT,
           .help = "Not cured by then: the canary is probably not the cause"));
@@ -81,8 +81,8 @@ SECTION(http_check, NO_RULE, K("url", KEY_URL, .required = true, .help = "Asked 
         K("value", KEY_POINTER, .def = "",
           .help = "JSON pointer of the percentage in the answer; default: the whole answer"));
 SECTION(check, ONE_OF("prometheus command http"),
-        K("prometheus", KEY_TEXT, .help = "Query: every sample must be the wanted percentage"),
-        K("instances", KEY_TEXT, .help = "Query: so many samples there must be; only beside prometheus"),
+        K("prometheus", KEY_PROMQL, .help = "Query: every sample must be the wanted percentage"),
+        K("instances", KEY_PROMQL, .help = "Query: so many samples there must be; only beside prometheus"),
         K("command", KEY_ARGV, .help = "Prints the percentage"),
         K("http", KEY_SECTION, .sub = &http_check, .help = "Answers with the percentage"),
         K("timeout", KEY_DURATION, WAIT,
@@ -98,18 +98,18 @@ SECTION(verify, NO_RULE, K("delay", KEY_DURATION, .def = "5s", .help = "Before t
           .help = "What the world says; without a check \"rolled back\" could never be said"));
 SECTION(query, NO_RULE, K("name", KEY_NAME, .required = true, .help = "For people"),
         K("unit", KEY_LINE, .def = "", .help = "ratio, seconds, bytes …"),
-        K("query", KEY_TEXT, .required = true, .help = "PromQL"));
+        K("query", KEY_PROMQL, .required = true, .help = "PromQL"));
 SECTION(snapshot, NO_RULE, K("window", KEY_DURATION, .def = "30m", WINDOW, .help = "How far back before the incident"),
         K("queries", KEY_LIST, .sub = &query, .required = true, .help = "What is preserved"));
 SECTION(criterion, ONE_OF("max min"), K("name", KEY_LINE, .required = true, .help = "For people"),
-        K("query", KEY_TEXT, .required = true,
+        K("query", KEY_PROMQL, .required = true,
           .help = "PromQL; one number. No data, NaN or an error is unknown and never passes"),
         K("max", KEY_FRACTION, .help = "Holds at or below this"),
         K("min", KEY_FRACTION, .help = "Holds at or above this"),
         K("unit", KEY_LINE, .def = "", .help = "For people: ratio, seconds, bytes"),
         K("over", KEY_DURATION, .def = "0s", .help = "The worst value over so long, but not before the stage began"),
         K("after", KEY_DURATION, .def = "0s", .help = "Not judged in the stage's first so long"),
-        K("samples", KEY_TEXT, .help = "PromQL: how many samples stand behind the value"),
+        K("samples", KEY_PROMQL, .help = "PromQL: how many samples stand behind the value"),
         K("min_samples", KEY_NUMBER, .def = "0", .least = 0, .most = 1000000000L, .help = "Fewer: unknown"));
 SECTION(stage_flag, NO_RULE, K("name", KEY_VARIABLE, .required = true, .help = "One of flags.values"),
         K("value", KEY_LINE, .required = true, .help = "Written with the percentage when the stage is entered"));
@@ -128,22 +128,22 @@ SECTION(milestone, NO_RULE,
         K("text", KEY_LINE, .required = true, .help = "What is due"),
         K("owner", KEY_LINE, .def = "", .help = "Who does it"));
 SECTION(named_query, NO_RULE, K("name", KEY_LINE, .required = true, .help = "For people"),
-        K("query", KEY_TEXT, .required = true, .help = "PromQL"));
+        K("query", KEY_PROMQL, .required = true, .help = "PromQL"));
 SECTION(watch, NO_RULE,
         K("data", KEY_LIST, .sub = &named_query,
           .help = "Queries that must return data while the rollout is above 0 %"),
-        K("share", KEY_TEXT, .help = "PromQL: the share of traffic that takes the new way, 0 to 1"),
+        K("share", KEY_PROMQL, .help = "PromQL: the share of traffic that takes the new way, 0 to 1"),
         K("tolerance", KEY_PERCENTAGE, .def = "5", .help = "Points by which the share may differ from the percentage"),
         K("after", KEY_DURATION, .def = "10m", .help = "Not judged so long after a change of the percentage"),
         K("patience", KEY_DURATION, .def = "2m", WAIT, .help = "Blind for so long before anybody is paged"));
 SECTION(baseline, NO_RULE, K("metric", KEY_NAME, .required = true, .help = "Label metric of rollbackd_baseline"),
-        K("query", KEY_TEXT, .required = true, .help = "PromQL: the old way's value"),
-        K("samples", KEY_TEXT, .help = "PromQL: how many samples stand behind it"),
+        K("query", KEY_PROMQL, .required = true, .help = "PromQL: the old way's value"),
+        K("samples", KEY_PROMQL, .help = "PromQL: how many samples stand behind it"),
         K("min_samples", KEY_NUMBER, .def = "0", .least = 0, .most = 1000000000L,
           .help = "Fewer: the pinned value stays"));
 SECTION(compare_counts, NO_RULE,
-        K("events", KEY_TEXT, .required = true, .help = "PromQL: how many events there were in a step"),
-        K("bad", KEY_TEXT, .required = true,
+        K("events", KEY_PROMQL, .required = true, .help = "PromQL: how many events there were in a step"),
+        K("bad", KEY_PROMQL, .required = true,
           .help = "PromQL: how many of them were bad; 0, not nothing, when none was"));
 SECTION(compare_errors, NO_RULE,
         K("candidate", KEY_SECTION, .sub = &compare_counts, .required = true, .help = "The new way"),
@@ -151,13 +151,13 @@ SECTION(compare_errors, NO_RULE,
         K("absolute", KEY_FRACTION, .def = "0.001",
           .help = "A difference of the two ratios that is accepted in any case: 0.001 is 0.1 points"));
 SECTION(compare_histogram, NO_RULE,
-        K("candidate", KEY_TEXT, .required = true,
+        K("candidate", KEY_PROMQL, .required = true,
           .help = "PromQL: cumulative buckets of a step: sum by (le) (increase(…_bucket[1h]))"),
-        K("baseline", KEY_TEXT, .required = true, .help = "The same of the old way"),
+        K("baseline", KEY_PROMQL, .required = true, .help = "The same of the old way"),
         K("quantiles", KEY_WORDS, .words = "0.5 0.9 0.95 0.99 0.999",
           .help = "Which are compared; default: 0.5, 0.95 and 0.99"));
-SECTION(compare_value, NO_RULE, K("candidate", KEY_TEXT, .required = true, .help = "PromQL: one number for a step"),
-        K("baseline", KEY_TEXT, .required = true, .help = "The same of the old way"),
+SECTION(compare_value, NO_RULE, K("candidate", KEY_PROMQL, .required = true, .help = "PromQL: one number for a step"),
+        K("baseline", KEY_PROMQL, .required = true, .help = "The same of the old way"),
         K("worse", KEY_WORD, .words = "higher lower", .def = "higher", .help = "Which is worse"));
 SECTION(compare_metric, ONE_OF("errors histogram value"), K("name", KEY_NAME, .required = true, .help = "For people"),
         K("unit", KEY_LINE, .def = "", .help = "For people: seconds, bytes"),
@@ -167,7 +167,7 @@ SECTION(compare_metric, ONE_OF("errors histogram value"), K("name", KEY_NAME, .r
 SECTION(compare, NO_RULE,
         K("step", KEY_DURATION, .def = "1h", WINDOW,
           .help = "Both sides are compared step by step; the range in the queries must be the same"),
-        K("share", KEY_TEXT, .help = "PromQL: the share of traffic that took the new way in a step, 0 to 1"),
+        K("share", KEY_PROMQL, .help = "PromQL: the share of traffic that took the new way in a step, 0 to 1"),
         K("metrics", KEY_LIST, .sub = &compare_metric, .required = true, .help = "What is compared"));
 SECTION(stage, NO_RULE,
         K("number", KEY_NUMBER, .required = true, .least = 0, .most = 1000, .help = "Order of the stages"),
@@ -255,6 +255,7 @@ const char *key_type_text(enum key_type t)
 {
 	static const char *const texts[] = {
 		[KEY_TEXT] = "a text that is not empty",
+		[KEY_PROMQL] = "a PromQL expression whose brackets and quotes are closed",
 		[KEY_LINE] = "a text of one line that is not empty",
 		[KEY_NAME] = "a name of letters, digits, . _ - (at most 128)",
 		[KEY_VARIABLE] = "a variable's name of letters, digits and _",

@@ -9,6 +9,7 @@
 
 enum key_type {
 	KEY_TEXT,
+	KEY_PROMQL, /* as far as its text alone tells */
 	KEY_LINE,
 	KEY_NAME,
 	KEY_VARIABLE,

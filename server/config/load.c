@@ -194,7 +194,7 @@ int config_text(const struct config_reader *r, struct buf *ret)
 	return bad ? -EINVAL : 0;
 }
 
-static int load_tree(const struct config_reader *r, bool offline, struct json_object **ret)
+static int load_tree(const struct config_reader *r, enum config_use use, struct json_object **ret)
 {
 	CLEANUP(buf_free) struct buf text = BUF(CONFIG_FILE_MAX);
 	CLEANUP(json_cleanup) struct json_object *tree = NULL;
@@ -203,7 +203,7 @@ static int load_tree(const struct config_reader *r, bool offline, struct json_ob
 		return -EINVAL;
 	tree = config_tree(r, buf_text(&text), text.len);
 	if (tree)
-		config_check(r, tree, offline);
+		config_check(r, tree, use);
 	if (!tree || r->faults->n)
 		return -EINVAL;
 	normalise(tree);
@@ -211,17 +211,17 @@ static int load_tree(const struct config_reader *r, bool offline, struct json_ob
 	return 0;
 }
 
-int config_load(const char *path, bool offline, struct config **ret, struct config_faults *faults)
+int config_load(const char *path, enum config_use use, struct config **ret, struct config_faults *faults)
 {
 	CLEANUP(json_cleanup) struct json_object *tree = NULL;
-	const struct config_reader reader = {.file = path, .faults = faults};
 	struct config *c = calloc(1, sizeof(*c));
+	const struct config_reader reader = {.file = path, .faults = faults, .notes = c ? &c->notes : NULL};
 	char why[400] = "out of memory";
 
-	int r = c ? load_tree(&reader, offline, &tree) : -ENOMEM;
+	int r = c ? load_tree(&reader, use, &tree) : -ENOMEM;
 	if (r == 0)
 		r = settings_read(tree, &c->settings, why, sizeof(why));
-	if (r == 0 && !offline)
+	if (r == 0 && use == CONFIG_RUN)
 		r = channels_read(tree, &c->channels, why, sizeof(why));
 	if (r < 0) {
 		if (faults->n == 0)
@@ -239,6 +239,7 @@ void config_free(struct config *c)
 		return;
 	settings_unref(c->settings);
 	channels_free(&c->channels);
+	config_faults_free(&c->notes);
 	free(c);
 }
 

@@ -25,11 +25,18 @@ void config_faults_free(struct config_faults *f);
 struct config {
 	struct settings *settings; /* a reference */
 	struct channels channels;
+	struct config_faults notes; /* CONFIG_CHECK: what cannot be told on this machine, or by this user */
 };
 
-/* 0 or -EINVAL with faults (also for an unreadable file, one line then). In offline mode (rollbackctl check-config)
- * secret files, which may be readable for the daemon only, are not opened. */
-int config_load(const char *path, bool offline, struct config **ret, struct config_faults *faults);
+/* What it is read for. Secret files may be readable for the daemon only, and on its machine only. */
+enum config_use {
+	CONFIG_RUN,     /* secrets are read, message programs tried */
+	CONFIG_OFFLINE, /* neither */
+	CONFIG_CHECK,   /* as offline, but a secret file that can be looked at has to hold one */
+};
+
+/* 0 or -EINVAL with faults (also for an unreadable file, one line then). */
+int config_load(const char *path, enum config_use use, struct config **ret, struct config_faults *faults);
 void config_free(struct config *c);
 
 /* Every key with type, default and meaning. */

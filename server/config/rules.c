@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "handlers/notify/notify.h"
 #include "server/core/text.h"
@@ -12,7 +13,7 @@
 struct rules {
 	const struct config_reader *r;
 	struct json_object *tree;
-	bool offline;
+	enum config_use use;
 };
 
 static struct json_object *list_in(struct json_object *o, const char *key)
@@ -192,6 +193,14 @@ static void check_playbook(const struct rules *c, struct json_object *o, size_t 
 		             "false alone means nothing: write hold: true, or rollback instead");
 }
 
+/* Its folder is not there, or closed: a file of another machine, or of another user. */
+static bool is_elsewhere(const char *file, int error)
+{
+	CLEANUP(cleanup_free) char *folder = strndup(file, (size_t)(strrchr(file, '/') - file) + 1);
+
+	return error == -EACCES || (folder && access(folder, X_OK) < 0);
+}
+
 static void check_secret(const struct rules *c, struct json_object *o, const char *path, const char *key)
 {
 	const char *file = NULL;
@@ -200,7 +209,11 @@ static void check_secret(const struct rules *c, struct json_object *o, const cha
 	if (json_get_str(o, key, &file) != 1)
 		return;
 	snprintf(where, sizeof(where), "%s.%s", path, key);
-	if (channel_secret_check(file, !strcmp(key, "url_file"), why, sizeof(why)) < 0)
+	int r = channel_secret_check(file, !strcmp(key, "url_file"), why, sizeof(why));
+	struct config_reader notes = {.file = c->r->file, .faults = c->r->notes};
+	if (r < 0 && c->use == CONFIG_CHECK && is_elsewhere(file, r))
+		config_fault(&notes, config_line(o, key), where, "%s; rollbackd does not start without it", why);
+	else if (r < 0)
 		config_fault(c->r, config_line(o, key), where, "%s", why);
 }
 
@@ -211,7 +224,7 @@ static void check_secrets(const struct rules *c, struct json_object *channel, si
 	} secrets[] = {{"slack", "url_file"}, {"webhook", "url_file"}, {"webhook", "secret_file"}};
 	char path[64];
 
-	for (size_t n = 0; n < ARRAY_LEN(secrets) && !c->offline; n++) {
+	for (size_t n = 0; n < ARRAY_LEN(secrets) && c->use != CONFIG_OFFLINE; n++) {
 		snprintf(path, sizeof(path), "channels[%zu].%s", i, secrets[n].kind);
 		check_secret(c, section_in(channel, secrets[n].kind), path, secrets[n].key);
 	}
@@ -224,7 +237,7 @@ static void check_program(const struct rules *c, struct json_object *channel, si
 	const char *program = NULL;
 	char where[64], why[400];
 
-	if (!c->offline || json_get_str(channel, "program", &program) != 1 ||
+	if (c->use == CONFIG_RUN || json_get_str(channel, "program", &program) != 1 ||
 	    notify_program_check(program, why, sizeof(why)) != -EINVAL)
 		return;
 	snprintf(where, sizeof(where), "channels[%zu].program", i);
@@ -251,10 +264,10 @@ static void check_reports(const struct rules *c)
 		             "no channel hears them: one needs events: [report]");
 }
 
-void config_check(const struct config_reader *r, struct json_object *tree, bool offline)
+void config_check(const struct config_reader *r, struct json_object *tree, enum config_use use)
 {
 	static const char *const lists[] = {"rollouts", "playbooks", "channels", "users", "reports"};
-	const struct rules c = {.r = r, .tree = tree, .offline = offline};
+	const struct rules c = {.r = r, .tree = tree, .use = use};
 	struct json_object *rollouts = list_in(tree, "rollouts"), *playbooks = list_in(tree, "playbooks"),
 			   *channels = list_in(tree, "channels");
 
@@ -269,6 +282,7 @@ void config_check(const struct config_reader *r, struct json_object *tree, bool 
 		check_program(&c, json_object_array_get_idx(channels, i), i);
 	}
 	check_reports(&c);
+	config_check_guards(r, tree);
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
 		unique(&c, tree, "", lists[i], "name");
 }

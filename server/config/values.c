@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "alertmanager/promql.h"
 #include "server/core/clock.h"
 #include "server/core/cron.h"
 #include "server/core/text.h"
@@ -182,6 +183,8 @@ struct json_object *config_scalar(const struct key *k, const char *v)
 	switch (k->type) {
 	case KEY_TEXT:
 		return json_object_new_string(v);
+	case KEY_PROMQL:
+		return text_if(promql_is_closed(v), v);
 	case KEY_LINE:
 		return text_if(is_line(v), v);
 	case KEY_NAME:

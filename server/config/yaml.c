@@ -10,6 +10,7 @@
 #include "server/core/cron.h"
 #include "server/core/text.h"
 
+#define NAMES_MAX   100   /* keys of a section that are looked at for one that is like another */
 #define NODES_MAX   20000 /* visited, aliases each time: a real config has hundreds */
 #define DEPTH_MAX   32    /* the table of keys needs a third of it */
 #define ANCHORS_MAX 1000
@@ -238,48 +239,14 @@ static const struct key *key_named(const struct section *s, const char *name)
 	return NULL;
 }
 
-/* Levenshtein, for short names. */
-static size_t distance(const char *a, const char *b)
-{
-	size_t row[65], lb = strlen(b);
-
-	if (strlen(a) > 64 || lb > 64)
-		return 64;
-	for (size_t j = 0; j <= lb; j++)
-		row[j] = j;
-	for (size_t i = 1; a[i - 1]; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i;
-		for (size_t j = 1; j <= lb; j++) {
-			size_t above = row[j], best = diagonal + (a[i - 1] != b[j - 1]);
-
-			if (above + 1 < best)
-				best = above + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			diagonal = above;
-			row[j] = best;
-		}
-	}
-	return row[lb];
-}
-
-/* The key that was probably meant; NULL: none is like it. Two letters of eight may differ, one of three. */
 static const char *nearest(const struct section *s, const char *name)
 {
-	const char *near = NULL;
-	size_t best = 2 + strlen(name) / 4;
+	const char *names[NAMES_MAX];
+	size_t n = s->n < NAMES_MAX ? s->n : NAMES_MAX;
 
-	for (size_t i = 0; i < s->n; i++) {
-		size_t d = distance(name, s->keys[i].name);
-
-		if (d < best) {
-			best = d;
-			near = s->keys[i].name;
-		}
-	}
-	return near;
+	for (size_t i = 0; i < n; i++)
+		names[i] = s->keys[i].name;
+	return text_nearest(names, n, name);
 }
 
 /* {url=https://…} is a key to YAML: there a key that is like none is not shown. */
@@ -438,16 +405,55 @@ static size_t line_of_problem(const yaml_parser_t *y, const char *text, size_t l
 	return line;
 }
 
+/* Where a line of the text begins; lines count from 1. */
+static const char *text_of_line(const char *text, size_t line)
+{
+	while (--line > 0 && (text = strchr(text, '\n')))
+		text++;
+	return text ? text : "";
+}
+
+static size_t colons_in(const char *line)
+{
+	size_t n = 0;
+
+	for (const char *end = line + strcspn(line, "\n"); line < end; line++)
+		n += line[0] == ':' && (line[1] == ' ' || line + 1 == end);
+	return n;
+}
+
+/* What people did when the parser says this: it names what it met, not what is wrong. */
+static const char *cure(const char *problem, const char *line)
+{
+	const char *start = line + strspn(line, " ");
+
+	if (start[0] == '\t' || strstr(problem, "tab character"))
+		return "; a tab stands where the line is indented: YAML takes blanks only";
+	if (strstr(problem, "mapping values are not allowed"))
+		return colons_in(line) > 1
+		               ? "; a second colon stands in this line: put the text between quotes, as in title: "
+		                 "\"CST: Pipeline\""
+		               : "; the line is indented further than those it belongs to, or the one before lacks "
+		                 "something";
+	if (strstr(problem, "did not find expected") || strstr(problem, "could not find expected"))
+		return "; the line is indented otherwise than those it belongs to, or a quote or bracket before it is "
+		       "not closed";
+	return strstr(problem, "cannot start any token")
+	               ? "; a text that begins with this character stands between quotes"
+	               : "";
+}
+
 static void not_yaml(const struct config_reader *r, const yaml_parser_t *y, const char *text, size_t len)
 {
 	const char *problem = y->problem ? y->problem : "out of memory";
 	size_t line = line_of_problem(y, text, len);
+	const char *hint = y->error == YAML_READER_ERROR ? "" : cure(problem, text_of_line(text, line));
 
 	if (y->context && y->context_mark.line + 1 < line)
-		config_fault(r, line, "", "this is not YAML: %s, %s that begins in line %zu", problem, y->context,
-		             y->context_mark.line + 1);
+		config_fault(r, line, "", "this is not YAML: %s, %s that begins in line %zu%s", problem, y->context,
+		             y->context_mark.line + 1, hint);
 	else
-		config_fault(r, line, "", "this is not YAML: %s", problem);
+		config_fault(r, line, "", "this is not YAML: %s%s", problem, hint);
 }
 
 /* By how much an event nests deeper. */

@@ -11,6 +11,7 @@
 struct config_reader {
 	const char *file; /* as shown in faults */
 	struct config_faults *faults;
+	struct config_faults *notes; /* what cannot be told here: no fault */
 };
 
 /* Adds "FILE:LINE: PATH: text" where the line belongs; line 0 (about the file) stands first and is not shown.
@@ -42,10 +43,12 @@ struct json_object *config_scalar(const struct key *k, const char *v);
 bool config_is_name(const char *v);
 bool config_in_words(const char *words, const char *word);
 
-/* The rules that need more than one key. offline: secret files are not looked at. */
 /* The plan of one rollout: stages, checklists, milestones. path: of the rollout. */
 void config_check_plan(const struct config_reader *r, struct json_object *rollout, const char *path,
                        bool has_prometheus);
-void config_check(const struct config_reader *r, struct json_object *tree, bool offline);
+/* Guards of a rollout that a slip of the pen would void: the order of its stages, approvals that nobody can give. */
+void config_check_guards(const struct config_reader *r, struct json_object *tree);
+/* The rules that need more than one key. */
+void config_check(const struct config_reader *r, struct json_object *tree, enum config_use use);
 
 #endif

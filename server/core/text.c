@@ -278,3 +278,47 @@ bool text_url_has_user(const char *url)
 	host = host ? host + 2 : url;
 	return memchr(host, '@', strcspn(host, "/?#")) != NULL;
 }
+
+/* Levenshtein, for short names. */
+static size_t distance(const char *a, const char *b)
+{
+	size_t row[65], lb = strlen(b);
+
+	if (strlen(a) > 64 || lb > 64)
+		return 64;
+	for (size_t j = 0; j <= lb; j++)
+		row[j] = j;
+	for (size_t i = 1; a[i - 1]; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= lb; j++) {
+			size_t above = row[j], best = diagonal + (a[i - 1] != b[j - 1]);
+
+			if (above + 1 < best)
+				best = above + 1;
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			diagonal = above;
+			row[j] = best;
+		}
+	}
+	return row[lb];
+}
+
+/* Two letters of eight may differ, one of three. */
+const char *text_nearest(const char *const words[], size_t n, const char *word)
+{
+	const char *near = NULL;
+	size_t best = 2 + strlen(word) / 4;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t d = words[i] ? distance(word, words[i]) : best;
+
+		if (d < best) {
+			best = d;
+			near = words[i];
+		}
+	}
+	return near;
+}

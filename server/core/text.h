@@ -11,6 +11,8 @@
 
 /* A table of names for an enum: names[value], NULL for a hole. */
 int text_enum_find(const char *const names[], size_t n, const char *word); /* index or -EINVAL */
+/* The one that was probably meant ("did you mean …?"); NULL: none is like it. */
+const char *text_nearest(const char *const words[], size_t n, const char *word);
 
 /* Prometheus durations ("30s", "1h30m", "7d", "1w", "1y", "250ms", "0"): prometheus/common model.ParseDuration.
  * -EINVAL if it is none, -ERANGE beyond 100 years. */

@@ -15,10 +15,10 @@
 
 #define BODY_MAX (16 * 1024 * 1024)
 
-static int load(const char *file, struct config **ret)
+static int load(const char *file, enum config_use use, struct config **ret)
 {
 	struct config_faults faults = {0};
-	int r = config_load(file, true, ret, &faults);
+	int r = config_load(file, use, ret, &faults);
 
 	for (size_t i = 0; i < faults.n; i++)
 		fprintf(stderr, "%s\n", faults.line[i]);
@@ -35,8 +35,10 @@ int cmd_check_config(struct ctl *c, int n, char **argv)
 		fputs("usage: rollbackctl check-config FILE\n", stderr);
 		return CTL_USAGE;
 	}
-	if (load(argv[0], &cfg) < 0)
+	if (load(argv[0], CONFIG_CHECK, &cfg) < 0)
 		return CTL_NO;
+	for (size_t i = 0; i < cfg->notes.n; i++)
+		fprintf(stderr, "cannot tell here: %s\n", cfg->notes.line[i]);
 	printf("%s is right: %zu rollout(s), %zu playbook(s), %zu channel(s)\n", argv[0], cfg->settings->n_rollouts,
 	       cfg->settings->n_playbooks, cfg->settings->n_audiences);
 	config_free(cfg);
@@ -166,7 +168,7 @@ int cmd_check_alert(struct ctl *c, int n, char **argv)
 		fputs("usage: rollbackctl check-alert [--config.file rollbackd.yml] FILE\n", stderr);
 		return CTL_USAGE;
 	}
-	if (load(file, &cfg) < 0)
+	if (load(file, CONFIG_OFFLINE, &cfg) < 0)
 		return CTL_USAGE;
 	if (read_file(rest[0], &body) < 0) {
 		config_free(cfg);

@@ -62,7 +62,7 @@ static int load(const char *text)
 	cfg = NULL;
 	config_faults_free(&faults);
 	write_bytes(path, text, strlen(text));
-	return config_load(path, true, &cfg, &faults);
+	return config_load(path, CONFIG_OFFLINE, &cfg, &faults);
 }
 
 static void must_load(const char *text)
@@ -556,11 +556,11 @@ static void all_faults_are_said_at_once_in_the_order_of_the_file(void **state)
 static void an_unreadable_file_is_one_fault(void **state)
 {
 	(void)state;
-	assert_int_equal(config_load("/nonexistent/r.yml", true, &cfg, &faults), -EINVAL);
+	assert_int_equal(config_load("/nonexistent/r.yml", CONFIG_OFFLINE, &cfg, &faults), -EINVAL);
 	assert_int_equal(faults.n, 1);
 	assert_string_equal(faults.line[0], "/nonexistent/r.yml: it cannot be read: No such file or directory");
 	config_faults_free(&faults);
-	assert_int_equal(config_load(dir, true, &cfg, &faults), -EINVAL);
+	assert_int_equal(config_load(dir, CONFIG_OFFLINE, &cfg, &faults), -EINVAL);
 	assert_int_equal(faults.n, 1);
 	assert_non_null(strstr(faults.line[0], "Is a directory"));
 }
@@ -839,7 +839,7 @@ static void secrets_come_from_their_files_only_when_online(void **state)
 	assert_int_equal(cfg->settings->n_audiences, 3);
 	config_free(cfg);
 	cfg = NULL;
-	assert_int_equal(config_load(path, false, &cfg, &faults), -EINVAL);
+	assert_int_equal(config_load(path, CONFIG_RUN, &cfg, &faults), -EINVAL);
 	assert_int_equal(faults.n, 2);
 	expect_fault(text, 0, 7, "channels[1].webhook.secret_file", "/none cannot be read: No such file");
 	expect_fault(text, 1, 8, "channels[2].slack.url_file", "/neither cannot be read: No such file");
@@ -848,7 +848,7 @@ static void secrets_come_from_their_files_only_when_online(void **state)
 	write_bytes(file, "hunter2\n", 8);
 	snprintf(text, sizeof(text), SHOP "channels:\n- {name: a, slack: {url_file: %s}, events: [all]}\n", file);
 	write_bytes(path, text, strlen(text));
-	assert_int_equal(config_load(path, false, &cfg, &faults), -EINVAL);
+	assert_int_equal(config_load(path, CONFIG_RUN, &cfg, &faults), -EINVAL);
 	assert_int_equal(faults.n, 1);
 	expect_fault(text, 0, 6, "channels[0].slack.url_file", "its first line is no URL");
 	assert_null(strstr(faults.line[0], "hunter2"));
@@ -863,7 +863,7 @@ static void secrets_come_from_their_files_only_when_online(void **state)
 
 	snprintf(text, sizeof(text), SHOP "channels: [{name: a, slack: {url_file: %s}, events: [all]}]\n", file);
 	write_bytes(path, text, strlen(text));
-	assert_int_equal(config_load(path, false, &cfg, &faults), 0);
+	assert_int_equal(config_load(path, CONFIG_RUN, &cfg, &faults), 0);
 	assert_string_equal(channels_find(&cfg->channels, "a")->url, "http://chat/x");
 }
 
@@ -982,7 +982,7 @@ static void a_fault_of_a_file_with_a_very_long_name_is_whole(void **state)
 	(void)state;
 	memset(longest, 'a', sizeof(longest));
 	longest[sizeof(longest) - 1] = '\0';
-	assert_int_equal(config_load(longest, true, &cfg, &faults), -EINVAL);
+	assert_int_equal(config_load(longest, CONFIG_OFFLINE, &cfg, &faults), -EINVAL);
 	assert_non_null(strstr(faults.line[0], "aaa: it cannot be read: File name too long"));
 }
 
@@ -1026,7 +1026,7 @@ static void help_names_every_key_of_the_table(void **state)
 static void the_shipped_example_is_right_and_uses_every_section(void **state)
 {
 	(void)state;
-	int r = config_load("deploy/rollbackd.yml", true, &cfg, &faults);
+	int r = config_load("deploy/rollbackd.yml", CONFIG_OFFLINE, &cfg, &faults);
 
 	if (r < 0)
 		print_error("%s\n", faults.line[0]);

@@ -456,7 +456,7 @@ static void doctor_free(struct doctor *d)
 static int load(const char *file, struct config **ret)
 {
 	struct config_faults faults = {0};
-	int r = config_load(file, true, ret, &faults);
+	int r = config_load(file, CONFIG_OFFLINE, ret, &faults);
 
 	for (size_t i = 0; i < faults.n; i++)
 		fprintf(stderr, "%s\n", faults.line[i]);
