@@ -11,10 +11,15 @@
 #define FIRST_US   (250 * US_PER_MS)
 #define SLOWEST_US (60 * US_PER_S)
 
-/* While the checks say that it is there, nothing is repeated: they have the last word. */
 static bool is_open(const struct incident *inc)
 {
-	return (inc->state == INC_VERIFYING || inc->state == INC_FAILED) && inc->verify_passes == 0;
+	return inc->state == INC_VERIFYING || inc->state == INC_FAILED;
+}
+
+/* The checks have the last word: a command is repeated once they have not said that it is there. */
+static bool is_wanted(const struct incident *inc, const struct step *step)
+{
+	return step->kind == STEP_FLAGS || (inc->verify_rounds > 0 && inc->verify_passes == 0);
 }
 
 /* The same step for a lower target, added by a later trigger. */
@@ -52,7 +57,7 @@ static int64_t pause_us(int32_t attempts)
 int64_t retry_due_us(const struct incident *inc, const struct step_list *all, const struct step *step)
 {
 	assert(inc && all && step);
-	if (step->state != STEP_FAILED || !is_open(inc) || !kind_of(inc)->lowers ||
+	if (step->state != STEP_FAILED || !is_open(inc) || !is_wanted(inc, step) || !kind_of(inc)->lowers ||
 	    (step->phase != PHASE_APPLY && step->phase != PHASE_FALLBACK) || has_successor(all, step) ||
 	    !may_repeat(step))
 		return 0;
