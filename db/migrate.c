@@ -184,6 +184,28 @@ static const char *const migrations[] = {
 	"CREATE INDEX incident_rollout ON incident (rollout, opened_at);"
 	"CREATE INDEX incident_review ON incident (rollout, id) WHERE review = 1;"
 	"CREATE INDEX incident_config ON incident (config);",
+
+	/* A message's body is there once however many channels tell it, and for as long as it waits. Numbers of
+           messages go on where they were: they are told outside. */
+	"CREATE TABLE message_body (id INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;"
+	"INSERT INTO message_body (id, body) SELECT id, body FROM outbox WHERE state = 1;"
+	"CREATE TABLE outbox_new ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, incident_id INTEGER NOT NULL, rollout TEXT, channel TEXT NOT NULL,"
+	" event TEXT NOT NULL, what TEXT NOT NULL, body INTEGER NOT NULL, page INTEGER NOT NULL CHECK (page IN (0, 1)),"
+	" number INTEGER NOT NULL, state INTEGER NOT NULL CHECK (state BETWEEN 1 AND 4), attempts INTEGER NOT NULL,"
+	" queued_at INTEGER NOT NULL, since INTEGER NOT NULL, due_at INTEGER NOT NULL, sent_at INTEGER NOT NULL,"
+	" error TEXT) STRICT;"
+	"INSERT INTO outbox_new SELECT id, incident_id, rollout, channel, event, what, iif(state = 1, id, 0), event = "
+	"'page',"
+	" number, state, attempts, queued_at, queued_at, due_at, sent_at, error FROM outbox;"
+	"DELETE FROM sqlite_sequence WHERE name = 'outbox_new';"
+	"INSERT INTO sqlite_sequence (name, seq) SELECT 'outbox_new', seq FROM sqlite_sequence WHERE name = 'outbox';"
+	"DROP TABLE outbox;"
+	"ALTER TABLE outbox_new RENAME TO outbox;"
+	"CREATE INDEX outbox_queued ON outbox (channel, incident_id, id) WHERE state = 1;"
+	"CREATE INDEX outbox_body ON outbox (body) WHERE state = 1;"
+	"CREATE INDEX outbox_incident ON outbox (incident_id, channel);"
+	"CREATE INDEX outbox_channel ON outbox (channel, state);",
 };
 
 static int version_of(sqlite3 *sql, int *ret)

@@ -20,12 +20,10 @@
 	"plan_sha, restart_at,"                                                                                        \
 	" frozen_until, frozen_by, freeze_note"
 #define STEP_COLUMNS "id, incident_id, ord, phase, kind, name, spec, state, attempts, started_at, ended_at, output"
+/* Without the body: a list of messages may be long. */
 #define MESSAGE_COLUMNS                                                                                                \
-	"id, incident_id, rollout, channel, event, what, body, number, state, attempts, queued_at, due_at, sent_at, "  \
-	"error"
-#define MESSAGE_READ(body)                                                                                             \
-	"id, incident_id, rollout, channel, event, what, " body ", number, state, attempts, queued_at, due_at, "       \
-	"sent_at, error"
+	"id, incident_id, rollout, channel, event, what, body, page, number, state, attempts, queued_at, since, "      \
+	"due_at, sent_at, error"
 /* ?2 is a rollout or NULL, ?6 what happened or NULL. */
 #define EVENTS_WHERE                                                                                                   \
 	"SELECT id, at, incident_id, rollout, who, what, note FROM event WHERE (?2 IS NULL OR rollout = ?2) AND (?6 "  \
@@ -39,7 +37,8 @@
 	BOUNDED("a.annotations", "262144", "'{\"rollbackd_not_kept\":\"all annotations, which were too long\"}'")
 #define BODY_READ                                                                                                      \
 	BOUNDED("body", "1048576",                                                                                     \
-	        "json_object('what', what, 'title', json_extract(body, '$.title'), 'link', json_extract(body, "        \
+	        "json_object('what', json_extract(body, '$.what'), 'title', json_extract(body, '$.title'), 'link', "   \
+	        "json_extract(body, "                                                                                  \
 	        "'$.link'), 'text', substr(json_extract(body, '$.text'), 1, 30000), 'incident', NULL)")
 
 /* X(id, writes, text): statements that write are prepared on the writing connection only. */
@@ -149,23 +148,33 @@
 	X(META_GET, 0, "SELECT value FROM meta WHERE key = ?1")                                                        \
 	X(META_TEXT, 0, "SELECT text FROM meta WHERE key = ?1")                                                        \
 	X(OUTBOX_NUMBER, 0, "SELECT count(*) + 1 FROM outbox WHERE incident_id = ?1 AND channel = ?2")                 \
+	X(BODY_ADD, 1, "INSERT INTO message_body (body) VALUES (?1)")                                                  \
+	X(BODY_LOAD, 0, "SELECT " BODY_READ " FROM message_body WHERE id = ?1")                                        \
+	X(BODY_DROP, 1,                                                                                                \
+	  "DELETE FROM message_body WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM outbox WHERE body = ?1 AND state = "   \
+	  "1)")                                                                                                        \
 	X(OUTBOX_ADD, 1,                                                                                               \
-	  "INSERT INTO outbox (" MESSAGE_COLUMNS ") VALUES (NULL, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, 0, ?9, ?9, 0,"        \
-	  " NULL)")                                                                                                    \
+	  "INSERT INTO outbox (" MESSAGE_COLUMNS                                                                       \
+	  ") VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, 0, ?9, ?9, ?9, 0, NULL)")                                \
+	/* A page waits for nothing. Anything else waits for the message before it, of the same incident, but for one  \
+	 * that was tried and has waited since before ?4. */                                                           \
 	X(OUTBOX_DUE, 0,                                                                                               \
-	  "SELECT " MESSAGE_READ("''") " FROM outbox o WHERE state = 1 AND due_at <= ?1 AND channel = ?3 AND NOT"      \
-	                               " EXISTS (SELECT 1 FROM outbox e WHERE e.state = 1 AND e.channel = o.channel "  \
-	                               "AND e.incident_id = "                                                          \
-	                               "o.incident_id AND"                                                             \
-	                               " e.id < o.id) ORDER BY id LIMIT ?2")                                           \
+	  "SELECT " MESSAGE_COLUMNS                                                                                    \
+	  " FROM outbox o WHERE state = 1 AND due_at <= ?1 AND channel = ?3 AND (page = 1 OR NOT"                      \
+	  " EXISTS (SELECT 1 FROM outbox e WHERE e.state = 1 AND e.channel = o.channel AND e.incident_id = "           \
+	  "o.incident_id"                                                                                              \
+	  " AND e.id < o.id AND (e.attempts = 0 OR e.since > ?4))) ORDER BY page DESC, attempts > 0, id LIMIT ?2")     \
 	X(OUTBOX_CHANNELS, 0, "SELECT DISTINCT channel FROM outbox INDEXED BY outbox_queued WHERE state = 1")          \
 	X(OUTBOX_NEXT, 0, "SELECT min(due_at) FROM outbox WHERE state = 1")                                            \
-	X(OUTBOX_LOAD, 0, "SELECT " MESSAGE_READ(BODY_READ) " FROM outbox WHERE id = ?1")                              \
+	X(OUTBOX_QUEUE, 0, "SELECT count(*), min(id) FROM outbox WHERE channel = ?1 AND state = 1 AND page = ?2")      \
+	X(OUTBOX_LATER, 0,                                                                                             \
+	  "SELECT max(id), max(iif(page = 1, id, 0)) FROM outbox WHERE incident_id = ?1 AND channel = ?2 AND id > ?3 " \
+	  "AND state = 2")                                                                                             \
+	X(OUTBOX_LOAD, 0, "SELECT " MESSAGE_COLUMNS " FROM outbox WHERE id = ?1")                                      \
 	X(OUTBOX_SAVE, 1,                                                                                              \
-	  "UPDATE outbox SET state = ?2, attempts = ?3, due_at = ?4, sent_at = ?5, error = ?6 WHERE id = ?1")          \
-	X(OUTBOX_OF_INCIDENT, 0,                                                                                       \
-	  "SELECT id, incident_id, rollout, channel, event, what, '', number, state, attempts,"                        \
-	  " queued_at, due_at, sent_at, error FROM outbox WHERE incident_id = ?1 ORDER BY id")                         \
+	  "UPDATE outbox SET state = ?2, attempts = ?3, due_at = ?4, sent_at = ?5, error = ?6, body = iif(?2 = 1, "    \
+	  "body, 0) WHERE id = ?1")                                                                                    \
+	X(OUTBOX_OF_INCIDENT, 0, "SELECT " MESSAGE_COLUMNS " FROM outbox WHERE incident_id = ?1 ORDER BY id")          \
 	X(OUTBOX_COUNT, 0, "SELECT channel, sum(state = 1), sum(state = 3) FROM outbox GROUP BY channel")              \
 	X(ROLLOUT_LOAD, 0,                                                                                             \
 	  "SELECT name, stage, stage_since, pct_wanted, pct_seen, pct_changed, seen_at, generation, flags_sha"         \

@@ -38,20 +38,20 @@ static const char *class_heard(unsigned said, unsigned heard)
 	return NULL;
 }
 
-/* One row per channel that listens. body is completed with the class under which each hears it. */
+/* One row per channel that listens, and one body for all of them. */
 static int tell(struct db_tx *tx, const struct settings *s, unsigned classes, struct message *m,
                 struct json_object *body)
 {
+	m->body = (char *)json_text(body);
 	for (size_t i = 0; i < s->n_audiences; i++) {
 		const struct audience *a = &s->audiences[i];
 		const char *heard = class_heard(classes, a->events);
 
 		if (!heard)
 			continue;
-		json_add_str(body, "event", heard);
 		m->channel = (char *)a->channel;
 		m->event = (char *)heard;
-		m->body = (char *)json_text(body);
+		m->page = classes & a->events & EVENT_PAGE;
 		int r = outbox_add(tx, m);
 		if (r < 0)
 			return r;

@@ -1,5 +1,6 @@
 #include "handlers/notify/notify.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -9,7 +10,10 @@
 
 #include "db/event.h"
 #include "db/outbox.h"
+#include "handlers/incident/text.h"
 #include "handlers/notify/delivery.h"
+#include "handlers/notify/input.h"
+#include "handlers/notify/late.h"
 #include "handlers/notify/program.h"
 #include "server/core/clock.h"
 #include "server/core/failpoint.h"
@@ -17,21 +21,42 @@
 #include "server/core/metrics.h"
 #include "server/core/text.h"
 
-#define AT_ONCE_MAX     8               /* messages on their way at the same time */
-#define PER_CHANNEL_MAX 2               /* of them for one channel: a dead chat cannot hold the pager */
-#define NET_US          (30 * US_PER_S) /* looks at least so often, doorbell or not */
-#define SEND_US         (10 * US_PER_S)
-#define GIVE_UP_US      (24 * 3600 * US_PER_S)
-#define ANSWER_MAX      (64 * 1024)
-#define FALL_BACK_MAX   (40 * 1024) /* bytes; the longest text with every character escaped is shorter */
+#define ORDER_US                                                                                                       \
+	(2 * US_PER_S) /* so long a page waits for the page before it: to come in order where both are taken           \
+	                */
+#define NET_US        (30 * US_PER_S) /* looks at least so often, doorbell or not */
+#define SEND_US       (10 * US_PER_S)
+#define GIVE_UP_US    (24 * 3600 * US_PER_S)
+#define ATTEMPTS_MAX  1000 /* more than a day has at the longest pauses, whatever the clock says */
+#define DUE_MAX       16   /* looked at of each channel at once */
+#define ANSWER_MAX    (64 * 1024)
+#define FALL_BACK_MAX (40 * 1024) /* bytes; the longest text with every character escaped is shorter */
 
-enum outcome { SENT, RETRIED, UNDELIVERABLE }; /* order of rollbackd_notifications_total */
+/* On their way at the same time, and of them for one channel: a dead chat cannot hold up another, nor the pager. */
+static const struct {
+	size_t at_once, per_channel;
+	enum loop_share share;
+} lanes[] = {{8, 2, LOOP_SHARE_TELL}, {16, 4, LOOP_SHARE_PAGE}};
+
+enum outcome { SENT, RETRIED, UNDELIVERABLE, DROPPED, OUTCOME_N }; /* order of rollbackd_notifications_total */
+
+static const struct {
+	enum message_state state;
+	const char *what; /* on the timeline; NULL: not there */
+} outcomes[OUTCOME_N] = {
+	[SENT] = {MSG_SENT, NULL},
+	[RETRIED] = {MSG_QUEUED, NULL},
+	[UNDELIVERABLE] = {MSG_UNDELIVERABLE, "message undeliverable"},
+	[DROPPED] = {MSG_DROPPED, "message dropped"},
+};
 
 struct sending {
 	struct sending *next;
 	struct notify *notify;
 	struct message message;    /* owned */
 	struct json_object *input; /* owned: what the program gets */
+	struct lateness late;      /* when it was started */
+	int64_t began_us;          /* mono */
 	char *body;                /* owned: what is posted */
 	struct loop_child *child;  /* the program while it runs */
 	struct loop_fetch *fetch;  /* the posting while it runs */
@@ -86,7 +111,7 @@ static int tell_timeline(struct db_tx *tx, const struct sending *s)
 	struct event e = {.incident_id = s->message.incident_id,
 	                  .rollout = s->message.rollout,
 	                  .who = (char *)"rollbackd",
-	                  .what = (char *)"message undeliverable",
+	                  .what = (char *)outcomes[s->outcome].what,
 	                  .note = text};
 
 	snprintf(text, sizeof(text), "channel %s, message %s: %s", s->message.channel, s->message.what, s->error);
@@ -104,13 +129,13 @@ static int record(struct db_tx *tx, struct db_job *job)
 		return r;
 	}
 	m.attempts++;
-	m.state = s->outcome == SENT ? MSG_SENT : s->outcome == UNDELIVERABLE ? MSG_UNDELIVERABLE : MSG_QUEUED;
+	m.state = outcomes[s->outcome].state;
 	m.sent_at_us = s->outcome == SENT ? db_tx_now(tx) : 0;
 	m.due_at_us = s->due_us;
 	free(m.error);
 	m.error = s->error[0] ? text_format("%s", s->error) : NULL;
 	r = outbox_save(tx, &m);
-	if (r == 0 && s->outcome == UNDELIVERABLE)
+	if (r == 0 && outcomes[s->outcome].what)
 		r = tell_timeline(tx, s);
 	message_free(&m);
 	return r;
@@ -123,6 +148,8 @@ static void tell_log(const struct sending *s)
 	if (s->outcome == UNDELIVERABLE)
 		log_error("a message could not be delivered and is given up", "channel", channel, "what", what, "error",
 		          s->error);
+	else if (s->outcome == DROPPED)
+		log_warn("a message is dropped", "channel", channel, "what", what, "why", s->error);
 	else if (s->outcome == RETRIED)
 		log_warn("a message was not taken; it will be sent again", "channel", channel, "what", what, "error",
 		         s->error);
@@ -187,8 +214,12 @@ static void again_later(struct sending *s, const char *retry_after)
 	int64_t now = clock_wall_us(), asked = delivery_retry_after_us(retry_after, now);
 	uint32_t random = 0;
 
-	if (now - s->message.queued_at_us > GIVE_UP_US) {
+	if (now - s->message.since_us > GIVE_UP_US || s->message.attempts + 1 >= ATTEMPTS_MAX) {
 		end(s, UNDELIVERABLE, 0);
+		return;
+	}
+	if (!late_is_worth_trying(&s->late)) {
+		end(s, DROPPED, 0);
 		return;
 	}
 	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
@@ -237,18 +268,6 @@ static void sign(struct post_headers *h, size_t *n, const struct channel *c, con
 	h->list[(*n)++] = h->signature;
 }
 
-/* When it was queued is part of it: a database that was restored from a backup counts on from old numbers. */
-static void message_key(const struct sending *s, char *out, size_t size)
-{
-	const char *uuid = db_uuid_of(s->notify->db, DB_MESSAGE, s->message.id);
-
-	if (uuid[0])
-		snprintf(out, size, "Idempotency-Key: rollbackd-%s-%lld-%llx", uuid, (long long)s->message.id,
-		         (unsigned long long)s->message.queued_at_us);
-	else
-		snprintf(out, size, "Idempotency-Key: rollbackd-%lld", (long long)s->message.id);
-}
-
 static void post(struct sending *s)
 {
 	const struct channel *c = channels_find(&s->notify->channels, s->message.channel);
@@ -261,7 +280,7 @@ static void post(struct sending *s)
 		return;
 	}
 	if (c->kind == CHANNEL_WEBHOOK) {
-		message_key(s, h.key, sizeof(h.key));
+		message_key(s->notify->db, &s->message, h.key, sizeof(h.key));
 		h.list[n++] = h.key;
 		if (c->secret)
 			sign(&h, &n, c, s->body);
@@ -273,7 +292,7 @@ static void post(struct sending *s)
 	                          .body_len = strlen(s->body),
 	                          .timeout_us = SEND_US,
 	                          .max_body = ANSWER_MAX,
-	                          .share = LOOP_SHARE_TELL};
+	                          .share = lanes[s->message.page].share};
 	int r = loop_fetch(s->notify->loop, &spec, on_posted, s, &s->fetch);
 	if (r < 0) {
 		snprintf(s->error, sizeof(s->error), "it could not be sent: %s", strerror(-r));
@@ -283,45 +302,15 @@ static void post(struct sending *s)
 
 /* --- rendering --- */
 
-/* As the shipped program for Slack does. */
-static void add_inert(struct buf *b, const char *text)
-{
-	static const struct {
-		char c;
-		const char *instead;
-	} marks[] = {{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'@', "@\u200b"}};
-
-	for (; *text; text++) {
-		const char *instead = NULL;
-
-		for (size_t i = 0; i < ARRAY_LEN(marks); i++)
-			if (*text == marks[i].c)
-				instead = marks[i].instead;
-		if (instead)
-			buf_str(b, instead);
-		else
-			buf_char(b, *text);
-	}
-}
-
 /* When the program fails people still hear it, in plain words. */
 static void fall_back(struct sending *s, const char *why)
 {
 	const struct channel *c = channels_find(&s->notify->channels, s->message.channel);
-	CLEANUP(json_cleanup) struct json_object *o = json_object_new_object();
-	CLEANUP(buf_free) struct buf b = BUF(FALL_BACK_MAX);
-	const char *text = json_str_or(s->input, "text", "");
 
 	log_error("a channel's message program failed; sending plain text", "channel", s->message.channel, "why", why);
 	metric_add(M_MESSAGE_PROGRAM_FAILURES, 0, 1);
-	if (c && c->kind == CHANNEL_SLACK)
-		add_inert(&b, text);
-	else
-		buf_str(&b, text);
-	buf_printf(&b, "(message %s)", json_str_or(s->input, "id", ""));
-	json_add_str(o, "text", buf_text(&b));
 	free(s->body);
-	s->body = strdup(json_text(o));
+	s->body = message_plain(c ? c->kind : CHANNEL_WEBHOOK, s->input);
 }
 
 static bool is_json(const char *text, size_t len)
@@ -345,25 +334,6 @@ static void on_rendered(void *arg, const struct child_result *r)
 		abort(); /* out of memory */
 }
 
-static struct json_object *input_of(const struct notify *n, const struct message *m)
-{
-	struct json_object *o = json_tokener_parse(m->body);
-	const char *uuid = db_uuid_of(n->db, DB_MESSAGE, m->id), *dot = uuid[0] ? "." : "";
-	char id[128];
-
-	if (!o || !json_object_is_type(o, json_type_object)) {
-		json_object_put(o);
-		o = json_object_new_object();
-	}
-	if (m->incident_id)
-		snprintf(id, sizeof(id), "%lld.%lld%s%s", (long long)m->incident_id, (long long)m->number, dot, uuid);
-	else
-		snprintf(id, sizeof(id), "m%lld%s%s", (long long)m->id, dot, uuid);
-	json_add_str(o, "id", id);
-	json_add_int(o, "number", m->number);
-	return o;
-}
-
 static void render(struct sending *s)
 {
 	const struct channel *c = channels_find(&s->notify->channels, s->message.channel);
@@ -373,7 +343,6 @@ static void render(struct sending *s)
 		post(s); /* says what is wrong */
 		return;
 	}
-	s->input = input_of(s->notify, &s->message);
 	in = program_input(c->program, s->input);
 	struct child_spec spec = program_spec(s->notify->exe, in ? in : "");
 	int r = in ? loop_spawn(s->notify->loop, &spec, on_rendered, s, &s->child) : -ENOMEM;
@@ -394,28 +363,98 @@ static bool under_way(const struct notify *n, int64_t id)
 	return false;
 }
 
-/* channel NULL: all. */
-static size_t count_sendings(const struct notify *n, const char *channel)
+/* Of the lane of m; of any channel: all of it. */
+static size_t count_sendings(const struct notify *n, const struct message *m, bool any_channel)
 {
 	size_t k = 0;
 
 	for (const struct sending *s = n->sendings; s; s = s->next)
-		k += !channel || !strcmp(s->message.channel, channel);
+		k += s->message.page == m->page && (any_channel || !strcmp(s->message.channel, m->channel));
 	return k;
 }
 
-static void start(struct notify *n, const struct message *m)
+/* A page of the same incident has just been started: it gets a moment to arrive first. */
+static bool is_behind(const struct notify *n, const struct message *m)
+{
+	for (const struct sending *s = n->sendings; s; s = s->next)
+		if (m->page && m->incident_id && s->message.page && s->message.incident_id == m->incident_id &&
+		    s->message.id < m->id && !strcmp(s->message.channel, m->channel) &&
+		    clock_mono_us() - s->began_us < ORDER_US)
+			return true;
+	return false;
+}
+
+static int judge_lateness(struct sending *s)
+{
+	const struct message *m = &s->message;
+	int64_t by = 0, by_page = 0;
+	int r = outbox_overtaken(s->notify->reader, m, &by, &by_page);
+
+	s->late = (struct lateness) {.page = m->page,
+	                             .waited_us = clock_wall_us() > m->since_us ? clock_wall_us() - m->since_us : 0,
+	                             .overtaken = by != 0,
+	                             .overtaken_by_page = by_page != 0};
+	return r;
+}
+
+/* What has become of the incident since: NULL: it stands where it stood, or there is none. */
+static char *since_then(struct sending *s)
+{
+	struct json_object *then = NULL;
+	struct incident inc = {0};
+	char *word = NULL;
+
+	if (!s->message.incident_id || json_get_obj(s->input, "incident", &then) != 1 ||
+	    incident_load(s->notify->reader, s->message.incident_id, &inc) < 0)
+		return NULL;
+	if (strcmp(json_str_or(then, "state", ""), incident_state_name(inc.state)) != 0)
+		word = text_format("%s", inc.kind == KIND_ADVANCE ? message_stage_word(inc.state)
+		                                                  : incident_state_name(inc.state));
+	incident_free(&inc);
+	for (char *at = word; at && *at; at++)
+		*at = *at == '_' ? ' ' : *at;
+	return word;
+}
+
+static void tell(struct sending *s)
+{
+	enum telling how = late_telling(&s->late);
+
+	if (how == TELL_NOT) {
+		snprintf(s->error, sizeof(s->error), "superseded: a later page about this was taken meanwhile");
+		end(s, DROPPED, 0);
+		return;
+	}
+	if (!s->message.body) {
+		snprintf(s->error, sizeof(s->error), "its text is lost");
+		end(s, UNDELIVERABLE, 0);
+		return;
+	}
+	s->input = message_input(s->notify->db, &s->message);
+	if (how == TELL_AS_PAST) {
+		CLEANUP(cleanup_free) char *since = since_then(s);
+
+		late_mark(s->input, s->message.queued_at_us, s->late.waited_us, since);
+	}
+	render(s);
+}
+
+static void start(struct notify *n, int64_t id)
 {
 	struct sending *s = calloc(1, sizeof(*s));
 
-	if (!s || outbox_load(n->reader, m->id, &s->message) < 0) {
-		free(s);
+	if (!s)
 		return; /* the net finds it again */
-	}
 	s->notify = n;
+	s->began_us = clock_mono_us();
+	if (outbox_load(n->reader, id, &s->message) < 0 || s->message.state != MSG_QUEUED || judge_lateness(s) < 0) {
+		message_free(&s->message);
+		free(s);
+		return;
+	}
 	s->next = n->sendings;
 	n->sendings = s;
-	render(s);
+	tell(s);
 }
 
 static void on_timer(void *arg)
@@ -432,10 +471,8 @@ static void arm(struct notify *n)
 
 	if (outbox_next_due(n->reader, &due) == 0 && due - clock_wall_us() < wait)
 		wait = due - clock_wall_us();
-	if (wait < 50 * US_PER_MS)
-		wait = 50 * US_PER_MS; /* what is due but under way, or behind another: no spinning */
-	if (n->sendings && wait < US_PER_S)
-		wait = US_PER_S; /* the end of a sending scans anyway */
+	if (wait <= 0)
+		wait = US_PER_S; /* what is due but under way, or behind another; the end of a sending scans anyway */
 	loop_timer_cancel(n->loop, n->timer);
 	n->timer = loop_timer_at(n->loop, clock_mono_us() + wait, on_timer, n);
 }
@@ -453,13 +490,14 @@ static void take_channels(struct notify *n)
 }
 
 /* Starts what fits while no channel has more than so many under way. */
-static void start_up_to(struct notify *n, struct message_list *l, size_t per_channel)
+static void start_up_to(struct notify *n, const struct message_list *l, bool page, size_t per_channel)
 {
-	for (size_t i = 0; i < l->n && count_sendings(n, NULL) < AT_ONCE_MAX; i++) {
+	for (size_t i = 0; i < l->n; i++) {
 		const struct message *m = &l->item[i];
 
-		if (!under_way(n, m->id) && count_sendings(n, m->channel) < per_channel)
-			start(n, m);
+		if (m->page == page && !under_way(n, m->id) && !is_behind(n, m) &&
+		    count_sendings(n, m, true) < lanes[page].at_once && count_sendings(n, m, false) < per_channel)
+			start(n, m->id);
 	}
 }
 
@@ -468,9 +506,11 @@ static void scan(struct notify *n)
 	struct message_list l = {0};
 
 	take_channels(n);
-	if (count_sendings(n, NULL) < AT_ONCE_MAX && outbox_due(n->reader, clock_wall_us(), 64, &l) == 0)
-		for (size_t k = 1; k <= PER_CHANNEL_MAX; k++) /* each channel its first before any its second */
-			start_up_to(n, &l, k);
+	if (outbox_due(n->reader, clock_wall_us(), DUE_MAX, &l) == 0)
+		for (int page = 1; page >= 0; page--)
+			for (size_t k = 1; k <= lanes[page].per_channel;
+			     k++) /* each channel its first before any its second */
+				start_up_to(n, &l, page, k);
 	message_list_free(&l);
 	arm(n);
 }

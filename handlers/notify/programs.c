@@ -1,7 +1,7 @@
 #include "handlers/notify/programs.h"
 
 /*
- * The shipped jq programs (jq 1.6). Input: {text, title, what, event, id, number, link, incident}.
+ * The shipped jq programs (jq 1.6). Input: {text, title, what, event, id, number, at, late, link, incident}.
  *
  * text is made of harmless lines already (no control characters); what is left is each chat's own markup.
  */
@@ -25,5 +25,5 @@ const char *const channel_programs[CHANNEL_KIND_N] = {
 	"              text: ($t | inert | cut(2900))}},"
 	"             {type: \"context\", elements: [{type: \"mrkdwn\","
 	"              text: (if .link == \"\" then $n else \"<\" + (.link | esc) + \"|Details> \" + $n end)}]}])}",
-	[CHANNEL_WEBHOOK] = "{id, number, event, what, title, text, link, incident}",
+	[CHANNEL_WEBHOOK] = "{id, number, at, late, event, what, title, text, link, incident}",
 };

@@ -53,8 +53,8 @@ int loop_new(struct loop **ret)
 		TAILQ_INIT(&l->running[i]);
 	}
 	l->multi = curl_multi_init();
-	if (!l->multi ||
-	    curl_multi_setopt(l->multi, CURLMOPT_MAXCONNECTS, (long)(LOOP_ACT_MAX + LOOP_TELL_MAX + LOOP_STUDY_MAX)))
+	if (!l->multi || curl_multi_setopt(l->multi, CURLMOPT_MAXCONNECTS,
+	                                   (long)(LOOP_ACT_MAX + LOOP_PAGE_MAX + LOOP_TELL_MAX + LOOP_STUDY_MAX)))
 		return -ENOMEM;
 	*ret = TAKE(l);
 	return 0;

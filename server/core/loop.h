@@ -47,10 +47,10 @@ void loop_timer_cancel(struct loop *l, struct loop_timer *t); /* NULL is fine */
  * all it points to are copied by loop_fetch, whose ret may be NULL. It refuses a wrong spec with -EINVAL, and
  * with -EAGAIN when 1024 are waiting in that share already. */
 struct loop_fetch;
-/* Separate limits, 16, 8 and 4 at once (more wait in order, their time limit runs): a dead chat cannot hold up a
- * rollback, nor can a comparison of weeks (study). */
+/* Separate limits, 16, 16, 8 and 4 at once (more wait in order, their time limit runs): a dead chat cannot hold up a
+ * rollback or a page, nor can a comparison of weeks (study). */
 #define LOOP_BODIES_MAX (24 * 1024 * 1024)
-enum loop_share { LOOP_SHARE_ACT, LOOP_SHARE_TELL, LOOP_SHARE_STUDY, LOOP_SHARE_N };
+enum loop_share { LOOP_SHARE_ACT, LOOP_SHARE_PAGE, LOOP_SHARE_TELL, LOOP_SHARE_STUDY, LOOP_SHARE_N };
 struct fetch_spec {
 	const char *method; /* "GET" … */
 	const char *url;

@@ -27,6 +27,7 @@ struct loop_fetch {
 
 static const unsigned at_once[LOOP_SHARE_N] = {
 	[LOOP_SHARE_ACT] = LOOP_ACT_MAX,
+	[LOOP_SHARE_PAGE] = LOOP_PAGE_MAX,
 	[LOOP_SHARE_TELL] = LOOP_TELL_MAX,
 	[LOOP_SHARE_STUDY] = LOOP_STUDY_MAX,
 };

@@ -14,6 +14,7 @@
 #include "server/core/loop.h"
 
 #define LOOP_ACT_MAX      16 /* transfers at once */
+#define LOOP_PAGE_MAX     16
 #define LOOP_TELL_MAX     8
 #define LOOP_STUDY_MAX    4
 #define LOOP_QUEUE_MAX    1024 /* transfers that wait, per share */

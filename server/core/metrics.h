@@ -30,7 +30,7 @@
 	  "Rollbacks that took longer in a phase than its budget.", "phase",                                           \
 	  "detection\0decision\0execution\0verification\0total\0")                                                     \
 	X(M_NOTIFICATIONS, "rollbackd_notifications_total", "counter", "Sendings of messages by result.", "result",    \
-	  "sent\0retried\0undeliverable\0")                                                                            \
+	  "sent\0retried\0undeliverable\0dropped\0")                                                                   \
 	X(M_MESSAGE_PROGRAM_FAILURES, "rollbackd_message_program_failures_total", "counter",                           \
 	  "Messages sent as built-in plain text because the channel's jq program failed.", NULL, "")                   \
 	X(M_RELOADS_OK, "rollbackd_config_last_reload_successful", "gauge",                                            \

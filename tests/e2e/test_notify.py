@@ -34,7 +34,7 @@ def test_a_dead_chat_holds_neither_the_rollback_nor_another_channel(daemon_of, s
 
 
 def test_every_message_arrives_once_chat_is_back_also_across_a_kill(daemon_of, service, chat):
-    d = daemon_of(config(service, channels="channels:\n" + slack_channel(chat, events="all")))
+    d = daemon_of(config(service, channels="channels:\n" + slack_channel(chat, events="incident")))
     chat.faults = [(503, {}, "service_unavailable")] * 3
     [r] = d.post(alert())
     d.wait_state(r["incident"], "rolled_back")
@@ -157,3 +157,44 @@ def test_a_200_whose_body_says_no_is_no_delivery(daemon_of, service, chat, words
         n = d.incident(r["incident"])["notifications"]
         return n and n[0]["state"] == state and "HTTP 200" in (n[0]["error"] or "")
     until(told)
+
+
+class Picky(Slack):
+    """Takes what it likes: a text with one of the words is answered with 500, for ever."""
+
+    def __init__(self, *words):
+        self.words = words
+        super().__init__()
+
+    def handle(self, method, path, headers, body):
+        if any(w.encode() in body for w in self.words):
+            with self.lock:
+                self.requests += 1
+            return 500, {}, "too odd for me"
+        return super().handle(method, path, headers, body)
+
+
+def test_a_message_that_is_never_taken_holds_up_no_page(daemon_of, service):
+    pager, everything = Picky("Rolling back to"), Picky("Rolling back to")
+    channels = "channels:\n" + slack_channel(pager, "pager", "page") + "\n" + slack_channel(everything, "chat", "all")
+    d = daemon_of(config(service, channels=channels, checks="        - {command: [/bin/echo, 10]}", timeout="1s"))
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "failed")
+    for chat in (pager, everything):
+        until(lambda: any("AUTO_ROLLBACK FAILED" in t for t in chat.texts()), 5)
+        assert not any("Rolling back to" in t for t in chat.texts())
+        chat.close()
+
+
+def test_what_comes_late_says_so_and_what_is_true_since(daemon_of, service):
+    chat = Picky("Rolling back to")
+    d = daemon_of(config(service, channels="channels:\n" + slack_channel(chat, events="all")))
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    until(lambda: any("Rolled back to" in t for t in chat.texts()))
+    chat.words = ()
+    until(lambda: any("Rolling back to" in t for t in chat.texts()), 30)
+    [late] = [t for t in chat.texts() if "Rolling back to" in t]
+    lines = late.splitlines()
+    assert lines[0] == "[INCIDENT] Shop Auto-Rollback" and lines[1].startswith("- Late: of ") and lines[1].endswith("; since then rolled back")
+    chat.close()
