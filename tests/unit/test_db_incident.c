@@ -1,0 +1,207 @@
+#include "tests/unit/rows_fixture.h"
+
+static void an_incident_is_read_back_as_it_was_written(void **state)
+{
+	(void)state;
+	for (int full = 0; full < 2; full++) {
+		struct incident i = make_incident(full ? "a" : "b", full, 1000 * (full + 1)), got = {0};
+
+		assert_int_equal(in_tx(db, insert_incident, &i), 0);
+		assert_true(i.id > 0);
+		assert_int_equal(i.seq, 1);
+		assert_int_equal(incident_load(reader, i.id, &got), 0);
+		same_incident(&i, &got);
+		incident_free(&got);
+		incident_free(&i);
+	}
+}
+
+static void a_saved_incident_is_read_back_in_every_column(void **state)
+{
+	(void)state;
+	struct incident i = make_incident("a", true, 1000), got = {0};
+	assert_int_equal(in_tx(db, insert_incident, &i), 0);
+	struct incident other = make_incident("z", false, 7000);
+	other.id = i.id;
+	other.seq = i.seq;
+	other.state = INC_FAILED;
+	other.kind = KIND_DRILL;
+	free(other.config);
+	other.config = strdup(i.config);
+	assert_int_equal(in_tx(db, save_incident, &other), 0);
+	assert_int_equal(other.seq, 2);
+	assert_int_equal(incident_load(reader, i.id, &got), 0);
+	same_incident(&other, &got);
+	assert_int_equal(in_tx(db, save_incident, &i), -ESTALE); /* it still has seq 1 */
+	incident_free(&got);
+	assert_int_equal(incident_load(reader, i.id, &got), 0);
+	same_incident(&other, &got);
+	incident_free(&got);
+	incident_free(&other);
+	incident_free(&i);
+}
+
+static void a_rollout_has_one_live_incident_at_most(void **state)
+{
+	struct incident got = {0};
+
+	(void)state;
+	assert_int_equal(incident_live_of(reader, "shop", &got), 0);
+	int64_t old = add_incident("shop", INC_RESOLVED, 1, "old"),
+		gone = add_incident("shop", INC_CANCELLED, 2, "gone");
+	assert_int_equal(incident_live_of(reader, "shop", &got), 0);
+	int64_t live = add_incident("shop", INC_HELD, 3, "live");
+	assert_true(old < gone && gone < live);
+	for (int s = 1; s < INC_STATE_N; s++) {
+		struct incident second = make_incident("shop", true, 100);
+
+		second.state = (enum incident_state)s;
+		assert_int_equal(in_tx(db, insert_incident, &second),
+		                 incident_is_live((enum incident_state)s) ? -EEXIST : 0);
+		incident_free(&second);
+	}
+	assert_int_equal(incident_live_of(reader, "shop", &got), 1);
+	assert_int_equal(got.id, live);
+	incident_free(&got);
+	add_incident("other", INC_PENDING, 4, "other");
+	assert_int_equal(incident_load(reader, 4711, &got), -ENOENT);
+}
+
+/* Ids found by a filter, as text: "5 3 1". */
+static const char *found(struct incident_filter f)
+{
+	static char text[400];
+	struct incident_list l = {0};
+
+	text[0] = '\0';
+	if (!f.limit)
+		f.limit = 100;
+	assert_int_equal(incident_find(reader, &f, &l), 0);
+	for (size_t i = 0; i < l.n; i++)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%lld", i ? " " : "",
+		         (long long)l.item[i].id);
+	incident_list_free(&l);
+	return text;
+}
+
+static int attach_alert(struct db_tx *tx, void *incident)
+{
+	struct alert_seen s = {.fingerprint = "f",
+	                       .starts_at_us = 1,
+	                       .delivery = DELIVERY_FIRING,
+	                       .labels = "{\"pod\":\"Web-7\"}",
+	                       .annotations = "{}",
+	                       .generator_url = ""};
+	struct alert_known k = {0};
+	int r = alert_record(tx, &s, &k);
+
+	return r < 0 ? r : alert_attach(tx, *(int64_t *)incident, k.id);
+}
+
+static void incidents_are_found_by_every_filter_newest_first(void **state)
+{
+	int64_t three = 3;
+
+	(void)state;
+	add_incident("shop", INC_RESOLVED, 100, "Errors 50%");
+	add_incident("shop", INC_CANCELLED, 200, "latency");
+	add_incident("shop", INC_FAILED, 300, "errors again");
+	add_incident("cart", INC_VERIFYING, 400, "latency");
+	assert_int_equal(in_tx(db, attach_alert, &three), 0);
+	assert_string_equal(found((struct incident_filter) {0}), "4 3 2 1");
+	assert_string_equal(found((struct incident_filter) {.limit = 2}), "4 3");
+	assert_string_equal(found((struct incident_filter) {.limit = 2, .before_id = 3}), "2 1");
+	assert_string_equal(found((struct incident_filter) {.before_id = 1}), "");
+	assert_string_equal(found((struct incident_filter) {.rollout = "shop"}), "3 2 1");
+	assert_string_equal(found((struct incident_filter) {.rollout = "sho"}), "");
+	assert_string_equal(found((struct incident_filter) {.state = INC_CANCELLED}), "2");
+	assert_string_equal(found((struct incident_filter) {.kind = KIND_MANUAL, .live_only = true}), "4 3");
+	assert_string_equal(found((struct incident_filter) {.kind = KIND_AUTO}), "");
+	assert_string_equal(found((struct incident_filter) {.since_us = 200}), "4 3 2");
+	assert_string_equal(found((struct incident_filter) {.until_us = 200}), "2 1");
+	assert_string_equal(found((struct incident_filter) {.since_us = 200, .until_us = 300}), "3 2");
+	assert_string_equal(found((struct incident_filter) {.q = "ERRORS"}), "3 1");
+	assert_string_equal(found((struct incident_filter) {.q = "50%"}), "1"); /* no pattern: a substring */
+	assert_string_equal(found((struct incident_filter) {.q = "art"}), "4");
+	assert_string_equal(found((struct incident_filter) {.q = "web-7"}), "3");
+	assert_string_equal(found((struct incident_filter) {.q = "%"}), "1");
+	assert_string_equal(found((struct incident_filter) {.q = "' OR 1=1 --"}), "");
+}
+
+static void long_lists_come_whole(void **state)
+{
+	int64_t *ids = NULL;
+	size_t n = 0;
+	char name[20];
+
+	(void)state;
+	for (int i = 1; i <= 70; i++) { /* past several growths of a list */
+		struct incident_list l = {0};
+
+		snprintf(name, sizeof(name), "r%d", i);
+		add_incident(name, INC_PENDING, i, "s");
+		assert_int_equal(incident_find(reader, &(struct incident_filter) {.limit = 1000}, &l), 0);
+		assert_int_equal(l.n, i);
+		for (int k = 0; k < i; k++)
+			assert_int_equal(l.item[k].id, i - k);
+		incident_list_free(&l);
+	}
+	assert_int_equal(incident_live_ids(reader, &ids, &n), 0);
+	assert_int_equal(n, 70);
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(ids[i], i + 1);
+	free(ids);
+}
+
+static void incidents_are_counted(void **state)
+{
+	int64_t n = -1, counts[INC_STATE_N] = {0};
+	struct incident there = make_incident("shop", true, 100);
+
+	(void)state;
+	add_incident("shop", INC_RESOLVED, 100, "s");
+	add_incident("shop", INC_CANCELLED, 200, "s");
+	add_incident("shop", INC_HELD, 300, "s");
+	add_incident("cart", INC_HELD, 300, "s");
+	there.state = INC_RESOLVED;
+	there.opened_at_us = 400;
+	assert_true(there.already_there);
+	assert_int_equal(in_tx(db, insert_incident, &there), 0);
+	incident_free(&there);
+	assert_int_equal(incident_count_since(reader, "shop", 0, &n), 0);
+	assert_int_equal(n, 2); /* not the cancelled one, nor that which was there already */
+	assert_int_equal(incident_count_since(reader, "shop", 101, &n), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(incident_count_since(reader, "nobody", 0, &n), 0);
+	assert_int_equal(n, 0);
+	assert_int_equal(incident_count_states(reader, counts), 0);
+	for (int s = 1; s < INC_STATE_N; s++)
+		assert_int_equal(counts[s], s == INC_HELD ? 2 : 0);
+}
+
+static void names_and_states_translate_both_ways(void **state)
+{
+	(void)state;
+	for (int s = 1; s < INC_STATE_N; s++)
+		assert_int_equal(incident_state_find(incident_state_name((enum incident_state)s)), s);
+	for (int k = 1; k < KIND_N; k++)
+		assert_int_equal(incident_kind_find(incident_kind_name((enum incident_kind)k)), k);
+	assert_int_equal(incident_state_find("no such"), -EINVAL);
+	assert_int_equal(incident_kind_find(""), -EINVAL);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(an_incident_is_read_back_as_it_was_written),
+		T(a_saved_incident_is_read_back_in_every_column),
+		T(a_rollout_has_one_live_incident_at_most),
+		T(incidents_are_found_by_every_filter_newest_first),
+		T(long_lists_come_whole),
+		T(incidents_are_counted),
+		T(names_and_states_translate_both_ways),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
