@@ -1,9 +1,11 @@
 #include "alertmanager/alerts_api.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
+#include "server/core/text.h"
 
 static void add_percent_encoded(struct buf *b, char c)
 {
@@ -36,6 +38,7 @@ static bool is_classic_name(const char *s)
 
 int alerts_api_url(struct buf *b, const char *base, struct json_object *labels)
 {
+	assert(base && labels);
 	size_t len = strlen(base);
 	char before = '?';
 
@@ -45,7 +48,8 @@ int alerts_api_url(struct buf *b, const char *base, struct json_object *labels)
 	buf_str(b, "/api/v2/alerts");
 	json_object_object_foreach(labels, name, value)
 	{
-		if (!is_classic_name(name) || !json_object_is_type(value, json_type_string))
+		if (!is_classic_name(name) || !json_object_is_type(value, json_type_string) ||
+		    text_was_replaced(json_object_get_string(value)))
 			continue;
 		buf_printf(b, "%cfilter=%s%%3D%%22", before, name);
 		add_value(b, json_object_get_string(value));

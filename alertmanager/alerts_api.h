@@ -10,8 +10,8 @@
 #include "server/core/json.h"
 
 /* "<base>/api/v2/alerts?filter=…": all that have these labels (an object of strings), silenced and inhibited ones
- * included, for what is silenced is not over. A label whose name only newer Alertmanagers can quote is left out: more
- * alerts match then, not fewer. b's error. */
+ * included, for what is silenced is not over. A label whose name only newer Alertmanagers can quote, or
+ * with a character that was replaced, is left out: more alerts match then, not fewer. b's error. */
 int alerts_api_url(struct buf *b, const char *base, struct json_object *labels);
 
 /* How many alerts the answer lists; -EBADMSG when it is no such list, -ENOMEM. */

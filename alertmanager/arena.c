@@ -52,6 +52,7 @@ void *arena_take(struct arena *a, size_t size)
 
 char *arena_string(struct arena *a, struct json_raw string)
 {
+	assert(json_raw_is_string(string));
 	size_t len = json_raw_size(string);
 	char *text = arena_take(a, len + 1);
 
@@ -62,6 +63,7 @@ char *arena_string(struct arena *a, struct json_raw string)
 
 void arena_free(struct arena *a)
 {
+	assert(a);
 	while (a->pieces) {
 		struct arena_piece *p = a->pieces;
 

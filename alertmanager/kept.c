@@ -1,5 +1,6 @@
 #include "alertmanager/kept.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,6 +72,7 @@ static int choose(const struct alert *a, struct candidate **ret, size_t *ret_n)
 
 static struct json_object *labels_json(const struct candidate *list, size_t n)
 {
+	assert(n <= KEPT_LABELS_MAX);
 	struct json_object *o = json_object_new_object();
 
 	for (size_t i = 0; i < n; i++)
@@ -104,6 +106,8 @@ static struct json_object *annotations_json(const struct alert *a, size_t labels
 
 int alert_keep(const struct alert *a, struct alert_kept *ret)
 {
+	assert(a && ret);
+	assert(!a->rejected || a->n_labels == 0);
 	CLEANUP(json_cleanup) struct json_object *labels = NULL, *annotations = NULL;
 	CLEANUP(cleanup_free) struct candidate *list = NULL;
 	size_t n = 0;

@@ -1,6 +1,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "alertmanager/matcher.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pcre2.h>
 #include <stdio.h>
@@ -315,6 +316,7 @@ static int add_all(struct matchers *m, struct slice s, struct matcher_fault *fau
 
 int matchers_add(struct matchers *m, const char *text, struct matcher_fault *fault)
 {
+	assert(m && text && fault);
 	size_t before = m->n, len = strlen(text);
 	struct slice s = {text, text + len};
 
@@ -347,6 +349,7 @@ void matchers_free(struct matchers *m)
 /* Whatever PCRE2 says but "it matches" and "it does not" is a limit, or a lack of memory. */
 static enum matchers_say regex_says(const struct matcher *m, const char *value)
 {
+	assert(m->code && value);
 	pcre2_match_data *data = pcre2_match_data_create_from_pattern(m->code, NULL);
 
 	if (!data)
@@ -376,6 +379,8 @@ static enum matchers_say says(const struct matcher *m, const char *value)
 enum matchers_say matchers_judge(const struct matchers *m, const struct text_pair *labels, size_t n,
                                  const char **ret_which)
 {
+	assert(m);
+	assert(labels || n == 0);
 	const struct matcher *unsure = NULL;
 
 	for (size_t i = 0; i < m->n; i++) {
@@ -399,6 +404,8 @@ enum matchers_say matchers_judge(const struct matchers *m, const struct text_pai
 enum matchers_say matchers_might_hold(const struct matchers *m, const struct text_pair *labels, size_t n,
                                       matchers_open_fn *open, void *arg, const char **ret_label)
 {
+	assert(m && open);
+	assert(labels || n == 0);
 	const char *label = NULL;
 
 	for (size_t i = 0; i < m->n; i++) {

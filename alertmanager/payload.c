@@ -262,6 +262,7 @@ static int read_fingerprint(struct reading *r)
 /* Nothing half read remains: an alert that can't be acted on is known by its text alone. */
 static int alert_reject(struct reading *r)
 {
+	assert(r->why);
 	char hash[65] = "";
 
 	*r->alert = (struct alert) {.rejected = true, .why = r->why, .generator_url = ""};
@@ -386,6 +387,8 @@ static int group_read(struct alert_group *g, struct json_raw alerts, struct payl
 
 int alert_group_parse(const char *body, size_t len, struct alert_group **ret, struct payload_fault *fault)
 {
+	assert(body || len == 0);
+	assert(ret && fault);
 	CLEANUP(alert_group_cleanup) struct alert_group *g = calloc(1, sizeof(*g));
 	struct json_raw root, alerts;
 
@@ -409,6 +412,7 @@ int alert_group_parse(const char *body, size_t len, struct alert_group **ret, st
 
 size_t alert_group_size(const struct alert_group *g)
 {
+	assert(g);
 	return sizeof(*g) + g->memory.used + g->n * sizeof(*g->alerts);
 }
 
@@ -430,6 +434,8 @@ void alert_group_cleanup(struct alert_group **g)
 
 const char *alert_label(const struct alert *a, const char *name)
 {
+	assert(name);
+	assert(a->n_labels == 0 || a->labels);
 	struct text_pair key = {name, NULL};
 	const struct text_pair *found =
 		a->n_labels == 0 ? NULL : bsearch(&key, a->labels, a->n_labels, sizeof(*a->labels), by_name);
@@ -439,6 +445,8 @@ const char *alert_label(const struct alert *a, const char *name)
 
 const char *alert_annotation(const struct alert *a, const char *name)
 {
+	assert(name);
+	assert(a->n_annotations == 0 || a->annotations);
 	for (size_t i = 0; i < a->n_annotations; i++)
 		if (strcmp(a->annotations[i].name, name) == 0)
 			return a->annotations[i].value;

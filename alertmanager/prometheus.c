@@ -1,5 +1,6 @@
 #include "alertmanager/prometheus.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
@@ -32,6 +33,7 @@ static atomic_size_t held;
 
 static void give_back(size_t *tree)
 {
+	assert(atomic_load(&held) >= *tree);
 	atomic_fetch_sub(&held, *tree);
 	*tree = 0;
 }
@@ -185,6 +187,8 @@ static int parse_samples(struct prom_vector *v, struct json_object *result, bool
 
 int prom_vector_parse(const char *body, size_t len, struct prom_vector *ret, char *why, size_t why_size)
 {
+	assert(body || len == 0);
+	assert(ret && why && why_size >= 200);
 	CLEANUP(prom_vector_free) struct prom_vector v = {0};
 	struct say say = {why, why_size};
 	struct json_object *result = NULL;
@@ -262,6 +266,8 @@ static int add_series(struct json_object *list, struct json_object *series, size
 int prom_matrix_parse(const char *body, size_t len, size_t max_series, size_t max_points, struct json_object **ret,
                       char *why, size_t why_size)
 {
+	assert(body || len == 0);
+	assert(ret && why && why_size >= 200);
 	CLEANUP(json_cleanup) struct json_object *root = NULL, *result = NULL;
 	CLEANUP(give_back) size_t tree = 0;
 	struct say say = {why, why_size};
@@ -321,6 +327,7 @@ static int add_timeout(struct buf *b, double timeout_s)
 
 int prom_query_url(struct buf *b, const char *base, const char *query, double timeout_s)
 {
+	assert(base && query);
 	add_start(b, base, "query", query);
 	return add_timeout(b, timeout_s);
 }
@@ -328,6 +335,7 @@ int prom_query_url(struct buf *b, const char *base, const char *query, double ti
 int prom_range_url(struct buf *b, const char *base, const char *query, double start_s, double end_s, double step_s,
                    double timeout_s)
 {
+	assert(base && query);
 	add_start(b, base, "query_range", query);
 	buf_printf(b, "&start=%.3f&end=%.3f&step=%.3f", start_s, end_s, step_s);
 	return add_timeout(b, timeout_s);

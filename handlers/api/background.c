@@ -18,6 +18,7 @@ struct background {
 /* NULL: nothing comes any more. */
 static struct background_job *wait_job(struct background *b)
 {
+	assert(b->last);
 	pthread_mutex_lock(&b->lock);
 	while (!b->first && !b->stopping)
 		pthread_cond_wait(&b->more, &b->lock);
@@ -43,6 +44,7 @@ static void *work(void *arg)
 
 int background_start(struct background **ret)
 {
+	assert(ret);
 	struct background *b = calloc(1, sizeof(*b));
 
 	if (!b)

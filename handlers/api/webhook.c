@@ -45,6 +45,7 @@ static struct delivery_job *of_db(struct db_job *job)
 
 static int record(struct db_tx *tx, struct db_job *job)
 {
+	assert(tx && of_db(job)->intake);
 	struct delivery_job *d = of_db(job);
 	int r = intake_record(tx, d->intake);
 
@@ -95,6 +96,7 @@ static void answer(struct http_reply *reply, const struct intake *in)
 /* Answers, and frees d. */
 static void end(struct delivery_job *d, struct http_reply *reply)
 {
+	assert(d->size <= atomic_load(&work));
 	intake_free(d->intake);
 	atomic_fetch_sub(&work, d->size);
 	d->req->complete(d->req, reply);
@@ -228,6 +230,7 @@ static int prepare(struct delivery_job *d, struct payload_fault *fault)
 
 static void read_body(struct background_job *job)
 {
+	assert(((struct delivery_job *)job)->req);
 	struct delivery_job *d = (struct delivery_job *)job;
 	struct http_reply reply = {.status = 200};
 	struct payload_fault fault = {.why = ""};

@@ -233,13 +233,15 @@ int onset_query(struct buf *b, const struct text_pair *labels, size_t n)
 	for (size_t i = 0; i < n; i++)
 		if (strcmp(labels[i].name, "alertname") == 0)
 			name = labels[i].value;
-	if (!name || !name[0])
+	if (!name || !name[0] || text_was_replaced(name))
 		return -EINVAL;
 	buf_str(b, "ALERTS_FOR_STATE{alertname=\"");
 	add_value(b, name, false);
 	buf_char(b, '"');
 	for (size_t i = 0; i < n; i++) {
-		if (strcmp(labels[i].name, "alertname") == 0 || !is_label_name(labels[i].name))
+		/* What is left out makes the question wider; a value that nobody has would make it empty. */
+		if (strcmp(labels[i].name, "alertname") == 0 || !is_label_name(labels[i].name) ||
+		    text_was_replaced(labels[i].value))
 			continue;
 		buf_printf(b, ",%s=~\"|", labels[i].name);
 		add_value(b, labels[i].value, true);

@@ -1,5 +1,6 @@
 #include "handlers/incident/intake.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -37,6 +38,7 @@ static struct intake *intake_new(struct settings *s, struct alert_group *group, 
 
 int intake_plan(struct settings *s, struct alert_group *group, int64_t received_us, struct intake **ret)
 {
+	assert(s && group && ret);
 	CLEANUP(intake_cleanup) struct intake *in = intake_new(s, group, received_us);
 
 	if (!in || !in->routes)
@@ -206,6 +208,7 @@ static bool is_one_of_many(const struct applied *before, const struct alert *a)
 static int attach_more(struct db_tx *tx, struct intake *in, const struct alert *a, const struct alert_known *k,
                        const struct route *rt, struct applied *to)
 {
+	assert(to->incident > 0);
 	int r = alert_attach(tx, to->incident, k->id);
 
 	to->more++;
@@ -431,6 +434,8 @@ static int calm(struct db_tx *tx, int64_t id)
 /* One webhook is one moment: what is over is judged after all its alerts, in whatever order they stand. */
 int intake_record(struct db_tx *tx, struct intake *in)
 {
+	assert(in->group && in->n_results == 0);
+	assert(in->routes);
 	int r = note_truncated(tx, in);
 
 	for (size_t i = 0; r == 0 && i < in->group->n; i++)
@@ -483,6 +488,7 @@ static void answer_one(struct buf *b, const struct intake_result *res)
 /* A tree of all results would take ten times their text. */
 void intake_answer(struct buf *b, const struct intake *in)
 {
+	assert(b && in->group);
 	size_t rejected = 0, i;
 
 	for (i = 0; i < in->group->n; i++)

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <errno.h>
 
 #include "handlers/incident/intake.h"
@@ -90,6 +91,7 @@ static bool is_heartbeat(const struct settings *s, const struct alert *a)
 
 int route_alert(const struct settings *s, const struct alert *a, struct route *ret)
 {
+	assert(s && a && ret);
 	const char *which = NULL;
 	struct route r = {0};
 	int err = 0;
@@ -112,6 +114,7 @@ int route_alert(const struct settings *s, const struct alert *a, struct route *r
 
 void route_free(struct route *r)
 {
+	assert(r);
 	free(r->rollouts);
 	free((char *)r->why);
 	*r = (struct route) {0};

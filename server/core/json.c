@@ -3,6 +3,7 @@
 #include "server/core/json_raw.h"
 #include "server/core/text.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
@@ -24,6 +25,7 @@ static void free_tokener(json_tokener **tok)
 /* text with each odd character as U+FFFD, for json-c, which would cut names and values at a NUL. */
 static int without_odd(struct buf *b, const char *text, size_t len)
 {
+	assert(b->len == 0);
 	bool in_string = false;
 	const char *why = NULL;
 	uint32_t c = 0;
@@ -65,6 +67,8 @@ static int build(const char *text, size_t len, struct json_object **ret_obj, str
 int json_parse_within(const char *text, size_t len, size_t tree_max, struct json_object **ret_obj, size_t *ret_tree,
                       struct json_fault *fault)
 {
+	assert(text || len == 0);
+	assert(ret_obj);
 	CLEANUP(buf_free) struct buf clean = BUF(3 * len); /* one broken byte becomes three */
 	struct json_size size;
 
@@ -95,6 +99,7 @@ void json_cleanup(struct json_object **obj)
 /* As the getters: 1 found with this type, 0 absent or null, -EINVAL. */
 static int member(struct json_object *obj, const char *key, json_type type, struct json_object **ret)
 {
+	assert(key && ret);
 	struct json_object *value = NULL;
 
 	if (!json_object_is_type(obj, json_type_object))
@@ -189,6 +194,7 @@ static struct json_object *must(struct json_object *obj)
 
 void json_add(struct json_object *obj, const char *key, struct json_object *value_taken)
 {
+	assert(obj && key);
 	if (json_object_object_add(obj, key, value_taken) < 0)
 		abort();
 }
@@ -266,6 +272,7 @@ void json_add_time(struct json_object *obj, const char *key, int64_t us)
 
 const char *json_text(struct json_object *obj)
 {
+	assert(obj);
 	const char *text = json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
 
 	if (!text)
@@ -275,6 +282,7 @@ const char *json_text(struct json_object *obj)
 
 struct json_object *json_at(struct json_object *obj, const char *pointer)
 {
+	assert(pointer);
 	struct json_object *value = NULL;
 
 	if (json_pointer_get(obj, pointer, &value) < 0)

@@ -9,6 +9,7 @@
 #include "server/core/json.h"
 #include "server/core/json_raw.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -213,6 +214,7 @@ static int by_hash_and_text(const void *pa, const void *pb, void *check)
 /* Pops the keys of the object that closes. Of several repeated keys the first repetition is named. */
 static bool keys_differ(struct json_reader *c, size_t first)
 {
+	assert(first <= c->n_keys);
 	struct member_key *keys = c->keys + first;
 	size_t n = c->n_keys - first, worst = c->len;
 
@@ -254,6 +256,7 @@ static bool push_key(struct json_reader *c, struct member_key key)
 
 static enum json_step open_container(struct json_reader *c, bool object)
 {
+	assert(c->depth <= JSON_DEPTH_MAX);
 	if (c->depth == JSON_DEPTH_MAX)
 		return refuse(c, "nested too deeply");
 	c->open[c->depth].object = object;
@@ -265,6 +268,7 @@ static enum json_step open_container(struct json_reader *c, bool object)
 
 static enum json_step close_container(struct json_reader *c)
 {
+	assert(c->depth > 0);
 	c->depth--;
 	c->at++;
 	if (c->open[c->depth].object && !keys_differ(c, c->open[c->depth].first_key))
@@ -306,6 +310,7 @@ static enum json_step step_value(struct json_reader *c)
 
 static enum json_step step_key(struct json_reader *c)
 {
+	assert(c->depth > 0 && c->open[c->depth - 1].object);
 	struct member_key key = {.at = c->at + 1};
 	size_t before = c->n_keys - c->open[c->depth - 1].first_key;
 
@@ -353,6 +358,8 @@ static enum json_step step_once(struct json_reader *c, enum json_step step)
 
 int json_measure(const char *text, size_t len, size_t tree_max, struct json_size *ret, struct json_fault *fault)
 {
+	assert(text || len == 0);
+	assert(ret);
 	struct json_reader c = {.text = text, .len = len, .tree_max = tree_max};
 	enum json_step step = STEP_VALUE;
 

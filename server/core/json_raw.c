@@ -73,6 +73,8 @@ static size_t escape(const char *text, size_t len, size_t at, uint32_t *ret_char
 
 size_t json_raw_char(const char *text, size_t len, size_t at, uint32_t *ret_char, const char **ret_why)
 {
+	assert(at < len);
+	assert(ret_char && ret_why);
 	unsigned char b = (unsigned char)text[at];
 
 	if (b == '\\')
@@ -180,16 +182,19 @@ struct json_raw json_raw_inside(struct json_raw container)
 
 bool json_raw_item(struct json_raw *rest, struct json_raw *ret_value)
 {
+	assert(rest && ret_value);
 	return take(rest, ret_value);
 }
 
 bool json_raw_member(struct json_raw *rest, struct json_raw *ret_key, struct json_raw *ret_value)
 {
+	assert(rest && ret_key && ret_value);
 	return take(rest, ret_key) && take(rest, ret_value);
 }
 
 bool json_raw_find(struct json_raw object, const char *name, struct json_raw *ret_value)
 {
+	assert(name && ret_value);
 	struct json_raw rest = json_raw_inside(object), key, value;
 
 	if (object.len == 0 || *object.text != '{')
@@ -231,6 +236,7 @@ static struct json_raw inside_quotes(struct json_raw string)
 
 bool json_raw_is(struct json_raw string, const char *text)
 {
+	assert(text);
 	struct json_raw in = inside_quotes(string);
 	size_t len = strlen(text);
 	uint32_t c = 0, wanted = 0;
@@ -280,6 +286,7 @@ size_t json_raw_size(struct json_raw string)
 
 size_t json_raw_decode(struct json_raw string, char *out, size_t max)
 {
+	assert(out);
 	struct json_raw in = inside_quotes(string);
 	uint32_t c = 0;
 	size_t at = 0, n;

@@ -53,6 +53,9 @@ void text_pct(int32_t pct, char *out, size_t size);
 size_t text_utf8_next(const char *s, size_t len, uint32_t *ret_char);
 /* Well-formed UTF-8 (Unicode table 3-7). */
 bool text_utf8_valid(const char *s, size_t len);
+/* Whether U+FFFD stands in it: what was sent may have been something else (json_raw.h), so whoever asks others for
+ * exactly this text may be asking for nothing. */
+bool text_was_replaced(const char *s);
 /* Appends s as well-formed UTF-8 text: malformed bytes become U+FFFD, control characters (also newline and
  * line separators U+2028-2029 and bidirectional overrides U+202A-202E, U+2066-2069) become a space. Text that would
  * grow over max_bytes is cut and ends in "…", within max_bytes. For text from outside that stands inside one line. */

@@ -47,6 +47,11 @@ size_t text_utf8_next(const char *s, size_t len, uint32_t *ret_char)
 	return lead->size;
 }
 
+bool text_was_replaced(const char *s)
+{
+	return strstr(s, REPLACEMENT) != NULL;
+}
+
 bool text_utf8_valid(const char *s, size_t len)
 {
 	uint32_t c;

@@ -57,6 +57,8 @@ static void the_filters_are_matchers_percent_encoded(void **state)
 {
 	(void)state;
 	url_is("http://am:9093", "{}", "http://am:9093/api/v2/alerts");
+	url_is("http://am:9093", "{\"alertname\": \"A\", \"path\": \"/x\xef\xbf\xbdy\"}",
+	       "http://am:9093/api/v2/alerts?filter=alertname%3D%22A%22");
 	url_is("http://am:9093/", "{\"alertname\": \"A b\"}",
 	       "http://am:9093/api/v2/alerts?filter=alertname%3D%22A%20b%22");
 	url_is("http://am/x", "{\"a\": \"1\", \"b\": \"\\\"\\\\\\n&\\u00e9\"}",
