@@ -63,9 +63,9 @@ void conn_phase(struct http *h, struct conn *c, enum phase phase, uint64_t bytes
 	h->reap_us = min_us(h->reap_us, deadline(h, c));
 }
 
-/* The library sees the end of the connection in its next turn and closes it. */
-static void doom(struct http *h, struct conn *c)
+void conn_doom(struct http *h, struct conn *c)
 {
+	assert(!c->doomed && h->n_conns > 0);
 	c->doomed = true;
 	h->n_conns--;
 	shutdown(c->fd, SHUT_RDWR);
@@ -88,7 +88,7 @@ void conn_reap(struct http *h)
 		else if (c->phase == PHASE_WAITING)
 			stream_due(c->request);
 		else
-			doom(h, c);
+			conn_doom(h, c);
 	}
 }
 
@@ -132,7 +132,7 @@ static bool make_room(struct http *h, const struct peer_ip *ip)
 		if (may_yield(h, c) && (!ip || same_ip(ip, &c->ip)) && (!oldest || c->since_us < oldest->since_us))
 			oldest = c;
 	if (oldest)
-		doom(h, oldest);
+		conn_doom(h, oldest);
 	return oldest != NULL;
 }
 

@@ -31,6 +31,14 @@ struct peer_ip {
 	unsigned char bytes[16];
 };
 
+/* How a body in chunks comes along: the library says nothing of the lines between the data. */
+struct chunks {
+	int64_t begin;    /* bytes of the connection that it had read when the body began; -1: not to be found out */
+	uint64_t seen;    /* of the body, in the turn before … */
+	int waiting;      /* … and what waited then in the kernel */
+	unsigned in_vain; /* turns in which it could have read, and did not */
+};
+
 struct conn {
 	LIST_ENTRY(conn) link;
 	int fd; /* the library's, which closes it after conn_closed */
@@ -41,6 +49,7 @@ struct conn {
 	struct request *request; /* NULL between requests */
 	bool announced;          /* the library has said that it is there: conn_notify */
 	bool doomed;             /* shut down, no longer counted */
+	struct chunks chunks;    /* of a body in chunks */
 	bool watched;            /* a stream: whether the peer goes away is looked at … */
 	bool gone;               /* … and it has */
 	struct peer_ip ip;
@@ -67,8 +76,9 @@ struct request {
 	struct conn *conn; /* both NULL once the connection is gone */
 	struct MHD_Connection *mhd;
 	enum request_state state;
-	bool lent;  /* a deferred handler holds it: its completion is still to come */
-	bool close; /* the connection cannot be used again */
+	bool lent;    /* a deferred handler holds it: its completion is still to come */
+	bool close;   /* the connection cannot be used again */
+	bool chunked; /* its body comes in chunks, and it is counted in http.n_chunked */
 	struct http_admission admission;
 	struct http_body_head body_head;
 	struct http_reply reply;
@@ -122,6 +132,7 @@ struct http {
 	int64_t reap_us; /* no deadline before this */
 	struct conns conns;
 	unsigned n_conns;    /* without the doomed */
+	unsigned n_chunked;  /* requests with a body in chunks */
 	unsigned n_arriving; /* of conns: handed to the library, which has not said yet that they are there */
 	struct requests requests;
 	struct requests streams; /* by stream.link */
@@ -136,6 +147,8 @@ struct http {
 /* Takes what waits at a listener, as far as the limits allow. */
 void conn_accept(struct http *h, const struct http_listener *l);
 void conn_phase(struct http *h, struct conn *c, enum phase phase, uint64_t bytes);
+/* The library sees the end of the connection in its next turn and closes it. */
+void conn_doom(struct http *h, struct conn *c);
 /* Closes what is over its time, gives 503 to what is deferred for too long. */
 void conn_reap(struct http *h);
 /* How many connections there may be now. */
@@ -147,6 +160,13 @@ void conn_listen(struct http *h, bool on, int64_t again_us);
 void conn_notify(void *http, struct MHD_Connection *mhd, void **context, enum MHD_ConnectionNotificationCode code);
 /* After the library's turn: forgets what it took and then refused. */
 void conn_forget_refused(struct http *h);
+
+/* --- chunks.c --- */
+
+/* A body in chunks begins. */
+void chunks_begin(struct request *r);
+/* After the library's turn: closes those whose chunks cost more than their data is worth. */
+void chunks_turn(struct http *h);
 
 /* --- request.c --- */
 

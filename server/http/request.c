@@ -79,6 +79,9 @@ void request_free(struct request *r)
 {
 	LIST_REMOVE(r, link);
 	stream_free(r);
+	assert(r->http->in_flight >= r->charged && r->http->replies >= r->reply_charged);
+	assert(r->http->n_chunked >= r->chunked);
+	r->http->n_chunked -= r->chunked;
 	r->http->in_flight -= r->charged;
 	r->http->replies -= r->reply_charged;
 	buf_free(&r->reply.body);
@@ -255,6 +258,8 @@ static enum MHD_Result admitted(struct request *r)
 		return refused(r);
 	if (r->body_head.any)
 		conn_phase(r->http, r->conn, PHASE_BODY, 0);
+	if (r->body_head.any && !r->body_head.known)
+		chunks_begin(r);
 	return MHD_YES;
 }
 

@@ -48,11 +48,19 @@ void http_warn(struct http *h, const char *msg, const char *key, const char *val
 		log_warn(msg, key, value);
 }
 
+/* It tries the options of TCP on every socket, and unix sockets have none. */
+static bool is_noise(const char *text)
+{
+	return !strncmp(text, "Setting TCP_", strlen("Setting TCP_"));
+}
+
 static void PRINTF_LIKE(2, 0) on_log(void *http, const char *fmt, va_list ap)
 {
 	char text[300];
 
 	vsnprintf(text, sizeof(text), fmt, ap);
+	if (is_noise(text))
+		return;
 	text[strcspn(text, "\n")] = '\0';
 	http_warn(http, "the HTTP library says", "text", text);
 }
@@ -164,6 +172,7 @@ static void turn(struct http *h)
 	conn_reap(h);
 	MHD_run(h->mhd);
 	conn_forget_refused(h);
+	chunks_turn(h);
 	tell_empty(h);
 }
 
