@@ -133,18 +133,31 @@ static int start_log(const struct flags *f)
 	return 0;
 }
 
+static int check_address(const struct flags *f, const char *address)
+{
+	if (!http_is_address(address)) {
+		fprintf(stderr,
+		        "rollbackd: --web.listen-address=%s is no address: 127.0.0.1:9595, [::1]:9595, :9595 (all of "
+		        "this machine's) or unix:/path are\n",
+		        address);
+		return EXIT_USAGE;
+	}
+	if (f->app.web_config_file || http_is_loopback(address))
+		return 0;
+	fprintf(stderr,
+	        "rollbackd: %s is reachable from other machines, and nothing here asks for a password: give "
+	        "--web.config.file, or listen on 127.0.0.1, [::1] or unix:/path\n",
+	        address);
+	return EXIT_USAGE;
+}
+
 static int check_addresses(const struct flags *f)
 {
-	for (size_t i = 0; i < f->app.address.n; i++)
-		if (!f->app.web_config_file && !http_is_loopback(f->app.address.item[i])) {
-			fprintf(stderr,
-			        "rollbackd: %s is reachable from other machines, and nothing here asks for a password: "
-			        "give "
-			        "--web.config.file, or listen on 127.0.0.1, [::1] or unix:/path\n",
-			        f->app.address.item[i]);
-			return EXIT_USAGE;
-		}
-	return 0;
+	int r = 0;
+
+	for (size_t i = 0; i < f->app.address.n && r == 0; i++)
+		r = check_address(f, f->app.address.item[i]);
+	return r;
 }
 
 static int check_hosts(const struct flags *f)

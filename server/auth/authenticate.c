@@ -10,6 +10,7 @@
 #include <sys/random.h>
 
 #include "server/auth/basic.h"
+#include "server/auth/memory.h"
 #include "server/auth/throttle.h"
 #include "server/auth/roles.h"
 #include "server/core/clock.h"
@@ -22,13 +23,9 @@
 #define JOBS_PER_ADDRESS 16
 #define JOBS_PER_SOURCE  4
 #define WAITERS_MAX      256 /* requests that wait for the same check */
-#define VERDICTS_MAX     WEB_USERS_MAX
-#define NAMES_MAX        64
-#define NAME_US          (60 * US_PER_S) /* how long the name of a uid is believed */
 #define WARN_US          (10 * US_PER_S)
 #define RETRY_AFTER_S    5
 #define NAME_ROOM        16384
-#define MAC_LEN          65
 
 enum { AUTH_PEER, AUTH_CACHED, AUTH_VERIFIED, AUTH_MISSING, AUTH_WRONG, AUTH_BUSY };
 
@@ -40,23 +37,12 @@ struct job {
 	enum lane lane;
 	int64_t uid; /* LANE_NAME: its name is wanted; else c is to be checked */
 	struct credentials c;
-	char mac[MAC_LEN]; /* of c */
+	char mac[AUTH_MAC_LEN]; /* of c */
 	struct auth_source source;
 	struct http_req **waiting;
 	size_t n_waiting;
 };
 TAILQ_HEAD(jobs, job);
-
-struct auth_verdict {
-	char mac[MAC_LEN]; /* of a user and a password that fit; "": unused */
-	struct web_user fits;
-	int64_t used_us; /* mono */
-};
-
-struct name {
-	int64_t uid, at_us; /* mono; 0: unused */
-	char name[HTTP_USER_MAX];
-};
 
 struct auth {
 	pthread_t worker;
@@ -72,8 +58,7 @@ struct auth {
 	struct jobs jobs;        /* one may be under way */
 	struct auth_source last; /* where the last password that was checked came from */
 	struct auth_seen seen;
-	struct auth_verdict verdicts[VERDICTS_MAX];
-	struct name names[NAMES_MAX];
+	struct auth_memory memory;
 	struct auth_failures failures;
 	int64_t warned_us;
 	int64_t n_wrong; /* since then */
@@ -87,6 +72,15 @@ static void introduce(const struct auth *a, struct http_req *req, const char *na
 	snprintf(req->user, sizeof(req->user), "%s", name);
 	req->authenticated = true;
 	req->roles = a->passwords ? auth_roles(&a->people, name) : ROLE_ALL;
+}
+
+/* The peer of a unix socket. Root may look at least: he can read the record as it is. */
+static void introduce_peer(const struct auth *a, struct http_req *req, const char *name)
+{
+	assert(req->peer.uid >= 0);
+	introduce(a, req, name);
+	if (req->peer.uid == 0)
+		req->roles |= ROLE_VIEWER;
 }
 
 static void unauthorized(struct http_reply *reply, const char *why)
@@ -106,7 +100,7 @@ static void busy(struct http_reply *reply, const char *why)
 
 static struct auth_source source_of(const struct auth *a, const struct http_req *req, const char *name)
 {
-	char hash[MAC_LEN] = "";
+	char hash[AUTH_MAC_LEN] = "";
 
 	text_hmac_sha256(a->key, sizeof(a->key), name, strlen(name), hash);
 	return auth_source(&req->peer, hash);
@@ -125,7 +119,7 @@ static void tell_failure(struct auth *a, const char *user, int64_t now_us)
 
 /* --- what is remembered --- */
 
-static bool mac_of(const struct auth *a, const struct credentials *c, char mac[MAC_LEN])
+static bool mac_of(const struct auth *a, const struct credentials *c, char mac[AUTH_MAC_LEN])
 {
 	char text[sizeof(c->user) + sizeof(c->password)];
 	size_t user = strlen(c->user) + 1, password = strlen(c->password);
@@ -137,65 +131,12 @@ static bool mac_of(const struct auth *a, const struct credentials *c, char mac[M
 	return r == 0;
 }
 
-static bool is_remembered(struct auth *a, const char *mac)
-{
-	for (size_t i = 0; i < VERDICTS_MAX; i++)
-		if (!strcmp(a->verdicts[i].mac, mac)) {
-			a->verdicts[i].used_us = clock_mono_us();
-			return true;
-		}
-	return false;
-}
-
-static void remember(struct auth *a, const char *mac, const char *user, const char *hash)
-{
-	struct auth_verdict *v = &a->verdicts[0];
-
-	for (size_t i = 1; i < VERDICTS_MAX; i++)
-		if (a->verdicts[i].used_us < v->used_us)
-			v = &a->verdicts[i];
-	v->used_us = clock_mono_us();
-	snprintf(v->mac, sizeof(v->mac), "%s", mac);
-	snprintf(v->fits.name, sizeof(v->fits.name), "%s", user);
-	snprintf(v->fits.hash, sizeof(v->fits.hash), "%s", hash);
-}
-
 /* "": there is no such user. */
 static const char *hash_of(const struct auth *a, const char *user)
 {
 	const char *hash = a->passwords ? web_config_hash(a->passwords, user) : NULL;
 
 	return hash ? hash : "";
-}
-
-static void forget_changed(struct auth *a)
-{
-	for (size_t i = 0; i < VERDICTS_MAX; i++)
-		if (a->verdicts[i].mac[0] &&
-		    strcmp(hash_of(a, a->verdicts[i].fits.name), a->verdicts[i].fits.hash) != 0)
-			a->verdicts[i] = (struct auth_verdict) {0};
-}
-
-static const char *name_of(const struct auth *a, int64_t uid)
-{
-	int64_t now = clock_mono_us();
-
-	for (size_t i = 0; i < NAMES_MAX; i++)
-		if (a->names[i].at_us && a->names[i].uid == uid && now - a->names[i].at_us < NAME_US)
-			return a->names[i].name;
-	return NULL;
-}
-
-static void keep_name(struct auth *a, int64_t uid, const char *name)
-{
-	struct name *n = &a->names[0];
-
-	for (size_t i = 1; i < NAMES_MAX; i++)
-		if (a->names[i].at_us < n->at_us)
-			n = &a->names[i];
-	n->uid = uid;
-	n->at_us = clock_mono_us();
-	snprintf(n->name, sizeof(n->name), "%s", name);
 }
 
 /* --- the queue; under the lock --- */
@@ -279,7 +220,7 @@ static int queue_password(struct auth *a, struct http_req *req, const struct cre
 		return -EAGAIN;
 	j->c = *c;
 	j->source = s;
-	memcpy(j->mac, mac, MAC_LEN);
+	memcpy(j->mac, mac, AUTH_MAC_LEN);
 	enqueue(a, j);
 	return 0;
 }
@@ -343,13 +284,13 @@ static enum http_knock authenticate_password(struct auth *a, struct http_req *re
                                              const char *header)
 {
 	struct credentials c = {0};
-	char mac[MAC_LEN];
+	char mac[AUTH_MAC_LEN];
 	enum http_knock k = HTTP_REFUSED;
 
 	if (credentials_parse(header, &c) < 0 || !mac_of(a, &c, mac)) {
 		metric_add(M_AUTH, AUTH_MISSING, 1);
 		unauthorized(reply, "this is no user name and password (HTTP Basic) that can be understood");
-	} else if (is_remembered(a, mac)) {
+	} else if (auth_is_remembered(&a->memory, mac, clock_mono_us())) {
 		metric_add(M_AUTH, AUTH_CACHED, 1);
 		introduce(a, req, c.user);
 		k = HTTP_ADMITTED;
@@ -362,12 +303,12 @@ static enum http_knock authenticate_password(struct auth *a, struct http_req *re
 
 static enum http_knock authenticate_peer(struct auth *a, struct http_req *req, struct http_reply *reply)
 {
-	const char *name = name_of(a, req->peer.uid);
+	const char *name = auth_name_of(&a->memory, req->peer.uid, clock_mono_us());
 
 	if (!name)
 		return asked(ask_name(a, req), reply);
 	metric_add(M_AUTH, AUTH_PEER, 1);
-	introduce(a, req, name);
+	introduce_peer(a, req, name);
 	return HTTP_ADMITTED;
 }
 
@@ -414,7 +355,9 @@ static void answer_all(struct auth *a, struct job *j, const char *name)
 	for (size_t i = 0; i < j->n_waiting; i++) {
 		struct http_reply reply = {.status = 200};
 
-		if (name)
+		if (name && j->lane == LANE_NAME)
+			introduce_peer(a, j->waiting[i], name);
+		else if (name)
 			introduce(a, j->waiting[i], name);
 		else if (a->stop)
 			busy(&reply, "rollbackd is stopping");
@@ -434,7 +377,7 @@ static void work_name(struct auth *a, struct job *j)
 	pthread_mutex_unlock(&a->lock);
 	look_up(uid, name);
 	pthread_mutex_lock(&a->lock);
-	keep_name(a, uid, name);
+	auth_keep_name(&a->memory, uid, name, clock_mono_us());
 	metric_add(M_AUTH, AUTH_PEER, j->n_waiting);
 	answer_all(a, j, name);
 }
@@ -445,7 +388,7 @@ static void judge_password(struct auth *a, struct job *j, bool fits, const char 
 
 	metric_add(M_AUTH, fits ? AUTH_VERIFIED : AUTH_WRONG, j->n_waiting);
 	if (fits) {
-		remember(a, j->mac, user, hash);
+		auth_remember(&a->memory, j->mac, user, hash, clock_mono_us());
 	} else {
 		auth_count_failure(&a->failures, &j->source, clock_mono_us());
 		tell_failure(a, user, clock_mono_us());
@@ -553,8 +496,7 @@ int auth_set(struct auth *a, struct web_config *passwords, const struct settings
 	a->passwords = passwords;
 	a->people = people;
 	set_nobody(a);
-	forget_changed(a);
-	memset(a->names, 0, sizeof(a->names));
+	auth_forget_changed(&a->memory, passwords);
 	warn_powerless(a);
 	pthread_mutex_unlock(&a->lock);
 	web_config_free(old);

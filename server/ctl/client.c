@@ -1,6 +1,8 @@
 #include <curl/curl.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "server/ctl/ctl.h"
 
@@ -115,6 +117,15 @@ static CURLcode try(const struct ctl *c, const char *method, const char *path, c
 	return e;
 }
 
+/* To connect to a unix socket is to write to it. */
+static const char *why_not(const struct ctl *c, CURLcode e)
+{
+	if (!strncmp(c->url, "unix:", 5) && access(c->url + 5, W_OK) < 0 && errno == EACCES)
+		return "permission denied: root, its own user and the group of the socket may connect (usually "
+		       "rollbackctl)";
+	return curl_easy_strerror(e);
+}
+
 /* 0: an answer came. */
 static int perform(const struct ctl *c, const char *method, const char *path, const char *body, struct buf *answer,
                    long *ret_status)
@@ -125,7 +136,7 @@ static int perform(const struct ctl *c, const char *method, const char *path, co
 		*c->status = e == CURLE_OK ? *ret_status : 0;
 	if (e == CURLE_OK)
 		return 0;
-	fprintf(stderr, "rollbackctl: rollbackd at %s does not answer: %s\n", c->url, curl_easy_strerror(e));
+	fprintf(stderr, "rollbackctl: rollbackd at %s does not answer: %s\n", c->url, why_not(c, e));
 	return CTL_UNREACHABLE;
 }
 

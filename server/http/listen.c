@@ -3,12 +3,14 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "server/core/log.h"
 #include "server/http/server.h"
 
 #define UNIX_PREFIX "unix:"
@@ -103,6 +105,13 @@ static bool is_loopback(const union address *a)
 	return a->any.sa_family == AF_UNIX;
 }
 
+bool http_is_address(const char *address)
+{
+	struct target t;
+
+	return parse(address, &t) == 0;
+}
+
 bool http_is_loopback(const char *address)
 {
 	struct target t;
@@ -124,6 +133,17 @@ static bool is_stale(const struct sockaddr_un *a)
 	return fd >= 0 && connect(fd, (const struct sockaddr *)a, sizeof(*a)) < 0 && errno == ECONNREFUSED;
 }
 
+/* A group of its own, where the machine has it and we are in it: who may connect need not be able to read what else is
+ * our group's. */
+static void give_to_group(const char *path)
+{
+	const struct group *g = getgrnam(HTTP_SOCKET_GROUP);
+
+	if (g && chown(path, (uid_t)-1, g->gr_gid) < 0)
+		log_warn("the unix socket stays with our own group: we are not in the one for it", "path", path,
+		         "group", HTTP_SOCKET_GROUP);
+}
+
 static int bind_unix(int fd, const struct target *t)
 {
 	const char *path = t->a.local.sun_path;
@@ -133,7 +153,8 @@ static int bind_unix(int fd, const struct target *t)
 		r = unlink(path) < 0 || bind(fd, &t->a.any, t->len) < 0 ? -errno : 0;
 	if (r < 0)
 		return r;
-	/* The owner and its group may connect; nobody can before listen(2). */
+	/* The owner and the group may connect; nobody can before listen(2). */
+	give_to_group(path);
 	return chmod(path, 0660) < 0 ? -errno : 0;
 }
 

@@ -18,6 +18,8 @@
 #include "server/core/http_types.h"
 
 #define HTTP_LISTENERS_MAX 16
+/* Whoever is in it may connect to a unix socket that was opened here. */
+#define HTTP_SOCKET_GROUP "rollbackctl"
 
 /* What is known of a request before its body is read. */
 struct http_admission {
@@ -108,6 +110,8 @@ void http_drain(struct http *h, int64_t bound_us);
 /* Ends the thread and closes everything. Nothing may complete a request from here on. NULL is fine. */
 void http_stop(struct http *h);
 
+/* Whether it can be listened on. */
+bool http_is_address(const char *address);
 /* Whether only this machine can reach the address: 127/8, ::1, localhost or a unix socket. */
 bool http_is_loopback(const char *address);
 

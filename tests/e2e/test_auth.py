@@ -4,9 +4,11 @@ import contextlib
 import os
 import pwd
 import random
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -242,6 +244,31 @@ def test_other_machines_only_with_passwords(daemon_of, service, folder):
     d.start()
     assert request(port, "GET", "/api/v1/rollouts")[0] == 401
     assert request(port, "GET", "/api/v1/rollouts", headers=basic(*ALICE))[0] == 200
+
+
+@pytest.mark.parametrize("address,says", [(":0", "reachable from other machines"), ("[::]:0", "reachable from other machines"),
+                                          ("9595", "is no address"), ("rb.example:9595", "is no address")])
+def test_an_address_that_cannot_be_says_why(daemon_of, service, address, says):
+    d = daemon_of(config(service), args=[f"--web.listen-address={address}"], start=False)
+    assert d.spawn().died() == 2 and says in d.log() and address in d.log()
+
+
+def test_requests_over_the_unix_socket_leave_no_line_of_the_library(guarded):
+    d = guarded()
+    for _ in range(5):
+        assert request(d.sock, "GET", "/api/v1/rollouts", headers={"Host": "localhost"})[0] == 200
+    assert "TCP_" not in d.log()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become somebody else")
+def test_who_may_not_connect_to_the_socket_is_told_so(guarded):
+    d = guarded()
+    with tempfile.TemporaryDirectory(dir="/tmp") as place:     # he may not look below the tree of the tests
+        os.chmod(place, 0o755)
+        program = shutil.copy(BUILD / "rollbackctl", place)
+        r = subprocess.run([program, "--url", f"unix:{d.sock}", "status"], user="daemon", group="daemon", extra_groups=[],
+                           capture_output=True, text=True, timeout=30, cwd="/")
+    assert r.returncode == 3 and "permission denied" in r.stderr, r
 
 
 # --- Alertmanager, many clients, floods ---

@@ -192,6 +192,24 @@ static void the_peer_of_the_unix_socket_is_known_by_name(void **state)
 	auth_free(a);
 }
 
+static void root_on_the_unix_socket_may_look_at_least(void **state)
+{
+	const struct http_peer root = {.uid = 0};
+	struct auth *a = started(passwords("alice", UU_HASH));
+	struct asked k;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) { /* looked up, and remembered */
+		ask(a, &k, NULL, root);
+		assert_int_equal(status_of(&k), 200);
+		assert_int_equal(k.req.roles, ROLE_USER | ROLE_VIEWER);
+	}
+	ask(a, &k, ALICE, root); /* a password wins over the peer */
+	assert_int_equal(status_of(&k), 200);
+	assert_int_equal(k.req.roles, ROLE_OPERATOR | ROLE_VIEWER | ROLE_USER);
+	auth_free(a);
+}
+
 static void a_right_password_is_checked_once(void **state)
 {
 	struct auth *a = started(passwords("alice", UU_HASH));
@@ -538,6 +556,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(without_passwords_everybody_is_local_with_every_role),
 		cmocka_unit_test(the_peer_of_the_unix_socket_is_known_by_name),
+		cmocka_unit_test(root_on_the_unix_socket_may_look_at_least),
 		cmocka_unit_test(a_right_password_is_checked_once),
 		cmocka_unit_test(a_wrong_one_and_none_are_401),
 		cmocka_unit_test(a_reload_keeps_who_is_known_as_long_as_his_hash_stays),
