@@ -45,7 +45,7 @@ static bool may_repeat(const struct step *step)
 	return yes;
 }
 
-static int64_t pause_us(int32_t attempts)
+int64_t retry_pause_us(int32_t attempts)
 {
 	int64_t pause = FIRST_US;
 
@@ -61,7 +61,7 @@ int64_t retry_due_us(const struct incident *inc, const struct step_list *all, co
 	    (step->phase != PHASE_APPLY && step->phase != PHASE_FALLBACK) || has_successor(all, step) ||
 	    !may_repeat(step))
 		return 0;
-	return step->ended_at_us + pause_us(step->attempts);
+	return step->ended_at_us + retry_pause_us(step->attempts);
 }
 
 bool retry_follows(const struct step *flags, const struct step *step)

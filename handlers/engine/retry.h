@@ -8,6 +8,9 @@
 #include "db/incident.h"
 #include "db/step.h"
 
+/* From the end of an attempt, the n-th, to the next one. */
+int64_t retry_pause_us(int32_t attempts);
+
 /* When that step of the incident, one of all, is done again (wall time); 0: it is not. Only what lowers: an advance is
  * given up, for nobody raises by trying again. Not what may not be repeated, nor what a later step of the same name
  * took the place of. */

@@ -220,11 +220,11 @@ def test_it_never_raises(down):
 
 def test_a_flags_file_that_cannot_be_read(down):
     text = down.service.flags.read_text()
-    down.service.flags.write_text(text.replace("=10", "=lots"))
+    down.service.flags.write_text(text.replace("PERCENTAGE=10", "PERCENTAGES=10"))
     p = down.run("rollback_cst_pipeline.sh", "--stage", "1")
     assert p.returncode == 1 and "set percentage: FAILED" in p.stdout and "NOT VERIFIED" in p.stdout
-    assert "CRITICAL" in p.stderr and down.service.file_percentage() == "lots"
-    assert len(down.service.reloads()) == 1         # the other steps run all the same
+    assert "CRITICAL" in p.stderr and "PERCENTAGES=10" in down.service.flags.read_text()
+    assert len(down.service.reloads()) >= 1         # the other steps run all the same
     down.service.flags.unlink()
     assert down.run("rollback_cst_pipeline.sh", "--stage", "1").returncode == 1 and not down.service.flags.exists()
     down.service.flags.write_text(text)

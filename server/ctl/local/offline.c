@@ -10,6 +10,8 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
+#include "handlers/checks/target.h"
+#include "handlers/engine/retry.h"
 #include "handlers/steps/flags_file.h"
 #include "handlers/offline/journal.h"
 #include "server/core/clock.h"
@@ -25,6 +27,8 @@ struct run {
 	struct local w;
 	struct json_object *record; /* owned: what the journal will say */
 	struct json_object *steps;  /* borrowed: of record */
+	int32_t to;                 /* the target: what was asked for, or less */
+	struct tried *tried;        /* owned: the flags file, then each apply step */
 	int journal;                /* -1: nowhere */
 	int32_t from, after;        /* hundredths, -1 unknown */
 	bool written;
@@ -32,6 +36,25 @@ struct run {
 	size_t fallbacks;           /* used */
 	struct local_round last;
 };
+
+/* The same steps as rollbackd's, and tried again as there. */
+struct tried {
+	bool failed;
+	int32_t attempts;
+	int64_t due_us; /* mono: not again before */
+};
+
+static void tried_now(struct tried *t, bool ok)
+{
+	t->failed = !ok;
+	t->attempts++;
+	t->due_us = clock_mono_us() + retry_pause_us(t->attempts);
+}
+
+static bool is_due(const struct tried *t)
+{
+	return t->failed && clock_mono_us() >= t->due_us;
+}
 
 static void PRINTF_LIKE(1, 2) say(const char *fmt, ...)
 {
@@ -124,7 +147,7 @@ static void begin_record(struct run *r)
 	json_add_str(r->record, "reason", r->rq->reason);
 	if (r->rq->stage >= 0)
 		json_add_int(r->record, "stage", r->rq->stage);
-	json_add_pct(r->record, "to", r->rq->to_pct);
+	json_add_pct(r->record, "to", r->to);
 	json_add_str(r->record, "verified", "unknown");
 	json_add(r->record, "steps", r->steps);
 }
@@ -186,7 +209,7 @@ static int lower_flags(struct run *r, char *text, size_t size)
 	for (int i = 0; i < BUSY_TRIES && (e == -EBUSY || e == -EAGAIN); i++) {
 		if (i)
 			local_wait(&r->w, BUSY_US);
-		e = flags_file_write(ro->flags_file, ro->flags_key, r->rq->to_pct, &change, why, sizeof(why));
+		e = flags_file_write(ro->flags_file, ro->flags_key, r->to, &change, why, sizeof(why));
 	}
 	if (e < 0) {
 		snprintf(text, size, "%s", why);
@@ -194,44 +217,51 @@ static int lower_flags(struct run *r, char *text, size_t size)
 	}
 	r->from = change.before;
 	r->after = change.after;
+	if (change.after < r->to)
+		r->to = change.after; /* nothing may ask for more than is there */
 	text_pct(change.before, before, sizeof(before));
 	text_pct(change.after, after, sizeof(after));
+	const char *sep = change.note[0] ? "; " : "";
 	if (e == 1)
-		snprintf(text, size, "%s: %s%% to %s%%", ro->flags_key, before, after);
+		snprintf(text, size, "%s: %s%s to %s%%%s%s", ro->flags_key, before, change.before < 0 ? "" : "%", after,
+		         sep, change.note);
 	else
-		snprintf(text, size, "%s: is at %s%% already", ro->flags_key, after);
+		snprintf(text, size, "%s: is at %s%% already%s%s", ro->flags_key, after, sep, change.note);
 	return e;
 }
 
-/* 1 written, 0 it was there already, -errno. Without a flags file: 1. */
+/* 1 written, 0 it was there already, -errno. Without a flags file: 1, but that above 0 the service is asked first. */
 static int lower(struct run *r)
 {
 	int64_t since = clock_wall_us();
 	char text[NOTE_MAX];
 
 	if (!r->w.plan->rollout.flags_file)
-		return 1;
+		return r->to == 0;
 	int e = lower_flags(r, text, sizeof(text));
 	r->written = e >= 0;
+	tried_now(&r->tried[0], r->written);
 	step_done(r, "flags", "set percentage", e >= 0, text, since);
 	json_add_pct(r->record, "from", r->from);
 	json_add_pct(r->record, "after", r->after);
 	return e;
 }
 
-static void act(struct run *r, const struct act *a)
+static bool act(struct run *r, const struct act *a)
 {
 	int64_t since = clock_wall_us();
 	char text[NOTE_MAX];
-	bool ok = local_act(&r->w, a, r->rq->to_pct, text, sizeof(text));
+	bool ok = local_act(&r->w, a, r->to, text, sizeof(text));
 
 	step_done(r, a->kind == ACT_HTTP ? "http" : "command", a->name, ok, text, since);
+	return ok;
 }
 
 static void apply(struct run *r)
 {
 	for (size_t i = 0; i < r->w.plan->rollout.n_apply; i++)
-		act(r, &r->w.plan->rollout.apply[i]);
+		tried_now(&r->tried[i + 1], act(r, &r->w.plan->rollout.apply[i]));
+	r->applied_at = clock_wall_us();
 }
 
 /* --- verifying --- */
@@ -239,7 +269,7 @@ static void apply(struct run *r)
 static bool is_seen(const struct run *r)
 {
 	const struct local_round *l = &r->last;
-	bool wants_effect = r->w.plan->rollout.effective_query && r->rq->to_pct == 0;
+	bool wants_effect = r->w.plan->rollout.effective_query && r->to == 0;
 
 	return l->written == STATUS_YES && l->acknowledged == STATUS_YES &&
 	       (!wants_effect || l->effective == STATUS_YES);
@@ -251,7 +281,7 @@ static void look(struct run *r)
 	char before[sizeof(r->last.text)];
 
 	memcpy(before, r->last.text, sizeof(before));
-	local_look(&r->w, r->rq->to_pct, false, &r->last);
+	local_look(&r->w, r->to, false, &r->last);
 	r->rounds++;
 	if (!strcmp(before, r->last.text))
 		return;
@@ -269,6 +299,30 @@ static void fall_back(struct run *r, int64_t since_mono)
 	act(r, &ro->fallbacks[r->fallbacks++].act);
 }
 
+/* A file that is lowered at last: what ran before made the service read the old one. True: something was done, and only
+ * what is seen from now on counts. */
+static bool try_again(struct run *r)
+{
+	const struct rollout *ro = &r->w.plan->rollout;
+	bool done = false;
+
+	if (is_due(&r->tried[0])) {
+		if (lower(r) < 0)
+			return false;
+		apply(r);
+		return true;
+	}
+	for (size_t i = 0; i < ro->n_apply; i++) {
+		if (!is_due(&r->tried[i + 1]) || !ro->apply[i].idempotent || is_seen(r))
+			continue;
+		tried_now(&r->tried[i + 1], act(r, &ro->apply[i]));
+		done |= !r->tried[i + 1].failed;
+	}
+	if (done)
+		r->applied_at = clock_wall_us();
+	return done;
+}
+
 static bool verify(struct run *r)
 {
 	const struct rollout *ro = &r->w.plan->rollout;
@@ -284,6 +338,8 @@ static bool verify(struct run *r)
 		if (clock_mono_us() >= until)
 			return false;
 		fall_back(r, since);
+		if (try_again(r))
+			passes = 0;
 		local_wait(&r->w, ro->verify_every_us);
 	}
 }
@@ -328,10 +384,9 @@ static void end_record(struct run *r, bool seen, const char *note)
 static int finish(struct run *r, bool seen)
 {
 	char note[1200], to[16], pct[16], found[16];
-	bool below = r->after >= 0 && r->after < r->rq->to_pct;
 
-	text_pct(r->rq->to_pct, to, sizeof(to));
-	text_pct(below ? r->after : r->rq->to_pct, pct, sizeof(pct));
+	text_pct(r->to, to, sizeof(to));
+	text_pct(r->to, pct, sizeof(pct));
 	text_pct(r->last.seen, found, sizeof(found));
 	if (seen)
 		snprintf(note, sizeof(note), "rolled back and verified: %s%% seen %d times in a row", pct,
@@ -348,8 +403,28 @@ static int finish(struct run *r, bool seen)
 	return seen ? CTL_YES : CTL_NO;
 }
 
+/* Above 0 only what somebody can tell is no raise. */
+static void find_target(struct run *r)
+{
+	char to[16], asked[16];
+
+	r->to = r->rq->to_pct;
+	if (r->to == 0)
+		return;
+	local_look(&r->w, r->to, false, &r->last);
+	r->to = rollback_target(r->to, r->from, r->last.seen);
+	text_pct(r->to, to, sizeof(to));
+	text_pct(r->rq->to_pct, asked, sizeof(asked));
+	if (r->from < 0 && r->last.seen < 0)
+		say("nobody can tell where it is, and %s%% may be more than is there: it goes to 0%%", asked);
+	else if (r->to < r->rq->to_pct)
+		say("it is at %s%% already: it stays there, %s%% would be more", to, asked);
+	r->last = (struct local_round) {.seen = -1};
+}
+
 static int run(struct run *r)
 {
+	find_target(r);
 	begin_record(r);
 	int lowered = lower(r);
 	r->applied_at = clock_wall_us();
@@ -359,7 +434,6 @@ static int run(struct run *r)
 		look(r); /* found where it should be: nothing is applied when the service says so, too */
 	if (lowered != 0 || !is_seen(r))
 		apply(r);
-	r->applied_at = clock_wall_us();
 	return finish(r, verify(r));
 }
 
@@ -387,7 +461,9 @@ int offline_rollback(const struct ctl *c, const struct offline_rollback *rq)
 	umask(077);
 	say("rolling back %s without rollbackd, by %s", rq->rollout, rq->config);
 	look_at_file(&r);
-	code = is_stage(&r) ? run(&r) : CTL_REFUSED;
+	r.tried = calloc(r.w.plan->rollout.n_apply + 1, sizeof(*r.tried));
+	code = !r.tried ? CTL_NO : is_stage(&r) ? run(&r) : CTL_REFUSED;
+	free(r.tried);
 	if (r.journal >= 0)
 		close(r.journal);
 	json_object_put(r.record);
