@@ -234,13 +234,14 @@ def fatten(state):
                              " VALUES (?, ?, 1, ?, ?, '', 0, 1, 1)", (f"{k:016x}", k + 1, json.dumps({"alertname": "Fat"}), annotations))
             db.execute("INSERT INTO incident_alert (incident_id, alert_id) VALUES (?, ?)", (incident, row.lastrowid))
         db.execute("UPDATE alert SET annotations = ?", (annotations,))
-        columns = [c[1] for c in db.execute("PRAGMA table_info(outbox)") if c[1] not in ("id", "body", "state", "due_at", "sent_at")]
         body = json.dumps({"what": "rolled_back", "text": "[INCIDENT] Shop Auto-Rollback, as it was", "title": "Shop",
                            "link": "", "incident": {"id": incident, "alerts": [{"annotations": json.loads(annotations)}] * 2}})
+        columns = [c[1] for c in db.execute("PRAGMA table_info(outbox)") if c[1] not in ("id", "body", "state", "due_at", "sent_at")]
         names = ", ".join(columns)
         for _ in range(6):
+            row = db.execute("INSERT INTO message_body (body) VALUES (?)", (body,))
             db.execute(f"INSERT INTO outbox ({names}, body, state, due_at, sent_at) SELECT {names}, ?, 1, 1, 0 FROM outbox"
-                       " WHERE channel = 'rollouts' ORDER BY id LIMIT 1", (body,))
+                       " WHERE channel = 'rollouts' ORDER BY id LIMIT 1", (row.lastrowid,))
 
 
 def test_rows_of_before_there_were_limits_kill_no_start(cage, daemon_of, service, chat):
