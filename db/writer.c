@@ -179,7 +179,7 @@ static bool works_again(struct db *db)
 	if (!db->failed)
 		return true;
 	if (db->gone || reopen(db, why, sizeof(why)) < 0) { /* gone: another file would be opened, or made */
-		log_debug("the database still cannot be written", "why", db->gone ? "its file is gone" : why);
+		log_debug("the database still cannot be written", "err", db->gone ? "its file is gone" : why);
 		return false;
 	}
 	log_info("the database can be written again");
@@ -194,7 +194,7 @@ static void settle(struct db *db, int r, const struct batch *b)
 		metric_add(M_JOBS, 0, b->n);
 		return;
 	}
-	log_error("a transaction failed; nothing of it is acknowledged", "jobs", log_num(b->n), "error", strerror(-r));
+	log_error("a transaction failed; nothing of it is acknowledged", "jobs", log_num(b->n), "err", strerror(-r));
 	metric_add(M_COMMIT_FAILURES, 0, 1);
 	db->failed = true;
 	db_look(db);
@@ -252,7 +252,7 @@ static void checkpoint(struct db *db)
 		sqlite3_busy_timeout(sql, DB_BUSY_MS);
 	}
 	if (code != SQLITE_OK && code != SQLITE_BUSY)
-		log_error("the database's log could not be written into the database; it is kept", "error",
+		log_error("the database's log could not be written into the database; it is kept", "err",
 		          sqlite3_errstr(code));
 }
 

@@ -196,7 +196,7 @@ bool app_reload(void *app, char *why, size_t size)
 	if (ok)
 		log_info("config reloaded", "file", a->o.config_file);
 	else
-		log_error("config not reloaded, the old one stays", "file", a->o.config_file, "why", why);
+		log_error("config not reloaded, the old one stays", "file", a->o.config_file, "err", why);
 	return ok;
 }
 
@@ -208,7 +208,7 @@ static void *loop_main(void *arg)
 
 	int r = loop_run(a->loop);
 	if (r < 0)
-		log_error("the engine's loop ended", "error", strerror(-r));
+		log_error("the engine's loop ended", "err", strerror(-r));
 	return NULL;
 }
 

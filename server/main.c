@@ -277,7 +277,7 @@ static int serve(const struct flags *f)
 	}
 	r = app_start(&f->app, cfg, web, &a, &state, why, sizeof(why));
 	if (r < 0) {
-		log_error("cannot start", "why", why[0] ? why : strerror(-r));
+		log_error("cannot start", "err", why[0] ? why : strerror(-r));
 		return state ? EXIT_STATE : EXIT_RUNTIME;
 	}
 	log_info("rollbackd is ready", "version", ROLLBACKD_VERSION, "address", f->app.address.item[0], "config",

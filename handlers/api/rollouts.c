@@ -78,16 +78,37 @@ static int add_plan(struct api *a, const struct settings *s, const struct rollou
 	return err;
 }
 
+/* When the percentage was last changed, or tried to be: what was seen before says nothing about now. */
+static int last_change(struct db_conn *c, const struct rollout_row *row, const char *name, int64_t *ret)
+{
+	struct incident live = {0};
+	int r = incident_last_rollback(c, name, ret);
+	int found = r < 0 ? r : incident_live_of(c, name, &live);
+
+	if (*ret < row->pct_changed_us)
+		*ret = row->pct_changed_us;
+	if (found == 1 && live.state == INC_ROLLING_BACK && live.kind != KIND_DRILL)
+		*ret = INT64_MAX; /* it is being changed now */
+	incident_free(&live);
+	return found < 0 ? found : 0;
+}
+
 static int rollout_json(struct api *a, const struct settings *s, const struct rollout *r, struct json_object **ret)
 {
 	struct db_conn *c = a->reader;
 	CLEANUP(json_cleanup) struct json_object *o = json_object_new_object();
 	struct rollout_row row = {.stage = -1, .pct_wanted = -1, .pct_seen = -1};
 	char why[256] = "";
+	int64_t changed = 0;
 	int err = rollout_load(c, r->name, &row);
 
 	if (err < 0 && err != -ENOENT)
 		return err;
+	err = last_change(c, &row, r->name, &changed);
+	if (err < 0) {
+		rollout_row_free(&row);
+		return err;
+	}
 	const struct stage *st = rollout_stage(r, row.stage);
 	json_add_str(o, "name", r->name);
 	json_add_str(o, "title", r->title);
@@ -98,6 +119,7 @@ static int rollout_json(struct api *a, const struct settings *s, const struct ro
 	json_add_pct(o, "percentage_wanted", row.pct_wanted);
 	json_add_pct(o, "percentage_seen", row.pct_seen);
 	json_add_time(o, "seen_at", row.seen_at_us);
+	json_add_bool(o, "seen_since_change", row.seen_at_us && row.seen_at_us >= changed);
 	json_add_pct(o, "percentage_in_file", r->flags_file ? percentage_there(c, r, why, sizeof(why)) : -1);
 	json_add_str(o, "doubt", why[0] ? why : NULL);
 	json_add_time(o, "changed_at", row.pct_changed_us);

@@ -111,7 +111,7 @@ static void recorded(struct db_job *job, int result)
 	FAILPOINT(FAIL_INTAKE_AFTER_COMMIT);
 	if (result < 0) {
 		metric_add(M_WEBHOOKS, UNAVAILABLE, 1);
-		log_error("a webhook could not be recorded; the sender was told to send it again", "error",
+		log_error("a webhook could not be recorded; the sender was told to send it again", "err",
 		          strerror(-result));
 		api_answer_errno(&reply, result == -ENOENT || result == -EINVAL || result == -EPERM ? -EIO : result,
 		                 "");
@@ -188,7 +188,7 @@ static void refuse(struct api *a, struct http_reply *reply, int err, const char 
 	} else if (err == -EINVAL) {
 		metric_add(M_WEBHOOKS, INVALID, 1);
 		http_error(reply, 400, "bad_data", "%s", why);
-		log_warn("a webhook body was refused", "why", why);
+		log_warn("a webhook body was refused", "err", why);
 	} else {
 		metric_add(M_WEBHOOKS, UNAVAILABLE, 1);
 		api_answer_errno(reply, err, "");

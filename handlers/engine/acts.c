@@ -516,7 +516,7 @@ void snapshot_begin(struct live *l, const struct step *step)
 	s->ch = (struct change) {.kind = CHANGE_SNAPSHOT, .step_id = step->id};
 	int r = snapshot_start(l->engine->o.loop, l->plan, from, until, on_snapshot, l, &handle);
 	if (r < 0) {
-		log_warn("the metrics of an incident could not be preserved", "incident", log_num(l->id), "error",
+		log_warn("the metrics of an incident could not be preserved", "incident", log_num(l->id), "err",
 		         strerror(-r));
 		l->no_snapshot_before = clock_mono_us() + SNAPSHOT_AGAIN_US;
 		return;

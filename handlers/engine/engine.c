@@ -236,8 +236,8 @@ static void on_committed(void *arg)
 	settings_unref(l->job_settings);
 	l->job_settings = NULL;
 	if (l->commit_result < 0) {
-		log_error("an incident's change could not be recorded; trying again", "incident", log_num(l->id),
-		          "error", strerror(-l->commit_result));
+		log_error("an incident's change could not be recorded; trying again", "incident", log_num(l->id), "err",
+		          strerror(-l->commit_result));
 		wake_at(l, clock_mono_us() + RETRY_US);
 		return;
 	}
@@ -456,7 +456,7 @@ void engine_advance(struct live *l)
 		return;
 	int r = live_read(l);
 	if (r < 0) {
-		log_error("an incident could not be read; trying again", "incident", log_num(l->id), "error",
+		log_error("an incident could not be read; trying again", "incident", log_num(l->id), "err",
 		          strerror(-r));
 		wake_at(l, clock_mono_us() + RETRY_US);
 		return;

@@ -11,6 +11,7 @@
 #include "handlers/incident/open.h"
 #include "handlers/settings/snapshot.h"
 #include "server/core/clock.h"
+#include "server/core/log.h"
 #include "server/core/metrics.h"
 #include "server/core/text.h"
 
@@ -206,6 +207,15 @@ static int page_then(struct work *w)
 	return text ? record_page(w, "then_failed", text) : -ENOMEM;
 }
 
+static void log_step(const struct work *w, const char *what, const char *text)
+{
+	bool bad = w->ch->outcome == STEP_FAILED || w->ch->outcome == STEP_IN_DOUBT;
+
+	log_write(bad ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, __FILE__, __LINE__, what, "incident", log_num(w->inc.id),
+	          "rollout", w->inc.rollout, "step", w->step.name, "attempt", log_num(w->step.attempts),
+	          bad ? "err" : "note", text, NO_MORE, NO_MORE);
+}
+
 static int first_line_note(struct work *w)
 {
 	struct buf b = BUF(600);
@@ -217,6 +227,8 @@ static int first_line_note(struct work *w)
 	}
 	CLEANUP(cleanup_free) char *what = text_format("step %s", step_state_name(w->ch->outcome));
 	int r = what ? record_note(w, what, buf_text(&b)) : -ENOMEM;
+	if (r == 0)
+		log_step(w, what, buf_text(&b));
 	buf_free(&b);
 	return r;
 }

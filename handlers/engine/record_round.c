@@ -231,7 +231,9 @@ static int take_in_round(struct work *w)
 	if (ch->seen >= 0)
 		w->inc.pct_seen = ch->seen;
 	w->inc.next_probe_us = next_round_us(&w->inc, w->plan->rollout.verify_every_us, w->now);
-	r = record_condition(w, CONDITION_WRITTEN, ch->written, ch->written_note);
+	r = ch->seen >= 0 ? record_percentage(w, -1, ch->seen) : 0; /* what is seen is as young as the last round */
+	if (r == 0)
+		r = record_condition(w, CONDITION_WRITTEN, ch->written, ch->written_note);
 	if (r == 0)
 		r = record_condition(w, CONDITION_ACKNOWLEDGED, ch->acknowledged, ch->acknowledged_note);
 	if (r == 0 && wants_effect)

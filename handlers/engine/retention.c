@@ -36,7 +36,7 @@ static void on_swept(void *arg)
 	struct retire *r = arg;
 
 	if (r->result < 0)
-		log_warn("old records could not be forgotten; trying again in an hour", "error", strerror(-r->result));
+		log_warn("old records could not be forgotten; trying again in an hour", "err", strerror(-r->result));
 	else if (r->result > 0)
 		log_info("old records forgotten", "count", log_num(r->result));
 	wait(r, r->result >= AT_ONCE ? AGAIN_US : EVERY_US);

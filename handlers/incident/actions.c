@@ -12,7 +12,12 @@
 #include "handlers/steps/percentage.h"
 #include "handlers/incident/announce.h"
 #include "handlers/incident/open.h"
+#include "handlers/incident/kinds.h"
+#include "handlers/incident/over.h"
+#include "server/core/clock.h"
 #include "server/core/text.h"
+
+#define ETA_MOST_US (366 * 86400 * US_PER_S) /* beyond that it is a slip of the pen */
 
 static const char *const action_words[ACTION_N] = {
 	[ACTION_ACKNOWLEDGE] = "acknowledge", [ACTION_NOTE] = "note",     [ACTION_ETA] = "eta",
@@ -36,32 +41,79 @@ static int on_timeline(struct db_tx *tx, const struct incident *inc, const struc
 	return event_add(tx, &e);
 }
 
-static int acknowledge(struct db_tx *tx, struct incident *inc, const struct action_request *rq)
+/* What changed nothing but is told all the same. */
+static int save_and_tell(struct db_tx *tx, const struct settings *s, struct incident *inc,
+                         const struct action_request *rq, const char *what, enum announcement_id say)
+{
+	int r = incident_save(tx, inc);
+
+	if (r == 0)
+		r = on_timeline(tx, inc, rq, what);
+	return r < 0 ? r : announce_incident(tx, s, inc, say);
+}
+
+static int acknowledge(struct db_tx *tx, const struct settings *s, struct incident *inc,
+                       const struct action_request *rq)
 {
 	int r = text_set(&inc->acknowledged_by, rq->who);
 
 	inc->acknowledged_at_us = db_tx_now(tx);
-	if (r == 0)
-		r = incident_save(tx, inc);
-	return r < 0 ? r : on_timeline(tx, inc, rq, "acknowledged");
+	return r < 0 ? r : save_and_tell(tx, s, inc, rq, "acknowledged", ANNOUNCE_ACKNOWLEDGED);
 }
 
-/* "2h" is stored as people read it in a message; words and times as they were said. */
-static int eta(struct db_tx *tx, struct incident *inc, const struct action_request *rq)
+/* "2 hours", "1 hour 30 minutes" as the notation that is known: "2h", "1h30m". */
+static int duration_in_words(const char *said, int64_t *ret_us)
 {
-	const char *said = rq->note && rq->note[0] ? rq->note : NULL;
-	int64_t span = 0;
-	char words[64];
+	static const struct {
+		const char *word, *unit;
+	} units[] = {{"minute", "m"}, {"min", "m"}, {"hour", "h"}, {"day", "d"}};
+	CLEANUP(buf_free) struct buf b = BUF(100);
 
-	if (said && text_duration_parse(said, &span) == 0 && span > 0) {
-		text_duration_words(span, words, sizeof(words));
-		said = words;
+	for (const char *p = said; *p;) {
+		size_t i = 0;
+
+		if (*p == ' ' && ++p)
+			continue;
+		while (i < ARRAY_LEN(units) && strncmp(p, units[i].word, strlen(units[i].word)) != 0)
+			i++;
+		if (i < ARRAY_LEN(units)) {
+			buf_str(&b, units[i].unit);
+			p += strlen(units[i].word);
+			p += *p == 's';
+		} else {
+			buf_char(&b, *p++);
+		}
 	}
-	int r = text_set(&inc->eta, said);
+	return b.error ? b.error : text_duration_parse(buf_text(&b), ret_us);
+}
 
-	if (r == 0)
-		r = incident_save(tx, inc);
-	return r < 0 ? r : on_timeline(tx, inc, rq, "eta");
+/* "2h" is from now; 0 for a text that is neither that nor a time to come. */
+static int64_t eta_of(const char *said, int64_t now)
+{
+	int64_t span = 0, at = 0;
+
+	if (duration_in_words(said, &span) == 0)
+		return span > 0 && span <= ETA_MOST_US ? now + span : 0;
+	return text_time_parse(said, strlen(said), &at) == 0 && at > now && at - now <= ETA_MOST_US ? at : 0;
+}
+
+static int eta(struct db_tx *tx, const struct settings *s, struct incident *inc, const struct action_request *rq,
+               char *why, size_t why_size)
+{
+	bool clears = !rq->note || !rq->note[0];
+	int64_t at = clears ? 0 : eta_of(rq->note, db_tx_now(tx));
+	char text[40];
+
+	if (!clears && !at) {
+		snprintf(why, why_size,
+		         "an ETA is a duration like 2h or a time to come like 2030-10-14T12:00:00Z, not "
+		         "\"%.60s\"; it was not changed",
+		         rq->note);
+		return -EINVAL;
+	}
+	text_time(at - at % US_PER_S, text, sizeof(text));
+	int r = text_set(&inc->eta, clears ? NULL : text);
+	return r < 0 ? r : save_and_tell(tx, s, inc, rq, "eta", ANNOUNCE_ETA);
 }
 
 /* --- steps that wait for a person --- */
@@ -185,26 +237,68 @@ static int refuse_ended(const struct incident *inc, char *why, size_t why_size)
 	return -EPERM;
 }
 
+/* What was seen last of what it set; false: it is known to be where it should be, or the incident set nothing. */
+static bool is_doubtful(struct db_tx *tx, const struct incident *inc, char *seen, size_t size, int *ret_error)
+{
+	struct rollout_row row = {.pct_seen = -1};
+	char pct[16];
+
+	if (!kind_of(inc)->lowers || inc->pct_wanted < 0)
+		return false;
+	if (inc->state == INC_FAILED) {
+		incident_seen_text(inc, seen, size);
+		return true;
+	}
+	*ret_error = rollout_load(db_tx_conn(tx), inc->rollout, &row);
+	if (*ret_error == -ENOENT)
+		*ret_error = 0;
+	text_pct(row.pct_seen, pct, sizeof(pct));
+	snprintf(seen, size, "last seen at %s%%", pct);
+	bool above = row.pct_seen > inc->pct_wanted && row.seen_at_us > inc->rolled_back_at_us;
+	rollout_row_free(&row);
+	return inc->state == INC_ROLLED_BACK && above;
+}
+
+/* Whoever ends it while the world is elsewhere, or nobody knows where, says why. */
+static int lacks_reason(struct db_tx *tx, const struct incident *inc, const struct action_request *rq, char *why,
+                        size_t why_size)
+{
+	char seen[350], wanted[16];
+	int r = 0;
+
+	if (!is_doubtful(tx, inc, seen, sizeof(seen), &r) || r < 0 || (rq->note && rq->note[0]))
+		return r;
+	text_pct(inc->pct_wanted, wanted, sizeof(wanted));
+	snprintf(why, why_size,
+	         "incident %lld wants %s%%, but %.80s: ending it needs a reason (note): rollbackctl incident resolve "
+	         "%lld \"why it is over\"",
+	         (long long)inc->id, wanted, seen, (long long)inc->id);
+	return -EINVAL;
+}
+
 static int act_on(struct db_tx *tx, const struct settings *s, struct incident *inc, const struct action_request *rq,
                   char *why, size_t why_size)
 {
+	int r;
+
 	switch (rq->action) {
 	case ACTION_ACKNOWLEDGE:
 		if (!incident_is_live(inc->state))
 			return refuse_ended(inc, why, why_size);
-		return acknowledge(tx, inc, rq);
+		return acknowledge(tx, s, inc, rq);
 	case ACTION_NOTE:
 		return on_timeline(tx, inc, rq, "note");
 	case ACTION_ETA:
 		if (!incident_is_live(inc->state))
 			return refuse_ended(inc, why, why_size);
-		return eta(tx, inc, rq);
+		return eta(tx, s, inc, rq, why, why_size);
 	case ACTION_CANCEL:
 		return move(tx, s, inc, rq, EV_CANCEL, why, why_size);
 	case ACTION_RETRY:
 		return move(tx, s, inc, rq, EV_RETRY, why, why_size);
 	case ACTION_RESOLVE:
-		return move(tx, s, inc, rq, EV_RESOLVE, why, why_size);
+		r = lacks_reason(tx, inc, rq, why, why_size);
+		return r < 0 ? r : move(tx, s, inc, rq, EV_RESOLVE, why, why_size);
 	case ACTION_APPROVE:
 		return approve(tx, inc, rq, why, why_size);
 	case ACTION_REVIEW:
@@ -310,8 +404,20 @@ int manual_report(struct db_tx *tx, const struct settings *s, const struct manua
                   char *why, size_t why_size)
 {
 	const struct rollout *r = settings_rollout(s, rq->rollout);
+	static const char *const known[] = {"P0", "P1", "P2", "P3", "P4", "critical", "error", "warning", "info"};
 	bool urgent = !strcasecmp(rq->severity, "P0"); /* whoever types it in a hurry means it */
+	bool is_known = false;
 	enum disposition d;
+
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		is_known |= !strcasecmp(rq->severity, known[i]);
+	if (!is_known) {
+		snprintf(why, why_size,
+		         "severity must be P0 (rolls back at once), P1 to P4, critical, error, warning or info, not "
+		         "\"%.30s\"",
+		         rq->severity);
+		return -EINVAL;
+	}
 
 	if (!r) {
 		snprintf(why, why_size, "there is no rollout %.100s", rq->rollout);

@@ -30,7 +30,7 @@ struct action_request {
 	int64_t incident_id;
 	const char *who;  /* borrowed */
 	bool known;       /* authenticated: approving needs a person */
-	const char *note; /* borrowed; may be NULL. ETA: a duration ("2h"), a time or words; "" clears it */
+	const char *note; /* borrowed; may be NULL. ETA: a duration ("2h") or a time; "" clears it */
 	const char *step; /* borrowed; approving: the name of the step that is meant; NULL: the one that waits */
 };
 int action_run(struct db_tx *tx, const struct settings *s, const struct action_request *rq, char *why, size_t why_size);

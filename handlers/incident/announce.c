@@ -1,6 +1,8 @@
 #include "handlers/incident/announce.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,30 +15,12 @@
 #include "handlers/incident/kinds.h"
 #include "handlers/settings/snapshot.h"
 #include "handlers/incident/text.h"
+#include "server/core/log.h"
 #include "server/core/metrics.h"
 #include "server/core/text.h"
 
 #define TEXT_MAX (64 * 1024) /* bytes of a text that is no incident's: the longest is a report */
 #define AT_MAX   80          /* of them for its last line */
-
-static const struct {
-	enum event_class class;
-	const char *name;
-} classes_by_weight[] = {
-	/* the first that a channel listens to names the message */
-	{EVENT_INCIDENT, "incident"},
-	{EVENT_PAGE, "page"},
-	{EVENT_ROLLOUT, "rollout"},
-	{EVENT_REPORT, "report"},
-};
-
-static const char *class_heard(unsigned said, unsigned heard)
-{
-	for (size_t i = 0; i < ARRAY_LEN(classes_by_weight); i++)
-		if (said & heard & classes_by_weight[i].class)
-			return classes_by_weight[i].name;
-	return NULL;
-}
 
 /* One row per channel that listens, and one body for all of them. */
 static int tell(struct db_tx *tx, const struct settings *s, unsigned classes, struct message *m,
@@ -45,7 +29,7 @@ static int tell(struct db_tx *tx, const struct settings *s, unsigned classes, st
 	m->body = (char *)json_text(body);
 	for (size_t i = 0; i < s->n_audiences; i++) {
 		const struct audience *a = &s->audiences[i];
-		const char *heard = class_heard(classes, a->events);
+		const char *heard = event_heard(classes, a->events);
 
 		if (!heard)
 			continue;
@@ -218,6 +202,39 @@ static void enter(struct incident *inc, enum incident_state to, int64_t now)
 	}
 }
 
+/* One line for each state that is entered, at the one place where it is. */
+void incident_log(const struct incident *inc, const char *from, const char *who, const char *note)
+{
+	static const char *const words[INC_STATE_N] = {
+		[INC_PENDING] = "a rollback is pending",
+		[INC_ROLLING_BACK] = "a rollback has begun",
+		[INC_VERIFYING] = "a rollback is being verified",
+		[INC_ROLLED_BACK] = "rolled back",
+		[INC_FAILED] = "A ROLLBACK HAS FAILED: it is not verified",
+		[INC_HELD] = "an incident is held for a person",
+		[INC_CANCELLED] = "an incident was called off",
+		[INC_RESOLVED] = "an incident was resolved",
+	};
+	static const char *const others[INC_STATE_N] = {
+		[INC_ROLLING_BACK] = "has begun",   [INC_VERIFYING] = "is being verified",
+		[INC_ROLLED_BACK] = "was verified", [INC_FAILED] = "HAS FAILED",
+		[INC_CANCELLED] = "was called off", [INC_RESOLVED] = "has ended",
+	};
+	const char *other = inc->kind == KIND_ADVANCE ? "entering a stage" : inc->kind == KIND_DRILL ? "a drill" : NULL;
+	char pct[16], msg[100];
+
+	assert(inc->state > 0 && inc->state < INC_STATE_N);
+	snprintf(msg, sizeof(msg), "%s%s%s", other ? other : words[inc->state], other ? " " : "",
+	         !other               ? ""
+	         : others[inc->state] ? others[inc->state]
+	                              : incident_state_name(inc->state));
+	text_pct(inc->pct_wanted, pct, sizeof(pct));
+	const char *key = !note || !note[0] ? NO_MORE : inc->state == INC_FAILED ? "err" : "note";
+	log_write(inc->state == INC_FAILED ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, __FILE__, __LINE__, msg, "incident",
+	          log_num(inc->id), "rollout", inc->rollout, "state", incident_state_name(inc->state), "from", from,
+	          "percentage", pct, "who", who, key, note, NO_MORE, NO_MORE);
+}
+
 int incident_move(struct db_tx *tx, const struct settings *s, struct incident *inc, enum incident_event ev,
                   const char *who, const char *note)
 {
@@ -226,6 +243,7 @@ int incident_move(struct db_tx *tx, const struct settings *s, struct incident *i
 	if (!edge)
 		return 0;
 	bool begins = edge->to == INC_ROLLING_BACK && inc->state != INC_ROLLING_BACK && !kind_of(inc)->gives_way;
+	const char *from = incident_state_name(inc->state);
 	enter(inc, edge->to, db_tx_now(tx));
 	int r = incident_save(tx, inc);
 	if (r == 0 && begins)
@@ -246,5 +264,6 @@ int incident_move(struct db_tx *tx, const struct settings *s, struct incident *i
 		return r;
 	if (!kind_of(inc)->gives_way)
 		metric_add(M_INCIDENTS, (unsigned)edge->to - 1, 1);
+	incident_log(inc, from, who, note);
 	return 1;
 }

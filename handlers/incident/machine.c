@@ -60,6 +60,9 @@ static const struct announcement sayings[ANNOUNCE_N] = {
 	[ANNOUNCE_CANCELLED] = {"cancelled", EVENT_INCIDENT},
 	[ANNOUNCE_RESOLVED] = {"resolved", EVENT_INCIDENT},
 	[ANNOUNCE_ENDED_BY_HAND] = {"resolved", EVENT_INCIDENT | EVENT_PAGE}, /* the all-clear of "failed" */
+	[ANNOUNCE_ACKNOWLEDGED] = {"acknowledged", EVENT_INCIDENT},
+	[ANNOUNCE_ETA] = {"eta", EVENT_INCIDENT},
+	[ANNOUNCE_ETA_PASSED] = {"eta_passed", EVENT_INCIDENT},
 };
 
 static const char *const event_names[EV_N] = {

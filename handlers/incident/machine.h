@@ -41,6 +41,10 @@ enum announcement_id {
 	ANNOUNCE_CANCELLED,
 	ANNOUNCE_RESOLVED,
 	ANNOUNCE_ENDED_BY_HAND,
+	/* no moves, but told as they are */
+	ANNOUNCE_ACKNOWLEDGED,
+	ANNOUNCE_ETA,
+	ANNOUNCE_ETA_PASSED,
 	ANNOUNCE_N
 };
 

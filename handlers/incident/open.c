@@ -253,6 +253,8 @@ static int open_incident(struct db_tx *tx, const struct settings *s, const struc
 	if (err == 0)
 		err = announce_incident(tx, s, &inc, say_opened(inc.state));
 	metric_add(M_INCIDENTS, (unsigned)inc.state - 1, 1);
+	if (err == 0)
+		incident_log(&inc, "", t->who, t->summary);
 	*ret_incident = inc.id;
 	return err;
 }

@@ -8,6 +8,7 @@
 #include "db/alert.h"
 #include "db/step.h"
 #include "handlers/incident/drill.h"
+#include "handlers/incident/kinds.h"
 #include "handlers/settings/settings.h"
 #include "server/core/text.h"
 
@@ -117,7 +118,7 @@ void incident_seen_text(const struct incident *inc, char *out, size_t size)
 
 bool incident_ended_unverified(const struct incident *inc)
 {
-	return inc->state == INC_RESOLVED && inc->failed_at_us && !inc->rolled_back_at_us && inc->kind != KIND_DRILL;
+	return inc->state == INC_RESOLVED && inc->failed_at_us && !inc->rolled_back_at_us && kind_of(inc)->lowers;
 }
 
 static void pending(struct view *v)

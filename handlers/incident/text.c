@@ -3,10 +3,13 @@
 #include <assert.h>
 #include <string.h>
 
+#include "handlers/incident/kinds.h"
 #include "handlers/incident/sla.h"
+#include "server/core/clock.h"
 #include "server/core/text.h"
 
-#define LABEL_SHOWN_MAX 300 /* bytes of a text from outside in one line */
+#define ETA_EXACT_US    (600 * US_PER_S) /* what is farther away is told to the minute */
+#define LABEL_SHOWN_MAX 300              /* bytes of a text from outside in one line */
 
 static const char *const kind_titles[KIND_N] = {
 	[KIND_AUTO] = "Auto-Rollback",
@@ -190,10 +193,11 @@ static void link_line(struct buf *b, const struct incident *inc, const struct pl
 		buf_printf(b, "- Details: rollbackctl incident %lld\n", (long long)inc->id);
 }
 
-static void eta_line(struct buf *b, const char *eta)
+/* A time, counted down to; what an older release took as words is shown as they are. */
+static void eta_line(struct buf *b, const char *eta, int64_t now)
 {
 	int64_t at = 0;
-	char words[40];
+	char left[40], when[60];
 
 	if (!eta || !eta[0]) {
 		buf_str(b, "- ETA: not set\n");
@@ -203,8 +207,11 @@ static void eta_line(struct buf *b, const char *eta)
 		buf_printf(b, "- ETA: %s to resolution\n", eta);
 		return;
 	}
-	text_time_words(at, words, sizeof(words));
-	buf_printf(b, "- ETA: %s\n", words);
+	text_time_local(at, when, sizeof(when));
+	int64_t span = at > now ? at - now : now - at, unit = span < ETA_EXACT_US ? US_PER_S : 60 * US_PER_S;
+	text_duration_words((span + unit / 2) / unit * unit, left, sizeof(left));
+	buf_printf(b, at > now ? "- ETA: %s to resolution\n" : "- ETA: passed %s ago\n", left);
+	buf_printf(b, "- Expected: %s\n", when);
 }
 
 int message_at(struct buf *b, int64_t at_us)
@@ -230,8 +237,13 @@ int message_incident(struct buf *b, const struct incident *inc, const struct pla
 	stage_line(b, inc, plan);
 	buf_str(b, "- Action: ");
 	message_action(b, inc, facts);
-	buf_printf(b, "\n- Status: %s\n", status_word(inc));
-	eta_line(b, inc->eta);
+	buf_printf(b, "\n- Status: %s", status_word(inc));
+	if (inc->acknowledged_by && incident_is_live(inc->state)) {
+		buf_str(b, ", acknowledged by ");
+		text_one_line(b, inc->acknowledged_by, strlen(inc->acknowledged_by), LABEL_SHOWN_MAX);
+	}
+	buf_char(b, '\n');
+	eta_line(b, inc->eta, at_us);
 	message_at(b, at_us);
 	link_line(b, inc, plan);
 	return b->error;
@@ -258,7 +270,7 @@ static void measured(struct buf *b, const char *annotations)
 
 bool message_condition_asked(const struct incident *inc, const struct plan *plan, enum condition_type which)
 {
-	bool lowers = inc->kind != KIND_DRILL && inc->kind != KIND_ADVANCE;
+	bool lowers = kind_of(inc)->lowers;
 
 	assert(which < CONDITION_N);
 	return which == CONDITION_EFFECTIVE ? plan->rollout.effective_query && inc->pct_wanted == 0 && lowers
@@ -333,10 +345,10 @@ int message_ended(struct buf *b, const struct incident *inc, const char *who, co
 const struct announcement *message_stage_saying(enum announcement_id s)
 {
 	static const struct announcement sayings[ANNOUNCE_N] = {
-		[ANNOUNCE_ROLLED_BACK] = {"stage_entered", EVENT_ROLLOUT},
-		[ANNOUNCE_ROLLED_BACK_LATE] = {"stage_entered", EVENT_ROLLOUT | EVENT_PAGE},
-		[ANNOUNCE_FAILED] = {"stage_not_verified", EVENT_ROLLOUT | EVENT_PAGE},
-		[ANNOUNCE_ENDED_BY_HAND] = {"stage_given_up", EVENT_ROLLOUT | EVENT_PAGE},
+		[ANNOUNCE_ROLLED_BACK] = {"stage_entered", EVENT_STAGE},
+		[ANNOUNCE_ROLLED_BACK_LATE] = {"stage_entered", EVENT_STAGE | EVENT_PAGE},
+		[ANNOUNCE_FAILED] = {"stage_not_verified", EVENT_STAGE | EVENT_PAGE},
+		[ANNOUNCE_ENDED_BY_HAND] = {"stage_given_up", EVENT_STAGE | EVENT_PAGE},
 	};
 
 	return sayings[s].what ? &sayings[s] : NULL;

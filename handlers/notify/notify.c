@@ -146,12 +146,12 @@ static void tell_log(const struct sending *s)
 	const char *channel = s->message.channel, *what = s->message.what;
 
 	if (s->outcome == UNDELIVERABLE)
-		log_error("a message could not be delivered and is given up", "channel", channel, "what", what, "error",
+		log_error("a message could not be delivered and is given up", "channel", channel, "what", what, "err",
 		          s->error);
 	else if (s->outcome == DROPPED)
 		log_warn("a message is dropped", "channel", channel, "what", what, "why", s->error);
 	else if (s->outcome == RETRIED)
-		log_warn("a message was not taken; it will be sent again", "channel", channel, "what", what, "error",
+		log_warn("a message was not taken; it will be sent again", "channel", channel, "what", what, "err",
 		         s->error);
 	else
 		log_info("message sent", "channel", channel, "what", what, "incident", log_num(s->message.incident_id));
@@ -307,7 +307,7 @@ static void fall_back(struct sending *s, const char *why)
 {
 	const struct channel *c = channels_find(&s->notify->channels, s->message.channel);
 
-	log_error("a channel's message program failed; sending plain text", "channel", s->message.channel, "why", why);
+	log_error("a channel's message program failed; sending plain text", "channel", s->message.channel, "err", why);
 	metric_add(M_MESSAGE_PROGRAM_FAILURES, 0, 1);
 	free(s->body);
 	s->body = message_plain(c ? c->kind : CHANNEL_WEBHOOK, s->input);

@@ -373,7 +373,7 @@ static void put_away(const char *path)
 	CLEANUP(cleanup_free) char *to = text_format("%s.imported", path);
 
 	if (!to || rename(path, to) < 0)
-		log_warn("a journal that was taken in could not be renamed", "file", path, "error",
+		log_warn("a journal that was taken in could not be renamed", "file", path, "err",
 		         to ? strerror(errno) : "out of memory");
 }
 

@@ -192,7 +192,7 @@ static void round_done(struct db_job *job, int result)
 
 	if (result < 0 && !r->advance && result != -ESHUTDOWN)
 		log_error("a look at a rollout could not be recorded; the next one follows", "rollout", r->rollout,
-		          "error", strerror(-result));
+		          "err", strerror(-result));
 	if (result >= 0 && r->raise)
 		c->o.on_raise(c->o.arg, r->raise);
 	if (result >= 0)

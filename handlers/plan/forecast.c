@@ -2,8 +2,17 @@
 
 #define FREEZES_IN_A_ROW 20 /* beyond that the plan is never free, and any date is as good */
 
+/* Nothing is raised for a while after the last rollback. */
+static int64_t cooled(const struct gate_view *v, int64_t at_us)
+{
+	int64_t until = v->st->last_rollback_us + v->settings->limits.cooldown_us;
+
+	return v->st->last_rollback_us && until > at_us ? until : at_us;
+}
+
 static int64_t thawed(const struct gate_view *v, int64_t at_us)
 {
+	at_us = cooled(v, at_us);
 	for (int i = 0; i < FREEZES_IN_A_ROW; i++) {
 		struct freeze_span f = {0};
 
@@ -22,6 +31,15 @@ static int64_t left(const struct gate_view *v, const struct gate *g)
 	return g->current->duration_us > clean ? g->current->duration_us - clean : 0;
 }
 
+/* The stage that the last incident sends it back to; NULL: none, or it is not beyond it. */
+static const struct stage *restart(const struct gate_view *v, const struct gate *g)
+{
+	int32_t number = v->st->p.restart_at;
+	const struct stage *s = number >= 0 && g->current->number > number ? rollout_stage(v->rollout, number) : NULL;
+
+	return s && stage_is_elsewhere(v->settings, s) ? stage_after(v, number) : s;
+}
+
 size_t forecast_stages(const struct gate_view *v, struct forecast *ret, size_t max)
 {
 	struct gate g = {0};
@@ -31,10 +49,14 @@ size_t forecast_stages(const struct gate_view *v, struct forecast *ret, size_t m
 	gate_route(v, &g);
 	if (!g.current)
 		return 0;
-	if (g.enters_again && n < max)
+	const struct stage *s = restart(v, &g);
+	if (!s && g.enters_again && n < max)
 		ret[n++] = (struct forecast) {g.current, at};
-	at += left(v, &g);
-	for (const struct stage *s = stage_after(v, g.current->number); s && n < max; s = stage_after(v, s->number)) {
+	if (!s) {
+		at = (g.enters_again ? at : v->now_us) + left(v, &g);
+		s = stage_after(v, g.current->number);
+	}
+	for (; s && n < max; s = stage_after(v, s->number)) {
 		at = thawed(v, at);
 		ret[n++] = (struct forecast) {s, at};
 		at += s->duration_us;

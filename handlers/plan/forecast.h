@@ -1,5 +1,6 @@
 /*
- * When the later stages can be entered at the earliest: the clean time that is left, each stage's duration, freezes. A
+ * When the later stages can be entered at the earliest: the clean time that is left, each stage's duration, freezes,
+ * the cooldown and the stage that the last incident sends it back to. A
  * lower bound: as if no clock stood still and everybody approved at once. Pure; any thread. (elements: W27, 37.)
  */
 #ifndef HANDLERS_PLAN_FORECAST_H

@@ -10,6 +10,7 @@
 #include "handlers/plan/percentage_sync.h"
 #include "handlers/offline/import.h"
 #include "handlers/incident/announce.h"
+#include "handlers/incident/over.h"
 #include "handlers/plan/stage_clock.h"
 #include "handlers/plan/rollout_state.h"
 #include "handlers/plan/success.h"
@@ -101,7 +102,7 @@ static int plan_changed(const struct reconcile *l, struct progress *p)
 	}
 	r = progress_new_run(l->tx, l->r->name, p->entered_us, "rollbackd", "the plan of the stage was changed");
 	if (r == 0)
-		r = reconcile_announce(l, EVENT_ROLLOUT, "plan_changed",
+		r = reconcile_announce(l, EVENT_PLAN, "plan_changed",
 		                       "its plan was changed in the config: clock, approvals and ticks begin anew");
 	return r < 0 ? r : 1;
 }
@@ -155,12 +156,28 @@ static int pin_baselines(const struct reconcile *l)
 
 /* --- watching the watch --- */
 
+/* A rollback that is under way goes on, blind or not: only what is not being rolled back needs somebody. */
+static char *blind_text(const struct reconcile *l)
+{
+	bool rollback = l->st->live && (l->st->live_kind == KIND_AUTO || l->st->live_kind == KIND_MANUAL);
+	enum incident_state s = l->st->live_state;
+
+	if (rollback && (s == INC_ROLLING_BACK || s == INC_VERIFYING || s == INC_FAILED))
+		return text_format("MONITORING IS BLIND: %s. A rollback is running (incident %lld); it goes on, but it "
+		                   "cannot be verified meanwhile: look at the service yourself",
+		                   l->ev->blind, (long long)l->st->live);
+	if (rollback && s == INC_PENDING)
+		return text_format("MONITORING IS BLIND: %s. A rollback is pending (incident %lld) and will run in its "
+		                   "time; nothing else would be noticed",
+		                   l->ev->blind, (long long)l->st->live);
+	return text_format("THE CANARY IS BLIND: %s. It is above 0%% and nothing would roll it back; "
+	                   "watch it yourself or roll it back: rollbackctl rollback %s --stage current",
+	                   l->ev->blind, l->r->name);
+}
+
 static int blind(const struct reconcile *l, int64_t since)
 {
-	CLEANUP(cleanup_free)
-	char *text = text_format("THE CANARY IS BLIND: %s. It is above 0%% and nothing would roll it back; "
-	                         "watch it yourself or roll it back: rollbackctl rollback %s --stage current",
-	                         l->ev->blind, l->r->name);
+	CLEANUP(cleanup_free) char *text = blind_text(l);
 
 	if (!since)
 		return reconcile_set_mark(l, "blind_since", NULL, l->now);
@@ -200,7 +217,26 @@ static bool is_settled(const struct reconcile *l)
 	       l->st->live_state == INC_HELD;
 }
 
-/* The world above what it should be: somebody or something raised it. */
+/* The incident that a person ended before the percentage was ever seen where it should be: nobody raised it then, it
+ * never came down. 0: there is none, or something was entered since. */
+static int ended_unverified(const struct reconcile *l, int64_t *ret_id)
+{
+	const struct incident_filter f = {.rollout = l->r->name, .limit = 10};
+	struct incident_list list = {0};
+	int r = l->st->p.entered_us ? 0 : incident_find(db_tx_conn(l->tx), &f, &list);
+
+	for (size_t i = 0; r == 0 && i < list.n; i++) {
+		if (list.item[i].kind == KIND_DRILL || list.item[i].pct_wanted < 0)
+			continue; /* they set nothing */
+		if (incident_ended_unverified(&list.item[i]))
+			*ret_id = list.item[i].id;
+		break;
+	}
+	incident_list_free(&list);
+	return r;
+}
+
+/* The world above what it should be: somebody or something raised it, or it never came down. */
 static int watch_percentage(const struct reconcile *l)
 {
 	bool above = l->ev->there == STATUS_NO && l->ev->seen > l->st->row.pct_wanted && is_settled(l);
@@ -232,11 +268,18 @@ static int watch_percentage(const struct reconcile *l)
 		return reconcile_set_mark(l, "above_since", NULL, l->now); /* one look may fall into a change */
 	if (told)
 		return 0;
+	int64_t ended = 0;
+	int r = ended_unverified(l, &ended);
+	if (r < 0)
+		return r;
 	CLEANUP(cleanup_free)
-	char *text = text_format("the percentage was raised outside rollbackd: %s%% seen, %s%% wanted%s. %s", seen,
-	                         wanted, after_rollback ? " after a rollback" : "", l->ev->there_why);
-	int r = text ? reconcile_announce(l, EVENT_ROLLOUT | (after_rollback ? EVENT_PAGE : 0), "above", text)
-	             : -ENOMEM;
+	char *text =
+		ended ? text_format("still at %s%%, never verified at %s%%: incident %lld was ended by a person. %s",
+	                            seen, wanted, (long long)ended, l->ev->there_why)
+		      : text_format("the percentage was raised outside rollbackd: %s%% seen, %s%% wanted%s. %s", seen,
+	                            wanted, after_rollback ? " after a rollback" : "", l->ev->there_why);
+	unsigned page = after_rollback && !ended ? EVENT_PAGE : 0; /* who ended it knew, and said why */
+	r = text ? reconcile_announce(l, EVENT_ROLLOUT | page, ended ? "still_above" : "above", text) : -ENOMEM;
 	return r < 0 ? r : reconcile_set_mark(l, "above_told", NULL, l->now);
 }
 

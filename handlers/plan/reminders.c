@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "db/event.h"
 #include "handlers/incident/announce.h"
 #include "handlers/plan/gate.h"
 #include "handlers/plan/reconcile.h"
@@ -32,7 +33,7 @@ static int remind_item(const struct reconcile *l, const struct checklist *list, 
 	CLEANUP(cleanup_free)
 	char *text = last ? text_format("overdue: \"%s\", last done %s by %s", item->text, at, last->person)
 	                  : text_format("overdue: \"%s\", not done since the stage began %s", item->text, at);
-	int r = text ? reconcile_announce(l, EVENT_ROLLOUT, "overdue", text) : -ENOMEM;
+	int r = text ? reconcile_announce(l, EVENT_PLAN, "overdue", text) : -ENOMEM;
 	return r < 0 ? r : reconcile_set_mark(l, "reminded", item->text, l->now);
 }
 
@@ -55,7 +56,7 @@ static int tell_milestone(const struct reconcile *l, const struct milestone *m)
 	if (!due || due > l->now || reconcile_mark(l, "milestone", m->text) >= due - m->in_us)
 		return 0;
 	CLEANUP(cleanup_free) char *text = text_format("due: %s%s%s", m->text, m->owner[0] ? ", by " : "", m->owner);
-	int r = text ? reconcile_announce(l, EVENT_ROLLOUT, "milestone", text) : -ENOMEM;
+	int r = text ? reconcile_announce(l, EVENT_PLAN, "milestone", text) : -ENOMEM;
 	return r < 0 ? r : reconcile_set_mark(l, "milestone", m->text, l->now);
 }
 
@@ -66,7 +67,7 @@ static int send_report(const struct reconcile *l, const char *name)
 	CLEANUP(buf_free) struct buf b = BUF(REPORT_MAX);
 	int r = report_text(&b, db_tx_conn(l->tx), l->s, l->r, l->st, l->ev, name, l->now);
 
-	return r < 0 ? r : announce_text(l->tx, l->s, EVENT_REPORT, name, l->r->name, buf_text(&b));
+	return r < 0 ? r : announce_text(l->tx, l->s, event_of_report(name), name, l->r->name, buf_text(&b));
 }
 
 static int report_due(const struct reconcile *l, const struct report_plan *p)
@@ -86,9 +87,43 @@ static int report_due(const struct reconcile *l, const struct report_plan *p)
 	return r < 0 ? r : reconcile_set_mark(l, "report", p->name, l->now);
 }
 
+/* --- the ETA of the open incident --- */
+
+static int tell_eta(const struct reconcile *l, const struct incident *inc)
+{
+	int64_t at = 0;
+
+	if (!inc->eta || text_time_parse(inc->eta, strlen(inc->eta), &at) < 0 || at > l->now ||
+	    reconcile_mark(l, "eta_passed", NULL) == at)
+		return 0;
+	struct event e = {.incident_id = inc->id,
+	                  .rollout = inc->rollout,
+	                  .who = (char *)"rollbackd",
+	                  .what = (char *)"eta passed",
+	                  .note = inc->eta};
+	int r = event_add(l->tx, &e);
+	if (r == 0)
+		r = announce_incident(l->tx, l->s, inc, ANNOUNCE_ETA_PASSED);
+	return r < 0 ? r : reconcile_set_mark(l, "eta_passed", NULL, at);
+}
+
+static int remind_eta(const struct reconcile *l)
+{
+	struct incident inc = {0};
+	int r = l->st->live ? incident_load(db_tx_conn(l->tx), l->st->live, &inc) : 0;
+
+	if (r == 0 && l->st->live && incident_is_live(inc.state))
+		r = tell_eta(l, &inc);
+	incident_free(&inc);
+	return r == -ENOENT ? 0 : r;
+}
+
 int reconcile_remind(const struct reconcile *l)
 {
 	int r = remind_items(l);
+
+	if (r == 0)
+		r = remind_eta(l);
 
 	for (size_t i = 0; r == 0 && i < l->r->n_milestones; i++)
 		r = tell_milestone(l, &l->r->milestones[i]);

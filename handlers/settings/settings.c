@@ -84,14 +84,6 @@ static void read_prometheus(struct json_object *o, struct prometheus_options *p)
 	p->timeout_us = o ? duration_of(o, "timeout") : 0;
 }
 
-static const struct {
-	const char *name;
-	unsigned bits;
-} event_words[] = {
-	{"incident", EVENT_INCIDENT}, {"page", EVENT_PAGE}, {"rollout", EVENT_ROLLOUT},
-	{"report", EVENT_REPORT},     {"all", EVENT_ALL},
-};
-
 static unsigned events_of(struct json_object *o)
 {
 	struct json_object *list;
@@ -99,9 +91,7 @@ static unsigned events_of(struct json_object *o)
 	size_t n = list_of(o, "events", &list);
 
 	for (size_t i = 0; i < n; i++)
-		for (size_t w = 0; w < ARRAY_LEN(event_words); w++)
-			if (!strcmp(event_words[w].name, json_object_get_string(json_object_array_get_idx(list, i))))
-				bits |= event_words[w].bits;
+		bits |= event_bits(json_object_get_string(json_object_array_get_idx(list, i)));
 	return bits;
 }
 

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "alertmanager/matcher.h"
+#include "handlers/settings/events.h"
 #include "server/core/json.h"
 
 enum act_kind { ACT_COMMAND = 1, ACT_HTTP };
@@ -215,10 +216,9 @@ struct prometheus_options {
 };
 
 /* Who hears what: the name of a channel and its event classes; the rest of a channel is handlers/notify's. */
-enum event_class { EVENT_INCIDENT = 1, EVENT_PAGE = 2, EVENT_ROLLOUT = 4, EVENT_REPORT = 8, EVENT_ALL = 15 };
 struct audience {
 	const char *channel;
-	unsigned events;
+	unsigned events; /* bits of enum event_class */
 };
 
 struct settings {

@@ -231,7 +231,9 @@ SECTION(webhook, ONE_OF_BUT_NOT_BOTH("url url_file", "secret secret_file"),
 SECTION(channel, ONE_OF("slack webhook"), K("name", KEY_NAME, .required = true, .help = "For people"),
         K("slack", KEY_SECTION, .sub = &slack, .help = "Slack, or what speaks its incoming webhooks"),
         K("webhook", KEY_SECTION, .sub = &webhook, .help = "Any receiver of signed JSON"),
-        K("events", KEY_WORDS, .words = "incident page rollout report all", .required = true, .help = "What it hears"),
+        K("events", KEY_WORDS,
+          .words = "incident page stage plan rollout report report.daily report.weekly report.final all",
+          .required = true, .help = "What it hears"),
         K("program", KEY_TEXT, .help = "jq program of the body; default: the shipped one"));
 SECTION(report, NO_RULE, K("name", KEY_WORD, .words = "daily weekly final", .required = true, .help = "Which"),
         K("cron", KEY_CRON, .required = true, .help = "When, in global.timezone"));

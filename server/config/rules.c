@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "handlers/notify/notify.h"
+#include "handlers/settings/events.h"
 #include "server/core/text.h"
 
 #define PATH_LEN 200
@@ -244,10 +245,10 @@ static void check_program(const struct rules *c, struct json_object *channel, si
 	config_fault(c->r, config_line(channel, "program"), where, "jq cannot compile it: %s", why);
 }
 
-/* A report that nobody hears is found missing weeks later. */
-static void check_reports(const struct rules *c)
+/* Does any channel hear a report of that name? */
+static bool is_heard(const struct rules *c, const char *name)
 {
-	struct json_object *reports = list_in(c->tree, "reports"), *channels = list_in(c->tree, "channels");
+	struct json_object *channels = list_in(c->tree, "channels");
 
 	for (size_t i = 0; i < length(channels); i++) {
 		struct json_object *events = list_in(json_object_array_get_idx(channels, i), "events");
@@ -255,13 +256,28 @@ static void check_reports(const struct rules *c)
 		for (size_t n = 0; n < length(events); n++) {
 			const char *word = json_object_get_string(json_object_array_get_idx(events, n));
 
-			if (!strcmp(word, "report") || !strcmp(word, "all"))
-				return;
+			if (word && event_bits(word) & event_of_report(name))
+				return true;
 		}
 	}
-	if (length(reports))
-		config_fault(c->r, config_line(c->tree, "reports"), "reports",
-		             "no channel hears them: one needs events: [report]");
+	return false;
+}
+
+/* A report that nobody hears is found missing weeks later. */
+static void check_reports(const struct rules *c)
+{
+	struct json_object *reports = list_in(c->tree, "reports");
+	char where[64];
+
+	for (size_t i = 0; i < length(reports); i++) {
+		struct json_object *report = json_object_array_get_idx(reports, i);
+		const char *name = json_str_or(report, "name", "");
+
+		snprintf(where, sizeof(where), "reports[%zu]", i);
+		if (!is_heard(c, name))
+			config_fault(c->r, config_line(report, "name"), where,
+			             "no channel hears it: one needs events: [report] or [report.%s]", name);
+	}
 }
 
 void config_check(const struct config_reader *r, struct json_object *tree, enum config_use use)

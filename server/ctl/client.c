@@ -95,7 +95,8 @@ static int read_answer(long status, const struct buf *answer, struct json_object
 		return CTL_UNREACHABLE;
 	}
 	if (code) {
-		fprintf(stderr, "rollbackctl: %s\n", json_str_or(o, "error", "refused without a reason"));
+		fprintf(stderr, "rollbackctl: %s%s\n", json_str_or(o, "error", "refused without a reason"),
+		        status == 401 ? " (set ROLLBACKD_USER and ROLLBACKD_PASSWORD_FILE)" : "");
 		print_missing(o);
 		return code;
 	}
@@ -126,6 +127,15 @@ static const char *why_not(const struct ctl *c, CURLcode e)
 	return curl_easy_strerror(e);
 }
 
+static void say_silence(const struct ctl *c, CURLcode e)
+{
+	fprintf(stderr, "rollbackctl: rollbackd at %s does not answer: %s\n", c->url, why_not(c, e));
+	if (!c->quiet)
+		fputs("rollbackctl: to roll back without it: rollbackctl rollback ROLLOUT --stage current "
+		      "--or-offline\n",
+		      stderr);
+}
+
 /* 0: an answer came. */
 static int perform(const struct ctl *c, const char *method, const char *path, const char *body, struct buf *answer,
                    long *ret_status)
@@ -136,7 +146,7 @@ static int perform(const struct ctl *c, const char *method, const char *path, co
 		*c->status = e == CURLE_OK ? *ret_status : 0;
 	if (e == CURLE_OK)
 		return 0;
-	fprintf(stderr, "rollbackctl: rollbackd at %s does not answer: %s\n", c->url, why_not(c, e));
+	say_silence(c, e);
 	return CTL_UNREACHABLE;
 }
 

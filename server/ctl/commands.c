@@ -9,7 +9,8 @@
 
 #define WAIT_US       (15 * 60 * US_PER_S) /* beyond the longest total of the SLA */
 #define WAIT_EVERY_MS 250
-#define SILENT_MAX    3 /* questions in a row without an answer */
+#define STATUS_MS     10000L /* a glance does not wait longer */
+#define SILENT_MAX    3      /* questions in a row without an answer */
 
 static int wrong(const char *usage)
 {
@@ -17,51 +18,115 @@ static int wrong(const char *usage)
 	return CTL_USAGE;
 }
 
+/* --- status --- */
+
+static int status_of(struct ctl *c, const char *rollout)
+{
+	CLEANUP(json_cleanup) struct json_object *data = NULL;
+	CLEANUP(buf_free) struct buf path = BUF(1024);
+
+	buf_str(&path, "/api/v1/rollouts/");
+	ctl_escape(&path, rollout);
+	int r = ctl_call(c, "GET", buf_text(&path), NULL, &data);
+	if (r == 0)
+		ctl_print(c, data, show_rollout);
+	return r == CTL_NO ? CTL_USAGE : r; /* there is no such rollout */
+}
+
 int cmd_status(struct ctl *c, int n, char **argv)
 {
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
+	CLEANUP(buf_free) struct buf metrics = BUF(1024 * 1024);
+	const char *rollout = NULL;
 
-	(void)argv;
-	if (n)
-		return wrong("status");
+	if (ctl_options(n, argv, NULL, 0, &rollout, 1) < 0)
+		return CTL_USAGE;
+	if (!c->timeout_ms)
+		c->timeout_ms = STATUS_MS;
+	if (rollout)
+		return status_of(c, rollout);
 	int r = ctl_call(c, "GET", "/api/v1/rollouts", NULL, &data);
 	if (r == 0)
 		ctl_print(c, data, show_rollouts);
+	if (r == 0 && !c->json && ctl_fetch(c, "/metrics", &metrics) == 0)
+		show_health(buf_text(&metrics));
 	return r;
+}
+
+/* --- incidents --- */
+
+struct list_words {
+	const char *rollout, *state, *since, *limit;
+};
+
+/* One state, or all; "open": whatever is not over. */
+static int list_of_state(struct ctl *c, const struct list_words *w, const char *state, struct json_object **ret)
+{
+	const struct {
+		const char *name, *value;
+	} params[] = {{"rollout", w->rollout}, {"state", state}, {"since", w->since}, {"limit", w->limit}};
+	CLEANUP(buf_free) struct buf path = BUF(4096);
+
+	buf_str(&path, "/api/v1/incidents?");
+	for (size_t i = 0; i < ARRAY_LEN(params); i++)
+		if (params[i].value && params[i].value == state && !strcmp(state, "open")) {
+			buf_str(&path, "live=true&");
+		} else if (params[i].value) {
+			buf_printf(&path, "%s=", params[i].name);
+			ctl_escape(&path, params[i].value);
+			buf_char(&path, '&');
+		}
+	if (buf_text(&path)[path.len - 1] == '&')
+		path.data[--path.len] = '\0';
+	return ctl_call(c, "GET", buf_text(&path), NULL, ret);
+}
+
+static int by_id(const void *a, const void *b)
+{
+	struct json_object *const *x = a, *const *y = b;
+	int64_t left = json_int_or(*x, "id", 0), right = json_int_or(*y, "id", 0);
+
+	return (left < right) - (left > right); /* newest first */
+}
+
+static int lists_of_states(struct ctl *c, const struct list_words *w, struct json_object *to)
+{
+	CLEANUP(cleanup_free) char *states = w->state ? strdup(w->state) : NULL;
+	char *rest = NULL, *state = states ? strtok_r(states, ",", &rest) : NULL;
+
+	do {
+		CLEANUP(json_cleanup) struct json_object *data = NULL;
+		int r = list_of_state(c, w, state, &data);
+
+		for (size_t i = 0; r == 0 && i < json_object_array_length(data); i++)
+			json_object_array_add(to, json_object_get(json_object_array_get_idx(data, i)));
+		if (r)
+			return r;
+	} while (state && (state = strtok_r(NULL, ",", &rest)));
+	json_object_array_sort(to, by_id);
+	return 0;
 }
 
 int cmd_incidents(struct ctl *c, int n, char **argv)
 {
-	CLEANUP(json_cleanup) struct json_object *data = NULL;
-	const char *rollout = NULL, *state = NULL, *since = NULL, *limit = NULL;
-	const struct option options[] = {{"--rollout", &rollout, NULL},
-	                                 {"--state", &state, NULL},
-	                                 {"--since", &since, NULL},
-	                                 {"--limit", &limit, NULL}};
-	const struct {
-		const char *name, **value;
-	} params[] = {{"rollout", &rollout}, {"state", &state}, {"since", &since}, {"limit", &limit}};
-	struct buf path = BUF(4096);
+	CLEANUP(json_cleanup) struct json_object *data = json_object_new_array();
+	struct list_words w = {0};
+	const struct option options[] = {{"--rollout", &w.rollout, NULL},
+	                                 {"--state", &w.state, NULL},
+	                                 {"--since", &w.since, NULL},
+	                                 {"--limit", &w.limit, NULL}};
+	CLEANUP(buf_free) struct buf path = BUF(4096);
 
 	if (ctl_options(n, argv, options, ARRAY_LEN(options), NULL, 0) != 0)
 		return CTL_USAGE;
-	buf_str(&path, "/api/v1/incidents?");
-	for (size_t i = 0; i < ARRAY_LEN(params); i++)
-		if (*params[i].value) {
-			buf_printf(&path, "%s=", params[i].name);
-			ctl_escape(&path, *params[i].value);
-			buf_char(&path, '&');
-		}
-	int r = ctl_call(c, "GET", buf_text(&path), NULL, &data);
-	if (r == 0 && rollout && !json_object_array_length(data)) { /* none, or a slip of the pen */
+	int r = lists_of_states(c, &w, data);
+	if (r == 0 && w.rollout && !json_object_array_length(data)) { /* none, or a slip of the pen */
 		CLEANUP(json_cleanup) struct json_object *ignored = NULL;
 
-		buf_reset(&path);
 		buf_str(&path, "/api/v1/rollouts/");
-		ctl_escape(&path, rollout);
+		ctl_escape(&path, w.rollout);
 		r = ctl_call(c, "GET", buf_text(&path), NULL, &ignored);
 	}
-	buf_free(&path);
 	if (r == 0)
 		ctl_print(c, data, show_incidents);
 	return r;
@@ -70,12 +135,31 @@ int cmd_incidents(struct ctl *c, int n, char **argv)
 /* --- one incident --- */
 
 static const struct {
-	const char *word, *path, *key;
+	const char *word, *path, *key, *done;
 } actions[] = {
-	{"ack", "acknowledge", "note"}, {"note", "note", "note"},     {"eta", "eta", "eta"},
-	{"cancel", "cancel", "note"},   {"retry", "retry", "note"},   {"resolve", "resolve", "note"},
-	{"approve", "approve", "note"}, {"review", "review", "note"},
+	{"ack", "acknowledge", "note", "acknowledged"},
+	{"note", "note", "note", "noted"},
+	{"eta", "eta", "eta", "its ETA"},
+	{"cancel", "cancel", "note", "called off"},
+	{"retry", "retry", "note", "tried again"},
+	{"resolve", "resolve", "note", "resolved"},
+	{"approve", "approve", "note", "approved"},
+	{"review", "review", "note", "reviewed"},
 };
+
+/* One line: what was done, and how it stands. Who wants all of it asks for it. */
+static void show_done(struct json_object *o, const char *done)
+{
+	struct json_object *over = NULL;
+	const char *eta = json_str_or(o, "eta", NULL);
+
+	json_get_obj(o, "over", &over);
+	printf("incident %lld: %s", (long long)json_int_or(o, "id", 0), done);
+	if (!strcmp(done, "its ETA"))
+		printf(eta ? " is %s" : "%s is not set", eta ? eta : "");
+	printf("; %s. Over: %s, because %s\n", json_str_or(o, "state", "?"), json_str_or(over, "answer", "unknown"),
+	       json_str_or(over, "because", "?"));
+}
 
 static int show_one(struct ctl *c, const char *id, bool verbose)
 {
@@ -106,8 +190,10 @@ static int act(struct ctl *c, size_t which, const char *id, const char *text, co
 	buf_printf(&path, "/%s", actions[which].path);
 	int r = ctl_call(c, "POST", buf_text(&path), body, &data);
 	buf_free(&path);
-	if (r == 0)
+	if (r == 0 && c->json)
 		ctl_print(c, data, show_incident);
+	else if (r == 0)
+		show_done(data, actions[which].done);
 	return r;
 }
 
@@ -140,6 +226,39 @@ static int open_one(struct ctl *c, const char *rollout, const char *severity, co
 	return r;
 }
 
+/* "last" is the newest one. */
+static int show_last(struct ctl *c, bool verbose)
+{
+	CLEANUP(json_cleanup) struct json_object *data = NULL;
+	const struct list_words w = {.limit = "1"};
+	char id[24];
+	int r = list_of_state(c, &w, NULL, &data);
+
+	if (r)
+		return r;
+	if (!json_object_array_length(data)) {
+		puts("no incidents");
+		return CTL_NO;
+	}
+	snprintf(id, sizeof(id), "%lld", (long long)json_int_or(json_object_array_get_idx(data, 0), "id", 0));
+	return show_one(c, id, verbose);
+}
+
+static int unknown_word(const char *word)
+{
+	const char *names[ARRAY_LEN(actions) + 3] = {"report", "open", "last"};
+
+	for (size_t i = 0; i < ARRAY_LEN(actions); i++) {
+		names[i + 3] = actions[i].word;
+		if (!strcmp(actions[i].word, word))
+			return wrong("incident ack|note|eta|approve|cancel|retry|review|resolve ID [TEXT]");
+	}
+	if (!strcmp(word, "report") || !strcmp(word, "open"))
+		return wrong("incident report ID | open ROLLOUT --severity P0 --summary TEXT");
+	ctl_unknown("action on an incident", word, names, ARRAY_LEN(names));
+	return CTL_USAGE;
+}
+
 int cmd_incident(struct ctl *c, int n, char **argv)
 {
 	const char *text = NULL, *severity = NULL, *summary = NULL, *step = NULL, *rest[3] = {NULL};
@@ -149,19 +268,24 @@ int cmd_incident(struct ctl *c, int n, char **argv)
 	                                 {"--step", &step, NULL},         {"-v", NULL, &verbose}};
 	int found = ctl_options(n, argv, options, ARRAY_LEN(options), rest, 3);
 
+	if (found < 0)
+		return CTL_USAGE;
+	if (found == 0)
+		return wrong(
+			"incident ID|last [-v] | ack|note|eta|approve|cancel|retry|review|resolve ID [TEXT] | report "
+			"ID | open ROLLOUT --severity P0 --summary TEXT");
 	if (found == 2 && !strcmp(rest[0], "open") && severity && summary)
 		return open_one(c, rest[1], severity, summary);
-
-	if (found == 1)
+	if (found == 1 && !strcmp(rest[0], "last"))
+		return show_last(c, verbose);
+	if (found == 1 && strspn(rest[0], "0123456789") == strlen(rest[0]))
 		return show_one(c, rest[0], verbose);
 	if (found == 2 && !strcmp(rest[0], "report"))
 		return report_one(c, rest[1]);
 	for (size_t i = 0; found >= 2 && i < ARRAY_LEN(actions); i++)
 		if (!strcmp(rest[0], actions[i].word))
 			return act(c, i, rest[1], rest[2] ? rest[2] : text, step);
-	return wrong("incident ID | ack|note|eta|approve [--step NAME]|cancel|retry|review|resolve ID [TEXT] | report "
-	             "ID | open ROLLOUT "
-	             "--severity P0 --summary TEXT");
+	return unknown_word(rest[0]);
 }
 
 /* --- rollback by hand --- */

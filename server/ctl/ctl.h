@@ -16,6 +16,7 @@ struct ctl {
 	char *password;  /* owned; NULL: none */
 	bool json;       /* -o json */
 	long timeout_ms; /* of one question; 0: 30 s */
+	bool quiet;      /* what goes on without the daemon needs no advice how to */
 	long *status;    /* where the HTTP status of the last answer goes (0: none came); NULL: nowhere */
 };
 
@@ -45,6 +46,7 @@ void ctl_print(const struct ctl *c, struct json_object *data, void (*show)(struc
 void show_rollouts(struct json_object *arr);
 void show_incidents(struct json_object *arr);
 void show_rollout(struct json_object *o);
+void show_health(const char *metrics); /* what is wrong with rollbackd itself, out of its /metrics */
 void show_incident(struct json_object *o);
 void show_incident_verbose(struct json_object *o); /* with what the steps' programs wrote */
 void show_over(struct json_object *o);             /* "Over: …" and "Next: …" */
@@ -62,6 +64,9 @@ struct option {
 /* Takes the options out of argv (n words, after the command) and puts the others into rest (at most max). Returns how
  * many, or -1 with a sentence on stderr. */
 int ctl_options(int n, char **argv, const struct option *options, size_t n_options, const char **rest, int max);
+
+/* "unknown command statsu: did you mean status?": one line on stderr. */
+void ctl_unknown(const char *what, const char *word, const char *const names[], size_t n);
 
 /* --- commands --- */
 

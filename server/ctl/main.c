@@ -5,15 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/core/clock.h"
 #include "server/core/text.h"
 #include "server/ctl/ctl.h"
 
+#define OPTIONS_MAX 32 /* of a command that are looked at for one that is like another */
+
 static const struct ctl_command commands[] = {
-	{"status", "", "every rollout at a glance", cmd_status},
-	{"incidents", "[--rollout R] [--state S] [--since 24h] [--limit N]", "list incidents, newest first",
+	{"status", "[ROLLOUT]", "every rollout, or one, at a glance; and how rollbackd itself is", cmd_status},
+	{"incidents", "[--rollout R] [--state S,…|open] [--since 24h] [--limit N]", "list incidents, newest first",
          cmd_incidents},
 	{"incident",
-         "ID [-v] | ack|note|eta|approve|cancel|retry|review|resolve ID [TEXT] | report ID | open ROLLOUT …",
+         "ID|last [-v] | ack|note|eta|approve|cancel|retry|review|resolve ID [TEXT] | report ID | open ROLLOUT …",
          "one in full, or act on one", cmd_incident},
 	{"rollback",
          "ROLLOUT --stage N [--reason TEXT] [--to 0] [--wait | --or-offline | --offline] [--config FILE] [--storage "
@@ -41,6 +44,17 @@ static const struct ctl_command commands[] = {
          cmd_check_alert},
 };
 
+/* One line: the whole help would bury it. */
+static int unknown_command(const char *word)
+{
+	const char *names[ARRAY_LEN(commands)];
+
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		names[i] = commands[i].name;
+	ctl_unknown("command", word, names, ARRAY_LEN(names));
+	return CTL_USAGE;
+}
+
 static const struct ctl_command *command_named(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
@@ -56,7 +70,7 @@ static void help_of(FILE *out, const struct ctl_command *cmd)
 
 static void usage(FILE *out)
 {
-	fputs("usage: rollbackctl [--url URL] [-o table|json] COMMAND\n\n", out);
+	fputs("usage: rollbackctl [--url URL] [--timeout 30s] [-o table|json] COMMAND\n\n", out);
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		help_of(out, &commands[i]);
 	fputs("\nURL: http://127.0.0.1:9595 or unix:/path. Also from ROLLBACKD_URL, ROLLBACKD_USER, "
@@ -113,6 +127,18 @@ static int output_format(struct ctl *c, const char *word)
 	return -1;
 }
 
+static int time_limit(struct ctl *c, const char *text)
+{
+	int64_t us = 0;
+
+	if (text_duration_parse(text, &us) == 0 && us >= US_PER_MS && us <= 3600 * US_PER_S) {
+		c->timeout_ms = (long)(us / US_PER_MS);
+		return 0;
+	}
+	fprintf(stderr, "rollbackctl: --timeout takes a duration like 5s, not \"%s\"\n", text);
+	return -1;
+}
+
 /* Global options stand before the command. Returns the index of the command, or -1. */
 static int globals(struct ctl *c, int argc, char **argv)
 {
@@ -123,8 +149,17 @@ static int globals(struct ctl *c, int argc, char **argv)
 
 		if (!strcmp(argv[i], "--url") && value)
 			c->url = value;
-		else if (strcmp(argv[i], "-o") != 0 || output_format(c, value) < 0)
+		else if (!strcmp(argv[i], "--timeout") && value) {
+			if (time_limit(c, value) < 0)
+				return -1;
+		} else if (strcmp(argv[i], "-o") != 0) {
+			static const char *const known[] = {"--url", "--timeout", "-o", "--help", "--version"};
+
+			ctl_unknown("option", argv[i], known, ARRAY_LEN(known));
 			return -1;
+		} else if (output_format(c, value) < 0) {
+			return -1;
+		}
 	}
 	return i;
 }
@@ -147,10 +182,18 @@ int main(int argc, char **argv)
 		free(c.password);
 		return r;
 	}
-	if (at > 0 && at < argc)
-		fprintf(stderr, "rollbackctl: unknown command %s\n", argv[at]);
-	usage(stderr);
-	return r;
+	return at < 0 ? r : at < argc ? unknown_command(argv[at]) : (usage(stderr), r);
+}
+
+void ctl_unknown(const char *what, const char *word, const char *const names[], size_t n)
+{
+	const char *near = text_nearest(names, n, word);
+
+	fprintf(stderr, "rollbackctl: unknown %s %s", what, word);
+	if (near)
+		fprintf(stderr, ": did you mean %s?\n", near);
+	else
+		fputs(": see rollbackctl --help\n", stderr);
 }
 
 static const struct option *option_named(const char *word, const struct option *options, size_t n, size_t *ret_len)
@@ -169,7 +212,12 @@ static int take_option(int left, char **argv, const struct option *options, size
 	const struct option *o = option_named(argv[0], options, n, &len);
 
 	if (!o) {
-		fprintf(stderr, "rollbackctl: unknown option %s\n", argv[0]);
+		const char *names[OPTIONS_MAX];
+		size_t known = n < OPTIONS_MAX ? n : OPTIONS_MAX;
+
+		for (size_t i = 0; i < known; i++)
+			names[i] = options[i].name;
+		ctl_unknown("option", argv[0], names, known);
 		return -1;
 	}
 	if (!o->value) {

@@ -157,6 +157,7 @@ static int with_or_without(struct ctl *c, const struct words *w)
 	asked.wait = true;
 	asking.timeout_ms = ASK_MS;
 	asking.status = &status;
+	asking.quiet = true;
 	int r = ask_and_wait(&asking, &asked);
 	if (status == 400 || status == 404)
 		return CTL_USAGE;

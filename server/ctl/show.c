@@ -185,19 +185,11 @@ static int32_t pct_of(struct json_object *o, const char *key)
 	return pct;
 }
 
-static int64_t time_in(struct json_object *o, const char *key)
-{
-	const char *text = json_str_or(o, key, "");
-	int64_t us = 0;
-
-	return text_time_parse(text, strlen(text), &us) == 0 ? us : 0;
-}
-
 /* What is wanted, and what was seen since that was last changed. */
 static void say_percentage(struct json_object *o)
 {
 	int32_t wanted = pct_of(o, "percentage_wanted"), seen = pct_of(o, "percentage_seen");
-	bool old = seen >= 0 && time_in(o, "seen_at") < time_in(o, "changed_at");
+	bool since = true, old = json_get_bool(o, "seen_since_change", &since) == 1 && !since;
 	bool moves = json_str_or(o, "entering", NULL) != NULL;
 	char want[24], is[24];
 
@@ -268,4 +260,44 @@ void show_list(struct json_object *o, const char *key, const char *title, const 
 		return;
 	printf("\n%s\n", title);
 	show_table(arr, cols, n);
+}
+
+/* --- how rollbackd itself is --- */
+
+/* The sum of the samples of a family; -1: there is none. */
+static double metric(const char *metrics, const char *name)
+{
+	size_t len = strlen(name);
+	double sum = -1;
+
+	for (const char *line = metrics; line && *line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (strncmp(line, name, len) != 0 || (line[len] != ' ' && line[len] != '{'))
+			continue;
+		const char *end = line + strcspn(line, "\n");
+		const char *value = memrchr(line, ' ', (size_t)(end - line));
+
+		sum = (sum < 0 ? 0 : sum) + (value ? strtod(value, NULL) : 0);
+	}
+	return sum;
+}
+
+void show_health(const char *metrics)
+{
+	double queued = metric(metrics, "rollbackd_notifications_queued");
+	double dead = metric(metrics, "rollbackd_notifications_undeliverable");
+	double heartbeat = metric(metrics, "rollbackd_heartbeat_last_timestamp_seconds");
+	char ago[40];
+
+	if (queued > 0)
+		printf("Messages      %.0f wait to be sent\n", queued);
+	if (dead > 0)
+		printf("Messages      %.0f COULD NOT BE DELIVERED: see rollbackctl incident ID\n", dead);
+	if (metric(metrics, "rollbackd_config_last_reload_successful") == 0)
+		puts("Config        THE LAST RELOAD WAS REFUSED: rollbackd goes on with the old one; see its log");
+	if (heartbeat > 0) {
+		text_duration_words(clock_wall_us() / US_PER_S * US_PER_S - (int64_t)heartbeat * US_PER_S, ago,
+		                    sizeof(ago));
+		printf("Heartbeat     last came %s ago\n", ago);
+	}
 }

@@ -163,7 +163,7 @@ void conn_listen(struct http *h, bool on, int64_t again_us)
 	for (size_t i = 0; i < h->n_listeners; i++) {
 		ev.data.ptr = &h->listeners[i];
 		if (epoll_ctl(h->epfd, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, h->listeners[i].fd, &ev) < 0)
-			log_error("a listening socket could not be watched", "error", strerror(errno));
+			log_error("a listening socket could not be watched", "err", strerror(errno));
 	}
 }
 

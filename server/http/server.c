@@ -68,7 +68,7 @@ static void PRINTF_LIKE(2, 0) on_log(void *http, const char *fmt, va_list ap)
 static void on_panic(void *cls, const char *file, unsigned line, const char *why)
 {
 	(void)cls;
-	log_error("the HTTP library found itself broken; stopping at once", "file", file, "line", log_num(line), "why",
+	log_error("the HTTP library found itself broken; stopping at once", "file", file, "line", log_num(line), "err",
 	          why);
 	abort();
 }

@@ -1,4 +1,5 @@
 """The verification ladder (written, acknowledged, effective, cured), other ways to get there, and what follows a rollback."""
+import datetime
 import json
 import os
 import random
@@ -363,7 +364,13 @@ def test_an_eta_is_read_as_people_say_it(daemon_of, service, prometheus, chat):
     [r] = d.post(alert())
     d.wait_state(r["incident"], "rolled_back")
     assert ctl(d, "incident", "eta", r["incident"], "2h").returncode == 0
-    assert d.incident(r["incident"])["eta"] == "2 hours"
+    at = datetime.datetime.fromisoformat(d.incident(r["incident"])["eta"])
+    assert abs((at - datetime.datetime.now(datetime.timezone.utc)).total_seconds() - 7200) < 60
+    assert "- ETA: 2 hours to resolution" in told(chat, "- ETA: 2").splitlines()
+    for words in ("soonish", "-1h", "0s", "2020-01-01T00:00:00Z"):
+        status, out = d.act(r["incident"], "eta", eta=words)
+        assert status == 400 and "a duration like 2h" in out["error"], (words, out)
+    assert d.incident(r["incident"])["eta"] == at.isoformat().replace("+00:00", "Z")
     assert d.act(r["incident"], "resolve")[0] == 200
     assert "- ETA: 2 hours to resolution" in told(chat, "- Status: Resolved").splitlines()
 

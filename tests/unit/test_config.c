@@ -248,7 +248,7 @@ static void wrong_values_are_refused_with_what_would_be_right(void **state)
 		{SHOP "    title: [a]\n", 5, "rollouts[0].title", "a text"},
 		{SHOP "    title: \"a\\0b\"\n", 5, "rollouts[0].title", "a text"},
 		{SHOP "channels: [{name: a, slack: {url: \"http://c\"}, events: [pge]}]\n", 5, "channels[0].events[0]",
-	         "incident page rollout report all"},
+	         "incident page stage plan rollout report report.daily report.weekly report.final all"},
 		{SHOP "channels: [{name: a, slack: {url: \"http://c\"}, events: [incident page]}]\n", 5,
 	         "channels[0].events[0]", "none of"},
 		{SHOP "channels: [{name: a, slack: {url: \"http://c\"}, events: page}]\n", 5, "channels[0].events",
@@ -514,10 +514,10 @@ static void a_plan_that_could_never_work_is_refused(void **state)
 		{SHOP "reports: [{name: hourly, cron: \"0 * * * *\"}]\nchannels: [{name: a, slack: {url: "
 	              "\"http://h/x\"}, events: [all]}]\n",
 	         5, "reports[0].name", "daily"},
-		{SHOP "reports: [{name: daily, cron: \"0 9 * * *\"}]\n", 5, "reports", "no channel hears them"},
+		{SHOP "reports: [{name: daily, cron: \"0 9 * * *\"}]\n", 5, "reports[0]", "no channel hears it"},
 		{SHOP "reports: [{name: daily, cron: \"0 9 * * *\"}]\nchannels: [{name: a, slack: {url: "
 	              "\"http://h/x\"}, events: [page]}]\n",
-	         5, "reports", "no channel hears them"},
+	         5, "reports[0]", "no channel hears it"},
 	};
 
 	(void)state;

@@ -47,7 +47,8 @@ static void is(size_t i, int32_t stage, const char *when)
 static void clean_time_durations_and_a_weekend(void **state)
 {
 	(void)state;
-	st = (struct rollout_state) {.row = {.stage = 1}, .p = {.clean_us = 12 * HOUR}, .there = 1000};
+	st = (struct rollout_state) {
+		.row = {.stage = 1}, .p = {.restart_at = -1, .clean_us = 12 * HOUR}, .there = 1000};
 	assert_int_equal(on_tuesday(), 3);
 	is(0, 2, "2025-10-15T22:00:00Z"); /* 36 h are left */
 	is(1, 3, "2025-10-20T08:00:00Z"); /* 72 h later is Saturday 22:00; frozen from Friday 16:00 for 64 h */
@@ -57,9 +58,10 @@ static void clean_time_durations_and_a_weekend(void **state)
 static void a_stage_that_was_rolled_back_begins_anew(void **state)
 {
 	(void)state;
-	st = (struct rollout_state) {.row = {.stage = 1},
-	                             .p = {.clean_us = 12 * HOUR, .frozen_until_us = 1760486400 * US_PER_S},
-	                             .there = 0};
+	st = (struct rollout_state) {
+		.row = {.stage = 1},
+		.p = {.restart_at = -1, .clean_us = 12 * HOUR, .frozen_until_us = 1760486400 * US_PER_S},
+		.there = 0};
 	assert_int_equal(on_tuesday(), 4);
 	is(0, 1, "2025-10-15T00:00:00Z"); /* frozen by hand until then */
 	is(1, 2, "2025-10-17T00:00:00Z");
@@ -70,7 +72,8 @@ static void a_stage_that_was_rolled_back_begins_anew(void **state)
 static void more_clean_time_than_needed_is_now(void **state)
 {
 	(void)state;
-	st = (struct rollout_state) {.row = {.stage = 3}, .p = {.clean_us = 400 * HOUR}, .there = 5000};
+	st = (struct rollout_state) {
+		.row = {.stage = 3}, .p = {.restart_at = -1, .clean_us = 400 * HOUR}, .there = 5000};
 	assert_int_equal(on_tuesday(), 1);
 	is(0, 4, "2025-10-14T10:00:00Z");
 }
@@ -78,10 +81,42 @@ static void more_clean_time_than_needed_is_now(void **state)
 static void the_last_stage_and_none_have_nothing_before_them(void **state)
 {
 	(void)state;
-	st = (struct rollout_state) {.row = {.stage = 4}, .there = 10000};
+	st = (struct rollout_state) {.row = {.stage = 4}, .p = {.restart_at = -1}, .there = 10000};
 	assert_int_equal(on_tuesday(), 0);
-	st = (struct rollout_state) {.row = {.stage = -1}, .there = 500};
+	st = (struct rollout_state) {.row = {.stage = -1}, .p = {.restart_at = -1}, .there = 500};
 	assert_int_equal(on_tuesday(), 0);
+}
+
+static void nothing_is_entered_in_the_cooldown(void **state)
+{
+	(void)state;
+	settings.limits.cooldown_us = 2 * HOUR;
+	st = (struct rollout_state) {.row = {.stage = 1},
+	                             .last_rollback_us = (1760436000 - 1800) * US_PER_S, /* half an hour ago */
+	                             .p = {.restart_at = -1},
+	                             .there = 0};
+	assert_int_equal(on_tuesday(), 4);
+	is(0, 1, "2025-10-14T11:30:00Z");
+	is(1, 2, "2025-10-16T11:30:00Z");
+	settings.limits.cooldown_us = 0;
+}
+
+static void it_starts_again_where_the_last_incident_sent_it(void **state)
+{
+	(void)state;
+	st = (struct rollout_state) {.row = {.stage = 3}, .p = {.restart_at = 1}, .there = 0};
+	assert_int_equal(on_tuesday(), 4);
+	is(0, 1, "2025-10-14T10:00:00Z");
+	is(1, 2, "2025-10-16T10:00:00Z");
+	is(2, 3, "2025-10-20T08:00:00Z"); /* Sunday 10:00 is frozen */
+	/* From a stage of another environment: the first of this one after it. */
+	st.p.restart_at = 0;
+	assert_int_equal(on_tuesday(), 4);
+	is(0, 1, "2025-10-14T10:00:00Z");
+	/* At or before it already: nothing to go back to. */
+	st = (struct rollout_state) {.row = {.stage = 1}, .p = {.restart_at = 1}, .there = 1000};
+	assert_int_equal(on_tuesday(), 3);
+	is(0, 2, "2025-10-16T10:00:00Z");
 }
 
 int main(void)
@@ -91,6 +126,8 @@ int main(void)
 		cmocka_unit_test(a_stage_that_was_rolled_back_begins_anew),
 		cmocka_unit_test(more_clean_time_than_needed_is_now),
 		cmocka_unit_test(the_last_stage_and_none_have_nothing_before_them),
+		cmocka_unit_test(nothing_is_entered_in_the_cooldown),
+		cmocka_unit_test(it_starts_again_where_the_last_incident_sent_it),
 	};
 
 	setenv("TZ", "UTC", 1);

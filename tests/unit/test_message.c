@@ -106,15 +106,28 @@ static void an_eta_is_shown_when_a_person_set_one(void **state)
 	free(text);
 }
 
-static void an_eta_that_is_a_time_is_shown_as_one(void **state)
+static void an_eta_is_counted_down_to_and_passes(void **state)
 {
+	static const struct {
+		int64_t now; /* seconds after 2025-10-14 08:00 UTC */
+		const char *line;
+	} rows[] = {
+		{1, "- ETA: 2 hours to resolution\n- Expected: 2025-10-14 10:00:00 UTC\n"},
+		{5400, "- ETA: 30 minutes to resolution\n- Expected: 2025-10-14 10:00:00 UTC\n"},
+		{7200, "- ETA: passed 0 s ago\n- Expected: 2025-10-14 10:00:00 UTC\n"},
+		{7800, "- ETA: passed 10 minutes ago\n- Expected: 2025-10-14 10:00:00 UTC\n"},
+	};
 	struct incident inc = at(INC_ROLLED_BACK);
 
 	(void)state;
 	inc.eta = (char *)"2025-10-14T12:00:00+02:00";
-	char *text = text_of(&inc);
-	assert_non_null(strstr(text, "- ETA: 2025-10-14 10:00 UTC\n"));
-	free(text);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		at_us = (INT64_C(1760428800) + rows[i].now) * 1000000;
+		char *text = text_of(&inc);
+		assert_non_null(strstr(text, rows[i].line));
+		free(text);
+	}
+	at_us = 0;
 }
 
 static char *evidence_of(const struct incident *inc)
@@ -371,7 +384,7 @@ int main(void)
 		cmocka_unit_test(every_text_says_when_in_the_zone_of_the_config),
 		cmocka_unit_test(a_rolled_back_incident_reads_as_the_plan_wants_it),
 		cmocka_unit_test(an_eta_is_shown_when_a_person_set_one),
-		cmocka_unit_test(an_eta_that_is_a_time_is_shown_as_one),
+		cmocka_unit_test(an_eta_is_counted_down_to_and_passes),
 		cmocka_unit_test(evidence_is_what_was_measured_on_one_line),
 		cmocka_unit_test(every_state_names_the_command_that_fits),
 		cmocka_unit_test(rolled_back_is_said_in_no_other_state),

@@ -64,6 +64,7 @@ static int ask_daemon(struct ctl *c, const char *rollout)
 	const char *at = NULL;
 	int64_t seen_at = 0;
 	int32_t pct = -1;
+	bool since = false;
 	double v = 0;
 
 	c->timeout_ms = ASK_MS;
@@ -73,9 +74,10 @@ static int ask_daemon(struct ctl *c, const char *rollout)
 		return CTL_UNKNOWN;
 	if (json_get_double(data, "percentage_seen", &v) == 1 && text_pct_from_double(v, &pct) == 0 &&
 	    json_get_str(data, "seen_at", &at) == 1 && text_time_parse(at, strlen(at), &seen_at) == 0 &&
-	    clock_wall_us() - seen_at <= FRESH_US)
+	    clock_wall_us() - seen_at <= FRESH_US && json_get_bool(data, "seen_since_change", &since) == 1 && since)
 		return print_pct(pct);
-	fputs("rollbackctl: the percentage is unknown: rollbackd has not seen it in the last minute\n", stderr);
+	fprintf(stderr, "rollbackctl: the percentage is unknown: rollbackd has not seen it %s\n",
+	        seen_at && !since ? "since it was last changed" : "in the last minute");
 	return CTL_UNKNOWN;
 }
 

@@ -1,0 +1,199 @@
+"""What people read at three in the morning: is it over, why, what next; who lags; what a reason is for."""
+import json
+import time
+from urllib.parse import parse_qs, urlparse
+
+import pytest
+from harness import Server, alert, config, ctl, slack_channel, until
+
+
+class Pods(Server):
+    """A Prometheus that knows one metric of some pods."""
+
+    def __init__(self):
+        self.pods = {}
+        self.away = False
+        super().__init__()
+
+    def handle(self, method, path, headers, body):
+        query = parse_qs(urlparse(path).query).get("query", [""])[0]
+        if self.away:
+            return 503, {}, "away"
+        now = time.time()
+        at = [{"metric": {"__name__": "percentage", "job": "web", "pod": pod}, "value": [now, str(now if "timestamp" in query else v)]}
+              for pod, v in self.pods.items()]
+        result = at if "percentage" in query else []
+        return 200, {}, json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}})
+
+
+@pytest.fixture
+def pods():
+    p = Pods()
+    yield p
+    p.close()
+
+
+def told(chat, words):
+    return until(lambda: next((t for t in chat.texts() if words in t), None))
+
+
+def quick(text):
+    return text.replace("global:\n", "global:\n  evaluation_interval: 100ms\n", 1)
+
+
+def seen_by(prometheus, service, chat, events="all", **parts):
+    return quick(config(service, channels="channels:\n" + slack_channel(chat, events=events), checks="        - {prometheus: percentage}",
+                  prometheus=f"  prometheus: {{url: \"{prometheus.url}\", timeout: 1s}}", **parts))
+
+
+def failed(daemon_of, service, chat, pods, timeout="400ms"):
+    pods.pods = {f"web-{n}": 10 if n in (3, 7) else 0 for n in range(1, 9)}
+    d = daemon_of(seen_by(pods, service, chat, timeout=timeout))
+    [r] = d.post(alert())
+    return d, d.wait_state(r["incident"], "failed")
+
+
+LAG = '6 of 8 at 0%; at 10%: pod="web-3", pod="web-7"'
+
+
+def test_who_lags_is_named_everywhere(daemon_of, service, chat, pods):
+    d, i = failed(daemon_of, service, chat, pods)
+    assert i["over"] == {"answer": "no", "because": i["over"]["because"]} and LAG in i["over"]["because"]
+    assert i["next"] == [f"rollbackctl incident retry {i['id']}"]
+    assert LAG in told(chat, "CRITICAL: AUTO_ROLLBACK FAILED") and LAG in ctl(d, "status").stdout
+    lines = ctl(d, "incident", i["id"]).stdout.splitlines()
+    assert lines[0].startswith("Over: no, because ") and LAG in lines[0]
+    assert lines[1] == lines[-1] == f"Next: rollbackctl incident retry {i['id']}" and lines[-2] == lines[0]
+    assert LAG in ctl(d, "incidents").stdout and LAG.replace("%", "") in ctl(d, "incident", "report", i["id"]).stdout.replace("%", "")
+
+
+def test_only_what_is_configured_is_shown(daemon_of, service, chat, pods):
+    d, i = failed(daemon_of, service, chat, pods)
+    shown = ctl(d, "incident", i["id"]).stdout
+    assert "acknowledged" in shown and "effective" not in shown and "cured" not in shown and "Output of" not in shown
+    assert "Output of set percentage" in ctl(d, "incident", i["id"], "-v").stdout
+    assert ctl(d, "incident", "last").stdout.splitlines()[3] == shown.splitlines()[3]
+
+
+def test_ending_what_was_never_verified_needs_a_reason_and_is_nobodys_raise(daemon_of, service, chat, pods):
+    d, i = failed(daemon_of, service, chat, pods)
+    status, out = d.act(i["id"], "resolve")
+    assert status == 400 and "needs a reason" in out["error"] and "last seen" not in out["error"] and "6 of 8" in out["error"]
+    r = ctl(d, "incident", "resolve", i["id"])
+    assert r.returncode == 2 and f'rollbackctl incident resolve {i["id"]} "why it is over"' in r.stderr
+    r = ctl(d, "incident", "resolve", i["id"], "drained by hand")
+    assert r.returncode == 0 and len(r.stdout.splitlines()) == 1 and "Over: no, because a person ended it" in r.stdout
+    text = told(chat, "still at 10%, never verified at 0%")
+    assert f"incident {i['id']} was ended by a person" in text
+    assert "!! 10% SEEN, 0% WANTED" in ctl(d, "status", "shop").stdout
+    assert not [t for t in chat.texts() if "raised outside" in t]
+
+
+def test_what_was_set_back_by_somebody_else_is_still_called_that(daemon_of, service, chat):
+    d = daemon_of(quick(config(service, channels="channels:\n" + slack_channel(chat, events="all"))))
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    assert d.act(r["incident"], "resolve")[0] == 200
+    service.live.write_text("10")
+    told(chat, "raised outside rollbackd: 10% seen, 0% wanted")
+
+
+def test_percentage_says_nothing_that_was_seen_before_the_rollback(daemon_of, service, chat, pods):
+    pods.pods = {"web-1": 10}
+    d = daemon_of(seen_by(pods, service, chat, timeout="30s"))
+    until(lambda: ctl(d, "percentage", "shop", "--config", "/nowhere").returncode == 0)
+    assert ctl(d, "percentage", "shop", "--config", "/nowhere").stdout == "10\n"
+    pods.away = True
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "verifying")
+    p = ctl(d, "percentage", "shop", "--config", "/nowhere")
+    assert p.returncode == 4 and p.stdout == "" and "since it was last changed" in p.stderr
+    pods.away, pods.pods = False, {"web-1": 0}
+    d.wait_state(r["incident"], "rolled_back")
+    assert ctl(d, "percentage", "shop", "--config", "/nowhere").stdout == "0\n"
+
+
+FOLLOWED = """playbooks:
+  - name: data
+    match: ['action="auto_rollback"']
+    rollback: {{to: 0}}
+    then:
+      - {{name: validate, command: [/bin/false]}}
+      - {{name: restore, command: [/bin/true], needs: approval}}
+"""
+
+
+def test_a_step_that_failed_or_waits_stands_in_every_headline(daemon_of, service, chat):
+    d = daemon_of(config(service, channels="channels:\n" + slack_channel(chat), playbooks=FOLLOWED.format()))
+    [r] = d.post(alert())
+    words = "Rolled back to 0%; validate FAILED, restore waits for you"
+    until(lambda: d.incident(r["incident"])["action"] == words)
+    i = d.incident(r["incident"])
+    assert i["over"] == {"answer": "no", "because": "after the rollback validate FAILED"}
+    assert i["next"] == [f"rollbackctl incident approve {i['id']}"]
+    assert words in ctl(d, "status").stdout and words in ctl(d, "incidents").stdout
+    assert d.act(i["id"], "acknowledge")[0] == 200
+    assert f"- Action: {words}" in told(chat, ", acknowledged by ").splitlines()
+
+
+def test_the_journal_has_a_line_for_each_state_and_step(daemon_of, service, chat, pods):
+    d, i = failed(daemon_of, service, chat, pods)
+    lines = [line for line in d.log().splitlines() if f" incident={i['id']} " in line]
+    states = [line for line in lines if " state=" in line]
+    assert [line.split(" state=")[1].split()[0] for line in states] == ["rolling_back", "verifying", "failed"]
+    assert all("level=info" in line for line in states[:-1]) and "level=error" in states[-1]
+    assert [line for line in lines if " step=" in line and "level=info" in line and "step done" in line]
+
+
+WATCHED = "    watch: {patience: 100ms, data: [{name: percentages, query: percentage}]}\n"
+
+
+def test_blind_does_not_contradict_a_rollback_that_runs(daemon_of, service, chat, pods):
+    pods.pods = {"web-1": 10}
+    text = seen_by(pods, service, chat, timeout="60s").replace("    stages:\n", WATCHED + "    stages:\n")
+    d = daemon_of(text)
+    until(lambda: d.get("/api/v1/rollouts/shop")["watch"]["percentage"] != "unknown")
+    pods.away = True
+    [r] = d.post(alert())
+    page = told(chat, "BLIND")
+    assert "A rollback is running" in page and "nothing would roll it back" not in page
+    pods.away, pods.pods = False, {"web-1": 0}
+    d.wait_state(r["incident"], "rolled_back")
+
+
+def test_slips_of_the_pen_are_one_line(daemon_of, service):
+    d = daemon_of(config(service))
+    for words, near in ((["statsu"], "status"), (["incidents", "--stat", "failed"], "--state"), (["incident", "resovle", "1"], "resolve"),
+                        (["--ulr", "x", "status"], "--url")):
+        r = ctl(d, *words)
+        assert r.returncode == 2 and len(r.stderr.splitlines()) == 1 and f"did you mean {near}?" in r.stderr, r.stderr
+    assert ctl(d, "incident", "resolve").returncode == 2
+    assert ctl(d, "incident", "open", "shop", "--severity", "P9", "--summary", "x").returncode == 2
+    r = ctl(None, "status")
+    assert r.returncode == 3 and "--or-offline" in r.stderr
+
+
+def test_lists_by_states_and_what_is_open(daemon_of, service):
+    d = daemon_of(config(service))
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    assert ctl(d, "incident", "resolve", r["incident"]).returncode == 0
+    [r] = d.post(alert("Another"))
+    d.wait_state(r["incident"], "rolled_back")
+
+    def ids(state):
+        return [i["id"] for i in json.loads(ctl(d, "-o", "json", "incidents", "--state", state).stdout)]
+
+    assert ids("open") == [2] and ids("resolved") == [1] and ids("rolled_back,resolved") == [2, 1]
+    assert ctl(d, "incidents", "--state", "nonsense").returncode == 2
+
+
+def test_status_says_how_rollbackd_itself_is(daemon_of, service, chat):
+    d = daemon_of(config(service, channels="channels:\n" + slack_channel(chat)))
+    chat.faults = [(500, {}, "no")] * 100
+    d.post(alert())
+    until(lambda: "wait to be sent" in ctl(d, "status").stdout)
+    d.config.write_text("rollouts: [")
+    assert d.call("POST", "/-/reload")[0] == 400
+    assert "THE LAST RELOAD WAS REFUSED" in ctl(d, "status").stdout
+    chat.faults = []
