@@ -225,7 +225,7 @@ static int read_times(struct reading *r)
 	struct alert *a = r->alert;
 
 	if (time_or_zero(r->raw, "startsAt", &a->starts_at_us) < 0)
-		return refuse(r, "startsAt is no time as in RFC 3339 (2025-10-14T10:00:00Z)");
+		a->starts_at_us = 0; /* a trigger that cannot tell when it began fires all the same */
 	if (a->status == ALERT_RESOLVED && time_or_zero(r->raw, "endsAt", &a->ends_at_us) < 0)
 		a->ends_at_us = 0;
 	return 0;
@@ -259,13 +259,24 @@ static int read_fingerprint(struct reading *r)
 	return 0;
 }
 
+/* Whoever is paged for an alert that is rejected has to find it. */
+static const char *name_of(struct reading *r)
+{
+	struct json_raw labels, name;
+
+	if (!json_raw_find(r->raw, "labels", &labels) || !json_raw_find(labels, "alertname", &name) ||
+	    !json_raw_is_string(name))
+		return NULL;
+	return arena_string(r->memory, name);
+}
+
 /* Nothing half read remains: an alert that can't be acted on is known by its text alone. */
 static int alert_reject(struct reading *r)
 {
 	assert(r->why);
 	char hash[65] = "";
 
-	*r->alert = (struct alert) {.rejected = true, .why = r->why, .generator_url = ""};
+	*r->alert = (struct alert) {.rejected = true, .why = r->why, .name = name_of(r), .generator_url = ""};
 	if (text_sha256(r->raw.text, r->raw.len, hash) < 0)
 		return -ENOMEM;
 	hash[sizeof(r->alert->fingerprint) - 1] = '\0';

@@ -8,8 +8,8 @@
  * odd (json_raw.h) become U+FFFD.
  *
  * An alert is rejected when it cannot be acted on: it is no object; its status is not "firing" or "resolved" (in lower
- * case, as Alertmanager writes them); its labels are missing, empty, no strings, or two have one name; its startsAt is
- * no RFC 3339 time. Strange decoration (annotations, generatorURL, endsAt, fingerprint) only counts as absent.
+ * case, as Alertmanager writes them); its labels are missing, empty, no strings, or two have one name. Strange
+ * decoration (annotations, generatorURL, startsAt, endsAt, fingerprint) only counts as absent.
  *
  * All labels are there to be matched, however many and long they are; what of them and of the annotations goes on
  * record is bounded (kept.h).
@@ -33,12 +33,13 @@
 enum alert_status { ALERT_FIRING = 1, ALERT_RESOLVED = 2 }; /* stored: append, never renumber */
 
 struct alert {
-	bool rejected; /* then only fingerprint and why are set */
-	char *why;     /* owned; one sentence, for a rejected alert */
+	bool rejected;    /* then only fingerprint, why and name are set */
+	const char *name; /* of a rejected alert: its alertname, NULL when that is no text */
+	char *why;        /* owned; one sentence, for a rejected alert */
 	enum alert_status status;
 	char fingerprint[33]; /* as sent, or the 16 hex digits of the sorted labels' hash; rejected: 32 hex of the raw
 	                         text's SHA-256. A sent fingerprint that is no 1..32 hex digits counts as missing */
-	int64_t starts_at_us; /* missing, or a time before 1970 (Go's zero time is year 1): 0 */
+	int64_t starts_at_us; /* missing, no RFC 3339 time, or a time before 1970 (Go's zero time is year 1): 0 */
 	int64_t ends_at_us;   /* 0 when firing, missing, malformed or before 1970 */
 	struct text_pair *labels; /* sorted by name; these and all texts below belong to the group */
 	size_t n_labels;

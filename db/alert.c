@@ -1,5 +1,8 @@
 #include "db/alert.h"
 
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "db/rows.h"
@@ -24,10 +27,11 @@ const char *disposition_name(enum disposition d)
 	return disposition_names[d];
 }
 
-static int add(struct db_tx *tx, const struct alert_seen *s, int64_t *ret_id)
+int alert_add(struct db_tx *tx, const struct alert_seen *s, int64_t *ret_id)
 {
 	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), ALERT_ADD);
 
+	assert(s->delivery == DELIVERY_FIRING || s->delivery == DELIVERY_RESOLVED || s->delivery == DELIVERY_REJECTED);
 	stmt_text(&st, 1, s->fingerprint);
 	stmt_i64(&st, 2, s->starts_at_us);
 	stmt_i64(&st, 3, s->delivery);
@@ -36,6 +40,7 @@ static int add(struct db_tx *tx, const struct alert_seen *s, int64_t *ret_id)
 	stmt_text(&st, 6, s->generator_url);
 	stmt_i64(&st, 7, s->delivery == DELIVERY_RESOLVED ? s->ends_at_us : 0);
 	stmt_i64(&st, 8, db_tx_now(tx));
+	stmt_i64(&st, 9, s->began_us);
 	int r = stmt_run(&st);
 	if (r < 0)
 		return r;
@@ -43,87 +48,113 @@ static int add(struct db_tx *tx, const struct alert_seen *s, int64_t *ret_id)
 	return 0;
 }
 
-static int count_again(struct db_tx *tx, int64_t id)
+static void read_episode(struct stmt *st, void *to)
 {
-	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), ALERT_AGAIN);
+	struct episode *e = to;
+	char *decided = column_text(st, 9);
 
-	stmt_i64(&st, 1, id);
+	*e = (struct episode) {
+		.id = column_i64(st, 0),
+		.firing = column_i64(st, 1) == DELIVERY_FIRING,
+		.starts_at_us = column_i64(st, 2),
+		.began_us = column_i64(st, 3),
+		.ends_at_us = column_i64(st, 4),
+		.last_at_us = column_i64(st, 5),
+		.ended_at_us = column_i64(st, 6),
+		.stale_at_us = column_i64(st, 7),
+		.stale_times = column_i64(st, 8),
+	};
+	snprintf(e->decided, sizeof(e->decided), "%s", decided ? decided : "");
+	free(decided);
+}
+
+int episode_last(struct db_conn *c, const char *fingerprint, enum delivery status, struct episode *ret)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, EPISODE_LAST);
+
+	stmt_text(&st, 1, fingerprint);
+	stmt_i64(&st, 2, status);
+	int r = stmt_step(&st);
+	if (r == 1)
+		read_episode(&st, ret);
+	return st.error ? st.error : r;
+}
+
+int episode_firing(struct db_conn *c, const char *fingerprint, struct episode_list *ret)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, EPISODE_FIRING);
+	struct rows rows = {0};
+
+	stmt_text(&st, 1, fingerprint);
+	int r = rows_read(&st, sizeof(struct episode), read_episode, &rows);
+	if (r < 0)
+		free(rows.item);
+	else
+		*ret = (struct episode_list) {rows.item, rows.n};
+	return r;
+}
+
+/* The statements of one number and the time. */
+static int touch(struct db_tx *tx, enum sql id, int64_t alert)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), id);
+
+	stmt_i64(&st, 1, alert);
 	stmt_i64(&st, 2, db_tx_now(tx));
 	int r = stmt_run(&st);
 	return r < 0 ? r : 0;
 }
 
-static int resolve(struct db_tx *tx, int64_t id, int64_t ends_at)
+int alert_again(struct db_tx *tx, int64_t id)
 {
-	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), ALERT_RESOLVE);
-
-	stmt_i64(&st, 1, id);
-	stmt_i64(&st, 2, ends_at);
-	int r = stmt_run(&st);
-	return r < 0 ? r : 0;
+	return touch(tx, ALERT_AGAIN, id);
 }
 
-/* Its first delivery may have been a rejected one: then the labels were not understood, and the status was none. */
-static int newer(struct db_tx *tx, int64_t id, const struct alert_seen *s)
+int alert_stale(struct db_tx *tx, int64_t id)
+{
+	return touch(tx, ALERT_STALE, id);
+}
+
+int alert_newer(struct db_tx *tx, int64_t id, const char *labels, const char *annotations)
 {
 	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), ALERT_NEWER);
 
 	stmt_i64(&st, 1, id);
-	stmt_text(&st, 2, s->annotations);
-	stmt_text(&st, 3, s->labels);
+	stmt_text(&st, 2, annotations);
+	stmt_text(&st, 3, labels);
 	int r = stmt_run(&st);
 	return r < 0 ? r : 0;
 }
 
-static int find(struct db_tx *tx, const struct alert_seen *s, int64_t *ret_id)
+int alert_end(struct db_tx *tx, int64_t id, int64_t ends_at_us)
 {
-	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), ALERT_FIND);
+	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), ALERT_END);
 
-	stmt_text(&st, 1, s->fingerprint);
-	stmt_i64(&st, 2, s->starts_at_us);
-	int r = stmt_step(&st);
-	if (r == 1)
-		*ret_id = column_i64(&st, 0);
-	return r;
+	stmt_i64(&st, 1, id);
+	stmt_i64(&st, 2, ends_at_us);
+	stmt_i64(&st, 3, db_tx_now(tx));
+	int r = stmt_run(&st);
+	return r < 0 ? r : 0;
 }
 
-static int what_was_said(struct db_tx *tx, struct alert_known *k)
+int alert_decided(struct db_tx *tx, int64_t id, const char *config)
 {
-	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), ALERT_SAID_WHICH);
-	int r;
+	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), ALERT_DECIDED);
 
-	stmt_i64(&st, 1, k->id);
-	while ((r = stmt_step(&st)) == 1) {
-		int64_t d = column_i64(&st, 0);
-
-		k->firing_said |= d == DELIVERY_FIRING;
-		k->resolved_said |= d == DELIVERY_RESOLVED;
-		k->stale_said |= d == DELIVERY_STALE;
-		k->rejected_said |= d == DELIVERY_REJECTED;
-	}
-	return r;
+	stmt_i64(&st, 1, id);
+	stmt_text(&st, 2, config);
+	int r = stmt_run(&st);
+	return r < 0 ? r : 0;
 }
 
-int alert_record(struct db_tx *tx, const struct alert_seen *seen, struct alert_known *ret)
+int alert_unsay(struct db_tx *tx, int64_t alert_id, enum delivery delivery)
 {
-	struct alert_known k = {0};
-	int r = find(tx, seen, &k.id);
+	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), ALERT_UNSAY);
 
-	if (r == 0) {
-		r = add(tx, seen, &k.id);
-	} else if (r == 1) {
-		r = what_was_said(tx, &k);
-		if (r == 0)
-			r = count_again(tx, k.id);
-		if (r == 0 && seen->delivery == DELIVERY_RESOLVED)
-			r = resolve(tx, k.id, seen->ends_at_us);
-		else if (r == 0 && seen->delivery == DELIVERY_FIRING && !k.resolved_said)
-			r = newer(tx, k.id, seen);
-	}
-	if (r < 0)
-		return r;
-	*ret = k;
-	return 0;
+	stmt_i64(&st, 1, alert_id);
+	stmt_i64(&st, 2, delivery);
+	int r = stmt_run(&st);
+	return r < 0 ? r : 0;
 }
 
 int alert_say(struct db_tx *tx, int64_t alert_id, enum delivery delivery, const char *rollout, enum disposition d,
@@ -210,6 +241,24 @@ int alert_of_incident(struct db_conn *c, int64_t incident_id, size_t limit, stru
 	int r = rows_read(&st, sizeof(struct alert_row), read_row, &rows);
 	struct alert_list l = {.item = rows.item, .n = rows.n};
 
+	if (r < 0)
+		alert_list_free(&l);
+	else
+		*ret = l;
+	return r;
+}
+
+int alert_load(struct db_conn *c, int64_t id, struct alert_list *ret)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, ALERT_LOAD);
+	struct rows rows = {0};
+
+	stmt_i64(&st, 1, id);
+	int r = rows_read(&st, sizeof(struct alert_row), read_row, &rows);
+	struct alert_list l = {.item = rows.item, .n = rows.n};
+
+	if (r == 0 && l.n == 0)
+		r = -ENOENT;
 	if (r < 0)
 		alert_list_free(&l);
 	else

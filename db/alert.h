@@ -1,5 +1,5 @@
 /*
- * Alert episodes (fingerprint and startsAt) and what was said about them.
+ * Alert episodes (one time of an alert's firing each) and what was said about them.
  *
  * Each disposition is said once per episode, status and rollout; a copy finds the row and answers "duplicate".
  */
@@ -30,22 +30,46 @@ enum delivery { DELIVERY_FIRING = 1, DELIVERY_RESOLVED = 2, DELIVERY_STALE = 3, 
 
 struct alert_seen { /* input; all borrowed */
 	const char *fingerprint;
-	int64_t starts_at_us;
+	int64_t starts_at_us, began_us;
 	enum delivery delivery; /* FIRING, RESOLVED or REJECTED */
 	const char *labels;     /* JSON objects as text */
 	const char *annotations;
 	const char *generator_url;
 	int64_t ends_at_us;
 };
+/* A new episode. */
+int alert_add(struct db_tx *tx, const struct alert_seen *seen, int64_t *ret_id) MUST_CHECK;
 
-struct alert_known { /* output of alert_record */
+/* Times of the sender's clock: starts, began, ends. Of ours: the others. What they mean: handlers/incident/episode.h.
+ */
+struct episode {
 	int64_t id;
-	bool firing_said, resolved_said, stale_said, rejected_said; /* before this delivery */
+	bool firing;
+	int64_t starts_at_us; /* as told; 0: the sender gives none */
+	int64_t began_us;     /* it cannot have begun before: startsAt, or the end of the episode before it */
+	int64_t ends_at_us;   /* as told; 0: it fires, or the sender gives none */
+	int64_t last_at_us;   /* the last delivery */
+	int64_t ended_at_us;  /* when its end was reported; 0: it fires */
+	int64_t stale_at_us;  /* the first copy after its end; 0: none came */
+	int64_t stale_times;  /* how many came since */
+	char decided[65];     /* the config by which its dispositions were decided; "" : not known */
 };
+struct episode_list {
+	struct episode *item;
+	size_t n;
+};
+/* The latest of that fingerprint and status. 1 found, 0 none, -errno. */
+int episode_last(struct db_conn *c, const char *fingerprint, enum delivery status, struct episode *ret) MUST_CHECK;
+/* All that fire: more than one only where a resolved got lost. *ret->item is the caller's to free. */
+int episode_firing(struct db_conn *c, const char *fingerprint, struct episode_list *ret) MUST_CHECK;
 
-/* Inserts the episode or counts it again (last_at, times; a resolved delivery sets status and resolved_at once, newer
- * annotations of a firing one replace older ones). */
-int alert_record(struct db_tx *tx, const struct alert_seen *seen, struct alert_known *ret);
+/* A copy came; newer labels and annotations of one that fires; its end; a copy after the end; by which config it was
+ * decided. 0 or -errno. */
+int alert_again(struct db_tx *tx, int64_t id) MUST_CHECK;
+int alert_newer(struct db_tx *tx, int64_t id, const char *labels, const char *annotations) MUST_CHECK;
+int alert_end(struct db_tx *tx, int64_t id, int64_t ends_at_us) MUST_CHECK;
+int alert_stale(struct db_tx *tx, int64_t id) MUST_CHECK;
+int alert_decided(struct db_tx *tx, int64_t id, const char *config) MUST_CHECK;
 
 struct alert_said {
 	char *rollout; /* owned; "" when it concerned none */
@@ -58,6 +82,8 @@ struct alert_said_list {
 };
 int alert_say(struct db_tx *tx, int64_t alert_id, enum delivery delivery, const char *rollout, enum disposition d,
               int64_t incident_id, const char *reason);
+/* What was said for no rollout is said no longer: it is decided anew. */
+int alert_unsay(struct db_tx *tx, int64_t alert_id, enum delivery delivery) MUST_CHECK;
 /* What was said about an episode and delivery. */
 int alert_said(struct db_conn *c, int64_t alert_id, enum delivery delivery, struct alert_said_list *ret);
 void alert_said_free(struct alert_said_list *l);
@@ -74,6 +100,7 @@ struct alert_list {
 	struct alert_row *item;
 	size_t n;
 };
+int alert_load(struct db_conn *c, int64_t id, struct alert_list *ret);     /* one, or -ENOENT */
 int alert_attach(struct db_tx *tx, int64_t incident_id, int64_t alert_id); /* again: no harm */
 int alert_of_incident(struct db_conn *c, int64_t incident_id, size_t limit, struct alert_list *ret); /* oldest first */
 void alert_list_free(struct alert_list *l);

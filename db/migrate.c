@@ -206,6 +206,22 @@ static const char *const migrations[] = {
 	"CREATE INDEX outbox_body ON outbox (body) WHERE state = 1;"
 	"CREATE INDEX outbox_incident ON outbox (incident_id, channel);"
 	"CREATE INDEX outbox_channel ON outbox (channel, state);",
+
+	/* An episode is one time of an alert's firing: startsAt names it no longer, for the same may come twice. */
+	"CREATE TABLE alert_new ("
+	" id INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL, starts_at INTEGER NOT NULL,"
+	" status INTEGER NOT NULL CHECK (status BETWEEN 1 AND 4), labels TEXT NOT NULL, annotations TEXT NOT NULL,"
+	" generator_url TEXT NOT NULL, ends_at INTEGER NOT NULL, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL,"
+	" times INTEGER NOT NULL, began INTEGER NOT NULL, ended INTEGER NOT NULL, stale_at INTEGER NOT NULL,"
+	" stale_times INTEGER NOT NULL, decided TEXT) STRICT;"
+	"INSERT INTO alert_new SELECT id, fingerprint, starts_at, status, labels, annotations, generator_url, ends_at,"
+	" first_at, last_at, times, starts_at, iif(status = 2, coalesce((SELECT min(at) FROM said WHERE alert_id = a.id"
+	" AND delivery = 2), last_at), 0), coalesce((SELECT min(at) FROM said WHERE alert_id = a.id AND delivery = 3),"
+	" 0), 0, NULL FROM alert a;"
+	"DROP TABLE alert;"
+	"ALTER TABLE alert_new RENAME TO alert;"
+	"CREATE INDEX alert_last ON alert (last_at);"
+	"CREATE INDEX alert_episodes ON alert (fingerprint, began);",
 };
 
 static int version_of(sqlite3 *sql, int *ret)
@@ -288,8 +304,11 @@ int db_migrate(sqlite3 *sql, char *why, size_t size)
 	}
 	if (r == 0 && version < newest)
 		r = prepare(sql);
+	bool changed = version < newest;
 	for (; r == 0 && version < newest; version++)
 		r = migrate_one(sql, version);
+	if (r == 0 && changed) /* the room of tables that were made anew is given back */
+		r = db_errno(sqlite3_exec(sql, "PRAGMA incremental_vacuum", NULL, NULL, NULL));
 	if (r == 0)
 		r = db_errno(sqlite3_exec(sql, "PRAGMA foreign_keys = ON", NULL, NULL, NULL));
 	if (r < 0)

@@ -15,6 +15,11 @@
 	"effective,"                                                                                                   \
 	" effective_at, effective_note, cured, cured_at, cured_note, review, reviewed_by, reviewed_at, "               \
 	"seen_at, evidence_since, asking, unknown_rounds"
+#define ALERT_COLUMNS                                                                                                  \
+	"a.id, a.fingerprint, " LABELS_READ ", " ANNOTATIONS_READ ", substr(a.generator_url, 1, 8192), a.status,"      \
+	" a.starts_at, a.ends_at, a.first_at, a.last_at, a.times"
+#define EPISODE_COLUMNS                                                                                                \
+	"id, status, starts_at, began, ends_at, last_at, ended, stale_at, stale_times, coalesce(decided, '')"
 #define PROGRESS_COLUMNS                                                                                               \
 	"rollout, run, run_since, entered, clean, clean_at, clean_why, stopped_at, held_by, held_since, hold_note, "   \
 	"plan_sha, restart_at,"                                                                                        \
@@ -49,14 +54,22 @@
 	X(SQL_SAVEPOINT, 1, "SAVEPOINT job")                                                                           \
 	X(SQL_RELEASE, 1, "RELEASE job")                                                                               \
 	X(SQL_UNDO, 1, "ROLLBACK TO job")                                                                              \
-	X(ALERT_FIND, 0, "SELECT id, status FROM alert WHERE fingerprint = ?1 AND starts_at = ?2")                     \
-	X(ALERT_SAID_WHICH, 0, "SELECT DISTINCT delivery FROM said WHERE alert_id = ?1")                               \
+	X(EPISODE_LAST, 0,                                                                                             \
+	  "SELECT " EPISODE_COLUMNS                                                                                    \
+	  " FROM alert WHERE fingerprint = ?1 AND status = ?2 ORDER BY began DESC, id DESC LIMIT 1")                   \
+	X(EPISODE_FIRING, 0, "SELECT " EPISODE_COLUMNS " FROM alert WHERE fingerprint = ?1 AND status = 1")            \
 	X(ALERT_ADD, 1,                                                                                                \
 	  "INSERT INTO alert (fingerprint, starts_at, status, labels, annotations, generator_url, ends_at,"            \
-	  " first_at, last_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8)")                                           \
+	  " first_at, last_at, times, began, ended, stale_at, stale_times)"                                            \
+	  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, 1, ?9, iif(?3 = 2, ?8, 0), 0, 0)")                             \
 	X(ALERT_AGAIN, 1, "UPDATE alert SET last_at = ?2, times = times + 1 WHERE id = ?1")                            \
-	X(ALERT_NEWER, 1, "UPDATE alert SET annotations = ?2, labels = ?3, status = 1 WHERE id = ?1")                  \
-	X(ALERT_RESOLVE, 1, "UPDATE alert SET status = 2, ends_at = ?2 WHERE id = ?1 AND status <> 2")                 \
+	X(ALERT_NEWER, 1, "UPDATE alert SET annotations = ?2, labels = ?3 WHERE id = ?1 AND status = 1")               \
+	X(ALERT_END, 1, "UPDATE alert SET status = 2, ends_at = ?2, ended = ?3 WHERE id = ?1 AND status = 1")          \
+	X(ALERT_STALE, 1,                                                                                              \
+	  "UPDATE alert SET stale_at = iif(stale_at = 0, ?2, stale_at), stale_times = stale_times + 1 WHERE id = ?1")  \
+	X(ALERT_DECIDED, 1, "UPDATE alert SET decided = ?2 WHERE id = ?1")                                             \
+	X(ALERT_UNSAY, 1, "DELETE FROM said WHERE alert_id = ?1 AND delivery = ?2 AND rollout = ''")                   \
+	X(ALERT_LOAD, 0, "SELECT " ALERT_COLUMNS " FROM alert a WHERE id = ?1")                                        \
 	X(ALERT_SAY, 1,                                                                                                \
 	  "INSERT INTO said (alert_id, delivery, rollout, disposition, incident_id, reason, at)"                       \
 	  " VALUES (?1, ?2, ?3, ?4, nullif(?5, 0), ?6, ?7)")                                                           \
@@ -66,10 +79,7 @@
 	X(ALERT_ATTACH, 1,                                                                                             \
 	  "INSERT INTO incident_alert (incident_id, alert_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING")                 \
 	X(ALERT_OF_INCIDENT, 0,                                                                                        \
-	  "SELECT a.id, a.fingerprint, " LABELS_READ ", " ANNOTATIONS_READ                                             \
-	  ", substr(a.generator_url, 1, 8192), a.status,"                                                              \
-	  " a.starts_at, a.ends_at, a.first_at, a.last_at, a.times FROM incident_alert i JOIN alert a ON a.id = "      \
-	  "i.alert_id"                                                                                                 \
+	  "SELECT " ALERT_COLUMNS " FROM incident_alert i JOIN alert a ON a.id = i.alert_id"                           \
 	  " WHERE i.incident_id = ?1 ORDER BY i.alert_id LIMIT ?2")                                                    \
 	X(ALERT_COUNT, 0,                                                                                              \
 	  "SELECT count(*), coalesce(sum(a.status = 1), 0) FROM incident_alert i JOIN alert a ON"                      \

@@ -28,10 +28,13 @@ struct intake_result {
 	int64_t starts_at_us;
 	char *rollout; /* owned; NULL: none */
 	enum disposition disposition;
+	size_t alert, order; /* the n-th of the webhook; and in which order it was answered */
 	int64_t incident_id; /* 0: none */
 	char *reason;        /* owned; may be NULL */
 	bool drill;          /* counted nowhere */
 };
+
+#define INTAKE_STALE_MAX 16
 
 struct id_list {       /* each once */
 	int64_t *item; /* owned */
@@ -46,16 +49,33 @@ struct applied {
 	size_t n, more;             /* applied one by one; only attached after that */
 };
 
+/* Why a rollback trigger is not acted on: somebody thinks this is protected. */
+enum unseen_kind {
+	UNSEEN_UNCLAIMED, /* a playbook matches, and no rollout does */
+	UNSEEN_REJECTED,  /* it is malformed */
+	UNSEEN_CUT,       /* max_alerts cut it off, perhaps */
+	UNSEEN_N
+};
+#define UNSEEN_NAMES 3
+struct unseen {
+	size_t n, n_new; /* in this webhook; those that were not said before */
+	size_t n_names;
+	char names[UNSEEN_NAMES][128];
+};
+
 struct intake {
 	struct settings *settings;     /* a reference */
 	struct alert_group *group;     /* owned */
 	struct route *routes;          /* owned, one per alert */
 	struct intake_result *results; /* owned; filled by intake_record */
 	size_t n_results, cap_results;
-	struct id_list touched;  /* incidents the engine must look at */
-	struct id_list calming;  /* incidents of which an alert resolved */
+	struct id_list touched; /* incidents the engine must look at */
+	struct id_list calming; /* incidents of which an alert resolved */
+	struct id_list stale;   /* episodes to ask Prometheus and Alertmanager about: INTAKE_STALE_MAX at most */
+	struct unseen unseen[UNSEEN_N];
 	struct applied *applied; /* owned */
 	size_t n_applied, cap_applied;
+	bool called_active; /* not a webhook, but an episode that Prometheus or Alertmanager call active */
 	int64_t received_us;
 };
 

@@ -75,6 +75,7 @@ static void read_limits(struct json_object *o, struct limits *l)
 {
 	l->cooldown_us = duration_of(o, "cooldown");
 	l->quiet_us = duration_of(o, "quiet");
+	l->stale_us = duration_of(o, "stale");
 	l->rollbacks_per_day = (int)json_int_or(o, "rollbacks_per_day", 0);
 }
 
@@ -200,7 +201,8 @@ static const char *text_of(struct json_object *o, const char *key)
 static int freeze(struct settings *s)
 {
 	CLEANUP(json_cleanup) struct json_object *url = json_object_new_string(s->external_url);
-	bool ok = true;
+	const char *whole = json_text(s->tree);
+	bool ok = whole && text_sha256(whole, strlen(whole), s->sha) == 0;
 
 	for (size_t i = 0; i < s->n_rollouts; i++)
 		ok = (s->rollouts[i].frozen = strdup(json_text(s->rollouts[i].tree))) && ok;

@@ -202,7 +202,7 @@ struct sla {
 };
 
 struct limits {
-	int64_t cooldown_us, quiet_us;
+	int64_t cooldown_us, quiet_us, stale_us;
 	int rollbacks_per_day;
 };
 
@@ -241,6 +241,7 @@ struct settings {
 	struct audience *audiences;
 	size_t n_audiences;
 	char *frozen; /* owned: the rest of a plan as text */
+	char sha[65]; /* of the whole: another one means that somebody changed the config */
 	int refs;     /* atomic */
 };
 

@@ -220,7 +220,9 @@ SECTION(sla, NO_RULE, K("detection", KEY_DURATION, .def = "2m", WAIT, .help = "O
 SECTION(limits, NO_RULE,
         K("cooldown", KEY_DURATION, .def = "10m", .help = "After a rollback nothing is raised for so long"),
         K("rollbacks_per_day", KEY_NUMBER, .def = "3", .least = 0, .most = 1000, .help = "More of them lock raising"),
-        K("quiet", KEY_DURATION, .def = "30m", .help = "All alerts resolved for so long ends an incident"));
+        K("quiet", KEY_DURATION, .def = "30m", .help = "All alerts resolved for so long ends an incident"),
+        K("stale", KEY_DURATION, .def = "1m",
+          .help = "An alert that keeps coming for so long after it was reported resolved lives"));
 SECTION(slack, ONE_OF("url url_file"), K("url", KEY_URL, .secret = true, .help = "Incoming webhook"),
         K("url_file", KEY_PATH, .help = "File whose first line it is"));
 SECTION(webhook, ONE_OF_BUT_NOT_BOTH("url url_file", "secret secret_file"),

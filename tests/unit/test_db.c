@@ -103,7 +103,7 @@ static void a_newer_schema_is_refused_and_left_alone(void **state)
 	assert_int_equal(try_open(), -EPROTO);
 	assert_non_null(strstr(why, "newer rollbackd (version 99"));
 	assert_int_equal(try_open(), -EPROTO);
-	meddle("PRAGMA user_version = 6");
+	meddle("PRAGMA user_version = 7");
 	assert_int_equal(try_open(), 0);
 }
 

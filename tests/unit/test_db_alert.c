@@ -1,6 +1,8 @@
 /* The largest webhook there is: all its alerts in one job, and all of them or none. */
 #include "tests/unit/db_fixture.h"
 
+#include <time.h>
+
 #include "db/alert.h"
 #include "db/incident.h"
 
@@ -36,40 +38,56 @@ static int open_incident(struct db_tx *tx, struct webhook *w)
 	return r;
 }
 
-/* As intake does it: record, attach, and say what was not said before. */
+/* As the intake does it: looks for the episode; records, attaches and says what is new, counts what is not. */
 static int take_one(struct db_tx *tx, struct webhook *w, int n)
 {
 	char fingerprint[20], labels[100];
-	struct alert_known k = {0};
+	struct episode known;
+	int64_t id = 0;
 
 	snprintf(fingerprint, sizeof(fingerprint), "%016x", n);
 	snprintf(labels, sizeof(labels), "{\"alertname\":\"High\",\"pod\":\"web-%d\",\"rollout\":\"shop\"}", n);
 	struct alert_seen s = {.fingerprint = fingerprint,
 	                       .starts_at_us = 5,
+	                       .began_us = 5,
 	                       .delivery = DELIVERY_FIRING,
 	                       .labels = labels,
 	                       .annotations = "{\"summary\":\"too many errors\"}",
 	                       .generator_url = "http://prometheus/graph"};
-	int r = alert_record(tx, &s, &k);
-	if (r < 0 || k.firing_said)
-		return r;
-	w->news++;
-	r = alert_attach(tx, w->incident, k.id);
+	int r = episode_last(db_tx_conn(tx), fingerprint, DELIVERY_FIRING, &known);
+	if (r == 1)
+		return alert_again(tx, known.id);
+	if (r == 0)
+		r = episode_last(db_tx_conn(tx), fingerprint, DELIVERY_RESOLVED, &known);
+	if (r == 0)
+		r = alert_add(tx, &s, &id);
 	if (r < 0)
 		return r;
-	return alert_say(tx, k.id, DELIVERY_FIRING, "shop", n ? DISP_ATTACHED : DISP_ROLLBACK_STARTED, w->incident,
-	                 NULL);
+	w->news++;
+	r = alert_attach(tx, w->incident, id);
+	if (r < 0)
+		return r;
+	return alert_say(tx, id, DELIVERY_FIRING, "shop", n ? DISP_ATTACHED : DISP_ROLLBACK_STARTED, w->incident, NULL);
+}
+
+/* Of this thread: what other programs of a busy machine take is not ours. */
+static int64_t cpu_us(void)
+{
+	struct timespec t;
+
+	assert_int_equal(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t), 0);
+	return (int64_t)t.tv_sec * US_PER_S + t.tv_nsec / 1000;
 }
 
 static int take_all(struct db_tx *tx, void *arg)
 {
 	struct webhook *w = arg;
-	int64_t since = clock_mono_us();
+	int64_t since = cpu_us();
 	int r = w->incident ? 0 : open_incident(tx, w);
 
 	for (int n = 0; n < ALERTS && r >= 0; n++)
 		r = n == w->fail_at ? -EINVAL : take_one(tx, w, n);
-	w->took_us = clock_mono_us() - since;
+	w->took_us = cpu_us() - since;
 	return r;
 }
 

@@ -92,10 +92,10 @@ static int attach_alert(struct db_tx *tx, void *incident)
 	                       .labels = "{\"pod\":\"Web-7\"}",
 	                       .annotations = "{}",
 	                       .generator_url = ""};
-	struct alert_known k = {0};
-	int r = alert_record(tx, &s, &k);
+	int64_t id = 0;
+	int r = alert_add(tx, &s, &id);
 
-	return r < 0 ? r : alert_attach(tx, *(int64_t *)incident, k.id);
+	return r < 0 ? r : alert_attach(tx, *(int64_t *)incident, id);
 }
 
 static void incidents_are_found_by_every_filter_newest_first(void **state)

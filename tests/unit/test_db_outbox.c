@@ -29,30 +29,60 @@ static int teardown(void **state)
 
 /* --- alerts --- */
 
-struct seen {
-	struct alert_seen in;
-	struct alert_known out;
-};
-
 static int record(struct db_tx *tx, void *arg)
 {
-	struct seen *s = arg;
+	struct alert_seen *s = arg;
+	int64_t id = 0;
+	int r = alert_add(tx, s, &id);
 
-	return alert_record(tx, &s->in, &s->out);
+	return r < 0 ? r : (int)id;
 }
 
-static struct alert_known see(int64_t starts_at, enum delivery d, const char *annotations)
+/* Its number. */
+static int64_t see(int64_t starts_at, enum delivery d)
 {
-	struct seen s = {.in = {.fingerprint = "00ff",
-	                        .starts_at_us = starts_at,
-	                        .delivery = d,
-	                        .labels = d == DELIVERY_REJECTED ? "{}" : "{\"a\":\"b\"}",
-	                        .annotations = annotations,
-	                        .generator_url = "http://p",
-	                        .ends_at_us = d == DELIVERY_RESOLVED ? 99 : 0}};
+	struct alert_seen s = {.fingerprint = "00ff",
+	                       .starts_at_us = starts_at,
+	                       .began_us = starts_at,
+	                       .delivery = d,
+	                       .labels = d == DELIVERY_REJECTED ? "{}" : "{\"a\":\"b\"}",
+	                       .annotations = "{\"n\":1}",
+	                       .generator_url = "http://p",
+	                       .ends_at_us = d == DELIVERY_RESOLVED ? 99 : 0};
+	int id = in_tx(db, record, &s);
 
-	assert_int_equal(in_tx(db, record, &s), 0);
-	return s.out;
+	assert_true(id > 0);
+	return id;
+}
+
+static int again(struct db_tx *tx, void *id)
+{
+	int r = alert_again(tx, *(int64_t *)id);
+
+	return r < 0 ? r : alert_newer(tx, *(int64_t *)id, "{\"a\":\"c\"}", "{\"n\":2}");
+}
+
+static int end(struct db_tx *tx, void *id)
+{
+	return alert_end(tx, *(int64_t *)id, 99);
+}
+
+static int stale(struct db_tx *tx, void *id)
+{
+	return alert_stale(tx, *(int64_t *)id);
+}
+
+static int decide(struct db_tx *tx, void *id)
+{
+	return alert_decided(tx, *(int64_t *)id, "abc");
+}
+
+static struct episode last(enum delivery status)
+{
+	struct episode e = {0};
+
+	assert_int_equal(episode_last(reader, "00ff", status, &e), 1);
+	return e;
 }
 
 struct announcement {
@@ -138,17 +168,17 @@ static void free_alert(struct alert_row *a)
 	alert_list_free(&l);
 }
 
-static void an_episode_is_one_row_however_often_it_comes(void **state)
+static void a_copy_is_counted_and_brings_what_is_newer(void **state)
 {
 	(void)state;
-	int64_t before = clock_wall_us();
-	struct alert_known first = see(5, DELIVERY_FIRING, "{\"n\":1}");
-	assert_int_equal(see(5, DELIVERY_FIRING, "{\"n\":2}").id, first.id);
-	assert_true(see(6, DELIVERY_FIRING, "{}").id != first.id); /* another start, another episode */
-	struct alert_row a = only_alert(incident_with("shop", first.id));
+	int64_t before = clock_wall_us(), first = see(5, DELIVERY_FIRING);
+	assert_int_equal(in_tx(db, again, &first), 0);
+	assert_true(see(5, DELIVERY_FIRING) !=
+	            first); /* the same startsAt may come twice: the caller says what it is */
+	struct alert_row a = only_alert(incident_with("shop", first));
 	assert_string_equal(a.fingerprint, "00ff");
-	assert_string_equal(a.labels, "{\"a\":\"b\"}");
-	assert_string_equal(a.annotations, "{\"n\":2}"); /* the newer ones */
+	assert_string_equal(a.labels, "{\"a\":\"c\"}");
+	assert_string_equal(a.annotations, "{\"n\":2}");
 	assert_string_equal(a.generator_url, "http://p");
 	assert_int_equal(a.status, DELIVERY_FIRING);
 	assert_int_equal(a.starts_at_us, 5);
@@ -168,12 +198,61 @@ static void an_alert_of_megabytes_is_never_read_whole(void **state)
 	while (text.len < 3 << 20)
 		buf_str(&text, "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
 	buf_str(&text, "\"}");
-	struct alert_known k = see(5, DELIVERY_FIRING, buf_text(&text));
-	struct alert_row a = only_alert(incident_with("shop", k.id));
+	struct alert_seen seen = {.fingerprint = "00ff",
+	                          .delivery = DELIVERY_FIRING,
+	                          .labels = "{\"a\":\"b\"}",
+	                          .annotations = buf_text(&text),
+	                          .generator_url = ""};
+	int id = in_tx(db, record, &seen);
+	assert_true(id > 0);
+	struct alert_row a = only_alert(incident_with("shop", id));
 	assert_string_equal(a.labels, "{\"a\":\"b\"}");
 	assert_true(strlen(a.annotations) < 200);
 	assert_non_null(strstr(a.annotations, "rollbackd_not_kept"));
 	free_alert(&a);
+}
+
+static void the_latest_episode_is_found_by_its_beginning(void **state)
+{
+	struct episode_list l = {0};
+	struct episode e;
+
+	(void)state;
+	assert_int_equal(episode_last(reader, "00ff", DELIVERY_FIRING, &e), 0);
+	int64_t late = see(9, DELIVERY_FIRING), early = see(5, DELIVERY_FIRING), over = see(20, DELIVERY_RESOLVED);
+	e = last(DELIVERY_FIRING);
+	assert_true(e.id == late && e.firing && e.starts_at_us == 9 && e.began_us == 9 && !e.ended_at_us);
+	e = last(DELIVERY_RESOLVED);
+	assert_true(e.id == over && !e.firing && e.ends_at_us == 99 && e.ended_at_us == e.last_at_us && e.ended_at_us);
+	assert_int_equal(episode_firing(reader, "00ff", &l), 0);
+	assert_int_equal(l.n, 2);
+	assert_true(l.item[0].id + l.item[1].id == late + early);
+	free(l.item);
+	assert_int_equal(episode_last(reader, "00", DELIVERY_FIRING, &e), 0);
+}
+
+static void what_comes_after_the_end_is_counted_from_its_first(void **state)
+{
+	(void)state;
+	int64_t id = see(5, DELIVERY_FIRING);
+	assert_int_equal(in_tx(db, end, &id), 0);
+	assert_int_equal(last(DELIVERY_RESOLVED).stale_at_us, 0);
+	assert_int_equal(in_tx(db, stale, &id), 0);
+	struct episode first = last(DELIVERY_RESOLVED);
+	assert_int_equal(in_tx(db, stale, &id), 0);
+	struct episode second = last(DELIVERY_RESOLVED);
+	assert_true(first.stale_at_us >= first.ended_at_us && second.stale_at_us == first.stale_at_us);
+	assert_int_equal(first.stale_times, 1);
+	assert_int_equal(second.stale_times, 2);
+}
+
+static void by_which_config_it_was_decided_is_kept(void **state)
+{
+	(void)state;
+	int64_t id = see(5, DELIVERY_FIRING);
+	assert_string_equal(last(DELIVERY_FIRING).decided, "");
+	assert_int_equal(in_tx(db, decide, &id), 0);
+	assert_string_equal(last(DELIVERY_FIRING).decided, "abc");
 }
 
 static int unresolved(const char *rollout)
@@ -186,25 +265,25 @@ static int unresolved(const char *rollout)
 	return n;
 }
 
-static void an_episode_is_resolved_once_and_stays_so(void **state)
+static void an_episode_ends_once_and_stays_so(void **state)
 {
 	(void)state;
-	struct alert_known k = see(5, DELIVERY_FIRING, "{\"n\":1}");
-	int64_t incident = incident_with("shop", k.id), all = 0, firing = 0;
+	int64_t id = see(5, DELIVERY_FIRING), incident = incident_with("shop", id), all = 0, firing = 0;
 	assert_int_equal(alert_count(reader, incident, &all, &firing), 0);
 	assert_int_equal(all, 1);
 	assert_int_equal(firing, 1);
 	assert_int_equal(unresolved("shop"), 1);
 	assert_int_equal(unresolved("cart"), 0);
-	see(5, DELIVERY_RESOLVED, "{}");
-	struct announcement s = {k.id, incident, DELIVERY_RESOLVED, "", DISP_RESOLVED};
-	assert_int_equal(in_tx(db, say, &s), 0);
-	see(5, DELIVERY_FIRING, "{\"n\":2}"); /* a late copy */
+	assert_int_equal(in_tx(db, end, &id), 0);
+	int64_t ended = last(DELIVERY_RESOLVED).ended_at_us;
+	assert_int_equal(in_tx(db, again, &id), 0); /* a late copy */
+	assert_int_equal(in_tx(db, end, &id), 0);
+	assert_int_equal(last(DELIVERY_RESOLVED).ended_at_us, ended);
 	struct alert_row a = only_alert(incident);
 	assert_int_equal(a.status, DELIVERY_RESOLVED);
 	assert_int_equal(a.ends_at_us, 99);
 	assert_string_equal(a.annotations, "{\"n\":1}");
-	assert_int_equal(a.times, 3);
+	assert_int_equal(a.times, 2);
 	free_alert(&a);
 	assert_int_equal(alert_count(reader, incident, &all, &firing), 0);
 	assert_int_equal(all, 1);
@@ -212,39 +291,24 @@ static void an_episode_is_resolved_once_and_stays_so(void **state)
 	assert_int_equal(unresolved("shop"), 0);
 }
 
-static void an_episode_that_was_rejected_first_is_understood_later(void **state)
-{
-	(void)state;
-	struct alert_known k = see(5, DELIVERY_REJECTED, "{}");
-	assert_int_equal(see(5, DELIVERY_FIRING, "{\"n\":1}").id, k.id);
-	struct alert_row a = only_alert(incident_with("shop", k.id));
-	assert_int_equal(a.status, DELIVERY_FIRING);
-	assert_string_equal(a.labels, "{\"a\":\"b\"}");
-	free_alert(&a);
-}
-
 static void each_disposition_is_said_once_per_episode_delivery_and_rollout(void **state)
 {
 	struct alert_said_list l = {0};
 
 	(void)state;
-	struct alert_known k = see(5, DELIVERY_FIRING, "{}");
-	assert_false(k.firing_said || k.resolved_said || k.stale_said || k.rejected_said);
+	int64_t id = see(5, DELIVERY_FIRING);
 	struct announcement all[] = {
-		{k.id, 0, DELIVERY_FIRING, "shop", DISP_ROLLBACK_STARTED},
-		{k.id, 0, DELIVERY_FIRING, "cart", DISP_ATTACHED},
-		{k.id, 0, DELIVERY_RESOLVED, "", DISP_RESOLVED},
-		{k.id, 0, DELIVERY_STALE, "", DISP_STALE},
+		{id, 0, DELIVERY_FIRING, "shop", DISP_ROLLBACK_STARTED},
+		{id, 0, DELIVERY_FIRING, "cart", DISP_ATTACHED},
+		{id, 0, DELIVERY_RESOLVED, "", DISP_RESOLVED},
+		{id, 0, DELIVERY_STALE, "", DISP_STALE},
 	};
 	all[0].incident = in_tx(db, open_incident, (void *)"shop");
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
 		assert_int_equal(in_tx(db, say, &all[i]), 0);
 		assert_int_equal(in_tx(db, say, &all[i]), -EEXIST);
 	}
-	k = see(5, DELIVERY_FIRING, "{}");
-	assert_true(k.firing_said && k.resolved_said && k.stale_said);
-	assert_false(k.rejected_said);
-	assert_int_equal(alert_said(reader, k.id, DELIVERY_FIRING, &l), 0);
+	assert_int_equal(alert_said(reader, id, DELIVERY_FIRING, &l), 0);
 	assert_int_equal(l.n, 2);
 	assert_string_equal(l.item[0].rollout, "cart");
 	assert_int_equal(l.item[0].disposition, DISP_ATTACHED);
@@ -253,7 +317,7 @@ static void each_disposition_is_said_once_per_episode_delivery_and_rollout(void 
 	assert_int_equal(l.item[1].disposition, DISP_ROLLBACK_STARTED);
 	assert_int_equal(l.item[1].incident_id, all[0].incident);
 	alert_said_free(&l);
-	assert_int_equal(alert_said(reader, k.id, DELIVERY_REJECTED, &l), 0);
+	assert_int_equal(alert_said(reader, id, DELIVERY_REJECTED, &l), 0);
 	assert_int_equal(l.n, 0);
 	alert_said_free(&l);
 }
@@ -263,16 +327,42 @@ static void an_alert_knows_its_live_incidents(void **state)
 	int64_t ids[4] = {0};
 
 	(void)state;
-	struct alert_known k = see(5, DELIVERY_FIRING, "{}");
-	int64_t a = incident_with("shop", k.id), b = incident_with("cart", k.id);
-	struct pair again = {a, k.id};
+	int64_t id = see(5, DELIVERY_FIRING);
+	int64_t a = incident_with("shop", id), b = incident_with("cart", id);
+	struct pair again = {a, id};
 	assert_int_equal(in_tx(db, attach, &again), 0);
-	assert_int_equal(alert_incidents(reader, k.id, ids, 4), 2);
+	assert_int_equal(alert_incidents(reader, id, ids, 4), 2);
 	assert_true(ids[0] == a && ids[1] == b);
-	assert_int_equal(alert_incidents(reader, k.id, ids, 1), 1);
+	assert_int_equal(alert_incidents(reader, id, ids, 1), 1);
 	assert_int_equal(in_tx(db, end_incident, &a), 0);
-	assert_int_equal(alert_incidents(reader, k.id, ids, 4), 1);
+	assert_int_equal(alert_incidents(reader, id, ids, 4), 1);
 	assert_int_equal(ids[0], b);
+}
+
+static int unsay(struct db_tx *tx, void *id)
+{
+	return alert_unsay(tx, *(int64_t *)id, DELIVERY_FIRING);
+}
+
+static void only_what_was_said_of_no_rollout_is_taken_back(void **state)
+{
+	struct alert_said_list l = {0};
+
+	(void)state;
+	int64_t id = see(5, DELIVERY_FIRING);
+	struct announcement all[] = {{id, 0, DELIVERY_FIRING, "", DISP_NO_MATCH},
+	                             {id, 0, DELIVERY_FIRING, "shop", DISP_ATTACHED},
+	                             {id, 0, DELIVERY_RESOLVED, "", DISP_RESOLVED}};
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		assert_int_equal(in_tx(db, say, &all[i]), 0);
+	assert_int_equal(in_tx(db, unsay, &id), 0);
+	assert_int_equal(alert_said(reader, id, DELIVERY_FIRING, &l), 0);
+	assert_int_equal(l.n, 1);
+	assert_string_equal(l.item[0].rollout, "shop");
+	alert_said_free(&l);
+	assert_int_equal(alert_said(reader, id, DELIVERY_RESOLVED, &l), 0);
+	assert_int_equal(l.n, 1);
+	alert_said_free(&l);
 }
 
 static void dispositions_have_names(void **state)
@@ -625,10 +715,13 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(an_episode_is_one_row_however_often_it_comes),
 		T(an_alert_of_megabytes_is_never_read_whole),
-		T(an_episode_is_resolved_once_and_stays_so),
-		T(an_episode_that_was_rejected_first_is_understood_later),
+		T(a_copy_is_counted_and_brings_what_is_newer),
+		T(the_latest_episode_is_found_by_its_beginning),
+		T(what_comes_after_the_end_is_counted_from_its_first),
+		T(by_which_config_it_was_decided_is_kept),
+		T(an_episode_ends_once_and_stays_so),
+		T(only_what_was_said_of_no_rollout_is_taken_back),
 		T(each_disposition_is_said_once_per_episode_delivery_and_rollout),
 		T(an_alert_knows_its_live_incidents),
 		T(dispositions_have_names),

@@ -47,7 +47,7 @@ static const struct expected {
 	{"25_custom_payload_without_alerts.json", false, 0, 0, 0, "no \"alerts\" array"},
 	{"26_empty_body.json", false, 0, 0, 0, "the body is empty"},
 	{"27_empty_alerts.json", false, 0, 0, 0, NULL},
-	{"28_strange_alerts_among_good_ones.json", false, 30, 21, 0, NULL},
+	{"28_strange_alerts_among_good_ones.json", false, 30, 16, 0, NULL},
 	{"29_hostile_labels.json", false, 15, 0, 0, NULL},
 	{"30_alerts_is_an_object.json", false, 0, 0, 0, "\"alerts\" is no array"},
 	{"31_not_an_object.json", false, 0, 0, 0, "no JSON object"},
@@ -425,7 +425,8 @@ static void a_rejected_alert_is_known_by_the_hash_of_its_text(void **state)
 	assert_string_not_equal(g->alerts[1].fingerprint, g->alerts[0].fingerprint);
 }
 
-/* The file's first 21 alerts can't be acted on, the others only have strange decoration. */
+/* The file's first 16 alerts can't be acted on, the next five have no startsAt that is a time, the others only have
+ * strange decoration. */
 static void strange_alerts_are_rejected_one_by_one(void **state)
 {
 	(void)state;
@@ -446,11 +447,6 @@ static void strange_alerts_are_rejected_one_by_one(void **state)
 		"label \"a\" is no string",
 		"label \"a\" is no string",
 		"empty name",
-		"startsAt",
-		"startsAt",
-		"startsAt",
-		"startsAt",
-		"startsAt",
 	};
 	CLEANUP(alert_group_cleanup)
 	struct alert_group *g = parse_file("28_strange_alerts_among_good_ones.json");
@@ -460,7 +456,8 @@ static void strange_alerts_are_rejected_one_by_one(void **state)
 		if (i < ARRAY_LEN(why) && !strstr(g->alerts[i].why, why[i]))
 			fail_msg("alert %zu: \"%s\" does not say \"%s\"", i, g->alerts[i].why, why[i]);
 	}
-	assert_true(g->alerts[21].starts_at_us == 0);
+	for (size_t i = ARRAY_LEN(why); i <= 21; i++)
+		assert_true(g->alerts[i].starts_at_us == 0);
 	assert_true(g->alerts[22].starts_at_us == utc(9999, 12, 31, 23, 59, 59, 0));
 	assert_true(g->alerts[23].ends_at_us == utc(2026, 11, 22, 18, 0, 0, 0));
 	assert_true(g->alerts[23].ends_at_us < g->alerts[23].starts_at_us);

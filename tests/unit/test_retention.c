@@ -68,13 +68,13 @@ static int add_alert(struct db_tx *tx, const char *fingerprint, int64_t incident
 	                        .labels = "{}",
 	                        .annotations = "{}",
 	                        .generator_url = ""};
-	struct alert_known k;
-	int r = alert_record(tx, &in, &k);
+	int64_t id = 0;
+	int r = alert_add(tx, &in, &id);
 
-	*ret = k.id;
+	*ret = id;
 	if (r == 0)
-		r = alert_say(tx, k.id, DELIVERY_FIRING, "", DISP_NO_MATCH, incident, "");
-	return r == 0 && incident ? alert_attach(tx, incident, k.id) : r;
+		r = alert_say(tx, id, DELIVERY_FIRING, "", DISP_NO_MATCH, incident, "");
+	return r == 0 && incident ? alert_attach(tx, incident, id) : r;
 }
 
 static int fill(struct db_tx *tx, void *arg)
