@@ -176,6 +176,7 @@ static struct job *job_new(enum lane lane, struct http_req *req)
 
 static void enqueue(struct auth *a, struct job *j)
 {
+	assert(!a->stop && j->n_waiting == 1);
 	TAILQ_INSERT_TAIL(&a->jobs, j, link);
 	pthread_cond_signal(&a->changed);
 }
@@ -340,6 +341,7 @@ enum http_knock auth_knock(struct auth *a, struct http_req *req, struct http_rep
 
 static void look_up(int64_t uid, char out[HTTP_USER_MAX])
 {
+	assert(uid >= 0);
 	CLEANUP(cleanup_free) char *room = malloc(NAME_ROOM);
 	struct passwd entry, *found = NULL;
 
@@ -374,6 +376,8 @@ static void work_name(struct auth *a, struct job *j)
 	char name[HTTP_USER_MAX];
 	int64_t uid = j->uid;
 
+	assert(j->lane == LANE_NAME);
+
 	pthread_mutex_unlock(&a->lock);
 	look_up(uid, name);
 	pthread_mutex_lock(&a->lock);
@@ -399,6 +403,7 @@ static void judge_password(struct auth *a, struct job *j, bool fits, const char 
 /* A user who does not exist takes as long as one who does. */
 static void work_password(struct auth *a, struct job *j)
 {
+	assert(pthread_equal(a->worker, pthread_self()) && j->lane != LANE_NAME);
 	struct credentials c = j->c;
 	char hash[BCRYPT_LEN + 1], instead[BCRYPT_LEN + 1];
 

@@ -1,5 +1,6 @@
 #include "server/auth/basic.h"
 
+#include <assert.h>
 #include <crypt.h>
 #include <errno.h>
 #include <stdio.h>
@@ -61,6 +62,8 @@ int credentials_parse(const char *header, struct credentials *ret)
 {
 	char text[DECODED_MAX];
 
+	assert(header && ret);
+
 	if (strncasecmp(header, "Basic ", 6) != 0)
 		return -EINVAL;
 	header += 6 + strspn(header + 6, " ");
@@ -96,6 +99,7 @@ static bool same(const char *a, const char *b, size_t len)
 
 bool bcrypt_fits(const char *password, const char *hash)
 {
+	assert(password && hash);
 	CLEANUP(cleanup_free) struct crypt_data *room = calloc(1, sizeof(*room));
 	const char *got = room ? crypt_r(password, hash, room) : NULL;
 	bool fits = got && strlen(got) == BCRYPT_LEN && same(got, hash, BCRYPT_LEN);
@@ -107,6 +111,7 @@ bool bcrypt_fits(const char *password, const char *hash)
 
 void bcrypt_nobody(int cost, char out[BCRYPT_LEN + 1])
 {
+	assert(cost >= 4 && cost <= 31);
 	/* A salt, and a digest that nobody knows a password for. */
 	snprintf(out, BCRYPT_LEN + 1, "$2y$%02d$abcdefghijklmnopqrstuu%031d", cost, 0);
 }

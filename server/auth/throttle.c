@@ -6,6 +6,7 @@
 
 struct auth_source auth_source(const struct http_peer *peer, const char *hash)
 {
+	assert(peer && hash);
 	static const unsigned char none[12];
 	struct auth_source s = {.uid = peer->uid, .share = hash[0]};
 
@@ -33,6 +34,7 @@ static double left(const struct auth_failures *f, size_t i, int64_t now_us)
 
 bool auth_failed_too_often(const struct auth_failures *f, const struct auth_source *s, int64_t now_us)
 {
+	assert(now_us > 0);
 	for (size_t i = 0; i < AUTH_SOURCES_MAX; i++)
 		if (f->rows[i].at_us && auth_same_source(&f->rows[i].source, s))
 			return left(f, i, now_us) < 1;
@@ -59,6 +61,7 @@ static size_t row_of(struct auth_failures *f, const struct auth_source *s, int64
 
 void auth_count_failure(struct auth_failures *f, const struct auth_source *s, int64_t now_us)
 {
+	assert(now_us > 0);
 	size_t i = row_of(f, s, now_us);
 	double n = left(f, i, now_us) - 1;
 

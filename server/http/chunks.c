@@ -64,6 +64,7 @@ void chunks_turn(struct http *h)
 {
 	struct conn *c;
 
+	assert(on_http_thread(h));
 	if (h->n_chunked == 0)
 		return;
 	LIST_FOREACH(c, &h->conns, link)

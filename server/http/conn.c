@@ -57,6 +57,7 @@ static int64_t deadline(const struct http *h, const struct conn *c)
 
 void conn_phase(struct http *h, struct conn *c, enum phase phase, uint64_t bytes)
 {
+	assert(on_http_thread(h));
 	c->phase = phase;
 	c->since_us = c->active_us = h->now_us;
 	c->bytes = bytes;
@@ -65,7 +66,7 @@ void conn_phase(struct http *h, struct conn *c, enum phase phase, uint64_t bytes
 
 void conn_doom(struct http *h, struct conn *c)
 {
-	assert(!c->doomed && h->n_conns > 0);
+	assert(on_http_thread(h) && !c->doomed && h->n_conns > 0);
 	c->doomed = true;
 	h->n_conns--;
 	shutdown(c->fd, SHUT_RDWR);
@@ -73,6 +74,7 @@ void conn_doom(struct http *h, struct conn *c)
 
 void conn_reap(struct http *h)
 {
+	assert(on_http_thread(h));
 	if (h->now_us < h->reap_us)
 		return;
 	h->reap_us = INT64_MAX;
@@ -204,6 +206,7 @@ static void forget(struct http *h, struct conn *c)
  * turn; so it is found by its file number then. */
 static void conn_add(struct http *h, int fd, const struct sockaddr_storage *peer, socklen_t len)
 {
+	assert(fd >= 0 && h->mhd);
 	struct peer_ip ip = ip_of(peer);
 	struct conn *c = ip_has_room(h, &ip) ? calloc(1, sizeof(*c)) : NULL;
 
@@ -255,6 +258,7 @@ static bool accept_failed(struct http *h, int error)
 
 void conn_accept(struct http *h, const struct http_listener *l)
 {
+	assert(on_http_thread(h) && h->stage == STAGE_RUN && l->fd >= 0);
 	for (int i = 0; i < ACCEPT_TURN; i++) {
 		struct sockaddr_storage peer = {0};
 		socklen_t len = sizeof(peer);
@@ -278,6 +282,7 @@ void conn_watch(struct http *h, struct conn *c)
 {
 	struct epoll_event ev = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = c};
 
+	assert(on_http_thread(h) && c->announced);
 	if (!c->watched && epoll_ctl(h->epfd, EPOLL_CTL_ADD, c->fd, &ev) == 0)
 		c->watched = true;
 }

@@ -1,5 +1,6 @@
 #include "server/http/guard.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
@@ -21,6 +22,7 @@ static const char *behind(const char *name)
 
 int http_fields_add(struct http_fields *f, const char *name, const char *value)
 {
+	assert(name && value && f->n <= HTTP_FIELDS_MAX);
 	f->text.max = HTTP_FIELDS_BYTES;
 	if (f->n == HTTP_FIELDS_MAX)
 		return -ENOSPC;
@@ -34,6 +36,7 @@ const char *http_fields_get(const struct http_fields *f, const char *name)
 {
 	const char *at = f->text.data;
 
+	assert(name);
 	for (size_t i = 0; i < f->n; i++, at = behind(at))
 		if (!strcasecmp(at, name))
 			return value_of(at);
@@ -151,6 +154,7 @@ const char *http_guard_headers(const struct http_fields *headers, bool http_1_1)
 	};
 	const char *why = NULL;
 
+	assert(headers);
 	for (size_t i = 0; i < ARRAY_LEN(checks) && !why; i++)
 		why = checks[i](headers, http_1_1);
 	return why;
@@ -167,6 +171,7 @@ struct http_cut http_cut_line(const char *method, const char *target, size_t tar
 {
 	struct http_cut c = {.next = method + strlen(method) + 1};
 
+	assert(method && version);
 	if (!target)
 		return (struct http_cut) {.torn = true};
 	expect(&c, target);
@@ -285,6 +290,7 @@ static bool has_odd_segment(const char *path)
 
 int http_path_decode(const char *target, char *out)
 {
+	assert(target && out);
 	size_t len = strcspn(target, "?");
 
 	if (target[0] != '/')

@@ -186,7 +186,7 @@ bool head_refuse(struct request *r, const char *method, const char *version)
 {
 	const struct http_options *o = &r->http->o;
 
-	assert(r->state == REQ_NEW && r->conn && r->mhd);
+	assert(on_http_thread(r->http) && r->state == REQ_NEW && r->conn && r->mhd && method && version);
 	if (refuse_malformed(r, method, version))
 		return true;
 	r->body_head = http_body_head(&r->headers);

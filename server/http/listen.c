@@ -1,5 +1,6 @@
 #include "server/http/listen.h"
 
+#include <assert.h>
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -217,6 +218,7 @@ static int refuse_remote(const char *what, char *why, size_t size)
 
 int http_listen_open(const char *address, bool allow_remote, struct http_listener *ret, char *why, size_t size)
 {
+	assert(address && ret && why);
 	struct http_listener l = {.fd = -1};
 	struct target t;
 	int r = parse(address, &t);
@@ -247,6 +249,7 @@ int http_listen_open(const char *address, bool allow_remote, struct http_listene
 
 int http_listen_adopt(int fd, bool allow_remote, struct http_listener *ret, char *why, size_t size)
 {
+	assert(fd >= 0 && ret && why);
 	union address a = {0};
 	int listening = 0;
 	socklen_t len = sizeof(listening);

@@ -85,6 +85,8 @@ int http_authority_parse(const char *text, size_t len, struct http_authority *re
 	const char *colon = memrchr(text, ':', len), *bracket = memrchr(text, ']', len);
 	struct http_authority a = {.port = -1};
 
+	assert(text && ret);
+
 	if (colon && bracket && colon < bracket)
 		colon = NULL;
 	size_t host = colon ? (size_t)(colon - text) : len;
@@ -112,6 +114,7 @@ bool http_same_authority(const struct http_authority *x, const struct http_autho
 
 int http_origin_parse(const char *text, bool path, struct http_origin *ret)
 {
+	assert(text && ret);
 	const char *mark = strstr(text, "://");
 	struct http_origin o = {0};
 
@@ -166,6 +169,7 @@ bool http_is_our_page(const struct http_names *n, const struct http_authority *c
 {
 	struct http_origin o;
 
+	assert(n && called && origin);
 	if (http_origin_parse(origin, false, &o) < 0) /* "null", too */
 		return false;
 	int port = default_port(o.scheme);

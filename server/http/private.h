@@ -109,6 +109,8 @@ struct http {
 	int epfd, bell;
 	pthread_t thread;
 	bool threaded;
+	pthread_t self; /* of the http thread, set by it … */
+	bool turns;     /* … while it turns */
 
 	pthread_mutex_t lock; /* guards the next six */
 	pthread_cond_t emptied;
@@ -141,6 +143,12 @@ struct http {
 	int64_t warned_us; /* start of the time in which … */
 	int n_warned;      /* … so many lines were logged */
 };
+
+/* What is not said to be for any thread is for this one. */
+static inline bool on_http_thread(const struct http *h)
+{
+	return h->turns && pthread_equal(h->self, pthread_self());
+}
 
 /* --- conn.c --- */
 

@@ -33,6 +33,7 @@ static void complete(struct http_req *req, struct http_reply *reply)
 	struct request *r = (struct request *)req;
 	struct http *h = r->http;
 
+	assert(h && !reply->stream); /* a deferred reply is no stream */
 	r->given = *reply;
 	reply->body = BUF(reply->body.max);
 	pthread_mutex_lock(&h->lock);
@@ -48,6 +49,8 @@ static void complete(struct http_req *req, struct http_reply *reply)
 void *request_begin(void *http, const char *target, struct MHD_Connection *mhd)
 {
 	struct http *h = http;
+
+	assert(on_http_thread(h));
 	struct request *r = calloc(1, sizeof(*r));
 
 	if (!r)
@@ -79,6 +82,7 @@ void request_free(struct request *r)
 {
 	LIST_REMOVE(r, link);
 	stream_free(r);
+	assert(!r->conn && !r->mhd);
 	assert(r->http->in_flight >= r->charged && r->http->replies >= r->reply_charged);
 	assert(r->http->n_chunked >= r->chunked);
 	r->http->n_chunked -= r->chunked;
@@ -96,7 +100,7 @@ void request_free(struct request *r)
 
 void request_end(struct request *r)
 {
-	assert(r->conn && r->conn->request == r);
+	assert(r->conn && r->conn->request == r && r->mhd);
 	r->conn->request = NULL;
 	conn_phase(r->http, r->conn, PHASE_IDLE, 0);
 	r->conn = NULL;
@@ -185,6 +189,7 @@ static enum MHD_Result send_reply(struct request *r)
 		response = whole_reply(r);
 	if (!response)
 		return MHD_NO;
+	assert(r->state != REQ_KNOCKING && r->state != REQ_DEFERRED);
 	add_headers(r, response);
 	conn_phase(r->http, r->conn, PHASE_REPLY, r->reply_charged);
 	enum MHD_Result sent = MHD_queue_response(r->mhd, r->reply.status ? (unsigned)r->reply.status : 200, response);
@@ -266,6 +271,7 @@ static enum MHD_Result admitted(struct request *r)
 /* A completion that came first waits in the queue for this thread. */
 static enum MHD_Result suspend(struct request *r, enum request_state state)
 {
+	assert(!r->lent && (state == REQ_KNOCKING || state == REQ_DEFERRED));
 	r->state = state;
 	r->lent = true;
 	conn_phase(r->http, r->conn, PHASE_DEFERRED, 0);
@@ -319,6 +325,7 @@ static void keep_body(struct request *r, const char *data, size_t len)
  * its end. */
 static enum MHD_Result take_body(struct request *r, const char *data, size_t len)
 {
+	assert(len > 0 && r->conn && r->body_head.any);
 	r->body_seen += len;
 	r->conn->bytes = r->body_seen;
 	r->conn->active_us = r->http->now_us;
@@ -348,6 +355,7 @@ static enum http_verdict handle(struct request *r)
 		unavailable(r, drain_text);
 		return HTTP_REPLIED;
 	}
+	assert(r->state == REQ_ANSWERED && !r->body_error);
 	r->req.body = buf_text(&r->body);
 	r->req.body_len = r->body.len;
 	return o->handle(o->arg, &r->req, &r->reply);
@@ -394,6 +402,7 @@ enum MHD_Result request_step(void *http, struct MHD_Connection *mhd, const char 
 
 static void resume(struct request *r, enum request_state state)
 {
+	assert(r->conn && r->conn->phase == PHASE_DEFERRED);
 	r->state = state;
 	conn_phase(r->http, r->conn, PHASE_REPLY, r->reply.body.len);
 	MHD_resume_connection(r->mhd);
@@ -408,6 +417,7 @@ static void take_reply(struct request *r)
 
 static void take(struct request *r)
 {
+	assert(r->lent);
 	r->lent = false;
 	if (r->state == REQ_KNOCKING && r->given.status == 200) {
 		resume(r, REQ_ADMITTED);
@@ -423,6 +433,8 @@ void request_take_completed(struct http *h)
 {
 	struct done_requests done = STAILQ_HEAD_INITIALIZER(done);
 
+	assert(on_http_thread(h));
+
 	pthread_mutex_lock(&h->lock);
 	STAILQ_CONCAT(&done, &h->done);
 	pthread_mutex_unlock(&h->lock);
@@ -436,6 +448,7 @@ void request_take_completed(struct http *h)
 
 void request_give_up(struct request *r, const char *why)
 {
+	assert(r && (r->state == REQ_KNOCKING || r->state == REQ_DEFERRED));
 	unavailable(r, why);
 	resume(r, r->state == REQ_KNOCKING ? REQ_REFUSED : REQ_ANSWERED);
 }

@@ -77,6 +77,7 @@ static void on_panic(void *cls, const char *file, unsigned line, const char *why
 
 void http_ring(struct http *h)
 {
+	assert(h && h->bell >= 0);
 	eventfd_write(h->bell, 1);
 }
 
@@ -98,6 +99,7 @@ static int timeout_ms(const struct http *h)
 
 static void end_deferred(struct http *h, const char *why)
 {
+	assert(on_http_thread(h) && h->stage >= STAGE_GIVE_UP);
 	for (struct conn *c = LIST_FIRST(&h->conns); c; c = LIST_NEXT(c, link))
 		if (c->phase == PHASE_DEFERRED)
 			request_give_up(c->request, why);
@@ -105,6 +107,7 @@ static void end_deferred(struct http *h, const char *why)
 
 static void close_listeners(struct http *h)
 {
+	assert(on_http_thread(h));
 	conn_listen(h, false, INT64_MAX);
 	for (size_t i = 0; i < h->n_listeners; i++)
 		http_listen_close(&h->listeners[i]);
@@ -117,6 +120,7 @@ static void follow_stage(struct http *h)
 	pthread_mutex_unlock(&h->lock);
 	if (wanted == h->stage)
 		return;
+	assert(wanted > h->stage); /* it only goes on */
 	if (h->stage == STAGE_RUN)
 		close_listeners(h);
 	h->stage = wanted;
@@ -182,9 +186,12 @@ static void *thread_main(void *arg)
 	struct http *h = arg;
 
 	pthread_setname_np(pthread_self(), "http");
+	h->self = pthread_self();
+	h->turns = true;
 	while (h->stage != STAGE_STOP)
 		turn(h);
 	MHD_stop_daemon(TAKE(h->mhd));
+	h->turns = false;
 	return NULL;
 }
 
@@ -299,6 +306,7 @@ static void leave_fds(struct http *h)
 
 int http_start(const struct http_options *o, struct http **ret, char *why, size_t size)
 {
+	assert(o && o->admit && o->handle && ret && why && size > 0);
 	struct http *h = new_http(o);
 
 	if (!h)
@@ -354,6 +362,7 @@ static bool wait_until_empty(struct http *h, int64_t bound_us)
 
 void http_drain(struct http *h, int64_t bound_us)
 {
+	assert(h->threaded && !pthread_equal(h->thread, pthread_self()) && bound_us >= 0);
 	set_stage(h, STAGE_DRAIN);
 	if (wait_until_empty(h, bound_us))
 		return;
@@ -367,6 +376,7 @@ void http_stop(struct http *h)
 
 	if (!h)
 		return;
+	assert(!h->threaded || !pthread_equal(h->thread, pthread_self()));
 	if (h->threaded) {
 		set_stage(h, STAGE_STOP);
 		pthread_join(h->thread, NULL);

@@ -5,6 +5,7 @@
  */
 #include "server/http/private.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@
 
 static void resume(struct request *r)
 {
+	assert(on_http_thread(r->http) && r->stream.open);
 	conn_phase(r->http, r->conn, PHASE_STREAM, r->stream.piece.len);
 	MHD_resume_connection(r->mhd);
 }
@@ -69,6 +71,7 @@ static ssize_t read_on(void *request, uint64_t pos, char *out, size_t max)
 	struct request *r = request;
 	struct stream *s = &r->stream;
 
+	assert(s->open && s->sent <= s->piece.len && max > 0);
 	(void)pos;
 	int n = s->sent < s->piece.len ? 1 : refill(r);
 	if (n < 0)
@@ -106,6 +109,8 @@ struct MHD_Response *stream_open(struct request *r)
 	struct http *h = r->http;
 	struct MHD_Response *response = NULL;
 
+	assert(on_http_thread(h) && !r->stream.open && r->reply.stream && r->reply.stream->next &&
+	       r->reply.stream->beat);
 	if (h->stage != STAGE_RUN)
 		refuse(r, "rollbackd is stopping");
 	else if (atomic_load(&h->n_streams) >= most(h))
@@ -168,6 +173,7 @@ void stream_turn(struct http *h)
 /* It looks into the record, too: the wakening is a shortcut. */
 void stream_due(struct request *r)
 {
+	assert(r->stream.open && is_waiting(r));
 	if (refill(r) == 0)
 		buf_str(&r->stream.piece, r->reply.stream->beat);
 	resume(r);
@@ -175,6 +181,7 @@ void stream_due(struct request *r)
 
 void stream_gone(struct conn *c)
 {
+	assert(c->watched);
 	c->gone = true;
 	if (c->phase == PHASE_WAITING)
 		resume(c->request);
