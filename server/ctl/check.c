@@ -174,11 +174,13 @@ int cmd_check_alert(struct ctl *c, int n, char **argv)
 		config_free(cfg);
 		return CTL_USAGE;
 	}
-	int r = CTL_NO;
-	if (alert_group_parse(buf_text(&body), body.len, &g, &fault) < 0)
-		printf("refused with status 400: %s\n", fault.why);
-	else
+	int r = alert_group_parse(buf_text(&body), body.len, &g, &fault);
+	if (r < 0) {
+		printf("refused with status %d: %s\n", r == -E2BIG ? 413 : 400, fault.why);
+		r = CTL_NO;
+	} else {
 		r = explain(cfg->settings, g);
+	}
 	config_free(cfg);
 	return r;
 }

@@ -14,7 +14,7 @@ import warnings
 
 import past
 import pytest
-from harness import MODE, PATIENCE, Server, alert, config, group, request, slack_channel, until
+from harness import MODE, PATIENCE, Server, alert, config, ctl, group, request, slack_channel, until
 
 pytestmark = pytest.mark.skipif(MODE != "release", reason="a sanitizer needs memory of its own")
 
@@ -344,6 +344,16 @@ def test_a_refusal_by_a_limit_pages(daemon_of, service, chat):
     d.post(alert())             # what is told afterwards came once
     until(lambda: len(chat.texts()) > 1)
     assert len([t for t in chat.texts() if "refused" in t]) == 1
+
+
+def test_check_alert_knows_what_is_too_much(daemon_of, service, folder):
+    d = daemon_of(config(service), start=False)
+    (folder / "many.json").write_text(json.dumps({"alerts": [{}] * 20001}))
+    (folder / "odd.json").write_text(json.dumps(group(alert(path="\x00"))))
+    said = ctl(d, "check-alert", "--config.file", d.config, folder / "many.json")
+    assert said.returncode == 1 and "status 413" in said.stdout, said
+    said = ctl(d, "check-alert", "--config.file", d.config, folder / "odd.json")
+    assert said.returncode == 0 and "roll back to 0" in said.stdout, said
 
 
 def test_expressions_that_take_long_hold_up_no_other_webhook_for_long(daemon_of, service, chat):
