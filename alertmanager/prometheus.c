@@ -66,6 +66,24 @@ static int fail_error(struct json_object *root, const struct say *say)
 	return fail(say, -EINVAL, "Prometheus answered %s: %s", quote(q, type, strlen(type)), buf_text(&b));
 }
 
+/* Prometheus (and who stands before it) does not stand behind such an answer: a part of the data is missing. What it
+ * calls infos says nothing of that kind. */
+static int fail_warnings(struct json_object *root, const struct say *say)
+{
+	struct json_object *warnings = NULL;
+	CLEANUP(buf_free) struct buf b = BUF(140);
+
+	if (!json_object_object_get_ex(root, "warnings", &warnings) || !warnings)
+		return 0;
+	if (json_object_is_type(warnings, json_type_array) && json_object_array_length(warnings) == 0)
+		return 0;
+	struct json_object *first =
+		json_object_is_type(warnings, json_type_array) ? json_object_array_get_idx(warnings, 0) : warnings;
+	const char *text = first ? json_object_get_string(first) : "";
+	(void)text_one_line(&b, text, strlen(text), 120);
+	return fail(say, -EINVAL, "its answer comes with a warning: %s", buf_text(&b));
+}
+
 /* The data of a successful reply and its result, of whatever type. */
 static int parse_result(struct json_object *root, const char **ret_type, struct json_object **ret_result,
                         const struct say *say)
@@ -78,7 +96,7 @@ static int parse_result(struct json_object *root, const char **ret_type, struct 
 	if (strcmp(status, "success") != 0 || json_get_obj(root, "data", &data) != 1 ||
 	    json_get_str(data, "resultType", ret_type) != 1 || json_get_arr(data, "result", ret_result) != 1)
 		return fail(say, -EBADMSG, "this is no answer of Prometheus' query API");
-	return 0;
+	return fail_warnings(root, say);
 }
 
 static int fail_type(const char *type, const char *wanted, const struct say *say)
@@ -216,6 +234,18 @@ void prom_vector_free(struct prom_vector *v)
 	free(v->samples);
 	give_back(&v->tree);
 	*v = (struct prom_vector) {0};
+}
+
+int prom_vector_copy(const struct prom_vector *v, struct prom_vector *ret)
+{
+	struct prom_sample *samples = calloc(v->n + 1, sizeof(*samples));
+
+	if (!samples)
+		return -ENOMEM;
+	if (v->n)
+		memcpy(samples, v->samples, v->n * sizeof(*samples));
+	*ret = (struct prom_vector) {.root = json_object_get(v->root), .samples = samples, .n = v->n};
+	return 0;
 }
 
 /* ---- range queries ---- */

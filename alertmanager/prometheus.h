@@ -32,7 +32,9 @@ struct prom_vector {
  * no reply of Prometheus (not JSON, another shape), -EINVAL for one that has no such numbers: status error (its text is
  * quoted), another result type, histogram values. -E2BIG over PROM_SERIES_MAX or PROM_HELD_MAX, -ENOMEM. */
 int prom_vector_parse(const char *body, size_t len, struct prom_vector *ret, char *why, size_t why_size) MUST_CHECK;
-void prom_vector_free(struct prom_vector *v);
+void prom_vector_free(struct prom_vector *v); /* leaves zeros */
+/* The same samples, sharing the reply: for the same thread. -ENOMEM. */
+int prom_vector_copy(const struct prom_vector *v, struct prom_vector *ret) MUST_CHECK;
 
 /* A range query's reply as JSON for a snapshot: an array of {"labels": {…}, "points": [[seconds, value], …]}, NaN and
  * infinities as null, at most max_series series and max_points points each (more: -E2BIG); other failures as above.

@@ -165,6 +165,15 @@ static int add_selector(struct scan *s, const char *name, size_t len)
 	return 0;
 }
 
+/* The text of the selector that was added last. */
+static void end_selector(struct scan *s, const char *from, const char *end)
+{
+	struct promql_selector *last = &s->to->list[s->to->n - 1];
+
+	last->text = from;
+	last->len = (size_t)(end - from);
+}
+
 /* "by (le, job)" and the like: the names in it are labels. */
 static int skip_labels(struct scan *s, bool by)
 {
@@ -189,7 +198,7 @@ static int take_braces(struct scan *s, bool has_name)
 	const char *name = "";
 	size_t len = 0;
 
-	s->p++;
+	const char *from = s->p++;
 	for (skip_blanks(s); *s->p && *s->p != '}'; skip_blanks(s)) {
 		bool names = !strncmp(s->p, "__name__", 8);
 
@@ -215,7 +224,12 @@ static int take_braces(struct scan *s, bool has_name)
 	}
 	if (!*s->p++)
 		return -EINVAL;
-	return has_name ? 0 : add_selector(s, name, len);
+	if (has_name)
+		return 0;
+	int r = add_selector(s, name, len);
+	if (r == 0)
+		end_selector(s, from, s->p);
+	return r;
 }
 
 static bool is_aggregation(const struct scan *s)
@@ -251,8 +265,15 @@ static int take_word(struct scan *s)
 		return 0;
 	}
 	s->divisor = false;
+	const char *end = from + len;
 	int r = add_selector(s, from, len);
-	return r < 0 || *s->p != '{' ? r : take_braces(s, true);
+	if (r == 0 && *s->p == '{') {
+		r = take_braces(s, true);
+		end = s->p;
+	}
+	if (r == 0)
+		end_selector(s, from, end);
+	return r;
 }
 
 /* "5m", " 1h30m "; empty counts as nothing. */
@@ -477,4 +498,56 @@ int64_t promql_back(const struct promql *p)
 	for (size_t i = 0; i < p->n; i++)
 		most = p->list[i].back_us > most ? p->list[i].back_us : most;
 	return most;
+}
+
+static bool is_listed(char **ages, size_t n, const char *age)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(ages[i], age))
+			return true;
+	return false;
+}
+
+/* The list has room for PROMQL_AGES_MAX and a NULL. */
+static int list_ages(const struct promql *p, char **ages)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n; i++) {
+		const struct promql_selector *sel = &p->list[i];
+		CLEANUP(cleanup_free)
+		char *age = sel->shifted ? NULL : text_format("min(timestamp(%.*s))", (int)sel->len, sel->text);
+
+		if (sel->shifted || (age && is_listed(ages, n, age)))
+			continue;
+		if (!age)
+			return -ENOMEM;
+		if (n == PROMQL_AGES_MAX)
+			return -EINVAL;
+		ages[n++] = TAKE(age);
+	}
+	return n ? 0 : -EINVAL;
+}
+
+int promql_ages(const char *text, char ***ret)
+{
+	char **ages = calloc(PROMQL_AGES_MAX + 1, sizeof(*ages));
+	struct promql p = {0};
+	int r = ages ? promql_scan(text, &p) : -ENOMEM;
+
+	if (r == 0)
+		r = list_ages(&p, ages);
+	promql_free(&p);
+	if (r < 0)
+		promql_ages_free(ages);
+	else
+		*ret = ages;
+	return r;
+}
+
+void promql_ages_free(char **ages)
+{
+	for (size_t i = 0; ages && ages[i]; i++)
+		free(ages[i]);
+	free(ages);
 }

@@ -18,7 +18,9 @@ struct promql_selector {
 	/* The ranges around it, subqueries added: a fault has to fill them before the value is the fault's. The ranges
 	 * of last_over_time and its like are none of these: they give the newest sample. */
 	int64_t span_us;
-	int64_t back_us;   /* how far it looks back, everything added */
+	int64_t back_us;  /* how far it looks back, everything added */
+	const char *text; /* borrowed from the expression: the name and its braces, len bytes */
+	size_t len;
 	bool shifted;      /* behind an offset: the past, as something to compare with */
 	bool rate, summed; /* inside of rate() or its like; inside of an aggregation */
 };
@@ -37,6 +39,13 @@ bool promql_is_closed(const char *text);
 /* 0; -EINVAL: it could not be followed (brackets, a range that is no duration, too long); -ENOMEM. */
 int promql_scan(const char *text, struct promql *ret) MUST_CHECK;
 void promql_free(struct promql *p);
+
+/* The questions whose answers say how old the newest samples are that the expression stands on: min(timestamp(…)) of
+ * each series it names that is not behind an offset, each once; NULL-terminated, the caller's to promql_ages_free.
+ * -EINVAL: its age cannot be told (it cannot be followed, names no series, or more than PROMQL_AGES_MAX); -ENOMEM. */
+#define PROMQL_AGES_MAX 16
+int promql_ages(const char *text, char ***ret) MUST_CHECK;
+void promql_ages_free(char **ages); /* NULL is fine */
 
 /* The largest span; those behind an offset count only when there is no other. */
 int64_t promql_span(const struct promql *p);

@@ -222,6 +222,9 @@ static const char *const migrations[] = {
 	"ALTER TABLE alert_new RENAME TO alert;"
 	"CREATE INDEX alert_last ON alert (last_at);"
 	"CREATE INDEX alert_episodes ON alert (fingerprint, began);",
+
+	/* Steps that are under way, whatever became of their incident. */
+	"CREATE INDEX step_running ON step (incident_id) WHERE state = 2;",
 };
 
 static int version_of(sqlite3 *sql, int *ret)

@@ -141,6 +141,12 @@
 	  "INSERT INTO step (" STEP_COLUMNS ") VALUES (NULL, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")          \
 	X(STEP_SAVE, 1,                                                                                                \
 	  "UPDATE step SET state = ?2, attempts = ?3, started_at = ?4, ended_at = ?5, output = ?6 WHERE id = ?1")      \
+	X(STEP_RUNNING_IN, 0,                                                                                          \
+	  "SELECT DISTINCT incident_id FROM step WHERE state = 2 AND phase IN (1, 4, 5) ORDER BY incident_id")         \
+	X(STEP_RUNNING_ELSEWHERE, 0,                                                                                   \
+	  "SELECT count(*) FROM step s JOIN incident i ON i.id = s.incident_id WHERE s.state = 2 AND s.phase IN (1, "  \
+	  "5) AND i.rollout = ?1"                                                                                      \
+	  " AND i.id <> ?2")                                                                                           \
 	X(STEP_LOAD, 0, "SELECT " STEP_COLUMNS " FROM step WHERE id = ?1")                                             \
 	X(STEP_FOLLOWUPS_OPEN, 0,                                                                                      \
 	  "SELECT id, incident_id, ord, phase, kind, name, '', state, attempts, started_at, ended_at, NULL FROM step"  \

@@ -1,6 +1,7 @@
 #include "db/step.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "db/rows.h"
 #include "db/stmt.h"
@@ -136,4 +137,32 @@ int step_of_incident(struct db_conn *c, int64_t incident_id, struct step_list *r
 int step_followups_open(struct db_conn *c, int64_t incident_id, struct step_list *ret)
 {
 	return read_list(c, STEP_FOLLOWUPS_OPEN, incident_id, ret);
+}
+
+int step_running_in(struct db_conn *c, int64_t **ret, size_t *ret_n)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, STEP_RUNNING_IN);
+	struct rows rows = {0};
+	int r = rows_read(&st, sizeof(int64_t), rows_number, &rows);
+
+	if (r < 0) {
+		free(rows.item);
+		return r;
+	}
+	*ret = rows.item;
+	*ret_n = rows.n;
+	return 0;
+}
+
+int step_running_elsewhere(struct db_conn *c, const char *rollout, int64_t incident_id, int64_t *ret)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, STEP_RUNNING_ELSEWHERE);
+
+	stmt_text(&st, 1, rollout);
+	stmt_i64(&st, 2, incident_id);
+	int r = stmt_step(&st);
+	if (r < 0)
+		return r;
+	*ret = column_i64(&st, 0);
+	return 0;
 }

@@ -48,6 +48,10 @@ int step_save(struct db_tx *tx, const struct step *s);          /* state, attemp
 int step_load(struct db_conn *c, int64_t id, struct step *ret); /* -ENOENT */
 /* What follows the rollback and has failed, is in doubt or waits; by ord, without spec and output. */
 int step_followups_open(struct db_conn *c, int64_t incident_id, struct step_list *ret);
+/* Incidents, over or not, of which a step is under way. *ret is the caller's to free. */
+int step_running_in(struct db_conn *c, int64_t **ret, size_t *ret_n);
+/* How many steps of other incidents of that rollout are under way. */
+int step_running_elsewhere(struct db_conn *c, const char *rollout, int64_t incident_id, int64_t *ret);
 int step_of_incident(struct db_conn *c, int64_t incident_id, struct step_list *ret); /* by ord */
 
 #endif

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "alertmanager/alerts_api.h"
-#include "handlers/checks/preserve.h"
+#include "handlers/checks/onset.h"
 #include "handlers/checks/prom_query.h"
 #include "server/core/answer.h"
 #include "server/core/clock.h"
@@ -32,7 +32,7 @@ struct activity_question {
 	size_t n;
 	bool cannot_ask; /* about all of them */
 	bool has_prometheus;
-	struct ask *ask;
+	struct prom_ask *ask;
 	size_t waiting; /* for Alertmanager */
 	enum activity prometheus, alertmanager;
 	char why_prometheus[WHY_MAX], why_alertmanager[WHY_MAX];
@@ -123,7 +123,7 @@ static void add_answer(enum activity *all, enum activity one)
 		*all = one;
 }
 
-static void on_prometheus(void *arg, const struct answer *answers, size_t n)
+static void on_prometheus(void *arg, const struct prom_answer *answers, size_t n)
 {
 	struct activity_question *q = arg;
 
@@ -132,7 +132,7 @@ static void on_prometheus(void *arg, const struct answer *answers, size_t n)
 	q->prometheus = !q->has_prometheus ? ACTIVITY_NOBODY : n ? ACTIVITY_OVER : ACTIVITY_UNKNOWN;
 	snprintf(q->why_prometheus, WHY_MAX, "Prometheus knows none of its alerts any more");
 	for (size_t i = 0; q->has_prometheus && i < n; i++) {
-		const struct answer *a = &answers[i];
+		const struct prom_answer *a = &answers[i];
 		enum activity one = a->n > 0                                       ? ACTIVITY_ACTIVE
 		                    : a->reached && strcmp(a->why, "no data") == 0 ? ACTIVITY_OVER
 		                                                                   : ACTIVITY_UNKNOWN;
@@ -199,7 +199,8 @@ static int ask_prometheus(struct activity_question *q, const struct settings *s)
 
 	for (size_t i = 0; i < q->n; i++)
 		q->cannot_ask |= add_query(q->names[i].labels, &queries[i]) < 0;
-	int r = ask_start(q->loop, &s->prometheus, (const char *const *)queries, q->n, on_prometheus, q, &q->ask);
+	int r = prom_ask_start(q->loop, &s->prometheus, (const char *const *)queries, q->n, 0, on_prometheus, q,
+	                       &q->ask);
 	for (size_t i = 0; i < q->n; i++)
 		free(queries[i]);
 	return r;
@@ -256,7 +257,7 @@ void activity_cancel(struct activity_question *q)
 {
 	if (!q)
 		return;
-	ask_cancel(q->ask);
+	prom_ask_cancel(q->ask);
 	for (size_t i = 0; i < q->n; i++)
 		if (q->names[i].fetch)
 			loop_fetch_cancel(q->loop, q->names[i].fetch);

@@ -19,23 +19,28 @@ static void PRINTF_LIKE(3, 4) say(struct verdict *v, enum condition_status state
 	va_end(ap);
 }
 
-/* One answer that is a percentage. */
-static void count(struct verdict *v, int32_t pct, int32_t wanted)
+bool target_met(struct target t, int32_t pct)
 {
-	v->agree += pct == wanted;
+	return t.at_most ? pct <= t.pct : pct == t.pct;
+}
+
+/* One answer that is a percentage. */
+static void count(struct verdict *v, int32_t pct, struct target t)
+{
+	v->agree += target_met(t, pct);
 	if (pct > v->seen)
 		v->seen = pct;
 }
 
-static void judge_pct(int32_t pct, int32_t wanted, struct verdict *ret)
+static void judge_pct(int32_t pct, struct target t, struct verdict *ret)
 {
 	char is[16], should[16];
 
 	text_pct(pct, is, sizeof(is));
-	text_pct(wanted, should, sizeof(should));
+	text_pct(t.pct, should, sizeof(should));
 	*ret = (struct verdict) {.answers = 1, .seen = -1};
-	count(ret, pct, wanted);
-	if (pct == wanted)
+	count(ret, pct, t);
+	if (target_met(t, pct))
 		say(ret, STATUS_YES, "%s%%", is);
 	else
 		say(ret, STATUS_NO, "%s%%, not %s%%", is, should);
@@ -54,28 +59,28 @@ static void no_percentage(const char *text, size_t len, struct verdict *ret)
 	buf_free(&shown);
 }
 
-void judge_value(const char *text, size_t len, int32_t wanted, struct verdict *ret)
+void judge_value(const char *text, size_t len, struct target t, struct verdict *ret)
 {
 	int32_t pct;
 
 	if (text_pct_parse(text, len, &pct) == 0)
-		judge_pct(pct, wanted, ret);
+		judge_pct(pct, t, ret);
 	else
 		no_percentage(text, len, ret);
 }
 
-void judge_json(struct json_object *value, int32_t wanted, struct verdict *ret)
+void judge_json(struct json_object *value, struct target t, struct verdict *ret)
 {
 	enum json_type type = json_object_get_type(value);
 	int32_t pct;
 
 	if (type == json_type_string) {
-		judge_value(json_object_get_string(value), (size_t)json_object_get_string_len(value), wanted, ret);
+		judge_value(json_object_get_string(value), (size_t)json_object_get_string_len(value), t, ret);
 		return;
 	}
 	if ((type == json_type_int || type == json_type_double) &&
 	    text_pct_from_double(json_object_get_double(value), &pct) == 0) {
-		judge_pct(pct, wanted, ret);
+		judge_pct(pct, t, ret);
 		return;
 	}
 	const char *text = value ? json_text(value) : "nothing at that place";
@@ -83,13 +88,13 @@ void judge_json(struct json_object *value, int32_t wanted, struct verdict *ret)
 }
 
 /* Percentages are counted; what is none is remembered as trouble. */
-static void count_samples(const struct prom_vector *v, int32_t wanted, struct verdict *ret, const double **ret_trouble)
+static void count_samples(const struct prom_vector *v, struct target t, struct verdict *ret, const double **ret_trouble)
 {
 	for (size_t i = 0; i < v->n; i++) {
 		int32_t pct;
 
 		if (text_pct_from_double(v->samples[i].value, &pct) == 0)
-			count(ret, pct, wanted);
+			count(ret, pct, t);
 		else
 			*ret_trouble = &v->samples[i].value;
 	}
@@ -146,14 +151,14 @@ static void add_name(struct buf *b, const struct prom_vector *v, const struct pr
 }
 
 /* The highest percentage below so much that is another one than wanted; -1: none is. */
-static int32_t not_wanted(const struct prom_vector *v, int32_t wanted, int32_t below)
+static int32_t not_wanted(const struct prom_vector *v, struct target t, int32_t below)
 {
 	int32_t highest = -1;
 
 	for (size_t i = 0; i < v->n; i++) {
 		int32_t pct;
 
-		if (text_pct_from_double(v->samples[i].value, &pct) == 0 && pct != wanted && pct > highest &&
+		if (text_pct_from_double(v->samples[i].value, &pct) == 0 && !target_met(t, pct) && pct > highest &&
 		    pct < below)
 			highest = pct;
 	}
@@ -186,15 +191,15 @@ static size_t add_laggards(struct buf *b, const struct prom_vector *v, int32_t p
 	return n;
 }
 
-static void say_laggards(struct verdict *ret, const struct prom_vector *v, int32_t wanted)
+static void say_laggards(struct verdict *ret, const struct prom_vector *v, struct target t)
 {
 	struct buf b = BUF(sizeof(ret->note) - 1);
 	size_t shown = 0, all = 0;
 	char should[16];
 
-	text_pct(wanted, should, sizeof(should));
+	text_pct(t.pct, should, sizeof(should));
 	buf_printf(&b, "%zu of %zu at %s%%", ret->agree, ret->answers, should);
-	for (int32_t pct = INT32_MAX; (pct = not_wanted(v, wanted, pct)) >= 0;)
+	for (int32_t pct = INT32_MAX; (pct = not_wanted(v, t, pct)) >= 0;)
 		all += add_laggards(&b, v, pct, &shown);
 	if (all > shown)
 		buf_printf(&b, " and %zu more", all - shown);
@@ -202,18 +207,18 @@ static void say_laggards(struct verdict *ret, const struct prom_vector *v, int32
 	buf_free(&b);
 }
 
-void judge_prometheus(const struct prom_vector *v, int64_t instances, int32_t wanted, struct verdict *ret)
+void judge_prometheus(const struct prom_vector *v, int64_t instances, struct target t, struct verdict *ret)
 {
 	const double *trouble = NULL;
 	char should[16], odd[32];
 
 	*ret = (struct verdict) {.answers = v->n ? v->n : 1, .seen = -1};
-	count_samples(v, wanted, ret, &trouble);
-	text_pct(wanted, should, sizeof(should));
+	count_samples(v, t, ret, &trouble);
+	text_pct(t.pct, should, sizeof(should));
 	if (instances >= 0 && (size_t)instances > ret->answers)
 		ret->answers = (size_t)instances;
-	if (not_wanted(v, wanted, INT32_MAX) >= 0) {
-		say_laggards(ret, v, wanted);
+	if (not_wanted(v, t, INT32_MAX) >= 0) {
+		say_laggards(ret, v, t);
 	} else if (trouble) {
 		text_double(*trouble, odd, sizeof(odd));
 		say(ret, STATUS_UNKNOWN, "%s is no percentage", odd);
@@ -238,7 +243,8 @@ void judge_all(const struct verdict *v, size_t n, struct verdict *ret)
 			ret->seen = v[i].seen;
 		if (v[i].state == STATUS_NO && (!worst || worst->state != STATUS_NO))
 			worst = &v[i];
-		if (v[i].state == STATUS_UNKNOWN && !worst)
+		if (v[i].state == STATUS_UNKNOWN &&
+		    (!worst || (worst->state == STATUS_UNKNOWN && worst->stale && !v[i].stale)))
 			worst = &v[i];
 	}
 	if (n == 0)
@@ -249,4 +255,5 @@ void judge_all(const struct verdict *v, size_t n, struct verdict *ret)
 		say(ret, worst->state, "%s", worst->note);
 	else
 		say(ret, worst->state, "%zu of %zu; %.250s", ret->agree, ret->answers, worst->note);
+	ret->stale = worst && worst->state == STATUS_UNKNOWN && worst->stale;
 }

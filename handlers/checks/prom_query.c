@@ -1,153 +1,234 @@
 #include "handlers/checks/prom_query.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "alertmanager/prometheus.h"
+#include "alertmanager/promql.h"
 #include "server/core/answer.h"
 #include "server/core/clock.h"
+#include "server/core/text.h"
 
-#define BODY_MAX (2 * 1024 * 1024)
-#define URL_MAX  (16 * 1024)
+#define BODY_MAX        (2 * 1024 * 1024)
+#define URL_MAX         (16 * 1024)
+#define TIMEOUT_DEFAULT (3 * US_PER_S)
 
-struct question {
-	struct ask *of;
-	struct loop_fetch *fetch; /* NULL: answered, or never sent */
-};
-
-struct ask {
+struct prom_query {
 	struct loop *loop;
-	struct loop_timer *timer; /* when there is nothing to wait for */
-	int64_t timeout_us;
-	struct question *questions;
-	struct answer *answers;
-	size_t n, waiting;
-	ask_fn *fn;
+	const struct prometheus_options *o;
+	struct prom_question ask; /* query owned */
+	char *query;
+	char **ages; /* owned; NULL when the age does not matter */
+	size_t next; /* age to ask for; behind the last the query itself */
+	int64_t sent_mono_us, until_mono_us;
+	struct loop_fetch *fetch;
+	struct loop_timer *timer; /* when there is nothing to ask */
+	struct prom_reply reply;
+	prom_query_fn *fn;
 	void *arg;
 };
 
-double answer_worst(const struct answer *a, bool low_is_bad)
+static void query_free(struct prom_query *q)
 {
-	return low_is_bad ? a->least : a->most;
+	if (!q)
+		return;
+	prom_vector_free(&q->reply.vector);
+	json_object_put(q->reply.series);
+	promql_ages_free(q->ages);
+	free(q->query);
+	free(q);
 }
 
-static void ask_free(struct ask *a)
+static void query_cleanup(struct prom_query **q)
 {
-	free(a->questions);
-	free(a->answers);
-	free(a);
+	query_free(*q);
 }
 
 static void tell(void *arg)
 {
-	struct ask *a = arg;
+	CLEANUP(query_cleanup) struct prom_query *q = arg;
 
-	a->timer = NULL;
-	a->fn(a->arg, a->answers, a->n);
-	ask_free(a);
+	q->fn(q->arg, &q->reply);
 }
 
-static void take_samples(struct answer *to, const struct prom_vector *v)
+static void fail(struct prom_query *q, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void fail(struct prom_query *q, const char *fmt, ...)
 {
-	to->n = v->n;
-	for (size_t i = 0; i < v->n; i++) {
-		double value = v->samples[i].value;
+	va_list ap;
 
-		if (!isfinite(value)) {
-			to->least = to->most = NAN;
-			snprintf(to->why, sizeof(to->why), "the answer is no number");
-			return;
-		}
-		to->least = i && to->least < value ? to->least : value;
-		to->most = i && to->most > value ? to->most : value;
+	va_start(ap, fmt);
+	vsnprintf(q->reply.why, sizeof(q->reply.why), fmt, ap);
+	va_end(ap);
+}
+
+/* Errors of Prometheus come as JSON with another status, and say more than the status does; those of a proxy do not. */
+static bool is_answer(struct prom_query *q, const struct fetch_result *r)
+{
+	CLEANUP(buf_free) struct buf b = BUF(PROM_WHY_MAX);
+
+	q->reply.sent = true;
+	q->reply.reached = r->error == 0 && (answer_is_good(r) || (r->body_len && r->body[0] == '{'));
+	if (q->reply.reached)
+		return true;
+	answer_failure(&b, r, q->ask.timeout_us);
+	fail(q, "%s", buf_text(&b));
+	return false;
+}
+
+static int parse(const struct prom_query *q, const struct fetch_result *r, struct prom_reply *to)
+{
+	if (q->ask.range)
+		return prom_matrix_parse(r->body, r->body_len, q->ask.max_series, q->ask.max_points, &to->series,
+		                         to->why, sizeof(to->why));
+	return prom_vector_parse(r->body, r->body_len, &to->vector, to->why, sizeof(to->why));
+}
+
+/* Into the reply: the answer, or why it is none. */
+static void take(struct prom_query *q, const struct fetch_result *r)
+{
+	if (!is_answer(q, r))
+		return;
+	if (parse(q, r, &q->reply) < 0)
+		return;
+	if (answer_is_good(r))
+		return;
+	prom_vector_free(&q->reply.vector);
+	json_object_put(q->reply.series);
+	q->reply.series = NULL;
+	fail(q, "Prometheus answered %d with a body that says success", r->status);
+}
+
+static void ask_next(struct prom_query *q);
+
+/* The age counts from when it was asked, on our clock; how old a sample is says Prometheus' clock alone. */
+static void judge_age(struct prom_query *q)
+{
+	const struct prom_vector *v = &q->reply.vector;
+	char age[32];
+
+	if (q->reply.why[0])
+		return;
+	if (v->n == 0) {
+		fail(q, "no data");
+		return;
 	}
-	if (!v->n)
-		snprintf(to->why, sizeof(to->why), "no data");
+	double old_s = v->samples[0].at - v->samples[0].value;
+	if (v->n != 1 || !isfinite(old_s)) {
+		fail(q, "how old the samples are cannot be told");
+		return;
+	}
+	if (q->sent_mono_us - (int64_t)(old_s * US_PER_S) > q->ask.since_mono_us)
+		return;
+	q->reply.stale = true;
+	text_duration((int64_t)(old_s > 0 ? old_s * US_PER_S : 0) / US_PER_S * US_PER_S, age, sizeof(age));
+	fail(q, "the newest sample is older (%s) than what it should show", age);
 }
 
-static void on_answer(void *arg, const struct fetch_result *r)
+static void on_age(void *arg, const struct fetch_result *r)
 {
-	struct question *q = arg;
-	struct ask *a = q->of;
-	struct answer *to = &a->answers[q - a->questions];
-	struct prom_vector v = {0};
-	struct buf b = BUF(ASK_WHY_MAX);
+	struct prom_query *q = arg;
 
 	q->fetch = NULL;
-	to->reached = r->error == 0 && (answer_is_good(r) || (r->body_len && r->body[0] == '{'));
-	if (!to->reached) {
-		buf_str(&b, "Prometheus: ");
-		answer_failure(&b, r, a->timeout_us);
-		snprintf(to->why, sizeof(to->why), "%s", buf_text(&b));
-	} else if (prom_vector_parse(r->body, r->body_len, &v, to->why, sizeof(to->why)) == 0) {
-		to->why[0] = '\0';
-		take_samples(to, &v);
-	}
-	prom_vector_free(&v);
-	buf_free(&b);
-	if (--a->waiting == 0)
-		tell(a);
-}
-
-static void send(struct ask *a, size_t i, const struct prometheus_options *o, const char *query)
-{
-	struct buf url = BUF(URL_MAX);
-	struct fetch_spec spec = {
-		.method = "GET", .timeout_us = o->timeout_us, .max_body = BODY_MAX, .share = LOOP_SHARE_ACT};
-	int r = prom_query_url(&url, o->url, query, (double)o->timeout_us / US_PER_S);
-
-	spec.url = buf_text(&url);
-	if (r >= 0)
-		r = url.error ? url.error
-		              : loop_fetch(a->loop, &spec, on_answer, &a->questions[i], &a->questions[i].fetch);
-	if (r < 0)
-		snprintf(a->answers[i].why, ASK_WHY_MAX, "Prometheus could not be asked: %s", strerrordesc_np(-r));
+	take(q, r);
+	judge_age(q);
+	prom_vector_free(&q->reply.vector);
+	q->reply.vector = (struct prom_vector) {0};
+	q->next++;
+	if (q->reply.why[0])
+		tell(q);
 	else
-		a->waiting++;
-	buf_free(&url);
+		ask_next(q);
 }
 
-int ask_start(struct loop *l, const struct prometheus_options *o, const char *const *queries, size_t n, ask_fn *fn,
-              void *arg, struct ask **ret)
+static void on_value(void *arg, const struct fetch_result *r)
 {
-	struct ask *a = calloc(1, sizeof(*a));
+	struct prom_query *q = arg;
 
-	if (!a)
+	q->fetch = NULL;
+	take(q, r);
+	tell(q);
+}
+
+static int send(struct prom_query *q, const char *query, bool range, loop_fetch_fn *fn)
+{
+	CLEANUP(buf_free) struct buf url = BUF(URL_MAX);
+	int64_t now = clock_mono_us(), left = q->until_mono_us - now;
+
+	if (left <= 0)
+		return -ETIMEDOUT;
+	double limit = (double)left / US_PER_S, from = (double)q->ask.from_us / US_PER_S,
+	       to = (double)q->ask.to_us / US_PER_S, step = (double)q->ask.step_us / US_PER_S;
+	int r = range ? prom_range_url(&url, q->o->url, query, from, to, step, limit)
+	              : prom_query_url(&url, q->o->url, query, limit);
+	struct fetch_spec spec = {.method = "GET",
+	                          .url = buf_text(&url),
+	                          .timeout_us = left,
+	                          .max_body = BODY_MAX,
+	                          .share = q->ask.share};
+
+	q->sent_mono_us = now;
+	return r < 0 ? r : loop_fetch(q->loop, &spec, fn, q, &q->fetch);
+}
+
+/* What cannot be sent is told from the loop, never inside the call that started. */
+static void ask_next(struct prom_query *q)
+{
+	bool age = q->ages && q->ages[q->next];
+	int r = age ? send(q, q->ages[q->next], false, on_age) : send(q, q->query, q->ask.range, on_value);
+
+	if (r == 0)
+		return;
+	fail(q, "Prometheus could not be asked: %s", strerrordesc_np(-r));
+	q->timer = loop_timer_at(q->loop, clock_mono_us(), tell, q);
+	if (!q->timer)
+		abort(); /* out of memory: a crash is safe, a question without an answer is not */
+}
+
+/* Why nothing is asked at all; "" : it is. */
+static int prepare(struct prom_query *q)
+{
+	int r = q->ask.since_mono_us ? promql_ages(q->query, &q->ages) : 0;
+
+	if (!q->o->url[0])
+		fail(q, "no Prometheus is configured");
+	else if (r == -EINVAL)
+		fail(q, "how old its samples are cannot be told from this query; ask for a series by its name");
+	return r == -EINVAL ? 0 : r;
+}
+
+int prom_query_start(struct loop *l, const struct prometheus_options *o, const struct prom_question *ask,
+                     prom_query_fn *fn, void *arg, struct prom_query **ret)
+{
+	CLEANUP(query_cleanup) struct prom_query *q = calloc(1, sizeof(*q));
+
+	assert(ask->query && fn && !(ask->range && ask->since_mono_us));
+	if (!q)
 		return -ENOMEM;
-	*a = (struct ask) {.loop = l, .timeout_us = o->timeout_us, .n = n, .fn = fn, .arg = arg};
-	a->questions = calloc(n + 1, sizeof(*a->questions));
-	a->answers = calloc(n + 1, sizeof(*a->answers));
-	if (!a->questions || !a->answers) {
-		ask_free(a);
+	*q = (struct prom_query) {.loop = l, .o = o, .ask = *ask, .fn = fn, .arg = arg};
+	if (q->ask.timeout_us <= 0)
+		q->ask.timeout_us = TIMEOUT_DEFAULT;
+	q->until_mono_us = clock_mono_us() + q->ask.timeout_us;
+	q->query = strdup(ask->query);
+	int r = q->query ? prepare(q) : -ENOMEM;
+	if (r < 0)
+		return r;
+	if (q->reply.why[0] && !(q->timer = loop_timer_at(l, clock_mono_us(), tell, q)))
 		return -ENOMEM;
-	}
-	for (size_t i = 0; i < n; i++) {
-		a->questions[i].of = a;
-		a->answers[i] = (struct answer) {.asked = queries[i] != NULL, .least = NAN, .most = NAN};
-		if (queries[i] && o->url[0])
-			send(a, i, o, queries[i]);
-		else
-			snprintf(a->answers[i].why, ASK_WHY_MAX,
-			         queries[i] ? "no Prometheus is configured" : "not asked");
-	}
-	if (a->waiting == 0 && !(a->timer = loop_timer_at(l, clock_mono_us(), tell, a))) {
-		ask_free(a);
-		return -ENOMEM;
-	}
-	*ret = a;
+	if (!q->reply.why[0])
+		ask_next(q);
+	*ret = TAKE(q);
 	return 0;
 }
 
-void ask_cancel(struct ask *a)
+void prom_query_cancel(struct prom_query *q)
 {
-	if (!a)
+	if (!q)
 		return;
-	loop_timer_cancel(a->loop, a->timer);
-	for (size_t i = 0; i < a->n; i++)
-		if (a->questions[i].fetch)
-			loop_fetch_cancel(a->loop, a->questions[i].fetch);
-	ask_free(a);
+	loop_timer_cancel(q->loop, q->timer);
+	if (q->fetch)
+		loop_fetch_cancel(q->loop, q->fetch);
+	query_free(q);
 }

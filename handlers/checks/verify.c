@@ -14,10 +14,8 @@
 
 #define TEXT_MAX        (32 * 1024)
 #define LABEL_MAX       100
-#define PROM_BODY_MAX   (8 * 1024 * 1024)
 #define HTTP_BODY_MAX   (1024 * 1024)
 #define OUTPUT_MAX      4096
-#define URL_MAX         (16 * 1024)
 #define GRACE_US        US_PER_S /* a check's program has no right to a long farewell */
 #define TIMEOUT_DEFAULT (3 * US_PER_S)
 #define INSTANCES_MAX   1e6
@@ -27,11 +25,13 @@ struct run {
 	struct verify *of;
 	const struct check *check;
 	int64_t timeout_us;
-	struct loop_fetch *query, *instances;
+	struct prom_query *query, *instances;
+	struct loop_fetch *http;
 	struct loop_child *child;
-	unsigned waiting; /* answers still to come */
-	struct prom_vector samples;
+	unsigned waiting;    /* answers still to come */
 	int64_t n_instances; /* -1: not asked for */
+	struct prom_vector samples;
+	bool stale;
 	struct verdict verdict;
 	char trouble[PROBE_NOTE_MAX]; /* why there is no verdict; "" */
 };
@@ -40,12 +40,14 @@ struct verify {
 	struct loop *loop;
 	struct loop_timer *timer; /* when there is nothing to wait for */
 	const struct plan *plan;
-	int32_t wanted;
+	struct target target;
+	int64_t since_mono_us;
+	int32_t file;
 	size_t n_runs;
 	unsigned waiting; /* runs that have not ended */
 	struct verdict written, effective, cured;
 	bool judge_effective; /* only at 0 % no traffic is expected */
-	struct ask *ask;      /* effective and cured */
+	struct prom_ask *ask; /* effective and cured */
 	verify_fn *fn;
 	void *arg;
 	struct run runs[]; /* n_runs */
@@ -107,6 +109,7 @@ static void settle(struct run *r, struct verdict *ret)
 	*ret = r->verdict;
 	if (r->trouble[0] && !is_no)
 		ret->state = STATUS_UNKNOWN;
+	ret->stale = r->stale && !is_no;
 	if (ret->answers == 0)
 		ret->answers = 1;
 	add_label(&note, r->check);
@@ -136,6 +139,9 @@ static void probe_tell(void *arg)
 			      .acknowledged = {sum.state, sum.note},
 			      .effective = {p->effective.state, p->effective.note},
 			      .cured = {p->cured.state, p->cured.note},
+			      .stale = sum.stale,
+			      .asked = p->n_runs > 0,
+			      .file = p->file,
 			      .seen = sum.seen,
 			      .text = buf_text(&text),
 		      });
@@ -149,77 +155,48 @@ static void answered(struct run *r)
 	if (--r->waiting > 0)
 		return;
 	if (r->check->kind == CHECK_PROMETHEUS)
-		judge_prometheus(&r->samples, r->n_instances, p->wanted, &r->verdict);
+		judge_prometheus(&r->samples, r->n_instances, p->target, &r->verdict);
 	if (--p->waiting == 0)
 		probe_tell(p);
 }
 
 /* Prometheus. */
 
-static bool read_vector(struct run *r, const struct fetch_result *res, struct prom_vector *ret)
-{
-	char why[250];
-
-	/* Errors of Prometheus come as JSON, whatever their status; those of a proxy do not. */
-	if (!answer_is_good(res) && (res->error || res->body_len == 0 || res->body[0] != '{')) {
-		CLEANUP(buf_free) struct buf b = BUF(PROBE_NOTE_MAX);
-
-		answer_failure(&b, res, r->timeout_us);
-		trouble(r, "%s", buf_text(&b));
-		return false;
-	}
-	if (prom_vector_parse(res->body, res->body_len, ret, why, sizeof(why)) < 0) {
-		trouble(r, "%s", why);
-		return false;
-	}
-	return true;
-}
-
-static void on_samples(void *arg, const struct fetch_result *res)
+static void on_samples(void *arg, const struct prom_reply *reply)
 {
 	struct run *r = arg;
 
 	r->query = NULL;
-	read_vector(r, res, &r->samples);
+	r->stale = reply->stale;
+	if (reply->why[0])
+		trouble(r, "%s", reply->why);
+	else if (prom_vector_copy(&reply->vector, &r->samples) < 0)
+		abort(); /* out of memory: a crash is safe, a verdict without its samples is not */
 	answered(r);
 }
 
-static void on_instances(void *arg, const struct fetch_result *res)
+static void on_instances(void *arg, const struct prom_reply *reply)
 {
-	struct prom_vector v = {0};
 	struct run *r = arg;
+	double n = !reply->why[0] && reply->vector.n == 1 ? reply->vector.samples[0].value : NAN;
 
 	r->instances = NULL;
-	if (read_vector(r, res, &v)) {
-		double n = v.n == 1 ? v.samples[0].value : NAN;
-
-		if (n >= 0 && n <= INSTANCES_MAX && n == floor(n))
-			r->n_instances = (int64_t)n;
-		else
-			trouble(r, "how many instances there are is unknown");
-	}
-	prom_vector_free(&v);
+	if (n >= 0 && n <= INSTANCES_MAX && n == floor(n))
+		r->n_instances = (int64_t)n;
+	else if (reply->why[0])
+		trouble(r, "how many instances there are is unknown: %s", reply->why);
+	else
+		trouble(r, "how many instances there are is unknown");
 	answered(r);
 }
 
-static void ask_prometheus(struct run *r, const char *query, loop_fetch_fn *fn, struct loop_fetch **slot)
+static void ask_prometheus(struct run *r, const char *query, int64_t since_mono_us, prom_query_fn *fn,
+                           struct prom_query **slot)
 {
-	CLEANUP(buf_free) struct buf url = BUF(URL_MAX);
-	const struct prometheus_options *o = &r->of->plan->prometheus;
-	int err;
+	const struct prom_question q = {
+		.query = query, .timeout_us = r->timeout_us, .share = LOOP_SHARE_ACT, .since_mono_us = since_mono_us};
+	int err = prom_query_start(r->of->loop, &r->of->plan->prometheus, &q, fn, r, slot);
 
-	if (!o->url[0]) {
-		trouble(r, "no Prometheus is configured");
-		return;
-	}
-	err = prom_query_url(&url, o->url, query, (double)r->timeout_us / US_PER_S);
-	struct fetch_spec spec = {.method = "GET",
-	                          .url = buf_text(&url),
-	                          .timeout_us = r->timeout_us,
-	                          .max_body = PROM_BODY_MAX,
-	                          .share = LOOP_SHARE_ACT};
-	if (err == 0)
-		err = loop_fetch(r->of->loop, &spec, fn, r, slot);
 	if (err < 0)
 		trouble(r, "it could not be asked: %s", strerrordesc_np(-err));
 	else
@@ -228,9 +205,9 @@ static void ask_prometheus(struct run *r, const char *query, loop_fetch_fn *fn, 
 
 static void start_prometheus(struct run *r)
 {
-	ask_prometheus(r, r->check->query, on_samples, &r->query);
+	ask_prometheus(r, r->check->query, r->of->since_mono_us, on_samples, &r->query);
 	if (r->check->instances)
-		ask_prometheus(r, r->check->instances, on_instances, &r->instances);
+		ask_prometheus(r, r->check->instances, 0, on_instances, &r->instances);
 }
 
 /* Programs. */
@@ -253,7 +230,7 @@ static void on_program(void *arg, const struct child_result *res)
 	else if (res->exit_code != 0)
 		trouble(r, "it ended with exit code %d%s", res->exit_code, said);
 	else
-		judge_value(res->output, res->output_len, r->of->wanted, &r->verdict);
+		judge_value(res->output, res->output_len, r->of->target, &r->verdict);
 	answered(r);
 }
 
@@ -287,7 +264,7 @@ static void judge_body(struct run *r, const struct fetch_result *res)
 	if (json_parse(res->body, res->body_len, &root, &fault) < 0)
 		trouble(r, "the answer is no JSON: %s", fault.why ? fault.why : "it cannot be read");
 	else
-		judge_json(json_at(root, r->check->pointer), r->of->wanted, &r->verdict);
+		judge_json(json_at(root, r->check->pointer), r->of->target, &r->verdict);
 }
 
 static void on_http(void *arg, const struct fetch_result *res)
@@ -295,7 +272,7 @@ static void on_http(void *arg, const struct fetch_result *res)
 	CLEANUP(buf_free) struct buf b = BUF(PROBE_NOTE_MAX);
 	struct run *r = arg;
 
-	r->query = NULL;
+	r->http = NULL;
 	if (answer_is_good(res)) {
 		judge_body(r, res);
 	} else {
@@ -312,7 +289,7 @@ static void start_http(struct run *r)
 	                          .timeout_us = r->timeout_us,
 	                          .max_body = HTTP_BODY_MAX,
 	                          .share = LOOP_SHARE_ACT};
-	int err = loop_fetch(r->of->loop, &spec, on_http, r, &r->query);
+	int err = loop_fetch(r->of->loop, &spec, on_http, r, &r->http);
 
 	if (err < 0)
 		trouble(r, "it could not be asked: %s", strerrordesc_np(-err));
@@ -322,14 +299,14 @@ static void start_http(struct run *r)
 
 /* The file. */
 
-/* Nobody raises what is below: then the checks are judged by that. */
-static void read_flags(struct verify *p, bool exactly)
+static void read_flags(struct verify *p)
 {
 	const struct rollout *ro = &p->plan->rollout;
 	char is[16], should[16], why[256] = "";
 	int32_t pct = -1;
 
 	p->written = (struct verdict) {.state = STATUS_YES, .note = "none, nothing to write"};
+	p->file = -1;
 	if (!ro->flags_file)
 		return;
 	if (flags_file_read(ro->flags_file, ro->flags_key, &pct, why, sizeof(why)) < 0) {
@@ -337,18 +314,17 @@ static void read_flags(struct verify *p, bool exactly)
 		snprintf(p->written.note, sizeof(p->written.note), "%s", why);
 		return;
 	}
+	p->file = pct;
 	text_pct(pct, is, sizeof(is));
-	text_pct(p->wanted, should, sizeof(should));
-	bool good = exactly ? pct == p->wanted : pct <= p->wanted;
+	text_pct(p->target.pct, should, sizeof(should));
+	bool good = target_met(p->target, pct);
 	p->written.state = good ? STATUS_YES : STATUS_NO;
 	snprintf(p->written.note, sizeof(p->written.note), good ? "%s%%" : "%s%%, not %s%%", is, should);
-	if (good)
-		p->wanted = pct;
 }
 
 /* What it did to the world: no traffic any more, and the symptom gone. */
 
-static void judge_bound(const struct answer *a, double max, struct verdict *ret)
+static void judge_bound(const struct prom_answer *a, double max, struct verdict *ret)
 {
 	char value[32], bound[32];
 
@@ -361,7 +337,7 @@ static void judge_bound(const struct answer *a, double max, struct verdict *ret)
 	snprintf(ret->note, sizeof(ret->note), "%s, at most %s", value, bound);
 }
 
-static void on_effects(void *arg, const struct answer *a, size_t n)
+static void on_effects(void *arg, const struct prom_answer *a, size_t n)
 {
 	struct verify *p = arg;
 	const struct rollout *r = &p->plan->rollout;
@@ -386,7 +362,8 @@ static void ask_for_effects(struct verify *p)
 	snprintf(p->cured.note, sizeof(p->cured.note), "not configured");
 	if (!queries[0] && !queries[1])
 		return;
-	int err = ask_start(p->loop, &p->plan->prometheus, queries, ARRAY_LEN(queries), on_effects, p, &p->ask);
+	int err = prom_ask_start(p->loop, &p->plan->prometheus, queries, ARRAY_LEN(queries), p->since_mono_us,
+	                         on_effects, p, &p->ask);
 	if (err == 0)
 		p->waiting++;
 }
@@ -412,17 +389,23 @@ static int64_t timeout_of(const struct plan *plan, const struct check *c)
 	return plan->prometheus.timeout_us > 0 ? plan->prometheus.timeout_us : TIMEOUT_DEFAULT;
 }
 
-int verify_start(struct loop *l, const struct plan *plan, int32_t wanted, bool exactly, verify_fn *fn, void *arg,
-                 struct verify **ret)
+int verify_start(struct loop *l, const struct plan *plan, struct target target, int64_t since_mono_us, verify_fn *fn,
+                 void *arg, struct verify **ret)
 {
 	size_t n = plan->rollout.n_checks;
 	CLEANUP(probe_cleanup) struct verify *p = calloc(1, sizeof(*p) + n * sizeof(p->runs[0]));
 
 	if (!p)
 		return -ENOMEM;
-	*p = (struct verify) {.loop = l, .plan = plan, .wanted = wanted, .n_runs = n, .fn = fn, .arg = arg};
-	p->judge_effective = wanted == 0 && !exactly;
-	read_flags(p, exactly);
+	*p = (struct verify) {.loop = l,
+	                      .plan = plan,
+	                      .target = target,
+	                      .since_mono_us = since_mono_us,
+	                      .n_runs = n,
+	                      .fn = fn,
+	                      .arg = arg};
+	p->judge_effective = target.pct == 0 && target.at_most;
+	read_flags(p);
 	ask_for_effects(p);
 	for (size_t i = 0; i < p->n_runs; i++) {
 		const struct check *c = &plan->rollout.checks[i];
@@ -445,14 +428,14 @@ void verify_cancel(struct verify *p)
 	if (!p)
 		return;
 	loop_timer_cancel(p->loop, p->timer);
-	ask_cancel(p->ask);
+	prom_ask_cancel(p->ask);
 	for (size_t i = 0; i < p->n_runs; i++) {
 		struct run *r = &p->runs[i];
 
-		if (r->query)
-			loop_fetch_cancel(p->loop, r->query);
-		if (r->instances)
-			loop_fetch_cancel(p->loop, r->instances);
+		prom_query_cancel(r->query);
+		prom_query_cancel(r->instances);
+		if (r->http)
+			loop_fetch_cancel(p->loop, r->http);
 		if (r->child)
 			loop_child_cancel(p->loop, r->child);
 	}

@@ -14,22 +14,30 @@
 
 #define PROBE_NOTE_MAX 300
 
+/* What is wanted: a rollback wants at most that (below it counts as there), everything else exactly that. */
+struct target {
+	int32_t pct; /* hundredths */
+	bool at_most;
+};
+bool target_met(struct target t, int32_t pct);
+
 /* What one check said. */
 struct verdict {
 	enum condition_status state;
+	bool stale;                /* unknown because nothing young enough is there yet */
 	size_t agree, answers;     /* answers that are the wanted percentage, of how many; "6 of 6" */
 	int32_t seen;              /* highest percentage it reported; -1 none */
 	char note[PROBE_NOTE_MAX]; /* one line: "6 of 6 at 0%", "10%, not 0%", "no answer within 3s" */
 };
 
-/* Every sample must be the wanted percentage; with instances >= 0 exactly that many of them. One that is
+/* Every sample must meet the target; with instances >= 0 exactly that many of them. One that is
  * another percentage: no, and the note names it by its labels (three, and how many more). NaN, infinite, none, too few
  * or too many: unknown. */
-void judge_prometheus(const struct prom_vector *v, int64_t instances, int32_t wanted, struct verdict *ret);
+void judge_prometheus(const struct prom_vector *v, int64_t instances, struct target t, struct verdict *ret);
 /* A percentage as text (a program's output, a JSON string). No percentage: unknown. */
-void judge_value(const char *text, size_t len, int32_t wanted, struct verdict *ret);
+void judge_value(const char *text, size_t len, struct target t, struct verdict *ret);
 /* A JSON number, or a string that is a percentage. NULL or another type: unknown. */
-void judge_json(struct json_object *value, int32_t wanted, struct verdict *ret);
+void judge_json(struct json_object *value, struct target t, struct verdict *ret);
 /* All checks together: one no is a no, else one unknown (or no check at all) is unknown. */
 void judge_all(const struct verdict *v, size_t n, struct verdict *ret);
 
@@ -41,17 +49,19 @@ struct verify_result {
 	struct verify_condition written; /* without a flags file: yes, there is nothing to write */
 	struct verify_condition acknowledged;
 	struct verify_condition effective, cured; /* unknown where they are not configured, or not judged now */
+	bool stale;                               /* acknowledged is unknown only because nothing is young enough yet */
+	bool asked;                               /* there are checks to ask */
+	int32_t file;                             /* what the flags file holds; -1 unknown, or there is none */
 	int32_t seen;                             /* highest percentage that any check reported; -1 none */
 	const char *text;                         /* borrowed: a line per answer */
 };
 typedef void verify_fn(void *arg, const struct verify_result *r);
 
 struct verify;
-/* plan is borrowed and must outlive the probe. Where the flags file holds less than wanted (nobody raises
- * it), the checks are judged by what it holds, unless the percentage must be exactly wanted. 0 or -errno: nothing was
- * started. */
-int verify_start(struct loop *l, const struct plan *plan, int32_t wanted, bool exactly, verify_fn *fn, void *arg,
-                 struct verify **ret) MUST_CHECK;
+/* plan is borrowed and must outlive it. Only what was sampled or asked after since_mono_us counts (0: any age; what is
+ * asked now is younger than what has ended). 0 or -errno: nothing was started. */
+int verify_start(struct loop *l, const struct plan *plan, struct target target, int64_t since_mono_us, verify_fn *fn,
+                 void *arg, struct verify **ret) MUST_CHECK;
 void verify_cancel(struct verify *p); /* no call back; NULL is fine */
 
 #endif

@@ -5,16 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "alertmanager/prometheus.h"
-#include "server/core/answer.h"
+#include "handlers/checks/prom_query.h"
 #include "server/core/text.h"
-
-#define BODY_MAX (8 * 1024 * 1024)
-#define URL_MAX  (16 * 1024)
 
 struct question {
 	struct compare_run *of;
-	struct loop_fetch *fetch; /* NULL: answered, or never sent */
+	struct prom_query *query; /* NULL: answered, or never sent */
 	bool buckets;
 };
 
@@ -132,52 +128,43 @@ static int take_series(struct compare_answer *a, const struct question *q, struc
 	return e;
 }
 
-static void take_answer(struct compare_answer *a, const struct question *q, const struct fetch_result *r)
+static void take_answer(struct compare_answer *a, const struct question *q, const struct prom_reply *r)
 {
-	CLEANUP(json_cleanup) struct json_object *series = NULL;
-	CLEANUP(buf_free) struct buf b = BUF(sizeof(a->why) - 1);
-	bool is_json = r->error == 0 && (answer_is_good(r) || (r->body_len > 0 && r->body[0] == '{'));
 	int e = 0;
 
-	if (!is_json) {
-		buf_str(&b, "Prometheus: ");
-		answer_failure(&b, r, COMPARE_TIMEOUT_US);
-		snprintf(a->why, sizeof(a->why), "%s", buf_text(&b));
-		return;
-	}
-	e = prom_matrix_parse(r->body, r->body_len, COMPARE_BUCKETS_MAX, COMPARE_HOURS_MAX + 1, &series, a->why,
-	                      sizeof(a->why));
-	if (e == 0)
-		e = take_series(a, q, series);
+	if (r->why[0])
+		snprintf(a->why, sizeof(a->why), "%s%s", r->sent && !r->reached ? "Prometheus: " : "", r->why);
+	else
+		e = take_series(a, q, r->series);
 	if (e == -ENOMEM)
 		snprintf(a->why, sizeof(a->why), "out of memory");
 }
 
-static void on_answer(void *arg, const struct fetch_result *result)
+static void on_answer(void *arg, const struct prom_reply *reply)
 {
 	struct question *q = arg;
 	struct compare_run *r = q->of;
 
-	q->fetch = NULL;
-	take_answer(&r->answers[q - r->questions], q, result);
+	q->query = NULL;
+	take_answer(&r->answers[q - r->questions], q, reply);
 	if (--r->waiting == 0)
 		tell(r);
 }
 
 static int ask(struct compare_run *r, size_t i, const char *query)
 {
-	CLEANUP(buf_free) struct buf url = BUF(URL_MAX);
 	const struct compare_grid *g = &r->rq.grid;
-	double step = (double)g->step_us / US_PER_S, from = (double)g->from_us / US_PER_S;
-	int e = prom_range_url(&url, r->rq.prometheus->url, query, from + step, from + step * (double)g->n, step,
-	                       (double)COMPARE_TIMEOUT_US / US_PER_S);
-	struct fetch_spec spec = {.method = "GET",
-	                          .url = buf_text(&url),
-	                          .timeout_us = COMPARE_TIMEOUT_US,
-	                          .max_body = BODY_MAX,
-	                          .share = LOOP_SHARE_STUDY};
+	struct prom_question ask = {.query = query,
+	                            .timeout_us = COMPARE_TIMEOUT_US,
+	                            .share = LOOP_SHARE_STUDY,
+	                            .range = true,
+	                            .from_us = g->from_us + g->step_us,
+	                            .to_us = g->from_us + g->step_us * (int64_t)g->n,
+	                            .step_us = g->step_us,
+	                            .max_series = COMPARE_BUCKETS_MAX,
+	                            .max_points = COMPARE_HOURS_MAX + 1};
 
-	return e < 0 ? e : loop_fetch(r->loop, &spec, on_answer, &r->questions[i], &r->questions[i].fetch);
+	return prom_query_start(r->loop, r->rq.prometheus, &ask, on_answer, &r->questions[i], &r->questions[i].query);
 }
 
 static void count_question(void *arg, size_t i, const char *query, bool buckets)
@@ -235,7 +222,6 @@ void compare_cancel(struct compare_run *r)
 		return;
 	loop_timer_cancel(r->loop, r->timer);
 	for (size_t i = 0; i < r->n; i++)
-		if (r->questions[i].fetch)
-			loop_fetch_cancel(r->loop, r->questions[i].fetch);
+		prom_query_cancel(r->questions[i].query);
 	run_free(r);
 }

@@ -12,6 +12,7 @@
 #include "handlers/steps/http_step.h"
 #include "handlers/steps/names.h"
 #include "handlers/checks/verify.h"
+#include "handlers/checks/onset.h"
 #include "handlers/checks/preserve.h"
 #include "server/core/clock.h"
 #include "server/core/failpoint.h"
@@ -30,7 +31,7 @@ static void begin(struct slot *s, const struct step *step, int32_t attempt)
 	change_clear(&s->ch);
 	s->ch = (struct change) {.kind = CHANGE_OUTCOME, .step_id = step->id, .attempt = attempt, .pct_after = -1};
 	s->busy = true;
-	s->ready = false;
+	s->ready = s->stopped = false;
 	s->handle = NULL;
 }
 
@@ -199,6 +200,8 @@ static void drop_command(struct live *l, struct slot *s)
 
 static enum step_state state_of(const struct command_outcome *o)
 {
+	if (o->end == COMMAND_STOPPED)
+		return STEP_SKIPPED;
 	return o->end == COMMAND_EXITED && o->exit_code == 0 ? STEP_DONE
 	       : o->end == COMMAND_IN_DOUBT                  ? STEP_IN_DOUBT
 	                                                     : STEP_FAILED;
@@ -210,7 +213,8 @@ static void on_command(void *arg, const struct command_outcome *o)
 	struct live *l = s->of;
 
 	/* Its runner was killed while we live: the same rule as after a crash of ours, but not for ever. */
-	if (o->end == COMMAND_IN_DOUBT && s->ch.attempt < DOUBTS_MAX && may_repeat(l, s->ch.step_id))
+	if (o->end == COMMAND_IN_DOUBT && s->ch.attempt < DOUBTS_MAX && incident_is_live(l->inc.state) &&
+	    may_repeat(l, s->ch.step_id))
 		intend_again(s);
 	else
 		end(s, state_of(o), o->text);
@@ -349,7 +353,9 @@ static void on_resolved(void *arg, const struct command_outcome *o)
 	struct live *l = s->of;
 	bool doubt = o->end == COMMAND_IN_DOUBT;
 
-	if (o->end == COMMAND_NOT_STARTED || (doubt && may_repeat(l, s->ch.step_id)))
+	if (!incident_is_live(l->inc.state))
+		end(s, o->end == COMMAND_NOT_STARTED ? STEP_SKIPPED : state_of(o), o->text);
+	else if (o->end == COMMAND_NOT_STARTED || (doubt && may_repeat(l, s->ch.step_id)))
 		intend_again(s);
 	else
 		end(s, state_of(o), o->text);
@@ -363,6 +369,10 @@ static void recover_command(struct live *l, struct slot *s)
 
 	attempt_name(l->engine->o.db, s->ch.step_id, s->ch.attempt, name);
 	int r = command_resolve(l->engine->o.loop, l->engine->commands, name, on_resolved, s, &c);
+	if (r == -ENOENT && !incident_is_live(l->inc.state)) {
+		end(s, STEP_SKIPPED, "nothing of it was begun");
+		return;
+	}
 	if (r == -ENOENT) {
 		intend_again(s); /* nothing of this attempt ever reached the disk */
 		return;
@@ -399,7 +409,7 @@ static void recover_http(struct live *l, struct slot *s)
 {
 	struct verify *p = NULL;
 
-	if (verify_start(l->engine->o.loop, l->plan, l->inc.pct_wanted, !kind_of(&l->inc)->lowers, on_reprobe, s, &p) <
+	if (verify_start(l->engine->o.loop, l->plan, incident_target(&l->inc), clock_mono_us(), on_reprobe, s, &p) <
 	    0) {
 		intend_again(s);
 		return;
@@ -415,6 +425,18 @@ static void again_or_doubt(struct live *l, struct slot *s)
 		intend_again(s);
 	else
 		end(s, STEP_IN_DOUBT, "a crash came between the request and its answer; it is not repeated");
+}
+
+/* The incident is over: nothing is repeated, but what runs is seen to its end. */
+void act_watch_end(struct live *l, const struct step *step)
+{
+	struct slot *s = &l->slot[slot_of(step)];
+
+	begin(s, step, step->attempts);
+	if (step->kind == STEP_COMMAND)
+		recover_command(l, s);
+	else
+		end(s, STEP_SKIPPED, "broken off: its incident was over when rollbackd started");
 }
 
 void act_recover(struct live *l, const struct step *step)
@@ -458,8 +480,20 @@ static void on_round(void *arg, const struct verify_result *r)
 	ch->cured_note = strdup(r->cured.note ? r->cured.note : "");
 	ch->text = strdup(r->text ? r->text : "");
 	ch->seen = r->seen;
+	ch->file = r->file;
+	ch->stale = r->stale;
+	ch->asked = r->asked;
 	ch->deadline_passed = l->inc.state == INC_VERIFYING && clock_mono_us() >= l->until.mono_us;
 	engine_advance(l);
+}
+
+/* The wall time on disk is one that this life wrote a moment ago, or an earlier one did: then what was said before this
+ * life began is no evidence either. So it is when this life first saw it, and no clock that jumps matters. */
+static int64_t evidence_mono(struct live *l)
+{
+	if (l->evidence.wall_us != l->inc.evidence_since_us || !l->evidence.mono_us)
+		l->evidence = (struct deadline) {.wall_us = l->inc.evidence_since_us, .mono_us = clock_mono_us()};
+	return l->evidence.mono_us;
 }
 
 void round_begin(struct live *l)
@@ -468,8 +502,9 @@ void round_begin(struct live *l)
 	struct verify *p = NULL;
 
 	change_clear(&s->ch);
-	s->ch = (struct change) {.kind = CHANGE_ROUND, .seen = -1, .applied_at_us = l->inc.applied_at_us};
-	int r = verify_start(l->engine->o.loop, l->plan, l->inc.pct_wanted, !kind_of(&l->inc)->lowers, on_round, l, &p);
+	s->ch = (struct change) {
+		.kind = CHANGE_ROUND, .seen = -1, .file = -1, .evidence_since_us = l->inc.evidence_since_us};
+	int r = verify_start(l->engine->o.loop, l->plan, incident_target(&l->inc), evidence_mono(l), on_round, l, &p);
 	if (r < 0) {
 		s->ch.text = text_format("the checks could not be started: %s", strerror(-r));
 		s->ch.deadline_passed = l->inc.state == INC_VERIFYING && clock_mono_us() >= l->until.mono_us;
@@ -561,6 +596,24 @@ void onset_begin(struct live *l)
 	s->busy = true;
 	s->handle = o;
 	s->drop = drop_onset;
+}
+
+/* Its incident gave way: what runs is to end at once, and to be seen to have ended. */
+void acts_stop(struct live *l)
+{
+	for (size_t i = 0; i < ARRAY_LEN(act_slots); i++) {
+		struct slot *s = &l->slot[act_slots[i]];
+
+		if (!s->busy || s->stopped || !s->handle)
+			continue;
+		s->stopped = true;
+		if (s->drop == drop_command) {
+			command_stop(s->handle);
+			continue;
+		}
+		s->drop(l, s); /* a request may still be worked on over there: what took its place asks again */
+		end(s, STEP_SKIPPED, "broken off: something else took its place");
+	}
 }
 
 void acts_drop(struct live *l)

@@ -50,6 +50,15 @@ static void live_forget_rows(struct live *l)
 	step_list_free(&l->steps);
 }
 
+static void forget_older(struct live *l)
+{
+	for (size_t i = 0; i < l->n_older; i++)
+		plan_unref(l->older[i]);
+	free(l->older);
+	l->older = NULL;
+	l->n_older = 0;
+}
+
 static void live_free(struct live *l)
 {
 	acts_drop(l);
@@ -59,6 +68,7 @@ static void live_free(struct live *l)
 	loop_timer_cancel(l->engine->o.loop, l->timer);
 	settings_unref(l->job_settings);
 	live_forget_rows(l);
+	forget_older(l);
 	plan_unref(l->plan);
 	free(l);
 }
@@ -73,21 +83,55 @@ static void live_drop(struct live *l)
 	live_free(l);
 }
 
-/* Reads the incident again. 1 live, 0 over, -errno. */
+static bool is_busy(const struct live *l)
+{
+	for (int i = 0; i < SLOT_N; i++)
+		if (l->slot[i].busy)
+			return true;
+	return false;
+}
+
+/* The incident goes by another config since somebody met it: what is under way goes on by the one it began with. */
+static int follow_config(struct live *l)
+{
+	struct plan *next = NULL;
+
+	if (!is_busy(l))
+		forget_older(l);
+	if (l->plan && !strcmp(l->plan_sha, l->inc.config))
+		return 0;
+	int r = plan_get(l->engine->reader, l->inc.config, &next);
+	if (r < 0)
+		return r;
+	if (l->plan) {
+		struct plan **more = reallocarray(l->older, l->n_older + 1, sizeof(*more));
+
+		if (!more) {
+			plan_unref(next);
+			return -ENOMEM;
+		}
+		l->older = more;
+		l->older[l->n_older++] = l->plan;
+	}
+	l->plan = next;
+	snprintf(l->plan_sha, sizeof(l->plan_sha), "%s", l->inc.config);
+	return 0;
+}
+
+/* Reads the incident again. 1 live, 0 over or gone, -errno. */
 static int live_read(struct live *l)
 {
 	struct db_conn *c = l->engine->reader;
 
 	live_forget_rows(l);
 	int r = incident_load(c, l->id, &l->inc);
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
-	if (!incident_is_live(l->inc.state))
+	if (r == -ENOENT)
 		return 0;
-	r = step_of_incident(c, l->id, &l->steps);
-	if (r == 0 && !l->plan)
-		r = plan_get(c, l->inc.config, &l->plan); /* frozen: read once, what is under way borrows from it */
-	return r < 0 ? r : 1;
+	if (r == 0)
+		r = step_of_incident(c, l->id, &l->steps);
+	if (r == 0)
+		r = follow_config(l);
+	return r < 0 ? r : incident_is_live(l->inc.state);
 }
 
 /* --- waiting --- */
@@ -324,7 +368,7 @@ static const struct step *first_step(const struct live *l, enum step_state state
 	return NULL;
 }
 
-static const enum slot_id act_slots[] = {SLOT_FLAGS, SLOT_ACT, SLOT_THEN};
+const enum slot_id act_slots[ACT_SLOTS] = {SLOT_FLAGS, SLOT_ACT, SLOT_THEN};
 
 static bool recover(struct live *l)
 {
@@ -437,6 +481,38 @@ static bool ask_onset(struct live *l)
 	return false;
 }
 
+/* Others of its rollout wait for what it had under way. */
+static void tell_others(struct live *l)
+{
+	for (struct live *o = l->engine->lives; o; o = o->next)
+		if (o != l && o->inc.rollout && l->inc.rollout && !strcmp(o->inc.rollout, l->inc.rollout))
+			engine_notify(l->engine, o->id);
+}
+
+/* It is over: what is under way is seen to its end, and made to end where something else took its place. */
+static void see_to_end(struct live *l)
+{
+	for (size_t i = 0; i < ACT_SLOTS; i++) {
+		const struct step *s = first_step(l, STEP_RUNNING, act_slots[i]);
+
+		if (s && !l->slot[act_slots[i]].busy && !l->slot[act_slots[i]].ready)
+			act_watch_end(l, s);
+	}
+	if (l->inc.state == INC_CANCELLED)
+		acts_stop(l);
+	for (size_t i = 0; i < ACT_SLOTS; i++)
+		if (l->slot[act_slots[i]].ready && l->slot[act_slots[i]].ch.kind == CHANGE_OUTCOME) {
+			l->slot[act_slots[i]].ch.incident_id = l->id;
+			commit(l, &l->slot[act_slots[i]].ch);
+			return;
+		}
+	for (size_t i = 0; i < ACT_SLOTS; i++)
+		if (l->slot[act_slots[i]].busy)
+			return;
+	tell_others(l);
+	live_drop(l);
+}
+
 void engine_advance(struct live *l)
 {
 	static bool (*const rules[])(struct live *) = {
@@ -462,7 +538,7 @@ void engine_advance(struct live *l)
 		return;
 	}
 	if (r == 0) {
-		live_drop(l);
+		see_to_end(l);
 		return;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(rules); i++)
@@ -477,10 +553,16 @@ static void look_at(struct engine *e, int64_t id)
 {
 	struct live *l = live_find(e, id);
 
-	if (!l)
-		l = live_new(e, id);
-	if (l)
+	if (l) {
 		engine_advance(l);
+		return;
+	}
+	l = live_new(e, id);
+	if (!l)
+		return;
+	if (live_read(l) == 1)
+		tell_others(l); /* one of them may have given way to it */
+	engine_advance(l);
 }
 
 static void on_inbox(void *arg)
@@ -558,9 +640,15 @@ int engine_start(struct engine *e)
 {
 	CLEANUP(cleanup_free) int64_t *ids = NULL;
 	size_t n = 0;
+	CLEANUP(cleanup_free) int64_t *acting = NULL;
+	size_t n_acting = 0;
 	int r = incident_live_ids(e->reader, &ids, &n);
 
+	if (r == 0)
+		r = step_running_in(e->reader, &acting, &n_acting);
 	forget_ended_attempts(e);
+	for (size_t i = 0; r == 0 && i < n_acting; i++)
+		engine_notify(e, acting[i]);
 	for (size_t i = 0; r == 0 && i < n; i++)
 		engine_notify(e, ids[i]);
 	if (r == 0 && n)

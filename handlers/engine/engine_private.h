@@ -6,16 +6,19 @@
 
 #include <pthread.h>
 #include "handlers/engine/engine.h"
+#include "db/config.h"
 #include "handlers/engine/record.h"
 
 struct live;
 
 /* Things that run beside each other for one incident. Each ends in a change to commit. */
 enum slot_id { SLOT_FLAGS, SLOT_ACT, SLOT_THEN, SLOT_ROUND, SLOT_SNAPSHOT, SLOT_ONSET, SLOT_CALM, SLOT_N };
+#define ACT_SLOTS 3
 struct slot {
 	struct live *of;
-	bool busy;  /* started, has not ended */
-	bool ready; /* ended: ch waits to be committed */
+	bool busy;    /* started, has not ended */
+	bool stopped; /* it was told to end early */
+	bool ready;   /* ended: ch waits to be committed */
 	struct change ch;
 	int64_t until_us; /* SLOT_FLAGS: mono; so long is the lock waited for */
 	void *handle;     /* of what is busy: a command, http_step, probe, snapshot, onset query or question */
@@ -38,7 +41,10 @@ struct live {
 	struct engine *engine;
 	int64_t id;
 	struct incident inc; /* as last read from disk */
-	struct plan *plan;
+	struct plan *plan;   /* that inc.config names; what is under way borrows from it, or from an older one */
+	char plan_sha[CONFIG_SHA_SIZE];
+	struct plan **older; /* owned references, while something is under way */
+	size_t n_older;
 	struct step_list steps;
 	struct slot slot[SLOT_N];
 	bool onset_asked;
@@ -53,6 +59,7 @@ struct live {
 
 	struct loop_timer *timer;
 	struct deadline due, round, until, quiet, snapshot, retry;
+	struct deadline evidence; /* what was asked or sampled before counts for nothing */
 };
 
 struct engine {
@@ -68,6 +75,8 @@ struct engine {
 /* Looks at the incident and starts or commits what is next. */
 void engine_advance(struct live *l);
 
+/* Slots of acts that change the world; the percentage first. */
+extern const enum slot_id act_slots[ACT_SLOTS];
 /* Which slot does a step of that phase. */
 enum slot_id slot_of(const struct step *step);
 
@@ -75,6 +84,9 @@ enum slot_id slot_of(const struct step *step);
 void act_begin(struct live *l, const struct step *step);
 /* The step is running on disk but not here: asks what is true before it repeats anything. */
 void act_recover(struct live *l, const struct step *step);
+/* The incident is over, the step is running on disk: sees it to its end. */
+void act_watch_end(struct live *l, const struct step *step);
+void acts_stop(struct live *l);
 void round_begin(struct live *l);
 void snapshot_begin(struct live *l, const struct step *step);
 void onset_begin(struct live *l);

@@ -7,6 +7,7 @@
 #include "db/rollout.h"
 #include "handlers/engine/retry.h"
 #include "handlers/incident/announce.h"
+#include "handlers/incident/move.h"
 #include "handlers/incident/kinds.h"
 #include "handlers/incident/open.h"
 #include "handlers/settings/snapshot.h"
@@ -133,8 +134,9 @@ static int apply_ended(struct work *w, bool *ret)
 
 static int start_verifying(struct work *w)
 {
-	w->inc.applied_at_us = w->now;
-	w->inc.verify_until_us = w->now + w->plan->rollout.verify_timeout_us;
+	w->inc.applied_at_us = w->inc.evidence_since_us = w->now;
+	if (!w->inc.verify_until_us) /* else it acts once more within the same time */
+		w->inc.verify_until_us = w->now + w->plan->rollout.verify_timeout_us;
 	w->inc.next_probe_us = w->now + w->plan->rollout.verify_delay_us;
 	int r = !kind_of(&w->inc)->follows ? 0 : trigger_add_then(w->tx, &w->inc, &w->plan->playbook);
 	return r < 0 ? r : incident_move(w->tx, w->settings, &w->inc, EV_APPLIED, "rollbackd", NULL);
@@ -254,6 +256,19 @@ static int retry_outcome(struct work *w)
 	return r == 0 && ended ? applied_late(w) : r;
 }
 
+/* What was seen before this act ended says nothing any more. */
+static int acted_late(struct work *w)
+{
+	bool looks = w->inc.state == INC_VERIFYING || w->inc.state == INC_FAILED;
+
+	if (!looks || (w->step.phase != PHASE_APPLY && w->step.phase != PHASE_FALLBACK))
+		return 0;
+	w->inc.evidence_since_us = w->now;
+	w->inc.verify_passes = 0;
+	w->inc.next_probe_us = w->now + w->plan->rollout.verify_delay_us;
+	return incident_save(w->tx, &w->inc);
+}
+
 static int write_outcome(struct work *w)
 {
 	static const unsigned metric_index[STEP_STATE_N] = {[STEP_FAILED] = 1, [STEP_IN_DOUBT] = 2, [STEP_SKIPPED] = 3};
@@ -275,6 +290,8 @@ static int write_outcome(struct work *w)
 		r = page_doubt(w);
 	if (r == 0 && w->ch->outcome == STEP_FAILED && w->step.phase == PHASE_THEN && w->inc.kind != KIND_DRILL)
 		r = page_then(w);
+	if (r == 0)
+		r = acted_late(w);
 	if (r == 0)
 		r = retry_outcome(w);
 	if (r == 0)
@@ -313,12 +330,9 @@ static int write_event(struct work *w)
 {
 	if ((w->ch->event == EV_CALM || w->ch->event == EV_QUIET) && !is_calm_still(w))
 		return 0;
-	int moved = incident_move(w->tx, w->settings, &w->inc, w->ch->event, "rollbackd", w->ch->text);
-
-	if (moved != 1 || w->ch->event != EV_DUE)
-		return moved;
-	int r = trigger_add_steps(w->tx, &w->inc);
-	return r < 0 ? r : 1;
+	return w->ch->event == EV_DUE
+	               ? incident_begin(w->tx, w->settings, &w->inc, EV_DUE, "rollbackd", w->ch->text)
+	               : incident_move(w->tx, w->settings, &w->inc, w->ch->event, "rollbackd", w->ch->text);
 }
 
 int64_t snapshot_due_us(const struct incident *inc, const struct step *step)
@@ -408,6 +422,11 @@ static int (*const writers[CHANGE_N])(struct work *) = {
 	[CHANGE_ASK] = write_ask,       [CHANGE_DOUBT] = write_doubt,
 };
 
+static bool may_write(const struct work *w)
+{
+	return incident_is_live(w->inc.state) || w->ch->kind == CHANGE_OUTCOME;
+}
+
 int change_write(struct db_tx *tx, const struct settings *s, const struct change *ch)
 {
 	struct work w = {.tx = tx, .settings = s, .ch = ch, .now = db_tx_now(tx)};
@@ -418,7 +437,9 @@ int change_write(struct db_tx *tx, const struct settings *s, const struct change
 	if (r == 0)
 		r = plan_get(db_tx_conn(tx), w.inc.config, &w.plan);
 	if (r == 0)
-		r = incident_is_live(w.inc.state) ? writers[ch->kind](&w) : 0;
+		r = !may_write(&w)                  ? 0
+		    : incident_is_live(w.inc.state) ? writers[ch->kind](&w)
+		                                    : record_late_outcome(&w);
 	plan_unref(w.plan);
 	step_free(&w.step);
 	incident_free(&w.inc);

@@ -36,10 +36,12 @@ struct change {
 	char *written_note, *acknowledged_note;      /* owned */
 	enum condition_status effective, cured;      /* ROUND */
 	char *effective_note, *cured_note;           /* owned */
-	int32_t seen;                                /* ROUND: highest percentage anybody reported; -1 none */
-	bool deadline_passed;                        /* ROUND: verification's time is up */
-	int64_t applied_at_us; /* ROUND: the incident's, when the round began: an answer to an older question does not
-	                          count */
+	bool stale, asked;         /* ROUND: unknown only for want of young answers; there is somebody to ask */
+	int32_t file;              /* ROUND: what the flags file holds; -1 unknown, or none */
+	int32_t seen;              /* ROUND: highest percentage anybody reported; -1 none */
+	bool deadline_passed;      /* ROUND: verification's time is up */
+	int64_t evidence_since_us; /* ROUND: the incident's, when the round began: an answer to an older question does
+	                              not count */
 	enum incident_event event; /* EVENT; DOUBT: what did not come of it */
 	int64_t calm_since_us; /* of EV_CALM and EV_QUIET: since when its alerts were resolved, when that was asked */
 	struct snapshot_item *items; /* SNAPSHOT: owned */

@@ -13,6 +13,7 @@ struct work { /* what a change looks at: all loaded in this transaction */
 	struct incident inc;
 	struct step step;
 	struct plan *plan;
+	bool wants_effect; /* of a round: rolled back is not said before the traffic is gone, too */
 	int64_t now;
 };
 
@@ -26,5 +27,17 @@ int record_percentage(struct work *w, int32_t wanted, int32_t seen);
 
 /* A round has ended. 1 written, 0 it no longer fits, -errno. */
 int record_round(struct work *w);
+
+/* The outcome of a step whose incident is over: an act that ended after the live rollback of the same rollout began may
+ * have had the last word, so that rollback acts once more. */
+int record_late_outcome(struct work *w);
+/* A round that asks whether anything has to be done. */
+int record_asking(struct work *w);
+/* Is an act under way that could still change the percentage: one of its own, or of an incident that gave way? */
+int record_acts_open(struct work *w, bool *ret);
+/* The step of the verification shows the rounds as its attempts. */
+int record_verify_step(struct work *w, enum step_state state);
+int record_seen(struct work *w, enum incident_event ev);
+int record_deadline(struct work *w);
 
 #endif

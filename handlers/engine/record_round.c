@@ -6,6 +6,7 @@
 #include "db/event.h"
 #include "db/progress.h"
 #include "handlers/incident/announce.h"
+#include "handlers/incident/move.h"
 #include "handlers/incident/sla.h"
 #include "handlers/incident/kinds.h"
 #include "handlers/incident/open.h"
@@ -42,8 +43,7 @@ static void observe_phases(const struct incident *inc, const struct sla *sla)
 	}
 }
 
-/* The verify step shows the rounds as its attempts. */
-static int save_verify_step(struct work *w, enum step_state state)
+int record_verify_step(struct work *w, enum step_state state)
 {
 	struct step_list l = {0};
 	int r = step_of_incident(db_tx_conn(w->tx), w->inc.id, &l);
@@ -83,13 +83,10 @@ static int stage_entered(struct work *w)
 	r = mark ? meta_set(w->tx, mark, w->now) : -ENOMEM;
 	if (r < 0)
 		return r;
-	w->inc.state = INC_RESOLVED;
-	w->inc.resolved_at_us = w->now;
-	r = incident_save(w->tx, &w->inc);
-	return r < 0 ? r : 1;
+	return incident_move(w->tx, w->settings, &w->inc, EV_ENTERED, "rollbackd", NULL);
 }
 
-static int seen_enough(struct work *w)
+int record_seen(struct work *w, enum incident_event ev)
 {
 	char text[100], pct[16];
 
@@ -101,11 +98,11 @@ static int seen_enough(struct work *w)
 	if (r == 0)
 		r = record_percentage(w, -1, w->inc.pct_seen);
 	if (r == 0)
-		r = save_verify_step(w, STEP_DONE);
+		r = record_verify_step(w, STEP_DONE);
 	if (r == 0 && w->inc.already_there) /* nothing was applied: what follows was not added then */
 		r = trigger_add_then(w->tx, &w->inc, &w->plan->playbook);
 	if (r == 0)
-		r = incident_move(w->tx, w->settings, &w->inc, EV_SEEN, "rollbackd", text);
+		r = incident_move(w->tx, w->settings, &w->inc, ev, "rollbackd", text);
 	if (r == 1 && w->inc.kind == KIND_ADVANCE)
 		return stage_entered(w);
 	if (r == 1)
@@ -198,51 +195,48 @@ static int add_fallback(struct work *w)
 	                               STEP_TODO);
 }
 
-static int not_there_after_all(struct work *w)
+int record_deadline(struct work *w)
 {
-	int r = record_note(w, "not there",
-	                    "it was thought to be at the wanted percentage already, but the checks do not say so");
-
-	if (r == 0)
-		r = save_verify_step(w, STEP_RUNNING);
-	if (r == 0)
-		r = incident_move(w->tx, w->settings, &w->inc, EV_ABOVE, "rollbackd", NULL);
-	return r == 1 ? trigger_add_steps(w->tx, &w->inc) : r;
-}
-
-static int time_is_up(struct work *w)
-{
-	int r = save_verify_step(w, STEP_FAILED);
+	int r = record_verify_step(w, STEP_FAILED);
 
 	return r < 0 ? r : incident_move(w->tx, w->settings, &w->inc, EV_DEADLINE, "rollbackd", w->ch->text);
 }
 
+static int take_conditions(struct work *w)
+{
+	const struct change *ch = w->ch;
+	int r = record_condition(w, CONDITION_WRITTEN, ch->written, ch->written_note);
+
+	if (ch->seen >= 0) {
+		w->inc.pct_seen = ch->seen;
+		w->inc.seen_at_us = w->now;
+		if (r == 0)
+			r = record_percentage(w, -1, ch->seen); /* what is seen is as young as the last round */
+	}
+	w->inc.next_probe_us = next_round_us(&w->inc, w->plan->rollout.verify_every_us, w->now);
+	if (r == 0)
+		r = record_condition(w, CONDITION_ACKNOWLEDGED, ch->acknowledged, ch->acknowledged_note);
+	if (r == 0 && w->wants_effect)
+		r = record_condition(w, CONDITION_EFFECTIVE, ch->effective, ch->effective_note);
+	if (r == 0 && w->plan->rollout.cured_query && kind_of(&w->inc)->lowers)
+		r = record_condition(w, CONDITION_CURED, ch->cured, ch->cured_note);
+	return r;
+}
+
+/* 1: this round saw it where it should be, and nothing is under way that could change that. */
 static int take_in_round(struct work *w)
 {
 	const struct change *ch = w->ch;
-	bool changes_nothing = !kind_of(&w->inc)->acts, lowers = kind_of(&w->inc)->lowers;
-	bool wants_effect = w->plan->rollout.effective_query && w->inc.pct_wanted == 0 && lowers;
 	bool yes = ch->written == STATUS_YES && ch->acknowledged == STATUS_YES &&
-	           (!wants_effect || ch->effective == STATUS_YES);
-	int r;
+	           (!w->wants_effect || ch->effective == STATUS_YES);
+	bool open = false;
+	int r = record_acts_open(w, &open);
 
 	w->inc.verify_rounds++;
-	w->inc.verify_passes = yes ? w->inc.verify_passes + 1 : 0;
-	if (ch->seen >= 0)
-		w->inc.pct_seen = ch->seen;
-	w->inc.next_probe_us = next_round_us(&w->inc, w->plan->rollout.verify_every_us, w->now);
-	r = ch->seen >= 0 ? record_percentage(w, -1, ch->seen) : 0; /* what is seen is as young as the last round */
-	if (r == 0)
-		r = record_condition(w, CONDITION_WRITTEN, ch->written, ch->written_note);
-	if (r == 0)
-		r = record_condition(w, CONDITION_ACKNOWLEDGED, ch->acknowledged, ch->acknowledged_note);
-	if (r == 0 && wants_effect)
-		r = record_condition(w, CONDITION_EFFECTIVE, ch->effective, ch->effective_note);
-	if (r == 0 && w->plan->rollout.cured_query && lowers)
-		r = record_condition(w, CONDITION_CURED, ch->cured, ch->cured_note);
-	if (r == 0 && ch->acknowledged != STATUS_YES && !changes_nothing)
+	w->inc.verify_passes = yes && !open ? w->inc.verify_passes + 1 : 0;
+	if (r == 0 && ch->acknowledged != STATUS_YES && kind_of(&w->inc)->acts)
 		r = add_fallback(w);
-	return r < 0 ? r : yes;
+	return r;
 }
 
 /* --- a drill's end --- */
@@ -266,7 +260,7 @@ static int drill_steps(struct work *w, bool *ret_open, char **ret_failed)
 /* It has failed: nothing more is looked at. A person reads why, and tries again. */
 static int drill_fails(struct work *w, const char *why)
 {
-	int r = save_verify_step(w, w->inc.verify_passes ? STEP_DONE : STEP_FAILED);
+	int r = record_verify_step(w, w->inc.verify_passes ? STEP_DONE : STEP_FAILED);
 
 	w->inc.next_probe_us = 0;
 	return r < 0 ? r : incident_move(w->tx, w->settings, &w->inc, EV_DEADLINE, "rollbackd", why);
@@ -274,16 +268,12 @@ static int drill_fails(struct work *w, const char *why)
 
 static int drill_passes(struct work *w)
 {
-	int r = save_verify_step(w, STEP_DONE);
+	int r = record_verify_step(w, STEP_DONE);
 
-	if (r == 0)
-		r = record_note(w, "drill passed",
-		                "every step could be done, and the checks say where the world is; nothing was changed");
-	w->inc.state = INC_RESOLVED;
-	w->inc.resolved_at_us = w->now;
-	if (r == 0)
-		r = incident_save(w->tx, &w->inc);
-	return r < 0 ? r : announce_incident(w->tx, w->settings, &w->inc, ANNOUNCE_ROLLED_BACK);
+	return r < 0 ? r
+	             : incident_move(
+			       w->tx, w->settings, &w->inc, EV_PASSED, "rollbackd",
+			       "every step could be done, and the checks say where the world is; nothing was changed");
 }
 
 static int drill_round(struct work *w)
@@ -297,7 +287,7 @@ static int drill_round(struct work *w)
 	if (!seen && w->ch->deadline_passed)
 		return drill_fails(w, w->ch->text);
 	if (!seen || (open && !w->ch->deadline_passed))
-		return save_verify_step(w, STEP_RUNNING);
+		return record_verify_step(w, STEP_RUNNING);
 	if (failed || open)
 		return drill_fails(w, failed ? failed : "not every step has ended in time");
 	return drill_passes(w);
@@ -305,27 +295,34 @@ static int drill_round(struct work *w)
 
 int record_round(struct work *w)
 {
+	bool lowers = kind_of(&w->inc)->lowers;
 	bool asked = w->inc.state == INC_VERIFYING || w->inc.state == INC_FAILED;
 
-	if (watches_cure(&w->inc, w->plan) && w->ch->applied_at_us == w->inc.applied_at_us)
+	w->wants_effect = w->plan->rollout.effective_query && w->inc.pct_wanted == 0 && lowers;
+	if (w->ch->evidence_since_us != w->inc.evidence_since_us)
+		return 0; /* the answer to an older question */
+	if (watches_cure(&w->inc, w->plan))
 		return write_cure(w);
-	if (!asked || w->ch->applied_at_us != w->inc.applied_at_us)
+	if (!asked)
 		return 0;
-	int yes = take_in_round(w);
-	if (yes < 0)
-		return yes;
-	int r = incident_save(w->tx, &w->inc);
+	int r = take_conditions(w);
+	if (r == 0 && w->inc.asking) {
+		r = record_asking(w);
+		return r < 0 ? r : 1;
+	}
+	if (r == 0)
+		r = take_in_round(w);
+	if (r == 0)
+		r = incident_save(w->tx, &w->inc);
 	if (r < 0)
 		return r;
 	if (w->inc.kind == KIND_DRILL)
 		r = drill_round(w);
 	else if (w->inc.verify_passes >= w->plan->rollout.passes)
-		r = seen_enough(w);
-	else if (w->inc.already_there && !yes)
-		r = not_there_after_all(w);
+		r = record_seen(w, EV_SEEN);
 	else if (w->inc.state == INC_VERIFYING && w->ch->deadline_passed)
-		r = time_is_up(w);
+		r = record_deadline(w);
 	else
-		r = save_verify_step(w, w->inc.state == INC_FAILED ? STEP_FAILED : STEP_RUNNING);
+		r = record_verify_step(w, w->inc.state == INC_FAILED ? STEP_FAILED : STEP_RUNNING);
 	return r < 0 ? r : 1;
 }

@@ -11,6 +11,7 @@
 #include "db/step.h"
 #include "handlers/steps/percentage.h"
 #include "handlers/incident/announce.h"
+#include "handlers/incident/move.h"
 #include "handlers/incident/open.h"
 #include "handlers/incident/kinds.h"
 #include "handlers/incident/over.h"
@@ -217,15 +218,15 @@ static int move(struct db_tx *tx, const struct settings *s, struct incident *inc
                 enum incident_event ev, char *why, size_t why_size)
 {
 	bool nothing_to_retry = ev == EV_RETRY && (inc->pct_wanted < 0 || inc->kind == KIND_DRILL);
-	int r = nothing_to_retry ? 0 : incident_move(tx, s, inc, ev, rq->who, rq->note);
+	int r = nothing_to_retry ? 0
+	        : ev == EV_RETRY ? incident_begin(tx, s, inc, ev, rq->who, rq->note)
+	                         : incident_move(tx, s, inc, ev, rq->who, rq->note);
 
 	if (r == 0) {
 		snprintf(why, why_size, "incident %lld is %s: %s", (long long)inc->id, incident_state_name(inc->state),
 		         allowed_in(rq->action));
 		return -EPERM;
 	}
-	if (r > 0 && ev == EV_RETRY)
-		return trigger_add_steps(tx, inc);
 	return r > 0 && ev == EV_RESOLVE ? skip_the_rest(tx, inc, rq) : r < 0 ? r : 0;
 }
 
@@ -350,14 +351,9 @@ static int may_lower(struct db_tx *tx, const struct rollout *r, int32_t to, char
 	int32_t there = percentage_there(db_tx_conn(tx), r, NULL, 0);
 	char a[16], b[16];
 
-	if (there < 0 ? !to || !r->flags_file : to <= there)
-		return 0;
+	if (there < 0 || to <= there)
+		return 0; /* unknown: the checks are asked before anything above 0 % is done */
 	text_pct(to, a, sizeof(a));
-	if (there < 0) {
-		snprintf(why, why_size,
-		         "the percentage of %s is unknown: only a rollback to 0%% is certain not to raise it", r->name);
-		return -EPERM;
-	}
 	text_pct(there, b, sizeof(b));
 	snprintf(why, why_size, "%s is at %s%%: a rollback to %s%% would raise it", r->name, b, a);
 	return -EPERM;

@@ -14,3 +14,8 @@ const struct kind *kind_of(const struct incident *inc)
 	assert(inc->kind > 0 && inc->kind < KIND_N);
 	return &kinds[inc->kind];
 }
+
+struct target incident_target(const struct incident *inc)
+{
+	return (struct target) {.pct = inc->pct_wanted, .at_most = kind_of(inc)->lowers};
+}

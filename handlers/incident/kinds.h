@@ -5,6 +5,7 @@
 #define HANDLERS_INCIDENT_KINDS_H
 
 #include "db/incident.h"
+#include "handlers/checks/verify.h"
 
 struct kind {
 	bool gives_way; /* to whatever is real: superseded at once, begins no stage anew, counts nowhere */
@@ -15,5 +16,7 @@ struct kind {
 };
 
 const struct kind *kind_of(const struct incident *inc);
+/* What its checks are judged by. */
+struct target incident_target(const struct incident *inc);
 
 #endif

@@ -7,6 +7,7 @@ static const struct edge edges[INC_STATE_N][EV_N] =
 		[INC_PENDING] =
 			{
 				[EV_DUE] = {INC_ROLLING_BACK, ANNOUNCE_STARTED},
+				[EV_ASK] = {INC_VERIFYING, ANNOUNCE_NOTHING},
 				[EV_TRIGGER] = {INC_ROLLING_BACK, ANNOUNCE_STARTED},
 				[EV_CALM] = {INC_CANCELLED, ANNOUNCE_CANCELLED},
 				[EV_CANCEL] = {INC_CANCELLED, ANNOUNCE_CANCELLED},
@@ -16,6 +17,7 @@ static const struct edge edges[INC_STATE_N][EV_N] =
 			{
 				/* no cancel, no resolve: the act may already have landed */
 				[EV_APPLIED] = {INC_VERIFYING, ANNOUNCE_NOTHING},
+				[EV_SUPERSEDED] = {INC_CANCELLED, ANNOUNCE_CANCELLED},
 				[EV_TRIGGER] = {INC_ROLLING_BACK, ANNOUNCE_STARTED},
 			},
 		[INC_VERIFYING] =
@@ -23,10 +25,18 @@ static const struct edge edges[INC_STATE_N][EV_N] =
 				[EV_SEEN] = {INC_ROLLED_BACK, ANNOUNCE_ROLLED_BACK},
 				[EV_DEADLINE] = {INC_FAILED, ANNOUNCE_FAILED},
 				[EV_ABOVE] = {INC_ROLLING_BACK, ANNOUNCE_STARTED},
+				[EV_ASK] = {INC_VERIFYING, ANNOUNCE_NOTHING},
+				[EV_CONFIRMED] = {INC_ROLLED_BACK, ANNOUNCE_NOTHING},
+				[EV_AGAIN] = {INC_ROLLING_BACK, ANNOUNCE_NOTHING},
+				[EV_PASSED] = {INC_RESOLVED, ANNOUNCE_ROLLED_BACK},
+				[EV_SUPERSEDED] = {INC_CANCELLED, ANNOUNCE_CANCELLED},
 				[EV_TRIGGER] = {INC_ROLLING_BACK, ANNOUNCE_STARTED},
 			},
 		[INC_ROLLED_BACK] =
 			{
+				[EV_ASK] = {INC_VERIFYING, ANNOUNCE_NOTHING},
+				[EV_ENTERED] = {INC_RESOLVED, ANNOUNCE_NOTHING},
+				[EV_SUPERSEDED] = {INC_CANCELLED, ANNOUNCE_CANCELLED},
 				[EV_TRIGGER] = {INC_ROLLING_BACK, ANNOUNCE_STARTED},
 				[EV_QUIET] = {INC_RESOLVED, ANNOUNCE_RESOLVED},
 				[EV_RESOLVE] = {INC_RESOLVED, ANNOUNCE_RESOLVED},
@@ -34,6 +44,8 @@ static const struct edge edges[INC_STATE_N][EV_N] =
 		[INC_FAILED] =
 			{
 				/* not EV_QUIET: the world is not where it should be, a person must look */
+				[EV_ASK] = {INC_VERIFYING, ANNOUNCE_NOTHING},
+				[EV_SUPERSEDED] = {INC_CANCELLED, ANNOUNCE_CANCELLED},
 				[EV_SEEN] = {INC_ROLLED_BACK, ANNOUNCE_ROLLED_BACK_LATE},
 				[EV_TRIGGER] = {INC_ROLLING_BACK, ANNOUNCE_STARTED},
 				[EV_RETRY] = {INC_ROLLING_BACK, ANNOUNCE_STARTED},
@@ -41,6 +53,7 @@ static const struct edge edges[INC_STATE_N][EV_N] =
 			},
 		[INC_HELD] =
 			{
+				[EV_ASK] = {INC_VERIFYING, ANNOUNCE_NOTHING},
 				[EV_TRIGGER] = {INC_ROLLING_BACK, ANNOUNCE_STARTED},
 				[EV_DEFER] = {INC_PENDING, ANNOUNCE_OPENED},
 				[EV_RETRY] = {INC_ROLLING_BACK, ANNOUNCE_STARTED},
@@ -66,9 +79,24 @@ static const struct announcement sayings[ANNOUNCE_N] = {
 };
 
 static const char *const event_names[EV_N] = {
-	[EV_DUE] = "due",           [EV_APPLIED] = "applied", [EV_ABOVE] = "above", [EV_SEEN] = "seen",
-	[EV_DEADLINE] = "deadline", [EV_TRIGGER] = "trigger", [EV_DEFER] = "defer", [EV_CALM] = "calm",
-	[EV_QUIET] = "quiet",       [EV_CANCEL] = "cancel",   [EV_RETRY] = "retry", [EV_RESOLVE] = "resolve",
+	[EV_DUE] = "due",
+	[EV_APPLIED] = "applied",
+	[EV_ABOVE] = "above",
+	[EV_SEEN] = "seen",
+	[EV_DEADLINE] = "deadline",
+	[EV_ASK] = "ask",
+	[EV_AGAIN] = "again",
+	[EV_ENTERED] = "entered",
+	[EV_PASSED] = "passed",
+	[EV_SUPERSEDED] = "superseded",
+	[EV_CONFIRMED] = "confirmed",
+	[EV_TRIGGER] = "trigger",
+	[EV_DEFER] = "defer",
+	[EV_CALM] = "calm",
+	[EV_QUIET] = "quiet",
+	[EV_CANCEL] = "cancel",
+	[EV_RETRY] = "retry",
+	[EV_RESOLVE] = "resolve",
 };
 
 const struct edge *machine_edge(enum incident_state from, enum incident_event ev)

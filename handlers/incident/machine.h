@@ -14,18 +14,24 @@
 #include "db/incident.h"
 
 enum incident_event {
-	EV_DUE = 1,  /* its `after` has passed */
-	EV_APPLIED,  /* every apply step has ended, well or not */
-	EV_ABOVE,    /* thought to be there already, but the world does not say so */
-	EV_SEEN,     /* verification passed */
-	EV_DEADLINE, /* verification's time is up */
-	EV_TRIGGER,  /* a further trigger asks for more: a lower target, sooner, or the world is above again */
-	EV_DEFER,    /* a held incident is joined by a trigger with `after` */
-	EV_CALM,     /* every alert resolved, and it is over */
-	EV_QUIET,    /* every alert resolved for limits.quiet, and it is over */
-	EV_CANCEL,   /* a person */
-	EV_RETRY,    /* a person */
-	EV_RESOLVE,  /* a person */
+	EV_DUE = 1,    /* its `after` has passed */
+	EV_APPLIED,    /* every apply step has ended, well or not */
+	EV_ABOVE,      /* thought to be there already, but the world does not say so */
+	EV_SEEN,       /* verification passed */
+	EV_DEADLINE,   /* verification's time is up */
+	EV_ASK,        /* a trigger or a person met it: is the world still where it was seen */
+	EV_CONFIRMED,  /* it is, and nothing had to be done */
+	EV_TRIGGER,    /* a further trigger asks for more: a lower target, sooner, or the world is above again */
+	EV_AGAIN,      /* the world is above while it is verified: once more, within the same time */
+	EV_ENTERED,    /* a stage: its row has served */
+	EV_PASSED,     /* a drill */
+	EV_SUPERSEDED, /* something real took its place */
+	EV_DEFER,      /* a held incident is joined by a trigger with `after` */
+	EV_CALM,       /* every alert resolved, and it is over */
+	EV_QUIET,      /* every alert resolved for limits.quiet, and it is over */
+	EV_CANCEL,     /* a person */
+	EV_RETRY,      /* a person */
+	EV_RESOLVE,    /* a person */
 	EV_N
 };
 

@@ -1,5 +1,6 @@
 #include "handlers/incident/open.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,11 +11,14 @@
 #include "db/step.h"
 #include "handlers/steps/percentage.h"
 #include "handlers/incident/announce.h"
+#include "handlers/incident/move.h"
 #include "handlers/incident/kinds.h"
 #include "handlers/settings/snapshot.h"
 #include "server/core/clock.h"
 #include "server/core/metrics.h"
 #include "server/core/text.h"
+
+#define ASK_MAX_US (60 * US_PER_S) /* how long a rollback to 0 % waits for young samples before it acts anyway */
 
 int32_t trigger_target(const struct settings *s, const struct trigger *t, int32_t stage, int32_t there)
 {
@@ -22,8 +26,6 @@ int32_t trigger_target(const struct settings *s, const struct trigger *t, int32_
 
 	if (t->playbook->hold)
 		return -1;
-	if (there < 0 && t->rollout->flags_file)
-		return 0; /* what is in the file is unknown: nothing else is certain not to raise it */
 	to = t->playbook->previous_stage ? stage_previous(s, t->rollout, stage, there) : t->playbook->to_pct;
 	return there >= 0 && there < to ? there : to; /* a rollback never writes more than is there */
 }
@@ -113,14 +115,15 @@ int trigger_add_tail(struct db_tx *tx, const struct incident *inc, const struct 
 	return err;
 }
 
-/* Armed for what was applied before: what is applied now has its own time to be acknowledged. */
-static int skip_fallbacks(struct db_tx *tx, int64_t incident)
+/* What was to be done for what was asked before: what is applied now has its own steps and its own time. */
+static int skip_older(struct db_tx *tx, int64_t incident)
 {
 	struct step_list l = {0};
 	int r = step_of_incident(db_tx_conn(tx), incident, &l);
 
 	for (size_t i = 0; r == 0 && i < l.n; i++)
-		if (l.item[i].phase == PHASE_FALLBACK && l.item[i].state == STEP_TODO) {
+		if ((l.item[i].phase == PHASE_FALLBACK || l.item[i].phase == PHASE_APPLY) &&
+		    (l.item[i].state == STEP_TODO || l.item[i].state == STEP_FAILED)) {
 			l.item[i].state = STEP_SKIPPED;
 			r = step_save(tx, &l.item[i]);
 		}
@@ -136,7 +139,7 @@ int trigger_add_steps(struct db_tx *tx, const struct incident *inc)
 	int err = plan_get(db_tx_conn(tx), inc->config, &plan);
 
 	if (err == 0)
-		err = skip_fallbacks(tx, inc->id);
+		err = skip_older(tx, inc->id);
 	if (err == 0)
 		err = steps_so_far(tx, inc->id, &ord, &verify, &snapshot);
 	if (err < 0)
@@ -149,6 +152,45 @@ int trigger_add_steps(struct db_tx *tx, const struct incident *inc)
 	return err == 0 ? trigger_add_tail(tx, inc, r) : err;
 }
 
+/* Nothing is applied before it is known that it is needed, and cannot raise. */
+static void ask(struct incident *inc, const struct rollout *r, int64_t now)
+{
+	int64_t limit = r->verify_timeout_us;
+
+	if (inc->pct_wanted == 0 && limit > ASK_MAX_US)
+		limit = ASK_MAX_US;
+	inc->asking = true;
+	inc->unknown_rounds = inc->verify_passes = 0;
+	inc->evidence_since_us = inc->next_probe_us = now;
+	inc->verify_until_us = now + limit;
+}
+
+int incident_begin(struct db_tx *tx, const struct settings *s, struct incident *inc, enum incident_event ev,
+                   const char *who, const char *note)
+{
+	CLEANUP(plan_cleanup) struct plan *plan = NULL;
+
+	if (inc->pct_wanted > 0 && kind_of(inc)->lowers && machine_edge(inc->state, ev) &&
+	    machine_edge(inc->state, EV_ASK)) {
+		int r = plan_get(db_tx_conn(tx), inc->config, &plan);
+		if (r < 0)
+			return r;
+		ask(inc, &plan->rollout, db_tx_now(tx));
+		inc->applied_at_us = 0;
+		r = incident_move(tx, s, inc, EV_ASK, who, note);
+		if (r == 1)
+			r = trigger_add_tail(tx, inc, &plan->rollout);
+		return r < 0 ? r : 1;
+	}
+	int r = incident_move(tx, s, inc, ev, who, note);
+	if (r == 1)
+		r = trigger_add_steps(tx, inc);
+	else
+		return r;
+	return r < 0 ? r : 1;
+}
+
+/* The percentage that is thought to be there decides what the sender is told; what is done, the world decides. */
 static enum disposition open_state(const struct trigger *t, struct incident *inc, int32_t there, int64_t now)
 {
 	if (t->playbook->hold) {
@@ -160,11 +202,12 @@ static enum disposition open_state(const struct trigger *t, struct incident *inc
 		inc->due_at_us = now + t->playbook->after_us;
 		return DISP_PENDING;
 	}
-	if (there >= 0 && there <= inc->pct_wanted) {
+	bool below = there >= 0 && there <= inc->pct_wanted;
+	if (inc->pct_wanted > 0 || below) {
 		inc->state = INC_VERIFYING;
-		inc->already_there = true;
-		inc->next_probe_us = now;
-		return DISP_ALREADY_THERE;
+		inc->already_there = below;
+		ask(inc, t->rollout, now);
+		return below ? DISP_ALREADY_THERE : DISP_ROLLBACK_STARTED;
 	}
 	inc->state = INC_ROLLING_BACK;
 	return DISP_ROLLBACK_STARTED;
@@ -230,9 +273,8 @@ static int open_incident(struct db_tx *tx, const struct settings *s, const struc
 		.onset_from = (char *)t->onset_from,
 	};
 
+	inc.evidence_since_us = db_tx_now(tx);
 	*ret_disposition = open_state(t, &inc, there, db_tx_now(tx));
-	if (inc.already_there)
-		inc.verify_until_us = db_tx_now(tx) + t->rollout->verify_timeout_us;
 	int err = plan_put(tx, s, t->rollout, t->playbook, config);
 	if (err == 0)
 		err = incident_insert(tx, &inc);
@@ -259,96 +301,141 @@ static int open_incident(struct db_tx *tx, const struct settings *s, const struc
 	return err;
 }
 
-/* As far as is known without asking anybody. */
-static bool is_above(const struct incident *inc, const struct trigger *t, int32_t there)
+/* It goes by the config in force, and by what lowers: the trigger that asks for less gives it its words. */
+static int take_over(struct db_tx *tx, const struct settings *s, const struct trigger *t, struct incident *inc,
+                     bool lower)
 {
-	bool by_hand = t->kind == KIND_MANUAL;
+	const struct playbook *own = settings_playbook(s, inc->playbook), *p = lower || !own ? t->playbook : own;
+	int r = 0;
 
-	if (inc->state == INC_ROLLING_BACK)
-		return false; /* the file may not have been written yet */
-	if (there > inc->pct_wanted)
-		return true;
-	if (inc->state == INC_FAILED)
-		return by_hand; /* a person wants another try */
-	/* Nothing to read: what was seen then says nothing about what began later. */
-	return inc->state == INC_ROLLED_BACK && !t->rollout->flags_file &&
-	       (by_hand || t->onset_us > inc->rolled_back_at_us);
+	if (lower) {
+		r = text_set(&inc->playbook, t->playbook->name);
+		if (r == 0)
+			r = text_set(&inc->summary, t->summary);
+		if (r == 0)
+			r = text_set(&inc->severity, t->severity);
+	}
+	CLEANUP(cleanup_free) char *old = inc->config;
+	char sha[CONFIG_SHA_SIZE];
+
+	inc->config = NULL;
+	if (r == 0)
+		r = plan_put(tx, s, t->rollout, p, sha);
+	inc->config = strdup(r == 0 ? sha : old);
+	return r < 0 ? r : inc->config ? 0 : -ENOMEM;
 }
 
-/* What joining asks of the live incident: EV_TRIGGER, EV_DEFER, or 0 for nothing more. */
-static int event_of_joining(const struct incident *inc, const struct trigger *t, int32_t target, int32_t there)
+/* Does the file of the config in force hold more than is wanted, or nobody knows what? */
+static bool file_is_above(const struct incident *inc, const struct trigger *t, int32_t there)
+{
+	return t->rollout->flags_file && (there < 0 || there > inc->pct_wanted);
+}
+
+/* What joining asks of the live incident; 0 for nothing more: its time has not come, or it acts already. */
+static enum incident_event event_of_joining(const struct incident *inc, const struct trigger *t, bool lower,
+                                            bool changed, int32_t there)
 {
 	if (t->playbook->hold)
 		return 0;
-	bool lower = inc->pct_wanted < 0 || target < inc->pct_wanted;
-
-	if (inc->state == INC_HELD)
+	switch (inc->state) {
+	case INC_HELD:
 		return t->playbook->after_us > 0 ? EV_DEFER : EV_TRIGGER;
-	if (inc->state == INC_PENDING)
+	case INC_PENDING:
 		return t->playbook->after_us > 0 ? 0 : EV_TRIGGER;
-	return lower || is_above(inc, t, there) ? EV_TRIGGER
-	                                        : 0; /* the time of the incident has come: the earlier wins */
-}
-
-static int start_again(struct db_tx *tx, const struct settings *s, struct incident *inc, enum incident_event ev,
-                       const struct trigger *t)
-{
-	int err = incident_move(tx, s, inc, ev, t->who, t->summary);
-
-	if (err != 1 || ev != EV_TRIGGER)
-		return err < 0 ? err : 0;
-	return trigger_add_steps(tx, inc);
-}
-
-static int join(struct db_tx *tx, const struct settings *s, const struct trigger *t, struct incident *inc,
-                int32_t there)
-{
-	int32_t target = trigger_target(s, t, inc->stage, there);
-	int ev = event_of_joining(inc, t, target, there);
-
-	if (target >= 0 && (inc->pct_wanted < 0 || target < inc->pct_wanted) && (ev != 0 || inc->state == INC_PENDING))
-		inc->pct_wanted = target;
-	if (t->playbook->after_us > 0) {
-		int64_t due = db_tx_now(tx) + t->playbook->after_us;
-
-		if (!inc->due_at_us || due < inc->due_at_us)
-			inc->due_at_us = due;
+	case INC_ROLLING_BACK:
+		return lower || changed ? EV_TRIGGER : 0;
+	case INC_FAILED:
+		return EV_TRIGGER;
+	case INC_VERIFYING:
+	case INC_ROLLED_BACK:
+		return lower || file_is_above(inc, t, there) ? EV_TRIGGER : EV_ASK;
+	case INC_CANCELLED:
+	case INC_RESOLVED:
+	case INC_STATE_N:
+		break;
 	}
+	return 0;
+}
+
+/* A new round, whose answers are younger than this. What acts already keeps its own time. */
+static int ask_again(struct db_tx *tx, const struct settings *s, struct incident *inc, const struct trigger *t)
+{
+	bool acts = inc->state == INC_VERIFYING && !inc->asking;
+	int64_t until = inc->verify_until_us;
+
+	ask(inc, t->rollout, db_tx_now(tx));
+	if (acts)
+		inc->verify_until_us = until;
+	int r = incident_move(tx, s, inc, EV_ASK, t->who, t->summary);
+	return r < 0 ? r : 0;
+}
+
+static int go_on(struct db_tx *tx, const struct settings *s, struct incident *inc, enum incident_event ev,
+                 const struct trigger *t)
+{
+	if (ev == EV_ASK)
+		return ask_again(tx, s, inc, t);
+	int r = ev == EV_TRIGGER ? incident_begin(tx, s, inc, ev, t->who, t->summary)
+	                         : incident_move(tx, s, inc, ev, t->who, t->summary);
+	return r < 0 ? r : 0;
+}
+
+static void join_times(const struct trigger *t, struct incident *inc, int64_t now)
+{
+	int64_t due = now + t->playbook->after_us;
+
+	if (t->playbook->after_us > 0 && (!inc->due_at_us || due < inc->due_at_us))
+		inc->due_at_us = due;
 	if (t->kind == KIND_AUTO)
 		inc->quiet_since_us = 0; /* an alert fires again; a person's wish is none that could resolve */
 	if (t->playbook->review && inc->review == REVIEW_NONE)
 		inc->review = REVIEW_REQUIRED;
+}
+
+static int note_joined(struct db_tx *tx, const struct incident *inc, const struct trigger *t)
+{
 	struct event e = {.incident_id = inc->id,
 	                  .rollout = inc->rollout,
 	                  .who = (char *)t->who,
 	                  .what = (char *)"attached",
 	                  .note = (char *)t->summary};
 	int err = trigger_attach(tx, inc->id, t);
+
 	if (err == 0)
 		err = event_add(tx, &e);
-	if (err == 0) /* what this trigger's playbook wants done afterwards, not only the first one's */
-		err = trigger_add_then(tx, inc, t->playbook);
-	if (err < 0)
-		return err;
-	return ev ? start_again(tx, s, inc, (enum incident_event)ev, t) : incident_save(tx, inc);
+	/* what this trigger's playbook wants done afterwards, not only the first one's */
+	return err < 0 ? err : trigger_add_then(tx, inc, t->playbook);
 }
 
-/* The engine finds its row ended before its next act, and what the act before wrote, the rollback's own flags step
- * undoes. */
+static int join(struct db_tx *tx, const struct settings *s, const struct trigger *t, struct incident *inc,
+                int32_t there)
+{
+	CLEANUP(cleanup_free) char *old = strdup(inc->config);
+	int32_t target = trigger_target(s, t, inc->stage, there);
+	bool waits = inc->state == INC_PENDING && t->playbook->after_us > 0;
+	bool lower = target >= 0 && (inc->pct_wanted < 0 || target < inc->pct_wanted);
+	int err = old ? 0 : -ENOMEM;
+
+	if (err == 0 && !t->playbook->hold)
+		err = take_over(tx, s, t, inc, lower);
+	if (err < 0)
+		return err;
+	enum incident_event ev = event_of_joining(inc, t, lower, strcmp(old, inc->config) != 0, there);
+	if (lower && (ev != 0 || waits))
+		inc->pct_wanted = target;
+	join_times(t, inc, db_tx_now(tx));
+	err = note_joined(tx, inc, t);
+	if (err == 0)
+		err = ev ? go_on(tx, s, inc, ev, t) : incident_save(tx, inc);
+	return err < 0 ? err : config_row_drop(tx, old);
+}
+
+/* The engine finds its row ended, stops what it began, and sees it over before the rollback is said to be. */
 int trigger_supersede(struct db_tx *tx, const struct settings *s, struct incident *inc, const char *why)
 {
-	struct event e = {.incident_id = inc->id,
-	                  .rollout = inc->rollout,
-	                  .who = (char *)"rollbackd",
-	                  .what = (char *)"called off",
-	                  .note = (char *)why};
-
-	inc->state = INC_CANCELLED;
-	inc->resolved_at_us = db_tx_now(tx);
-	int err = incident_save(tx, inc);
-	if (err == 0)
-		err = event_add(tx, &e);
-	return err < 0 ? err : announce_incident(tx, s, inc, ANNOUNCE_CANCELLED);
+	assert(kind_of(inc)->gives_way);
+	int r = incident_move(tx, s, inc, EV_SUPERSEDED, "rollbackd", why);
+	return r < 0 ? r : 0;
 }
 
 int trigger_apply(struct db_tx *tx, const struct settings *s, const struct trigger *t, int64_t *ret_incident,

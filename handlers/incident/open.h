@@ -7,6 +7,7 @@
 #include "db/alert.h"
 #include "db/incident.h"
 #include "db/step.h"
+#include "handlers/incident/machine.h"
 #include "handlers/settings/settings.h"
 
 struct trigger {
@@ -25,6 +26,11 @@ struct trigger {
 /* The live incident it opened or joined, and what came of it. The same rollout never has two live incidents. */
 int trigger_apply(struct db_tx *tx, const struct settings *s, const struct trigger *t, int64_t *ret_incident,
                   enum disposition *ret_disposition);
+
+/* Its time has come (EV_DUE, EV_TRIGGER, EV_RETRY): to 0 % it acts at once; to more the checks are asked first, for
+ * nothing may raise. 1 begun, 0 that event means nothing here, -errno. */
+int incident_begin(struct db_tx *tx, const struct settings *s, struct incident *inc, enum incident_event ev,
+                   const char *who, const char *note);
 
 /* The trigger's alert becomes one of the incident's. */
 int trigger_attach(struct db_tx *tx, int64_t incident, const struct trigger *t);

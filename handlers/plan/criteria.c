@@ -42,13 +42,13 @@ bool criterion_query(struct buf *b, const struct criterion *c, int64_t age_us)
 	return true;
 }
 
-static bool too_few(const struct criterion *c, const struct answer *samples, struct criterion_result *ret)
+static bool too_few(const struct criterion *c, const struct prom_answer *samples, struct criterion_result *ret)
 {
 	char text[32];
 
 	if (!c->samples || !c->min_samples)
 		return false;
-	ret->samples = answer_worst(samples, true);
+	ret->samples = prom_answer_worst(samples, true);
 	if (isnan(ret->samples)) {
 		snprintf(ret->why, sizeof(ret->why), "unknown: how many samples there are could not be found out: %s",
 		         samples->why);
@@ -70,8 +70,8 @@ static void not_yet(const struct criterion *c, int64_t age_us, struct criterion_
 	snprintf(ret->why, sizeof(ret->why), "not judged yet: the stage is young, %s to go", left);
 }
 
-void criterion_judge(const struct criterion *c, int64_t age_us, const struct answer *value,
-                     const struct answer *samples, struct criterion_result *ret)
+void criterion_judge(const struct criterion *c, int64_t age_us, const struct prom_answer *value,
+                     const struct prom_answer *samples, struct criterion_result *ret)
 {
 	char v[100], bound[100];
 
@@ -80,7 +80,7 @@ void criterion_judge(const struct criterion *c, int64_t age_us, const struct ans
 		not_yet(c, age_us, ret);
 		return;
 	}
-	ret->value = answer_worst(value, c->is_min);
+	ret->value = prom_answer_worst(value, c->is_min);
 	if (isnan(ret->value)) {
 		snprintf(ret->why, sizeof(ret->why), "unknown: %s", value->why[0] ? value->why : "no data");
 		return;

@@ -21,7 +21,7 @@ struct criterion_result {
 /* What to ask now, in b: the query itself, or its worst value over the part of `over` that lies in this run and behind
  * the warm-up. age: since the stage was entered. false: not to be judged yet. */
 bool criterion_query(struct buf *b, const struct criterion *c, int64_t age_us);
-void criterion_judge(const struct criterion *c, int64_t age_us, const struct answer *value,
-                     const struct answer *samples, struct criterion_result *ret);
+void criterion_judge(const struct criterion *c, int64_t age_us, const struct prom_answer *value,
+                     const struct prom_answer *samples, struct criterion_result *ret);
 
 #endif

@@ -8,7 +8,7 @@
 #include "db/alert.h"
 #include "handlers/checks/verify.h"
 #include "handlers/settings/snapshot.h"
-#include "handlers/checks/preserve.h"
+#include "handlers/checks/onset.h"
 #include "handlers/plan/rollout_state.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
@@ -35,7 +35,7 @@ struct evaluating {
 	size_t n;
 	struct part criteria, data, share, baselines,
 		alerts; /* criteria and baselines: value, samples, value, samples … */
-	struct ask *ask;
+	struct prom_ask *ask;
 	struct verify *probe;
 	bool asked, probed; /* done */
 	struct evaluation ev;
@@ -118,32 +118,32 @@ static bool add_alerts(struct evaluating *e, struct db_conn *c)
 
 /* --- what the answers mean --- */
 
-static void judge_criteria(struct evaluating *e, const struct answer *a)
+static void judge_criteria(struct evaluating *e, const struct prom_answer *a)
 {
 	e->ev.results = calloc(e->criteria.n + 1, sizeof(*e->ev.results));
 	for (size_t i = 0; e->ev.results && i < e->criteria.n; i++) {
-		const struct answer *pair = &a[e->criteria.at + 2 * i];
+		const struct prom_answer *pair = &a[e->criteria.at + 2 * i];
 
 		criterion_judge(&e->stage->criteria[i], e->age_us, &pair[0], &pair[1], &e->ev.results[i]);
 		e->ev.n++;
 	}
 }
 
-static void judge_baselines(struct evaluating *e, const struct answer *a)
+static void judge_baselines(struct evaluating *e, const struct prom_answer *a)
 {
 	for (size_t i = 0; i < EVALUATION_BASELINES_MAX; i++)
 		e->ev.baselines[i] = NAN;
 	for (size_t i = 0; i < e->baselines.n; i++) {
-		const struct answer *pair = &a[e->baselines.at + 2 * i];
+		const struct prom_answer *pair = &a[e->baselines.at + 2 * i];
 		const struct baseline_query *q = &e->rollout->baselines[i];
-		bool enough = !q->samples || answer_worst(&pair[1], true) >= (double)q->min_samples;
+		bool enough = !q->samples || prom_answer_worst(&pair[1], true) >= (double)q->min_samples;
 
 		if (pair[0].n == 1 && enough)
 			e->ev.baselines[i] = pair[0].least;
 	}
 }
 
-static void judge_firing(struct evaluating *e, const struct answer *a, bool all_asked)
+static void judge_firing(struct evaluating *e, const struct prom_answer *a, bool all_asked)
 {
 	struct evaluation *ev = &e->ev;
 
@@ -154,7 +154,7 @@ static void judge_firing(struct evaluating *e, const struct answer *a, bool all_
 		         "an alert of it is not resolved, and cannot be asked about");
 	}
 	for (size_t i = 0; i < e->alerts.n; i++) {
-		const struct answer *one = &a[e->alerts.at + i];
+		const struct prom_answer *one = &a[e->alerts.at + i];
 
 		if (one->n > 0) {
 			ev->firing = FIRING_YES;
@@ -183,7 +183,7 @@ static bool heartbeat_is_missing(const struct evaluating *e, char *why, size_t s
 	return true;
 }
 
-static bool share_is_wrong(const struct evaluating *e, const struct answer *a, char *why, size_t size)
+static bool share_is_wrong(const struct evaluating *e, const struct prom_answer *a, char *why, size_t size)
 {
 	const struct watch *w = &e->rollout->watch;
 	double share = a[e->share.at].least * 100, wanted = e->st.row.pct_wanted / 100.0;
@@ -200,7 +200,7 @@ static bool share_is_wrong(const struct evaluating *e, const struct answer *a, c
 	return true;
 }
 
-static void judge_sight(struct evaluating *e, const struct answer *a)
+static void judge_sight(struct evaluating *e, const struct prom_answer *a)
 {
 	char *why = e->ev.blind;
 	const size_t size = sizeof(e->ev.blind);
@@ -249,7 +249,7 @@ static void finish(struct evaluating *e)
 	fn(arg, &ev);
 }
 
-static void on_answers(void *arg, const struct answer *a, size_t n)
+static void on_answers(void *arg, const struct prom_answer *a, size_t n)
 {
 	struct evaluating *e = arg;
 
@@ -293,8 +293,8 @@ static bool engine_asks(const struct rollout_state *st)
 
 static int start(struct evaluating *e)
 {
-	int r = ask_start(e->loop, &e->settings->prometheus, (const char *const *)e->queries, e->n, on_answers, e,
-	                  &e->ask);
+	int r = prom_ask_start(e->loop, &e->settings->prometheus, (const char *const *)e->queries, e->n, 0, on_answers,
+	                       e, &e->ask);
 
 	if (r < 0)
 		return r;
@@ -305,9 +305,9 @@ static int start(struct evaluating *e)
 		         e->st.live ? "it is being verified" : "the wanted percentage is unknown");
 		return 0;
 	}
-	r = verify_start(e->loop, e->plan, e->st.row.pct_wanted, true, on_probe, e, &e->probe);
+	r = verify_start(e->loop, e->plan, (struct target) {.pct = e->st.row.pct_wanted}, 0, on_probe, e, &e->probe);
 	if (r < 0)
-		ask_cancel(e->ask);
+		prom_ask_cancel(e->ask);
 	return r;
 }
 
@@ -353,7 +353,7 @@ void evaluate_cancel(struct evaluating *e)
 {
 	if (!e)
 		return;
-	ask_cancel(e->ask);
+	prom_ask_cancel(e->ask);
 	verify_cancel(e->probe);
 	evaluating_free(e);
 }

@@ -13,6 +13,7 @@
 #include "handlers/steps/runner_private.h"
 #include "server/core/clock.h"
 #include "server/core/failpoint.h"
+#include "server/core/log.h"
 
 #define OUTPUT_MAX    (48 * 1024) /* raw bytes; escaped they may be more, the text is cut then */
 #define POLL_FIRST_US (5 * US_PER_MS)
@@ -371,6 +372,17 @@ int command_resolve(struct loop *l, const char *dir, const char *name, command_f
 	return 0;
 }
 
+/* A file, because the runner may be one that an earlier life of ours began. Without it the command's own time limit
+ * holds. */
+void command_stop(struct command *c)
+{
+	CLEANUP(cleanup_fd) int fd = attempt_open(&c->attempt, "stop", O_WRONLY | O_CREAT);
+
+	if (fd < 0)
+		log_warn("a command that gave way cannot be stopped; waiting for its time limit", "command",
+		         c->attempt.name, "error", strerrordesc_np(-fd));
+}
+
 void command_abandon(struct command *c)
 {
 	if (c)
@@ -381,7 +393,7 @@ void command_abandon(struct command *c)
 int command_forget(const char *dir, const char *name)
 {
 	/* The spec first: without it no late runner starts. */
-	static const char *const suffixes[] = {"spec", "claim", "res", "tmp"};
+	static const char *const suffixes[] = {"spec", "claim", "res", "tmp", "stop"};
 	struct attempt a = {dir, name};
 	int r = attempt_check(&a);
 

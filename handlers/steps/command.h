@@ -20,6 +20,7 @@ enum command_end {
 	COMMAND_NOT_STARTED, /* resolve only: it never ran, and never will under this name */
 	COMMAND_IN_DOUBT,    /* its runner died: it may have run, wholly or in part */
 	COMMAND_UNKILLABLE,  /* it, or its runner, is still there after its time limit */
+	COMMAND_STOPPED,     /* by command_stop: it is over, and may have done a part of its work */
 };
 
 struct command_outcome {
@@ -54,6 +55,8 @@ int command_start(struct loop *l, const char *exe, const char *dir, const char *
 int command_resolve(struct loop *l, const char *dir, const char *name, command_fn *fn, void *arg,
                     struct command **ret) MUST_CHECK;
 
+/* Has it ended early, with its whole process group: the call back comes as it would without, within 10 s. */
+void command_stop(struct command *c);
 /* Stops watching, without a call back; the runner lives on. NULL is fine. */
 void command_abandon(struct command *c);
 

@@ -8,11 +8,13 @@
 #include <sys/stat.h>
 
 #include "handlers/steps/runner_private.h"
+#include "server/core/clock.h"
 #include "server/core/failpoint.h"
 #include "server/core/json.h"
 #include "server/core/loop.h"
 
-#define PART_MAX (RUNNER_TEXT_MAX / 2 - 512) /* of the text: head and tail of the output, beside a sentence or two */
+#define STOP_LOOK_US (100 * US_PER_MS)
+#define PART_MAX     (RUNNER_TEXT_MAX / 2 - 512) /* of the text: head and tail of the output, beside a sentence or two */
 
 struct spec {
 	struct json_object *root; /* owned; the rest borrows from it */
@@ -23,6 +25,9 @@ struct spec {
 struct run {
 	const struct spec *spec;
 	struct loop *loop;
+	const struct attempt *attempt;
+	struct loop_child *child; /* NULL: none runs */
+	bool stopped;
 	struct command_outcome end;
 	struct buf text;
 };
@@ -124,6 +129,9 @@ static void add_sentence(struct run *run, const struct child_result *r)
 
 	text_duration(run->spec->timeout_us, limit, sizeof(limit));
 	switch (run->end.end) {
+	case COMMAND_STOPPED:
+		buf_str(&run->text, "it was stopped: something else took its place\n");
+		break;
 	case COMMAND_UNKILLABLE:
 		buf_printf(&run->text, "it did not end within %s and could not be stopped\n", limit);
 		break;
@@ -162,7 +170,10 @@ static void on_end(void *arg, const struct child_result *r)
 {
 	struct run *run = arg;
 
-	run->end = (struct command_outcome) {.end = end_of(r), .exit_code = -1};
+	run->child = NULL;
+	run->end = (struct command_outcome) {.end = run->stopped ? COMMAND_STOPPED : end_of(r), .exit_code = -1};
+	if (r->unkillable)
+		run->end.end = COMMAND_UNKILLABLE;
 	if (run->end.end == COMMAND_EXITED)
 		run->end.exit_code = r->exit_code;
 	if (run->end.end == COMMAND_SIGNALLED)
@@ -170,6 +181,24 @@ static void on_end(void *arg, const struct child_result *r)
 	add_sentence(run, r);
 	add_output(&run->text, r);
 	loop_stop(run->loop);
+}
+
+static bool is_stopped(const struct attempt *a)
+{
+	CLEANUP(cleanup_fd) int fd = attempt_open(a, "stop", O_RDONLY);
+
+	return fd >= 0;
+}
+
+static void watch_stop(void *arg)
+{
+	struct run *run = arg;
+
+	if (!run->stopped && run->child && is_stopped(run->attempt)) {
+		run->stopped = true;
+		loop_child_stop(run->loop, run->child);
+	}
+	loop_timer_at(run->loop, clock_mono_us() + STOP_LOOK_US, watch_stop, run);
 }
 
 static int run_in_loop(struct run *run)
@@ -186,8 +215,10 @@ static int run_in_loop(struct run *run)
 		r = loop_new(&run->loop);
 	umask(COMMAND_UMASK); /* the command inherits it; this process has one thread */
 	if (r == 0)
-		r = loop_spawn(run->loop, &child, on_end, run, NULL);
+		r = loop_spawn(run->loop, &child, on_end, run, &run->child);
 	umask(077);
+	if (r == 0)
+		watch_stop(run);
 	if (r == 0)
 		r = loop_run(run->loop);
 	loop_free(run->loop);
@@ -202,6 +233,11 @@ static void run_command(struct run *run, const char *program)
 	run->end = (struct command_outcome) {.end = COMMAND_COULD_NOT_START, .exit_code = -1};
 	if (r < 0) {
 		buf_printf(&run->text, "it was not started: %s\n", why);
+		return;
+	}
+	if (is_stopped(run->attempt)) {
+		run->end.end = COMMAND_STOPPED;
+		buf_str(&run->text, "it was stopped before it began\n");
 		return;
 	}
 	r = run_in_loop(run);
@@ -226,7 +262,7 @@ int runner_main(const char *dir, const char *name)
 	CLEANUP(spec_free) struct spec spec = {0};
 	CLEANUP(cleanup_fd) int fd = -1;
 	struct attempt a = {dir, name};
-	struct run run = {.spec = &spec, .text = BUF(RUNNER_TEXT_MAX)};
+	struct run run = {.spec = &spec, .attempt = &a, .text = BUF(RUNNER_TEXT_MAX)};
 	int r = attempt_check(&a);
 
 	umask(077);

@@ -9,6 +9,8 @@
  *
  * DIR/NAME.res: how it ended, JSON; complete or absent.
  *
+ * DIR/NAME.stop: written by the daemon when the command is to end at once.
+ *
  * The runner is a process of its own with one thread; its command runs in a session of its own with the time
  * limit of the spec, so a runner ends by itself.
  */

@@ -10,7 +10,7 @@
 static const char *const end_names[] = {
 	[COMMAND_EXITED] = "exited",         [COMMAND_SIGNALLED] = "signalled",
 	[COMMAND_TIMED_OUT] = "timed out",   [COMMAND_COULD_NOT_START] = "could not start",
-	[COMMAND_UNKILLABLE] = "unkillable",
+	[COMMAND_UNKILLABLE] = "unkillable", [COMMAND_STOPPED] = "stopped",
 };
 
 const char *command_end_name(enum command_end end)

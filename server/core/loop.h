@@ -110,6 +110,8 @@ typedef void loop_child_fn(void *arg, const struct child_result *r);
  * NULL. */
 int loop_spawn(struct loop *l, const struct child_spec *spec, loop_child_fn *fn, void *arg,
                struct loop_child **ret) MUST_CHECK;
+/* As if its time limit had passed now: SIGTERM to its group, and so on; the callback comes. */
+void loop_child_stop(struct loop *l, struct loop_child *c);
 /* Kills its group (SIGKILL); no callback. */
 void loop_child_cancel(struct loop *l, struct loop_child *c);
 

@@ -479,6 +479,13 @@ int loop_spawn(struct loop *l, const struct child_spec *spec, loop_child_fn *fn,
 	return r;
 }
 
+void loop_child_stop(struct loop *l, struct loop_child *c)
+{
+	(void)l;
+	if (c->phase == CHILD_RUNNING)
+		c->due_us = clock_mono_us();
+}
+
 void loop_child_cancel(struct loop *l, struct loop_child *c)
 {
 	(void)l;

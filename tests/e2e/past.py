@@ -30,7 +30,9 @@ class FakePrometheus(Server):
         query = parse_qs(parts.query).get("query", [""])[0] or parse_qs(body.decode()).get("query", [""])[0]
         if parts.path.endswith("/alerts"):
             return 200, {}, json.dumps({"status": "success", "data": {"alerts": []}})
-        value = self.values.get(query)
+        age = re.fullmatch(r"min\(timestamp\((.*)\)\)", query)
+        value = self.values.get(age[1] if age else query)
+        value = time.time() if age and value is not None else value
         if parts.path.endswith("query_range"):
             series = [] if value is None else [{"metric": {}, "values": [[time.time(), str(value)]]}]
             return 200, {}, json.dumps({"status": "success", "data": {"resultType": "matrix", "result": series}})

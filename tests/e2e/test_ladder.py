@@ -2,6 +2,7 @@
 import datetime
 import json
 import os
+import re
 import random
 import time
 from urllib.parse import parse_qs, urlparse
@@ -19,7 +20,9 @@ class Answers(Server):
 
     def handle(self, method, path, headers, body):
         query = parse_qs(urlparse(path).query).get("query", [""])[0]
-        value = self.values.get(query)
+        age = re.fullmatch(r"min\(timestamp\((.*)\)\)", query)   # scraped this moment
+        value = self.values.get(age[1] if age else query)
+        value = time.time() if age and value is not None else value
         result = [] if value is None else [{"metric": {}, "value": [time.time(), str(value)]}]
         return 200, {}, json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}})
 

@@ -27,6 +27,24 @@ static int matrix(const char *body, size_t series, size_t points, struct json_ob
 
 /* ---- instant queries ---- */
 
+/* docs/querying/api.md: warnings do not stop an answer, and say that it may be incomplete. */
+static void an_answer_with_warnings_is_none(void **state)
+{
+	static const char *const warnings[] = {"[\"some store is down\"]", "[\"\",\"b\"]", "[null]", "\"text\"", "{}"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(warnings); i++) {
+		struct prom_vector v = {0};
+		char why[200] = "", body[300];
+
+		snprintf(body, sizeof(body),
+		         "{\"status\":\"success\",\"warnings\":%s,\"data\":{\"resultType\":\"vector\",\"result\":[]}}",
+		         warnings[i]);
+		assert_int_equal(vector(body, &v, why), -EINVAL);
+		assert_non_null(strstr(why, "warning"));
+	}
+}
+
 /* The reply of the documentation's example (docs/querying/api.md), and extra fields as newer versions send
  * them. */
 static void an_instant_vector_is_read(void **state)
@@ -40,7 +58,7 @@ static void an_instant_vector_is_read(void **state)
 	                        "9090\"},"
 	                        "\"value\":[1435781451.781,\"1\"]},"
 	                        "{\"metric\":{\"__name__\":\"up\",\"job\":\"node\",\"instance\":\"localhost:9100\"},"
-	                        "\"value\":[1435781451.781,\"0\"]}],\"stats\":{}},\"warnings\":[\"w\"],\"infos\":["
+	                        "\"value\":[1435781451.781,\"0\"]}],\"stats\":{}},\"warnings\":[],\"infos\":["
 	                        "\"i\"]}\n",
 	                        &v, why),
 	                 0);
@@ -417,6 +435,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_instant_vector_is_read),
+		cmocka_unit_test(an_answer_with_warnings_is_none),
 		cmocka_unit_test(values_are_quoted_numbers_and_nothing_else),
 		cmocka_unit_test(nan_stays_nan),
 		cmocka_unit_test(an_empty_vector_is_no_number),

@@ -107,7 +107,7 @@ static int write_change(struct db_tx *tx, void *arg)
 	assert_int_equal(incident_load(db_tx_conn(tx), id, &inc), 0);
 	ch->incident_id = id;
 	if (ch->kind == CHANGE_ROUND)
-		ch->applied_at_us = inc.applied_at_us;
+		ch->evidence_since_us = inc.evidence_since_us;
 	incident_free(&inc);
 	seen.result = change_write(tx, settings, ch);
 	return look(tx);
@@ -275,7 +275,7 @@ static int write_late(struct db_tx *tx, void *arg)
 	struct change *ch = arg;
 
 	ch->incident_id = id;
-	ch->applied_at_us = db_tx_now(tx) - 3600 * US_PER_S;
+	ch->evidence_since_us = db_tx_now(tx) - 3600 * US_PER_S;
 	seen.result = change_write(tx, settings, ch);
 	return look(tx);
 }

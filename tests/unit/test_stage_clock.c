@@ -168,12 +168,12 @@ static void each_thing_that_stops_the_clock_is_named(void **state)
 
 /* --- criteria --- */
 
-static struct answer number(double v)
+static struct prom_answer number(double v)
 {
-	return (struct answer) {.asked = true, .reached = true, .n = 1, .least = v, .most = v};
+	return (struct prom_answer) {.asked = true, .reached = true, .n = 1, .least = v, .most = v};
 }
 
-static enum criterion_state judge(const struct criterion *c, struct answer value, struct answer samples)
+static enum criterion_state judge(const struct criterion *c, struct prom_answer value, struct prom_answer samples)
 {
 	struct criterion_result r;
 
@@ -184,7 +184,7 @@ static enum criterion_state judge(const struct criterion *c, struct answer value
 
 static void a_bound_is_met_at_the_bound_itself(void **state)
 {
-	struct answer none = {0};
+	struct prom_answer none = {0};
 
 	(void)state;
 	assert_int_equal(judge(&bound, number(0.001), none), CRITERION_HOLDS);
@@ -196,8 +196,8 @@ static void a_bound_is_met_at_the_bound_itself(void **state)
 
 static void what_is_not_known_never_passes(void **state)
 {
-	struct answer none = {.asked = true, .reached = true, .least = NAN, .most = NAN, .why = "no data"};
-	struct answer two = {.asked = true, .reached = true, .n = 2, .least = 0, .most = 0.5};
+	struct prom_answer none = {.asked = true, .reached = true, .least = NAN, .most = NAN, .why = "no data"};
+	struct prom_answer two = {.asked = true, .reached = true, .n = 2, .least = 0, .most = 0.5};
 	struct criterion sampled = bound;
 
 	(void)state;

@@ -15,6 +15,11 @@
 
 /* Judges. */
 
+static struct target exactly(int32_t pct)
+{
+	return (struct target) {.pct = pct};
+}
+
 static struct verdict by_samples(const double *values, size_t n, int64_t instances, int32_t wanted)
 {
 	struct prom_sample samples[10] = {0};
@@ -23,7 +28,7 @@ static struct verdict by_samples(const double *values, size_t n, int64_t instanc
 
 	for (size_t i = 0; i < n; i++)
 		samples[i].value = values[i];
-	judge_prometheus(&v, instances, wanted, &ret);
+	judge_prometheus(&v, instances, exactly(wanted), &ret);
 	return ret;
 }
 
@@ -57,7 +62,7 @@ static void note_is(const char *reply, const char *note)
 	char why[200];
 
 	assert_int_equal(prom_vector_parse(reply, strlen(reply), &v, why, sizeof(why)), 0);
-	judge_prometheus(&v, -1, 0, &ret);
+	judge_prometheus(&v, -1, exactly(0), &ret);
 	assert_int_equal(ret.state, STATUS_NO);
 	assert_string_equal(ret.note, note);
 }
@@ -91,7 +96,7 @@ static void names_of_any_length_fit_into_the_note(void **state)
 
 	(void)state;
 	assert_int_equal(prom_vector_parse(reply, strlen(reply), &v, why, sizeof(why)), 0);
-	judge_prometheus(&v, 4, 0, &ret);
+	judge_prometheus(&v, 4, exactly(0), &ret);
 	assert_non_null(strstr(ret.note, "pod=\"3xxx"));
 	assert_string_equal(ret.note + strlen(ret.note) - strlen(" and 1 more"), " and 1 more");
 }
@@ -145,12 +150,12 @@ static void a_value_is_a_percentage_and_nothing_beside_it(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		judge_value(cases[i].text, strlen(cases[i].text), 0, &v);
+		judge_value(cases[i].text, strlen(cases[i].text), exactly(0), &v);
 		assert_int_equal(v.state, cases[i].state);
 		assert_int_equal(v.seen, cases[i].seen);
 		assert_true(v.note[0] != '\0');
 	}
-	judge_value("10", 2, 0, &v);
+	judge_value("10", 2, exactly(0), &v);
 	assert_string_equal(v.note, "10%, not 0%");
 }
 
@@ -183,7 +188,7 @@ static void a_json_value_is_a_number_or_a_text_that_is_one(void **state)
 		struct verdict v;
 
 		assert_int_equal(json_parse(cases[i].text, strlen(cases[i].text), &root, NULL), 0);
-		judge_json(json_at(root, cases[i].pointer), 0, &v);
+		judge_json(json_at(root, cases[i].pointer), exactly(0), &v);
 		assert_int_equal(v.state, cases[i].state);
 	}
 }
@@ -284,7 +289,8 @@ static void probe(int32_t wanted)
 	struct loop_timer *limit = loop_timer_at(loop, clock_mono_us() + LIMIT_US, stop, NULL);
 	struct verify *p;
 
-	assert_int_equal(verify_start(loop, &plan, wanted, false, on_probe, NULL, &p), 0);
+	assert_int_equal(
+		verify_start(loop, &plan, (struct target) {.pct = wanted, .at_most = true}, 0, on_probe, NULL, &p), 0);
 	assert_int_equal(answer.calls, 0);
 	assert_int_equal(loop_run(loop), 0);
 	loop_timer_cancel(loop, limit);
@@ -440,7 +446,7 @@ static void the_flags_file_says_whether_it_is_written(void **state)
 	answer.calls = 0;
 	probe(0);
 	assert_int_equal(answer.r.written.state, STATUS_UNKNOWN);
-	/* Nobody raises it: what the file holds is what the service should say. */
+	/* Below the target counts as there. */
 	put_flags("P=5\n");
 	answer.calls = 0;
 	probe(1000);
@@ -517,13 +523,13 @@ static void a_cancelled_round_never_calls_back(void **state)
 
 	(void)state;
 	fake_answers(answers, ARRAY_LEN(answers));
-	assert_int_equal(verify_start(loop, &plan, 0, false, on_probe, NULL, &p), 0);
+	assert_int_equal(verify_start(loop, &plan, (struct target) {.at_most = true}, 0, on_probe, NULL, &p), 0);
 	verify_cancel(p);
 	verify_cancel(NULL);
 	add_prometheus("cst", "n");
 	add_check((struct check) {.kind = CHECK_COMMAND, .argv = argv});
 	add_http("/flags", "/p");
-	assert_int_equal(verify_start(loop, &plan, 0, false, on_probe, NULL, &p), 0);
+	assert_int_equal(verify_start(loop, &plan, (struct target) {.at_most = true}, 0, on_probe, NULL, &p), 0);
 	assert_non_null(loop_timer_at(loop, clock_mono_us() + 300 * US_PER_MS, stop, NULL));
 	assert_int_equal(loop_run(loop), 0);
 	verify_cancel(p);

@@ -117,7 +117,7 @@ int doctor_queries_of(const struct settings *s, struct doctor_queries *ret)
 /* --- what they answer --- */
 
 /* What the service says it is at; NaN: unknown. */
-static double percentage_of(const struct rollout *r, const struct doctor_queries *q, const struct answer *answers)
+static double percentage_of(const struct rollout *r, const struct doctor_queries *q, const struct prom_answer *answers)
 {
 	double most = NAN;
 
@@ -138,7 +138,7 @@ static const char *why_empty(double pct)
 	return pct >= 100 ? "the service is at 100%: the old way has no traffic" : NULL;
 }
 
-bool answer_is_empty(const struct answer *a)
+bool answer_is_empty(const struct prom_answer *a)
 {
 	return !strcmp(a->why, "no data") || !strcmp(a->why, "the answer is no number");
 }
@@ -156,7 +156,7 @@ int64_t doctor_query_back(const struct doctor_facts *d, const struct doctor_quer
 }
 
 /* True: it has a number. */
-static bool judge_query(const struct doctor_query *q, const struct answer *a, const struct answer *old, double pct,
+static bool judge_query(const struct doctor_query *q, const struct prom_answer *a, const struct prom_answer *old, double pct,
                         struct findings *f)
 {
 	const char *why = why_empty(pct);
@@ -178,8 +178,8 @@ static bool judge_query(const struct doctor_query *q, const struct answer *a, co
 	return false;
 }
 
-void judge_data(const struct doctor_facts *d, const struct doctor_queries *q, const struct answer *answers,
-                const struct answer *old, struct findings *f)
+void judge_data(const struct doctor_facts *d, const struct doctor_queries *q, const struct prom_answer *answers,
+                const struct prom_answer *old, struct findings *f)
 {
 	for (size_t i = 0; i < d->settings->n_rollouts; i++) {
 		const struct rollout *r = &d->settings->rollouts[i];

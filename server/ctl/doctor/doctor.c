@@ -346,7 +346,7 @@ static void judge_sending(struct doctor *d)
 struct round {
 	struct doctor *d;
 	char **texts;           /* owned, with what it points to; NULL: not asked */
-	struct answer *answers; /* owned */
+	struct prom_answer *answers; /* owned */
 };
 
 static void round_free(struct round *r)
@@ -357,7 +357,7 @@ static void round_free(struct round *r)
 	free(r->answers);
 }
 
-static void on_answers(void *arg, const struct answer *answers, size_t n)
+static void on_answers(void *arg, const struct prom_answer *answers, size_t n)
 {
 	struct round *r = arg;
 
@@ -376,8 +376,8 @@ static int round_init(struct round *r, struct doctor *d)
 static int round_ask(struct round *r)
 {
 	const struct prometheus_options o = {.url = r->d->facts.settings->prometheus.url, .timeout_us = ASK_US};
-	struct ask *ask = NULL;
-	int e = ask_start(r->d->loop, &o, (const char *const *)r->texts, r->d->queries.n, on_answers, r, &ask);
+	struct prom_ask *ask = NULL;
+	int e = prom_ask_start(r->d->loop, &o, (const char *const *)r->texts, r->d->queries.n, 0, on_answers, r, &ask);
 
 	return e < 0 ? e : loop_run(r->d->loop);
 }

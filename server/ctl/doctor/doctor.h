@@ -81,10 +81,10 @@ struct doctor_queries {
 int doctor_queries_of(const struct settings *s, struct doctor_queries *ret) MUST_CHECK;
 /* For a query that was answered without data: how far it looks back. */
 int64_t doctor_query_back(const struct doctor_facts *d, const struct doctor_query *q);
-bool answer_is_empty(const struct answer *a);
+bool answer_is_empty(const struct prom_answer *a);
 /* old: what Prometheus said when asked for anything at all from so long ago; not asked where it does not matter. */
-void judge_data(const struct doctor_facts *d, const struct doctor_queries *q, const struct answer *answers,
-                const struct answer *old, struct findings *f);
+void judge_data(const struct doctor_facts *d, const struct doctor_queries *q, const struct prom_answer *answers,
+                const struct prom_answer *old, struct findings *f);
 void judge_retention(const struct doctor_facts *d, const struct doctor_queries *q, struct findings *f);
 
 #endif

@@ -110,7 +110,8 @@ void local_look(struct local *w, int32_t wanted, bool exactly, struct local_roun
 	struct verify *p = NULL;
 
 	*ret = (struct local_round) {.seen = -1};
-	int r = verify_start(w->loop, w->plan, wanted, exactly, on_round, &l, &p);
+	int r = verify_start(w->loop, w->plan, (struct target) {.pct = wanted, .at_most = !exactly}, w->acted_mono_us,
+	                     on_round, &l, &p);
 	if (r == 0)
 		r = loop_run(w->loop);
 	if (r < 0)
@@ -197,5 +198,6 @@ bool local_act(struct local *w, const struct act *act, int32_t pct, char *text, 
 		r = loop_run(w->loop);
 	if (r < 0 && !text[0])
 		snprintf(text, size, "could not be started: %s", strerrordesc_np(-r));
+	w->acted_mono_us = clock_mono_us();
 	return a.done;
 }

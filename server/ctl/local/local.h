@@ -13,6 +13,7 @@ struct local {
 	struct config *config;
 	const struct rollout *rollout; /* of the config */
 	struct plan *plan;
+	int64_t acted_mono_us; /* when the last act ended: what Prometheus sampled before says nothing; 0 none yet */
 	struct loop *loop;
 };
 /* 0, or an exit code with the reason on stderr. to_pct: what the plan's playbook lowers to. */

@@ -1,0 +1,66 @@
+#include "handlers/engine/record_private.h"
+
+#include <assert.h>
+
+#include "handlers/incident/kinds.h"
+#include "handlers/incident/open.h"
+#include "server/core/text.h"
+
+static bool is_open_act(const struct step *st)
+{
+	return (st->phase == PHASE_APPLY || st->phase == PHASE_FALLBACK) &&
+	       (st->state == STEP_TODO || st->state == STEP_RUNNING);
+}
+
+int record_acts_open(struct work *w, bool *ret)
+{
+	struct step_list l = {0};
+	int64_t elsewhere = 0;
+	int r = step_of_incident(db_tx_conn(w->tx), w->inc.id, &l);
+
+	*ret = false;
+	for (size_t i = 0; i < l.n; i++)
+		*ret |= is_open_act(&l.item[i]);
+	step_list_free(&l);
+	if (r == 0)
+		r = step_running_elsewhere(db_tx_conn(w->tx), w->inc.rollout, w->inc.id, &elsewhere);
+	*ret |= elsewhere > 0;
+	return r;
+}
+
+/* Nothing that the incident has done or seen so far is the last word. */
+static int act_once_more(struct work *w, struct incident *live)
+{
+	bool begun = live->started_at_us != 0;
+
+	if (!kind_of(live)->lowers || !begun || live->state == INC_HELD || live->state == INC_PENDING)
+		return 0;
+	live->evidence_since_us = w->now;
+	live->verify_passes = 0;
+	live->next_probe_us = w->now;
+	int r = incident_save(w->tx, live);
+	return r < 0 ? r : trigger_add_steps(w->tx, live);
+}
+
+int record_late_outcome(struct work *w)
+{
+	struct incident live = {0};
+
+	assert(!incident_is_live(w->inc.state) && w->ch->kind == CHANGE_OUTCOME);
+	if (w->step.state != STEP_RUNNING || w->step.attempts != w->ch->attempt)
+		return 0;
+	w->step.state = w->ch->outcome;
+	w->step.ended_at_us = w->now;
+	int r = text_set(&w->step.output, w->ch->text ? w->ch->text : "");
+	if (r == 0)
+		r = step_save(w->tx, &w->step);
+	if (r == 0)
+		r = record_note(w, "ended late", w->step.name);
+	if (r < 0 || (w->step.phase != PHASE_APPLY && w->step.phase != PHASE_FALLBACK))
+		return r < 0 ? r : 1;
+	r = incident_live_of(db_tx_conn(w->tx), w->inc.rollout, &live);
+	if (r == 1)
+		r = act_once_more(w, &live);
+	incident_free(&live);
+	return r < 0 ? r : 1;
+}
