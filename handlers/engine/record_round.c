@@ -86,6 +86,13 @@ static int stage_entered(struct work *w)
 	return incident_move(w->tx, w->settings, &w->inc, EV_ENTERED, "rollbackd", NULL);
 }
 
+/* With a flags file its steps have recorded it. Without one the rollback's target is what the watch goes by. -1: as it
+ * is. */
+static int32_t wanted_from_now_on(const struct work *w)
+{
+	return w->plan->rollout.flags_file || !kind_of(&w->inc)->lowers ? -1 : w->inc.pct_wanted;
+}
+
 int record_seen(struct work *w, enum incident_event ev)
 {
 	char text[100], pct[16];
@@ -96,7 +103,7 @@ int record_seen(struct work *w, enum incident_event ev)
 	if (r == 0 && w->inc.condition[CONDITION_CURED].state == STATUS_YES)
 		w->inc.next_probe_us = 0; /* cured already: nothing more to watch */
 	if (r == 0)
-		r = record_percentage(w, -1, w->inc.pct_seen);
+		r = record_percentage(w, wanted_from_now_on(w), w->inc.pct_seen);
 	if (r == 0)
 		r = record_verify_step(w, STEP_DONE);
 	if (r == 0 && w->inc.already_there) /* nothing was applied: what follows was not added then */
@@ -199,6 +206,7 @@ int record_deadline(struct work *w)
 {
 	int r = record_verify_step(w, STEP_FAILED);
 
+	w->inc.asking = false; /* from here on it is looked at, and what is above is applied again */
 	return r < 0 ? r : incident_move(w->tx, w->settings, &w->inc, EV_DEADLINE, "rollbackd", w->ch->text);
 }
 
@@ -314,6 +322,10 @@ int record_round(struct work *w)
 		r = take_in_round(w);
 	if (r == 0)
 		r = incident_save(w->tx, &w->inc);
+	if (r < 0)
+		return r;
+	if (w->inc.state == INC_FAILED && w->ch->acknowledged == STATUS_NO && w->ch->seen > w->inc.pct_wanted)
+		r = record_apply_again(w);
 	if (r < 0)
 		return r;
 	if (w->inc.kind == KIND_DRILL)
