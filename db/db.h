@@ -37,7 +37,7 @@ const char *db_uuid(const struct db *db);
 enum db_numbered { DB_STEP, DB_MESSAGE };
 const char *db_uuid_of(const struct db *db, enum db_numbered what, int64_t id);
 
-enum db_lane { DB_URGENT, DB_NORMAL }; /* urgent: the engine's moves; normal: intake and people */
+enum db_lane { DB_URGENT, DB_NORMAL }; /* urgent: the engine's moves, and what lowers; normal: the rest */
 
 struct db_job {
 	/* Writer thread, inside this job's savepoint. < 0 undoes this job alone. */
@@ -62,6 +62,8 @@ void db_stop(struct db *db);
  * /-/ready and intake ask. *why (may be NULL) gets a static sentence when false. Any thread; looked after by the writer
  * once a second. */
 bool db_healthy(const struct db *db, const char **why);
+/* The same, but that the disk is nearly full stands not in the way: what lowers is taken while the reserve lasts. */
+bool db_writes(const struct db *db, const char **why);
 /* Monotonic time of the writer's last turn (it turns at least once a second), for the watchdog. */
 int64_t db_last_turn_us(const struct db *db);
 

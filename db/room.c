@@ -95,13 +95,20 @@ void db_look_for_room(struct db *db)
 		ballast_take(db);
 }
 
+bool db_writes(const struct db *db, const char **why)
+{
+	*why = db->gone     ? "the database file was removed or replaced: restart rollbackd"
+	       : db->failed ? "the last write to the database failed"
+	                    : NULL;
+	return !*why;
+}
+
 bool db_healthy(const struct db *db, const char **why)
 {
-	const char *text = db->gone      ? "the database file was removed or replaced: restart rollbackd"
-	                   : db->failed  ? "the last write to the database failed"
-	                   : db->no_room ? "the disk is nearly full: less than 32 MiB or 100 files are free"
-	                                 : NULL;
+	const char *text = NULL;
 
+	if (db_writes(db, &text) && db->no_room)
+		text = "the disk is nearly full: less than 32 MiB or 100 files are free";
 	if (why)
 		*why = text;
 	return !text;

@@ -248,6 +248,7 @@ enum http_verdict incident_act(struct api *a, struct http_req *req, struct http_
 	                                 .note = j->note,
 	                                 .step = j->step};
 	j->base = (struct write_job) {.run = act_job_run, .free = act_job_free};
+	j->base.lowers = true;
 	return write_job_submit(a, req, reply, &j->base);
 }
 
@@ -319,5 +320,6 @@ enum http_verdict incident_open(struct api *a, struct http_req *req, struct http
 	j->rq = (struct manual_report) {
 		.rollout = j->texts[0], .severity = j->texts[1], .summary = j->texts[2], .who = j->texts[3]};
 	j->base = (struct write_job) {.run = report_run, .free = report_free};
+	j->base.lowers = true;
 	return write_job_submit(a, req, reply, &j->base);
 }

@@ -290,5 +290,6 @@ enum http_verdict rollout_rollback(struct api *a, struct http_req *req, struct h
 	rq.reason = j->reason;
 	j->rq = rq;
 	j->base = (struct write_job) {.run = rollback_run, .free = rollback_free};
+	j->base.lowers = true;
 	return write_job_submit(a, req, reply, &j->base);
 }

@@ -237,7 +237,7 @@ static void read_body(struct background_job *job)
 	int r = prepare(d, &fault);
 
 	if (r == 0)
-		r = db_submit(d->api->db, &d->job, DB_NORMAL);
+		r = db_submit(d->api->db, &d->job, intake_lowers(d->intake) ? DB_URGENT : DB_NORMAL);
 	if (r == 0)
 		return;
 	refuse(d->api, &reply, r, fault.why);
@@ -251,7 +251,7 @@ enum http_verdict webhook_post(struct api *a, struct http_req *req, struct http_
 
 	(void)segment;
 	(void)word;
-	if (!db_healthy(a->db, &why)) {
+	if (!db_writes(a->db, &why)) {
 		metric_add(M_WEBHOOKS, UNAVAILABLE, 1);
 		api_answer_errno(reply, -EIO, why ? why : "");
 		return HTTP_REPLIED;

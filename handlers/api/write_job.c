@@ -50,7 +50,7 @@ enum http_verdict write_job_submit(struct api *a, struct http_req *req, struct h
 	w->api = a;
 	w->req = req;
 	w->settings = current_settings();
-	int r = db_submit(a->db, &w->job, DB_NORMAL);
+	int r = db_submit(a->db, &w->job, w->lowers ? DB_URGENT : DB_NORMAL);
 	if (r == 0)
 		return HTTP_DEFERRED;
 	api_answer_errno(reply, r, "");

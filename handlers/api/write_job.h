@@ -12,6 +12,7 @@ struct write_job {
 	struct api *api;
 	struct http_req *req;
 	struct settings *settings; /* a reference */
+	bool lowers;               /* taken when the disk is nearly full, too */
 	int64_t incident_id;       /* set by run: what the engine must look at and the answer shows */
 	struct json_object *data;  /* owned: the answer, built inside the transaction */
 	char why[700];             /* set by run when it refuses */

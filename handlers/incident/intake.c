@@ -250,6 +250,18 @@ int intake_record(struct db_tx *tx, struct intake *in)
 	return r;
 }
 
+bool intake_lowers(const struct intake *in)
+{
+	for (size_t i = 0; i < in->group->n; i++) {
+		const struct route *rt = &in->routes[i];
+
+		if (in->group->alerts[i].status == ALERT_FIRING && rt->n_rollouts && rt->playbook &&
+		    !rt->playbook->hold)
+			return true;
+	}
+	return false;
+}
+
 void intake_free(struct intake *in)
 {
 	if (!in)

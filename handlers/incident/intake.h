@@ -83,6 +83,8 @@ struct intake {
  * milliseconds, times alerts, times matchers. */
 #define INTAKE_MATCH_S 3
 int intake_plan(struct settings *s, struct alert_group *group, int64_t received_us, struct intake **ret);
+/* Is there a firing alert among them that rolls back? That is taken when the disk is nearly full, too. */
+bool intake_lowers(const struct intake *in);
 int intake_record(struct db_tx *tx, struct intake *in);
 void intake_free(struct intake *in);
 void intake_cleanup(struct intake **in);

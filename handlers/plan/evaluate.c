@@ -13,9 +13,8 @@
 #include "server/core/clock.h"
 #include "server/core/text.h"
 
-#define QUERIES_MAX    256
 #define QUERY_MAX      (12 * 1024)
-#define UNRESOLVED_MAX 20
+#define UNRESOLVED_MAX 200 /* asked about one by one; with more of them whether one fires is unknown */
 #define SPAN_US        (30 * 86400 * US_PER_S) /* alerts of older incidents are not asked about */
 
 /* Where the answers of one kind stand among all. */
@@ -31,8 +30,9 @@ struct evaluating {
 	struct plan *plan;
 	struct rollout_state st;
 	int64_t age_us, since_us, now_us;
-	char *queries[QUERIES_MAX]; /* owned; NULL: not asked */
-	size_t n;
+	char **queries; /* owned; NULL: not asked */
+	size_t n, cap;
+	bool lacks_memory; /* not every question could be put: nothing is judged */
 	struct part criteria, data, share, baselines,
 		alerts; /* criteria and baselines: value, samples, value, samples … */
 	struct prom_ask *ask;
@@ -47,8 +47,21 @@ struct evaluating {
 
 static void add(struct evaluating *e, const char *query)
 {
-	if (e->n < QUERIES_MAX)
-		e->queries[e->n++] = query ? strdup(query) : NULL;
+	char *copy = query ? strdup(query) : NULL;
+
+	if (e->n == e->cap) {
+		size_t cap = e->cap ? 2 * e->cap : 64;
+		char **more = reallocarray(e->queries, cap, sizeof(*more));
+
+		e->queries = more ? more : e->queries;
+		e->cap = more ? cap : e->cap;
+	}
+	if (e->n == e->cap || (query && !copy)) {
+		e->lacks_memory = true;
+		free(copy);
+		return;
+	}
+	e->queries[e->n++] = copy;
 }
 
 static void add_criteria(struct evaluating *e)
@@ -105,7 +118,7 @@ static bool add_alerts(struct evaluating *e, struct db_conn *c)
 {
 	char *labels[UNRESOLVED_MAX];
 	int n = alert_unresolved(c, e->rollout->name, e->now_us - SPAN_US, labels, UNRESOLVED_MAX);
-	bool ok = n >= 0;
+	bool ok = n >= 0 && n < UNRESOLVED_MAX; /* there may be more */
 
 	e->alerts.at = e->n;
 	for (int i = 0; i < n; i++) {
@@ -229,6 +242,7 @@ static void evaluating_free(struct evaluating *e)
 {
 	for (size_t i = 0; i < e->n; i++)
 		free(e->queries[i]);
+	free(e->queries);
 	evaluation_free(&e->ev);
 	rollout_state_free(&e->st);
 	plan_unref(e->plan);
@@ -339,7 +353,7 @@ int evaluate_start(struct loop *l, struct db_conn *reader, struct settings *s, c
 		add_criteria(e);
 		add_watch(e);
 		e->ev.firing = add_alerts(e, reader) ? FIRING_NONE : FIRING_UNKNOWN;
-		err = start(e);
+		err = e->lacks_memory ? -ENOMEM : start(e);
 	}
 	if (err < 0) {
 		evaluating_free(e);

@@ -16,8 +16,16 @@ static void add(struct gate *g, const char *what, bool hard, const char *fmt, ..
 {
 	va_list args;
 
-	if (g->n == GATE_MISSING_MAX)
-		return;
+	if (g->n == g->cap) {
+		size_t cap = g->cap ? 2 * g->cap : 16;
+		struct missing *more = reallocarray(g->missing, cap, sizeof(*more));
+
+		g->lost |= !more;
+		if (!more)
+			return;
+		g->missing = more;
+		g->cap = cap;
+	}
 	struct missing *m = &g->missing[g->n++];
 	m->what = what;
 	m->hard = hard;
@@ -279,13 +287,15 @@ int gate_judge(const struct gate_view *v, struct gate *ret)
 		missing_stage, missing_criteria, missing_time,   missing_approvals, missing_ticks,
 		missing_peace, missing_limits,   missing_freeze, missing_sight,
 	};
-	struct gate g = {.missing = calloc(GATE_MISSING_MAX, sizeof(*g.missing))};
+	struct gate g = {0};
 
-	if (!g.missing)
-		return -ENOMEM;
 	gate_route(v, &g);
 	for (size_t i = 0; i < ARRAY_LEN(rules); i++)
 		rules[i](v, &g);
+	if (g.lost) {
+		gate_free(&g);
+		return -ENOMEM; /* a list that was cut permits nothing */
+	}
 	*ret = g;
 	return 0;
 }

@@ -9,8 +9,6 @@
 #include "handlers/plan/evaluation.h"
 #include "handlers/plan/rollout_state.h"
 
-#define GATE_MISSING_MAX 100
-
 struct missing {
 	const char *what; /* static word for machines: "criterion", "approval", "checklist", "clock" … */
 	bool hard;        /* force does not help: there would be nothing to enter, or two would act at once */
@@ -21,7 +19,8 @@ struct gate {
 	const struct stage *current, *next; /* NULL: none */
 	bool enters_again;                  /* next is the current one, which a rollback left */
 	struct missing *missing;            /* owned */
-	size_t n;
+	size_t n, cap;
+	bool lost; /* there was no memory for one more */
 };
 
 struct gate_view {
