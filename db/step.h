@@ -33,7 +33,7 @@ struct step {
 	char *spec; /* owned: JSON of what to do, as it stood when the incident was opened */
 	enum step_state state;
 	int32_t attempts;
-	int64_t started_at_us, ended_at_us; /* of the last attempt; 0 not yet */
+	int64_t started_at_us, ended_at_us; /* of the last attempt (running: of the one before); 0 not yet */
 	char *output;                       /* owned: text for people, bounded by the writer of the step; may be NULL */
 };
 struct step_list {

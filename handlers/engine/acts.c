@@ -291,7 +291,7 @@ static void run_http(struct live *l, const struct step *step, const struct act *
 	struct http_step *h = NULL;
 	char key[STEP_KEY_SIZE];
 
-	step_key(l->engine->o.db, l->id, step->id, l->inc.opened_at_us, key);
+	step_key(l->engine->o.db, l->id, step->id, step->ended_at_us ? step->ended_at_us : l->inc.opened_at_us, key);
 	int r = http_step_start(l->engine->o.loop, act, l->inc.pct_wanted, key, on_http, s, &h);
 	if (r < 0) {
 		end_errno(s, "the request could not be sent", r);

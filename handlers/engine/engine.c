@@ -216,23 +216,12 @@ static const struct step *next_snapshot(const struct live *l, int64_t *ret_due)
 	return best;
 }
 
-/* The step that failed and is to be done again first; NULL: none. */
+/* Not beside an act: what it makes the service read may be what this changes. */
 static const struct step *next_retry(const struct live *l, int64_t *ret_due)
 {
-	const struct step *best = NULL;
+	bool busy = l->slot[SLOT_FLAGS].busy || l->slot[SLOT_ACT].busy;
 
-	/* Not beside an act: what it makes the service read may be what this changes. */
-	if (l->slot[SLOT_FLAGS].busy || l->slot[SLOT_ACT].busy)
-		return NULL;
-	for (size_t i = 0; i < l->steps.n; i++) {
-		int64_t due = retry_due_us(&l->inc, &l->steps, &l->steps.item[i]);
-
-		if (!due || (best && due >= *ret_due))
-			continue;
-		best = &l->steps.item[i];
-		*ret_due = due;
-	}
-	return best;
+	return busy ? NULL : retry_first(&l->inc, &l->steps, ret_due);
 }
 
 /* One timer for the earliest thing this state waits for. */

@@ -110,7 +110,6 @@ static int write_intent(struct work *w)
 	w->step.state = STEP_RUNNING;
 	w->step.attempts++;
 	w->step.started_at_us = w->now;
-	w->step.ended_at_us = 0;
 	int r = step_save(w->tx, &w->step);
 	if (r < 0 || w->inc.started_at_us)
 		return r < 0 ? r : 1;

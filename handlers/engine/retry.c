@@ -49,6 +49,7 @@ int64_t retry_pause_us(int32_t attempts)
 {
 	int64_t pause = FIRST_US;
 
+	assert(attempts >= 0);
 	for (int32_t i = 1; i < attempts && pause < SLOWEST_US; i++)
 		pause *= 2;
 	return pause < SLOWEST_US ? pause : SLOWEST_US;
@@ -62,6 +63,22 @@ int64_t retry_due_us(const struct incident *inc, const struct step_list *all, co
 	    !may_repeat(step))
 		return 0;
 	return step->ended_at_us + retry_pause_us(step->attempts);
+}
+
+const struct step *retry_first(const struct incident *inc, const struct step_list *all, int64_t *ret_due)
+{
+	const struct step *best = NULL;
+
+	assert(inc && all && ret_due);
+	for (size_t i = 0; i < all->n; i++) {
+		int64_t due = retry_due_us(inc, all, &all->item[i]);
+
+		if (!due || (best && due >= *ret_due))
+			continue;
+		best = &all->item[i];
+		*ret_due = due;
+	}
+	return best;
 }
 
 bool retry_follows(const struct step *flags, const struct step *step)

@@ -93,7 +93,7 @@ static int add_steps(struct db_conn *c, const struct incident *inc, struct json_
 		json_add_str(o, "state", step_state_name(s->state));
 		json_add_int(o, "attempts", s->attempts);
 		json_add_time(o, "started_at", s->started_at_us);
-		json_add_time(o, "ended_at", s->ended_at_us);
+		json_add_time(o, "ended_at", s->state == STEP_RUNNING ? 0 : s->ended_at_us);
 		json_add_str(o, "output", s->output ? s->output : "");
 		json_object_array_add(arr, o);
 	}

@@ -1,5 +1,6 @@
 #include "handlers/offline/import.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -221,6 +222,7 @@ static int open_incident(const struct import *m, int32_t stage, const char *summ
 		.already_there = m->from >= 0 && m->from <= m->to && m->verified,
 	};
 
+	assert(m->to >= 0 && m->to <= 10000);
 	set_conditions(m, &inc);
 	int r = plan_put(m->tx, m->s, m->r, &by_hand, config);
 	if (r == 0)
@@ -245,6 +247,7 @@ static int join(const struct import *m, struct incident *live)
 	CLEANUP(cleanup_free) char *line = text ? text_format("%s (incident %lld)", text, (long long)live->id) : NULL;
 	int r = line ? told(m, live->id, m->at, m->who, "rolled back without rollbackd", text) : -ENOMEM;
 
+	assert(incident_is_live(live->state) && m->to >= 0);
 	if (r == 0 && live->pct_wanted > m->to) {
 		live->pct_wanted = m->to;
 		r = incident_save(m->tx, live);
@@ -408,6 +411,7 @@ int import_offline(struct db_tx *tx, const struct settings *s, const struct roll
 	char *path[PLACES];
 	int err = 0;
 
+	assert(tx && s && r && r->name && ret_incident);
 	places(tx, r, path);
 	for (int i = 0; i < PLACES; i++) {
 		if (err == 0 && path[i])
@@ -435,6 +439,7 @@ bool import_expected(struct db_tx *tx, const struct rollout *r)
 	char *path[PLACES];
 	bool yes = false;
 
+	assert(tx && r && r->name);
 	places(tx, r, path);
 	for (int i = 0; i < PLACES; i++) {
 		yes |= path[i] && tells_of(tx, r, path[i]);

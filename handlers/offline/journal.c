@@ -1,5 +1,6 @@
 #include "handlers/offline/journal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -17,11 +18,13 @@
 
 char *journal_in(const char *storage)
 {
+	assert(storage);
 	return text_format("%s/" NAME, storage);
 }
 
 char *journal_beside(const char *flags_file)
 {
+	assert(flags_file);
 	return text_format("%s." NAME, flags_file);
 }
 
@@ -82,6 +85,7 @@ int journal_open(const char *path)
 {
 	int r = open_once(path);
 
+	assert(path);
 	for (int i = 0; r == -EAGAIN && i < OPEN_TRIES; i++) {
 		usleep(OPEN_PAUSE);
 		r = open_once(path);
@@ -102,6 +106,7 @@ int journal_add(int fd, struct json_object *record)
 {
 	CLEANUP(cleanup_free) char *line = text_format("%s%s\n", ends_in_a_line(fd) ? "" : "\n", json_text(record));
 
+	assert(fd >= 0 && record);
 	if (!line)
 		return -ENOMEM;
 	ssize_t n = write(fd, line, strlen(line));
@@ -177,6 +182,7 @@ static int take_lines(struct journal *j, const char *text, size_t len)
 
 int journal_read(const char *path, struct journal *ret)
 {
+	assert(path && ret);
 	off_t size = 0;
 	struct journal j = {.fd = open_to_read(path, &size)};
 

@@ -1,5 +1,6 @@
 #include "handlers/steps/command.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -88,6 +89,7 @@ char **command_env_new(const struct command_env *e)
 	CLEANUP(env_cleanup) char **env = calloc(ENV_FIXED + n_labels, sizeof(*env));
 	char pct[16];
 
+	assert(e && e->step && e->rollout && (e->labels || e->n_labels == 0));
 	text_pct(e->pct, pct, sizeof(pct));
 	if (!env || !env_add(env, &n, text_format("ROLLBACKD_INCIDENT_ID=%lld", (long long)e->incident_id)) ||
 	    !env_add(env, &n, text_format("ROLLBACKD_STEP=%s", e->step)) ||
@@ -248,6 +250,7 @@ static int decide(const struct command *c, int claim, struct json_object **ret_r
 {
 	int mark = claim_read(claim), r = mark < 0 ? mark : 0;
 
+	assert(claim >= 0 && ret);
 	if (mark == '\0')
 		r = claim_write(claim, RUNNER_CANCELLED);
 	if (r < 0)
@@ -288,6 +291,7 @@ static void poll_now(void *arg)
 	struct command_outcome o;
 	int r = look(c, &root, &o);
 
+	assert(c->fn);
 	c->timer = NULL;
 	if (r < 0 && clock_mono_us() < c->until_us) {
 		poll_soon(c);
@@ -333,6 +337,8 @@ int command_start(struct loop *l, const char *exe, const char *dir, const char *
 	CLEANUP(command_cleanup) struct command *c = NULL;
 	int r = command_new(l, dir, name, act->timeout_us, fn, arg, &c);
 
+	assert(l && exe && dir && name && act && act->kind == ACT_COMMAND && act->argv && env && fn && ret);
+	assert(act->timeout_us > 0);
 	if (r == 0)
 		r = put_files(&c->attempt, act, env);
 	if (r < 0)
@@ -365,6 +371,7 @@ int command_resolve(struct loop *l, const char *dir, const char *name, command_f
 	CLEANUP(command_cleanup) struct command *c = NULL;
 	int r = command_new(l, dir, name, timeout_of(&(struct attempt) {dir, name}), fn, arg, &c);
 
+	assert(l && dir && name && fn && ret);
 	if (r < 0)
 		return r;
 	poll_soon(c);
@@ -392,6 +399,7 @@ void command_abandon(struct command *c)
 
 int command_forget(const char *dir, const char *name)
 {
+	assert(dir && name);
 	/* The spec first: without it no late runner starts. */
 	static const char *const suffixes[] = {"spec", "claim", "res", "tmp", "stop"};
 	struct attempt a = {dir, name};

@@ -21,6 +21,7 @@ int flags_file_spare_dir(const char *dir)
 	char *real = realpath(dir, NULL);
 	int r = !real ? -errno : strlen(real) >= sizeof(spare_dir) ? -ENAMETOOLONG : 0;
 
+	assert(dir);
 	if (r == 0)
 		strcpy(spare_dir, real);
 	free(real);

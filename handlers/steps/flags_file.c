@@ -125,6 +125,7 @@ static int load_once(struct file *f, int *ret_fd)
 /* The lock is a descriptor of its own: two threads of ours keep each other out, too. */
 static int file_lock(struct file *f)
 {
+	assert(f->dir >= 0);
 	if (f->locked)
 		return 0;
 	if (f->lock < 0)
@@ -191,6 +192,7 @@ int flags_file_read(const char *path, const char *key, int32_t *ret_pct, char *w
 	CLEANUP(cleanup_fd) int fd = -1;
 	int r = file_open_dir(&f);
 
+	assert(path && key && ret_pct);
 	if (r == 0)
 		r = file_load(&f, &fd);
 	return r < 0 ? r : file_get(&f, ret_pct);
@@ -202,6 +204,7 @@ int flags_file_load(const char *path, struct buf *ret_text, char *why, size_t wh
 	CLEANUP(cleanup_fd) int fd = -1;
 	int r = file_open_dir(&f);
 
+	assert(path && ret_text);
 	if (r == 0)
 		r = file_load(&f, &fd);
 	if (r < 0)
@@ -336,6 +339,7 @@ static int change_once(struct file *f, const struct setting *want, struct flags_
 	int32_t there = -1;
 	int r = file_load(f, &fd);
 
+	assert(f->locked && f->key);
 	ret->note[0] = '\0';
 	if (r == 0)
 		r = look(f, want, &there, ret);
@@ -362,6 +366,8 @@ static int change(const char *path, const char *key, const struct setting *want,
 	struct flags_change done = {.before = -1, .after = -1};
 	int r = file_open_dir(&f);
 
+	assert(path && key && ret && want->pct >= 0 && want->pct <= 10000);
+	assert(want->values || want->n_values == 0);
 	if (r == 0)
 		r = file_lock(&f);
 	if (r < 0)

@@ -160,6 +160,7 @@ static int prepare_in_place(struct file *f, const struct buf *text, bool down, s
 	CLEANUP(cleanup_fd) int fd = openat(f->dir, f->base, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
 
+	assert(f->locked);
 	if (fd < 0)
 		return flags_cannot(f, "write");
 	if (fstat(fd, &st) < 0 || st.st_ino != f->st.st_ino || st.st_dev != f->st.st_dev)
@@ -177,6 +178,7 @@ static int overwrite(int fd, const struct buf *is, const struct buf *becomes)
 {
 	size_t same = 0;
 
+	assert(fd >= 0);
 	while (same < is->len && same < becomes->len && is->data[same] == becomes->data[same])
 		same++;
 	if (lseek(fd, (off_t)same, SEEK_SET) < 0)

@@ -153,6 +153,7 @@ int flags_text_replace(const char *text, size_t len, const char *key, const char
 {
 	CLEANUP(buf_free) struct buf next = BUF(FLAGS_FILE_MAX);
 
+	assert(text && key && key[0] && value && out);
 	if (!is_plain_text(value, strlen(value)))
 		return -EINVAL;
 	int n = replace_all(text, len, key, value, &next);
@@ -204,6 +205,7 @@ int flags_text_get(const char *text, size_t len, const char *key, int32_t *ret_p
 	enum reader highest = SYSTEMD;
 	bool found = false;
 
+	assert(text && key && key[0] && ret_pct && why && why_size > 0);
 	for (int who = SYSTEMD; who < READER_N; who++) {
 		if (!in_effect((enum reader)who, text, len, key, &a))
 			continue;
@@ -235,6 +237,7 @@ int flags_text_value(const char *text, size_t len, const char *key, char *ret, s
 	struct assignment a;
 	int who = SYSTEMD;
 
+	assert(text && key && ret && size > 0);
 	while (who < READER_N && !in_effect((enum reader)who, text, len, key, &a))
 		who++;
 	if (who == READER_N)

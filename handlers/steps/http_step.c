@@ -1,5 +1,6 @@
 #include "handlers/steps/http_step.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -67,6 +68,8 @@ int http_step_start(struct loop *l, const struct act *act, int32_t pct, const ch
 	CLEANUP(http_step_cleanup) struct http_step *h = NULL;
 	const char *headers[] = {key, body ? "Content-Type: application/json" : NULL, NULL};
 
+	assert(l && act && act->kind == ACT_HTTP && act->url && idempotency_key && fn && ret);
+	assert(pct >= 0 && pct <= 10000);
 	if (!key || (act->body && !body))
 		return -ENOMEM;
 	int r = http_step_new(l, act, fn, arg, &h);

@@ -43,11 +43,11 @@ size_t attempt_name_parse(const struct db *db, const char *file, int64_t *ret_st
 	return len;
 }
 
-void step_key(const struct db *db, int64_t incident, int64_t step, int64_t opened_us, char out[STEP_KEY_SIZE])
+void step_key(const struct db *db, int64_t incident, int64_t step, int64_t since_us, char out[STEP_KEY_SIZE])
 {
 	const char *uuid = db_uuid_of(db, DB_STEP, step);
 	int n = uuid[0] ? snprintf(out, STEP_KEY_SIZE, "rollbackd-%s-%lld-%lld-%llx", uuid, (long long)incident,
-	                           (long long)step, (unsigned long long)opened_us)
+	                           (long long)step, (unsigned long long)since_us)
 	                : snprintf(out, STEP_KEY_SIZE, "rollbackd-%lld-%lld", (long long)incident, (long long)step);
 
 	assert(n > 0 && n < STEP_KEY_SIZE);

@@ -15,8 +15,9 @@ void attempt_name(const struct db *db, int64_t step, int32_t attempt, char out[A
 /* Whose file is "<uuid>.17.2.res"? Length of the attempt's name; 0: not of this database. */
 size_t attempt_name_parse(const struct db *db, const char *file, int64_t *ret_step, int32_t *ret_attempt);
 
-/* The idempotency key of an HTTP step, the same for each attempt. opened_us: when its incident was opened, for a
- * database that was restored from a backup counts on from old numbers. */
-void step_key(const struct db *db, int64_t incident, int64_t step, int64_t opened_us, char out[STEP_KEY_SIZE]);
+/* The idempotency key of an HTTP step. since_us: when its incident was opened, or when the step last ended: a repeat
+ * after a crash is the same request, trying again after an end is not, and a database that was restored from a backup
+ * counts on from old numbers. */
+void step_key(const struct db *db, int64_t incident, int64_t step, int64_t since_us, char out[STEP_KEY_SIZE]);
 
 #endif

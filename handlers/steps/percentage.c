@@ -1,5 +1,6 @@
 #include "handlers/steps/percentage.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #include "db/rollout.h"
@@ -10,6 +11,7 @@ int32_t percentage_there(struct db_conn *c, const struct rollout *r, char *why, 
 	struct rollout_row row = {0};
 	int32_t pct = -1;
 
+	assert(c && r && (!why || why_size >= 200));
 	if (r->flags_file) {
 		char reason[256] = "";
 

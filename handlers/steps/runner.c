@@ -1,5 +1,6 @@
 #include "handlers/steps/runner.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -249,6 +250,7 @@ static int put_result(const struct attempt *a, const struct run *run)
 {
 	CLEANUP(json_cleanup) struct json_object *root = json_object_new_object();
 
+	assert(command_end_name(run->end.end)); /* only what ended is stored */
 	json_add_str(root, "end", command_end_name(run->end.end));
 	json_add_int(root, "exit_code", run->end.exit_code);
 	json_add_int(root, "signal", run->end.signal);

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -38,6 +39,7 @@ int attempt_open(const struct attempt *a, const char *suffix, int flags)
 	char path[PATH_MAX];
 	int r = attempt_path(a, suffix, path);
 
+	assert(a->dir && a->name && suffix);
 	if (r < 0)
 		return r;
 	int fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -86,6 +88,7 @@ int attempt_write(const struct attempt *a, const char *suffix, const char *text,
 	CLEANUP(cleanup_fd) int fd = attempt_open(a, "tmp", O_WRONLY | O_CREAT | O_TRUNC);
 	char from[PATH_MAX], to[PATH_MAX];
 
+	assert(text || len == 0);
 	if (fd < 0)
 		return fd;
 	int r = write_all(fd, text, len);
@@ -115,6 +118,7 @@ int claim_read(int claim)
 	char mark = '\0';
 	ssize_t n = pread(claim, &mark, 1, 0);
 
+	assert(claim >= 0);
 	return n < 0 ? -errno : mark;
 }
 
@@ -122,6 +126,7 @@ int claim_write(int claim, char mark)
 {
 	ssize_t n = pwrite(claim, &mark, 1, 0);
 
+	assert(claim >= 0 && (mark == RUNNER_CLAIMED || mark == RUNNER_CANCELLED));
 	if (n != 1)
 		return n < 0 ? -errno : -EIO;
 	return fsync(claim) < 0 ? -errno : 0;

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -119,6 +120,7 @@ int runner_trusts(const char *path, char *why, size_t why_size)
 	struct walk w = {.why = why, .why_size = why_size};
 	char name[NAME_MAX + 1];
 
+	assert(path && why && why_size >= 200);
 	why[0] = '\0';
 	if (path[0] != '/' || strlen(path) >= sizeof(w.rest))
 		return refuse(&w, -EINVAL, "%.120s is no absolute path", path);

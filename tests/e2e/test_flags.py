@@ -175,3 +175,27 @@ def test_at_zero_nobody_is_woken(daemon_of, service, chat, prometheus):
     until(lambda: errors(d))
     d.stop()
     assert not told(chat)
+
+
+def test_a_request_that_is_tried_again_is_no_repeat_of_the_one_that_failed(daemon_of, service):
+    """Some receivers answer a known key with what they answered before."""
+    class Strict(Server):
+        def __init__(self):
+            self.answers, self.good = {}, False
+            super().__init__()
+
+        def handle(self, method, path, headers, body):
+            status = self.answers.setdefault(headers["Idempotency-Key"], 200 if self.good else 503)
+            if status == 200:
+                service.live.write_text(body.decode())
+            return status, {}, "{}"
+
+    strict = Strict()
+    apply = f"      - {{http: {{method: PUT, url: \"{strict.url}/\", body: '${{percentage}}'}}}}"
+    d = daemon_of(config(service, apply=apply, timeout="300ms"))
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "failed")
+    strict.good = True
+    d.wait_state(r["incident"], "rolled_back")
+    assert service.percentage() == 0
+    strict.close()

@@ -67,7 +67,7 @@ static void names_of_others_are_not_ours(void **state)
 	assert_int_equal(attempt, -1);
 }
 
-static void a_key_is_the_same_for_each_attempt_and_another_after_a_backup_was_restored(void **state)
+static void a_key_is_the_same_after_a_crash_and_another_after_an_end_or_a_restored_backup(void **state)
 {
 	char a[STEP_KEY_SIZE], b[STEP_KEY_SIZE];
 
@@ -88,7 +88,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_name_carries_the_database_and_is_read_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(names_of_others_are_not_ours, setup, teardown),
 		cmocka_unit_test_setup_teardown(
-			a_key_is_the_same_for_each_attempt_and_another_after_a_backup_was_restored, setup, teardown),
+			a_key_is_the_same_after_a_crash_and_another_after_an_end_or_a_restored_backup, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
