@@ -160,7 +160,7 @@ static void paged(struct db_job *job, int result)
 	struct refusal *f = (struct refusal *)job;
 
 	if (result < 0)
-		log_error("a webhook was refused, and the page about it could not be recorded", "error",
+		log_error("a webhook was refused, and the page about it could not be recorded", "err",
 		          strerror(-result));
 	f->api->ring(f->api->arg);
 	free(f);
@@ -170,7 +170,7 @@ static void tell(struct api *a, const char *why)
 {
 	struct refusal *f = calloc(1, sizeof(*f));
 
-	log_error("a webhook was refused because it is too much to be looked at", "why", why);
+	log_error("a webhook was refused because it is too much to be looked at", "err", why);
 	if (!f)
 		return;
 	*f = (struct refusal) {.job = {.run = page, .done = paged}, .api = a};

@@ -50,7 +50,7 @@ static void doubt(struct live *l, struct slot *s, enum activity a, const char *w
 
 	log_warn(pending ? "a rollback goes on waiting though its alerts resolved"
 	                 : "an incident stays open though its alerts resolved",
-	         "incident", log_num(l->id), "why", why);
+	         "incident", log_num(l->id), "err", why);
 	s->ch.kind = CHANGE_DOUBT;
 	s->ch.text = text_format("every alert resolved, but %s%s",
 	                         a == ACTIVITY_ACTIVE ? "" : "whether it is over is unknown: ", why);
@@ -70,7 +70,7 @@ static void on_activity(void *arg, enum activity a, const char *why)
 	s->handle = NULL;
 	l->calm.again_us = clock_mono_us() + (s->ch.event == EV_CALM ? PENDING_AGAIN_US : QUIET_AGAIN_US);
 	if (over) {
-		log_info("an incident's alerts are over", "incident", log_num(l->id), "why", why);
+		log_info("an incident's alerts are over", "incident", log_num(l->id), "err", why);
 		if (s->ch.event == EV_CALM)
 			s->ch.text = strdup("every alert resolved before its time came");
 		s->ready = true;
@@ -97,8 +97,8 @@ bool calm_ask(struct live *l)
 		free(labels[i]);
 	l->calm.again_us = clock_mono_us() + PENDING_AGAIN_US;
 	if (r < 0) {
-		log_error("whether an incident's alerts are over could not be asked", "incident", log_num(l->id),
-		          "error", strerror(-r));
+		log_error("whether an incident's alerts are over could not be asked", "incident", log_num(l->id), "err",
+		          strerror(-r));
 		return false;
 	}
 	change_clear(&s->ch);

@@ -149,7 +149,7 @@ static void tell_log(const struct sending *s)
 		log_error("a message could not be delivered and is given up", "channel", channel, "what", what, "err",
 		          s->error);
 	else if (s->outcome == DROPPED)
-		log_warn("a message is dropped", "channel", channel, "what", what, "why", s->error);
+		log_warn("a message is dropped", "channel", channel, "what", what, "err", s->error);
 	else if (s->outcome == RETRIED)
 		log_warn("a message was not taken; it will be sent again", "channel", channel, "what", what, "err",
 		         s->error);

@@ -119,10 +119,10 @@ int flags_watch(struct db_tx *tx, const struct settings *s, const struct rollout
 	if (error == 0)
 		return told ? all_clear(&w) : 0;
 	if (at_start)
-		log_error("nothing could be rolled back by the flags file", "rollout", r->name, "why", w.why);
+		log_error("nothing could be rolled back by the flags file", "rollout", r->name, "err", w.why);
 	if (told == -error || (!at_start && before != -error) || is_at_zero(&w) || incident_tells(&w))
 		return 0;
 	if (!at_start)
-		log_error("nothing could be rolled back by the flags file", "rollout", r->name, "why", w.why);
+		log_error("nothing could be rolled back by the flags file", "rollout", r->name, "err", w.why);
 	return tell(&w, error);
 }

@@ -22,7 +22,7 @@ static int load(const char *file, struct config **ret)
 	for (size_t i = 0; i < faults.n; i++)
 		fprintf(stderr, "%s\n", faults.line[i]);
 	config_faults_free(&faults);
-	return r < 0 ? CTL_USAGE : 0; /* nothing was tried: no answer, neither yes nor no */
+	return r < 0 ? CTL_NO : 0; /* nothing was rolled back: the script that asked says CRITICAL */
 }
 
 static int plan_of(struct local *w, int32_t to_pct)
