@@ -54,8 +54,9 @@ class Cage:
 def cage():
     c = Cage()
     yield c
-    assert c.kills() == 0
+    kills = c.kills()
     c.close()
+    assert kills == 0
 
 
 def peak(d):
