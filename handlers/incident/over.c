@@ -125,7 +125,7 @@ static void pending(struct view *v)
 {
 	char at[60];
 
-	text_time_words(v->inc->due_at_us, at, sizeof(at));
+	text_time_local(v->inc->due_at_us, at, sizeof(at));
 	because(v, false, "it rolls back to %s at %s unless every alert resolves first", v->to, at);
 	next_incident(v, "cancel");
 }

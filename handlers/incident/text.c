@@ -59,9 +59,9 @@ const char *message_title(const struct incident *inc)
 
 static int action_pending(struct buf *b, const struct incident *inc, const char *to)
 {
-	char at[40];
+	char at[60];
 
-	text_time_words(inc->due_at_us, at, sizeof(at));
+	text_time_local(inc->due_at_us, at, sizeof(at));
 	return buf_printf(b, "Rolls back to %s%% at %s unless every alert resolves first", to, at);
 }
 

@@ -225,7 +225,7 @@ static void a_pending_rollback_says_when(void **state)
 	char *text = text_of(&inc);
 
 	(void)state;
-	assert_non_null(strstr(text, "Rolls back to 0% at 2025-10-14 10:00 UTC unless every alert resolves first"));
+	assert_non_null(strstr(text, "Rolls back to 0% at 2025-10-14 10:00:00 UTC unless every alert resolves first"));
 	free(text);
 }
 
