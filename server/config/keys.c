@@ -37,7 +37,7 @@ SECTION(flag_value, NO_RULE, K("name", KEY_VARIABLE, .required = true, .help = "
         K("type", KEY_WORD, .words = "bool int string", .def = "string", .help = "How it is shown"));
 SECTION(flags, NO_RULE,
         K("file", KEY_PATH, .required = true,
-          .help = "Environment file, replaced atomically; owned by rollbackd's user"),
+          .help = "Environment file, replaced atomically where that keeps all it has, else written in place"),
         K("percentage", KEY_VARIABLE, .required = true, .help = "Key that carries the percentage"),
         K("salt", KEY_LINE, .help = "Of the sampling rule (deploy/sampling.md); default: the rollout's name"),
         K("values", KEY_LIST, .sub = &flag_value, .help = "The other flags, shown typed"));
