@@ -1,12 +1,14 @@
 #!/bin/bash
-# tools.sh DIR: Debian's Prometheus and Alertmanager, unpacked below DIR and not installed, so that no service starts.
-# Afterwards DIR/usr/bin has prometheus, promtool, prometheus-alertmanager and amtool.
+# tools.sh DIR [SUITE]: Debian's Prometheus and Alertmanager, unpacked below DIR and not installed, so that no service starts.
+# Afterwards DIR/usr/bin has prometheus, promtool, prometheus-alertmanager and amtool. SUITE names another Debian than the one that runs
+# here (bookworm, trixie, forky): its package lists are kept below DIR, and nothing of this machine's apt changes.
 set -euo pipefail
 
 packages=(prometheus prometheus-alertmanager)
 programs=(prometheus promtool prometheus-alertmanager amtool)
 
-[ $# -eq 1 ] || { echo "usage: $0 DIR" >&2; exit 2; }
+[ $# -eq 1 ] || [ $# -eq 2 ] || { echo "usage: $0 DIR [SUITE]" >&2; exit 2; }
+suite=${2-}
 mkdir -p "$1"
 dir=$(cd "$1" && pwd)
 stamp=$dir/.unpacked
@@ -23,10 +25,23 @@ complete() {
 	done
 }
 
+# apt's options: for another suite a state of its own.
+apt=()
+use_suite() {
+	mkdir -p "$dir/apt/lists/partial" "$dir/apt/cache/archives/partial"
+	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian $suite main" >"$dir/apt/sources.list"
+	: >"$dir/apt/status"
+	apt=(-o "Dir::Etc::SourceList=$dir/apt/sources.list" -o Dir::Etc::SourceParts=/dev/null -o Dir::Etc::Preferences=/dev/null
+		-o Dir::Etc::PreferencesParts=/dev/null -o "Dir::State::Lists=$dir/apt/lists" -o "Dir::State::status=$dir/apt/status"
+		-o "Dir::Cache=$dir/apt/cache" -o APT::Sandbox::User=root)
+}
+
 # Only the names and checksums of packages: nothing is installed.
 update_lists() {
 	echo "updating the package lists"
-	if [ "$(id -u)" -eq 0 ]; then
+	if [ -n "$suite" ]; then
+		apt-get "${apt[@]}" update -qq
+	elif [ "$(id -u)" -eq 0 ]; then
 		apt-get update -qq
 	elif command -v sudo >/dev/null; then
 		sudo apt-get update -qq
@@ -39,8 +54,8 @@ download() {
 	local sandbox=()
 	[ "$(id -u)" -ne 0 ] || sandbox=(-o APT::Sandbox::User=root) # apt's own user may not enter our directory
 	# From Debian 13 on promtool is a package of its own.
-	[ -z "$(apt-cache pkgnames promtool)" ] || packages=(prometheus prometheus-alertmanager promtool)
-	(cd "$dir/deb" && apt-get -qq "${sandbox[@]}" download "${packages[@]}")
+	[ -z "$(apt-cache "${apt[@]}" pkgnames promtool)" ] || packages=(prometheus prometheus-alertmanager promtool)
+	(cd "$dir/deb" && apt-get -qq "${apt[@]}" "${sandbox[@]}" download "${packages[@]}")
 }
 
 # Debian's Alertmanager reads its default template and its page from a fixed directory below /usr/share. So that it finds
@@ -84,7 +99,8 @@ if [ -e "$stamp" ] && complete; then
 fi
 rm -rf "$dir/deb"
 mkdir "$dir/deb"
-echo "fetching ${packages[*]} (unpacked below $dir, not installed)"
+[ -z "$suite" ] || use_suite
+echo "fetching ${packages[*]}${suite:+ of $suite} (unpacked below $dir, not installed)"
 # The first try fails on a machine whose lists are empty, or too old for what the mirror still has.
 if ! download 2>"$dir/deb/why"; then
 	update_lists
@@ -93,7 +109,7 @@ fi
 for deb in "$dir"/deb/*.deb; do
 	dpkg -x "$deb" "$dir"
 done
-rm -rf "$dir/deb"
+rm -rf "$dir/deb" "$dir/apt"
 complete || die "the packages do not hold all of: ${programs[*]}"
 check_libraries
 relocate_alertmanager

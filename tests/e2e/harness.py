@@ -23,7 +23,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MODE = os.environ.get("MODE", "release")
 BUILD = ROOT / "build" / MODE
-TOOLS = ROOT / "build" / "tools" / "usr" / "bin"
+TOOLS = ROOT / os.environ.get("TOOLS", "build/tools") / "usr" / "bin"
 PATIENCE = float(os.environ.get("PATIENCE", "20" if MODE == "release" else "60"))
 
 
