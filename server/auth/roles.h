@@ -12,7 +12,7 @@ struct auth_people {
 	struct auth_person {
 		char *name;     /* owned */
 		unsigned roles; /* bits of enum http_role */
-	} * item;
+	} *item;
 	size_t n;
 };
 

@@ -8,10 +8,7 @@
 #define NO_RULE                          .one_of = NULL
 #define ONE_OF(words)                    .one_of = (words)
 #define ONE_OF_BUT_NOT_BOTH(words, both) .one_of = (words), .not_both = (both)
-#define K(n, t, ...)                                                                                                   \
-	{                                                                                                              \
-		.name = n, .type = t, __VA_ARGS__                                                                      \
-	}
+#define K(n, t, ...)                     {.name = n, .type = t, __VA_ARGS__}
 
 /* Shortest waits, in ms: below them a typing error would be a busy loop, or a time limit that nothing can keep. */
 #define WAIT   .least = 10

@@ -262,10 +262,7 @@ static void a_body_is_json_and_a_parameter_is_known(void **state)
 
 /* --- bytes --- */
 
-#define BYTES(s)                                                                                                       \
-	{                                                                                                              \
-		s, sizeof(s) - 1                                                                                       \
-	}
+#define BYTES(s) {s, sizeof(s) - 1}
 
 static void bytes_that_a_string_would_hide_are_refused(void **state)
 {

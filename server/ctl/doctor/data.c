@@ -156,8 +156,8 @@ int64_t doctor_query_back(const struct doctor_facts *d, const struct doctor_quer
 }
 
 /* True: it has a number. */
-static bool judge_query(const struct doctor_query *q, const struct prom_answer *a, const struct prom_answer *old, double pct,
-                        struct findings *f)
+static bool judge_query(const struct doctor_query *q, const struct prom_answer *a, const struct prom_answer *old,
+                        double pct, struct findings *f)
 {
 	const char *why = why_empty(pct);
 	char what[WHAT_MAX];

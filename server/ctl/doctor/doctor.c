@@ -345,7 +345,7 @@ static void judge_sending(struct doctor *d)
 /* Answers to as many questions as there are queries. */
 struct round {
 	struct doctor *d;
-	char **texts;           /* owned, with what it points to; NULL: not asked */
+	char **texts;                /* owned, with what it points to; NULL: not asked */
 	struct prom_answer *answers; /* owned */
 };
 
