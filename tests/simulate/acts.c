@@ -32,6 +32,7 @@ struct process {
 	struct command_outcome end; /* once ENDED */
 	int64_t timeout_us, took_us;
 	bool fails, hangs, runner_dies;
+	bool stopping;
 	bool acted; /* it has begun to change the service */
 	struct command *watcher;
 	LIST_ENTRY(process) link;
@@ -195,6 +196,24 @@ static void process_runs(void *arg)
 		world_act_begins(p->service, p->pct, p->incident);
 	if ((p->sets || p->reloads) && !(p->fails && rnd_chance(70)) && !(p->hangs && rnd_chance(50)))
 		sim_at(sim_now() + (acts < p->timeout_us ? acts : p->timeout_us - 1), p, process_acts, p);
+}
+
+static void process_is_stopped(void *arg)
+{
+	process_ends(arg, (struct command_outcome) {.end = COMMAND_STOPPED, .exit_code = -1, .text = ""});
+}
+
+/* Some do not listen to SIGTERM, and go on for a while. */
+void command_stop(struct command *c)
+{
+	struct process *p = c->process;
+
+	if (!p || !is_alive(p) || p->stopping)
+		return;
+	p->stopping = true;
+	say("  program %s of incident %lld is to stop", p->name, (long long)p->incident);
+	sim_at(sim_now() + (rnd_chance(30) ? rnd_us(US_PER_S, 10 * US_PER_S) : rnd_us(US_PER_MS, 100 * US_PER_MS)), p,
+	       process_is_stopped, p);
 }
 
 static struct process *process_new(const char *name, const struct act *act, const struct command_env *env)

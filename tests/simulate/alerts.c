@@ -120,6 +120,7 @@ static void take_results(const struct body *b, const char *text)
 /* --- sending --- */
 
 static void deliver(void *arg);
+static void deliver_again(void *arg);
 
 static bool is_current(const struct body *b)
 {
@@ -137,7 +138,7 @@ static void on_answer(void *arg, int status, const char *text)
 	else
 		say("  alert A%d: no answer (%d)", b->alert, status);
 	if (is_current(b) && (status != 200 || b->firing))
-		sim_at(sim_now() + (status == 200 ? REPEAT_US : AGAIN_US), &am, deliver, b);
+		sim_at(sim_now() + (status == 200 ? REPEAT_US : AGAIN_US), &am, deliver_again, b);
 	else
 		free(b);
 }
@@ -147,6 +148,16 @@ static void deliver(void *arg)
 	struct body *b = arg;
 
 	house_ask("/webhook", b->text, on_answer, b);
+}
+
+static void deliver_again(void *arg)
+{
+	struct body *b = arg;
+
+	if (is_current(b))
+		deliver(b);
+	else
+		free(b);
 }
 
 static void write_body(struct body *b)

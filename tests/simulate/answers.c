@@ -70,36 +70,56 @@ static double value(const struct instance *in)
 	return world_has(FAULT_PROM_500) || world_has(FAULT_PROM_REDIRECT) ? 0 : in->scraped / 100.0;
 }
 
-static void add_percentages(struct buf *b, int *n, const char *query, const struct service *s)
+static bool is_left_out(int instance)
 {
-	bool times = strstr(query, "timestamp(") != NULL;
+	return world_has(FAULT_PROM_PARTIAL) && (instance == 0 || rnd_chance(50));
+}
+
+static void add_percentages(struct buf *b, int *n, const struct service *s)
+{
 	char name[16];
 
 	for (int i = 0; i < s->n; i++) {
-		const struct instance *in = &s->instance[i];
-
 		snprintf(name, sizeof(name), "i%d", i);
-		if (is_there(in) && !(world_has(FAULT_PROM_PARTIAL) && (i == 0 || rnd_chance(50))))
-			add_sample(b, n, name, times ? (double)in->scraped_at_us / (double)US_PER_S : value(in));
+		if (is_there(&s->instance[i]) && !is_left_out(i))
+			add_sample(b, n, name, value(&s->instance[i]));
 	}
+}
+
+/* min(timestamp(…)) */
+static void add_oldest(struct buf *b, int *n, const struct service *s)
+{
+	int64_t oldest = 0;
+
+	for (int i = 0; i < s->n; i++)
+		if (is_there(&s->instance[i]) && !is_left_out(i) && (!oldest || s->instance[i].scraped_at_us < oldest))
+			oldest = s->instance[i].scraped_at_us;
+	if (oldest)
+		add_sample(b, n, "", (double)oldest / (double)US_PER_S);
+}
+
+static void add_up(struct buf *b, int *n, const struct service *s)
+{
+	int up = 0;
+
+	for (int i = 0; i < s->n; i++)
+		up += is_there(&s->instance[i]) && !(world_has(FAULT_PROM_PARTIAL) && i == 0);
+	if (up)
+		add_sample(b, n, "", up);
 }
 
 static void add_result(struct buf *b, const char *query)
 {
-	int n = 0, which = service_in(query, "pct_"), counted = service_in(query, "svc"), up = 0;
+	int n = 0, which = service_in(query, "pct_"), counted = service_in(query, "svc");
 
-	if (which >= 0) {
-		add_percentages(b, &n, query, world_service(which));
-	} else if (counted >= 0) {
-		const struct service *s = world_service(counted);
-
-		for (int i = 0; i < s->n; i++)
-			up += is_there(&s->instance[i]) && !(world_has(FAULT_PROM_PARTIAL) && i == 0);
-		if (up)
-			add_sample(b, &n, "", up);
-	} else if (strstr(query, "ALERTS") && alerts_active(query)) {
+	if (strstr(query, "timestamp(") && (which >= 0 || counted >= 0))
+		add_oldest(b, &n, world_service(which >= 0 ? which : counted));
+	else if (which >= 0)
+		add_percentages(b, &n, world_service(which));
+	else if (counted >= 0)
+		add_up(b, &n, world_service(counted));
+	else if (strstr(query, "ALERTS") && alerts_active(query))
 		add_sample(b, &n, "", 1);
-	}
 }
 
 static void read_prometheus(struct world_answer *a)

@@ -31,12 +31,17 @@ void config_begin(const char *dir)
 	config.now = config.next;
 }
 
+void config_move(void)
+{
+	config.next.service[0] = config.next.service[0] == 0 ? 2 : 0;
+}
+
 void config_change(void)
 {
 	int what = rnd_below(4);
 
 	if (what == 0)
-		config.next.service[0] = config.next.service[0] == 0 ? 2 : 0;
+		config_move();
 	else if (what == 1)
 		config.next.service[0] = config.next.service[0] < 0 ? 0 : -1;
 	else if (what == 2)

@@ -15,6 +15,8 @@ struct config;
 void config_begin(const char *dir);
 /* Changes something: another service for r0, other checks, a rollout dropped or there again. */
 void config_change(void);
+/* r0 has another service. */
+void config_move(void);
 /* Writes and reads it; never fails but by a bug of ours. */
 struct config *config_now(void);
 /* It was refused: the one in force stays. */

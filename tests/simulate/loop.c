@@ -201,6 +201,13 @@ int loop_spawn(struct loop *l, const struct child_spec *spec, loop_child_fn *fn,
 	return 0;
 }
 
+void loop_child_stop(struct loop *l, struct loop_child *c)
+{
+	sim_cancel(c->event);
+	c->answer.error = -ETIMEDOUT;
+	c->event = sim_at(sim_now(), l, child_ends, c);
+}
+
 void loop_child_cancel(struct loop *l, struct loop_child *c)
 {
 	(void)l;

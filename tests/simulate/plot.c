@@ -338,6 +338,9 @@ static void begins_lower(void)
 	lowered_outside();
 	pass(60 * US_PER_S);
 	count(COUNT_DRIFTED);
+	if (rnd_chance(50))
+		rollback_by_hand();
+	pass(rnd_us(10 * US_PER_MS, 30 * US_PER_S));
 }
 
 static void begins_rolled_back(void)
@@ -377,10 +380,36 @@ static void begins_partial(void)
 	pass(rnd_us(US_PER_S, 90 * US_PER_S));
 }
 
+/* The rollback comes while the stage's own acts are still under way. */
+static void begins_superseded(void)
+{
+	begins_with_a_stage();
+	if (rnd_chance(60))
+		world_fault(FAULT_ACT_HANGS, 5 * US_PER_S);
+	advance();
+	pass(rnd_us(20 * US_PER_MS, 5 * US_PER_S));
+	alerts_fire();
+	pass(rnd_us(10 * US_PER_MS, 20 * US_PER_S));
+}
+
+/* What was rolled back is moved elsewhere, where it was never rolled back. */
+static void begins_moved(void)
+{
+	alerts_fire();
+	pass(rnd_us(US_PER_S, 60 * US_PER_S));
+	config_move();
+	house_reload();
+	pass(rnd_us(10 * US_PER_MS, 30 * US_PER_S));
+	rollback_by_hand();
+	alerts_fire();
+	pass(rnd_us(US_PER_S, 60 * US_PER_S));
+}
+
 static void opening(void)
 {
-	static void (*const openings[])(void) = {begins_with_a_stage, begins_with_a_stage, begins_lower,
-	                                         begins_rolled_back,  begins_blind,        begins_partial};
+	static void (*const openings[])(void) = {begins_superseded,   begins_moved,  begins_with_a_stage,
+	                                         begins_with_a_stage, begins_lower,  begins_rolled_back,
+	                                         begins_blind,        begins_partial};
 
 	if (rnd_chance(75))
 		openings[rnd_below(ARRAY_LEN(openings))]();

@@ -258,13 +258,13 @@ void world_bounce(struct service *s)
 static void poll_file(void *arg)
 {
 	struct service *s = arg;
-	int32_t was = world_pct(s);
+	int32_t was = world_pct(s), is = world_file_pct(s);
 
-	for (int i = 0; i < s->n; i++)
-		take(s, i, -1);
+	for (int i = 0; i < s->n && is >= 0; i++)
+		take(s, i, is);
 	if (world_pct(s) != was)
 		changed(s, "polled");
-	sim_at(sim_now() + rnd_us(US_PER_S, 10 * US_PER_S), &world, poll_file, s);
+	sim_at(sim_now() + rnd_us(2 * US_PER_S, 20 * US_PER_S), &world, poll_file, s);
 }
 
 static void scrape(void *arg)
@@ -300,7 +300,7 @@ static void begin_service(int which, const char *dir)
 		write_file(s, pct);
 	}
 	if (s->kind == SERVICE_POLLS)
-		sim_at(sim_now() + rnd_us(US_PER_S, 10 * US_PER_S), &world, poll_file, s);
+		sim_at(sim_now() + rnd_us(2 * US_PER_S, 20 * US_PER_S), &world, poll_file, s);
 	sim_at(sim_now() + rnd_us(US_PER_MS, SCRAPE_US), &world, scrape, s);
 	tell(s, "begins");
 }

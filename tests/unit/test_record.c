@@ -3,6 +3,7 @@
 #include "tests/unit/db_fixture.h"
 
 #include "db/event.h"
+#include "db/rollout.h"
 #include "handlers/engine/record.h"
 #include "handlers/settings/snapshot.h"
 #include "handlers/incident/open.h"
@@ -329,6 +330,91 @@ static void nobody_watches_longer_than_its_timeout(void **state)
 	assert_int_equal(seen.next_probe_us, 0);
 }
 
+/* --- what did not last --- */
+
+/* Everything was applied, and the deadline passed so long ago; arg: how long. */
+static int fail_one(struct db_tx *tx, void *arg)
+{
+	struct incident inc = {0};
+	struct step_list l = {0};
+
+	assert_int_equal(incident_load(db_tx_conn(tx), id, &inc), 0);
+	assert_int_equal(trigger_add_steps(tx, &inc), 0);
+	assert_int_equal(step_of_incident(db_tx_conn(tx), id, &l), 0);
+	for (size_t i = 0; i < l.n; i++)
+		if (l.item[i].phase == PHASE_APPLY) {
+			l.item[i].state = STEP_DONE;
+			assert_int_equal(step_save(tx, &l.item[i]), 0);
+		}
+	inc.state = INC_FAILED;
+	inc.failed_at_us = inc.evidence_since_us = db_tx_now(tx) - *(int64_t *)arg;
+	assert_int_equal(incident_save(tx, &inc), 0);
+	step_list_free(&l);
+	incident_free(&inc);
+	return look(tx);
+}
+
+static void failed_since(int64_t ago_us)
+{
+	verifying_since(10 * US_PER_S); /* no fallback is due */
+	assert_int_equal(in_tx(db, fail_one, &ago_us), 0);
+}
+
+static enum step_state apply_after(enum condition_status acknowledged, int32_t at)
+{
+	change((struct change) {.kind = CHANGE_ROUND, .written = STATUS_YES, .acknowledged = acknowledged, .seen = at});
+	for (size_t i = 0; i < seen.n; i++)
+		if (seen.step[i].phase == PHASE_APPLY)
+			return seen.step[i].state;
+	return 0;
+}
+
+static void what_did_not_last_is_applied_again(void **state)
+{
+	(void)state;
+	failed_since(61 * US_PER_S);
+	assert_int_equal(apply_after(STATUS_UNKNOWN, -1), STEP_DONE);
+	assert_int_equal(apply_after(STATUS_NO, 1000), STEP_TODO);
+	assert_int_equal(seen.state, INC_FAILED);
+	assert_int_equal(in_phase(PHASE_APPLY), 1); /* the same row */
+}
+
+static void it_is_applied_again_once_a_minute(void **state)
+{
+	(void)state;
+	failed_since(59 * US_PER_S);
+	assert_int_equal(apply_after(STATUS_NO, 1000), STEP_DONE);
+}
+
+static void a_clock_that_was_set_back_does_not_delay_it(void **state)
+{
+	(void)state;
+	failed_since(-3600 * US_PER_S);
+	assert_int_equal(apply_after(STATUS_NO, 1000), STEP_TODO);
+}
+
+static int look_at_rollout(struct db_tx *tx, void *arg)
+{
+	struct rollout_row row = {0};
+
+	assert_int_equal(rollout_load(db_tx_conn(tx), "shop", &row), 0);
+	*(int32_t *)arg = row.pct_wanted;
+	rollout_row_free(&row);
+	return 0;
+}
+
+static void without_a_flags_file_the_target_is_what_is_watched_from_then_on(void **state)
+{
+	int32_t recorded = -1;
+
+	(void)state;
+	verifying_since(10 * US_PER_S);
+	round_of(STATUS_YES, STATUS_YES, STATUS_UNKNOWN);
+	assert_int_equal(seen.state, INC_ROLLED_BACK);
+	assert_int_equal(in_tx(db, look_at_rollout, &recorded), 0);
+	assert_int_equal(recorded, 0);
+}
+
 static void which_step_may_run_when(void **state)
 {
 	(void)state;
@@ -369,6 +455,10 @@ int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		T(what_did_not_last_is_applied_again),
+		T(it_is_applied_again_once_a_minute),
+		T(a_clock_that_was_set_back_does_not_delay_it),
+		T(without_a_flags_file_the_target_is_what_is_watched_from_then_on),
 		T(a_fallback_waits_for_its_time_and_is_not_used_once_acknowledged),
 		T(fallbacks_are_used_in_order_one_at_a_time_and_once),
 		T(a_fallback_armed_for_the_apply_before_is_skipped_and_keeps_its_turn),
