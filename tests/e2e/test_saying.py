@@ -20,9 +20,12 @@ class Pods(Server):
         if self.away:
             return 503, {}, "away"
         now = time.time()
-        at = [{"metric": {"__name__": "percentage", "job": "web", "pod": pod}, "value": [now, str(now if "timestamp" in query else v)]}
-              for pod, v in self.pods.items()]
-        result = at if "percentage" in query else []
+        result = [{"metric": {"__name__": "percentage", "job": "web", "pod": pod}, "value": [now, str(v)]}
+                  for pod, v in self.pods.items()]
+        if "timestamp(" in query:           # how old the samples are: scraped just now
+            result = [{"metric": {}, "value": [now, str(now)]}]
+        elif "percentage" not in query:
+            result = []
         return 200, {}, json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}})
 
 
