@@ -10,6 +10,7 @@
 #include "server/core/failpoint.h"
 #include "server/core/log.h"
 #include "server/core/metrics.h"
+#include "server/core/thread.h"
 
 #define BATCH_MAX 256
 #define BATCH_US  (50 * US_PER_MS)
@@ -269,6 +270,7 @@ static void *writer_main(void *arg)
 	int64_t looked = 0;
 	bool stop = false;
 
+	thread_is(THREAD_WRITER);
 	while (!stop) {
 		struct db_job *job = wait_job(db, &stop);
 

@@ -22,6 +22,7 @@
 #include "server/core/log.h"
 #include "server/core/loop.h"
 #include "server/core/metrics.h"
+#include "server/core/thread.h"
 #include "server/auth/authenticate.h"
 #include "server/http/server.h"
 #include "server/reload.h"
@@ -206,6 +207,7 @@ static void *loop_main(void *arg)
 {
 	struct app *a = arg;
 
+	thread_is(THREAD_ENGINE);
 	int r = loop_run(a->loop);
 	if (r < 0)
 		log_error("the engine's loop ended", "err", strerror(-r));

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "server/core/thread.h"
+
 struct background {
 	pthread_t thread;
 	pthread_mutex_t lock; /* guards the rest */
@@ -37,6 +39,7 @@ static void *work(void *arg)
 {
 	struct background_job *j;
 
+	thread_is(THREAD_BACKGROUND);
 	while ((j = wait_job(arg)) != NULL)
 		j->run(j);
 	return NULL;

@@ -18,6 +18,7 @@
 #include "server/core/log.h"
 #include "server/core/metrics.h"
 #include "server/core/text.h"
+#include "server/core/thread.h"
 
 #define JOBS_MAX         64 /* checks waiting; at cost 10 some three seconds of work */
 #define JOBS_PER_ADDRESS 16
@@ -422,7 +423,7 @@ static void *work(void *arg)
 {
 	struct auth *a = arg;
 
-	pthread_setname_np(pthread_self(), "auth");
+	thread_is(THREAD_AUTH);
 	pthread_mutex_lock(&a->lock);
 	while (!a->stop) {
 		struct job *j = next_job(a);

@@ -70,7 +70,4 @@ int metrics_write(struct buf *b, const char *version);
 int metrics_family(struct buf *b, const char *name, const char *type, const char *help);
 int metrics_sample(struct buf *b, const char *name, double value, ...) __attribute__((sentinel));
 
-/* The process_* part of metrics_write. */
-void metrics_process(struct buf *b);
-
 #endif

@@ -9,6 +9,7 @@
 
 #include "server/core/clock.h"
 #include "server/core/log.h"
+#include "server/core/thread.h"
 
 #define MEMORY_PER_CONN 32768                     /* longer headers: 431 or 414 */
 #define BACKSTOP_S      90                        /* the library's own time limit; ours are shorter */
@@ -185,7 +186,7 @@ static void *thread_main(void *arg)
 {
 	struct http *h = arg;
 
-	pthread_setname_np(pthread_self(), "http");
+	thread_is(THREAD_HTTP);
 	h->self = pthread_self();
 	h->turns = true;
 	while (h->stage != STAGE_STOP)
