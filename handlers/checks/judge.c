@@ -19,20 +19,20 @@ static void PRINTF_LIKE(3, 4) say(struct verdict *v, enum condition_status state
 	va_end(ap);
 }
 
-bool target_met(struct target t, int32_t pct)
+bool wanted_is_met(struct wanted t, int32_t pct)
 {
 	return t.at_most ? pct <= t.pct : pct == t.pct;
 }
 
 /* One answer that is a percentage. */
-static void count(struct verdict *v, int32_t pct, struct target t)
+static void count(struct verdict *v, int32_t pct, struct wanted t)
 {
-	v->agree += target_met(t, pct);
+	v->agree += wanted_is_met(t, pct);
 	if (pct > v->seen)
 		v->seen = pct;
 }
 
-static void judge_pct(int32_t pct, struct target t, struct verdict *ret)
+static void judge_pct(int32_t pct, struct wanted t, struct verdict *ret)
 {
 	char is[16], should[16];
 
@@ -40,7 +40,7 @@ static void judge_pct(int32_t pct, struct target t, struct verdict *ret)
 	text_pct(t.pct, should, sizeof(should));
 	*ret = (struct verdict) {.answers = 1, .seen = -1};
 	count(ret, pct, t);
-	if (target_met(t, pct))
+	if (wanted_is_met(t, pct))
 		say(ret, STATUS_YES, "%s%%", is);
 	else
 		say(ret, STATUS_NO, "%s%%, not %s%%", is, should);
@@ -59,7 +59,7 @@ static void no_percentage(const char *text, size_t len, struct verdict *ret)
 	buf_free(&shown);
 }
 
-void judge_value(const char *text, size_t len, struct target t, struct verdict *ret)
+void judge_value(const char *text, size_t len, struct wanted t, struct verdict *ret)
 {
 	int32_t pct;
 
@@ -69,7 +69,7 @@ void judge_value(const char *text, size_t len, struct target t, struct verdict *
 		no_percentage(text, len, ret);
 }
 
-void judge_json(struct json_object *value, struct target t, struct verdict *ret)
+void judge_json(struct json_object *value, struct wanted t, struct verdict *ret)
 {
 	enum json_type type = json_object_get_type(value);
 	int32_t pct;
@@ -88,7 +88,7 @@ void judge_json(struct json_object *value, struct target t, struct verdict *ret)
 }
 
 /* Percentages are counted; what is none is remembered as trouble. */
-static void count_samples(const struct prom_vector *v, struct target t, struct verdict *ret, const double **ret_trouble)
+static void count_samples(const struct prom_vector *v, struct wanted t, struct verdict *ret, const double **ret_trouble)
 {
 	for (size_t i = 0; i < v->n; i++) {
 		int32_t pct;
@@ -151,14 +151,14 @@ static void add_name(struct buf *b, const struct prom_vector *v, const struct pr
 }
 
 /* The highest percentage below so much that is another one than wanted; -1: none is. */
-static int32_t not_wanted(const struct prom_vector *v, struct target t, int32_t below)
+static int32_t not_wanted(const struct prom_vector *v, struct wanted t, int32_t below)
 {
 	int32_t highest = -1;
 
 	for (size_t i = 0; i < v->n; i++) {
 		int32_t pct;
 
-		if (text_pct_from_double(v->samples[i].value, &pct) == 0 && !target_met(t, pct) && pct > highest &&
+		if (text_pct_from_double(v->samples[i].value, &pct) == 0 && !wanted_is_met(t, pct) && pct > highest &&
 		    pct < below)
 			highest = pct;
 	}
@@ -191,7 +191,7 @@ static size_t add_laggards(struct buf *b, const struct prom_vector *v, int32_t p
 	return n;
 }
 
-static void say_laggards(struct verdict *ret, const struct prom_vector *v, struct target t)
+static void say_laggards(struct verdict *ret, const struct prom_vector *v, struct wanted t)
 {
 	struct buf b = BUF(sizeof(ret->note) - 1);
 	size_t shown = 0, all = 0;
@@ -207,7 +207,7 @@ static void say_laggards(struct verdict *ret, const struct prom_vector *v, struc
 	buf_free(&b);
 }
 
-void judge_prometheus(const struct prom_vector *v, int64_t instances, struct target t, struct verdict *ret)
+void judge_prometheus(const struct prom_vector *v, int64_t instances, struct wanted t, struct verdict *ret)
 {
 	const double *trouble = NULL;
 	char should[16], odd[32];

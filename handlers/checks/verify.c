@@ -40,7 +40,7 @@ struct verify {
 	struct loop *loop;
 	struct loop_timer *timer; /* when there is nothing to wait for */
 	const struct plan *plan;
-	struct target target;
+	struct wanted target;
 	int64_t since_mono_us;
 	int32_t file;
 	size_t n_runs;
@@ -317,7 +317,7 @@ static void read_flags(struct verify *p)
 	p->file = pct;
 	text_pct(pct, is, sizeof(is));
 	text_pct(p->target.pct, should, sizeof(should));
-	bool good = target_met(p->target, pct);
+	bool good = wanted_is_met(p->target, pct);
 	p->written.state = good ? STATUS_YES : STATUS_NO;
 	snprintf(p->written.note, sizeof(p->written.note), good ? "%s%%" : "%s%%, not %s%%", is, should);
 }
@@ -389,7 +389,7 @@ static int64_t timeout_of(const struct plan *plan, const struct check *c)
 	return plan->prometheus.timeout_us > 0 ? plan->prometheus.timeout_us : TIMEOUT_DEFAULT;
 }
 
-int verify_start(struct loop *l, const struct plan *plan, struct target target, int64_t since_mono_us, verify_fn *fn,
+int verify_start(struct loop *l, const struct plan *plan, struct wanted target, int64_t since_mono_us, verify_fn *fn,
                  void *arg, struct verify **ret)
 {
 	size_t n = plan->rollout.n_checks;

@@ -15,11 +15,11 @@
 #define PROBE_NOTE_MAX 300
 
 /* What is wanted: a rollback wants at most that (below it counts as there), everything else exactly that. */
-struct target {
+struct wanted {
 	int32_t pct; /* hundredths */
 	bool at_most;
 };
-bool target_met(struct target t, int32_t pct);
+bool wanted_is_met(struct wanted t, int32_t pct);
 
 /* What one check said. */
 struct verdict {
@@ -33,11 +33,11 @@ struct verdict {
 /* Every sample must meet the target; with instances >= 0 exactly that many of them. One that is
  * another percentage: no, and the note names it by its labels (three, and how many more). NaN, infinite, none, too few
  * or too many: unknown. */
-void judge_prometheus(const struct prom_vector *v, int64_t instances, struct target t, struct verdict *ret);
+void judge_prometheus(const struct prom_vector *v, int64_t instances, struct wanted t, struct verdict *ret);
 /* A percentage as text (a program's output, a JSON string). No percentage: unknown. */
-void judge_value(const char *text, size_t len, struct target t, struct verdict *ret);
+void judge_value(const char *text, size_t len, struct wanted t, struct verdict *ret);
 /* A JSON number, or a string that is a percentage. NULL or another type: unknown. */
-void judge_json(struct json_object *value, struct target t, struct verdict *ret);
+void judge_json(struct json_object *value, struct wanted t, struct verdict *ret);
 /* All checks together: one no is a no, else one unknown (or no check at all) is unknown. */
 void judge_all(const struct verdict *v, size_t n, struct verdict *ret);
 
@@ -60,7 +60,7 @@ typedef void verify_fn(void *arg, const struct verify_result *r);
 struct verify;
 /* plan is borrowed and must outlive it. Only what was sampled or asked after since_mono_us counts (0: any age; what is
  * asked now is younger than what has ended). 0 or -errno: nothing was started. */
-int verify_start(struct loop *l, const struct plan *plan, struct target target, int64_t since_mono_us, verify_fn *fn,
+int verify_start(struct loop *l, const struct plan *plan, struct wanted target, int64_t since_mono_us, verify_fn *fn,
                  void *arg, struct verify **ret) MUST_CHECK;
 void verify_cancel(struct verify *p); /* no call back; NULL is fine */
 

@@ -19,14 +19,11 @@
 #include "server/core/log.h"
 #include "server/core/text.h"
 
-#define FLAGS_SET_MAX     32 /* other flags of one stage; the config's reader knows it, too */
-#define FLAGS_PAUSE_US    (20 * US_PER_MS)
-#define FLAGS_PATIENCE_US (1 * US_PER_S) /* no longer do the other steps wait for a lock */
 #define SNAPSHOT_AGAIN_US (60 * US_PER_S)
 #define DOUBTS_MAX        10 /* attempts of a command whose runner is killed again and again under us */
 
 /* What an act in SLOT_ACT is about; the slot's change names step and attempt. */
-static void begin(struct slot *s, const struct step *step, int32_t attempt)
+void slot_begin(struct slot *s, const struct step *step, int32_t attempt)
 {
 	change_clear(&s->ch);
 	s->ch = (struct change) {.kind = CHANGE_OUTCOME, .step_id = step->id, .attempt = attempt, .pct_after = -1};
@@ -40,7 +37,7 @@ enum slot_id slot_of(const struct step *step)
 	return step->kind == STEP_FLAGS ? SLOT_FLAGS : step->phase == PHASE_THEN ? SLOT_THEN : SLOT_ACT;
 }
 
-static void end(struct slot *s, enum step_state outcome, const char *text)
+void slot_end(struct slot *s, enum step_state outcome, const char *text)
 {
 	s->busy = false;
 	s->ready = true;
@@ -54,104 +51,7 @@ static void end_errno(struct slot *s, const char *what, int err)
 	char text[200];
 
 	snprintf(text, sizeof(text), "%s: %s", what, strerror(-err));
-	end(s, STEP_FAILED, text);
-}
-
-/* --- the flags file: in this thread, a few milliseconds --- */
-
-/* Entering a stage sets its other flags, too; a rollback writes nothing but the percentage. */
-static int set_flags(struct live *l, struct flags_change *change, char *why, size_t why_size)
-{
-	const struct rollout *r = &l->plan->rollout;
-	const struct stage *st = rollout_stage(r, l->inc.stage);
-	struct flags_value values[FLAGS_SET_MAX];
-	size_t n = st ? st->n_set : 0;
-
-	if (!kind_of(&l->inc)->sets)
-		return flags_file_write(r->flags_file, r->flags_key, l->inc.pct_wanted, change, why, why_size);
-	for (size_t i = 0; i < n && i < FLAGS_SET_MAX; i++)
-		values[i] = (struct flags_value) {st->set[i].name, st->set[i].value};
-	return flags_file_set(r->flags_file, r->flags_key, l->inc.pct_before, l->inc.pct_wanted, values,
-	                      n < FLAGS_SET_MAX ? n : FLAGS_SET_MAX, change, why, why_size);
-}
-
-static void drop_pause(struct live *l, struct slot *s)
-{
-	loop_timer_cancel(l->engine->o.loop, s->handle);
-}
-
-static void write_flags_now(struct slot *s);
-
-static void on_pause(void *arg)
-{
-	struct slot *s = arg;
-
-	s->handle = NULL;
-	write_flags_now(s);
-	if (!s->busy)
-		engine_advance(s->of);
-}
-
-/* Somebody else is at it, for an instant as a rule: this thread does not wait, and nor is it a failure at once. */
-static bool pause_flags(struct slot *s, int err)
-{
-	int64_t now = clock_mono_us();
-
-	if ((err != -EBUSY && err != -EAGAIN) || now >= s->until_us)
-		return false;
-	s->handle = loop_timer_at(s->of->engine->o.loop, now + FLAGS_PAUSE_US, on_pause, s);
-	s->drop = drop_pause;
-	return s->handle != NULL;
-}
-
-static void rehearse_flags_now(struct slot *s)
-{
-	struct live *l = s->of;
-	char text[400 + FLAGS_NOTE_MAX];
-	int err = rehearse_flags(&l->plan->rollout, l->inc.pct_wanted, text, sizeof(text));
-
-	if (err >= 0 || !pause_flags(s, err))
-		end(s, err < 0 ? STEP_FAILED : STEP_DONE, text);
-}
-
-static void write_flags_now(struct slot *s)
-{
-	struct live *l = s->of;
-	struct flags_change change = {0};
-	char why[256] = "", text[400 + FLAGS_NOTE_MAX], before[16], after[16];
-	const struct rollout *r = &l->plan->rollout;
-
-	if (!kind_of(&l->inc)->acts) {
-		rehearse_flags_now(s);
-		return;
-	}
-	int err = set_flags(l, &change, why, sizeof(why));
-	if (err < 0 && pause_flags(s, err))
-		return;
-	if (err < 0) {
-		s->ch.error = err;
-		end(s, STEP_FAILED, why);
-		return;
-	}
-	s->ch.pct_after = change.after;
-	text_pct(change.before, before, sizeof(before));
-	text_pct(change.after, after, sizeof(after));
-	if (err == 1)
-		snprintf(text, sizeof(text), "%s: %s%s to %s%%%s%s", r->flags_key, before, change.before < 0 ? "" : "%",
-		         after, change.note[0] ? "; " : "", change.note);
-	else
-		snprintf(text, sizeof(text), "%s: is at %s%% already%s%s", r->flags_key, after,
-		         change.note[0] ? "; " : "", change.note);
-	end(s, STEP_DONE, text);
-}
-
-static void write_flags(struct live *l, const struct step *step)
-{
-	struct slot *s = &l->slot[SLOT_FLAGS];
-
-	begin(s, step, step->attempts);
-	s->until_us = clock_mono_us() + FLAGS_PATIENCE_US;
-	write_flags_now(s);
+	slot_end(s, STEP_FAILED, text);
 }
 
 /* --- again --- */
@@ -217,7 +117,7 @@ static void on_command(void *arg, const struct command_outcome *o)
 	    may_repeat(l, s->ch.step_id))
 		intend_again(s);
 	else
-		end(s, state_of(o), o->text);
+		slot_end(s, state_of(o), o->text);
 	engine_advance(l);
 }
 
@@ -281,7 +181,7 @@ static void on_http(void *arg, const struct http_step_result *r)
 	struct slot *s = arg;
 	struct live *l = s->of;
 
-	end(s, r->done ? STEP_DONE : STEP_FAILED, r->text);
+	slot_end(s, r->done ? STEP_DONE : STEP_FAILED, r->text);
 	engine_advance(l);
 }
 
@@ -310,7 +210,7 @@ static void begin_act(struct live *l, const struct step *step)
 	int r = read_act(step, &tree, &act);
 
 	struct slot *s = &l->slot[slot_of(step)];
-	begin(s, step, step->attempts);
+	slot_begin(s, step, step->attempts);
 	if (r < 0)
 		end_errno(s, "the step cannot be read", r);
 	else if (act.kind == ACT_HTTP)
@@ -329,9 +229,9 @@ static bool rehearse(struct live *l, const struct step *step)
 
 	if (kind_of(&l->inc)->acts || step->kind == STEP_FLAGS)
 		return false; /* a flags step looks by itself */
-	begin(s, step, step->attempts);
+	slot_begin(s, step, step->attempts);
 	enum step_state outcome = rehearse_act(step, text, sizeof(text));
-	end(s, outcome, text);
+	slot_end(s, outcome, text);
 	return true;
 }
 
@@ -340,7 +240,7 @@ void act_begin(struct live *l, const struct step *step)
 	if (rehearse(l, step))
 		return;
 	if (step->kind == STEP_FLAGS)
-		write_flags(l, step);
+		act_write_flags(l, step);
 	else
 		begin_act(l, step);
 }
@@ -354,11 +254,11 @@ static void on_resolved(void *arg, const struct command_outcome *o)
 	bool doubt = o->end == COMMAND_IN_DOUBT;
 
 	if (!incident_is_live(l->inc.state))
-		end(s, o->end == COMMAND_NOT_STARTED ? STEP_SKIPPED : state_of(o), o->text);
+		slot_end(s, o->end == COMMAND_NOT_STARTED ? STEP_SKIPPED : state_of(o), o->text);
 	else if (o->end == COMMAND_NOT_STARTED || (doubt && may_repeat(l, s->ch.step_id)))
 		intend_again(s);
 	else
-		end(s, state_of(o), o->text);
+		slot_end(s, state_of(o), o->text);
 	engine_advance(l);
 }
 
@@ -370,7 +270,7 @@ static void recover_command(struct live *l, struct slot *s)
 	attempt_name(l->engine->o.db, s->ch.step_id, s->ch.attempt, name);
 	int r = command_resolve(l->engine->o.loop, l->engine->commands, name, on_resolved, s, &c);
 	if (r == -ENOENT && !incident_is_live(l->inc.state)) {
-		end(s, STEP_SKIPPED, "nothing of it was begun");
+		slot_end(s, STEP_SKIPPED, "nothing of it was begun");
 		return;
 	}
 	if (r == -ENOENT) {
@@ -378,7 +278,7 @@ static void recover_command(struct live *l, struct slot *s)
 		return;
 	}
 	if (r < 0) {
-		end(s, STEP_IN_DOUBT, "what became of the command could not be found out");
+		slot_end(s, STEP_IN_DOUBT, "what became of the command could not be found out");
 		return;
 	}
 	s->handle = c;
@@ -397,11 +297,11 @@ static void on_reprobe(void *arg, const struct verify_result *r)
 	struct live *l = s->of;
 
 	if (r->acknowledged.state == STATUS_YES)
-		end(s, STEP_DONE, "found done after a restart: the service is at the wanted percentage");
+		slot_end(s, STEP_DONE, "found done after a restart: the service is at the wanted percentage");
 	else if (may_repeat(l, s->ch.step_id))
 		intend_again(s);
 	else
-		end(s, STEP_IN_DOUBT, "a crash came between the request and its answer; it is not repeated");
+		slot_end(s, STEP_IN_DOUBT, "a crash came between the request and its answer; it is not repeated");
 	engine_advance(l);
 }
 
@@ -409,7 +309,7 @@ static void recover_http(struct live *l, struct slot *s)
 {
 	struct verify *p = NULL;
 
-	if (verify_start(l->engine->o.loop, l->plan, incident_target(&l->inc), clock_mono_us(), on_reprobe, s, &p) <
+	if (verify_start(l->engine->o.loop, l->plan, incident_wanted(&l->inc), clock_mono_us(), on_reprobe, s, &p) <
 	    0) {
 		intend_again(s);
 		return;
@@ -424,7 +324,7 @@ static void again_or_doubt(struct live *l, struct slot *s)
 	if (may_repeat(l, s->ch.step_id))
 		intend_again(s);
 	else
-		end(s, STEP_IN_DOUBT, "a crash came between the request and its answer; it is not repeated");
+		slot_end(s, STEP_IN_DOUBT, "a crash came between the request and its answer; it is not repeated");
 }
 
 /* The incident is over: nothing is repeated, but what runs is seen to its end. */
@@ -432,11 +332,11 @@ void act_watch_end(struct live *l, const struct step *step)
 {
 	struct slot *s = &l->slot[slot_of(step)];
 
-	begin(s, step, step->attempts);
+	slot_begin(s, step, step->attempts);
 	if (step->kind == STEP_COMMAND)
 		recover_command(l, s);
 	else
-		end(s, STEP_SKIPPED, "broken off: its incident was over when rollbackd started");
+		slot_end(s, STEP_SKIPPED, "broken off: its incident was over when rollbackd started");
 }
 
 void act_recover(struct live *l, const struct step *step)
@@ -446,11 +346,11 @@ void act_recover(struct live *l, const struct step *step)
 	if (rehearse(l, step))
 		return;
 	if (step->kind == STEP_FLAGS) {
-		write_flags(l, step); /* reads first, writes only if it differs */
+		act_write_flags(l, step); /* reads first, writes only if it differs */
 		return;
 	}
 	struct slot *s = &l->slot[slot_of(step)];
-	begin(s, step, step->attempts);
+	slot_begin(s, step, step->attempts);
 	if (step->kind == STEP_HTTP && step->phase != PHASE_THEN)
 		recover_http(l, s);
 	else if (step->kind == STEP_HTTP)
@@ -504,7 +404,7 @@ void round_begin(struct live *l)
 	change_clear(&s->ch);
 	s->ch = (struct change) {
 		.kind = CHANGE_ROUND, .seen = -1, .file = -1, .evidence_since_us = l->inc.evidence_since_us};
-	int r = verify_start(l->engine->o.loop, l->plan, incident_target(&l->inc), evidence_mono(l), on_round, l, &p);
+	int r = verify_start(l->engine->o.loop, l->plan, incident_wanted(&l->inc), evidence_mono(l), on_round, l, &p);
 	if (r < 0) {
 		s->ch.text = text_format("the checks could not be started: %s", strerror(-r));
 		s->ch.deadline_passed = l->inc.state == INC_VERIFYING && clock_mono_us() >= l->until.mono_us;
@@ -612,7 +512,7 @@ void acts_stop(struct live *l)
 			continue;
 		}
 		s->drop(l, s); /* a request may still be worked on over there: what took its place asks again */
-		end(s, STEP_SKIPPED, "broken off: something else took its place");
+		slot_end(s, STEP_SKIPPED, "broken off: something else took its place");
 	}
 }
 

@@ -1,5 +1,6 @@
 /*
- * What engine.c (deciding) and engine_acts.c (doing) share. Engine thread only.
+ * What the parts of the engine share: live.c (an incident in memory), advance.c (deciding), acts*.c (doing), calm.c.
+ * Engine thread only.
  */
 #ifndef HANDLERS_ENGINE_ENGINE_PRIVATE_H
 #define HANDLERS_ENGINE_ENGINE_PRIVATE_H
@@ -72,6 +73,16 @@ struct engine {
 	size_t n_inbox, cap_inbox;
 };
 
+/* --- live.c: one incident in memory --- */
+struct live *live_find(struct engine *e, int64_t id); /* NULL */
+struct live *live_new(struct engine *e, int64_t id);  /* NULL: out of memory */
+void live_drop(struct live *l);
+/* Reads the incident again. 1 live, 0 over or gone, -errno. */
+int live_read(struct live *l);
+
+/* --- advance.c: deciding --- */
+/* Others of its rollout wait for what it had under way. */
+void tell_others(struct live *l);
 /* Looks at the incident and starts or commits what is next. */
 void engine_advance(struct live *l);
 
@@ -80,6 +91,12 @@ extern const enum slot_id act_slots[ACT_SLOTS];
 /* Which slot does a step of that phase. */
 enum slot_id slot_of(const struct step *step);
 
+/* --- acts.c --- */
+/* Something begins in a slot, or has ended: then its change waits to be committed. */
+void slot_begin(struct slot *s, const struct step *step, int32_t attempt);
+void slot_end(struct slot *s, enum step_state outcome, const char *text);
+/* The flags file: in this thread, a few milliseconds (acts_flags.c). */
+void act_write_flags(struct live *l, const struct step *step);
 /* After the intent is on disk. step is borrowed. */
 void act_begin(struct live *l, const struct step *step);
 /* The step is running on disk but not here: asks what is true before it repeats anything. */

@@ -334,19 +334,31 @@ static int write_event(struct work *w)
 	               : incident_move(w->tx, w->settings, &w->inc, w->ch->event, "rollbackd", w->ch->text);
 }
 
+/* The seconds of the n-th look of {"after": [180, 900]}; -1: there is none. Without the list one look, at once. */
+static int64_t nth_look(const char *spec, int32_t n)
+{
+	const char *p = strchr(spec, '[');
+	char *end = NULL;
+
+	if (!p)
+		return n ? -1 : 0;
+	for (; *p == '[' || *p == ','; p = end) {
+		int64_t seconds = strtoll(p + 1, &end, 10);
+
+		if (end == p + 1)
+			return -1;
+		if (n-- == 0)
+			return seconds;
+	}
+	return -1;
+}
+
 int64_t snapshot_due_us(const struct incident *inc, const struct step *step)
 {
-	CLEANUP(json_cleanup) struct json_object *spec = json_tokener_parse(step->spec);
-	struct json_object *after = NULL;
 	int64_t since = inc->applied_at_us ? inc->applied_at_us : inc->opened_at_us;
+	int64_t seconds = step->state == STEP_TODO ? nth_look(step->spec, step->attempts) : -1;
 
-	if (step->state != STEP_TODO)
-		return 0;
-	if (!spec || json_get_arr(spec, "after", &after) != 1)
-		return step->attempts ? 0 : since;
-	if ((size_t)step->attempts >= json_object_array_length(after))
-		return 0;
-	return since + json_object_get_int64(json_object_array_get_idx(after, (size_t)step->attempts)) * US_PER_S;
+	return seconds < 0 ? 0 : since + seconds * US_PER_S;
 }
 
 static int write_snapshot(struct work *w)

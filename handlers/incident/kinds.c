@@ -15,7 +15,7 @@ const struct kind *kind_of(const struct incident *inc)
 	return &kinds[inc->kind];
 }
 
-struct target incident_target(const struct incident *inc)
+struct wanted incident_wanted(const struct incident *inc)
 {
-	return (struct target) {.pct = inc->pct_wanted, .at_most = kind_of(inc)->lowers};
+	return (struct wanted) {.pct = inc->pct_wanted, .at_most = kind_of(inc)->lowers};
 }

@@ -17,6 +17,6 @@ struct kind {
 
 const struct kind *kind_of(const struct incident *inc);
 /* What its checks are judged by. */
-struct target incident_target(const struct incident *inc);
+struct wanted incident_wanted(const struct incident *inc);
 
 #endif

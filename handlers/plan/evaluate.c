@@ -319,7 +319,7 @@ static int start(struct evaluating *e)
 		         e->st.live ? "it is being verified" : "the wanted percentage is unknown");
 		return 0;
 	}
-	r = verify_start(e->loop, e->plan, (struct target) {.pct = e->st.row.pct_wanted}, 0, on_probe, e, &e->probe);
+	r = verify_start(e->loop, e->plan, (struct wanted) {.pct = e->st.row.pct_wanted}, 0, on_probe, e, &e->probe);
 	if (r < 0)
 		prom_ask_cancel(e->ask);
 	return r;

@@ -15,9 +15,9 @@
 
 /* Judges. */
 
-static struct target exactly(int32_t pct)
+static struct wanted exactly(int32_t pct)
 {
-	return (struct target) {.pct = pct};
+	return (struct wanted) {.pct = pct};
 }
 
 static struct verdict by_samples(const double *values, size_t n, int64_t instances, int32_t wanted)
@@ -290,7 +290,7 @@ static void probe(int32_t wanted)
 	struct verify *p;
 
 	assert_int_equal(
-		verify_start(loop, &plan, (struct target) {.pct = wanted, .at_most = true}, 0, on_probe, NULL, &p), 0);
+		verify_start(loop, &plan, (struct wanted) {.pct = wanted, .at_most = true}, 0, on_probe, NULL, &p), 0);
 	assert_int_equal(answer.calls, 0);
 	assert_int_equal(loop_run(loop), 0);
 	loop_timer_cancel(loop, limit);
@@ -523,13 +523,13 @@ static void a_cancelled_round_never_calls_back(void **state)
 
 	(void)state;
 	fake_answers(answers, ARRAY_LEN(answers));
-	assert_int_equal(verify_start(loop, &plan, (struct target) {.at_most = true}, 0, on_probe, NULL, &p), 0);
+	assert_int_equal(verify_start(loop, &plan, (struct wanted) {.at_most = true}, 0, on_probe, NULL, &p), 0);
 	verify_cancel(p);
 	verify_cancel(NULL);
 	add_prometheus("cst", "n");
 	add_check((struct check) {.kind = CHECK_COMMAND, .argv = argv});
 	add_http("/flags", "/p");
-	assert_int_equal(verify_start(loop, &plan, (struct target) {.at_most = true}, 0, on_probe, NULL, &p), 0);
+	assert_int_equal(verify_start(loop, &plan, (struct wanted) {.at_most = true}, 0, on_probe, NULL, &p), 0);
 	assert_non_null(loop_timer_at(loop, clock_mono_us() + 300 * US_PER_MS, stop, NULL));
 	assert_int_equal(loop_run(loop), 0);
 	verify_cancel(p);

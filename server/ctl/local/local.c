@@ -110,7 +110,7 @@ void local_look(struct local *w, int32_t wanted, bool exactly, struct local_roun
 	struct verify *p = NULL;
 
 	*ret = (struct local_round) {.seen = -1};
-	int r = verify_start(w->loop, w->plan, (struct target) {.pct = wanted, .at_most = !exactly}, w->acted_mono_us,
+	int r = verify_start(w->loop, w->plan, (struct wanted) {.pct = wanted, .at_most = !exactly}, w->acted_mono_us,
 	                     on_round, &l, &p);
 	if (r == 0)
 		r = loop_run(w->loop);

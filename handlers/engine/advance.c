@@ -1,0 +1,418 @@
+#include "handlers/engine/engine_private.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "handlers/engine/retry.h"
+#include "handlers/settings/current.h"
+#include "handlers/steps/command.h"
+#include "handlers/steps/names.h"
+#include "server/core/clock.h"
+#include "server/core/failpoint.h"
+#include "server/core/log.h"
+
+#define RETRY_US        (1 * US_PER_S) /* after a commit or a read that failed */
+#define DEADLINE_MAX_US (366 * 86400 * US_PER_S)
+
+/* --- waiting --- */
+
+static void on_timer(void *arg)
+{
+	struct live *l = arg;
+
+	l->timer = NULL;
+	engine_advance(l);
+}
+
+static void wake_at(struct live *l, int64_t mono_us)
+{
+	loop_timer_cancel(l->engine->o.loop, l->timer);
+	l->timer = loop_timer_at(l->engine->o.loop, mono_us, on_timer, l);
+}
+
+/* The wall time is translated once, when first seen: a clock that jumps later moves no deadline. */
+int64_t deadline_mono(struct deadline *d, int64_t wall_us)
+{
+	if (d->wall_us != wall_us) {
+		int64_t wait = wall_us - clock_wall_us();
+
+		if (wait > DEADLINE_MAX_US)
+			wait = DEADLINE_MAX_US;
+		d->wall_us = wall_us;
+		d->mono_us = clock_mono_us() + (wait > 0 ? wait : 0);
+	}
+	return d->mono_us;
+}
+
+static bool passed(struct deadline *d, int64_t wall_us)
+{
+	return wall_us && clock_mono_us() >= deadline_mono(d, wall_us);
+}
+
+static bool is_verifying(const struct live *l)
+{
+	return l->inc.state == INC_VERIFYING || l->inc.state == INC_FAILED || watches_cure(&l->inc, l->plan);
+}
+
+static void sooner(int64_t *best, struct deadline *d, int64_t wall_us)
+{
+	if (!wall_us)
+		return;
+	int64_t at = deadline_mono(d, wall_us);
+
+	if (*best == 0 || at < *best)
+		*best = at;
+}
+
+/* What follows the rollback is not over: silence does not end the incident. */
+bool then_is_open(const struct live *l)
+{
+	for (size_t i = 0; i < l->steps.n; i++)
+		if (l->steps.item[i].phase == PHASE_THEN &&
+		    (l->steps.item[i].state == STEP_TODO || l->steps.item[i].state == STEP_RUNNING ||
+		     l->steps.item[i].state == STEP_WAITING))
+			return true;
+	return false;
+}
+
+static bool acted(const struct live *l)
+{
+	return l->inc.state != INC_PENDING && l->inc.state != INC_ROLLING_BACK && l->inc.state != INC_HELD;
+}
+
+/* The snapshot that is due first; NULL: none is to be done any more. */
+static const struct step *next_snapshot(const struct live *l, int64_t *ret_due)
+{
+	const struct step *best = NULL;
+
+	for (size_t i = 0; i < l->steps.n; i++) {
+		int64_t due = l->steps.item[i].kind == STEP_SNAPSHOT ? snapshot_due_us(&l->inc, &l->steps.item[i]) : 0;
+
+		if (!due || (best && due >= *ret_due))
+			continue;
+		best = &l->steps.item[i];
+		*ret_due = due;
+	}
+	return best;
+}
+
+/* Not beside an act: what it makes the service read may be what this changes. */
+static const struct step *next_retry(const struct live *l, int64_t *ret_due)
+{
+	bool busy = l->slot[SLOT_FLAGS].busy || l->slot[SLOT_ACT].busy;
+
+	return busy ? NULL : retry_first(&l->inc, &l->steps, ret_due);
+}
+
+/* One timer for the earliest thing this state waits for. */
+static void arm(struct live *l)
+{
+	int64_t at = 0, due = 0;
+
+	if (acted(l) && !l->slot[SLOT_SNAPSHOT].busy && next_snapshot(l, &due))
+		sooner(&at, &l->snapshot, due);
+	if (at && at < l->no_snapshot_before)
+		at = l->no_snapshot_before;
+	if (next_retry(l, &due))
+		sooner(&at, &l->retry, due);
+	if (l->inc.state == INC_PENDING)
+		sooner(&at, &l->due, l->inc.due_at_us);
+	if (is_verifying(l) && !l->slot[SLOT_ROUND].busy)
+		sooner(&at, &l->round, l->inc.next_probe_us);
+	int64_t calm = calm_wake(l);
+	if (calm && (!at || calm < at))
+		at = calm;
+	if (at)
+		wake_at(l, at);
+}
+
+/* --- committing --- */
+
+/* The outcome is on disk: the runner's files have served. Harmless for steps that are no commands. */
+static void forget_attempt(struct live *l, int64_t step_id, int32_t attempt)
+{
+	char name[ATTEMPT_NAME_SIZE];
+
+	attempt_name(l->engine->o.db, step_id, attempt, name);
+	command_forget(l->engine->commands, name);
+}
+
+static void on_committed(void *arg)
+{
+	struct live *l = arg;
+	struct change *ch = l->committing;
+	bool intent = ch->kind == CHANGE_INTENT && l->commit_result == 1, outcome = ch->kind == CHANGE_OUTCOME;
+	int64_t step_id = ch->step_id;
+	int32_t attempt = ch->attempt;
+
+	l->committing = NULL;
+	settings_unref(l->job_settings);
+	l->job_settings = NULL;
+	if (l->commit_result < 0) {
+		log_error("an incident's change could not be recorded; trying again", "incident", log_num(l->id), "err",
+		          strerror(-l->commit_result));
+		wake_at(l, clock_mono_us() + RETRY_US);
+		return;
+	}
+	for (int i = 0; i < SLOT_N; i++)
+		if (ch == &l->slot[i].ch)
+			l->slot[i].ready = false;
+	change_clear(ch);
+	FAILPOINT(FAIL_MOVE_COMMITTED);
+	if (outcome || (intent && attempt > 0)) /* an intent to repeat ends the attempt before it */
+		forget_attempt(l, step_id, attempt);
+	if (l->engine->o.on_outbox)
+		l->engine->o.on_outbox(l->engine->o.on_outbox_arg);
+	for (size_t i = 0; intent && live_read(l) == 1 && i < l->steps.n; i++)
+		if (l->steps.item[i].id == step_id) {
+			FAILPOINT(FAIL_STEP_INTENT_COMMITTED);
+			act_begin(l, &l->steps.item[i]);
+			break;
+		}
+	engine_advance(l);
+}
+
+static int job_run(struct db_tx *tx, struct db_job *job)
+{
+	struct live *l = (struct live *)((char *)job - offsetof(struct live, job));
+
+	return change_write(tx, l->job_settings, l->committing);
+}
+
+static void job_done(struct db_job *job, int result)
+{
+	struct live *l = (struct live *)((char *)job - offsetof(struct live, job));
+
+	l->commit_result = result;
+	if (loop_post(l->engine->o.loop, on_committed, l) < 0)
+		abort(); /* out of memory: a crash is safe, a lost outcome is not */
+}
+
+static void commit(struct live *l, struct change *ch)
+{
+	l->committing = ch;
+	l->job_settings = current_settings();
+	l->job = (struct db_job) {.run = job_run, .done = job_done};
+	int r = db_submit(l->engine->o.db, &l->job, DB_URGENT);
+	if (r == 0)
+		return;
+	l->committing = NULL;
+	settings_unref(l->job_settings);
+	l->job_settings = NULL;
+	if (r != -ESHUTDOWN)
+		wake_at(l, clock_mono_us() + RETRY_US);
+}
+
+static void commit_own(struct live *l, struct change ch)
+{
+	change_clear(&l->own);
+	l->own = ch;
+	l->own.incident_id = l->id;
+	commit(l, &l->own);
+}
+
+/* --- deciding: each rule returns true when it has sent a change on its way --- */
+
+static bool commit_what_is_ready(struct live *l)
+{
+	for (int i = 0; i < SLOT_N; i++) {
+		if (!l->slot[i].ready || (i == SLOT_ONSET && l->inc.state == INC_ROLLING_BACK))
+			continue; /* no act waits until the onset is on disk */
+		FAILPOINT(i == SLOT_ROUND ? FAIL_VERIFY_ROUND_UNCOMMITTED : FAIL_STEP_DONE_UNCOMMITTED);
+		l->slot[i].ch.incident_id = l->id;
+		commit(l, &l->slot[i].ch);
+		return true;
+	}
+	return false;
+}
+
+static const struct step *first_step(const struct live *l, enum step_state state, enum slot_id slot)
+{
+	for (size_t i = 0; i < l->steps.n; i++) {
+		const struct step *s = &l->steps.item[i];
+
+		if (s->kind != STEP_VERIFY && s->kind != STEP_SNAPSHOT && s->state == state && slot_of(s) == slot)
+			return s;
+	}
+	return NULL;
+}
+
+const enum slot_id act_slots[ACT_SLOTS] = {SLOT_FLAGS, SLOT_ACT, SLOT_THEN};
+
+static bool recover(struct live *l)
+{
+	for (size_t i = 0; i < ARRAY_LEN(act_slots); i++) {
+		const struct step *s = first_step(l, STEP_RUNNING, act_slots[i]);
+
+		if (s && !l->slot[act_slots[i]].busy)
+			act_recover(l, s);
+	}
+	return commit_what_is_ready(l);
+}
+
+static bool intend(struct live *l, const struct step *s)
+{
+	if (!s)
+		return false;
+	commit_own(l, (struct change) {.kind = CHANGE_INTENT, .step_id = s->id, .attempt = s->attempts});
+	return true;
+}
+
+/* A step that follows the rollback is done in its turn: not before one that still waits for a person. */
+static bool is_its_turn(const struct live *l, const struct step *s)
+{
+	for (size_t i = 0; s->phase == PHASE_THEN && i < l->steps.n; i++)
+		if (l->steps.item[i].phase == PHASE_THEN && l->steps.item[i].ord < s->ord &&
+		    l->steps.item[i].state == STEP_WAITING)
+			return false;
+	return true;
+}
+
+/* The percentage goes first, also while an act for an earlier target is still under way; the acts wait for it. */
+static bool next_step(struct live *l)
+{
+	for (size_t i = 0; i < ARRAY_LEN(act_slots); i++) {
+		bool busy = l->slot[act_slots[i]].busy || l->slot[SLOT_FLAGS].busy;
+		const struct step *s = busy ? NULL : first_step(l, STEP_TODO, act_slots[i]);
+
+		if (s && step_may_run(l->inc.state, s->phase) && is_its_turn(l, s) && intend(l, s))
+			return true;
+	}
+	return false;
+}
+
+static bool retry(struct live *l)
+{
+	int64_t due = 0;
+	const struct step *s = next_retry(l, &due);
+
+	return s && passed(&l->retry, due) && intend(l, s);
+}
+
+/* Its turn has come, and a person has to say yes: that is told once. */
+static bool ask_person(struct live *l)
+{
+	const struct step *s = first_step(l, STEP_WAITING, SLOT_THEN);
+
+	if (!s || s->started_at_us || l->slot[SLOT_THEN].busy || !step_may_run(l->inc.state, PHASE_THEN))
+		return false;
+	for (size_t i = 0; i < l->steps.n; i++)
+		if (l->steps.item[i].phase == PHASE_THEN && l->steps.item[i].ord < s->ord &&
+		    (l->steps.item[i].state == STEP_TODO || l->steps.item[i].state == STEP_RUNNING))
+			return false;
+	commit_own(l, (struct change) {.kind = CHANGE_ASK, .step_id = s->id});
+	return true;
+}
+
+static bool fire(struct live *l, enum incident_event ev)
+{
+	commit_own(l, (struct change) {.kind = CHANGE_EVENT, .event = ev});
+	return true;
+}
+
+static bool deadlines(struct live *l)
+{
+	if (l->inc.state == INC_PENDING && passed(&l->due, l->inc.due_at_us))
+		return fire(l, EV_DUE);
+	return false;
+}
+
+static bool verify(struct live *l)
+{
+	if (!is_verifying(l) || l->slot[SLOT_ROUND].busy || !passed(&l->round, l->inc.next_probe_us))
+		return false;
+	deadline_mono(&l->until, l->inc.verify_until_us);
+	round_begin(l);
+	return commit_what_is_ready(l);
+}
+
+/* Slow and beside the point of the rollback: only after the acts. */
+static bool preserve(struct live *l)
+{
+	int64_t due = 0;
+
+	if (!acted(l))
+		return false;
+	const struct step *s = next_snapshot(l, &due);
+	if (s && !l->slot[SLOT_SNAPSHOT].busy && passed(&l->snapshot, due) && clock_mono_us() >= l->no_snapshot_before)
+		snapshot_begin(l, s);
+	return commit_what_is_ready(l);
+}
+
+/* Whatever the incident waits for, but not beside an act. */
+static bool ask_onset(struct live *l)
+{
+	if (l->onset_asked || l->inc.state == INC_ROLLING_BACK || !l->inc.onset_from ||
+	    strcmp(l->inc.onset_from, "startsAt") != 0)
+		return false;
+	l->onset_asked = true;
+	onset_begin(l);
+	return false;
+}
+
+void tell_others(struct live *l)
+{
+	for (struct live *o = l->engine->lives; o; o = o->next)
+		if (o != l && o->inc.rollout && l->inc.rollout && !strcmp(o->inc.rollout, l->inc.rollout))
+			engine_notify(l->engine, o->id);
+}
+
+/* It is over: what is under way is seen to its end, and made to end where something else took its place. */
+static void see_to_end(struct live *l)
+{
+	for (size_t i = 0; i < ACT_SLOTS; i++) {
+		const struct step *s = first_step(l, STEP_RUNNING, act_slots[i]);
+
+		if (s && !l->slot[act_slots[i]].busy && !l->slot[act_slots[i]].ready)
+			act_watch_end(l, s);
+	}
+	if (l->inc.state == INC_CANCELLED)
+		acts_stop(l);
+	for (size_t i = 0; i < ACT_SLOTS; i++)
+		if (l->slot[act_slots[i]].ready && l->slot[act_slots[i]].ch.kind == CHANGE_OUTCOME) {
+			l->slot[act_slots[i]].ch.incident_id = l->id;
+			commit(l, &l->slot[act_slots[i]].ch);
+			return;
+		}
+	for (size_t i = 0; i < ACT_SLOTS; i++)
+		if (l->slot[act_slots[i]].busy)
+			return;
+	tell_others(l);
+	live_drop(l);
+}
+
+void engine_advance(struct live *l)
+{
+	static bool (*const rules[])(struct live *) = {
+		commit_what_is_ready,
+		recover,
+		next_step,
+		retry,
+		ask_person,
+		deadlines,
+		calm_ask,
+		verify,
+		preserve,
+		ask_onset,
+	};
+
+	if (l->committing)
+		return;
+	int r = live_read(l);
+	if (r < 0) {
+		log_error("an incident could not be read; trying again", "incident", log_num(l->id), "err",
+		          strerror(-r));
+		wake_at(l, clock_mono_us() + RETRY_US);
+		return;
+	}
+	if (r == 0) {
+		see_to_end(l);
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(rules); i++)
+		if (rules[i](l))
+			return;
+	arm(l);
+}
