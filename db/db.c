@@ -1,3 +1,4 @@
+#include "db/deadlines.h"
 #include "db/db.h"
 
 #include <assert.h>
@@ -304,6 +305,8 @@ static int open_all(struct db *db, char *why, size_t size)
 		r = remember_file(db);
 	if (r == 0)
 		r = prove(db, why, size);
+	if (r == 0)
+		r = deadlines_begin(db);
 	if (r == -EUCLEAN)
 		snprintf(why, size,
 		         "the database %s is damaged: move rollbackd.db, rollbackd.db-wal and rollbackd.db-shm away "

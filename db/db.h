@@ -56,6 +56,9 @@ int db_submit(struct db *db, struct db_job *job, enum db_lane lane);
 /* fn is called on the writer thread after each commit with an event in it (db/event.h): a read that begins then sees
  * it. Must not block. From any thread, while the writer runs; the last one counts. */
 void db_on_events(struct db *db, void (*fn)(void *arg), void *arg);
+/* fn is called on the writer thread after the wall clock was set and the deadlines on disk moved with it: what was read
+ * of them before is not true any more. Must not block. From any thread, while the writer runs; the last one counts. */
+void db_on_clock(struct db *db, void (*fn)(void *arg), void *arg);
 /* Runs what is queued, then refuses and joins the writer. */
 void db_stop(struct db *db);
 /* True while the last commit worked, the file is still there and there is room to record (free space >= 32 MiB): what

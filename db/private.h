@@ -9,6 +9,7 @@
 #include <sys/types.h>
 #include "db/db.h"
 #include "db/sql.h"
+#include "server/core/clock.h"
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -23,8 +24,9 @@ struct db_conn {
 struct db_tx {
 	const struct db *db;
 	struct db_conn *conn;
-	int64_t now;
-	bool events; /* event_add was called */
+	int64_t now;    /* wall */
+	int64_t offset; /* of the wall against the time since the boot, then */
+	bool events;    /* event_add was called */
 };
 
 struct db {
@@ -47,6 +49,14 @@ struct db {
 	bool ballast; /* taken, or cannot be: the writer's (room.c) */
 	dev_t device; /* of the database file, and its inode, when it was opened */
 	ino_t inode;
+	struct { /* the writer's (deadlines.c) */
+		char boot[CLOCK_BOOT_ID_SIZE];
+		int64_t offset_us; /* that all deadlines on disk go by */
+		int64_t seen_us;   /* wall time of the last note of it */
+		bool gap;          /* when it was opened, nobody had written for long */
+	} clock;
+	void (*on_clock)(void *arg); /* guarded by mutex, as on_events; NULL: nobody wants to know */
+	void *on_clock_arg;
 	atomic_bool failed; /* a commit failed and none worked since: the writer connection is not believed */
 	atomic_bool no_room;
 	atomic_bool gone; /* the name no longer leads to the file that is open */
@@ -64,5 +74,7 @@ void db_look(struct db *db);
 void db_look_for_room(struct db *db);
 /* A small commit of its own ("tried"), which proves that writing works. */
 int db_test_commit(struct db_conn *c);
+/* One statement without arguments. */
+int db_run(struct db_conn *c, enum sql which);
 
 #endif

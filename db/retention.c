@@ -1,10 +1,15 @@
 #include "db/retention.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "db/config.h"
+#include "db/event.h"
 #include "db/rows.h"
 #include "db/stmt.h"
+#include "server/core/clock.h"
+
+#define DOUBT_US (24 * 3600 * US_PER_S)
 
 static int run_with(struct db_tx *tx, enum sql which, int64_t first, int64_t second)
 {
@@ -50,8 +55,21 @@ static int find_incidents(struct db_tx *tx, int64_t before_us, size_t limit, str
 	return rows_read(&st, sizeof(int64_t), rows_number, ret);
 }
 
+/* The clock was set ahead, or nobody wrote for long: for a day nothing is taken for old, in case that it is set back.
+ */
+static bool clock_is_doubted(struct db_tx *tx)
+{
+	int64_t jumped = 0;
+
+	return meta_get(db_tx_conn(tx), "clock jumped", &jumped) == 0 && db_tx_now(tx) >= jumped &&
+	       db_tx_now(tx) - jumped < DOUBT_US;
+}
+
 int retention_sweep(struct db_tx *tx, int64_t before_us, size_t limit)
 {
+	assert(tx && limit > 0);
+	if (clock_is_doubted(tx))
+		return 0;
 	static const enum sql rest[] = {RETIRE_SAID, RETIRE_ALERTS, RETIRE_LONE_EVENTS, RETIRE_HOLDS, RETIRE_RUNS};
 	struct rows found = {0};
 	int gone, r = find_incidents(tx, before_us, limit, &found);

@@ -4,6 +4,7 @@
 #include <time.h>
 #include <sqlite3.h>
 
+#include "db/deadlines.h"
 #include "db/private.h"
 #include "db/stmt.h"
 #include "server/core/clock.h"
@@ -93,7 +94,7 @@ static struct db_job *wait_job(struct db *db, bool *ret_stop)
 
 /* --- one transaction --- */
 
-static int run_statement(struct db_conn *c, enum sql which)
+int db_run(struct db_conn *c, enum sql which)
 {
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, which);
 	int r = stmt_run(&st);
@@ -104,7 +105,7 @@ static int run_statement(struct db_conn *c, enum sql which)
 /* 0 when the transaction still stands. SQLite may have ended it by itself (disk full, I/O error). */
 static int run_job(struct db_tx *tx, struct db_job *job, int *ret_result)
 {
-	int r = run_statement(tx->conn, SQL_SAVEPOINT);
+	int r = db_run(tx->conn, SQL_SAVEPOINT);
 
 	if (r == 0)
 		*ret_result = job->run(tx, job);
@@ -113,8 +114,8 @@ static int run_job(struct db_tx *tx, struct db_job *job, int *ret_result)
 	if (sqlite3_get_autocommit(tx->conn->sql))
 		return *ret_result == -ENOSPC ? -ENOSPC : -EIO;
 	if (*ret_result < 0)
-		r = run_statement(tx->conn, SQL_UNDO);
-	return r < 0 ? r : run_statement(tx->conn, SQL_RELEASE);
+		r = db_run(tx->conn, SQL_UNDO);
+	return r < 0 ? r : db_run(tx->conn, SQL_RELEASE);
 }
 
 /* Runs jobs until the batch is full, its time is up or nothing waits. -errno: all of them failed. */
@@ -135,16 +136,22 @@ static int run_batch(struct db *db, struct db_tx *tx, struct batch *b)
 
 static int transaction(struct db *db, struct batch *b)
 {
-	struct db_tx tx = {.db = db, .conn = db->writer, .now = clock_wall_us()};
-	int r = run_statement(db->writer, SQL_BEGIN);
+	struct db_tx tx = {.db = db, .conn = db->writer};
+
+	deadlines_read_clock(&tx);
+	int r = db_run(db->writer, SQL_BEGIN);
 
 	if (r < 0)
 		return r;
-	r = run_batch(db, &tx, b);
+	r = deadlines_move(db, &tx);
+	if (r == 0 && b->n)
+		r = run_batch(db, &tx, b);
 	b->events = tx.events;
 	if (r == 0)
-		r = run_statement(db->writer, SQL_COMMIT);
-	if (r < 0 && !sqlite3_get_autocommit(db->writer->sql) && run_statement(db->writer, SQL_ROLLBACK) < 0)
+		r = db_run(db->writer, SQL_COMMIT);
+	if (r == 0)
+		deadlines_moved(db, &tx);
+	if (r < 0 && !sqlite3_get_autocommit(db->writer->sql) && db_run(db->writer, SQL_ROLLBACK) < 0)
 		log_error("a failed transaction could not be rolled back");
 	return r;
 }
@@ -216,6 +223,24 @@ void db_on_events(struct db *db, void (*fn)(void *arg), void *arg)
 	pthread_mutex_unlock(&db->mutex);
 }
 
+void db_on_clock(struct db *db, void (*fn)(void *arg), void *arg)
+{
+	pthread_mutex_lock(&db->mutex);
+	db->on_clock = fn;
+	db->on_clock_arg = arg;
+	pthread_mutex_unlock(&db->mutex);
+}
+
+static void tell_clock(struct db *db)
+{
+	pthread_mutex_lock(&db->mutex);
+	void (*fn)(void *) = db->on_clock;
+	void *arg = db->on_clock_arg;
+	pthread_mutex_unlock(&db->mutex);
+	if (fn)
+		fn(arg);
+}
+
 static void tell_events(struct db *db)
 {
 	pthread_mutex_lock(&db->mutex);
@@ -260,14 +285,20 @@ static void checkpoint(struct db *db)
 static void every_second(struct db *db)
 {
 	db_look(db);
-	if (works_again(db))
-		checkpoint(db);
+	if (!works_again(db))
+		return;
+	if (deadlines_must_move(db)) {
+		struct batch none = {.n = 0};
+
+		settle(db, transaction(db, &none), &none);
+	}
+	checkpoint(db);
 }
 
 static void *writer_main(void *arg)
 {
 	struct db *db = arg;
-	int64_t looked = 0;
+	int64_t looked = 0, offset = db->clock.offset_us;
 	bool stop = false;
 
 	thread_is(THREAD_WRITER);
@@ -280,6 +311,10 @@ static void *writer_main(void *arg)
 		if (clock_mono_us() - looked >= US_PER_S) {
 			looked = clock_mono_us();
 			every_second(db);
+		}
+		if (db->clock.offset_us != offset) {
+			offset = db->clock.offset_us;
+			tell_clock(db);
 		}
 	}
 	return NULL;

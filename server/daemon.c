@@ -48,6 +48,14 @@ struct app {
 	struct db_conn *reader;
 };
 
+static void clock_was_set(void *arg)
+{
+	struct app *a = arg;
+
+	engine_clock_was_set(a->engine);
+	notify_ring(a->notify);
+}
+
 static void ring(void *arg)
 {
 	struct app *a = arg;
@@ -263,6 +271,7 @@ static int start_threads(struct app *a, struct config *cfg, struct web_config *w
 		return r;
 	}
 	a->looping = true;
+	db_on_clock(a->db, clock_was_set, a);
 	notify_ring(a->notify);
 	return 0;
 }

@@ -43,6 +43,24 @@ static void on_inbox(void *arg)
 	free(ids);
 }
 
+static void on_clock(void *arg)
+{
+	struct engine *e = arg;
+	CLEANUP(cleanup_free) int64_t *ids = NULL;
+	size_t n = 0;
+
+	if (incident_live_ids(e->reader, &ids, &n) < 0)
+		n = 0; /* each looks again by its own timer */
+	for (size_t i = 0; i < n; i++)
+		look_at(e, ids[i]);
+}
+
+void engine_clock_was_set(struct engine *e)
+{
+	if (loop_post(e->o.loop, on_clock, e) < 0)
+		abort(); /* out of memory: the restart reads everything again */
+}
+
 static int inbox_add(struct engine *e, int64_t id)
 {
 	for (size_t i = 0; i < e->n_inbox; i++)

@@ -23,6 +23,8 @@ struct engine_options {
 /* Before the loop runs; engine_start then takes up every live incident, on the loop's thread or before it runs. */
 int engine_new(const struct engine_options *o, struct engine **ret);
 int engine_start(struct engine *e);
+/* The clock was set, and deadlines on disk moved with it: reads all live incidents again. Any thread. */
+void engine_clock_was_set(struct engine *e);
 /* Any thread: something about this incident changed on disk. */
 void engine_notify(struct engine *e, int64_t incident_id);
 /* After the loop has stopped. Runners of commands live on. */

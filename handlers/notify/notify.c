@@ -62,7 +62,7 @@ struct sending {
 	struct loop_fetch *fetch;  /* the posting while it runs */
 	struct db_job job;         /* recording the outcome */
 	enum outcome outcome;
-	int64_t due_us; /* RETRIED: when again */
+	int64_t wait_us; /* RETRIED: how long until the next try */
 	char error[300];
 	int result;
 };
@@ -131,7 +131,7 @@ static int record(struct db_tx *tx, struct db_job *job)
 	m.attempts++;
 	m.state = outcomes[s->outcome].state;
 	m.sent_at_us = s->outcome == SENT ? db_tx_now(tx) : 0;
-	m.due_at_us = s->due_us;
+	m.due_at_us = s->outcome == RETRIED ? db_tx_now(tx) + s->wait_us : 0;
 	free(m.error);
 	m.error = s->error[0] ? text_format("%s", s->error) : NULL;
 	r = outbox_save(tx, &m);
@@ -200,10 +200,10 @@ static void finish(struct sending *s)
 	}
 }
 
-static void end(struct sending *s, enum outcome o, int64_t due_us)
+static void end(struct sending *s, enum outcome o, int64_t wait_us)
 {
 	s->outcome = o;
-	s->due_us = due_us;
+	s->wait_us = wait_us;
 	finish(s);
 }
 
@@ -225,7 +225,7 @@ static void again_later(struct sending *s, const char *retry_after)
 	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
 		random = (uint32_t)now;
 	int64_t wait = delivery_backoff_us(s->message.attempts + 1, random);
-	end(s, RETRIED, now + (asked > wait ? asked : wait));
+	end(s, RETRIED, asked > wait ? asked : wait);
 }
 
 static void on_posted(void *arg, const struct fetch_result *r)

@@ -44,7 +44,7 @@ struct controller {
 	struct controller_options o;
 	struct db_conn *reader;
 	struct loop_timer *timer;
-	int64_t started_us;
+	int64_t started_us;   /* mono */
 	int64_t next_us;      /* mono */
 	pthread_mutex_t lock; /* guards latest, rounds and advances */
 	struct latest *latest;
@@ -220,7 +220,8 @@ static void round_begin(struct round *r)
 {
 	struct controller *c = r->of;
 	const struct rollout *rollout = settings_rollout(r->settings, r->rollout);
-	int e = rollout ? evaluate_start(c->o.loop, c->reader, r->settings, rollout, c->started_us, on_evaluated, r,
+	int e = rollout ? evaluate_start(c->o.loop, c->reader, r->settings, rollout,
+	                                 clock_wall_us() - (clock_mono_us() - c->started_us), on_evaluated, r,
 	                                 &r->evaluating)
 	                : -ENOENT;
 
@@ -306,7 +307,7 @@ int controller_new(const struct controller_options *o, struct controller **ret)
 
 	if (!c)
 		return -ENOMEM;
-	*c = (struct controller) {.o = *o, .started_us = clock_wall_us(), .next_us = clock_mono_us()};
+	*c = (struct controller) {.o = *o, .started_us = clock_mono_us(), .next_us = clock_mono_us()};
 	pthread_mutex_init(&c->lock, NULL);
 	int r = db_reader_open(o->db, &c->reader);
 	if (r == 0 && !(c->timer = loop_timer_at(o->loop, c->next_us, on_timer, c)))

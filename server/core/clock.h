@@ -13,6 +13,11 @@
 
 /* Unix time. */
 int64_t clock_wall_us(void);
+#define CLOCK_BOOT_ID_SIZE 40
+/* Time since the boot, sleep included: no setting of the wall clock changes it. */
+int64_t clock_boot_us(void);
+/* Which boot this is; "" when the system does not tell. out: CLOCK_BOOT_ID_SIZE. */
+void clock_boot_id(char *out);
 /* CLOCK_MONOTONIC; only differences mean anything. */
 int64_t clock_mono_us(void);
 
