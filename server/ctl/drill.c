@@ -209,7 +209,7 @@ static int sent(struct json_object *incident)
 
 		if (!strcmp(state, "undeliverable"))
 			return CTL_NO;
-		if (strcmp(state, "sent") != 0)
+		if (strcmp(state, "sent") != 0 && strcmp(state, "dropped") != 0) /* a later one was taken instead */
 			r = -1;
 	}
 	return r;
