@@ -118,6 +118,8 @@ static void recorded(struct db_job *job, int result)
 	} else {
 		for (size_t i = 0; i < d->intake->touched.n; i++)
 			engine_notify(d->api->engine, d->intake->touched.item[i]);
+		for (size_t i = 0; i < d->intake->stale.n; i++)
+			engine_ask_active(d->api->engine, d->intake->stale.item[i]);
 		d->api->ring(d->api->arg);
 		metric_add(M_WEBHOOKS, ACCEPTED, 1);
 		count(d->intake);

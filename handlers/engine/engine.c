@@ -164,6 +164,7 @@ void engine_free(struct engine *e)
 		return;
 	while (e->lives)
 		live_drop(e->lives);
+	revivals_drop(e);
 	db_reader_close(e->reader);
 	pthread_mutex_destroy(&e->lock);
 	free(e->inbox);

@@ -27,6 +27,10 @@ int engine_start(struct engine *e);
 void engine_clock_was_set(struct engine *e);
 /* Any thread: something about this incident changed on disk. */
 void engine_notify(struct engine *e, int64_t incident_id);
+/* Any thread: an alert's episode was reported resolved, and a copy that fires came all the same (stale). Prometheus and
+ * Alertmanager are asked; whoever calls it active makes it a new episode. So many at once; more are asked about when
+ * their next copy comes. */
+void engine_ask_active(struct engine *e, int64_t alert_id);
 /* After the loop has stopped. Runners of commands live on. */
 void engine_free(struct engine *e);
 

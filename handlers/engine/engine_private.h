@@ -63,14 +63,31 @@ struct live {
 	struct deadline evidence; /* what was asked or sampled before counts for nothing */
 };
 
+#define REVIVALS_MAX 16
+
+struct intake;
+
+/* A stale alert about which somebody is asked (revive.c). Engine thread, but for taken and alert, which the lock
+ * guards, and intake while its job is with the writer. */
+struct revival {
+	struct engine *engine;
+	bool taken;
+	int64_t alert;
+	struct activity_question *question;
+	struct intake *intake; /* owned: called active */
+	struct db_job job;
+	int result;
+};
+
 struct engine {
 	struct engine_options o;
 	struct db_conn *reader;
 	struct live *lives;
 	char *commands;       /* directory of the runners' files */
-	pthread_mutex_t lock; /* guards inbox */
+	pthread_mutex_t lock; /* guards inbox, and which revivals are taken */
 	int64_t *inbox;       /* incident ids to look at */
 	size_t n_inbox, cap_inbox;
+	struct revival revivals[REVIVALS_MAX];
 };
 
 /* --- live.c: one incident in memory --- */
@@ -83,6 +100,10 @@ int live_read(struct live *l);
 /* --- advance.c: deciding --- */
 /* Others of its rollout wait for what it had under way. */
 void tell_others(struct live *l);
+
+/* Lets go of what is asked about stale alerts. After the loop has stopped. */
+void revivals_drop(struct engine *e);
+
 /* Looks at the incident and starts or commits what is next. */
 void engine_advance(struct live *l);
 

@@ -212,6 +212,32 @@ def test_the_same_again_is_stale_at_first_and_lives_when_it_keeps_coming(daemon_
     assert dispositions(d, over(a)) == ["resolved"]
 
 
+@pytest.mark.parametrize("who", ["Prometheus", "Alertmanager", "nobody", "another alert"])
+def test_a_stale_alert_that_somebody_calls_active_lives_at_once(daemon_of, service, world, who):
+    d = daemon_of(config(service, limits="limits: {stale: 1h}", prometheus=asks(world, alertmanager=who == "Alertmanager")))
+    a = alert(starts=time.time() - 300)
+    [first] = d.post(a)
+    d.wait_state(first["incident"], "rolled_back")
+    d.post(over(a))
+    enter_again(d, service, first["incident"])
+    world.active = [] if who == "nobody" else [{**a["labels"], **({"instance": "x", "alertname": "Other"} if who == "another alert" else {})}]
+    before = len(world.asked)
+    assert dispositions(d, a) == ["stale"]
+    if who in ("nobody", "another alert"):
+        until(lambda: [q for q in world.asked[before:] if "ALERTS" in q])
+        assert dispositions(d, a) == ["duplicate"]
+        until(lambda: len([q for q in world.asked[before:] if "ALERTS" in q]) >= 2)     # the first answer has been looked at
+        assert len(d.incidents()) == 1 and service.percentage() == 10
+        return
+    second = until(lambda: [i for i in d.incidents() if i["id"] != first["incident"]])[0]
+    d.wait_state(second["id"], "rolled_back")
+    [copy] = d.post(a)
+    assert (copy["disposition"], copy["incident"]) == ("duplicate", second["id"])
+    [alive] = d.incident(second["id"])["alerts"]
+    assert alive["status"] == "firing" and alive["starts_at"] == d.incident(first["incident"])["alerts"][0]["starts_at"]
+    assert service.percentage() == 0
+
+
 def test_ten_copies_over_a_quarter_of_the_time_are_no_late_ones(daemon_of, service):
     d = daemon_of(config(service, limits="limits: {stale: 20s}"))
     a = alert(starts=time.time() - 300)
