@@ -2,7 +2,7 @@
 import re
 import time
 
-from harness import Alertmanager, Prometheus, alert, config, ctl, free_port, parse_time, request, slack_channel, until
+from harness import Alertmanager, Prometheus, alert, config, ctl, free_port, parse_time, request, rfc3339, slack_channel, until
 
 
 def hook(daemon):
@@ -155,3 +155,64 @@ def test_while_prometheus_and_chat_hold_every_request_the_percentage_is_lowered(
     until(lambda: any("CRITICAL: AUTO_ROLLBACK FAILED" in t for t in chat.texts()), 60)
     assert any("Rolling back" in t for t in chat.texts())
     silent.close()
+
+
+def test_an_episode_that_alertmanager_lost_sight_of_lives_again(daemon_of, service, programs, folder):
+    """It is reported resolved when its sender was silent for a while, and fires on with the same startsAt."""
+    d = daemon_of("", start=False)
+    am = programs(Alertmanager(folder / "am", hook(d)))
+    d.config.write_text(config(service, prometheus=f"  alertmanager: {{url: \"{am.url}\"}}", limits="limits: {stale: 1h}"))
+    d.start()
+    starts = rfc3339(time.time() - 300)
+
+    def tell(seconds):
+        a = {"labels": alert()["labels"], "annotations": {"summary": "errors, \"many\""}, "startsAt": starts,
+             "endsAt": rfc3339(time.time() + seconds)}
+        assert request(am.port, "POST", "/api/v2/alerts", [a])[0] == 200
+    tell(2)
+    first = only_incident(d)
+    until(lambda: d.incident(first["id"])["alerts"][0]["status"] == "resolved", 30)
+    assert d.act(first["id"], "resolve", note="done")[0] == 200
+    service.raise_to(10)
+    tell(600)
+    second = until(lambda: [i for i in d.incidents() if i["id"] != first["id"]], 30)[0]
+    d.wait_state(second["id"], "rolled_back")
+    assert service.percentage() == 0 and len(service.reloads()) == 2
+    [again] = d.incident(second["id"])["alerts"]
+    assert again["starts_at"] == first["alerts"][0]["starts_at"] and again["status"] == "firing"
+
+
+def test_two_alertmanagers_resolve_once_and_fire_again_once(daemon_of, service, programs, folder):
+    d = daemon_of(config(service))
+    one = programs(Alertmanager(folder / "am1", hook(d)))
+    two = programs(Alertmanager(folder / "am2", hook(d), peer=one))
+    for am in (one, two):
+        am.fire()
+    i = only_incident(d)
+    for am in (one, two):
+        am.fire(ends=-0.001)
+    until(lambda: [a["status"] for a in d.incident(i["id"])["alerts"]] == ["resolved"], 30)
+    for am in (one, two):
+        am.fire()
+    until(lambda: [a["status"] for a in d.incident(i["id"])["alerts"]].count("firing") == 1, 30)
+    told = [e["what"] for e in d.incident(i["id"])["timeline"]]
+    assert told.count("alert resolved") == 1 and told.count("attached") == 1
+    assert len(d.incidents()) == 1 and len(service.reloads()) == 1
+
+
+def test_prometheus_dies_and_a_rollback_that_waits_is_not_called_off(daemon_of, service, programs, folder):
+    """Prometheus gives each alert a few seconds: after that Alertmanager reports what it no longer hears of as resolved."""
+    service.raise_to(25)
+    d = daemon_of("", start=False)
+    am = programs(Alertmanager(folder / "am", hook(d)))
+    prometheus = Prometheus(folder / "prometheus", [], RULES.replace("auto_rollback", "slow"), [am])
+    playbook = "playbooks:\n  - {name: slow, match: ['action=\"slow\"'], rollback: {to: previous_stage, after: 40s}}"
+    d.config.write_text(config(service, playbooks=playbook, prometheus=f"  prometheus: {{url: \"{prometheus.url}\", timeout: 1s}}"))
+    d.start()
+    programs(prometheus)
+    i = only_incident(d, "pending", timeout=60)
+    prometheus.process.kill()
+    note = until(lambda: [e["note"] for e in d.incident(i["id"])["timeline"] if e["what"] == "goes on waiting"], 30)[0]
+    assert "is unknown" in note and d.incident(i["id"])["state"] == "pending"
+    d.wait_state(i["id"], "rolled_back", timeout=60)
+    assert service.percentage() == 10
