@@ -338,6 +338,7 @@ static int group_root(const char *body, size_t len, struct json_raw *ret, struct
 
 static int group_alerts(struct json_raw root, struct json_raw *ret, struct payload_fault *fault)
 {
+	assert(root.text && ret);
 	if (*root.text == '[')
 		return fail(fault, -EINVAL,
 		            "the body is a bare array: that is what Prometheus posts to /api/v2/alerts. Let "
@@ -401,7 +402,7 @@ int alert_group_parse(const char *body, size_t len, struct alert_group **ret, st
 	assert(body || len == 0);
 	assert(ret && fault);
 	CLEANUP(alert_group_cleanup) struct alert_group *g = calloc(1, sizeof(*g));
-	struct json_raw root, alerts;
+	struct json_raw root = {0}, alerts = {0};
 
 	if (!g)
 		return -ENOMEM;
