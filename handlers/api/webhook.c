@@ -153,7 +153,7 @@ static int page(struct db_tx *tx, struct db_job *job)
 		&text,
 		"A webhook was refused: %s. A rollback trigger may be among its alerts, and nothing was rolled back.",
 		f->why);
-	r = announce_text(tx, s, EVENT_PAGE, "webhook_refused", NULL, buf_text(&text));
+	r = announce_text(tx, s, ANNOUNCE_REFUSED, NULL, buf_text(&text));
 	return r < 0 ? r : meta_set(tx, "refused_paged_at", now);
 }
 

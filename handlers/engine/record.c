@@ -27,14 +27,14 @@ int record_note(struct work *w, const char *what, const char *text)
 	return event_add(w->tx, &e);
 }
 
-int record_page(struct work *w, const char *what, const char *text)
+int record_page(struct work *w, enum announcement_id id, const char *text)
 {
 	CLEANUP(cleanup_free)
 	char *line = text_format("%s: %s (incident %lld)", w->plan->rollout.title, text, (long long)w->inc.id);
 
 	if (!line)
 		return -ENOMEM;
-	return announce_text(w->tx, w->settings, EVENT_PAGE, what, w->inc.rollout, line);
+	return announce_text(w->tx, w->settings, id, w->inc.rollout, line);
 }
 
 int record_condition(struct work *w, enum condition_type which, enum condition_status state, const char *text)
@@ -189,7 +189,7 @@ static int flags_outcome(struct work *w)
 	                         "look at the file now",
 	                         w->ch->text ? w->ch->text : "unknown",
 	                         kind_of(&w->inc)->lowers ? ", and it is tried again" : "");
-	return text ? record_page(w, "flags_unknown", text) : -ENOMEM;
+	return text ? record_page(w, ANNOUNCE_FLAGS_UNKNOWN, text) : -ENOMEM;
 }
 
 static int page_doubt(struct work *w)
@@ -198,14 +198,14 @@ static int page_doubt(struct work *w)
 	char *text = text_format("step \"%s\" is in doubt: it was started before a crash and nobody knows "
 	                         "whether it ended; it is not repeated. Check by hand",
 	                         w->step.name);
-	return text ? record_page(w, "in_doubt", text) : -ENOMEM;
+	return text ? record_page(w, ANNOUNCE_IN_DOUBT, text) : -ENOMEM;
 }
 
 static int page_then(struct work *w)
 {
 	CLEANUP(cleanup_free)
 	char *text = text_format("step \"%s\", which follows the rollback, has failed; do it by hand", w->step.name);
-	return text ? record_page(w, "then_failed", text) : -ENOMEM;
+	return text ? record_page(w, ANNOUNCE_FOLLOWUP_FAILED, text) : -ENOMEM;
 }
 
 static void log_step(const struct work *w, const char *what, const char *text)
@@ -321,7 +321,7 @@ static int write_doubt(struct work *w)
 	                   (long long)w->inc.id);
 	int r = line ? record_note(w, waits ? "goes on waiting" : "stays open", w->ch->text) : -ENOMEM;
 	if (r == 0 && waits)
-		r = announce_text(w->tx, w->settings, EVENT_INCIDENT, "goes_on_waiting", w->inc.rollout, line);
+		r = announce_text(w->tx, w->settings, ANNOUNCE_GOES_ON_WAITING, w->inc.rollout, line);
 	return r < 0 ? r : 1;
 }
 
@@ -423,7 +423,7 @@ static int write_ask(struct work *w)
 	if (r == 0)
 		r = record_note(w, "waits for approval", w->step.name);
 	if (r == 0)
-		r = record_page(w, "waits_for_approval", text);
+		r = record_page(w, ANNOUNCE_WAITS_FOR_APPROVAL, text);
 	return r < 0 ? r : 1;
 }
 

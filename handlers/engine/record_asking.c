@@ -98,7 +98,7 @@ static int nobody_can_tell(struct work *w)
 	char *text = text_format(
 		"where it is cannot be told (%s), so a rollback to %s%% might raise it. Rolling back to 0%%",
 		w->ch->acknowledged_note ? w->ch->acknowledged_note : "no answer", to);
-	int r = text ? record_page(w, "there_unknown", text) : -ENOMEM;
+	int r = text ? record_page(w, ANNOUNCE_THERE_UNKNOWN, text) : -ENOMEM;
 
 	w->inc.pct_wanted = 0;
 	return r < 0 ? r : begin(w, text);

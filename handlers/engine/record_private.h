@@ -5,6 +5,7 @@
 #define HANDLERS_ENGINE_RECORD_PRIVATE_H
 
 #include "handlers/engine/record.h"
+#include "handlers/incident/announcements.h"
 
 struct work { /* what a change looks at: all loaded in this transaction */
 	struct db_tx *tx;
@@ -21,7 +22,7 @@ struct work { /* what a change looks at: all loaded in this transaction */
  * and seen
  * (-1: nothing) in the rollout's row. 0 or -errno. */
 int record_note(struct work *w, const char *what, const char *text);
-int record_page(struct work *w, const char *what, const char *text);
+int record_page(struct work *w, enum announcement_id id, const char *text);
 int record_condition(struct work *w, enum condition_type which, enum condition_status state, const char *text);
 int record_percentage(struct work *w, int32_t wanted, int32_t seen);
 

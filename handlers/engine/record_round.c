@@ -149,8 +149,8 @@ static int tell_cure(struct work *w, bool cured)
 	int r = text ? record_note(w, cured ? "cured" : "not cured", w->ch->cured_note) : -ENOMEM;
 
 	return r < 0 ? r
-	             : announce_text(w->tx, w->settings, cured ? EVENT_INCIDENT : EVENT_INCIDENT | EVENT_PAGE,
-	                             cured ? "cured" : "not_cured", w->inc.rollout, text);
+	             : announce_text(w->tx, w->settings, cured ? ANNOUNCE_CURED : ANNOUNCE_NOT_CURED, w->inc.rollout,
+	                             text);
 }
 
 static int write_cure(struct work *w)

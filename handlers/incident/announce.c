@@ -62,13 +62,6 @@ static char *incident_link(const struct incident *inc, const struct plan *plan)
 	return text_format("%s/incidents/%lld", plan->external_url, (long long)inc->id);
 }
 
-static const struct announcement *saying_of(const struct incident *inc, enum announcement_id say)
-{
-	return inc->kind == KIND_ADVANCE ? message_stage_saying(say)
-	       : inc->kind == KIND_DRILL ? drill_announcement(say)
-	                                 : machine_announcement(say);
-}
-
 /* The newest row of the timeline is the end that is being told. */
 static void add_end(struct db_conn *c, struct buf *text, const struct incident *inc)
 {
@@ -107,16 +100,16 @@ static int add_text(struct db_tx *tx, struct buf *text, const struct incident *i
 	return 0;
 }
 
-int announce_incident(struct db_tx *tx, const struct settings *s, const struct incident *inc, enum announcement_id say)
+int announce_incident(struct db_tx *tx, const struct settings *s, const struct incident *inc, enum announcement_id id)
 {
-	const struct announcement *saying = saying_of(inc, say);
+	const struct announcement *a = announcement_of(inc->kind, id);
 	CLEANUP(plan_cleanup) struct plan *plan = NULL;
 	CLEANUP(json_cleanup) struct json_object *body = NULL;
 	CLEANUP(cleanup_free) char *link = NULL;
 	struct json_object *tree = NULL;
 	struct buf text = BUF(MESSAGE_MAX);
 
-	if (!saying)
+	if (!a)
 		return 0;
 	if (plan_get(db_tx_conn(tx), inc->config, &plan) == -ENOMEM)
 		return -ENOMEM;
@@ -130,17 +123,17 @@ int announce_incident(struct db_tx *tx, const struct settings *s, const struct i
 		return r;
 	}
 	link = incident_link(inc, plan);
-	body = body_new(saying->what, buf_text(&text), link ? link : "");
+	body = body_new(a->what, buf_text(&text), link ? link : "");
 	buf_free(&text);
 	json_add_str(body, "title", plan ? plan->rollout.title : inc->rollout);
 	json_add(body, "incident", tree);
-	struct message m = {.incident_id = inc->id, .rollout = inc->rollout, .what = (char *)saying->what};
+	struct message m = {.incident_id = inc->id, .rollout = inc->rollout, .what = (char *)a->what};
 	/* Found where it should be: nobody was paged, so nobody is told that it is over. */
-	return tell(tx, s, saying->classes & ~(inc->already_there ? EVENT_PAGE : 0u), &m, body);
+	return tell(tx, s, a->classes & ~(inc->already_there ? EVENT_PAGE : 0u), &m, body);
 }
 
-int announce_text(struct db_tx *tx, const struct settings *s, unsigned classes, const char *what, const char *rollout,
-                  const char *text)
+static int tell_text(struct db_tx *tx, const struct settings *s, const struct announcement *a, const char *rollout,
+                     const char *text)
 {
 	CLEANUP(buf_free) struct buf b = BUF(TEXT_MAX);
 	size_t len = strlen(text);
@@ -149,10 +142,23 @@ int announce_text(struct db_tx *tx, const struct settings *s, unsigned classes, 
 	if (len && text[len - 1] != '\n')
 		buf_char(&b, '\n');
 	message_at(&b, db_tx_now(tx));
-	CLEANUP(json_cleanup) struct json_object *body = body_new(what, buf_text(&b), s->external_url);
-	struct message m = {.rollout = (char *)rollout, .what = (char *)what};
+	CLEANUP(json_cleanup) struct json_object *body = body_new(a->what, buf_text(&b), s->external_url);
+	struct message m = {.rollout = (char *)rollout, .what = (char *)a->what};
 
 	json_add_str(body, "title", rollout ? rollout : "rollbackd");
 	json_add(body, "incident", NULL);
-	return tell(tx, s, classes, &m, body);
+	return tell(tx, s, a->classes, &m, body);
+}
+
+int announce_text(struct db_tx *tx, const struct settings *s, enum announcement_id id, const char *rollout,
+                  const char *text)
+{
+	return tell_text(tx, s, announcement_get(id), rollout, text);
+}
+
+int announce_report(struct db_tx *tx, const struct settings *s, const char *name, const char *rollout, const char *text)
+{
+	const struct announcement a = {name, event_of_report(name)};
+
+	return tell_text(tx, s, &a, rollout, text);
 }

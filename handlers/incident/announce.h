@@ -6,13 +6,16 @@
 #define HANDLERS_INCIDENT_ANNOUNCE_H
 
 #include "db/incident.h"
-#include "handlers/incident/machine.h"
+#include "handlers/incident/announcements.h"
 #include "handlers/settings/settings.h"
 
 /* About an incident, as it stands in this transaction. ANNOUNCE_NOTHING: nothing. */
-int announce_incident(struct db_tx *tx, const struct settings *s, const struct incident *inc, enum announcement_id say);
-/* About something else: text is what people read, what is the word for machines, rollout may be NULL. */
-int announce_text(struct db_tx *tx, const struct settings *s, unsigned classes, const char *what, const char *rollout,
+int announce_incident(struct db_tx *tx, const struct settings *s, const struct incident *inc, enum announcement_id id);
+/* About something else: text is what people read, rollout may be NULL. */
+int announce_text(struct db_tx *tx, const struct settings *s, enum announcement_id id, const char *rollout,
                   const char *text);
+/* A report by its name ("weekly"), which says who hears it. */
+int announce_report(struct db_tx *tx, const struct settings *s, const char *name, const char *rollout,
+                    const char *text);
 
 #endif

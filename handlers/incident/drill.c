@@ -114,19 +114,6 @@ bool drill_passed(const struct incident *inc)
 	return inc->kind == KIND_DRILL && inc->state == INC_RESOLVED && !inc->failed_at_us;
 }
 
-const struct announcement *drill_announcement(enum announcement_id s)
-{
-	static const struct announcement sayings[ANNOUNCE_N] = {
-		[ANNOUNCE_STARTED] = {"drill_started", EVENT_INCIDENT | EVENT_PAGE},
-		[ANNOUNCE_ROLLED_BACK] = {"drill_passed", EVENT_INCIDENT | EVENT_PAGE},
-		[ANNOUNCE_FAILED] = {"drill_failed", EVENT_INCIDENT | EVENT_PAGE},
-		[ANNOUNCE_CANCELLED] = {"drill_called_off", EVENT_INCIDENT | EVENT_PAGE},
-		[ANNOUNCE_ENDED_BY_HAND] = {"drill_ended", EVENT_INCIDENT | EVENT_PAGE},
-	};
-
-	return sayings[s].what ? &sayings[s] : NULL;
-}
-
 static const char *status(const struct incident *inc)
 {
 	return inc->state == INC_FAILED      ? "FAILED: a real rollback might fail, too. Look at its steps"

@@ -27,7 +27,5 @@ int drill_open(struct db_tx *tx, const struct settings *s, const struct trigger 
 bool drill_passed(const struct incident *inc);
 /* The lines that people read. */
 int drill_message(struct buf *b, const struct incident *inc, const struct plan *plan, int64_t at_us);
-/* What a move of it announces, and to whom; NULL: nothing. */
-const struct announcement *drill_announcement(enum announcement_id s);
 
 #endif

@@ -1,7 +1,5 @@
 #include "handlers/incident/machine.h"
 
-#include "handlers/settings/settings.h"
-
 static const struct edge edges[INC_STATE_N][EV_N] =
 	{
 		[INC_PENDING] =
@@ -63,21 +61,6 @@ static const struct edge edges[INC_STATE_N][EV_N] =
 			},
 };
 
-static const struct announcement sayings[ANNOUNCE_N] = {
-	[ANNOUNCE_OPENED] = {"opened", EVENT_INCIDENT},
-	[ANNOUNCE_STARTED] = {"rollback_started", EVENT_INCIDENT | EVENT_PAGE},
-	[ANNOUNCE_ROLLED_BACK] = {"rolled_back", EVENT_INCIDENT | EVENT_PAGE},
-	[ANNOUNCE_ROLLED_BACK_LATE] = {"rolled_back_late", EVENT_INCIDENT | EVENT_PAGE},
-	[ANNOUNCE_FAILED] = {"failed", EVENT_INCIDENT | EVENT_PAGE},
-	[ANNOUNCE_HELD] = {"held", EVENT_INCIDENT},
-	[ANNOUNCE_CANCELLED] = {"cancelled", EVENT_INCIDENT},
-	[ANNOUNCE_RESOLVED] = {"resolved", EVENT_INCIDENT},
-	[ANNOUNCE_ENDED_BY_HAND] = {"resolved", EVENT_INCIDENT | EVENT_PAGE}, /* the all-clear of "failed" */
-	[ANNOUNCE_ACKNOWLEDGED] = {"acknowledged", EVENT_INCIDENT},
-	[ANNOUNCE_ETA] = {"eta", EVENT_INCIDENT},
-	[ANNOUNCE_ETA_PASSED] = {"eta_passed", EVENT_INCIDENT},
-};
-
 static const char *const event_names[EV_N] = {
 	[EV_DUE] = "due",
 	[EV_APPLIED] = "applied",
@@ -109,9 +92,4 @@ const struct edge *machine_edge(enum incident_state from, enum incident_event ev
 const char *machine_event_name(enum incident_event ev)
 {
 	return event_names[ev];
-}
-
-const struct announcement *machine_announcement(enum announcement_id s)
-{
-	return s == ANNOUNCE_NOTHING ? NULL : &sayings[s];
 }

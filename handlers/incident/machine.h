@@ -6,12 +6,13 @@
  *      └─calm─▶ cancelled│  └──trigger, retry────┤  │
  *                      held                 deadline▶ failed ──seen (late)──▶ rolled_back
  *
- * A blank cell is a refusal. The caller commits a move together with what it says, and acts afterwards.
+ * A blank cell is a refusal. The caller commits a move together with what it announces, and acts afterwards.
  */
 #ifndef HANDLERS_INCIDENT_MACHINE_H
 #define HANDLERS_INCIDENT_MACHINE_H
 
 #include "db/incident.h"
+#include "handlers/incident/announcements.h"
 
 enum incident_event {
 	EV_DUE = 1,    /* its `after` has passed */
@@ -35,39 +36,13 @@ enum incident_event {
 	EV_N
 };
 
-/* What a move announces. */
-enum announcement_id {
-	ANNOUNCE_NOTHING,
-	ANNOUNCE_OPENED,
-	ANNOUNCE_STARTED,
-	ANNOUNCE_ROLLED_BACK,
-	ANNOUNCE_ROLLED_BACK_LATE,
-	ANNOUNCE_FAILED,
-	ANNOUNCE_HELD,
-	ANNOUNCE_CANCELLED,
-	ANNOUNCE_RESOLVED,
-	ANNOUNCE_ENDED_BY_HAND,
-	/* no moves, but told as they are */
-	ANNOUNCE_ACKNOWLEDGED,
-	ANNOUNCE_ETA,
-	ANNOUNCE_ETA_PASSED,
-	ANNOUNCE_N
-};
-
 struct edge {
 	enum incident_state to;
-	enum announcement_id say;
+	enum announcement_id announces;
 };
 
 /* NULL: that event means nothing in that state. */
 const struct edge *machine_edge(enum incident_state from, enum incident_event ev);
 const char *machine_event_name(enum incident_event ev);
-
-/* The word stored with a message ("rolled_back") and the event classes it goes to (enum event_class). */
-struct announcement {
-	const char *what;
-	unsigned classes;
-};
-const struct announcement *machine_announcement(enum announcement_id s);
 
 #endif

@@ -133,7 +133,7 @@ int incident_move(struct db_tx *tx, const struct settings *s, struct incident *i
 	r = e.what ? event_add(tx, &e) : 0;
 	if (r < 0)
 		return r;
-	r = announce_incident(tx, s, inc, edge->say);
+	r = announce_incident(tx, s, inc, edge->announces);
 	if (r < 0)
 		return r;
 	if (!kind_of(inc)->gives_way)

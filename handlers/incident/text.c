@@ -342,18 +342,6 @@ int message_ended(struct buf *b, const struct incident *inc, const char *who, co
 
 /* --- stages (interface: section 5) --- */
 
-const struct announcement *message_stage_saying(enum announcement_id s)
-{
-	static const struct announcement sayings[ANNOUNCE_N] = {
-		[ANNOUNCE_ROLLED_BACK] = {"stage_entered", EVENT_STAGE},
-		[ANNOUNCE_ROLLED_BACK_LATE] = {"stage_entered", EVENT_STAGE | EVENT_PAGE},
-		[ANNOUNCE_FAILED] = {"stage_not_verified", EVENT_STAGE | EVENT_PAGE},
-		[ANNOUNCE_ENDED_BY_HAND] = {"stage_given_up", EVENT_STAGE | EVENT_PAGE},
-	};
-
-	return sayings[s].what ? &sayings[s] : NULL;
-}
-
 const char *message_stage_word(enum incident_state s)
 {
 	static const char *const words[INC_STATE_N] = {

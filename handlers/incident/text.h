@@ -6,7 +6,6 @@
 #define HANDLERS_INCIDENT_TEXT_H
 
 #include "db/incident.h"
-#include "handlers/incident/machine.h"
 #include "handlers/incident/over.h"
 #include "handlers/settings/settings.h"
 #include "server/core/buf.h"
@@ -31,8 +30,6 @@ int message_ended(struct buf *b, const struct incident *inc, const char *who, co
 int message_stage(struct buf *b, const struct incident *raise, const struct plan *plan, int64_t at_us);
 /* The word for a state of a stage being entered: it is not rolling back. */
 const char *message_stage_word(enum incident_state s);
-/* What entering a stage announces, and to whom; NULL: nothing. */
-const struct announcement *message_stage_saying(enum announcement_id s);
 /* The action line alone ("Rolled back to 0%; validate FAILED, restore waits for you"), for lists and pages. */
 int message_action(struct buf *b, const struct incident *inc, const struct incident_facts *facts);
 /* What happened: "Auto-Rollback", "Manual Rollback", "Held", "Rollback Pending", "Called Off", "Drill", "Reported

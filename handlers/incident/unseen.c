@@ -15,18 +15,18 @@
 
 static const struct {
 	const char *paged_at, *more; /* in the table meta */
-	const char *what;            /* the word of the message */
+	enum announcement_id id;
 	const char *begins, *ends;
 } kinds[UNSEEN_N] = {
-	[UNSEEN_UNCLAIMED] = {"unclaimed_paged_at", "unclaimed_more", "unclaimed_trigger",
+	[UNSEEN_UNCLAIMED] = {"unclaimed_paged_at", "unclaimed_more", ANNOUNCE_UNCLAIMED,
                               "A rollback trigger that no rollout claims: ",
                               ". Nothing was rolled back. Somebody thinks this is protected: check its labels against "
                               "`alerts` of the rollouts in rollbackd.yml."},
-	[UNSEEN_REJECTED] = {"rejected_paged_at", "rejected_more", "rejected_alert",
+	[UNSEEN_REJECTED] = {"rejected_paged_at", "rejected_more", ANNOUNCE_REJECTED,
                              "An alert that cannot be understood: ",
                              ". Nothing was rolled back, and it may have been meant to. The log and the answer to its "
                              "sender say what is wrong with it."},
-	[UNSEEN_CUT] = {"cut_paged_at", "cut_more", "alerts_cut_off", "Alertmanager sends less than there is: ",
+	[UNSEEN_CUT] = {"cut_paged_at", "cut_more", ANNOUNCE_CUT, "Alertmanager sends less than there is: ",
                         ". A rollback trigger may be among what max_alerts cut off, and nothing was done for it. Set "
                         "max_alerts of this receiver to 0, or group its alerts finer."},
 };
@@ -68,8 +68,7 @@ static int page(struct db_tx *tx, const struct intake *in, enum unseen_kind kind
 	if (more)
 		buf_printf(&text, ", and %lld more since the last page about this", (long long)more);
 	buf_str(&text, kinds[kind].ends);
-	int r = text.error ? text.error
-	                   : announce_text(tx, in->settings, EVENT_PAGE, kinds[kind].what, NULL, buf_text(&text));
+	int r = text.error ? text.error : announce_text(tx, in->settings, kinds[kind].id, NULL, buf_text(&text));
 	buf_free(&text);
 	return r;
 }

@@ -254,8 +254,8 @@ static int join(const struct import *m, struct incident *live)
 	}
 	*m->ret_incident = live->id;
 	return r < 0 ? r
-	             : announce_text(m->tx, m->s, m->verified ? EVENT_INCIDENT : EVENT_INCIDENT | EVENT_PAGE,
-	                             "rolled_back_offline", m->r->name, line);
+	             : announce_text(m->tx, m->s, m->verified ? ANNOUNCE_OFFLINE : ANNOUNCE_OFFLINE_UNVERIFIED,
+	                             m->r->name, line);
 }
 
 /* --- the rollout --- */

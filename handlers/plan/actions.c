@@ -46,14 +46,14 @@ static int note(struct db_tx *tx, const char *rollout, const char *who, const ch
 }
 
 /* On the audit trail and to those who follow the rollout: "[ROLLOUT] CST Pipeline Stage 2: held by alice: …". */
-static int tell(struct plan_act *w, unsigned classes, const char *what, const char *text)
+static int tell(struct plan_act *w, enum announcement_id id, const char *text)
 {
 	CLEANUP(cleanup_free)
 	char *line = w->stage ? text_format("[ROLLOUT] %s Stage %d: %s", w->r->title, w->stage->number, text)
 	                      : text_format("[ROLLOUT] %s: %s", w->r->title, text);
-	int r = line ? note(w->tx, w->r->name, w->rq->who.name, what, text) : -ENOMEM;
+	int r = line ? note(w->tx, w->r->name, w->rq->who.name, announcement_get(id)->what, text) : -ENOMEM;
 
-	return r < 0 ? r : announce_text(w->tx, w->s, classes, what, w->r->name, line);
+	return r < 0 ? r : announce_text(w->tx, w->s, id, w->r->name, line);
 }
 
 static const char *reason_of(const struct plan_act *w)
@@ -140,7 +140,7 @@ static int approve(struct plan_act *w)
 	char *text = text_format("approved by %s as %s%s%s", rq->who.name, rq->role, reason_of(w) ? ": " : "",
 	                         reason_of(w) ? rq->note : "");
 	r = text ? approval_add(w->tx, w->r->name, w->st.p.run, &a) : -ENOMEM;
-	return r < 0 ? r : tell(w, EVENT_PLAN, "approved", text);
+	return r < 0 ? r : tell(w, ANNOUNCE_APPROVED, text);
 }
 
 /* --- tick --- */
@@ -202,7 +202,7 @@ static int hold(struct plan_act *w)
 	CLEANUP(cleanup_free) char *text = text_format("held by %s: %s", w->rq->who.name, w->rq->note);
 	if (r == 0)
 		r = text ? progress_save(w->tx, p) : -ENOMEM;
-	return r < 0 ? r : tell(w, EVENT_PLAN, "held", text);
+	return r < 0 ? r : tell(w, ANNOUNCE_STAGE_HELD, text);
 }
 
 static int resume(struct plan_act *w)
@@ -218,7 +218,7 @@ static int resume(struct plan_act *w)
 	text_set(&p->hold_note, NULL);
 	p->held_since_us = 0;
 	int r = text ? progress_save(w->tx, p) : -ENOMEM;
-	return r < 0 ? r : tell(w, EVENT_PLAN, "resumed", text);
+	return r < 0 ? r : tell(w, ANNOUNCE_RESUMED, text);
 }
 
 static int freeze(struct plan_act *w)
@@ -241,7 +241,7 @@ static int freeze(struct plan_act *w)
 	                  : text_format("frozen until %s by %s: %s", until, w->rq->who.name, w->rq->note);
 	if (r == 0)
 		r = text ? progress_save(w->tx, p) : -ENOMEM;
-	return r < 0 ? r : tell(w, EVENT_PLAN, "frozen", text);
+	return r < 0 ? r : tell(w, ANNOUNCE_FROZEN, text);
 }
 
 /* --- saying where it stands --- */
@@ -304,7 +304,7 @@ static int set(struct plan_act *w)
 	char *text =
 		text_format("set by %s to stage %d, %s; no percentage was changed%s%s", w->rq->who.name, to->number,
 	                    to->name, forced ? ". FORCED past the gates before it: " : "", forced ? w->rq->note : "");
-	return r < 0 ? r : text ? tell(w, EVENT_STAGE, "stage_set", text) : -ENOMEM;
+	return r < 0 ? r : text ? tell(w, ANNOUNCE_STAGE_SET, text) : -ENOMEM;
 }
 
 static int publish(struct plan_act *w)
@@ -318,7 +318,7 @@ static int publish(struct plan_act *w)
 	CLEANUP(cleanup_free)
 	char *text = text_format("[RELEASE NOTES] %s Stage %d\n%s", w->r->title, st->number, st->release_notes);
 	int r = text ? note(w->tx, w->r->name, w->rq->who.name, "release notes published", st->name) : -ENOMEM;
-	return r < 0 ? r : announce_text(w->tx, w->s, EVENT_PLAN, "release_notes", w->r->name, text);
+	return r < 0 ? r : announce_text(w->tx, w->s, ANNOUNCE_RELEASE_NOTES, w->r->name, text);
 }
 
 /* --- the table --- */

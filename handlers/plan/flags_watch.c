@@ -67,14 +67,16 @@ static bool incident_tells(const struct flags_look *w)
 	return tells;
 }
 
-static int say(const struct flags_look *w, const char *what, const char *text)
+static int say(const struct flags_look *w, enum announcement_id id, const char *text)
 {
 	CLEANUP(cleanup_free) char *line = text_format("%s: %s", w->r->title, text);
-	struct event e = {
-		.rollout = (char *)w->r->name, .who = (char *)"rollbackd", .what = (char *)what, .note = (char *)text};
+	struct event e = {.rollout = (char *)w->r->name,
+	                  .who = (char *)"rollbackd",
+	                  .what = (char *)announcement_get(id)->what,
+	                  .note = (char *)text};
 	int r = line ? event_add(w->tx, &e) : -ENOMEM;
 
-	return r < 0 ? r : announce_text(w->tx, w->s, EVENT_PAGE, what, w->r->name, line);
+	return r < 0 ? r : announce_text(w->tx, w->s, id, w->r->name, line);
 }
 
 static int tell(const struct flags_look *w, int error)
@@ -85,7 +87,7 @@ static int tell(const struct flags_look *w, int error)
 
 	if (!text)
 		return -ENOMEM;
-	int r = say(w, "flags_unusable", text);
+	int r = say(w, ANNOUNCE_FLAGS_UNUSABLE, text);
 	return r < 0 ? r : set_mark(w, "flags_told", -error);
 }
 
@@ -96,7 +98,7 @@ static int all_clear(const struct flags_look *w)
 
 	text_pct(w->there, pct, sizeof(pct));
 	text = text_format("the flags file is usable again, at %s%%", pct);
-	int r = text ? say(w, "flags_usable", text) : -ENOMEM;
+	int r = text ? say(w, ANNOUNCE_FLAGS_USABLE, text) : -ENOMEM;
 	return r < 0 ? r : set_mark(w, "flags_told", 0);
 }
 

@@ -90,7 +90,7 @@ static int sync_changed(struct db_tx *tx, const struct settings *s, const struct
 		err = note(tx, r->name, "changed outside", text);
 	if (err < 0)
 		return err;
-	return announce_text(tx, s, EVENT_ROLLOUT | (page ? EVENT_PAGE : 0), "changed_outside", r->name, text);
+	return announce_text(tx, s, page ? ANNOUNCE_CHANGED_OUTSIDE_ABOVE : ANNOUNCE_CHANGED_OUTSIDE, r->name, text);
 }
 
 /* A database from before there were runs. */

@@ -43,16 +43,18 @@ int reconcile_set_mark(const struct reconcile *l, const char *what, const char *
 	return key ? meta_set(l->tx, key, value) : -ENOMEM;
 }
 
-int reconcile_announce(const struct reconcile *l, unsigned classes, const char *what, const char *text)
+int reconcile_announce(const struct reconcile *l, enum announcement_id id, const char *text)
 {
 	CLEANUP(cleanup_free)
 	char *line = l->stage ? text_format("[ROLLOUT] %s Stage %d: %s", l->r->title, l->stage->number, text)
 	                      : text_format("[ROLLOUT] %s: %s", l->r->title, text);
-	struct event e = {
-		.rollout = (char *)l->r->name, .who = (char *)"rollbackd", .what = (char *)what, .note = (char *)text};
+	struct event e = {.rollout = (char *)l->r->name,
+	                  .who = (char *)"rollbackd",
+	                  .what = (char *)announcement_get(id)->what,
+	                  .note = (char *)text};
 	int r = line ? event_add(l->tx, &e) : -ENOMEM;
 
-	return r < 0 ? r : announce_text(l->tx, l->s, classes, what, l->r->name, line);
+	return r < 0 ? r : announce_text(l->tx, l->s, id, l->r->name, line);
 }
 
 /* --- a changed plan --- */
@@ -102,7 +104,7 @@ static int plan_changed(const struct reconcile *l, struct progress *p)
 	}
 	r = progress_new_run(l->tx, l->r->name, p->entered_us, "rollbackd", "the plan of the stage was changed");
 	if (r == 0)
-		r = reconcile_announce(l, EVENT_PLAN, "plan_changed",
+		r = reconcile_announce(l, ANNOUNCE_PLAN_CHANGED,
 		                       "its plan was changed in the config: clock, approvals and ticks begin anew");
 	return r < 0 ? r : 1;
 }
@@ -183,7 +185,7 @@ static int blind(const struct reconcile *l, int64_t since)
 		return reconcile_set_mark(l, "blind_since", NULL, l->now);
 	if (l->now - since < l->r->watch.patience_us || reconcile_mark(l, "blind_told", NULL))
 		return 0;
-	int r = text ? reconcile_announce(l, EVENT_PAGE, "blind", text) : -ENOMEM;
+	int r = text ? reconcile_announce(l, ANNOUNCE_BLIND, text) : -ENOMEM;
 	return r < 0 ? r : reconcile_set_mark(l, "blind_told", NULL, l->now);
 }
 
@@ -199,7 +201,7 @@ static int sees_again(const struct reconcile *l, int64_t since)
 	CLEANUP(cleanup_free)
 	char *text = rollout_state_above_zero(l->st) ? text_format("the canary is watched again, after %s", span)
 	                                             : text_format("it was blind for %s; it is at 0%% now", span);
-	r = text ? reconcile_announce(l, EVENT_PAGE, "sees_again", text) : -ENOMEM;
+	r = text ? reconcile_announce(l, ANNOUNCE_SEES_AGAIN, text) : -ENOMEM;
 	return r < 0 ? r : reconcile_set_mark(l, "blind_told", NULL, 0);
 }
 
@@ -253,8 +255,8 @@ static int watch_percentage(const struct reconcile *l)
 	if (!above && told) {
 		CLEANUP(cleanup_free)
 		char *text = text_format("the percentage is at %s%% again, as it should be", wanted);
-		int r = text ? reconcile_announce(l, EVENT_ROLLOUT | (after_rollback ? EVENT_PAGE : 0), "not_above",
-		                                  text)
+		int r = text ? reconcile_announce(
+				       l, after_rollback ? ANNOUNCE_NOT_ABOVE_AFTER_ROLLBACK : ANNOUNCE_NOT_ABOVE, text)
 		             : -ENOMEM;
 
 		if (r < 0)
@@ -278,8 +280,10 @@ static int watch_percentage(const struct reconcile *l)
 	                            seen, wanted, (long long)ended, l->ev->there_why)
 		      : text_format("the percentage was raised outside rollbackd: %s%% seen, %s%% wanted%s. %s", seen,
 	                            wanted, after_rollback ? " after a rollback" : "", l->ev->there_why);
-	unsigned page = after_rollback && !ended ? EVENT_PAGE : 0; /* who ended it knew, and said why */
-	r = text ? reconcile_announce(l, EVENT_ROLLOUT | page, ended ? "still_above" : "above", text) : -ENOMEM;
+	enum announcement_id id = ended            ? ANNOUNCE_STILL_ABOVE
+	                          : after_rollback ? ANNOUNCE_ABOVE_AFTER_ROLLBACK
+	                                           : ANNOUNCE_ABOVE;
+	r = text ? reconcile_announce(l, id, text) : -ENOMEM;
 	return r < 0 ? r : reconcile_set_mark(l, "above_told", NULL, l->now);
 }
 

@@ -4,6 +4,7 @@
 #ifndef HANDLERS_PLAN_RECONCILE_H
 #define HANDLERS_PLAN_RECONCILE_H
 
+#include "handlers/incident/announcements.h"
 #include "handlers/plan/evaluation.h"
 #include "handlers/settings/settings.h"
 
@@ -29,6 +30,6 @@ int reconcile_remind(const struct reconcile *l);
 int64_t reconcile_mark(const struct reconcile *l, const char *what, const char *which);
 int reconcile_set_mark(const struct reconcile *l, const char *what, const char *which, int64_t value);
 /* "[ROLLOUT] title Stage N: text" to classes, and onto the audit trail. */
-int reconcile_announce(const struct reconcile *l, unsigned classes, const char *what, const char *text);
+int reconcile_announce(const struct reconcile *l, enum announcement_id id, const char *text);
 
 #endif

@@ -33,7 +33,7 @@ static int remind_item(const struct reconcile *l, const struct checklist *list, 
 	CLEANUP(cleanup_free)
 	char *text = last ? text_format("overdue: \"%s\", last done %s by %s", item->text, at, last->person)
 	                  : text_format("overdue: \"%s\", not done since the stage began %s", item->text, at);
-	int r = text ? reconcile_announce(l, EVENT_PLAN, "overdue", text) : -ENOMEM;
+	int r = text ? reconcile_announce(l, ANNOUNCE_OVERDUE, text) : -ENOMEM;
 	return r < 0 ? r : reconcile_set_mark(l, "reminded", item->text, l->now);
 }
 
@@ -56,7 +56,7 @@ static int tell_milestone(const struct reconcile *l, const struct milestone *m)
 	if (!due || due > l->now || reconcile_mark(l, "milestone", m->text) >= due - m->in_us)
 		return 0;
 	CLEANUP(cleanup_free) char *text = text_format("due: %s%s%s", m->text, m->owner[0] ? ", by " : "", m->owner);
-	int r = text ? reconcile_announce(l, EVENT_PLAN, "milestone", text) : -ENOMEM;
+	int r = text ? reconcile_announce(l, ANNOUNCE_MILESTONE, text) : -ENOMEM;
 	return r < 0 ? r : reconcile_set_mark(l, "milestone", m->text, l->now);
 }
 
@@ -67,7 +67,7 @@ static int send_report(const struct reconcile *l, const char *name)
 	CLEANUP(buf_free) struct buf b = BUF(REPORT_MAX);
 	int r = report_text(&b, db_tx_conn(l->tx), l->s, l->r, l->st, l->ev, name, l->now);
 
-	return r < 0 ? r : announce_text(l->tx, l->s, event_of_report(name), name, l->r->name, buf_text(&b));
+	return r < 0 ? r : announce_report(l->tx, l->s, name, l->r->name, buf_text(&b));
 }
 
 static int report_due(const struct reconcile *l, const struct report_plan *p)

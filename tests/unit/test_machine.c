@@ -73,16 +73,50 @@ static void every_state_that_matters_is_announced(void **state)
 		bool again = e == EV_AGAIN || e == EV_CONFIRMED || e == EV_ENTERED;
 
 		if (g && g->to != INC_VERIFYING && !again)
-			assert_true(g->say != ANNOUNCE_NOTHING);
+			assert_true(g->announces != ANNOUNCE_NOTHING);
 	}
 }
 
 static void failure_and_its_end_page(void **state)
 {
 	(void)state;
-	assert_true(machine_announcement(edge(INC_VERIFYING, EV_DEADLINE)->say)->classes & EVENT_PAGE);
-	assert_true(machine_announcement(edge(INC_FAILED, EV_SEEN)->say)->classes & EVENT_PAGE);
-	assert_true(machine_announcement(ANNOUNCE_STARTED)->classes & EVENT_PAGE);
+	for (enum incident_kind k = KIND_AUTO; k < KIND_N; k++) {
+		const struct announcement *failed = announcement_of(k, edge(INC_VERIFYING, EV_DEADLINE)->announces);
+
+		assert_non_null(failed);
+		assert_true(failed->classes & EVENT_PAGE);
+		assert_true(announcement_of(k, edge(INC_FAILED, EV_RESOLVE)->announces)->classes & EVENT_PAGE);
+	}
+	assert_true(announcement_of(KIND_AUTO, edge(INC_FAILED, EV_SEEN)->announces)->classes & EVENT_PAGE);
+	assert_true(announcement_of(KIND_ADVANCE, edge(INC_FAILED, EV_SEEN)->announces)->classes & EVENT_PAGE);
+	assert_true(announcement_of(KIND_AUTO, ANNOUNCE_STARTED)->classes & EVENT_PAGE);
+}
+
+static void each_announcement_has_a_word_and_somebody_who_may_hear_it(void **state)
+{
+	(void)state;
+	for (enum announcement_id id = ANNOUNCE_NOTHING + 1; id < ANNOUNCE_N; id++) {
+		const struct announcement *a =
+			id <= ANNOUNCE_INCIDENT_LAST ? announcement_of(KIND_AUTO, id) : announcement_get(id);
+
+		assert_non_null(a);
+		assert_non_null(a->what);
+		assert_non_null(event_heard(a->classes, EVENT_ALL & a->classes));
+	}
+	assert_null(announcement_of(KIND_AUTO, ANNOUNCE_NOTHING));
+}
+
+/* Whoever asked for incidents is not told of stages, nor the other way round. */
+static void stages_go_to_those_who_follow_stages(void **state)
+{
+	(void)state;
+	for (enum announcement_id id = ANNOUNCE_NOTHING; id <= ANNOUNCE_INCIDENT_LAST; id++) {
+		const struct announcement *stage = announcement_of(KIND_ADVANCE, id),
+					  *drill = announcement_of(KIND_DRILL, id);
+
+		assert_true(!stage || (stage->classes & EVENT_STAGE && !(stage->classes & EVENT_INCIDENT)));
+		assert_true(!drill || !(drill->classes & EVENT_ROLLOUT));
+	}
 }
 
 static void a_failed_incident_does_not_end_by_silence(void **state)
@@ -152,6 +186,8 @@ int main(void)
 		cmocka_unit_test(an_acting_incident_cannot_be_resolved),
 		cmocka_unit_test(every_state_that_matters_is_announced),
 		cmocka_unit_test(failure_and_its_end_page),
+		cmocka_unit_test(each_announcement_has_a_word_and_somebody_who_may_hear_it),
+		cmocka_unit_test(stages_go_to_those_who_follow_stages),
 		cmocka_unit_test(a_failed_incident_does_not_end_by_silence),
 		cmocka_unit_test(every_live_state_can_reach_an_end),
 		cmocka_unit_test(every_state_and_event_has_a_name_of_its_own),

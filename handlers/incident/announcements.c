@@ -1,0 +1,84 @@
+#include "handlers/incident/announcements.h"
+
+#include <assert.h>
+#include <stddef.h>
+
+#define LOUD (EVENT_INCIDENT | EVENT_PAGE)
+
+/* Entering a stage and a drill have words of their own, or none. */
+static const struct row {
+	struct announcement usual, drill, stage;
+} rows[ANNOUNCE_N] = {
+	[ANNOUNCE_OPENED] = {.usual = {"opened", EVENT_INCIDENT}},
+	[ANNOUNCE_STARTED] = {{"rollback_started", LOUD}, {"drill_started", LOUD}},
+	[ANNOUNCE_ROLLED_BACK] = {{"rolled_back", LOUD}, {"drill_passed", LOUD}, {"stage_entered", EVENT_STAGE}},
+	[ANNOUNCE_ROLLED_BACK_LATE] = {.usual = {"rolled_back_late", LOUD},
+                                       .stage = {"stage_entered", EVENT_STAGE | EVENT_PAGE}},
+	[ANNOUNCE_FAILED] = {{"failed", LOUD},
+                             {"drill_failed", LOUD},
+                             {"stage_not_verified", EVENT_STAGE | EVENT_PAGE}},
+	[ANNOUNCE_HELD] = {.usual = {"held", EVENT_INCIDENT}},
+	[ANNOUNCE_CANCELLED] = {{"cancelled", EVENT_INCIDENT}, {"drill_called_off", LOUD}},
+	[ANNOUNCE_RESOLVED] = {.usual = {"resolved", EVENT_INCIDENT}},
+	/* the all-clear of "failed" */
+	[ANNOUNCE_ENDED_BY_HAND] = {{"resolved", LOUD},
+                                    {"drill_ended", LOUD},
+                                    {"stage_given_up", EVENT_STAGE | EVENT_PAGE}},
+	[ANNOUNCE_ACKNOWLEDGED] = {.usual = {"acknowledged", EVENT_INCIDENT}},
+	[ANNOUNCE_ETA] = {.usual = {"eta", EVENT_INCIDENT}},
+	[ANNOUNCE_ETA_PASSED] = {.usual = {"eta_passed", EVENT_INCIDENT}},
+
+	[ANNOUNCE_FLAGS_UNKNOWN] = {{"flags_unknown", EVENT_PAGE}},
+	[ANNOUNCE_IN_DOUBT] = {{"in_doubt", EVENT_PAGE}},
+	[ANNOUNCE_FOLLOWUP_FAILED] = {{"then_failed", EVENT_PAGE}},
+	[ANNOUNCE_WAITS_FOR_APPROVAL] = {{"waits_for_approval", EVENT_PAGE}},
+	[ANNOUNCE_THERE_UNKNOWN] = {{"there_unknown", EVENT_PAGE}},
+	[ANNOUNCE_GOES_ON_WAITING] = {{"goes_on_waiting", EVENT_INCIDENT}},
+	[ANNOUNCE_CURED] = {{"cured", EVENT_INCIDENT}},
+	[ANNOUNCE_NOT_CURED] = {{"not_cured", LOUD}},
+	[ANNOUNCE_OFFLINE] = {{"rolled_back_offline", EVENT_INCIDENT}},
+	[ANNOUNCE_OFFLINE_UNVERIFIED] = {{"rolled_back_offline", LOUD}},
+
+	[ANNOUNCE_UNCLAIMED] = {{"unclaimed_trigger", EVENT_PAGE}},
+	[ANNOUNCE_REJECTED] = {{"rejected_alert", EVENT_PAGE}},
+	[ANNOUNCE_CUT] = {{"alerts_cut_off", EVENT_PAGE}},
+	[ANNOUNCE_REFUSED] = {{"webhook_refused", EVENT_PAGE}},
+
+	[ANNOUNCE_APPROVED] = {{"approved", EVENT_PLAN}},
+	[ANNOUNCE_STAGE_HELD] = {{"held", EVENT_PLAN}},
+	[ANNOUNCE_RESUMED] = {{"resumed", EVENT_PLAN}},
+	[ANNOUNCE_FROZEN] = {{"frozen", EVENT_PLAN}},
+	[ANNOUNCE_STAGE_SET] = {{"stage_set", EVENT_STAGE}},
+	[ANNOUNCE_RELEASE_NOTES] = {{"release_notes", EVENT_PLAN}},
+	[ANNOUNCE_PLAN_CHANGED] = {{"plan_changed", EVENT_PLAN}},
+	[ANNOUNCE_OVERDUE] = {{"overdue", EVENT_PLAN}},
+	[ANNOUNCE_MILESTONE] = {{"milestone", EVENT_PLAN}},
+
+	[ANNOUNCE_BLIND] = {{"blind", EVENT_PAGE}},
+	[ANNOUNCE_SEES_AGAIN] = {{"sees_again", EVENT_PAGE}},
+	[ANNOUNCE_ABOVE] = {{"above", EVENT_ROLLOUT}},
+	[ANNOUNCE_ABOVE_AFTER_ROLLBACK] = {{"above", EVENT_ROLLOUT | EVENT_PAGE}},
+	[ANNOUNCE_STILL_ABOVE] = {{"still_above", EVENT_ROLLOUT}}, /* who ended it knew, and said why */
+	[ANNOUNCE_NOT_ABOVE] = {{"not_above", EVENT_ROLLOUT}},
+	[ANNOUNCE_NOT_ABOVE_AFTER_ROLLBACK] = {{"not_above", EVENT_ROLLOUT | EVENT_PAGE}},
+	[ANNOUNCE_CHANGED_OUTSIDE] = {{"changed_outside", EVENT_ROLLOUT}},
+	[ANNOUNCE_CHANGED_OUTSIDE_ABOVE] = {{"changed_outside", EVENT_ROLLOUT | EVENT_PAGE}},
+	[ANNOUNCE_FLAGS_UNUSABLE] = {{"flags_unusable", EVENT_PAGE}},
+	[ANNOUNCE_FLAGS_USABLE] = {{"flags_usable", EVENT_PAGE}},
+};
+
+const struct announcement *announcement_of(enum incident_kind kind, enum announcement_id id)
+{
+	assert(kind > 0 && kind < KIND_N && id <= ANNOUNCE_INCIDENT_LAST);
+	const struct announcement *a = kind == KIND_DRILL     ? &rows[id].drill
+	                               : kind == KIND_ADVANCE ? &rows[id].stage
+	                                                      : &rows[id].usual;
+
+	return a->what ? a : NULL;
+}
+
+const struct announcement *announcement_get(enum announcement_id id)
+{
+	assert(id > ANNOUNCE_INCIDENT_LAST && id < ANNOUNCE_N);
+	return &rows[id].usual;
+}
