@@ -1,6 +1,6 @@
 /*
  * Alertmanager's webhook body and its relatives, as structs: versions "4", "3", "1", Grafana, Google's.
- * (reference: the webhook contract, A2 and A7.) Pure, fuzzed; any thread.
+ * Pure, fuzzed; any thread.
  *
  * Group fields (status, receiver, version, groupKey …) are never believed: an alert's own status counts.
  *

@@ -27,7 +27,7 @@ static const struct {
 #define SQL_ROW(id, writes, text) {writes, text},
 	SQL_STATEMENTS(SQL_ROW)};
 
-/* WAL and FULL: a commit is on the disk (reference: libraries.md, finding 3). One writer only, so readers may not
+/* WAL and FULL: a commit is on the disk. One writer only, so readers may not
  * checkpoint. */
 static const char *const pragmas[] = {
 	"PRAGMA foreign_keys = ON", "PRAGMA trusted_schema = OFF", "PRAGMA cell_size_check = ON",

@@ -2,7 +2,7 @@
  * Where each rollout stands in its plan: the run of its stage with its clean clock, holds, freezes, approvals, ticks.
  *
  * A run is one stay at a stage: entering it, a rollback, a P0 and a changed plan each begin a new one. Approvals and
- * ticks belong to a run and end with it. (interface: section 2; rollout plan: Approval Gates.)
+ * ticks belong to a run and end with it.
  */
 #ifndef DB_PROGRESS_H
 #define DB_PROGRESS_H

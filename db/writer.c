@@ -159,7 +159,7 @@ static int transaction(struct db *db, struct batch *b)
 /* --- after a failure ---
  *
  * After a failed commit nobody knows what is on disk: its frames may stand in the log, whole, and a start after a crash
- * would take them for a commit (reference: libraries.md, finding 2). So, before anybody is told and before anything
+ * would take them for a commit. So, before anybody is told and before anything
  * else is written: a new connection, and a small commit through it. The index of the log (shared memory) never heard of
  * the failed frames, so that commit is written over them. The new connection is opened before the old one is closed: a
  * last close would checkpoint.

@@ -36,6 +36,13 @@ $said"
 said=$(echo "$headers" | sort -r | together) || complain "a header needs others before it:
 $said"
 
+# --- comments: no page is cited that is not here ---
+
+# shellcheck disable=SC2086 # a list of files
+cited=$(grep -nE '\((interface|reference|rollout plan)[,:]|\b(interface|architecture|libraries|delivery|commands)\.md' $sources tests/unit/*.[ch] tests/e2e/*.py || true)
+[ -z "$cited" ] || complain "a page is cited that is not in the tree:
+$cited"
+
 # --- names: what a header calls so is called so nowhere else ---
 
 tags() {

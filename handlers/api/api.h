@@ -1,5 +1,5 @@
 /*
- * The HTTP API: a table of routes over handlers that see a request and fill a reply. (interface: section 3.)
+ * The HTTP API: a table of routes over handlers that see a request and fill a reply.
  *
  * Everything here runs on the http thread, but the done callbacks of writer jobs, which run on the writer thread.
  */

@@ -1,6 +1,5 @@
 /*
- * From a webhook to the record: what each alert means, decided and written in one savepoint. (interface: "What happens
- * when".)
+ * From a webhook to the record: what each alert means, decided and written in one savepoint.
  *
  * intake_plan runs on the http thread (matching only), intake_record on the writer thread.
  */

@@ -1,6 +1,6 @@
 /*
  * The rollback SLA: how long each phase of an incident took, against its budget. Pure; any thread.
- * (rollout plan: Rollback SLA; interface: section 3. Detection counts from the onset, all others from record.)
+ * Detection counts from the onset, all others from the record.
  */
 #ifndef HANDLERS_INCIDENT_SLA_H
 #define HANDLERS_INCIDENT_SLA_H

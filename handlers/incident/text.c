@@ -340,7 +340,7 @@ int message_ended(struct buf *b, const struct incident *inc, const char *who, co
 	return buf_char(b, '\n');
 }
 
-/* --- stages (interface: section 5) --- */
+/* --- stages --- */
 
 const char *message_stage_word(enum incident_state s)
 {

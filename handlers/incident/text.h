@@ -1,6 +1,5 @@
 /*
  * What people are told: the plain text of an incident's message. Pure; any thread.
- * (interface: section 5, Messages.)
  */
 #ifndef HANDLERS_INCIDENT_TEXT_H
 #define HANDLERS_INCIDENT_TEXT_H
@@ -14,7 +13,7 @@
 
 /* "- At: 2025-10-14 19:50:24 CEST", in the zone of global.timezone: every message has it. */
 int message_at(struct buf *b, int64_t at_us);
-/* The lines of interface.md section 5 for an incident as it stands; at_us: now. */
+/* What happened, the trigger, stage, action, status, ETA: an incident as it stands; at_us: now. */
 int message_incident(struct buf *b, const struct incident *inc, const struct plan *plan,
                      const struct incident_facts *facts, int64_t at_us);
 /* What stands below those lines: what was measured (the alert's annotations value, bound, baseline, window, samples;

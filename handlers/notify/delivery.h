@@ -1,5 +1,5 @@
 /*
- * Delivery rules, pure: was it accepted, shall it be tried again, and when. (reference: delivery contracts, section D.)
+ * Delivery rules, pure: was it accepted, shall it be tried again, and when.
  */
 #ifndef HANDLERS_NOTIFY_DELIVERY_H
 #define HANDLERS_NOTIFY_DELIVERY_H

@@ -1,7 +1,7 @@
 /*
  * A stage's criteria: what to ask, and what the answer means. Pure; any thread.
  *
- * No data, NaN, an error or too few samples is unknown and never passes. (interface: section 2, criteria.)
+ * No data, NaN, an error or too few samples is unknown and never passes.
  */
 #ifndef HANDLERS_PLAN_CRITERIA_H
 #define HANDLERS_PLAN_CRITERIA_H

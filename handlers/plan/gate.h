@@ -1,7 +1,7 @@
 /*
  * May the next stage be entered, and what is missing? Pure; any thread.
  *
- * Rollback never asks a gate. (interface: section 2; rollout plan: Approval Gates; elements 47-51.)
+ * Rollback never asks a gate.
  */
 #ifndef HANDLERS_PLAN_GATE_H
 #define HANDLERS_PLAN_GATE_H

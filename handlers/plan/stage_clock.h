@@ -1,6 +1,5 @@
 /*
  * The clean clock of a stage: held or unknown time does not count. Pure; any thread.
- * (interface: section 2, stages[].duration; elements 13.)
  */
 #ifndef HANDLERS_PLAN_STAGE_CLOCK_H
 #define HANDLERS_PLAN_STAGE_CLOCK_H

@@ -1,7 +1,7 @@
 /*
- * The success metrics of a plan: the criteria of its last stage that has any, target beside value. (rollout plan:
- * Success Metrics; elements 99.) What each stage's criteria last said is kept with the run of the stage, so that the
- * report of a later stage, or of a rollout that was rolled back, still has it.
+ * The success metrics of a plan: the criteria of its last stage that has any, target beside value. What each
+ * stage's criteria last said is kept with the run of the stage, so that the report of a later stage, or of a rollout
+ * that was rolled back, still has it.
  */
 #ifndef HANDLERS_PLAN_SUCCESS_H
 #define HANDLERS_PLAN_SUCCESS_H

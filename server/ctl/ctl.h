@@ -8,7 +8,7 @@
 #include "server/core/buf.h"
 #include "server/core/json.h"
 
-/* Exit codes (interface, section 4). */
+/* Exit codes: done; the answer is no; wrong usage; cannot reach or not allowed; cannot tell. */
 enum { CTL_YES = 0, CTL_NO = 1, CTL_USAGE = 2, CTL_UNREACHABLE = 3, CTL_UNKNOWN = 4 };
 
 struct ctl {

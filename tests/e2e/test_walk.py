@@ -15,7 +15,7 @@ def plan(folder, chat, programs, daemon_of):
 
 
 def announced(plan, stage, percentage, duration):
-    """interface.md, section 5, line by line."""
+    """What a stage that was entered says, line by line."""
     lines = plan.told(f"Stage {stage}: {percentage}% traffic").splitlines()
     assert lines[0] == f"[ROLLOUT] CST Pipeline Stage {stage}: {percentage}% traffic"
     assert re.fullmatch(r"- Started: \d{4}-\d\d-\d\d \d\d:\d\d UTC", lines[1])

@@ -245,7 +245,7 @@ static void what_lasts_long_lasts_as_long_as_it_says(void **state)
 
 static void the_weekend_freeze_holds_from_friday_afternoon_to_monday_morning(void **state)
 {
-	const char *weekend = "0 16 * * 5"; /* interface.md's example: 64 hours from Friday 16:00 */
+	const char *weekend = "0 16 * * 5"; /* 64 hours from Friday 16:00 */
 
 	(void)state;
 	zone("UTC");

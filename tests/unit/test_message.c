@@ -1,4 +1,4 @@
-/* The text of messages, as interface.md section 5 has it. */
+/* The text of messages, line by line. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
