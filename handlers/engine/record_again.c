@@ -1,15 +1,30 @@
 /*
  * Steps that were done, and did not last: an instance came back with what it had, somebody set it, a reload was lost.
- * As long as the incident is open and the service is seen above the target, they are done again.
+ * As long as the incident is open and the service is seen above the target, or nobody can tell and 0 is wanted, which
+ * raises nothing, they are done again.
  */
 #include "handlers/engine/record_private.h"
 
 #include <assert.h>
 
+#include "handlers/engine/retry.h"
 #include "handlers/incident/kinds.h"
 #include "server/core/clock.h"
 
-#define AGAIN_US (60 * US_PER_S)
+#define AGAIN_US    (60 * US_PER_S)
+#define DOUBT_US    (5 * US_PER_S) /* at first: a reload that read half a file is mended soon */
+#define DOUBT_TIMES 4              /* nobody reloads a service for ever because its monitoring is down */
+
+/* 0: not again. */
+static int64_t pause_us(const struct step_list *l, bool above)
+{
+	int32_t attempts = 0;
+
+	for (size_t i = 0; i < l->n; i++)
+		if (l->item[i].phase == PHASE_APPLY && l->item[i].attempts > attempts)
+			attempts = l->item[i].attempts;
+	return above ? AGAIN_US : attempts >= DOUBT_TIMES ? 0 : DOUBT_US + retry_pause_us(attempts);
+}
 
 /* The rows of the last apply serve again: their attempts are counted, and an incident that nobody ends does not grow.
  */
@@ -29,22 +44,26 @@ static int do_last_apply_again(struct work *w, const struct step_list *l)
 	return r;
 }
 
-int record_apply_again(struct work *w)
+int record_apply_again(struct work *w, bool above)
 {
 	struct step_list l = {0};
 	bool open = false;
 	int64_t ago = w->now - w->inc.evidence_since_us;
 
 	assert(w->inc.state == INC_FAILED);
-	if (!kind_of(&w->inc)->lowers || !kind_of(&w->inc)->acts || (ago >= 0 && ago < AGAIN_US))
+	if (!kind_of(&w->inc)->lowers || !kind_of(&w->inc)->acts || (ago >= 0 && ago < (above ? AGAIN_US : DOUBT_US)))
 		return 0; /* below 0: the clock was set back meanwhile */
 	int r = record_acts_open(w, &open);
 	if (r < 0 || open)
 		return r;
 	r = step_of_incident(db_tx_conn(w->tx), w->inc.id, &l);
-	if (r == 0)
+	int64_t pause = pause_us(&l, above);
+	bool due = pause && (ago < 0 || ago >= pause);
+	if (r == 0 && due)
 		r = do_last_apply_again(w, &l);
 	step_list_free(&l);
+	if (r < 0 || !due)
+		return r;
 	w->inc.evidence_since_us = w->now;
 	if (r == 0)
 		r = record_note(w, "apply again", w->ch->acknowledged_note);

@@ -33,7 +33,7 @@ int record_round(struct work *w);
  * have had the last word, so that rollback acts once more. */
 int record_late_outcome(struct work *w);
 /* Its steps are done, and yet the service was seen above the target: they are done again, once a minute at most. */
-int record_apply_again(struct work *w);
+int record_apply_again(struct work *w, bool above); /* above: seen so; else nobody can tell */
 /* A round that asks whether anything has to be done. */
 int record_asking(struct work *w);
 /* Is an act under way that could still change the percentage: one of its own, or of an incident that gave way? */

@@ -199,3 +199,14 @@ def test_a_request_that_is_tried_again_is_no_repeat_of_the_one_that_failed(daemo
     d.wait_state(r["incident"], "rolled_back")
     assert service.percentage() == 0
     strict.close()
+
+
+def test_a_reload_that_read_half_a_file_is_done_again(daemon_of, service):
+    """Another program wrote the file in place just then: the service has nothing, and every step is done."""
+    text = service.reload.read_text()
+    service.reload.write_text(text.replace("#!/bin/sh\n", f"#!/bin/sh\n[ -e {service.dir}/once ] || {{ : > {service.dir}/once; echo x > {service.live}; exit 0; }}\n", 1))
+    d = daemon_of(config(service, timeout="300ms"))
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "failed")
+    i = d.wait_state(r["incident"], "rolled_back")
+    assert service.percentage() == 0 and [s["attempts"] for s in i["steps"] if s["kind"] == "command"] == [2]

@@ -373,10 +373,60 @@ static void what_did_not_last_is_applied_again(void **state)
 {
 	(void)state;
 	failed_since(61 * US_PER_S);
-	assert_int_equal(apply_after(STATUS_UNKNOWN, -1), STEP_DONE);
 	assert_int_equal(apply_after(STATUS_NO, 1000), STEP_TODO);
 	assert_int_equal(seen.state, INC_FAILED);
 	assert_int_equal(in_phase(PHASE_APPLY), 1); /* the same row */
+}
+
+static int attempts_of_apply(struct db_tx *tx, void *arg)
+{
+	struct step_list l = {0};
+
+	assert_int_equal(step_of_incident(db_tx_conn(tx), id, &l), 0);
+	for (size_t i = 0; i < l.n; i++)
+		if (l.item[i].phase == PHASE_APPLY) {
+			l.item[i].attempts = *(int32_t *)arg;
+			assert_int_equal(step_save(tx, &l.item[i]), 0);
+		}
+	step_list_free(&l);
+	return 0;
+}
+
+static int end_it(struct db_tx *tx, void *arg)
+{
+	struct incident inc = {0};
+
+	(void)arg;
+	assert_int_equal(incident_load(db_tx_conn(tx), id, &inc), 0);
+	inc.state = INC_RESOLVED; /* for the next one: a rollout has one that is live */
+	assert_int_equal(incident_save(tx, &inc), 0);
+	incident_free(&inc);
+	return 0;
+}
+
+/* 0 raises nothing, but nobody reloads a service for ever because its monitoring is down. */
+static void in_doubt_zero_is_applied_again_a_few_times(void **state)
+{
+	static const struct {
+		int64_t ago_us;
+		int32_t wanted, attempts;
+		enum step_state state;
+	} rows[] = {{3 * US_PER_S, 0, 1, STEP_DONE},
+	            {10 * US_PER_S, 0, 1, STEP_TODO},
+	            {10 * US_PER_S, 500, 1, STEP_DONE},
+	            {3600 * US_PER_S, 0, 4, STEP_DONE}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		int32_t before = wanted, attempts = rows[i].attempts;
+
+		wanted = rows[i].wanted;
+		failed_since(rows[i].ago_us);
+		wanted = before;
+		assert_int_equal(in_tx(db, attempts_of_apply, &attempts), 0);
+		assert_int_equal(apply_after(STATUS_UNKNOWN, -1), rows[i].state);
+		assert_int_equal(in_tx(db, end_it, NULL), 0);
+	}
 }
 
 static void it_is_applied_again_once_a_minute(void **state)
@@ -456,6 +506,7 @@ int main(void)
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(what_did_not_last_is_applied_again),
+		T(in_doubt_zero_is_applied_again_a_few_times),
 		T(it_is_applied_again_once_a_minute),
 		T(a_clock_that_was_set_back_does_not_delay_it),
 		T(without_a_flags_file_the_target_is_what_is_watched_from_then_on),
