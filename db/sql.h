@@ -170,7 +170,7 @@
 	X(META_SET_TEXT, 1,                                                                                            \
 	  "INSERT INTO meta (key, value, text) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = ?2, text = ?3")   \
 	X(EVENT_LAST_AT, 0, "SELECT at FROM event WHERE id = (SELECT max(id) FROM event)")                             \
-	X(MOVE_INCIDENT, 1,                                                                                            \
+	X(SHIFT_INCIDENT, 1,                                                                                           \
 	  "UPDATE incident SET " MOVED_4("due_at", "started_at", "applied_at", "verify_until") "," MOVED_4(            \
 		  "next_probe", "rolled_back_at", "failed_at",                                                         \
 		  "resolved_at") "," MOVED_4("quiet_since", "acknowledged_at", "written_at",                           \
@@ -179,18 +179,18 @@
 	                                                                               " OR max(started_at, "          \
 	                                                                               "resolved_at) > ?2")            \
 	/* The end of the attempt before is part of the name of one that runs. */                                      \
-	X(MOVE_STEP, 1,                                                                                                \
+	X(SHIFT_STEP, 1,                                                                                               \
 	  "UPDATE step SET " MOVED_2("started_at", "ended_at") " WHERE state <> 2 AND max(started_at, ended_at) > ?2") \
-	X(MOVE_OUTBOX, 1, "UPDATE outbox SET " MOVED_2("since", "due_at") " WHERE state = 1")                          \
-	X(MOVE_PROGRESS, 1,                                                                                            \
+	X(SHIFT_OUTBOX, 1, "UPDATE outbox SET " MOVED_2("since", "due_at") " WHERE state = 1")                         \
+	X(SHIFT_PROGRESS, 1,                                                                                           \
 	  "UPDATE progress SET " MOVED_4("run_since", "entered", "clean_at",                                           \
 	                                 "stopped_at") "," MOVED_2("held_since", "frozen_until"))                      \
-	X(MOVE_APPROVAL, 1, "UPDATE approval SET " MOVED("at") " WHERE at > ?2")                                       \
-	X(MOVE_TICK, 1, "UPDATE tick SET " MOVED("at") " WHERE at > ?2")                                               \
-	X(MOVE_ROLLOUT, 1, "UPDATE rollout SET " MOVED_2("stage_since", "pct_changed") "," MOVED("seen_at"))           \
-	X(MOVE_HOLD, 1, "UPDATE hold_span SET " MOVED_2("since", "until") " WHERE until > ?2")                         \
-	X(MOVE_ALERT, 1, "UPDATE alert SET " MOVED_2("last_at", "ended") "," MOVED("stale_at") " WHERE last_at > ?2")  \
-	X(MOVE_META, 1,                                                                                                \
+	X(SHIFT_APPROVAL, 1, "UPDATE approval SET " MOVED("at") " WHERE at > ?2")                                      \
+	X(SHIFT_TICK, 1, "UPDATE tick SET " MOVED("at") " WHERE at > ?2")                                              \
+	X(SHIFT_ROLLOUT, 1, "UPDATE rollout SET " MOVED_2("stage_since", "pct_changed") "," MOVED("seen_at"))          \
+	X(SHIFT_HOLD, 1, "UPDATE hold_span SET " MOVED_2("since", "until") " WHERE until > ?2")                        \
+	X(SHIFT_ALERT, 1, "UPDATE alert SET " MOVED_2("last_at", "ended") "," MOVED("stale_at") " WHERE last_at > ?2") \
+	X(SHIFT_META, 1,                                                                                               \
 	  "UPDATE meta SET " MOVED(                                                                                    \
 		  "value") " WHERE value > ?2 AND key NOT LIKE 'report:%' AND key NOT LIKE 'clock %'")                 \
 	X(META_GET, 0, "SELECT value FROM meta WHERE key = ?1")                                                        \

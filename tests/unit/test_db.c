@@ -210,7 +210,7 @@ static void a_reader_cannot_write(void **state)
 /* Those that may walk a table: few rows by nature, a person's search, or a clock that was set. */
 static bool may_scan(enum sql which)
 {
-	if (which >= MOVE_INCIDENT && which <= MOVE_META)
+	if (which >= SHIFT_INCIDENT && which <= SHIFT_META)
 		return true;
 	return which == INCIDENT_FIND || which == INCIDENT_LIVE_IDS || which == RETIRE_FIND;
 }
