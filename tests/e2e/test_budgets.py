@@ -232,8 +232,10 @@ def fatten(state):
         annotations = json.dumps({f"a{i}": "x" * 60000 for i in range(250)})
         incident, = db.execute("SELECT max(id) FROM incident").fetchone()
         for k in range(4):
-            row = db.execute("INSERT INTO alert (fingerprint, starts_at, status, labels, annotations, generator_url, ends_at, first_at, last_at)"
-                             " VALUES (?, ?, 1, ?, ?, '', 0, 1, 1)", (f"{k:016x}", k + 1, json.dumps({"alertname": "Fat"}), annotations))
+            row = db.execute("INSERT INTO alert (fingerprint, starts_at, status, labels, annotations, generator_url, ends_at, first_at, last_at,"
+                             " times, began, ended, stale_at, stale_times)"
+                             " VALUES (?, ?, 1, ?, ?, '', 0, 1, 1, 1, ?, 0, 0, 0)",
+                             (f"{k:016x}", k + 1, json.dumps({"alertname": "Fat"}), annotations, k + 1))
             db.execute("INSERT INTO incident_alert (incident_id, alert_id) VALUES (?, ?)", (incident, row.lastrowid))
         db.execute("UPDATE alert SET annotations = ?", (annotations,))
         body = json.dumps({"what": "rolled_back", "text": "[INCIDENT] Shop Auto-Rollback, as it was", "title": "Shop",

@@ -143,11 +143,11 @@ def test_a_disk_without_names_for_new_files_refuses_and_recovers(daemon_of, serv
     d = daemon_of(config(service), wrap=small_disk.wrap)
     small_disk.fill_names()
     until(lambda: not ready(d))
-    assert_refused(post(d, alert()))
+    assert_refused(post(d, noise("refused")))
+    [r] = d.post(alert())                           # nothing stops what lowers
     since = time.monotonic()
     small_disk.empty()
     recovered(d, since)
-    [r] = d.post(alert())
     d.wait_state(r["incident"], "rolled_back")
 
 

@@ -63,7 +63,7 @@ def test_a_text_that_is_too_long_for_slack_says_that_it_was_cut():
 @pytest.mark.parametrize("name", NASTY)
 def test_the_generic_webhook_gets_the_text_as_it_is(name):
     body = run_program(shipped_program("CHANNEL_WEBHOOK"), NASTY[name])
-    assert body == {"id": "1.1", "number": 1, "event": "incident", "what": "rolled_back", "title": "t", "text": NASTY[name],
+    assert body == {"id": "1.1", "at": "2026-11-28T00:00:00Z", "late": None, "number": 1, "event": "incident", "what": "rolled_back", "title": "t", "text": NASTY[name],
                     "link": "https://r/incidents/1", "incident": {"id": 1}}
 
 
