@@ -9,7 +9,7 @@
 #include "db/incident.h"
 #include "handlers/api/api.h"
 #include "handlers/api/background.h"
-#include "handlers/api/loop_job.h"
+#include "handlers/api/job.h"
 #include "handlers/notify/notify.h"
 #include "handlers/plan/percentage_sync.h"
 #include "handlers/offline/import.h"
@@ -392,7 +392,7 @@ void app_stop(struct app *a)
 		loop_stop(a->loop);
 		pthread_join(a->loop_thread, NULL);
 	}
-	loop_jobs_cancel();
+	api_jobs_cancel();
 	if (a->db)
 		db_stop(a->db);
 	controller_stop(a->controller);

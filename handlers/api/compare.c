@@ -7,7 +7,7 @@
 #include "db/incident.h"
 #include "db/progress.h"
 #include "handlers/api/api.h"
-#include "handlers/api/loop_job.h"
+#include "handlers/api/job.h"
 #include "handlers/settings/current.h"
 #include "handlers/plan/stage_clock.h"
 #include "handlers/compare/run.h"
@@ -19,22 +19,20 @@
 #define INCIDENTS_MAX 500
 
 struct compare_job {
-	struct loop_job base;
-	struct settings *settings; /* a reference: rq borrows from it */
+	struct api_job base; /* its settings: rq borrows from them */
 	struct compare_request rq;
 	struct compare_run *run; /* NULL: not under way */
 };
 
-static void job_free(struct loop_job *base)
+static void job_free(struct api_job *base)
 {
 	struct compare_job *j = (struct compare_job *)base;
 
 	compare_spans_free(&j->rq.left_out);
-	settings_unref(j->settings);
 	free(j);
 }
 
-static void job_cancel(struct loop_job *base)
+static void job_cancel(struct api_job *base)
 {
 	struct compare_job *j = (struct compare_job *)base;
 
@@ -47,20 +45,21 @@ static void on_report(void *arg, int err, struct json_object *report)
 	struct compare_job *j = arg;
 
 	j->run = NULL;
-	if (err < 0)
-		loop_job_refuse(&j->base, err, "");
-	else
-		loop_job_answer(&j->base, report);
+	if (err >= 0)
+		j->base.data = report;
+	api_job_done(&j->base, err < 0 ? err : 0);
 }
 
-static void job_run(struct loop_job *base)
+static void job_ask(struct api_job *base)
 {
 	struct compare_job *j = (struct compare_job *)base;
-	int r = compare_start(j->base.api->loop, &j->rq, on_report, j, &j->run);
+	int r = compare_start(base->api->loop, &j->rq, on_report, j, &j->run);
 
 	if (r < 0)
-		loop_job_refuse(base, r, "");
+		api_job_done(base, r);
 }
+
+static const struct api_job_kind compare_kind = {.ask = job_ask, .cancel = job_cancel, .free = job_free};
 
 /* --- what was asked --- */
 
@@ -150,12 +149,12 @@ static int find_holds(struct db_conn *c, const char *rollout, const struct compa
 static int fill(struct compare_job *j, struct api *a, const struct http_req *req, struct http_reply *reply,
                 const char *name)
 {
-	const struct rollout *r = settings_rollout(j->settings, name);
+	const struct rollout *r = settings_rollout(j->base.settings, name);
 	int64_t duration_us = 0;
 	char why[200];
 
 	j->rq.rollout = r;
-	j->rq.prometheus = &j->settings->prometheus;
+	j->rq.prometheus = &j->base.settings->prometheus;
 	if (!r || !r->compare.step_us) {
 		http_error(reply, 404, "not_found",
 		           r ? "rollout %.100s has no section compare in the config" : "there is no rollout %.100s",
@@ -188,11 +187,10 @@ enum http_verdict rollout_compare(struct api *a, struct http_req *req, struct ht
 		api_answer_errno(reply, -ENOMEM, "");
 		return HTTP_REPLIED;
 	}
-	j->base = (struct loop_job) {.run = job_run, .cancel = job_cancel, .free = job_free};
-	j->settings = current_settings();
+	api_job_init(&j->base, &compare_kind, a, req);
 	if (fill(j, a, req, reply, segment) < 0) {
-		job_free(&j->base);
+		api_job_drop(&j->base);
 		return HTTP_REPLIED;
 	}
-	return loop_job_submit(a, req, reply, &j->base);
+	return api_job_ask(&j->base, reply);
 }

@@ -6,7 +6,7 @@
 #include "db/event.h"
 #include "db/incident.h"
 #include "handlers/api/api.h"
-#include "handlers/api/write_job.h"
+#include "handlers/api/job.h"
 #include "handlers/incident/actions.h"
 #include "handlers/settings/current.h"
 #include "handlers/incident/json.h"
@@ -159,14 +159,14 @@ enum http_verdict incident_report_show(struct api *a, struct http_req *req, stru
 /* --- what people do --- */
 
 struct act_job {
-	struct write_job base;
+	struct api_job base;
 	struct action_request rq;
 	char *note; /* owned */
 	char *who;  /* owned */
 	char *step; /* owned, may be NULL */
 };
 
-static int act_job_run(struct db_tx *tx, struct write_job *w)
+static int act_job_run(struct db_tx *tx, struct api_job *w)
 {
 	struct act_job *j = (struct act_job *)w;
 
@@ -174,7 +174,7 @@ static int act_job_run(struct db_tx *tx, struct write_job *w)
 	return action_run(tx, w->settings, &j->rq, w->why, sizeof(w->why));
 }
 
-static void act_job_free(struct write_job *w)
+static void act_job_free(struct api_job *w)
 {
 	struct act_job *j = (struct act_job *)w;
 
@@ -183,6 +183,8 @@ static void act_job_free(struct write_job *w)
 	free(j->step);
 	free(j);
 }
+
+static const struct api_job_kind act_kind = {.write = act_job_run, .free = act_job_free};
 
 static int note_of(struct json_object *body, struct http_reply *reply, enum incident_action action, char **ret)
 {
@@ -247,20 +249,20 @@ enum http_verdict incident_act(struct api *a, struct http_req *req, struct http_
 	                                 .known = req->authenticated,
 	                                 .note = j->note,
 	                                 .step = j->step};
-	j->base = (struct write_job) {.run = act_job_run, .free = act_job_free};
+	api_job_init(&j->base, &act_kind, a, req);
 	j->base.lowers = true;
-	return write_job_submit(a, req, reply, &j->base);
+	return api_job_write(&j->base, reply);
 }
 
 /* --- a person reports one --- */
 
 struct report_job {
-	struct write_job base;
+	struct api_job base;
 	struct manual_report rq;
 	char *texts[4]; /* owned: rollout, severity, summary, who */
 };
 
-static int report_run(struct db_tx *tx, struct write_job *w)
+static int report_run(struct db_tx *tx, struct api_job *w)
 {
 	struct report_job *j = (struct report_job *)w;
 
@@ -274,10 +276,12 @@ static void report_drop(struct report_job *j)
 	free(j);
 }
 
-static void report_free(struct write_job *w)
+static void report_free(struct api_job *w)
 {
 	report_drop((struct report_job *)w);
 }
+
+static const struct api_job_kind report_kind = {.write = report_run, .free = report_free};
 
 /* One line of at most so many bytes. NULL: the reply says what is wrong. */
 static char *line_of(struct json_object *body, const char *key, size_t max, struct http_reply *reply)
@@ -319,7 +323,7 @@ enum http_verdict incident_open(struct api *a, struct http_req *req, struct http
 	}
 	j->rq = (struct manual_report) {
 		.rollout = j->texts[0], .severity = j->texts[1], .summary = j->texts[2], .who = j->texts[3]};
-	j->base = (struct write_job) {.run = report_run, .free = report_free};
+	api_job_init(&j->base, &report_kind, a, req);
 	j->base.lowers = true;
-	return write_job_submit(a, req, reply, &j->base);
+	return api_job_write(&j->base, reply);
 }

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "handlers/api/api.h"
-#include "handlers/api/write_job.h"
+#include "handlers/api/job.h"
 #include "handlers/settings/current.h"
 #include "handlers/plan/controller.h"
 #include "handlers/plan/report.h"
@@ -99,19 +99,19 @@ static struct person person_of(const struct http_req *req)
 /* --- the moves --- */
 
 struct move_job {
-	struct write_job base;
+	struct api_job base;
 	struct plan_request rq;
 	struct asked asked;  /* owned */
 	char *rollout, *who; /* owned */
 };
 
-static int move_run(struct db_tx *tx, struct write_job *w)
+static int move_run(struct db_tx *tx, struct api_job *w)
 {
 	struct move_job *j = (struct move_job *)w;
 	return plan_act(tx, w->settings, &j->rq, w->why, sizeof(w->why));
 }
 
-static void move_free(struct write_job *w)
+static void move_free(struct api_job *w)
 {
 	struct move_job *j = (struct move_job *)w;
 
@@ -120,6 +120,8 @@ static void move_free(struct write_job *w)
 	free(j->who);
 	free(j);
 }
+
+static const struct api_job_kind move_kind = {.write = move_run, .free = move_free};
 
 enum http_verdict plan_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
                             const char *word)
@@ -153,8 +155,8 @@ enum http_verdict plan_post(struct api *a, struct http_req *req, struct http_rep
 	                               .for_us = k->for_us,
 	                               .stage = (int32_t)k->stage,
 	                               .force = k->force};
-	j->base = (struct write_job) {.run = move_run, .free = move_free};
-	return write_job_submit(a, req, reply, &j->base);
+	api_job_init(&j->base, &move_kind, a, req);
+	return api_job_write(&j->base, reply);
 }
 
 enum http_verdict plan_approve_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
@@ -166,20 +168,20 @@ enum http_verdict plan_approve_post(struct api *a, struct http_req *req, struct 
 
 /* --- advance: asks the world first, so it is answered later --- */
 
-struct advance_wait {
-	struct api *api;
-	struct http_req *req;
+struct advance_job {
+	struct api_job base;
+	struct json_object *missing; /* owned; NULL: nothing is */
 };
 
 /* {"status":"error", …, "data":{"missing":[…]}}: all that is missing, not only the first. */
-static void say_missing(struct http_reply *reply, const struct advance_answer *an)
+static void say_missing(struct http_reply *reply, const struct advance_job *j)
 {
 	struct json_object *o = json_object_new_object(), *data = json_object_new_object();
 
 	json_add_str(o, "status", "error");
 	json_add_str(o, "errorType", "conflict");
-	json_add_str(o, "error", an->why);
-	json_add(data, "missing", json_object_get(an->missing));
+	json_add_str(o, "error", j->base.why);
+	json_add(data, "missing", json_object_get(j->missing));
 	json_add(o, "data", data);
 	reply->status = 409;
 	reply->body.max = API_BODY_MAX;
@@ -187,30 +189,43 @@ static void say_missing(struct http_reply *reply, const struct advance_answer *a
 	json_object_put(o);
 }
 
+static void advance_answer(struct api_job *base, int result, struct http_reply *reply)
+{
+	struct advance_job *j = (struct advance_job *)base;
+
+	if (result < 0 && j->missing)
+		say_missing(reply, j);
+	else if (result < 0)
+		api_answer_errno(reply, result, base->why);
+	else
+		api_answer(reply, 200, TAKE(base->data), NULL);
+}
+
+static void advance_free(struct api_job *base)
+{
+	json_object_put(((struct advance_job *)base)->missing);
+	free(base);
+}
+
+static const struct api_job_kind advance_kind = {.answer = advance_answer, .free = advance_free};
+
 static void on_advanced(void *arg, const struct advance_answer *an)
 {
-	struct advance_wait *w = arg;
-	struct http_reply reply = {.status = 200};
+	struct advance_job *j = arg;
 
-	if (an->result < 0 && an->missing) {
-		say_missing(&reply, an);
-	} else if (an->result < 0) {
-		api_answer_errno(&reply, an->result, an->why);
-	} else {
-		struct json_object *data = json_object_new_object();
-
-		json_add_int(data, "advance", an->raise);
-		api_answer(&reply, 200, data, NULL);
+	j->missing = json_object_get(an->missing);
+	snprintf(j->base.why, sizeof(j->base.why), "%s", an->why);
+	if (an->result >= 0) {
+		j->base.data = json_object_new_object();
+		json_add_int(j->base.data, "advance", an->raise);
 	}
-	w->req->complete(w->req, &reply);
-	free(w);
+	api_job_done(&j->base, an->result < 0 ? an->result : 0);
 }
 
 enum http_verdict plan_advance_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
                                     const char *word)
 {
 	struct asked asked = {0};
-	struct advance_wait *w = NULL;
 
 	(void)word;
 	if (read_asked(req, reply, &asked) < 0) {
@@ -221,16 +236,16 @@ enum http_verdict plan_advance_post(struct api *a, struct http_req *req, struct 
 	                             .who = person_of(req),
 	                             .force = asked.force,
 	                             .reason = asked.reason ? asked.reason : asked.note};
-	w = calloc(1, sizeof(*w));
-	if (w)
-		*w = (struct advance_wait) {a, req};
-	int r = w ? controller_advance(a->controller, &rq, on_advanced, w) : -ENOMEM;
+	struct advance_job *j = calloc(1, sizeof(*j));
+	if (!j) {
+		json_object_put(asked.body);
+		api_answer_errno(reply, -ENOMEM, "");
+		return HTTP_REPLIED;
+	}
+	api_job_init(&j->base, &advance_kind, a, req);
+	int r = controller_advance(a->controller, &rq, on_advanced, j);
 	json_object_put(asked.body);
-	if (r == 0)
-		return HTTP_DEFERRED;
-	free(w);
-	api_answer_errno(reply, r, "");
-	return HTTP_REPLIED;
+	return api_job_handed(&j->base, r, reply);
 }
 
 /* --- the report --- */

@@ -7,7 +7,7 @@
 #include "db/rollout.h"
 #include "handlers/api/api.h"
 #include "handlers/api/flags.h"
-#include "handlers/api/write_job.h"
+#include "handlers/api/job.h"
 #include "handlers/incident/actions.h"
 #include "handlers/steps/percentage.h"
 #include "handlers/settings/current.h"
@@ -202,19 +202,19 @@ enum http_verdict rollout_flags(struct api *a, struct http_req *req, struct http
 /* --- by hand --- */
 
 struct rollback_job {
-	struct write_job base;
+	struct api_job base;
 	struct manual_rollback rq;
 	char *rollout, *who, *reason; /* owned */
 };
 
-static int rollback_run(struct db_tx *tx, struct write_job *w)
+static int rollback_run(struct db_tx *tx, struct api_job *w)
 {
 	struct rollback_job *j = (struct rollback_job *)w;
 
 	return manual_rollback(tx, w->settings, &j->rq, &w->incident_id, w->why, sizeof(w->why));
 }
 
-static void rollback_free(struct write_job *w)
+static void rollback_free(struct api_job *w)
 {
 	struct rollback_job *j = (struct rollback_job *)w;
 
@@ -223,6 +223,8 @@ static void rollback_free(struct write_job *w)
 	free(j->reason);
 	free(j);
 }
+
+static const struct api_job_kind rollback_kind = {.write = rollback_run, .free = rollback_free};
 
 static bool allowed_key(const char *key)
 {
@@ -289,7 +291,7 @@ enum http_verdict rollout_rollback(struct api *a, struct http_req *req, struct h
 	rq.who = j->who ? j->who : "";
 	rq.reason = j->reason;
 	j->rq = rq;
-	j->base = (struct write_job) {.run = rollback_run, .free = rollback_free};
+	api_job_init(&j->base, &rollback_kind, a, req);
 	j->base.lowers = true;
-	return write_job_submit(a, req, reply, &j->base);
+	return api_job_write(&j->base, reply);
 }

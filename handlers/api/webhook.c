@@ -10,7 +10,7 @@
 
 #include "db/event.h"
 #include "handlers/api/api.h"
-#include "handlers/api/background.h"
+#include "handlers/api/job.h"
 #include "handlers/incident/announce.h"
 #include "handlers/incident/intake.h"
 #include "handlers/settings/current.h"
@@ -28,25 +28,20 @@
 enum result { ACCEPTED, INVALID, TOO_LARGE, UNAVAILABLE }; /* order of rollbackd_webhook_requests_total */
 
 struct delivery_job {
-	struct background_job background;
-	struct db_job job;
-	struct api *api;
-	struct http_req *req;
+	struct api_job base;
 	struct intake *intake; /* owned */
 	size_t size;           /* as counted in work */
+	struct payload_fault fault;
+	bool prepared; /* and handed to the writer */
 };
 
 static atomic_size_t work;
 
-static struct delivery_job *of_db(struct db_job *job)
+static int record(struct db_tx *tx, struct api_job *base)
 {
-	return (struct delivery_job *)((char *)job - offsetof(struct delivery_job, job));
-}
+	struct delivery_job *d = (struct delivery_job *)base;
 
-static int record(struct db_tx *tx, struct db_job *job)
-{
-	assert(tx && of_db(job)->intake);
-	struct delivery_job *d = of_db(job);
+	assert(tx && d->intake);
 	int r = intake_record(tx, d->intake);
 
 	FAILPOINT(FAIL_INTAKE_BEFORE_COMMIT);
@@ -84,7 +79,7 @@ static void tell_log(const struct intake *in)
 	}
 }
 
-static void answer(struct http_reply *reply, const struct intake *in)
+static void say_results(struct http_reply *reply, const struct intake *in)
 {
 	reply->body.max = API_BODY_MAX;
 	buf_str(&reply->body, "{\"status\":\"success\",\"data\":");
@@ -93,40 +88,22 @@ static void answer(struct http_reply *reply, const struct intake *in)
 	assert(reply->body.error != -ENOSPC);
 }
 
-/* Answers, and frees d. */
-static void end(struct delivery_job *d, struct http_reply *reply)
+static void recorded(const struct delivery_job *d, int result, struct http_reply *reply)
 {
-	assert(d->size <= atomic_load(&work));
-	intake_free(d->intake);
-	atomic_fetch_sub(&work, d->size);
-	d->req->complete(d->req, reply);
-	free(d);
-}
-
-static void recorded(struct db_job *job, int result)
-{
-	struct delivery_job *d = of_db(job);
-	struct http_reply reply = {.status = 200};
-
 	FAILPOINT(FAIL_INTAKE_AFTER_COMMIT);
 	if (result < 0) {
 		metric_add(M_WEBHOOKS, UNAVAILABLE, 1);
 		log_error("a webhook could not be recorded; the sender was told to send it again", "err",
 		          strerror(-result));
-		api_answer_errno(&reply, result == -ENOENT || result == -EINVAL || result == -EPERM ? -EIO : result,
-		                 "");
-	} else {
-		for (size_t i = 0; i < d->intake->touched.n; i++)
-			engine_notify(d->api->engine, d->intake->touched.item[i]);
-		for (size_t i = 0; i < d->intake->stale.n; i++)
-			engine_ask_active(d->api->engine, d->intake->stale.item[i]);
-		d->api->ring(d->api->arg);
-		metric_add(M_WEBHOOKS, ACCEPTED, 1);
-		count(d->intake);
-		tell_log(d->intake);
-		answer(&reply, d->intake);
+		api_answer_errno(reply, result == -ENOENT || result == -EINVAL || result == -EPERM ? -EIO : result, "");
+		return;
 	}
-	end(d, &reply);
+	for (size_t i = 0; i < d->intake->touched.n; i++)
+		engine_notify(d->base.api->engine, d->intake->touched.item[i]);
+	metric_add(M_WEBHOOKS, ACCEPTED, 1);
+	count(d->intake);
+	tell_log(d->intake);
+	say_results(reply, d->intake);
 }
 
 /* --- what is too much to be looked at: refused, and somebody is told --- */
@@ -213,14 +190,14 @@ static int prepare(struct delivery_job *d, struct payload_fault *fault)
 {
 	CLEANUP(settings_cleanup) struct settings *s = current_settings();
 	struct alert_group *group = NULL;
-	int r = alert_group_parse(d->req->body, d->req->body_len, &group, fault);
+	int r = alert_group_parse(d->base.req->body, d->base.req->body_len, &group, fault);
 
 	if (r == 0 && !charge(d, alert_group_size(group))) {
 		alert_group_free(group);
 		return -EAGAIN;
 	}
 	if (r == 0)
-		r = intake_plan(s, group, d->req->received_us, &d->intake);
+		r = intake_plan(s, group, d->base.req->received_us, &d->intake);
 	if (r == -E2BIG && !fault->why[0])
 		snprintf(fault->why, sizeof(fault->why),
 		         "matching its labels takes longer than %d s: simplify the regular expressions of the config, "
@@ -230,21 +207,41 @@ static int prepare(struct delivery_job *d, struct payload_fault *fault)
 	return r;
 }
 
-static void read_body(struct background_job *job)
+static void read_body(struct api_job *base)
 {
-	assert(((struct delivery_job *)job)->req);
-	struct delivery_job *d = (struct delivery_job *)job;
-	struct http_reply reply = {.status = 200};
-	struct payload_fault fault = {.why = ""};
-	int r = prepare(d, &fault);
+	struct delivery_job *d = (struct delivery_job *)base;
+	int r = prepare(d, &d->fault);
 
-	if (r == 0)
-		r = db_submit(d->api->db, &d->job, intake_lowers(d->intake) ? DB_URGENT : DB_NORMAL);
-	if (r == 0)
+	if (r < 0) {
+		api_job_done(base, r);
 		return;
-	refuse(d->api, &reply, r, fault.why);
-	end(d, &reply);
+	}
+	base->lowers = intake_lowers(d->intake);
+	d->prepared = true;
+	api_job_go_on(base);
 }
+
+/* What it held is given back before its sender can send the next. */
+static void answer(struct api_job *base, int result, struct http_reply *reply)
+{
+	struct delivery_job *d = (struct delivery_job *)base;
+
+	if (d->prepared && result != -EAGAIN) /* that: the writer has no room */
+		recorded(d, result, reply);
+	else
+		refuse(base->api, reply, result, d->fault.why);
+	assert(d->size <= atomic_load(&work));
+	intake_free(TAKE(d->intake));
+	atomic_fetch_sub(&work, d->size);
+}
+
+static void delivery_free(struct api_job *base)
+{
+	free(base);
+}
+
+static const struct api_job_kind delivery_kind = {
+	.read = read_body, .write = record, .answer = answer, .free = delivery_free};
 
 enum http_verdict webhook_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
                                const char *word)
@@ -259,17 +256,10 @@ enum http_verdict webhook_post(struct api *a, struct http_req *req, struct http_
 		return HTTP_REPLIED;
 	}
 	struct delivery_job *d = calloc(1, sizeof(*d));
-	int r = d ? 0 : -ENOMEM;
-	if (d) {
-		*d = (struct delivery_job) {.background = {.run = read_body},
-		                            .job = {.run = record, .done = recorded},
-		                            .api = a,
-		                            .req = req};
-		r = background_submit(a->background, &d->background);
+	if (!d) {
+		refuse(a, reply, -ENOMEM, "");
+		return HTTP_REPLIED;
 	}
-	if (r == 0)
-		return HTTP_DEFERRED;
-	refuse(a, reply, r, "");
-	free(d);
-	return HTTP_REPLIED;
+	api_job_init(&d->base, &delivery_kind, a, req);
+	return api_job_read(&d->base, reply);
 }
