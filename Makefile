@@ -67,7 +67,8 @@ unit: $(UNITS)
 # --- tests ---
 
 # Debian's python3 has Debian's pytest; another python3 on the PATH may have none.
-PYTEST = MODE=$(MODE) /usr/bin/python3 -m pytest -q -rs -p no:cacheprovider --durations=5 -n $(SIDE_BY_SIDE) --dist loadgroup
+ALONE  = MODE=$(MODE) /usr/bin/python3 -m pytest -q -rs -p no:cacheprovider --durations=5
+PYTEST = $(ALONE) -n $(SIDE_BY_SIDE) --dist loadgroup
 JOBS   := $(shell nproc)
 
 # What the tests build (a package) and the demo have the flags of check, so nothing is built twice, or anew under a test that runs it.
@@ -77,12 +78,13 @@ check: deps-build deps-check deps-deb deps-demo deps-tools
 	+$(MAKE) --no-print-directory lint-structure
 	+$(MAKE) --no-print-directory -j$(JOBS) all-units programs
 	+$(MAKE) --no-print-directory -j2 check-computes check-waits
+	$(ALONE) -m alone tests/e2e
 	+$(MAKE) --no-print-directory demo
 # Side by side: one half waits for what it has started, the other takes the processors that are left.
 check-waits:
 	+$(MAKE) --no-print-directory unit
 	+$(MAKE) --no-print-directory rules
-	$(PYTEST) tests/e2e tests/crash
+	$(PYTEST) -m 'not alone' tests/e2e tests/crash
 check-computes:
 	+nice $(MAKE) --no-print-directory -j$(JOBS) simulate
 	+nice $(MAKE) --no-print-directory -j$(JOBS) lint
@@ -112,7 +114,8 @@ check-tools-%: deps-build deps-check deps-demo
 	+$(MAKE) --no-print-directory TOOLS=build/tools-$* demo
 
 e2e:
-	$(PYTEST) tests/e2e
+	$(PYTEST) -m 'not alone' tests/e2e
+	$(ALONE) -m alone tests/e2e
 long: deps-build deps-check deps-tools
 	+$(MAKE) --no-print-directory -j$(JOBS) programs
 	LONG=1 $(PYTEST) -m long tests/e2e

@@ -8,6 +8,7 @@ import harness
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "xdist_group(name): side by side, these run one after the other in one process")
+    config.addinivalue_line("markers", "alone: measures what a busy machine would spoil; runs after those that run side by side")
     config.addinivalue_line("markers", "long: takes more than a minute; run with LONG=1, as make check-long does")
 
 

@@ -200,6 +200,7 @@ def test_prometheus_answers_of_tiny_values_are_unknown(cage, daemon_of, service,
     assert peak(d) < MOST, f"{peak(d) // MIB} MiB"
 
 
+@pytest.mark.alone
 def test_sixteen_mebibytes_of_objects_cost_next_to_nothing(caged):
     """Under 64 MiB above idle, under a second of a core, and /-/healthy answers within 100 ms. What the machine does to a single
     question is not ours: the best of three floods counts."""
