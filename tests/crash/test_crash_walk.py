@@ -55,7 +55,7 @@ class World:
         for n in range(20 if failpoint.startswith("checkpoint") else 0):
             if refused_or(lambda: [wait_sent(self.daemon, i) for i in incident_numbers(self.daemon)]) is None:
                 return
-            large = [alert("Noise", action=None, instance=f"{n}.{k}", annotations={"text": "x" * 15000}) for k in range(700)]
+            large = [alert("Noise", action=None, instance=f"{n}.{k}", annotations={"text": "x" * 9000}) for k in range(1500)]
             results = deliver(self.daemon, large)
             if results is not None:
                 self.ledger.note(large, results)
