@@ -140,7 +140,7 @@ $O/tests/fuzz/fuzz_%: $O/tests/fuzz/fuzz_%.o $O/tests/fuzz/replay.o $(LIB_OBJS)
 # The real handlers and database in a world that is a model, one history per seed (tests/simulate/sim.h). SEED=n tells one.
 SIMULATED := server/core/clock server/core/log server/core/loop server/core/loop_fetch server/core/loop_child handlers/steps/command \
              $(basename $(wildcard server/http/*.c server/auth/*.c server/daemon.c))
-SEEDS     ?= 2400
+SEEDS     ?= 2000
 simulate: $O/tests/simulate/simulate
 	$O/tests/simulate/simulate $(if $(SEED),--seed=$(SEED) -v,--seeds=$(SEEDS))
 $O/tests/simulate/simulate: $(patsubst %.c,$O/%.o,$(wildcard tests/simulate/*.c)) $(filter-out $(SIMULATED:%=$O/%.o),$(LIB_OBJS))

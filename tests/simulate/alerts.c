@@ -206,7 +206,7 @@ void alerts_fire(void)
 		return;
 	a->fires = true;
 	a->episode++;
-	a->starts_at_us = clock_wall_us() / US_PER_MS * US_PER_MS;
+	a->starts_at_us = sim_true_us() / US_PER_MS * US_PER_MS;
 	say("alert A%d fires: %s of %s", i, a->action, a->rollout);
 	send_soon(i);
 }
@@ -218,7 +218,7 @@ static void resolve(int i)
 	if (!a->fires)
 		return;
 	a->fires = false;
-	a->ends_at_us = clock_wall_us() / US_PER_MS * US_PER_MS;
+	a->ends_at_us = sim_true_us() / US_PER_MS * US_PER_MS;
 	say("alert A%d is over", i);
 	send_soon(i);
 }

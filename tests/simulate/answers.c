@@ -54,12 +54,12 @@ static int service_in(const char *query, const char *prefix)
 static void add_sample(struct buf *b, int *n, const char *instance, double value)
 {
 	buf_printf(b, "%s{\"metric\":{\"instance\":\"%s\"},\"value\":[%.3f,\"%.3f\"]}", (*n)++ ? "," : "", instance,
-	           (double)clock_wall_us() / (double)US_PER_S, value);
+	           (double)sim_true_us() / (double)US_PER_S, value);
 }
 
 static bool is_there(const struct instance *in)
 {
-	int64_t age = clock_wall_us() - in->scraped_at_us;
+	int64_t age = sim_true_us() - in->scraped_at_us;
 
 	return in->scraped_at_us && age >= 0 && age < LOOKBACK_US;
 }

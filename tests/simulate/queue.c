@@ -33,6 +33,16 @@ int64_t clock_mono_us(void)
 	return sim.mono_us;
 }
 
+int64_t clock_boot_us(void)
+{
+	return sim.mono_us;
+}
+
+void clock_boot_id(char *out)
+{
+	snprintf(out, CLOCK_BOOT_ID_SIZE, "the only boot");
+}
+
 int64_t clock_wall_us(void)
 {
 	return sim.mono_us + sim.wall_offset_us;
@@ -46,6 +56,11 @@ int64_t sim_now(void)
 void sim_wall_jump(int64_t by_us)
 {
 	sim.wall_offset_us += by_us;
+}
+
+int64_t sim_true_us(void)
+{
+	return sim.mono_us + WALL_BEGIN - MONO_BEGIN;
 }
 
 void sim_pass(int64_t us)

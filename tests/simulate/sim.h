@@ -23,8 +23,10 @@ typedef void sim_fn(void *arg);
 void sim_begin(uint64_t seed, bool verbose);
 /* Monotonic, what clock_mono_us() says. */
 int64_t sim_now(void);
-/* Moves the wall clock alone. */
+/* Moves the wall clock alone: the daemon's. */
 void sim_wall_jump(int64_t by_us);
+/* Unix time, as those know it whose clock is right: Prometheus and Alertmanager. */
+int64_t sim_true_us(void);
 /* Time passes while the thread waits, and nothing happens in it. */
 void sim_pass(int64_t us);
 /* fn(arg) at that time; what is asked for the same time happens in the order of asking. owner: for sim_drop. */

@@ -273,7 +273,7 @@ static void scrape(void *arg)
 
 	for (int i = 0; i < s->n && !world_has(FAULT_PROM_FROZEN); i++) {
 		s->instance[i].scraped = s->instance[i].pct;
-		s->instance[i].scraped_at_us = s->instance[i].up ? clock_wall_us() : 0;
+		s->instance[i].scraped_at_us = s->instance[i].up ? sim_true_us() : 0;
 	}
 	sim_at(sim_now() + SCRAPE_US, &world, scrape, s);
 }
