@@ -45,6 +45,7 @@ static const struct row {
 	[ANNOUNCE_REFUSED] = {{"webhook_refused", EVENT_PAGE}},
 
 	[ANNOUNCE_APPROVED] = {{"approved", EVENT_PLAN}},
+	[ANNOUNCE_TICKED] = {{"ticked", EVENT_PLAN}},
 	[ANNOUNCE_STAGE_HELD] = {{"held", EVENT_PLAN}},
 	[ANNOUNCE_RESUMED] = {{"resumed", EVENT_PLAN}},
 	[ANNOUNCE_FROZEN] = {{"frozen", EVENT_PLAN}},

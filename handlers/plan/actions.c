@@ -181,8 +181,12 @@ static int check(struct plan_act *w)
 	                 .person = (char *)rq->who.name,
 	                 .note = (char *)rq->note};
 	CLEANUP(cleanup_free) char *text = text_format("%s: %s", list->name, item->text);
-	r = text ? tick_add(w->tx, w->r->name, w->st.p.run, &t) : -ENOMEM;
-	return r < 0 ? r : note(w->tx, w->r->name, rq->who.name, "ticked", text);
+	CLEANUP(cleanup_free)
+	char *line = text_format("[ROLLOUT] %s: ticked by %s: %s", w->r->title, rq->who.name, text ? text : "");
+	r = text && line ? tick_add(w->tx, w->r->name, w->st.p.run, &t) : -ENOMEM;
+	if (r == 0)
+		r = note(w->tx, w->r->name, rq->who.name, announcement_get(ANNOUNCE_TICKED)->what, text);
+	return r < 0 ? r : announce_text(w->tx, w->s, ANNOUNCE_TICKED, w->r->name, line);
 }
 
 /* --- hold, freeze --- */

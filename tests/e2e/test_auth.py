@@ -13,7 +13,7 @@ import threading
 import time
 
 import pytest
-from harness import BUILD, Alertmanager, alert, basic, config, ctl, free_port, group, request, until
+from harness import BUILD, Alertmanager, alert, basic, config, ctl, free_port, group, request, slack_channel, until
 
 # Published: the test vectors of crypt_blowfish (wrapper.c); bob is the example of Prometheus' guide to basic auth.
 ALICE, ALICE_HASH = ("alice", "U*U"), "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"
@@ -38,18 +38,20 @@ users:
 STAGES = """    stages:
       - {number: 1, name: Canary, percentage: 10, duration: 1h, approvals: [engineering-lead, product-owner]}
       - {number: 2, name: Half, percentage: 50}
+    checklists:
+      - {name: before, items: [{text: Runbook reviewed}]}
 """
 
 
 @pytest.fixture
 def guarded(daemon_of, service, folder):
     """A daemon with passwords, on TCP and a unix socket; calls without headers are alice's."""
-    def make(web=WEB, **kw):
+    def make(web=WEB, channels="", **kw):
         file = folder / "web.yml"
         file.write_text(web)
         # Not below the folder: the path of a socket has 107 bytes.
         sock = f"/tmp/rollbackd-{os.getpid()}-{random.randrange(10**9)}.sock"
-        text = config(service, limits="limits: {quiet: 1s}")
+        text = config(service, limits="limits: {quiet: 1s}", channels=channels)
         head, tail = text.split("    stages:\n")
         rest = tail.split("\n")
         while rest and rest[0].startswith("      "):
@@ -63,6 +65,13 @@ def guarded(daemon_of, service, folder):
 
 def status(d, who, method="GET", path="/api/v1/rollouts", body=None):
     return request(d.port, method, path, body, headers=basic(*who) if who else {})
+
+
+def test_a_tick_is_told_with_who_made_it(guarded, chat):
+    d = guarded(channels="channels:\n" + slack_channel(chat, events="plan"))
+    status, out = d.call("POST", "/api/v1/rollouts/shop/check", {"checklist": "before", "item": "1"})
+    assert status == 200, out
+    until(lambda: any(t.startswith("[ROLLOUT] Shop: ticked by alice: before: Runbook reviewed\n") for t in chat.texts()))
 
 
 def test_right_and_wrong_passwords(guarded):
