@@ -97,5 +97,11 @@ enum http_verdict ready_show(struct api *a, struct http_req *req, struct http_re
                              const char *word);
 enum http_verdict reload_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
                               const char *word);
+enum http_verdict page_index(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                             const char *word);
+enum http_verdict page_incident(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                                const char *word);
+enum http_verdict page_rollout(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                               const char *word);
 
 #endif

@@ -40,6 +40,9 @@ static const struct api_route {
 	{HTTP_GET, "/-/healthy", 0, healthy_show, NULL},
 	{HTTP_GET, "/-/ready", 0, ready_show, NULL},
 	{HTTP_POST, "/-/reload", ROLE_OPERATOR, reload_post, NULL},
+	{HTTP_GET, "/", ROLE_VIEWER, page_index, NULL},
+	{HTTP_GET, "/incidents/*", ROLE_VIEWER, page_incident, NULL},
+	{HTTP_GET, "/rollouts/*", ROLE_VIEWER, page_rollout, "kind"},
 };
 
 struct segments {

@@ -1,12 +1,13 @@
 """Reading and the command line: what people and scripts see."""
 import json
 import os
+import re
 import signal
 import subprocess
 import time
 
 import pytest
-from harness import BUILD, ROOT, alert, config, ctl, request, until
+from harness import BUILD, ROOT, alert, config, ctl, request, slack_channel, until
 
 
 def test_lists_page_and_filter(daemon_of, service):
@@ -104,6 +105,20 @@ def test_rollbackctl_shows_what_happened(daemon, service):
     assert ctl(None, "status").returncode == 3
     for words in ([], ["nonsense"], ["rollback"], ["incident"], ["--bad", "x"], ["status", "x"], ["incidents", "--odd", "1"]):
         assert ctl(daemon, *words).returncode == 2, words
+
+
+def test_the_links_of_messages_lead_to_something_that_people_can_read(daemon_of, service, chat):
+    d = daemon_of(config(service, channels="channels:\n" + slack_channel(chat)))
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    text = until(lambda: next((t for t in chat.texts() if "Rolled back to 0%" in t), None))
+    link = re.search(r"- Details: https://[^/]+(/incidents/\d+)$", text, re.M).group(1)
+    for path, words in ((link, "Error rate exceeded threshold"), ("/rollouts/shop", "Shop, daily"), ("/", "/rollouts/shop\n")):
+        status, headers, body = request(d.port, "GET", path)
+        assert status == 200 and headers["Content-Type"].startswith("text/plain"), (path, status, headers)
+        assert words in body.decode(), (path, body)
+    assert link in request(d.port, "GET", "/")[2].decode()
+    assert request(d.port, "GET", "/incidents/77")[0] == 404 and request(d.port, "GET", "/rollouts/other")[0] == 404
 
 
 def test_check_config_names_every_fault_at_once(folder):
