@@ -70,7 +70,7 @@ static void help_of(FILE *out, const struct ctl_command *cmd)
 
 static void usage(FILE *out)
 {
-	fputs("usage: rollbackctl [--url URL] [--timeout 30s] [-o table|json] COMMAND\n\n", out);
+	fputs("usage: rollbackctl [--url URL] [--timeout 30s] [-o|--output table|json] COMMAND\n\n", out);
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		help_of(out, &commands[i]);
 	fputs("\nURL: http://127.0.0.1:9595 or unix:/path. Also from ROLLBACKD_URL, ROLLBACKD_USER, "
@@ -139,50 +139,83 @@ static int time_limit(struct ctl *c, const char *text)
 	return -1;
 }
 
-/* Global options stand before the command. Returns the index of the command, or -1. */
-static int globals(struct ctl *c, int argc, char **argv)
+static const char *const global_options[] = {"--url", "--timeout", "-o", "--output", "--help", "--version"};
+
+static int take_global(struct ctl *c, const char *name, const char *value)
 {
-	int i = 1;
+	if (!strcmp(name, "--url"))
+		c->url = value;
+	else if (!strcmp(name, "--timeout"))
+		return time_limit(c, value);
+	else
+		return output_format(c, value);
+	return 0;
+}
 
-	for (; i < argc && argv[i][0] == '-'; i += 2) {
-		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+/* "--url", "--timeout", "-o" and "--output", with their value behind them or behind "="; the length of the name, 0:
+ * none. */
+static size_t global_length(const char *word)
+{
+	size_t len = strcspn(word, "=");
 
-		if (!strcmp(argv[i], "--url") && value)
-			c->url = value;
-		else if (!strcmp(argv[i], "--timeout") && value) {
-			if (time_limit(c, value) < 0)
+	for (size_t i = 0; i < 4; i++)
+		if (strlen(global_options[i]) == len && !strncmp(global_options[i], word, len))
+			return len;
+	return 0;
+}
+
+/* Takes the global options out of the words, wherever they stand. Returns how many words are left, or -1. */
+static int globals(struct ctl *c, int argc, char **argv, bool *ret_help)
+{
+	int left = 1;
+
+	for (int i = 1; i < argc; i++) {
+		size_t len = global_length(argv[i]);
+		char name[16];
+
+		if (!strcmp(argv[i], "--help")) {
+			*ret_help = true;
+		} else if (!len) {
+			argv[left++] = argv[i];
+		} else if (!argv[i][len] && i + 1 == argc) {
+			return fprintf(stderr, "rollbackctl: %s needs a value\n", argv[i]), -1;
+		} else {
+			const char *value = argv[i][len] ? argv[i] + len + 1 : argv[i + 1];
+
+			snprintf(name, sizeof(name), "%.*s", (int)len, argv[i]);
+			i += !argv[i][len];
+			if (take_global(c, name, value) < 0)
 				return -1;
-		} else if (strcmp(argv[i], "-o") != 0) {
-			static const char *const known[] = {"--url", "--timeout", "-o", "--help", "--version"};
-
-			ctl_unknown("option", argv[i], known, ARRAY_LEN(known));
-			return -1;
-		} else if (output_format(c, value) < 0) {
-			return -1;
 		}
 	}
-	return i;
+	argv[left] = NULL;
+	return left;
 }
 
 int main(int argc, char **argv)
 {
 	const char *url = getenv("ROLLBACKD_URL");
 	struct ctl c = {.url = url ? url : "http://127.0.0.1:9595", .user = getenv("ROLLBACKD_USER")};
+	bool help = false;
+	int n = globals(&c, argc, argv, &help), r = CTL_USAGE;
 
-	if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help")))
-		return usage(stdout), CTL_YES;
-	if (argc == 2 && !strcmp(argv[1], "--version"))
-		return puts("rollbackctl " ROLLBACKD_VERSION), CTL_YES;
-	int at = globals(&c, argc, argv), r = CTL_USAGE;
-	const struct ctl_command *cmd = at > 0 && at < argc ? command_named(argv[at]) : NULL;
-	if (cmd && at + 2 == argc && !strcmp(argv[at + 1], "--help"))
+	if (n < 0)
+		return r;
+	const struct ctl_command *cmd = n > 1 ? command_named(argv[1]) : NULL;
+	if (help && cmd)
 		return help_of(stdout, cmd), CTL_YES;
+	if ((help && n == 1) || (n == 2 && !strcmp(argv[1], "help")))
+		return usage(stdout), CTL_YES;
+	if (n == 2 && !strcmp(argv[1], "--version"))
+		return puts("rollbackctl " ROLLBACKD_VERSION), CTL_YES;
 	if (cmd) {
-		r = run(&c, cmd, argc - at - 1, argv + at + 1);
+		r = run(&c, cmd, n - 2, argv + 2);
 		free(c.password);
 		return r;
 	}
-	return at < 0 ? r : at < argc ? unknown_command(argv[at]) : (usage(stderr), r);
+	if (n > 1 && argv[1][0] == '-')
+		return ctl_unknown("option", argv[1], global_options, ARRAY_LEN(global_options)), r;
+	return n > 1 ? unknown_command(argv[1]) : (usage(stderr), r);
 }
 
 void ctl_unknown(const char *what, const char *word, const char *const names[], size_t n)
@@ -243,16 +276,12 @@ int ctl_options(int n, char **argv, const struct option *options, size_t n_optio
 	for (int i = 0; i < n;) {
 		bool known = option_named(argv[i], options, n_options, &(size_t) {0}) != NULL;
 
-		if (known || (!strncmp(argv[i], "--", 2) && argv[i][2] && strcmp(argv[i], "--url") != 0)) {
+		if (known || (!strncmp(argv[i], "--", 2) && argv[i][2])) {
 			int used = take_option(n - i, argv + i, options, n_options);
 
 			if (used < 0)
 				return -1;
 			i += used;
-		} else if (!strcmp(argv[i], "-o") || !strcmp(argv[i], "--url")) {
-			fprintf(stderr, "rollbackctl: %s stands before the command: rollbackctl -o json status\n",
-			        argv[i]);
-			return -1;
 		} else if (found == max) {
 			fprintf(stderr, "rollbackctl: %s is one word too many\n", argv[i]);
 			return -1;

@@ -443,7 +443,12 @@ def test_slips_of_the_pen_on_the_command_line_are_told(daemon_of, service):
     assert p.returncode == 1 and "there is no rollout shoq" in p.stderr
     p = ctl(d, "stage", "--help")
     assert p.returncode == 0 and p.stdout.startswith("  stage ROLLOUT | advance|set|")
-    p = ctl(d, "status", "-o", "json")
-    assert p.returncode == 2
-    p = ctl(d, "incidents", "-o", "json")
-    assert p.returncode == 2 and "-o stands before the command" in p.stderr
+    p = ctl(d, "stage", "advance", "--help")
+    assert p.returncode == 0 and p.stdout.startswith("  stage ROLLOUT | advance|set|")
+    for words in (["incidents", "-o", "json"], ["--output=json", "incidents"], ["incidents", "--output", "json"]):
+        p = ctl(d, *words)
+        assert p.returncode == 0 and json.loads(p.stdout) == [], (words, p.stdout, p.stderr)
+    assert ctl(None, f"--url=http://127.0.0.1:{d.port}", "status").returncode == 0
+    for words in (["--url"], ["status", "-o"], ["-o", "yaml", "status"], ["--tineout", "5s", "status"]):
+        p = ctl(d, *words)
+        assert p.returncode == 2 and len(p.stderr.splitlines()) == 1, (words, p.stderr)
