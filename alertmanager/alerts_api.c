@@ -39,6 +39,7 @@ static bool is_classic_name(const char *s)
 int alerts_api_url(struct buf *b, const char *base, struct json_object *labels)
 {
 	assert(base && labels);
+	assert(b);
 	size_t len = strlen(base);
 	char before = '?';
 
@@ -61,6 +62,7 @@ int alerts_api_url(struct buf *b, const char *base, struct json_object *labels)
 
 int alerts_api_count(const char *body, size_t len)
 {
+	assert(body || len == 0);
 	CLEANUP(json_cleanup) struct json_object *root = NULL;
 	int r = json_parse(body, len, &root, NULL);
 

@@ -35,6 +35,7 @@ static struct arena_piece *piece_for(struct arena *a, size_t size)
 
 void *arena_take(struct arena *a, size_t size)
 {
+	assert(a && size > 0);
 	size_t whole = (size + alignof(max_align_t) - 1) / alignof(max_align_t) * alignof(max_align_t);
 
 	assert(a->used <= a->max);
@@ -53,6 +54,7 @@ void *arena_take(struct arena *a, size_t size)
 char *arena_string(struct arena *a, struct json_raw string)
 {
 	assert(json_raw_is_string(string));
+	assert(a);
 	size_t len = json_raw_size(string);
 	char *text = arena_take(a, len + 1);
 

@@ -54,6 +54,7 @@ static size_t that_fit(const struct candidate *list, size_t n)
 
 static int choose(const struct alert *a, struct candidate **ret, size_t *ret_n)
 {
+	assert(ret && ret_n);
 	struct candidate *list = calloc(a->n_labels ? a->n_labels : 1, sizeof(*list));
 
 	if (!list)
@@ -128,6 +129,7 @@ int alert_keep(const struct alert *a, struct alert_kept *ret)
 
 void alert_kept_free(struct alert_kept *k)
 {
+	assert(k);
 	free(k->labels);
 	free(k->annotations);
 	*k = (struct alert_kept) {0};

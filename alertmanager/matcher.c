@@ -42,6 +42,7 @@ static void matcher_cleanup(struct matcher **m)
 
 static int fail(struct matcher_fault *fault, const char *what, const char *s, size_t len)
 {
+	assert(fault && what && (s || len == 0));
 	char q[QUOTE_SIZE];
 
 	snprintf(fault->why, sizeof(fault->why), "matcher \"%s\": %s", quote(q, s, len), what);
@@ -142,6 +143,7 @@ static bool unescape(struct slice s, bool quoted, char *out)
 
 static int take_value(struct slice s, struct matcher *m, struct matcher_fault *fault, struct slice whole)
 {
+	assert(s.p <= s.end && !m->value);
 	bool quoted = false;
 
 	if (strip_value(&s, &quoted)) {
@@ -187,6 +189,7 @@ static int fail_compile(struct matcher *m, struct matcher_fault *fault, int code
 
 static int take_regex(struct matcher *m, struct matcher_fault *fault)
 {
+	assert(m->value && !m->code);
 	CLEANUP(buf_free) struct buf pattern = BUF(PATTERN_MAX);
 	int code, r = re2_translate(&pattern, m->value, fault);
 
@@ -235,6 +238,7 @@ static int matcher_parse(struct slice whole, struct matcher **ret, struct matche
  * commas, as Alertmanager reads it. */
 static const char *token_end(const char *p, const char *end)
 {
+	assert(p <= end);
 	bool quoted = false, escaped = false;
 
 	for (; p < end && (*p != ',' || quoted); p++) {
@@ -286,6 +290,7 @@ static struct slice trim_blanks(struct slice s)
 
 static int append(struct matchers *m, struct slice token, struct matcher_fault *fault)
 {
+	assert(token.p <= token.end);
 	CLEANUP(matcher_cleanup) struct matcher *one = NULL;
 	int r = matcher_parse(token, &one, fault);
 
@@ -338,6 +343,7 @@ int matchers_add(struct matchers *m, const char *text, struct matcher_fault *fau
 
 void matchers_free(struct matchers *m)
 {
+	assert(m && (m->list || m->n == 0));
 	while (m->n > 0)
 		matcher_free(m->list[--m->n]);
 	free(m->list);
@@ -369,6 +375,7 @@ static const char *value_of(const struct text_pair *labels, size_t n, const char
 
 static enum matchers_say says(const struct matcher *m, const char *value)
 {
+	assert(value);
 	enum matchers_say same = m->regex                       ? regex_says(m, value)
 	                         : strcmp(value, m->value) == 0 ? MATCHERS_YES
 	                                                        : MATCHERS_NO;

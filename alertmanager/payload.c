@@ -22,6 +22,7 @@ struct reading {
 static int refuse(struct reading *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
 static int refuse(struct reading *r, const char *fmt, ...)
 {
+	assert(r && !r->why);
 	char why[200];
 	va_list ap;
 
@@ -57,6 +58,7 @@ static size_t count_members(struct json_raw object)
 
 static int read_label(struct reading *r, struct json_raw name, struct json_raw value)
 {
+	assert(r->alert->labels);
 	struct text_pair *pair = &r->alert->labels[r->alert->n_labels];
 	char q[QUOTE_SIZE];
 
@@ -136,6 +138,7 @@ static bool all_strings(struct json_raw object)
 /* Keeps an annotation as far as there is room: *room are the bytes left for the alert. */
 static int keep_annotation(struct reading *r, struct json_raw name, struct json_raw value, size_t *room)
 {
+	assert(*room <= PAYLOAD_ANNOTATIONS_MAX);
 	struct alert *a = r->alert;
 	size_t name_len = json_raw_size(name), len = json_raw_size(value);
 
@@ -183,6 +186,7 @@ static int keep_annotations(struct reading *r, struct json_raw annotations)
 
 static int read_shape(struct reading *r)
 {
+	assert(r->raw.len > 0);
 	return *r->raw.text == '{' ? 0 : refuse(r, "the alert is no JSON object");
 }
 
@@ -286,6 +290,7 @@ static int alert_reject(struct reading *r)
 
 static int alert_read(struct alert *a, struct json_raw raw, struct arena *memory)
 {
+	assert(a && memory && raw.text);
 	static int (*const parts[])(struct reading *) = {
 		read_shape, read_status, read_labels, read_times, read_decoration, read_fingerprint,
 	};
@@ -306,6 +311,7 @@ static int alert_read(struct alert *a, struct json_raw raw, struct arena *memory
 
 static int fail(struct payload_fault *fault, int error, const char *why)
 {
+	assert(fault && error < 0 && why);
 	snprintf(fault->why, sizeof(fault->why), "%s", why);
 	return error;
 }
@@ -339,6 +345,7 @@ static int group_root(const char *body, size_t len, struct json_raw *ret, struct
 static int group_alerts(struct json_raw root, struct json_raw *ret, struct payload_fault *fault)
 {
 	assert(root.text && ret);
+	assert(root.len > 0);
 	if (*root.text == '[')
 		return fail(fault, -EINVAL,
 		            "the body is a bare array: that is what Prometheus posts to /api/v2/alerts. Let "
@@ -448,6 +455,7 @@ const char *alert_label(const struct alert *a, const char *name)
 {
 	assert(name);
 	assert(a->n_labels == 0 || a->labels);
+	assert(a);
 	struct text_pair key = {name, NULL};
 	const struct text_pair *found =
 		a->n_labels == 0 ? NULL : bsearch(&key, a->labels, a->n_labels, sizeof(*a->labels), by_name);
@@ -459,6 +467,7 @@ const char *alert_annotation(const struct alert *a, const char *name)
 {
 	assert(name);
 	assert(a->n_annotations == 0 || a->annotations);
+	assert(a);
 	for (size_t i = 0; i < a->n_annotations; i++)
 		if (strcmp(a->annotations[i].name, name) == 0)
 			return a->annotations[i].value;

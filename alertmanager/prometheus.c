@@ -19,6 +19,7 @@ struct say { /* where the sentence goes */
 static int fail(const struct say *say, int error, const char *fmt, ...) PRINTF_LIKE(3, 4);
 static int fail(const struct say *say, int error, const char *fmt, ...)
 {
+	assert(say->why && say->size >= 200 && error < 0);
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -101,6 +102,7 @@ static int parse_result(struct json_object *root, const char **ret_type, struct 
 
 static int fail_type(const char *type, const char *wanted, const struct say *say)
 {
+	assert(type && wanted);
 	char q[QUOTE_SIZE];
 
 	return fail(say, -EINVAL, "the query gives a %s, not %s", quote(q, type, strlen(type)), wanted);
@@ -111,6 +113,7 @@ static int fail_type(const char *type, const char *wanted, const struct say *say
 /* A sample's value as Prometheus writes it: a JSON number, NaN, +Inf or -Inf. */
 static int parse_value(const char *s, double *ret)
 {
+	assert(s && ret);
 	static const struct {
 		const char *word;
 		double value;
@@ -230,6 +233,7 @@ int prom_vector_parse(const char *body, size_t len, struct prom_vector *ret, cha
 
 void prom_vector_free(struct prom_vector *v)
 {
+	assert(v && (v->samples || v->n == 0));
 	json_object_put(v->root);
 	free(v->samples);
 	give_back(&v->tree);
@@ -238,6 +242,7 @@ void prom_vector_free(struct prom_vector *v)
 
 int prom_vector_copy(const struct prom_vector *v, struct prom_vector *ret)
 {
+	assert(v && ret);
 	struct prom_sample *samples = calloc(v->n + 1, sizeof(*samples));
 
 	if (!samples)
@@ -339,6 +344,7 @@ static void add_encoded(struct buf *b, const char *s)
 
 static void add_start(struct buf *b, const char *base, const char *path, const char *query)
 {
+	assert(path && query);
 	size_t len = strlen(base);
 
 	while (len > 0 && base[len - 1] == '/')
@@ -358,6 +364,7 @@ static int add_timeout(struct buf *b, double timeout_s)
 int prom_query_url(struct buf *b, const char *base, const char *query, double timeout_s)
 {
 	assert(base && query);
+	assert(b);
 	add_start(b, base, "query", query);
 	return add_timeout(b, timeout_s);
 }
@@ -366,6 +373,7 @@ int prom_range_url(struct buf *b, const char *base, const char *query, double st
                    double timeout_s)
 {
 	assert(base && query);
+	assert(b && step_s > 0);
 	add_start(b, base, "query_range", query);
 	buf_printf(b, "&start=%.3f&end=%.3f&step=%.3f", start_s, end_s, step_s);
 	return add_timeout(b, timeout_s);

@@ -1,5 +1,6 @@
 #include "alertmanager/promql.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include "server/core/text.h"
@@ -102,6 +103,7 @@ static int skip_string(struct scan *s)
 
 bool promql_is_closed(const char *text)
 {
+	assert(text);
 	static const char opens[] = "([{", closes[] = ")]}";
 	char open[PROMQL_DEPTH_MAX];
 	struct scan s = {.p = text};
@@ -168,6 +170,7 @@ static int add_selector(struct scan *s, const char *name, size_t len)
 /* The text of the selector that was added last. */
 static void end_selector(struct scan *s, const char *from, const char *end)
 {
+	assert(s->to->n > 0 && from <= end);
 	struct promql_selector *last = &s->to->list[s->to->n - 1];
 
 	last->text = from;
@@ -195,6 +198,7 @@ static int skip_labels(struct scan *s, bool by)
 /* {…} behind a name or alone; alone, __name__="x" names the series. */
 static int take_braces(struct scan *s, bool has_name)
 {
+	assert(*s->p == '{');
 	const char *name = "";
 	size_t len = 0;
 
@@ -298,6 +302,7 @@ static int take_duration(const char *p, size_t len, int64_t *ret_us)
 /* [5m], [1h:5m], [1h:] */
 static int take_range(struct scan *s)
 {
+	assert(*s->p == '[');
 	size_t len = strcspn(++s->p, "]"), range = strcspn(s->p, ":]");
 	int64_t us = 0;
 	bool last = s->depth && s->frames[s->depth - 1].call == CALL_LAST;
@@ -335,6 +340,7 @@ static int take_offset(struct scan *s)
 
 static int open_bracket(struct scan *s)
 {
+	assert(s->depth <= PROMQL_DEPTH_MAX);
 	if (s->depth == PROMQL_DEPTH_MAX)
 		return -EINVAL;
 	s->frames[s->depth++] =
@@ -352,6 +358,7 @@ static int open_bracket(struct scan *s)
 /* What came of histogram_quantile(…). */
 static void judge_quantile(struct scan *s, const struct frame *f)
 {
+	assert(f->first <= s->to->n);
 	bool classic = false, recorded = false;
 
 	for (size_t i = f->first; i < s->to->n; i++) {
@@ -452,6 +459,7 @@ static int step(struct scan *s)
 
 int promql_scan(const char *text, struct promql *ret)
 {
+	assert(text && ret);
 	struct promql found = {0};
 	struct scan s = {.p = text, .to = &found};
 	int r = 0;
@@ -473,6 +481,7 @@ int promql_scan(const char *text, struct promql *ret)
 
 void promql_free(struct promql *p)
 {
+	assert(p && (p->list || p->n == 0));
 	for (size_t i = 0; i < p->n; i++)
 		free(p->list[i].name);
 	free(p->list);
@@ -481,6 +490,7 @@ void promql_free(struct promql *p)
 
 int64_t promql_span(const struct promql *p)
 {
+	assert(p);
 	int64_t now = -1, past = 0;
 
 	for (size_t i = 0; i < p->n; i++) {
@@ -493,6 +503,7 @@ int64_t promql_span(const struct promql *p)
 
 int64_t promql_back(const struct promql *p)
 {
+	assert(p);
 	int64_t most = 0;
 
 	for (size_t i = 0; i < p->n; i++)
@@ -531,6 +542,7 @@ static int list_ages(const struct promql *p, char **ages)
 
 int promql_ages(const char *text, char ***ret)
 {
+	assert(text && ret);
 	char **ages = calloc(PROMQL_AGES_MAX + 1, sizeof(*ages));
 	struct promql p = {0};
 	int r = ages ? promql_scan(text, &p) : -ENOMEM;

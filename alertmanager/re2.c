@@ -1,5 +1,6 @@
 #include "alertmanager/re2_private.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -94,6 +95,7 @@ static int item_bracket(struct re2_scan *s)
 
 static int group_push(struct re2_scan *s, const char *flags)
 {
+	assert(s->depth <= RE2_DEPTH_MAX);
 	if (s->depth == RE2_DEPTH_MAX)
 		return re2_fail(s, "groups are nested more than %d deep", RE2_DEPTH_MAX);
 	s->most[++s->depth] = 1;
@@ -226,6 +228,7 @@ static const char *repeat_braces(const char *p, int *ret_min, int *ret_max)
 /* Behind the operator: laziness, and what RE2 refuses to stack. */
 static int repeat_end(struct re2_scan *s, const char *op, const char *end)
 {
+	assert(op < end);
 	if (s->before == BEFORE_NOTHING)
 		return re2_fail(s, "there is nothing before %.*s to repeat", (int)(end - op), op);
 	if (s->before == BEFORE_REPEAT && *op == '+')
@@ -249,6 +252,7 @@ static int item_repeat(struct re2_scan *s)
 
 static int emit_count(struct re2_scan *s, int min, int max)
 {
+	assert(min >= 0);
 	if (max == min)
 		return buf_printf(s->out, "{%d}", min);
 	return max < 0 ? buf_printf(s->out, "{%d,}", min) : buf_printf(s->out, "{%d,%d}", min, max);
@@ -311,6 +315,7 @@ static int item_next(struct re2_scan *s)
 
 int re2_translate(struct buf *b, const char *re, struct matcher_fault *fault)
 {
+	assert(b && re && fault);
 	struct re2_scan s = {.re = re, .at = re, .out = b, .fault = fault};
 	int r = buf_str(b, "\\A(?:");
 

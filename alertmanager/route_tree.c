@@ -1,5 +1,6 @@
 #include "alertmanager/route_tree.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +17,7 @@ struct reading {
 
 static int add_matcher(struct route_node *to, const char *text, const struct reading *g)
 {
+	assert(to && text && g);
 	struct matcher_fault fault = {.why = ""};
 	int r = matchers_add(&to->matchers, text, &fault);
 
@@ -113,6 +115,7 @@ static int read_children(struct json_object *o, struct route_node *to, const str
 static int read_node(struct json_object *o, const struct route_node *parent, struct route_node *to,
                      const struct reading *g)
 {
+	assert(parent && to && g);
 	struct json_object *ignored = NULL;
 	int r;
 
@@ -139,6 +142,7 @@ static int read_node(struct json_object *o, const struct route_node *parent, str
 
 int route_tree_read(struct json_object *config, struct route_tree **ret, char *why, size_t why_size)
 {
+	assert(config && ret && why && why_size > 0);
 	/* The defaults of dispatch.DefaultRouteOpts. */
 	const struct route_node defaults = {.receiver = "",
 	                                    .group_wait_us = 30 * US_PER_S,
@@ -183,6 +187,7 @@ void route_tree_free(struct route_tree *t)
 
 struct json_object *route_tree_receiver(const struct route_tree *t, const char *name)
 {
+	assert(t && name);
 	struct json_object *arr = NULL;
 
 	if (json_get_arr(t->config, "receivers", &arr) == 1)
@@ -207,6 +212,7 @@ struct walk {
  * from takes it itself. */
 static void walk_node(struct walk *w, const struct route_node *node, const char *label)
 {
+	assert(w->n <= ROUTE_HITS_MAX);
 	const char *kept = NULL, *any = NULL; /* on which a child before this one may keep it; may take it */
 	bool taken = false, left = true;
 
@@ -233,6 +239,7 @@ static void walk_node(struct walk *w, const struct route_node *node, const char 
 size_t route_tree_walk(const struct route_tree *t, const struct text_pair *labels, size_t n, matchers_open_fn *open,
                        void *arg, struct route_hit hits[ROUTE_HITS_MAX])
 {
+	assert(t && (labels || n == 0) && open && hits);
 	struct walk w = {.labels = labels, .n_labels = n, .open = open, .arg = arg, .hits = hits};
 
 	walk_node(&w, &t->root, NULL);

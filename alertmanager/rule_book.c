@@ -1,5 +1,6 @@
 #include "alertmanager/rule_book.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include "server/core/clock.h"
@@ -17,6 +18,7 @@ static int64_t seconds_of(struct json_object *o, const char *key)
 
 static int read_rule(struct json_object *o, const struct rule *of_group, struct rule_book *b)
 {
+	assert(b->list);
 	struct rule *r = &b->list[b->n];
 
 	*r = *of_group;
@@ -56,6 +58,7 @@ static int read_group(struct json_object *o, size_t number, struct rule_book *b)
 
 int rule_book_parse(const char *body, size_t len, struct rule_book *ret)
 {
+	assert((body || len == 0) && ret);
 	struct json_object *data = NULL, *groups = NULL;
 	struct rule_book b = {0};
 	int r = json_parse_within(body, len, RULES_TREE_MAX, &b.root, NULL, NULL);
@@ -73,6 +76,7 @@ int rule_book_parse(const char *body, size_t len, struct rule_book *ret)
 
 void rule_book_free(struct rule_book *b)
 {
+	assert(b && (b->list || b->n == 0));
 	for (size_t i = 0; i < b->n; i++)
 		promql_free(&b->list[i].scan);
 	free(b->list);
@@ -100,6 +104,7 @@ struct walk {
 
 bool series_names_has(const struct series_names *s, const char *name)
 {
+	assert(s && name);
 	for (size_t i = 0; i < s->n; i++)
 		if (!strcmp(s->list[i], name))
 			return true;
@@ -108,6 +113,7 @@ bool series_names_has(const struct series_names *s, const char *name)
 
 void series_names_free(struct series_names *s)
 {
+	assert(s && (s->list || s->n == 0));
 	for (size_t i = 0; i < s->n; i++)
 		free(s->list[i]);
 	free(s->list);
@@ -116,6 +122,7 @@ void series_names_free(struct series_names *s)
 
 static int add_name(struct series_names *s, const char *name)
 {
+	assert(name);
 	if (!name[0] || series_names_has(s, name))
 		return 0;
 	char **list = reallocarray(s->list, s->n + 1, sizeof(char *));
@@ -133,6 +140,7 @@ static struct way follow(struct walk *w, const struct promql *p, const struct ru
 
 static struct way way_of(struct walk *w, const struct rule *r, size_t depth)
 {
+	assert(r->at < w->book->n);
 	struct way *known = &w->ways[r->at];
 
 	if (known->state == WAY_OPEN || depth > DEPTH_MAX) {
@@ -230,6 +238,7 @@ static int walk_from(struct walk *w, const struct promql *p, const struct rule *
 
 int rule_book_leaves(const struct rule_book *b, const struct promql *p, struct series_names *to)
 {
+	assert(b && p && to);
 	struct walk w = {.book = b, .leaves = to};
 	struct way ignored;
 
@@ -238,6 +247,7 @@ int rule_book_leaves(const struct rule_book *b, const struct promql *p, struct s
 
 int rule_book_back(const struct rule_book *b, const struct promql *p, int64_t *ret_us)
 {
+	assert(b && p && ret_us);
 	struct walk w = {.book = b};
 	struct way way;
 	int r = walk_from(&w, p, NULL, &way);
@@ -250,6 +260,7 @@ int rule_book_back(const struct rule_book *b, const struct promql *p, int64_t *r
 int rule_book_delay(const struct rule_book *b, const struct rule *r, const struct series_names *still,
                     struct rule_delay *ret)
 {
+	assert(b && r && ret);
 	struct walk w = {.book = b, .still = still};
 	struct way way;
 	int e = walk_from(&w, &r->scan, r, &way);

@@ -24,11 +24,13 @@ static const char *const disposition_names[DISP_N] = {
 
 const char *disposition_name(enum disposition d)
 {
+	assert(d > 0 && d < DISP_N);
 	return disposition_names[d];
 }
 
 int alert_add(struct db_tx *tx, const struct alert_seen *s, int64_t *ret_id)
 {
+	assert(tx && s && ret_id && s->fingerprint && s->labels);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), ALERT_ADD);
 
 	assert(s->delivery == DELIVERY_FIRING || s->delivery == DELIVERY_RESOLVED || s->delivery == DELIVERY_REJECTED);
@@ -70,6 +72,8 @@ static void read_episode(struct stmt *st, void *to)
 
 int episode_last(struct db_conn *c, const char *fingerprint, enum delivery status, struct episode *ret)
 {
+	assert(c && fingerprint && ret);
+	assert(status >= DELIVERY_FIRING && status <= DELIVERY_REJECTED);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, EPISODE_LAST);
 
 	stmt_text(&st, 1, fingerprint);
@@ -82,6 +86,7 @@ int episode_last(struct db_conn *c, const char *fingerprint, enum delivery statu
 
 int episode_firing(struct db_conn *c, const char *fingerprint, struct episode_list *ret)
 {
+	assert(c && fingerprint && ret);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, EPISODE_FIRING);
 	struct rows rows = {0};
 
@@ -97,6 +102,7 @@ int episode_firing(struct db_conn *c, const char *fingerprint, struct episode_li
 /* The statements of one number and the time. */
 static int touch(struct db_tx *tx, enum sql id, int64_t alert)
 {
+	assert(tx && alert > 0);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), id);
 
 	stmt_i64(&st, 1, alert);
@@ -117,6 +123,7 @@ int alert_stale(struct db_tx *tx, int64_t id)
 
 int alert_newer(struct db_tx *tx, int64_t id, const char *labels, const char *annotations)
 {
+	assert(tx && id > 0 && labels && annotations);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), ALERT_NEWER);
 
 	stmt_i64(&st, 1, id);
@@ -128,6 +135,7 @@ int alert_newer(struct db_tx *tx, int64_t id, const char *labels, const char *an
 
 int alert_end(struct db_tx *tx, int64_t id, int64_t ends_at_us)
 {
+	assert(tx && id > 0);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), ALERT_END);
 
 	stmt_i64(&st, 1, id);
@@ -139,6 +147,7 @@ int alert_end(struct db_tx *tx, int64_t id, int64_t ends_at_us)
 
 int alert_decided(struct db_tx *tx, int64_t id, const char *config)
 {
+	assert(tx && id > 0 && config);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), ALERT_DECIDED);
 
 	stmt_i64(&st, 1, id);
@@ -149,6 +158,7 @@ int alert_decided(struct db_tx *tx, int64_t id, const char *config)
 
 int alert_unsay(struct db_tx *tx, int64_t alert_id, enum delivery delivery)
 {
+	assert(tx && alert_id > 0 && delivery >= DELIVERY_FIRING && delivery <= DELIVERY_REJECTED);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), ALERT_UNSAY);
 
 	stmt_i64(&st, 1, alert_id);
@@ -160,6 +170,8 @@ int alert_unsay(struct db_tx *tx, int64_t alert_id, enum delivery delivery)
 int alert_say(struct db_tx *tx, int64_t alert_id, enum delivery delivery, const char *rollout, enum disposition d,
               int64_t incident_id, const char *reason)
 {
+	assert(tx && alert_id > 0 && rollout && incident_id >= 0);
+	assert(delivery >= DELIVERY_FIRING && delivery <= DELIVERY_REJECTED && d > 0 && d < DISP_N);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), ALERT_SAY);
 
 	stmt_i64(&st, 1, alert_id);
@@ -181,6 +193,7 @@ static void read_said(struct stmt *st, void *to)
 
 int alert_said(struct db_conn *c, int64_t alert_id, enum delivery delivery, struct alert_said_list *ret)
 {
+	assert(c && alert_id > 0 && ret);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, ALERT_SAID);
 	struct rows rows = {0};
 
@@ -198,6 +211,7 @@ int alert_said(struct db_conn *c, int64_t alert_id, enum delivery delivery, stru
 
 void alert_said_free(struct alert_said_list *l)
 {
+	assert(l && (l->item || l->n == 0));
 	for (size_t i = 0; i < l->n; i++)
 		free(l->item[i].rollout);
 	free(l->item);
@@ -206,6 +220,7 @@ void alert_said_free(struct alert_said_list *l)
 
 int alert_attach(struct db_tx *tx, int64_t incident_id, int64_t alert_id)
 {
+	assert(tx && incident_id > 0 && alert_id > 0);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), ALERT_ATTACH);
 
 	stmt_i64(&st, 1, incident_id);
@@ -233,6 +248,7 @@ static void read_row(struct stmt *st, void *to)
 
 int alert_of_incident(struct db_conn *c, int64_t incident_id, size_t limit, struct alert_list *ret)
 {
+	assert(c && incident_id > 0 && limit > 0 && ret);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, ALERT_OF_INCIDENT);
 	struct rows rows = {0};
 
@@ -250,6 +266,7 @@ int alert_of_incident(struct db_conn *c, int64_t incident_id, size_t limit, stru
 
 int alert_load(struct db_conn *c, int64_t id, struct alert_list *ret)
 {
+	assert(c && ret);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, ALERT_LOAD);
 	struct rows rows = {0};
 
@@ -268,6 +285,7 @@ int alert_load(struct db_conn *c, int64_t id, struct alert_list *ret)
 
 void alert_list_free(struct alert_list *l)
 {
+	assert(l && (l->item || l->n == 0));
 	for (size_t i = 0; i < l->n; i++) {
 		free(l->item[i].fingerprint);
 		free(l->item[i].labels);
@@ -280,6 +298,7 @@ void alert_list_free(struct alert_list *l)
 
 int alert_count(struct db_conn *c, int64_t incident_id, int64_t *ret_all, int64_t *ret_firing)
 {
+	assert(c && incident_id > 0 && ret_all && ret_firing);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, ALERT_COUNT);
 
 	stmt_i64(&st, 1, incident_id);
@@ -293,6 +312,7 @@ int alert_count(struct db_conn *c, int64_t incident_id, int64_t *ret_all, int64_
 
 int alert_incidents(struct db_conn *c, int64_t alert_id, int64_t *ids, size_t max)
 {
+	assert(c && alert_id > 0 && ids && max > 0);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, ALERT_INCIDENTS);
 	int n = 0, r;
 
@@ -306,6 +326,7 @@ int alert_incidents(struct db_conn *c, int64_t alert_id, int64_t *ids, size_t ma
 /* The texts of a statement that is bound: at most max, the caller's to free. Returns how many. */
 static int read_texts(struct stmt *st, char **ret, size_t max)
 {
+	assert(ret && max > 0);
 	size_t n = 0;
 	int r = 0;
 
@@ -321,6 +342,7 @@ static int read_texts(struct stmt *st, char **ret, size_t max)
 
 int alert_labels_of_incident(struct db_conn *c, int64_t incident_id, char **ret_labels, size_t max)
 {
+	assert(c && incident_id > 0 && ret_labels);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, ALERT_LABELS_OF_INCIDENT);
 
 	stmt_i64(&st, 1, incident_id);
@@ -330,6 +352,7 @@ int alert_labels_of_incident(struct db_conn *c, int64_t incident_id, char **ret_
 
 int alert_unresolved(struct db_conn *c, const char *rollout, int64_t since_us, char **ret_labels, size_t max)
 {
+	assert(c && rollout && ret_labels);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, ALERT_UNRESOLVED);
 
 	stmt_text(&st, 1, rollout);

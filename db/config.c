@@ -10,6 +10,7 @@
 int config_row_put(struct db_tx *tx, const char *text, char sha[CONFIG_SHA_SIZE])
 {
 	assert(text);
+	assert(tx && sha);
 	int r = text_sha256(text, strlen(text), sha);
 
 	if (r < 0)
@@ -24,6 +25,7 @@ int config_row_put(struct db_tx *tx, const char *text, char sha[CONFIG_SHA_SIZE]
 
 int config_row_text(struct db_conn *c, const char *sha, char **ret)
 {
+	assert(c && sha && ret);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, CONFIG_LOAD);
 
 	stmt_text(&st, 1, sha);
@@ -38,6 +40,7 @@ int config_row_text(struct db_conn *c, const char *sha, char **ret)
 
 int config_row_drop(struct db_tx *tx, const char *sha)
 {
+	assert(tx);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), CONFIG_DROP);
 
 	stmt_text(&st, 1, sha);

@@ -17,6 +17,7 @@
 #include "db/stmt.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
+#include "server/core/thread.h"
 
 #define CIFS_MAGIC 0xFF534D42 /* not in linux/magic.h; kernel fs/smb */
 
@@ -59,6 +60,7 @@ static int is_answer(sqlite3 *sql, const char *pragma, const char *want)
 
 static int prepare_all(struct db_conn *c, bool read_only, char *why, size_t size)
 {
+	assert(c && c->sql && why);
 	for (int i = 0; i < SQL_N; i++) {
 		const char *tail = NULL;
 
@@ -141,6 +143,7 @@ static int check_pages(struct db_conn *c, char *why, size_t size)
 
 static int conn_new(struct db *db, bool read_only, bool check, struct db_conn **ret, char *why, size_t size)
 {
+	assert(db && db->file && ret && why && size > 0);
 	struct db_conn *c = calloc(1, sizeof(*c));
 
 	if (!c)
@@ -179,6 +182,7 @@ void db_conn_close(struct db_conn *c)
 
 static int sync_dir(const char *dir)
 {
+	assert(dir);
 	CLEANUP(cleanup_fd) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
@@ -218,6 +222,7 @@ static int is_local(const char *dir, char *why, size_t size)
 
 static int take_lock(struct db *db, char *why, size_t size)
 {
+	assert(db && db->lock < 0);
 	CLEANUP(cleanup_free) char *name = text_format("%s/lock", db->dir);
 
 	db->lock = name ? open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
@@ -235,6 +240,7 @@ static int take_lock(struct db *db, char *why, size_t size)
 
 int db_test_commit(struct db_conn *c)
 {
+	assert(c && c->sql);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, META_SET);
 
 	stmt_text(&st, 1, "tried");
@@ -247,6 +253,7 @@ int db_test_commit(struct db_conn *c)
  * on disk. */
 static int prove(struct db *db, char *why, size_t size)
 {
+	assert(db->writer && db->lock >= 0);
 	CLEANUP(cleanup_free) char *parent = text_format("%s/..", db->dir);
 	int r = parent ? db_test_commit(db->writer) : -ENOMEM;
 
@@ -273,6 +280,7 @@ static int remember_file(struct db *db)
 
 static int know_itself(struct db *db)
 {
+	assert(db->writer && db->uuid[0] == '\0');
 	CLEANUP(stmt_end) struct stmt st = stmt_use(db->writer, META_TEXT);
 
 	stmt_text(&st, 1, "uuid");
@@ -318,6 +326,7 @@ static int open_all(struct db *db, char *why, size_t size)
 
 int db_open(const char *dir, struct db **ret, char *why, size_t why_size)
 {
+	assert(dir && ret && why && why_size >= 300);
 	struct db *db = calloc(1, sizeof(*db));
 	size_t len = strlen(dir);
 
@@ -365,23 +374,27 @@ void db_close(struct db *db)
 
 const char *db_dir(const struct db *db)
 {
+	assert(db && db->dir);
 	return db->dir;
 }
 
 const char *db_uuid(const struct db *db)
 {
 	assert(db->uuid[0] != '\0');
+	assert(db);
 	return db->uuid;
 }
 
 const char *db_uuid_of(const struct db *db, enum db_numbered what, int64_t id)
 {
 	assert(what < ARRAY_LEN(db->before_uuid) && id > 0);
+	assert(db);
 	return id > db->before_uuid[what] ? db_uuid(db) : "";
 }
 
 int db_reader_open(struct db *db, struct db_conn **ret)
 {
+	assert(db && ret);
 	char why[300] = "";
 
 	return db_conn_open(db, true, ret, why, sizeof(why));
@@ -394,22 +407,26 @@ void db_reader_close(struct db_conn *conn)
 
 struct db_conn *db_tx_conn(struct db_tx *tx)
 {
+	assert(tx && tx->conn && thread_may(THREAD_WRITER));
 	return tx->conn;
 }
 
 const char *db_tx_dir(const struct db_tx *tx)
 {
+	assert(tx && tx->db && tx->db->dir);
 	return tx->db->dir;
 }
 
 int64_t db_tx_now(const struct db_tx *tx)
 {
+	assert(tx);
 	return tx->now;
 }
 
 /* Through a connection of its own: VACUUM is refused inside a transaction. */
 int db_backup(const struct db *db, const char *path)
 {
+	assert(db && db->file && path);
 	sqlite3 *sql = NULL;
 	int code = sqlite3_open_v2(db->file, &sql, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
 	char *text = sqlite3_mprintf("VACUUM INTO %Q", path);

@@ -1,5 +1,6 @@
 #include "db/event.h"
 
+#include <assert.h>
 #include <errno.h>
 
 #include "db/private.h"
@@ -8,6 +9,7 @@
 
 int event_add(struct db_tx *tx, const struct event *e)
 {
+	assert(tx && e && e->who && e->what && e->incident_id >= 0);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), EVENT_ADD);
 
 	stmt_i64(&st, 1, e->at_us ? e->at_us : db_tx_now(tx));
@@ -36,6 +38,8 @@ static void read_row(struct stmt *st, void *to)
 
 int event_find(struct db_conn *c, const struct event_filter *f, struct event_list *ret)
 {
+	assert(c && f && ret);
+	assert(f->limit > 0);
 	static const enum sql which[2][2] = {{EVENT_NEWEST, EVENT_OLDEST}, {EVENT_NEWEST_OF, EVENT_OLDEST_OF}};
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, which[f->incident_id != 0][f->oldest_first || f->after_id]);
 	struct rows rows = {0};
@@ -59,6 +63,7 @@ int event_find(struct db_conn *c, const struct event_filter *f, struct event_lis
 
 void event_list_free(struct event_list *l)
 {
+	assert(l && (l->item || l->n == 0));
 	for (size_t i = 0; i < l->n; i++) {
 		free(l->item[i].rollout);
 		free(l->item[i].who);
@@ -71,6 +76,7 @@ void event_list_free(struct event_list *l)
 
 int meta_set(struct db_tx *tx, const char *key, int64_t value)
 {
+	assert(tx && key);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), META_SET);
 
 	stmt_text(&st, 1, key);
@@ -81,6 +87,7 @@ int meta_set(struct db_tx *tx, const char *key, int64_t value)
 
 int meta_get(struct db_conn *c, const char *key, int64_t *ret)
 {
+	assert(c && key && ret);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, META_GET);
 
 	stmt_text(&st, 1, key);

@@ -1,5 +1,6 @@
 #include "db/incident.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -20,36 +21,43 @@ static const char *const condition_status[] = {"unknown", "yes", "no"};
 
 const char *incident_state_name(enum incident_state s)
 {
+	assert(s > 0 && s < INC_STATE_N);
 	return state_names[s];
 }
 
 int incident_state_find(const char *name)
 {
+	assert(name);
 	return text_enum_find(state_names, INC_STATE_N, name);
 }
 
 const char *incident_kind_name(enum incident_kind k)
 {
+	assert(k > 0 && k < KIND_N);
 	return kind_names[k];
 }
 
 int incident_kind_find(const char *name)
 {
+	assert(name);
 	return text_enum_find(kind_names, KIND_N, name);
 }
 
 const char *condition_name(enum condition_type r)
 {
+	assert(r < CONDITION_N);
 	return condition_names[r];
 }
 
 const char *condition_status_name(enum condition_status s)
 {
+	assert(s <= STATUS_NO);
 	return condition_status[s];
 }
 
 bool incident_is_live(enum incident_state s)
 {
+	assert(s > 0 && s < INC_STATE_N);
 	return s != INC_CANCELLED && s != INC_RESOLVED;
 }
 
@@ -69,6 +77,7 @@ void incident_free(struct incident *inc)
 /* Numbers as in INCIDENT_COLUMNS, from 3 (id and seq are the caller's). */
 static void bind(struct stmt *st, const struct incident *i)
 {
+	assert(i->rollout && i->state > 0 && i->state < INC_STATE_N && i->kind > 0 && i->kind < KIND_N);
 	int at = 3;
 
 	stmt_text(st, at++, i->rollout);
@@ -159,6 +168,7 @@ static void read_row(struct stmt *st, void *to)
 
 int incident_insert(struct db_tx *tx, struct incident *inc)
 {
+	assert(tx && inc && inc->id == 0);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), INCIDENT_ADD);
 
 	bind(&st, inc);
@@ -172,6 +182,7 @@ int incident_insert(struct db_tx *tx, struct incident *inc)
 
 int incident_save(struct db_tx *tx, struct incident *inc)
 {
+	assert(tx && inc && inc->id > 0 && inc->seq > 0);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), INCIDENT_SAVE);
 
 	stmt_i64(&st, 1, inc->id);
@@ -205,6 +216,7 @@ static int read_one(struct stmt *st, struct incident *ret)
 
 int incident_load(struct db_conn *c, int64_t id, struct incident *ret)
 {
+	assert(c && ret);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, INCIDENT_LOAD);
 
 	stmt_i64(&st, 1, id);
@@ -214,6 +226,7 @@ int incident_load(struct db_conn *c, int64_t id, struct incident *ret)
 
 int incident_live_of(struct db_conn *c, const char *rollout, struct incident *ret)
 {
+	assert(c && rollout && ret);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, INCIDENT_LIVE_OF);
 
 	stmt_text(&st, 1, rollout);
@@ -222,6 +235,7 @@ int incident_live_of(struct db_conn *c, const char *rollout, struct incident *re
 
 int incident_live_ids(struct db_conn *c, int64_t **ret, size_t *ret_n)
 {
+	assert(c && ret && ret_n);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, INCIDENT_LIVE_IDS);
 	struct rows rows = {0};
 	int r = rows_read(&st, sizeof(int64_t), rows_number, &rows);
@@ -237,6 +251,7 @@ int incident_live_ids(struct db_conn *c, int64_t **ret, size_t *ret_n)
 
 int incident_find(struct db_conn *c, const struct incident_filter *f, struct incident_list *ret)
 {
+	assert(c && f && ret && f->limit > 0);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, INCIDENT_FIND);
 	struct rows rows = {0};
 
@@ -258,6 +273,7 @@ int incident_find(struct db_conn *c, const struct incident_filter *f, struct inc
 
 void incident_list_free(struct incident_list *l)
 {
+	assert(l && (l->item || l->n == 0));
 	for (size_t i = 0; i < l->n; i++)
 		incident_free(&l->item[i]);
 	free(l->item);
@@ -266,6 +282,7 @@ void incident_list_free(struct incident_list *l)
 
 int incident_count_since(struct db_conn *c, const char *rollout, int64_t since_us, int64_t *ret)
 {
+	assert(c && rollout && ret);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, INCIDENT_COUNT_SINCE);
 
 	stmt_text(&st, 1, rollout);
@@ -279,6 +296,7 @@ int incident_count_since(struct db_conn *c, const char *rollout, int64_t since_u
 
 int incident_unreviewed(struct db_conn *c, const char *rollout, int64_t *ret_id)
 {
+	assert(c && rollout && ret_id);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, INCIDENT_UNREVIEWED);
 
 	stmt_text(&st, 1, rollout);
@@ -290,6 +308,7 @@ int incident_unreviewed(struct db_conn *c, const char *rollout, int64_t *ret_id)
 
 int incident_last_rollback(struct db_conn *c, const char *rollout, int64_t *ret_us)
 {
+	assert(c && rollout && ret_us);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, INCIDENT_LAST_ROLLBACK);
 
 	stmt_text(&st, 1, rollout);
@@ -301,6 +320,7 @@ int incident_last_rollback(struct db_conn *c, const char *rollout, int64_t *ret_
 
 int incident_count_states(struct db_conn *c, int64_t counts[INC_STATE_N])
 {
+	assert(c && counts);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, INCIDENT_COUNT_STATES);
 	int r;
 
@@ -316,6 +336,7 @@ int incident_count_states(struct db_conn *c, int64_t counts[INC_STATE_N])
 int snapshot_put(struct db_tx *tx, int64_t incident_id, const char *name, const char *unit, const char *series_json,
                  const char *error)
 {
+	assert(tx && incident_id > 0 && name && (series_json || error));
 	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), SNAPSHOT_PUT);
 
 	stmt_i64(&st, 1, incident_id);
@@ -335,6 +356,7 @@ static void read_snapshot(struct stmt *st, void *to)
 
 int snapshot_of(struct db_conn *c, int64_t incident_id, struct snapshot_list *ret)
 {
+	assert(c && incident_id > 0 && ret);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, SNAPSHOT_OF);
 	struct rows rows = {0};
 
@@ -351,6 +373,7 @@ int snapshot_of(struct db_conn *c, int64_t incident_id, struct snapshot_list *re
 
 void snapshot_list_free(struct snapshot_list *l)
 {
+	assert(l && (l->item || l->n == 0));
 	for (size_t i = 0; i < l->n; i++) {
 		free(l->item[i].name);
 		free(l->item[i].unit);

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <sqlite3.h>
@@ -229,6 +230,7 @@ static const char *const migrations[] = {
 
 static int version_of(sqlite3 *sql, int *ret)
 {
+	assert(sql && ret);
 	sqlite3_stmt *s = NULL;
 	int code = sqlite3_prepare_v2(sql, "PRAGMA user_version", -1, &s, NULL);
 
@@ -266,6 +268,7 @@ static int check_references(sqlite3 *sql)
 
 static int migrate_one(sqlite3 *sql, int from)
 {
+	assert(from >= 0 && from < (int)ARRAY_LEN(migrations));
 	char version[64];
 	int code = sqlite3_exec(sql, "BEGIN IMMEDIATE", NULL, NULL, NULL);
 
@@ -295,6 +298,7 @@ static int prepare(sqlite3 *sql)
 
 int db_migrate(sqlite3 *sql, char *why, size_t size)
 {
+	assert(sql && why && size > 0);
 	const int newest = (int)ARRAY_LEN(migrations);
 	int version = 0, r = version_of(sql, &version);
 

@@ -23,6 +23,7 @@ const char *message_state_name(enum message_state s)
 
 void message_free(struct message *m)
 {
+	assert(m);
 	char *owned[] = {m->rollout, m->channel, m->event, m->what, m->body, m->error};
 
 	for (size_t i = 0; i < ARRAY_LEN(owned); i++)
@@ -32,6 +33,7 @@ void message_free(struct message *m)
 
 void message_list_free(struct message_list *l)
 {
+	assert(l && (l->item || l->n == 0));
 	for (size_t i = 0; i < l->n; i++)
 		message_free(&l->item[i]);
 	free(l->item);
@@ -56,6 +58,7 @@ static int next_number(struct db_tx *tx, const struct message *m, int64_t *ret)
 
 static int add_body(struct db_tx *tx, const char *body, int64_t *ret_id)
 {
+	assert(tx && body && ret_id);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), BODY_ADD);
 
 	stmt_text(&st, 1, body);
@@ -82,6 +85,7 @@ static int queue_of(struct db_tx *tx, const struct message *m, int64_t *ret_n, i
 
 static int make_room(struct db_tx *tx, const struct message *m)
 {
+	assert(tx && m && m->channel);
 	int64_t n = 0, oldest = 0;
 	struct message old = {0};
 	char why[80];
@@ -104,6 +108,7 @@ static int make_room(struct db_tx *tx, const struct message *m)
 int outbox_add(struct db_tx *tx, struct message *m)
 {
 	assert(m && m->channel && m->event && m->what && (m->body || m->body_id));
+	assert(tx && m->incident_id >= 0);
 	int r = make_room(tx, m);
 
 	if (r == 0)
@@ -174,6 +179,7 @@ static int due_of_channel(struct db_conn *c, const char *channel, int64_t now_us
 
 int outbox_due(struct db_conn *c, int64_t now_us, size_t limit, struct message_list *ret)
 {
+	assert(c && limit > 0 && ret);
 	CLEANUP(stmt_end) struct stmt channels = stmt_use(c, OUTBOX_CHANNELS);
 	struct message_list l = {0};
 	int r;
@@ -195,6 +201,7 @@ int outbox_due(struct db_conn *c, int64_t now_us, size_t limit, struct message_l
 
 int outbox_next_due(struct db_conn *c, int64_t *ret_us)
 {
+	assert(c && ret_us);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, OUTBOX_NEXT);
 	int r = stmt_step(&st);
 
@@ -209,6 +216,7 @@ int outbox_next_due(struct db_conn *c, int64_t *ret_us)
 
 static int load_body(struct db_conn *c, int64_t id, char **ret)
 {
+	assert(c && id > 0 && ret);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, BODY_LOAD);
 
 	stmt_i64(&st, 1, id);
@@ -220,6 +228,7 @@ static int load_body(struct db_conn *c, int64_t id, char **ret)
 
 int outbox_load(struct db_conn *c, int64_t id, struct message *ret)
 {
+	assert(c && ret);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, OUTBOX_LOAD);
 	struct message_list l = {0};
 
@@ -243,6 +252,7 @@ int outbox_load(struct db_conn *c, int64_t id, struct message *ret)
 
 int outbox_overtaken(struct db_conn *c, const struct message *m, int64_t *ret_by, int64_t *ret_by_page)
 {
+	assert(c && m && ret_by && ret_by_page);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, OUTBOX_LATER);
 
 	*ret_by = *ret_by_page = 0;
@@ -261,6 +271,7 @@ int outbox_overtaken(struct db_conn *c, const struct message *m, int64_t *ret_by
 
 static int drop_body(struct db_tx *tx, int64_t id)
 {
+	assert(tx && id > 0);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), BODY_DROP);
 
 	stmt_i64(&st, 1, id);
@@ -271,6 +282,7 @@ static int drop_body(struct db_tx *tx, int64_t id)
 int outbox_save(struct db_tx *tx, const struct message *m)
 {
 	assert(m && m->state > 0 && m->state < MSG_STATE_N);
+	assert(tx && m->id > 0);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), OUTBOX_SAVE);
 
 	stmt_i64(&st, 1, m->id);
@@ -287,6 +299,7 @@ int outbox_save(struct db_tx *tx, const struct message *m)
 
 int outbox_of_incident(struct db_conn *c, int64_t incident_id, struct message_list *ret)
 {
+	assert(c && incident_id > 0 && ret);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, OUTBOX_OF_INCIDENT);
 	struct message_list l = {0};
 
@@ -302,6 +315,7 @@ int outbox_of_incident(struct db_conn *c, int64_t incident_id, struct message_li
 
 int outbox_count(struct db_conn *c, outbox_count_fn *fn, void *arg)
 {
+	assert(c && fn);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, OUTBOX_COUNT);
 	int r;
 

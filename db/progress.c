@@ -1,5 +1,6 @@
 #include "db/progress.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 
 void progress_free(struct progress *p)
 {
+	assert(p);
 	char *owned[] = {p->rollout, p->clean_why, p->held_by, p->hold_note, p->plan_sha, p->frozen_by, p->freeze_note};
 
 	for (size_t i = 0; i < ARRAY_LEN(owned); i++)
@@ -18,6 +20,7 @@ void progress_free(struct progress *p)
 
 int progress_load(struct db_conn *c, const char *rollout, struct progress *ret)
 {
+	assert(c && rollout && ret);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, PROGRESS_LOAD);
 
 	stmt_text(&st, 1, rollout);
@@ -52,6 +55,7 @@ int progress_load(struct db_conn *c, const char *rollout, struct progress *ret)
 
 int progress_save(struct db_tx *tx, const struct progress *p)
 {
+	assert(tx && p && p->rollout && p->run > 0);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), PROGRESS_SAVE);
 	const int64_t clock[] = {p->run, p->run_since_us, p->entered_us, p->clean_us, p->clean_at_us};
 	int at = 1;
@@ -75,6 +79,7 @@ int progress_save(struct db_tx *tx, const struct progress *p)
 
 static int end_run(struct db_tx *tx, const char *rollout, int64_t run)
 {
+	assert(tx && rollout && run > 0);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), RUN_END);
 
 	stmt_text(&st, 1, rollout);
@@ -86,6 +91,7 @@ static int end_run(struct db_tx *tx, const char *rollout, int64_t run)
 
 int progress_new_run(struct db_tx *tx, const char *rollout, int64_t entered_us, const char *who, const char *why)
 {
+	assert(tx && rollout && who && why);
 	struct progress p = {.restart_at = -1};
 	int r = progress_load(db_tx_conn(tx), rollout, &p);
 
@@ -111,6 +117,7 @@ int progress_new_run(struct db_tx *tx, const char *rollout, int64_t entered_us, 
 
 int progress_reset_clock(struct db_tx *tx, const char *rollout, const char *why)
 {
+	assert(tx && rollout && why);
 	struct progress p = {0};
 	int r = progress_load(db_tx_conn(tx), rollout, &p);
 	int64_t entered = r == 0 ? p.entered_us : 0;
@@ -123,6 +130,7 @@ int progress_reset_clock(struct db_tx *tx, const char *rollout, const char *why)
 
 int progress_restart_at(struct db_tx *tx, const char *rollout, int32_t stage)
 {
+	assert(tx && rollout);
 	struct progress p = {0};
 	int r = progress_load(db_tx_conn(tx), rollout, &p);
 
@@ -136,6 +144,7 @@ int progress_restart_at(struct db_tx *tx, const char *rollout, int32_t stage)
 
 int progress_restarted(struct db_tx *tx, const char *rollout)
 {
+	assert(tx && rollout);
 	struct progress p = {0};
 	int r = progress_load(db_tx_conn(tx), rollout, &p);
 
@@ -150,6 +159,7 @@ int progress_restarted(struct db_tx *tx, const char *rollout)
 
 int approval_add(struct db_tx *tx, const char *rollout, int64_t run, const struct approval *a)
 {
+	assert(tx && rollout && run > 0 && a && a->role && a->person);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), APPROVAL_ADD);
 
 	stmt_text(&st, 1, rollout);
@@ -172,6 +182,7 @@ static void read_approval(struct stmt *st, void *to)
 
 int approval_of_run(struct db_conn *c, const char *rollout, int64_t run, struct approval_list *ret)
 {
+	assert(c && rollout && ret);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, APPROVAL_OF_RUN);
 	struct rows rows = {0};
 
@@ -189,6 +200,7 @@ int approval_of_run(struct db_conn *c, const char *rollout, int64_t run, struct 
 
 void approval_list_free(struct approval_list *l)
 {
+	assert(l && (l->item || l->n == 0));
 	for (size_t i = 0; i < l->n; i++) {
 		free(l->item[i].role);
 		free(l->item[i].person);
@@ -202,6 +214,7 @@ void approval_list_free(struct approval_list *l)
 
 int tick_add(struct db_tx *tx, const char *rollout, int64_t run, const struct tick *t)
 {
+	assert(tx && rollout && run > 0 && t && t->list && t->item && t->person);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), TICK_ADD);
 
 	stmt_text(&st, 1, rollout);
@@ -226,6 +239,7 @@ static void read_tick(struct stmt *st, void *to)
 
 int tick_of_run(struct db_conn *c, const char *rollout, int64_t run, struct tick_list *ret)
 {
+	assert(c && rollout && ret);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, TICK_OF_RUN);
 	struct rows rows = {0};
 
@@ -243,6 +257,7 @@ int tick_of_run(struct db_conn *c, const char *rollout, int64_t run, struct tick
 
 int tick_ever(struct db_conn *c, const char *rollout, struct tick_list *ret)
 {
+	assert(c && rollout && ret);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, TICK_EVER);
 	struct rows rows = {0};
 
@@ -259,6 +274,7 @@ int tick_ever(struct db_conn *c, const char *rollout, struct tick_list *ret)
 
 void tick_list_free(struct tick_list *l)
 {
+	assert(l && (l->item || l->n == 0));
 	for (size_t i = 0; i < l->n; i++) {
 		free(l->item[i].list);
 		free(l->item[i].item);
@@ -273,6 +289,7 @@ void tick_list_free(struct tick_list *l)
 
 int baseline_set(struct db_tx *tx, const char *rollout, const char *metric, double value)
 {
+	assert(tx && rollout && metric);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), BASELINE_SET);
 
 	stmt_text(&st, 1, rollout);
@@ -291,6 +308,7 @@ static void read_baseline(struct stmt *st, void *to)
 
 int baseline_of(struct db_conn *c, const char *rollout, struct baseline_list *ret)
 {
+	assert(c && rollout && ret);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, BASELINE_OF);
 	struct rows rows = {0};
 
@@ -307,6 +325,7 @@ int baseline_of(struct db_conn *c, const char *rollout, struct baseline_list *re
 
 void baseline_list_free(struct baseline_list *l)
 {
+	assert(l && (l->item || l->n == 0));
 	for (size_t i = 0; i < l->n; i++)
 		free(l->item[i].metric);
 	free(l->item);
@@ -317,6 +336,7 @@ void baseline_list_free(struct baseline_list *l)
 
 int hold_span_add(struct db_tx *tx, const char *rollout, const struct hold_span *h)
 {
+	assert(tx && rollout && h && h->why && h->since_us <= h->until_us);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), HOLD_ADD);
 
 	stmt_text(&st, 1, rollout);
@@ -335,6 +355,7 @@ static void read_span(struct stmt *st, void *to)
 
 int hold_span_of(struct db_conn *c, const char *rollout, int64_t from_us, int64_t to_us, struct hold_span_list *ret)
 {
+	assert(c && rollout && ret);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, HOLD_OF);
 	struct rows rows = {0};
 
@@ -353,6 +374,7 @@ int hold_span_of(struct db_conn *c, const char *rollout, int64_t from_us, int64_
 
 void hold_span_list_free(struct hold_span_list *l)
 {
+	assert(l && (l->item || l->n == 0));
 	for (size_t i = 0; i < l->n; i++)
 		free(l->item[i].why);
 	free(l->item);

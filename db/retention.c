@@ -34,6 +34,7 @@ static int config_of(struct db_tx *tx, int64_t id, char **ret)
 
 static int retire_incident(struct db_tx *tx, int64_t id)
 {
+	assert(tx && id > 0);
 	static const enum sql parts[] = {RETIRE_STEPS,  RETIRE_SNAPSHOT, RETIRE_MESSAGES,
 	                                 RETIRE_EVENTS, RETIRE_ATTACHED, RETIRE_INCIDENT};
 
@@ -67,6 +68,7 @@ static bool clock_is_doubted(struct db_tx *tx)
 
 int retention_sweep(struct db_tx *tx, int64_t before_us, size_t limit)
 {
+	assert(tx && limit > 0);
 	assert(tx && limit > 0);
 	if (clock_is_doubted(tx))
 		return 0;

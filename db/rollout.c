@@ -1,11 +1,13 @@
 #include "db/rollout.h"
 
+#include <assert.h>
 #include <errno.h>
 
 #include "db/stmt.h"
 
 void rollout_row_free(struct rollout_row *r)
 {
+	assert(r);
 	free(r->name);
 	free(r->flags_sha);
 	*r = (struct rollout_row) {0};
@@ -13,6 +15,7 @@ void rollout_row_free(struct rollout_row *r)
 
 int rollout_load(struct db_conn *c, const char *name, struct rollout_row *ret)
 {
+	assert(c && name && ret);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, ROLLOUT_LOAD);
 
 	stmt_text(&st, 1, name);
@@ -40,6 +43,7 @@ int rollout_load(struct db_conn *c, const char *name, struct rollout_row *ret)
 
 int rollout_save(struct db_tx *tx, const struct rollout_row *r)
 {
+	assert(tx && r && r->name);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), ROLLOUT_SAVE);
 
 	stmt_text(&st, 1, r->name);

@@ -2,6 +2,7 @@
  * Room on the disk: how much there is, a ballast for the day when there is none, and whether the database file is still
  * there.
  */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -46,6 +47,7 @@ static void ballast_drop(struct db *db)
 /* Where the file system cannot reserve, there is none. */
 static void ballast_take(struct db *db)
 {
+	assert(!db->ballast);
 	CLEANUP(cleanup_fd) int fd = open(db->ballast_file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
 	db->ballast = true;
@@ -74,6 +76,7 @@ static void change(atomic_bool *flag, bool now, const char *bad, const char *goo
 
 void db_look(struct db *db)
 {
+	assert(db && db->dir && db->file);
 	change(&db->gone, is_gone(db),
 	       "the database file was removed or replaced: webhooks are refused until rollbackd is restarted",
 	       "the database file is back", db);
@@ -97,6 +100,7 @@ void db_look_for_room(struct db *db)
 
 bool db_writes(const struct db *db, const char **why)
 {
+	assert(db && why);
 	*why = db->gone     ? "the database file was removed or replaced: restart rollbackd"
 	       : db->failed ? "the last write to the database failed"
 	                    : NULL;
@@ -105,6 +109,7 @@ bool db_writes(const struct db *db, const char **why)
 
 bool db_healthy(const struct db *db, const char **why)
 {
+	assert(db);
 	const char *text = NULL;
 
 	if (db_writes(db, &text) && db->no_room)

@@ -1,5 +1,6 @@
 #include "db/rows.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -19,6 +20,7 @@ static int grow(struct rows *rows, size_t size)
 
 int rows_read(struct stmt *st, size_t size, void (*read)(struct stmt *, void *), struct rows *to)
 {
+	assert(st && read && to && size > 0);
 	int r;
 
 	while ((r = stmt_step(st)) == 1) {

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <errno.h>
 
 #include "db/progress.h"
@@ -6,6 +7,7 @@
 
 int stage_run_save(struct db_tx *tx, const char *rollout, const struct stage_run *run)
 {
+	assert(tx && rollout && run && run->run > 0 && run->results);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), RUN_SAVE);
 	const int64_t numbers[] = {run->run, run->stage, run->entered_us, run->clean_us, run->until_us};
 
@@ -31,6 +33,7 @@ static void read_run(struct stmt *st, void *to)
 
 int stage_run_of(struct db_conn *c, const char *rollout, struct stage_run_list *ret)
 {
+	assert(c && rollout && ret);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, RUN_OF);
 	struct rows rows = {0};
 
@@ -47,6 +50,7 @@ int stage_run_of(struct db_conn *c, const char *rollout, struct stage_run_list *
 
 void stage_run_list_free(struct stage_run_list *l)
 {
+	assert(l && (l->item || l->n == 0));
 	for (size_t i = 0; i < l->n; i++)
 		free(l->item[i].results);
 	free(l->item);

@@ -1,5 +1,6 @@
 #include "db/step.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -17,16 +18,19 @@ static const char *const kind_names[STEP_KIND_N] = {
 
 const char *step_state_name(enum step_state s)
 {
+	assert(s > 0 && s < STEP_STATE_N);
 	return state_names[s];
 }
 
 const char *step_kind_name(enum step_kind k)
 {
+	assert(k > 0 && k < STEP_KIND_N);
 	return kind_names[k];
 }
 
 void step_free(struct step *s)
 {
+	assert(s);
 	free(s->name);
 	free(s->spec);
 	free(s->output);
@@ -35,6 +39,7 @@ void step_free(struct step *s)
 
 void step_list_free(struct step_list *l)
 {
+	assert(l && (l->item || l->n == 0));
 	for (size_t i = 0; i < l->n; i++)
 		step_free(&l->item[i]);
 	free(l->item);
@@ -43,6 +48,8 @@ void step_list_free(struct step_list *l)
 
 int step_insert(struct db_tx *tx, struct step *s)
 {
+	assert(tx && s && s->incident_id > 0 && s->ord >= 0 && s->name && s->spec);
+	assert(s->state > 0 && s->state < STEP_STATE_N && s->kind > 0 && s->kind < STEP_KIND_N);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), STEP_ADD);
 
 	stmt_i64(&st, 2, s->incident_id);
@@ -65,6 +72,7 @@ int step_insert(struct db_tx *tx, struct step *s)
 
 int step_save(struct db_tx *tx, const struct step *s)
 {
+	assert(tx && s && s->id > 0 && s->state > 0 && s->state < STEP_STATE_N);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), STEP_SAVE);
 
 	stmt_i64(&st, 1, s->id);
@@ -97,6 +105,7 @@ static void read_row(struct stmt *st, void *to)
 
 int step_load(struct db_conn *c, int64_t id, struct step *ret)
 {
+	assert(c && ret);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, STEP_LOAD);
 	struct step s;
 
@@ -115,6 +124,7 @@ int step_load(struct db_conn *c, int64_t id, struct step *ret)
 
 static int read_list(struct db_conn *c, enum sql which, int64_t incident_id, struct step_list *ret)
 {
+	assert(c && incident_id > 0 && ret);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, which);
 	struct rows rows = {0};
 
@@ -141,6 +151,7 @@ int step_followups_open(struct db_conn *c, int64_t incident_id, struct step_list
 
 int step_running_in(struct db_conn *c, int64_t **ret, size_t *ret_n)
 {
+	assert(c && ret && ret_n);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, STEP_RUNNING_IN);
 	struct rows rows = {0};
 	int r = rows_read(&st, sizeof(int64_t), rows_number, &rows);
@@ -156,6 +167,7 @@ int step_running_in(struct db_conn *c, int64_t **ret, size_t *ret_n)
 
 int step_running_elsewhere(struct db_conn *c, const char *rollout, int64_t incident_id, int64_t *ret)
 {
+	assert(c && rollout && incident_id > 0 && ret);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(c, STEP_RUNNING_ELSEWHERE);
 
 	stmt_text(&st, 1, rollout);

@@ -1,5 +1,6 @@
 #include "db/stmt.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <sqlite3.h>
@@ -38,6 +39,7 @@ static void remember(struct stmt *st, int code)
 
 struct stmt stmt_use(struct db_conn *c, enum sql which)
 {
+	assert(c && which < SQL_N);
 	return (struct stmt) {.s = c->stmt[which], .conn = c, .error = c->stmt[which] ? 0 : -EIO};
 }
 
@@ -51,12 +53,14 @@ void stmt_end(struct stmt *st)
 
 void stmt_i64(struct stmt *st, int at, int64_t v)
 {
+	assert(st && at > 0);
 	if (!st->error)
 		remember(st, sqlite3_bind_int64(st->s, at, v));
 }
 
 void stmt_text(struct stmt *st, int at, const char *v)
 {
+	assert(st && at > 0);
 	if (st->error)
 		return;
 	remember(st, v ? sqlite3_bind_text(st->s, at, v, -1, SQLITE_TRANSIENT) : sqlite3_bind_null(st->s, at));
@@ -64,12 +68,14 @@ void stmt_text(struct stmt *st, int at, const char *v)
 
 void stmt_double(struct stmt *st, int at, double v)
 {
+	assert(st && at > 0);
 	if (!st->error)
 		remember(st, sqlite3_bind_double(st->s, at, v));
 }
 
 int stmt_step(struct stmt *st)
 {
+	assert(st && st->conn);
 	if (st->error)
 		return st->error;
 	int code = sqlite3_step(st->s);
@@ -92,16 +98,19 @@ int stmt_run(struct stmt *st)
 
 int64_t column_i64(struct stmt *st, int at)
 {
+	assert(st && st->s && at >= 0);
 	return sqlite3_column_int64(st->s, at);
 }
 
 double column_double(struct stmt *st, int at)
 {
+	assert(st && st->s && at >= 0);
 	return sqlite3_column_double(st->s, at);
 }
 
 char *column_text_or_null(struct stmt *st, int at)
 {
+	assert(st && st->s && at >= 0);
 	const char *v = (const char *)sqlite3_column_text(st->s, at);
 	char *copy = v ? strdup(v) : NULL;
 
@@ -121,5 +130,6 @@ char *column_text(struct stmt *st, int at)
 
 int64_t stmt_last_id(struct stmt *st)
 {
+	assert(st && st->conn);
 	return sqlite3_last_insert_rowid(st->conn->sql);
 }

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,6 +31,7 @@ struct batch {
 
 int db_submit(struct db *db, struct db_job *job, enum db_lane lane)
 {
+	assert(db && job && job->run && job->done && (lane == DB_URGENT || lane == DB_NORMAL));
 	int r = 0;
 
 	if (lane == DB_NORMAL && !db_healthy(db, NULL))
@@ -121,6 +123,7 @@ static int run_job(struct db_tx *tx, struct db_job *job, int *ret_result)
 /* Runs jobs until the batch is full, its time is up or nothing waits. -errno: all of them failed. */
 static int run_batch(struct db *db, struct db_tx *tx, struct batch *b)
 {
+	assert(b->n > 0 && b->job[b->n - 1]);
 	int64_t until = clock_mono_us() + BATCH_US;
 
 	for (;;) {
@@ -136,6 +139,7 @@ static int run_batch(struct db *db, struct db_tx *tx, struct batch *b)
 
 static int transaction(struct db *db, struct batch *b)
 {
+	assert(thread_may(THREAD_WRITER) && db->writer);
 	struct db_tx tx = {.db = db, .conn = db->writer};
 
 	deadlines_read_clock(&tx);
@@ -166,6 +170,7 @@ static int transaction(struct db *db, struct batch *b)
  */
 static int reopen(struct db *db, char *why, size_t size)
 {
+	assert(thread_may(THREAD_WRITER) && db->failed);
 	struct db_conn *fresh = NULL;
 	int r = db_conn_open(db, false, &fresh, why, size);
 
@@ -211,12 +216,14 @@ static void settle(struct db *db, int r, const struct batch *b)
 
 static void tell(const struct batch *b, int r)
 {
+	assert(b->n > 0 && b->n <= ARRAY_LEN(b->job));
 	for (size_t i = 0; i < b->n; i++)
 		b->job[i]->done(b->job[i], r < 0 ? (r == -ENOSPC ? r : -EIO) : b->result[i]);
 }
 
 void db_on_events(struct db *db, void (*fn)(void *arg), void *arg)
 {
+	assert(db);
 	pthread_mutex_lock(&db->mutex);
 	db->on_events = fn;
 	db->on_events_arg = arg;
@@ -268,6 +275,7 @@ static void turn(struct db *db, struct db_job *first)
 /* A reader that stays open keeps the log from being cut: that is waited for a moment only. */
 static void checkpoint(struct db *db)
 {
+	assert(thread_may(THREAD_WRITER));
 	sqlite3 *sql = db->writer->sql;
 	int pages = 0, code = sqlite3_wal_checkpoint_v2(sql, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, NULL);
 
@@ -322,6 +330,7 @@ static void *writer_main(void *arg)
 
 int db_start(struct db *db)
 {
+	assert(db && !db->started && !db->stopping);
 	db_look(db);
 	int r = -pthread_create(&db->thread, NULL, writer_main, db);
 	db->started = r == 0;
@@ -330,6 +339,7 @@ int db_start(struct db *db)
 
 void db_stop(struct db *db)
 {
+	assert(db);
 	pthread_mutex_lock(&db->mutex);
 	db->stopping = true;
 	pthread_cond_signal(&db->more);
@@ -342,5 +352,6 @@ void db_stop(struct db *db)
 
 int64_t db_last_turn_us(const struct db *db)
 {
+	assert(db);
 	return db->last_turn;
 }

@@ -42,6 +42,7 @@ struct activity_question {
 
 enum activity activity_together(enum activity prometheus, enum activity alertmanager)
 {
+	assert(prometheus < ACTIVITY_N && alertmanager < ACTIVITY_N);
 	static const enum activity table[ACTIVITY_N][ACTIVITY_N] = {
 		/* Alertmanager:       unknown           over              active           nobody */
 		[ACTIVITY_UNKNOWN] = {ACTIVITY_UNKNOWN, ACTIVITY_UNKNOWN, ACTIVITY_ACTIVE, ACTIVITY_UNKNOWN},
@@ -101,6 +102,7 @@ static void question_free(struct activity_question *q)
 
 static void finish(struct activity_question *q)
 {
+	assert(q->fn);
 	if (q->ask || q->waiting)
 		return;
 	enum activity a = activity_together(q->prometheus, q->alertmanager);
@@ -119,6 +121,7 @@ static void finish(struct activity_question *q)
 /* One more answer of the same side: active is what counts most, then unknown. */
 static void add_answer(enum activity *all, enum activity one)
 {
+	assert(all);
 	if (one == ACTIVITY_ACTIVE || *all == ACTIVITY_OVER)
 		*all = one;
 }
@@ -230,6 +233,7 @@ static void ask_alertmanager(struct activity_question *q, const struct settings 
 int activity_start(struct loop *l, const struct settings *s, char *const *labels, size_t n, activity_fn *fn, void *arg,
                    struct activity_question **ret)
 {
+	assert(l && s && (labels || n == 0));
 	struct activity_question *q = calloc(1, sizeof(*q));
 
 	assert(fn && ret);

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -61,6 +62,7 @@ static void no_percentage(const char *text, size_t len, struct verdict *ret)
 
 void judge_value(const char *text, size_t len, struct wanted t, struct verdict *ret)
 {
+	assert((text || len == 0) && ret);
 	int32_t pct;
 
 	if (text_pct_parse(text, len, &pct) == 0)
@@ -71,6 +73,7 @@ void judge_value(const char *text, size_t len, struct wanted t, struct verdict *
 
 void judge_json(struct json_object *value, struct wanted t, struct verdict *ret)
 {
+	assert(ret);
 	enum json_type type = json_object_get_type(value);
 	int32_t pct;
 
@@ -209,6 +212,7 @@ static void say_laggards(struct verdict *ret, const struct prom_vector *v, struc
 
 void judge_prometheus(const struct prom_vector *v, int64_t instances, struct wanted t, struct verdict *ret)
 {
+	assert(v && ret);
 	const double *trouble = NULL;
 	char should[16], odd[32];
 
@@ -233,6 +237,7 @@ void judge_prometheus(const struct prom_vector *v, int64_t instances, struct wan
 
 void judge_all(const struct verdict *v, size_t n, struct verdict *ret)
 {
+	assert((v || n == 0) && ret);
 	const struct verdict *worst = NULL;
 
 	*ret = (struct verdict) {.seen = -1};

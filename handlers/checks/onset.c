@@ -1,5 +1,6 @@
 #include "handlers/checks/onset.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
@@ -41,6 +42,7 @@ static void add_value(struct buf *b, const char *s, bool as_regex)
 
 int onset_query(struct buf *b, const struct text_pair *labels, size_t n)
 {
+	assert(b && (labels || n == 0));
 	const char *name = NULL;
 
 	for (size_t i = 0; i < n; i++)
@@ -65,6 +67,7 @@ int onset_query(struct buf *b, const struct text_pair *labels, size_t n)
 
 int onset_of(const struct prom_vector *v, int64_t starts_at_us, int64_t *ret_onset_us)
 {
+	assert(v && ret_onset_us);
 	double latest = (double)starts_at_us / US_PER_S, earliest = INFINITY;
 
 	for (size_t i = 0; i < v->n; i++)
@@ -84,6 +87,7 @@ static void on_reply(void *arg, const struct prom_reply *r)
 	onset_fn *fn = o->fn;
 	void *told = o->arg;
 
+	assert(o->fn);
 	free(o);
 	fn(told, err, onset_us);
 }
@@ -91,6 +95,7 @@ static void on_reply(void *arg, const struct prom_reply *r)
 int onset_start(struct loop *l, const struct plan *plan, const struct text_pair *labels, size_t n_labels,
                 int64_t starts_at_us, onset_fn *fn, void *arg, struct onset **ret)
 {
+	assert(l && plan && fn && ret);
 	CLEANUP(buf_free) struct buf query = BUF(QUERY_MAX);
 	const struct prometheus_options *po = &plan->prometheus;
 	int r = po->url[0] ? onset_query(&query, labels, n_labels) : -EINVAL;

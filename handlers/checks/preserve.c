@@ -1,5 +1,6 @@
 #include "handlers/checks/preserve.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -69,6 +70,7 @@ static void snapshot_tell(void *arg)
 	snapshot_fn *fn = s->fn;
 	void *told = s->arg;
 
+	assert(s->fn);
 	must(items);
 	for (size_t i = 0; i < n; i++) {
 		const struct snapshot_query *q = &s->plan->rollout.queries[i];
@@ -84,6 +86,7 @@ static void snapshot_tell(void *arg)
 
 static void keep(struct query *q, const char *text)
 {
+	assert(text && !q->series && !q->error);
 	if (strlen(text) > SERIES_BYTES_MAX)
 		q->error = must(text_format("the series take %zu bytes, more than %d", strlen(text), SERIES_BYTES_MAX));
 	else
@@ -105,6 +108,7 @@ static void on_series(void *arg, const struct prom_reply *r)
 
 static void ask_for_series(struct query *q, const char *query, int64_t from_us, int64_t to_us)
 {
+	assert(query);
 	const struct prometheus_options *o = &q->of->plan->prometheus;
 	struct prom_question ask = {.query = query,
 	                            .timeout_us = o->timeout_us,
@@ -126,6 +130,7 @@ static void ask_for_series(struct query *q, const char *query, int64_t from_us, 
 int snapshot_start(struct loop *l, const struct plan *plan, int64_t from_us, int64_t to_us, snapshot_fn *fn, void *arg,
                    struct snapshot **ret)
 {
+	assert(l && plan && fn && ret);
 	size_t n = plan->rollout.n_queries;
 	struct snapshot *s = malloc(sizeof(*s));
 	struct query *queries = calloc(n + 1, sizeof(*queries));

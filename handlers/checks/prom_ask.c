@@ -1,5 +1,6 @@
 #include "handlers/checks/prom_query.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@ struct prom_ask {
 
 double prom_answer_worst(const struct prom_answer *a, bool low_is_bad)
 {
+	assert(a);
 	return low_is_bad ? a->least : a->most;
 }
 
@@ -38,6 +40,7 @@ static void tell(void *arg)
 {
 	struct prom_ask *a = arg;
 
+	assert(a->fn && a->waiting == 0);
 	a->timer = NULL;
 	a->fn(a->arg, a->answers, a->n);
 	ask_free(a);
@@ -67,6 +70,7 @@ static void on_reply(void *arg, const struct prom_reply *r)
 	struct prom_ask *a = q->of;
 	struct prom_answer *to = &a->answers[q - a->asked];
 
+	assert(a->waiting > 0);
 	q->query = NULL;
 	to->reached = r->reached;
 	to->stale = r->stale;
@@ -80,6 +84,7 @@ static void on_reply(void *arg, const struct prom_reply *r)
 int prom_ask_start(struct loop *l, const struct prometheus_options *o, const char *const *queries, size_t n,
                    int64_t since_mono_us, prom_ask_fn *fn, void *arg, struct prom_ask **ret)
 {
+	assert(l && o && (queries || n == 0) && fn && ret);
 	struct prom_ask *a = calloc(1, sizeof(*a));
 
 	if (!a)

@@ -51,12 +51,14 @@ static void tell(void *arg)
 {
 	CLEANUP(query_cleanup) struct prom_query *q = arg;
 
+	assert(q->fn);
 	q->fn(q->arg, &q->reply);
 }
 
 static void fail(struct prom_query *q, const char *fmt, ...) PRINTF_LIKE(2, 3);
 static void fail(struct prom_query *q, const char *fmt, ...)
 {
+	assert(fmt);
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -106,6 +108,7 @@ static void ask_next(struct prom_query *q);
 /* The age counts from when it was asked, on our clock; how old a sample is says Prometheus' clock alone. */
 static void judge_age(struct prom_query *q)
 {
+	assert(q->ages && q->ages[q->next]);
 	const struct prom_vector *v = &q->reply.vector;
 	char age[32];
 
@@ -154,6 +157,7 @@ static void on_value(void *arg, const struct fetch_result *r)
 
 static int send(struct prom_query *q, const char *query, bool range, loop_fetch_fn *fn)
 {
+	assert(query && !q->fetch);
 	CLEANUP(buf_free) struct buf url = BUF(URL_MAX);
 	int64_t now = clock_mono_us(), left = q->until_mono_us - now;
 
@@ -202,6 +206,7 @@ static int prepare(struct prom_query *q)
 int prom_query_start(struct loop *l, const struct prometheus_options *o, const struct prom_question *ask,
                      prom_query_fn *fn, void *arg, struct prom_query **ret)
 {
+	assert(l && o && ret);
 	CLEANUP(query_cleanup) struct prom_query *q = calloc(1, sizeof(*q));
 
 	assert(ask->query && fn && !(ask->range && ask->since_mono_us));

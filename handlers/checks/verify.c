@@ -1,5 +1,6 @@
 #include "handlers/checks/verify.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -103,6 +104,7 @@ static void add_label(struct buf *b, const struct check *c)
 /* What could not be found out never outweighs a plain no. */
 static void settle(struct run *r, struct verdict *ret)
 {
+	assert(ret);
 	CLEANUP(buf_free) struct buf note = BUF(PROBE_NOTE_MAX - 1);
 	bool is_no = r->verdict.state == STATUS_NO;
 
@@ -150,6 +152,7 @@ static void probe_tell(void *arg)
 /* One of a run's answers has come; maybe the last of all. */
 static void answered(struct run *r)
 {
+	assert(r->waiting > 0);
 	struct verify *p = r->of;
 
 	if (--r->waiting > 0)
@@ -326,6 +329,7 @@ static void read_flags(struct verify *p)
 
 static void judge_bound(const struct prom_answer *a, double max, struct verdict *ret)
 {
+	assert(a && ret);
 	char value[32], bound[32];
 
 	if (isnan(a->most)) {
@@ -372,6 +376,7 @@ static void ask_for_effects(struct verify *p)
 
 static void run_start(struct run *r)
 {
+	assert(r->check && r->check->kind <= CHECK_HTTP);
 	static void (*const starts[])(struct run *) = {
 		[CHECK_PROMETHEUS] = start_prometheus,
 		[CHECK_COMMAND] = start_program,
@@ -392,6 +397,7 @@ static int64_t timeout_of(const struct plan *plan, const struct check *c)
 int verify_start(struct loop *l, const struct plan *plan, struct wanted target, int64_t since_mono_us, verify_fn *fn,
                  void *arg, struct verify **ret)
 {
+	assert(l && plan && fn && ret && target.pct >= 0 && target.pct <= 10000);
 	size_t n = plan->rollout.n_checks;
 	CLEANUP(probe_cleanup) struct verify *p = calloc(1, sizeof(*p) + n * sizeof(p->runs[0]));
 

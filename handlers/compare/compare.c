@@ -1,5 +1,6 @@
 #include "handlers/compare/compare.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 
 const char *compare_verdict_name(enum compare_verdict v)
 {
+	assert(v <= COMPARE_INCONCLUSIVE);
 	static const char *const names[] = {"better", "equal", "worse", "inconclusive"};
 
 	return names[v];
@@ -32,6 +34,7 @@ const char *compare_hour_text(enum compare_hour h)
 
 enum compare_verdict compare_overall(const enum compare_verdict *verdicts, size_t n)
 {
+	assert(verdicts || n == 0);
 	size_t count[COMPARE_INCONCLUSIVE + 1] = {0};
 
 	for (size_t i = 0; i < n; i++)
@@ -90,6 +93,7 @@ struct scale {
 
 static struct scale scale_of(const char *unit, double magnitude)
 {
+	assert(unit);
 	struct scale s = {.by = 1};
 
 	if (!strcmp(unit, "ratio"))
@@ -103,6 +107,7 @@ static struct scale scale_of(const char *unit, double magnitude)
 
 void compare_number(double v, const char *unit, bool is_difference, char *out, size_t size)
 {
+	assert(unit && out && size > 0);
 	struct scale s = scale_of(unit, fabs(v));
 
 	if (isnan(v))
@@ -149,6 +154,7 @@ static void add_reason(struct buf *b, const struct compare_result *r, const stru
 static void explain(struct compare_result *r, const struct evidence *e, size_t n, const struct compare_terms *t,
                     const struct scale *s)
 {
+	assert(r && e && t);
 	CLEANUP(buf_free) struct buf b = BUF(COMPARE_WHY_MAX - 1);
 
 	buf_printf(&b, "%.4g%s against %.4g%s", r->candidate * s->by, s->unit, r->baseline * s->by, s->unit);
@@ -191,6 +197,7 @@ static void mark(unsigned char *hour, bool candidate, bool baseline)
 
 static size_t used(const unsigned char *hours, size_t n)
 {
+	assert(hours || n == 0);
 	size_t count = 0;
 
 	for (size_t i = 0; i < n; i++)
@@ -226,6 +233,8 @@ static void mark_errors(const struct compare_errors *in)
 
 void compare_errors(const struct compare_errors *in, const struct compare_terms *t, struct compare_result *ret)
 {
+	assert(in && t && ret);
+	assert(in->hours && in->candidate_events && in->candidate_bad && in->baseline_events && in->baseline_bad);
 	const struct scale scale = scale_of("ratio", 1);
 
 	mark_errors(in);
@@ -280,6 +289,7 @@ static int judge_pairs(const struct compare_values *in, const struct compare_ter
 
 int compare_values(const struct compare_values *in, const struct compare_terms *t, struct compare_result *ret)
 {
+	assert(in && in->hours && in->candidate && in->baseline && t && ret);
 	for (size_t i = 0; i < in->n; i++)
 		mark(&in->hours[i], isfinite(in->candidate[i]), isfinite(in->baseline[i]));
 	struct compare_result r = {.hours = used(in->hours, in->n)};
@@ -299,6 +309,7 @@ int compare_values(const struct compare_values *in, const struct compare_terms *
 
 double compare_quantile_least(double q)
 {
+	assert(q > 0 && q < 1);
 	/* 0.95 is a little more than 95/100: whole numbers stay whole */
 	return floor(5 / fmin(1 - q, q) + 1e-6);
 }
@@ -311,6 +322,7 @@ static bool is_histogram(const struct compare_histogram *h)
 /* Observations of an hour; NaN: no data. */
 static double observations(const struct compare_histogram *h, size_t hour)
 {
+	assert(h->n_upper > 0);
 	const double *counts = h->counts + hour * h->n_upper;
 
 	for (size_t b = 0; b < h->n_upper; b++)
@@ -370,6 +382,7 @@ static int judge_quantile(const struct compare_histogram *candidate, const struc
                           unsigned char *hours, double q, const struct compare_terms *t, double *scratch,
                           struct compare_result *ret)
 {
+	assert(scratch && ret);
 	struct compare_result r = {.hours = used(hours, n)};
 	const struct compare_values in = {scratch, scratch + n, n, hours};
 	bool beyond = false;
@@ -389,6 +402,7 @@ static int judge_quantile(const struct compare_histogram *candidate, const struc
 int compare_quantile(const struct compare_histogram *candidate, const struct compare_histogram *baseline, size_t n,
                      unsigned char *hours, double q, const struct compare_terms *t, struct compare_result *ret)
 {
+	assert(candidate && baseline && hours && t && ret && q > 0 && q < 1);
 	size_t wide = candidate->n_upper > baseline->n_upper ? candidate->n_upper : baseline->n_upper;
 	char why[COMPARE_WHY_MAX];
 

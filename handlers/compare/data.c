@@ -1,5 +1,6 @@
 #include "handlers/compare/data.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 /* The step at whose end this second stands; grid->n: none. */
 static size_t step_at(const struct compare_grid *grid, double at_s)
 {
+	assert(grid->step_us > 0);
 	double i = (at_s * (double)US_PER_S - (double)grid->from_us) / (double)grid->step_us - 1, whole = round(i);
 
 	return fabs(i - whole) < 0.01 && whole >= 0 && whole < (double)grid->n ? (size_t)whole : grid->n;
@@ -39,6 +41,7 @@ static void fill_nan(double *values, size_t n)
 
 int compare_line_read(struct json_object *series, const struct compare_grid *grid, double *ret, char *why, size_t size)
 {
+	assert(series && grid && grid->step_us > 0 && ret && why && size > 0);
 	size_t n = json_object_array_length(series);
 
 	fill_nan(ret, grid->n);
@@ -78,6 +81,7 @@ static int upper_of(struct json_object *one, double *ret)
 /* Sorted by their bounds. */
 static int sort_buckets(struct json_object *series, struct bucket *to, size_t n, char *why, size_t size)
 {
+	assert(n <= COMPARE_BUCKETS_MAX);
 	for (size_t i = 0; i < n; i++) {
 		to[i].series = json_object_array_get_idx(series, i);
 		if (upper_of(to[i].series, &to[i].upper) < 0) {
@@ -98,6 +102,7 @@ static int sort_buckets(struct json_object *series, struct bucket *to, size_t n,
 int compare_buckets_read(struct json_object *series, const struct compare_grid *grid, struct compare_buckets *ret,
                          char *why, size_t size)
 {
+	assert(series && grid && grid->step_us > 0 && ret && why && size > 0);
 	struct bucket sorted[COMPARE_BUCKETS_MAX] = {0};
 	size_t n = json_object_array_length(series);
 
@@ -127,6 +132,7 @@ int compare_buckets_read(struct json_object *series, const struct compare_grid *
 
 void compare_buckets_free(struct compare_buckets *b)
 {
+	assert(b);
 	free(b->upper);
 	free(b->counts);
 	*b = (struct compare_buckets) {0};

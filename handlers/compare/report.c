@@ -1,5 +1,6 @@
 #include "handlers/compare/run.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -23,6 +24,7 @@ struct comparison_report {
 
 static int64_t hour_start(const struct compare_grid *g, size_t i)
 {
+	assert(g->step_us > 0 && i <= g->n);
 	return g->from_us + (int64_t)i * g->step_us;
 }
 
@@ -40,6 +42,7 @@ static void mark_left_out(const struct compare_request *rq, unsigned char *out)
 
 static void add_gap(struct comparison_report *r, int64_t from_us, int64_t to_us, const char *metric, const char *reason)
 {
+	assert(reason);
 	size_t n = json_object_array_length(r->gaps);
 	bool last = n == GAPS_MAX;
 
@@ -90,6 +93,7 @@ static struct json_object *bound_json(double v)
 static void add_result(struct comparison_report *r, const char *name, const char *unit,
                        const struct compare_result *result)
 {
+	assert(name && unit && result);
 	struct json_object *o = json_object_new_object(), *interval = json_object_new_array();
 
 	json_object_array_add(interval, bound_json(result->interval.lo));
@@ -111,6 +115,7 @@ static void add_result(struct comparison_report *r, const char *name, const char
 /* The metric's first answer that failed; NULL: all are there. */
 static const char *failure(const struct compare_answer *a, size_t n)
 {
+	assert(a && n > 0);
 	for (size_t i = 0; i < n; i++)
 		if (a[i].why[0])
 			return a[i].why;
@@ -119,6 +124,7 @@ static const char *failure(const struct compare_answer *a, size_t n)
 
 static void add_unknown(struct comparison_report *r, const char *name, const char *unit, const char *why)
 {
+	assert(why);
 	struct compare_result result = {.verdict = COMPARE_INCONCLUSIVE,
 	                                .candidate = NAN,
 	                                .baseline = NAN,
@@ -291,6 +297,7 @@ static size_t count_results(const struct compare_options *o)
 
 int compare_report(const struct compare_request *rq, const struct compare_answer *answers, struct json_object **ret)
 {
+	assert(rq && rq->grid.n > 0 && rq->rollout && answers && ret);
 	CLEANUP(json_cleanup) struct json_object *o = json_object_new_object();
 	CLEANUP(json_cleanup) struct json_object *metrics = json_object_new_array(), *gaps = json_object_new_array();
 	CLEANUP(cleanup_free) unsigned char *out = calloc(2 * rq->grid.n + 1, 1);

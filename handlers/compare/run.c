@@ -1,5 +1,6 @@
 #include "handlers/compare/run.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +30,7 @@ struct compare_run {
 
 void compare_spans_free(struct compare_spans *s)
 {
+	assert(s && (s->item || s->n == 0));
 	for (size_t i = 0; i < s->n; i++)
 		free(s->item[i].reason);
 	free(s->item);
@@ -37,6 +39,7 @@ void compare_spans_free(struct compare_spans *s)
 
 int compare_spans_add(struct compare_spans *s, int64_t from_us, int64_t to_us, const char *reason)
 {
+	assert(s && reason);
 	struct compare_span *more = reallocarray(s->item, s->n + 1, sizeof(*more));
 
 	if (!more)
@@ -54,6 +57,7 @@ int compare_spans_add(struct compare_spans *s, int64_t from_us, int64_t to_us, c
 int compare_grid_of(const struct compare_options *o, int64_t now_us, int64_t duration_us, struct compare_grid *ret,
                     char *why, size_t size)
 {
+	assert(o && ret && why && size > 0);
 	int64_t n = o->step_us ? duration_us / o->step_us : 0;
 	char step[32];
 
@@ -75,6 +79,7 @@ int compare_grid_of(const struct compare_options *o, int64_t now_us, int64_t dur
 
 size_t compare_questions(const struct compare_options *o, compare_take_fn *take, void *arg)
 {
+	assert(o && take);
 	size_t n = 0;
 
 	take(arg, n++, o->share, false);
@@ -111,6 +116,7 @@ static void tell(void *arg)
 	void *told = r->arg;
 	int e = compare_report(&r->rq, r->answers, &report);
 
+	assert(r->fn && r->waiting == 0);
 	run_free(r);
 	fn(told, e, report);
 }
@@ -130,6 +136,7 @@ static int take_series(struct compare_answer *a, const struct question *q, struc
 
 static void take_answer(struct compare_answer *a, const struct question *q, const struct prom_reply *r)
 {
+	assert(a && q && q->of);
 	int e = 0;
 
 	if (r->why[0])
@@ -153,6 +160,7 @@ static void on_answer(void *arg, const struct prom_reply *reply)
 
 static int ask(struct compare_run *r, size_t i, const char *query)
 {
+	assert(i < r->n && query);
 	const struct compare_grid *g = &r->rq.grid;
 	struct prom_question ask = {.query = query,
 	                            .timeout_us = COMPARE_TIMEOUT_US,
@@ -192,6 +200,7 @@ static void send_question(void *arg, size_t i, const char *query, bool buckets)
 
 int compare_start(struct loop *l, struct compare_request *rq, compare_fn *fn, void *arg, struct compare_run **ret)
 {
+	assert(l && rq && fn && ret);
 	struct compare_run *r = calloc(1, sizeof(*r));
 
 	if (!r)

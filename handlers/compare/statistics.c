@@ -1,5 +1,6 @@
 #include "handlers/compare/statistics.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 
 double stats_z(double confidence)
 {
+	assert(confidence > 0 && confidence < 1);
 	double lo = 0, hi = 40;
 
 	for (int i = 0; i < 100; i++) {
@@ -28,6 +30,7 @@ static double clamp(double v, double lo, double hi)
 
 struct interval stats_wilson(double x, double n, double confidence)
 {
+	assert(confidence > 0 && confidence < 1);
 	double z = stats_z(confidence);
 
 	if (!(n > 0))
@@ -61,6 +64,7 @@ struct interval stats_proportions_differ(double x1, double n1, double x2, double
 /* ways[t]: how many of the 2^n choices of signs give T+ = t; below 2^53, so exact. */
 static int64_t critical_exact(size_t n, double tail)
 {
+	assert(n <= STATS_EXACT_MAX);
 	double ways[STATS_EXACT_MAX * (STATS_EXACT_MAX + 1) / 2 + 1] = {1};
 	size_t most = n * (n + 1) / 2;
 	double all = ldexp(1, (int)n), sum = 0;
@@ -80,6 +84,7 @@ static int64_t critical_exact(size_t n, double tail)
 
 int64_t stats_signed_rank_critical(size_t n, double confidence)
 {
+	assert(confidence > 0 && confidence < 1);
 	if (n <= STATS_EXACT_MAX)
 		return critical_exact(n, (1 - confidence) / 2);
 	double v = (double)n, mean = v * (v + 1) / 4, sd = sqrt(v * (v + 1) * (2 * v + 1) / 24);
@@ -131,6 +136,7 @@ static double of_order(int64_t order)
 /* The k-th smallest (from 1) of the averages of all pairs. There are n(n+1)/2 of them: too many to write down. */
 static double average_of_rank(const double *x, size_t n, int64_t k)
 {
+	assert(n > 0 && k > 0);
 	int64_t lo = order_of(2 * x[0]), hi = order_of(2 * x[n - 1]);
 
 	while (lo < hi) {
@@ -146,6 +152,7 @@ static double average_of_rank(const double *x, size_t n, int64_t k)
 
 struct shift stats_shift(double *differences, size_t n, double confidence)
 {
+	assert(differences || n == 0);
 	int64_t all = (int64_t)(n * (n + 1) / 2), c = stats_signed_rank_critical(n, confidence);
 	struct shift s = {.interval = {-INFINITY, INFINITY}};
 
@@ -163,6 +170,7 @@ struct shift stats_shift(double *differences, size_t n, double confidence)
 
 double stats_quantile(double q, const double *upper, const double *cumulative, size_t n, bool *ret_beyond)
 {
+	assert(upper && cumulative && n > 0);
 	double highest = 0, before = 0, at = 0;
 	size_t b = 0;
 

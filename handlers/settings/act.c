@@ -11,6 +11,7 @@
 
 int act_read(struct json_object *spec, struct act *ret)
 {
+	assert(spec && ret);
 	struct json_object *http = section_of(spec, "http"), *command = NULL;
 	const char **argv = NULL;
 	struct act a = {.kind = http ? ACT_HTTP : ACT_COMMAND,
@@ -34,12 +35,14 @@ int act_read(struct json_object *spec, struct act *ret)
 
 void act_free(struct act *a)
 {
+	assert(a);
 	free(a->argv);
 	*a = (struct act) {0};
 }
 
 char *act_text(const struct act *a)
 {
+	assert(a && a->name);
 	CLEANUP(json_cleanup) struct json_object *o = json_object_new_object();
 
 	json_add_str(o, "name", a->name);
@@ -65,6 +68,7 @@ char *act_text(const struct act *a)
 /* Every ${percentage}. */
 static char *filled(const char *from, int32_t pct)
 {
+	assert(from);
 	static const char mark[] = "${percentage}";
 	struct buf b = BUF(1024 * 1024);
 	char text[16];

@@ -1,5 +1,6 @@
 #include "handlers/settings/settings.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -48,6 +49,7 @@ static int read_metric(struct json_object *o, struct compare_metric *m)
 
 int compare_options_read(struct json_object *o, struct compare_options *ret)
 {
+	assert(ret);
 	struct json_object *list;
 	size_t n = o ? list_of(o, "metrics", &list) : 0;
 
@@ -68,6 +70,7 @@ int compare_options_read(struct json_object *o, struct compare_options *ret)
 
 void compare_options_free(struct compare_options *c)
 {
+	assert(c && (c->metrics || c->n_metrics == 0));
 	for (size_t i = 0; i < c->n_metrics; i++)
 		free(c->metrics[i].quantiles);
 	free(c->metrics);

@@ -26,6 +26,7 @@ static const struct {
 
 unsigned event_bits(const char *word)
 {
+	assert(word);
 	for (size_t i = 0; i < ARRAY_LEN(classes); i++)
 		if (!strcmp(classes[i].word, word))
 			return classes[i].bits;
@@ -43,6 +44,7 @@ const char *event_heard(unsigned said, unsigned heard)
 
 unsigned event_of_report(const char *name)
 {
+	assert(name);
 	char word[40];
 
 	snprintf(word, sizeof(word), "report.%s", name);

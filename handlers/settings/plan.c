@@ -1,5 +1,6 @@
 #include "handlers/settings/settings.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@
 static void *read_list(struct json_object *o, const char *key, size_t size, size_t *ret_n,
                        int (*read)(struct json_object *, void *), int *err)
 {
+	assert(size > 0 && ret_n && read && err);
 	struct json_object *list;
 	size_t n = list_of(o, key, &list);
 	char *items = *err < 0 ? NULL : array_of(n, size);
@@ -126,6 +128,7 @@ static int read_watch(struct json_object *o, struct watch *w)
 
 int rollout_read_plan(struct json_object *o, struct rollout *r)
 {
+	assert(o && r);
 	r->owner = str(o, "owner");
 	int e = 0;
 	r->stages = read_list(o, "stages", sizeof(*r->stages), &r->n_stages, read_stage, &e);
@@ -138,6 +141,7 @@ int rollout_read_plan(struct json_object *o, struct rollout *r)
 
 void rollout_free_plan(struct rollout *r)
 {
+	assert(r && (r->stages || r->n_stages == 0));
 	for (size_t i = 0; i < r->n_stages; i++) {
 		free(r->stages[i].approvals);
 		free(r->stages[i].criteria);
@@ -155,6 +159,7 @@ void rollout_free_plan(struct rollout *r)
 
 const struct checklist *rollout_checklist(const struct rollout *r, const char *name)
 {
+	assert(r);
 	for (size_t i = 0; name && i < r->n_checklists; i++)
 		if (!strcmp(r->checklists[i].name, name))
 			return &r->checklists[i];

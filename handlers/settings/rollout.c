@@ -1,11 +1,13 @@
 #include "handlers/settings/settings.h"
 
+#include <assert.h>
 #include <errno.h>
 
 #include "handlers/settings/settings_private.h"
 
 int options_matchers(struct json_object *o, const char *key, struct matchers *ret)
 {
+	assert(o && key && ret);
 	struct json_object *list;
 	struct matcher_fault fault;
 	size_t n = list_of(o, key, &list);
@@ -140,6 +142,7 @@ static int read_snapshot(struct json_object *o, struct rollout *r)
 
 int options_rollout(struct json_object *o, struct rollout *r)
 {
+	assert(o && r);
 	struct json_object *flags = section_of(o, "flags");
 
 	r->tree = json_object_get(o);
@@ -167,6 +170,7 @@ int options_rollout(struct json_object *o, struct rollout *r)
 
 void options_rollout_free(struct rollout *r)
 {
+	assert(r);
 	matchers_free(&r->alerts);
 	for (size_t i = 0; i < r->n_apply; i++)
 		act_free(&r->apply[i]);

@@ -1,5 +1,6 @@
 #include "handlers/settings/settings.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 
 static int read_then(struct json_object *o, struct playbook *p)
 {
+	assert(p->n_then == 0);
 	struct json_object *list;
 	size_t n = list_of(o, "then", &list);
 
@@ -200,6 +202,7 @@ static const char *text_of(struct json_object *o, const char *key)
  * now. */
 static int freeze(struct settings *s)
 {
+	assert(s->tree && s->external_url);
 	CLEANUP(json_cleanup) struct json_object *url = json_object_new_string(s->external_url);
 	const char *whole = json_text(s->tree);
 	bool ok = whole && text_sha256(whole, strlen(whole), s->sha) == 0;
@@ -216,6 +219,7 @@ static int freeze(struct settings *s)
 
 int settings_read(struct json_object *tree, struct settings **ret, char *why, size_t why_size)
 {
+	assert(tree && ret && why && why_size > 0);
 	struct settings *s = calloc(1, sizeof(*s));
 
 	if (!s)
@@ -235,6 +239,7 @@ int settings_read(struct json_object *tree, struct settings **ret, char *why, si
 
 struct settings *settings_ref(struct settings *s)
 {
+	assert(s && s->refs > 0);
 	__atomic_add_fetch(&s->refs, 1, __ATOMIC_RELAXED);
 	return s;
 }
@@ -264,6 +269,7 @@ void settings_cleanup(struct settings **s)
 
 const struct rollout *settings_rollout(const struct settings *s, const char *name)
 {
+	assert(s && name);
 	for (size_t i = 0; i < s->n_rollouts; i++)
 		if (!strcmp(s->rollouts[i].name, name))
 			return &s->rollouts[i];
@@ -272,6 +278,7 @@ const struct rollout *settings_rollout(const struct settings *s, const char *nam
 
 const struct playbook *settings_playbook(const struct settings *s, const char *name)
 {
+	assert(s && name);
 	for (size_t i = 0; i < s->n_playbooks; i++)
 		if (!strcmp(s->playbooks[i].name, name))
 			return &s->playbooks[i];
@@ -282,6 +289,7 @@ const struct playbook *settings_playbook(const struct settings *s, const char *n
 
 char *plan_text(const struct settings *s, const struct rollout *r, const struct playbook *p)
 {
+	assert(s && s->frozen && r && r->frozen && p && p->frozen);
 	return text_format("{\"rollout\":%s,\"playbook\":%s,%s}", r->frozen, p->frozen, s->frozen);
 }
 
@@ -303,6 +311,7 @@ static int fill_plan(struct plan *p)
 
 int plan_read(const char *text, struct plan **ret)
 {
+	assert(text && ret);
 	struct plan *p = calloc(1, sizeof(*p));
 
 	if (!p)
@@ -320,6 +329,7 @@ int plan_read(const char *text, struct plan **ret)
 
 struct plan *plan_ref(struct plan *p)
 {
+	assert(p && p->refs > 0);
 	__atomic_add_fetch(&p->refs, 1, __ATOMIC_RELAXED);
 	return p;
 }

@@ -22,6 +22,7 @@ static struct {
 
 static struct plan *find(const char *sha)
 {
+	assert(sha);
 	struct plan *found = NULL;
 
 	pthread_mutex_lock(&cache.lock);
@@ -37,6 +38,7 @@ static struct plan *find(const char *sha)
 /* In the place of the one that nobody asked for longest. */
 static void keep(const char *sha, struct plan *p)
 {
+	assert(sha && p);
 	struct plan *gone;
 	size_t at = 0;
 
@@ -54,6 +56,7 @@ static void keep(const char *sha, struct plan *p)
 
 int plan_get(struct db_conn *c, const char *sha, struct plan **ret)
 {
+	assert(c && ret);
 	CLEANUP(cleanup_free) char *text = NULL;
 
 	assert(sha && strlen(sha) < CONFIG_SHA_SIZE);
@@ -71,6 +74,7 @@ int plan_get(struct db_conn *c, const char *sha, struct plan **ret)
 int plan_put(struct db_tx *tx, const struct settings *s, const struct rollout *r, const struct playbook *p,
              char sha[CONFIG_SHA_SIZE])
 {
+	assert(tx && sha);
 	CLEANUP(cleanup_free) char *text = plan_text(s, r, p);
 
 	return text ? config_row_put(tx, text, sha) : -ENOMEM;
@@ -78,6 +82,7 @@ int plan_put(struct db_tx *tx, const struct settings *s, const struct rollout *r
 
 int plan_in_force(const struct settings *s, const struct rollout *r, const struct playbook *p, struct plan **ret)
 {
+	assert(ret);
 	CLEANUP(cleanup_free) char *text = plan_text(s, r, p);
 	char sha[CONFIG_SHA_SIZE];
 	int err = text ? text_sha256(text, strlen(text), sha) : -ENOMEM;

@@ -1,9 +1,11 @@
 #include "handlers/settings/settings.h"
 
+#include <assert.h>
 #include <string.h>
 
 const struct stage *rollout_stage(const struct rollout *r, int32_t number)
 {
+	assert(r);
 	for (size_t i = 0; i < r->n_stages; i++)
 		if (r->stages[i].number == number)
 			return &r->stages[i];
@@ -17,6 +19,7 @@ static bool is_here(const struct settings *s, const struct stage *st)
 
 const struct stage *stage_of_percentage(const struct settings *s, const struct rollout *r, int32_t pct)
 {
+	assert(s && s->environment && r);
 	for (size_t i = 0; i < r->n_stages; i++)
 		if (is_here(s, &r->stages[i]) && r->stages[i].pct == pct)
 			return &r->stages[i];
@@ -25,6 +28,7 @@ const struct stage *stage_of_percentage(const struct settings *s, const struct r
 
 int32_t stage_previous(const struct settings *s, const struct rollout *r, int32_t stage, int32_t there)
 {
+	assert(s && s->environment && r);
 	const struct stage *best = NULL;
 
 	for (size_t i = 0; i < r->n_stages; i++) {

@@ -55,6 +55,7 @@ static void env_cleanup(char ***env)
 /* False when out of memory. */
 static bool env_add(char **env, size_t *n, char *text_taken)
 {
+	assert(env && n);
 	env[*n] = text_taken;
 	*n += text_taken != NULL;
 	return text_taken != NULL;
@@ -85,6 +86,7 @@ static bool env_add_label(char **env, size_t *n, const struct text_pair *label)
 
 char **command_env_new(const struct command_env *e)
 {
+	assert(e && (e->labels || e->n_labels == 0));
 	size_t n_labels = e->n_labels < LABELS_MAX ? e->n_labels : LABELS_MAX, n = 0;
 	CLEANUP(env_cleanup) char **env = calloc(ENV_FIXED + n_labels, sizeof(*env));
 	char pct[16];
@@ -132,6 +134,7 @@ static int put_spec(const struct attempt *a, const struct act *act, const struct
 /* The empty claim comes first: it says whether this name was used before. */
 static int put_files(const struct attempt *a, const struct act *act, const struct command_env *env)
 {
+	assert(a && act && env);
 	int claim = attempt_open(a, "claim", O_RDWR | O_CREAT | O_EXCL);
 
 	if (claim < 0)
@@ -158,6 +161,7 @@ static int spawn_files(posix_spawn_file_actions_t *files)
  * environment is ours: it is the same program; what it runs gets a clean one. */
 static int spawn_runner(struct command *c, const char *exe)
 {
+	assert(exe && c->runner == 0);
 	const char *const argv[] = {exe, "--run-step", c->attempt.dir, c->attempt.name, NULL};
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
@@ -307,6 +311,7 @@ static void poll_now(void *arg)
 
 static void poll_soon(struct command *c)
 {
+	assert(!c->timer && c->pause_us > 0);
 	c->timer = loop_timer_at(c->loop, clock_mono_us() + c->pause_us, poll_now, c);
 	if (!c->timer)
 		abort(); /* out of memory: a crash is safe, a command nobody watches is not */
@@ -316,6 +321,7 @@ static void poll_soon(struct command *c)
 static int command_new(struct loop *l, const char *dir, const char *name, int64_t timeout_us, command_fn *fn, void *arg,
                        struct command **ret)
 {
+	assert(fn && ret);
 	size_t dir_size = strlen(dir) + 1, name_size = strlen(name) + 1;
 
 	if (attempt_check(&(struct attempt) {dir, name}) < 0)
@@ -334,6 +340,7 @@ static int command_new(struct loop *l, const char *dir, const char *name, int64_
 int command_start(struct loop *l, const char *exe, const char *dir, const char *name, const struct act *act,
                   const struct command_env *env, command_fn *fn, void *arg, struct command **ret)
 {
+	assert(l && exe && dir && name && act && env);
 	CLEANUP(command_cleanup) struct command *c = NULL;
 	int r = command_new(l, dir, name, act->timeout_us, fn, arg, &c);
 
@@ -368,6 +375,7 @@ static int64_t timeout_of(const struct attempt *a)
 
 int command_resolve(struct loop *l, const char *dir, const char *name, command_fn *fn, void *arg, struct command **ret)
 {
+	assert(l && dir && name);
 	CLEANUP(command_cleanup) struct command *c = NULL;
 	int r = command_new(l, dir, name, timeout_of(&(struct attempt) {dir, name}), fn, arg, &c);
 
@@ -383,6 +391,7 @@ int command_resolve(struct loop *l, const char *dir, const char *name, command_f
  * holds. */
 void command_stop(struct command *c)
 {
+	assert(c);
 	CLEANUP(cleanup_fd) int fd = attempt_open(&c->attempt, "stop", O_WRONLY | O_CREAT);
 
 	if (fd < 0)

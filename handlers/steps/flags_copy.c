@@ -18,6 +18,7 @@ static char spare_dir[PATH_MAX];
 
 int flags_file_spare_dir(const char *dir)
 {
+	assert(dir);
 	char *real = realpath(dir, NULL);
 	int r = !real ? -errno : strlen(real) >= sizeof(spare_dir) ? -ENAMETOOLONG : 0;
 
@@ -33,6 +34,7 @@ enum place { BESIDE, SPARE, PLACES };
 
 static int place_open(const struct file *f, enum place p, char name[NAME_MAX + 1], int *ret_dir)
 {
+	assert(f && p < PLACES && ret_dir);
 	char sha[65];
 
 	if (p == BESIDE) {
@@ -94,6 +96,7 @@ static int keep_in(const struct file *f, enum place p, const char *head, const s
 
 int flags_copy_keep(struct file *f, const struct buf *text, bool down)
 {
+	assert(f && f->locked && text);
 	char head[HEAD_MAX];
 	int r = head_of(&f->text, text, down, head);
 
@@ -109,6 +112,7 @@ int flags_copy_keep(struct file *f, const struct buf *text, bool down)
 
 void flags_copy_remove(const struct file *f)
 {
+	assert(f && f->locked);
 	for (int p = BESIDE; p < PLACES; p++) {
 		CLEANUP(cleanup_fd) int dir = -1;
 		char name[NAME_MAX + 1];
@@ -120,6 +124,7 @@ void flags_copy_remove(const struct file *f)
 
 bool flags_copy_is_there(const struct file *f)
 {
+	assert(f);
 	bool there = false;
 
 	for (int p = BESIDE; p < PLACES && !there; p++) {
@@ -143,6 +148,7 @@ struct copy {
 
 static int read_file(int dir, const char *name, struct buf *ret)
 {
+	assert(name && ret->len == 0);
 	CLEANUP(cleanup_fd) int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
 	char part[16384];
@@ -192,6 +198,7 @@ static bool is_torn(const struct copy *c, const struct buf *now)
 
 static int put_back(const struct file *f, const struct copy *c)
 {
+	assert(f->locked);
 	CLEANUP(cleanup_fd) int fd = openat(f->dir, f->base, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	size_t len = c->down ? c->new_len : c->old_len;
 

@@ -1,4 +1,5 @@
 /* The readers that know no continuation of lines: dotenv and its kin, and docker run --env-file. */
+#include <assert.h>
 #include <ctype.h>
 #include <string.h>
 
@@ -31,6 +32,7 @@ static bool has(const struct cursor *c, const char *text)
 
 static void take_value(struct assignment *a, const struct cursor *c, size_t from, size_t to)
 {
+	assert(from <= to && to <= c->len);
 	while (from < to && is_blank(c->text[from]))
 		from++;
 	while (to > from && is_blank(c->text[to - 1]))
@@ -118,6 +120,7 @@ static bool is_tail(const struct cursor *at, size_t from)
  * further on can. */
 static size_t closing(const struct cursor *c)
 {
+	assert(c->at < c->len);
 	char quote = c->text[c->at];
 	size_t last = c->at + 1, best = 0;
 
@@ -160,6 +163,7 @@ static void read_bare(struct cursor *c, struct assignment *a)
 
 bool flags_dotenv_next(struct cursor *c, struct assignment *a)
 {
+	assert(c && a && c->at <= c->len);
 	while (c->at < c->len) {
 		size_t line = c->at;
 
@@ -203,6 +207,7 @@ static bool read_line(struct cursor *c, struct assignment *a)
 
 bool flags_docker_next(struct cursor *c, struct assignment *a)
 {
+	assert(c && a && c->at <= c->len);
 	while (c->at < c->len) {
 		*a = (struct assignment) {0};
 		if (read_line(c, a))

@@ -17,6 +17,7 @@
 
 int flags_refuse(const struct file *f, int err, const char *fmt, ...)
 {
+	assert(f && err < 0 && fmt);
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -27,6 +28,7 @@ int flags_refuse(const struct file *f, int err, const char *fmt, ...)
 
 int flags_cannot(const struct file *f, const char *what)
 {
+	assert(f && what);
 	int e = errno;
 
 	return flags_refuse(f, -e, "cannot %s %.90s: %s", what, f->path, strerrordesc_np(e));
@@ -105,6 +107,7 @@ bool flags_has_changed(const struct file *f)
 
 static int load_once(struct file *f, int *ret_fd)
 {
+	assert(f->dir >= 0);
 	CLEANUP(cleanup_fd)
 	int fd = openat(f->dir, f->base, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 
@@ -257,6 +260,7 @@ static int new_text(struct file *f, const struct setting *want, struct buf *ret)
 /* A crash may have come between a rename and its fsync, or before either. */
 static int settle(const struct file *f, int fd)
 {
+	assert(fd >= 0);
 	unlinkat(f->dir, f->temp, 0);
 	if (fsync(fd) < 0 || (fsync(f->dir) < 0 && errno != EBADF))
 		return flags_refuse(f, -EIO, "%.90s is as it should be, but may not survive a power cut: %s", f->path,
@@ -267,6 +271,7 @@ static int settle(const struct file *f, int fd)
 /* What we wrote, or what somebody wrote right after us as long as it is no higher. */
 static int read_back(struct file *f, int32_t pct, int32_t *ret_after)
 {
+	assert(f->locked);
 	CLEANUP(cleanup_fd) int fd = -1;
 	int32_t after = -1;
 	int r = file_load(f, &fd);
@@ -395,6 +400,7 @@ int flags_file_rehearse(const char *path, const char *key, int32_t pct, struct f
 int flags_file_set(const char *path, const char *key, int32_t from, int32_t pct, const struct flags_value *values,
                    size_t n_values, struct flags_change *ret, char *why, size_t why_size)
 {
+	assert(from >= 0 && from <= 10000);
 	return change(
 		path, key,
 		&(struct setting) {.exactly = true, .from = from, .pct = pct, .values = values, .n_values = n_values},

@@ -22,6 +22,7 @@
 
 int flags_write_all(int fd, const void *data, size_t len)
 {
+	assert(fd >= 0 && (data || len == 0));
 	for (const char *at = data; len > 0;) {
 		ssize_t n = write(fd, at, len);
 
@@ -45,6 +46,7 @@ static void loses(struct file *f, const char *what)
 
 static void keep_xattr(struct file *f, int from, int to, const char *name)
 {
+	assert(from >= 0 && to >= 0 && name);
 	bool security = strncmp(name, "security.", strlen("security.")) == 0;
 
 	/* Checksums over the old content. */
@@ -89,6 +91,7 @@ static void keep_metadata(struct file *f, int from, int to)
 
 static int write_temp(struct file *f, int from, const struct buf *text, int *ret_fd)
 {
+	assert(f->dir >= 0 && from >= 0);
 	if (unlinkat(f->dir, f->temp, 0) < 0 && errno != ENOENT)
 		return flags_cannot(f, "remove an old temporary file beside");
 	CLEANUP(cleanup_fd)
@@ -136,6 +139,7 @@ static int renameable(const struct file *f)
 
 static int prepare_rename(struct file *f, int from, const struct buf *text, struct put *p)
 {
+	assert(p->fd < 0);
 	int r = renameable(f);
 
 	if (r == 0)
@@ -276,6 +280,7 @@ int flags_put_commit(struct file *f, const struct buf *text, bool down, struct p
 
 void flags_put_drop(struct file *f, struct put *p)
 {
+	assert(f && p);
 	if (p->way == FLAGS_IN_PLACE && p->fd >= 0)
 		flags_copy_remove(f);
 	if (p->way == FLAGS_RENAME && p->fd >= 0)

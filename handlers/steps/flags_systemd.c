@@ -1,4 +1,5 @@
 /* As systemd reads an EnvironmentFile=, and shells where it is stricter: "export " in front, a comment behind. */
+#include <assert.h>
 #include <string.h>
 
 #include "handlers/steps/flags_private.h"
@@ -23,6 +24,7 @@ static void skip_line(struct cursor *c)
 /* At a backslash. What it does outside quotes and what inside double ones is not the same. */
 static void read_escape(struct cursor *c, struct assignment *a, bool quoted)
 {
+	assert(c->at < c->len);
 	char next = '\n';
 
 	if (++c->at < c->len)
@@ -37,6 +39,7 @@ static void read_escape(struct cursor *c, struct assignment *a, bool quoted)
 /* At an opening quote. False: it is never closed. */
 static bool read_quoted(struct cursor *c, struct assignment *a)
 {
+	assert(c->at < c->len);
 	char quote = c->text[c->at++];
 
 	while (c->at < c->len && c->text[c->at] != quote) {
@@ -83,6 +86,7 @@ static bool at_quote(const struct cursor *c)
 
 static bool at_comment(const struct cursor *c)
 {
+	assert(c->at > 0);
 	return c->at < c->len && c->text[c->at] == '#' && is_blank(c->text[c->at - 1]);
 }
 
@@ -130,6 +134,7 @@ static void read_key(struct cursor *c, struct assignment *a)
 
 bool flags_systemd_next(struct cursor *c, struct assignment *a)
 {
+	assert(c && a && c->at <= c->len);
 	for (;;) {
 		while (c->at < c->len && (is_blank(c->text[c->at]) || is_line_end(c->text[c->at])))
 			c->at++;

@@ -22,6 +22,7 @@ static const struct {
 
 void assignment_add(struct assignment *a, char ch, bool significant)
 {
+	assert(a && a->value_len <= sizeof(a->value));
 	if (a->value_len == sizeof(a->value)) {
 		a->too_long = true;
 		return;
@@ -33,6 +34,7 @@ void assignment_add(struct assignment *a, char ch, bool significant)
 
 static bool next_of_key(enum reader who, struct cursor *c, const char *key, struct assignment *a)
 {
+	assert(who < READER_N && key);
 	while (readers[who].next(c, a))
 		if (a->key_len == strlen(key) && memcmp(a->key, key, a->key_len) == 0)
 			return true;
@@ -42,6 +44,7 @@ static bool next_of_key(enum reader who, struct cursor *c, const char *key, stru
 /* The last assignment is the one in effect, for each of them. */
 static bool in_effect(enum reader who, const char *text, size_t len, const char *key, struct assignment *ret)
 {
+	assert(who < READER_N && ret);
 	struct cursor c = {.text = text, .len = len};
 	struct assignment a;
 	bool found = false;
@@ -234,6 +237,7 @@ int flags_text_get(const char *text, size_t len, const char *key, int32_t *ret_p
 
 int flags_text_value(const char *text, size_t len, const char *key, char *ret, size_t size)
 {
+	assert(text && key && ret && size > 0);
 	struct assignment a;
 	int who = SYSTEMD;
 

@@ -36,6 +36,7 @@ static void on_answer(void *arg, const struct fetch_result *r)
 	struct http_step *h = arg;
 	struct http_step_result result = {.done = answer_is_good(r), .status = r->error ? 0 : r->status};
 
+	assert(h->fn);
 	if (result.done) {
 		buf_printf(&h->text, ": answered %d", r->status);
 	} else {
@@ -63,6 +64,7 @@ static int http_step_new(struct loop *l, const struct act *act, http_step_fn *fn
 int http_step_start(struct loop *l, const struct act *act, int32_t pct, const char *idempotency_key, http_step_fn *fn,
                     void *arg, struct http_step **ret)
 {
+	assert(l && act && act->kind == ACT_HTTP && idempotency_key && fn);
 	CLEANUP(cleanup_free) char *body = act->body ? act_body(act, pct) : NULL;
 	CLEANUP(cleanup_free) char *key = text_format("Idempotency-Key: %s", idempotency_key);
 	CLEANUP(http_step_cleanup) struct http_step *h = NULL;

@@ -27,6 +27,7 @@ static bool read_number(const char **at, int64_t *ret)
 
 size_t attempt_name_parse(const struct db *db, const char *file, int64_t *ret_step, int32_t *ret_attempt)
 {
+	assert(db && file && ret_step && ret_attempt);
 	size_t len = strlen(db_uuid(db));
 	const char *at = strncmp(file, db_uuid(db), len) == 0 && file[len] == '.' ? file + len + 1 : file;
 	char name[ATTEMPT_NAME_SIZE];

@@ -8,6 +8,7 @@
 
 int32_t percentage_there(struct db_conn *c, const struct rollout *r, char *why, size_t why_size)
 {
+	assert(r && (why || why_size == 0));
 	struct rollout_row row = {0};
 	int32_t pct = -1;
 

@@ -89,6 +89,7 @@ static int spec_read(const struct attempt *a, struct spec *s)
 /* Ours alone from here to the end of the process. -ECANCELED: the daemon has decided otherwise. */
 static int claim(const struct attempt *a, int *ret_fd)
 {
+	assert(a && ret_fd);
 	CLEANUP(cleanup_fd) int fd = attempt_open(a, "claim", O_RDWR);
 	struct stat st;
 
@@ -204,6 +205,7 @@ static void watch_stop(void *arg)
 
 static int run_in_loop(struct run *run)
 {
+	assert(run->spec && run->spec->argv);
 	struct child_spec child = {
 		.argv = run->spec->argv,
 		.env = run->spec->env,
@@ -261,6 +263,7 @@ static int put_result(const struct attempt *a, const struct run *run)
 
 int runner_main(const char *dir, const char *name)
 {
+	assert(dir && name);
 	CLEANUP(spec_free) struct spec spec = {0};
 	CLEANUP(cleanup_fd) int fd = -1;
 	struct attempt a = {dir, name};

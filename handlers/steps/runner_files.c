@@ -21,16 +21,19 @@ const char *command_end_name(enum command_end end)
 
 int command_end_find(const char *name)
 {
+	assert(name);
 	return text_enum_find(end_names, ARRAY_LEN(end_names), name);
 }
 
 int attempt_check(const struct attempt *a)
 {
+	assert(a && a->dir && a->name);
 	return a->name[0] == '\0' || a->name[0] == '.' || strchr(a->name, '/') ? -EINVAL : 0;
 }
 
 static int attempt_path(const struct attempt *a, const char *suffix, char out[PATH_MAX])
 {
+	assert(suffix);
 	return snprintf(out, PATH_MAX, "%s/%s.%s", a->dir, a->name, suffix) >= PATH_MAX ? -ENAMETOOLONG : 0;
 }
 
@@ -48,6 +51,7 @@ int attempt_open(const struct attempt *a, const char *suffix, int flags)
 
 int attempt_read(const struct attempt *a, const char *suffix, struct buf *ret)
 {
+	assert(ret && ret->len == 0);
 	CLEANUP(cleanup_fd) int fd = attempt_open(a, suffix, O_RDONLY);
 	char part[16384];
 	ssize_t n;
@@ -85,6 +89,7 @@ int attempt_sync(const struct attempt *a)
 
 int attempt_write(const struct attempt *a, const char *suffix, const char *text, size_t len)
 {
+	assert(text || len == 0);
 	CLEANUP(cleanup_fd) int fd = attempt_open(a, "tmp", O_WRONLY | O_CREAT | O_TRUNC);
 	char from[PATH_MAX], to[PATH_MAX];
 

@@ -24,6 +24,7 @@ struct walk {
 
 static int PRINTF_LIKE(3, 4) refuse(const struct walk *w, int err, const char *fmt, ...)
 {
+	assert(err < 0 && w->why);
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -117,6 +118,7 @@ static int step(struct walk *w, const char *name)
 
 int runner_trusts(const char *path, char *why, size_t why_size)
 {
+	assert(path && why && why_size > 0);
 	struct walk w = {.why = why, .why_size = why_size};
 	char name[NAME_MAX + 1];
 

@@ -1,5 +1,6 @@
 #include "server/config/yaml.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -29,6 +30,7 @@ static void insert(struct config_faults *f, size_t line, char *text)
 
 void config_fault(const struct config_reader *r, size_t line, const char *path, const char *fmt, ...)
 {
+	assert(r && r->file && path && fmt);
 	CLEANUP(buf_free) struct buf b = BUF(FAULT_TEXT_MAX);
 	va_list ap;
 
@@ -51,6 +53,7 @@ void config_fault(const struct config_reader *r, size_t line, const char *path, 
 
 void config_faults_free(struct config_faults *f)
 {
+	assert(f && (f->line || f->n == 0));
 	for (size_t i = 0; i < f->n; i++)
 		free(f->line[i]);
 	free(f->line);

@@ -1,5 +1,7 @@
 #include "server/config/keys.h"
 
+#include <assert.h>
+
 #include "server/core/scope.h"
 
 #define SECTION(var, rule, ...)                                                                                        \
@@ -254,6 +256,7 @@ const struct section config_root = {.keys = root_keys, .n = ARRAY_LEN(root_keys)
 
 const char *key_type_text(enum key_type t)
 {
+	assert(t <= KEY_LIST);
 	static const char *const texts[] = {
 		[KEY_TEXT] = "a text that is not empty",
 		[KEY_PROMQL] = "a PromQL expression whose brackets and quotes are closed",

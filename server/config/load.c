@@ -1,5 +1,6 @@
 #include "server/config/load.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -28,6 +29,7 @@ static size_t length(struct json_object *arr)
 
 static const struct section *section_named(const struct section *s, const char *name)
 {
+	assert(s && name);
 	for (size_t i = 0; i < s->n; i++)
 		if (!strcmp(s->keys[i].name, name))
 			return s->keys[i].sub;
@@ -186,6 +188,7 @@ static size_t line_of_bad_text(const char *text, size_t len)
 
 int config_text(const struct config_reader *r, struct buf *ret)
 {
+	assert(r && r->file && ret && ret->len == 0);
 	if (read_bytes(r, ret) < 0)
 		return -EINVAL;
 	size_t bad = line_of_bad_text(buf_text(ret), ret->len);
@@ -196,6 +199,7 @@ int config_text(const struct config_reader *r, struct buf *ret)
 
 static int load_tree(const struct config_reader *r, enum config_use use, struct json_object **ret)
 {
+	assert(r && ret);
 	CLEANUP(buf_free) struct buf text = BUF(CONFIG_FILE_MAX);
 	CLEANUP(json_cleanup) struct json_object *tree = NULL;
 
@@ -213,6 +217,7 @@ static int load_tree(const struct config_reader *r, enum config_use use, struct 
 
 int config_load(const char *path, enum config_use use, struct config **ret, struct config_faults *faults)
 {
+	assert(path && ret && faults);
 	CLEANUP(json_cleanup) struct json_object *tree = NULL;
 	struct config *c = calloc(1, sizeof(*c));
 	const struct config_reader reader = {.file = path, .faults = faults, .notes = c ? &c->notes : NULL};
@@ -262,6 +267,7 @@ static void help_value(FILE *out, const struct key *k)
 
 static void help_section(FILE *out, const struct section *s, int depth)
 {
+	assert(s && depth >= 0);
 	if (s->one_of)
 		fprintf(out, "%*s# exactly one of: %s\n", depth * 2, "", s->one_of);
 	if (s->not_both)
@@ -276,5 +282,6 @@ static void help_section(FILE *out, const struct section *s, int depth)
 
 void config_help(FILE *out)
 {
+	assert(out);
 	help_section(out, &config_root, 0);
 }

@@ -1,5 +1,6 @@
 #include "server/config/yaml.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -45,6 +46,7 @@ static bool has(struct json_object *o, const char *key)
 static void unique(const struct rules *c, struct json_object *owner, const char *path, const char *list,
                    const char *key)
 {
+	assert(path && list && key);
 	struct json_object *arr = list_in(owner, list);
 	char where[PATH_LEN];
 
@@ -197,6 +199,7 @@ static void check_playbook(const struct rules *c, struct json_object *o, size_t 
 /* Its folder is not there, or closed: a file of another machine, or of another user. */
 static bool is_elsewhere(const char *file, int error)
 {
+	assert(strchr(file, '/'));
 	CLEANUP(cleanup_free) char *folder = strndup(file, (size_t)(strrchr(file, '/') - file) + 1);
 
 	return error == -EACCES || (folder && access(folder, X_OK) < 0);
@@ -204,6 +207,7 @@ static bool is_elsewhere(const char *file, int error)
 
 static void check_secret(const struct rules *c, struct json_object *o, const char *path, const char *key)
 {
+	assert(path && key);
 	const char *file = NULL;
 	char where[PATH_LEN], why[400] = "out of memory";
 
@@ -282,6 +286,7 @@ static void check_reports(const struct rules *c)
 
 void config_check(const struct config_reader *r, struct json_object *tree, enum config_use use)
 {
+	assert(r && tree);
 	static const char *const lists[] = {"rollouts", "playbooks", "channels", "users", "reports"};
 	const struct rules c = {.r = r, .tree = tree, .use = use};
 	struct json_object *rollouts = list_in(tree, "rollouts"), *playbooks = list_in(tree, "playbooks"),

@@ -2,6 +2,7 @@
  * Guards that a slip of the pen would void: a stage to start again from that does not exist, roles that nobody has or
  * knows, stages out of order. Each would be found out only when it was needed, or never.
  */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -102,6 +103,7 @@ static bool asks_for_any(const struct guards *g)
 /* A role that nothing asks for does no harm where nothing asks for any, unless it was meant to be another. */
 static void check_role(const struct guards *g, size_t line, const char *where, const char *role)
 {
+	assert(where && role);
 	static const char *const known[] = {"webhook", "viewer", "operator"};
 	const char *near = text_nearest(known, ARRAY_LEN(known), role);
 
@@ -131,6 +133,7 @@ static void check_roles(const struct guards *g, struct json_object *user, size_t
  * role_of[p]: which of them person p gives, -1 none. */
 static bool give(const struct guards *g, struct json_object *approvals, size_t at, int *role_of, bool *asked, size_t n)
 {
+	assert(n <= PERSONS_MAX);
 	for (size_t p = 0; p < n; p++) {
 		if (asked[p] || !has_text(list_in(item(g->users, p), "roles"), text_at(approvals, at)))
 			continue;
@@ -234,6 +237,7 @@ static void check_stages(const struct guards *g, struct json_object *rollout, si
 
 void config_check_guards(const struct config_reader *r, struct json_object *tree)
 {
+	assert(r && tree);
 	const struct guards g = {r, list_in(tree, "rollouts"), list_in(tree, "playbooks"), list_in(tree, "users")};
 
 	for (size_t i = 0; i < length(g.rollouts); i++)

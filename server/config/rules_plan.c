@@ -3,6 +3,7 @@
  */
 #include "server/config/yaml.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -67,6 +68,7 @@ static void check_set(const struct config_reader *r, struct json_object *rollout
 static void check_stage(const struct config_reader *r, struct json_object *rollout, struct json_object *stage,
                         const char *path, bool has_prometheus)
 {
+	assert(path);
 	struct json_object *criteria = list_in(stage, "criteria");
 	const char *list = NULL;
 	char where[PATH_LEN + 64];
@@ -93,6 +95,7 @@ static void check_stage(const struct config_reader *r, struct json_object *rollo
 void config_check_plan(const struct config_reader *r, struct json_object *rollout, const char *path,
                        bool has_prometheus)
 {
+	assert(r && path);
 	struct json_object *stages = list_in(rollout, "stages"), *milestones = list_in(rollout, "milestones");
 	char where[PATH_LEN + 64];
 

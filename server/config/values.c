@@ -1,5 +1,6 @@
 #include "server/config/yaml.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
@@ -25,6 +26,7 @@ static bool only(const char *v, const char *chars)
 
 bool config_in_words(const char *words, const char *word)
 {
+	assert(words && word);
 	size_t len = strlen(word);
 
 	if (strchr(word, ' '))
@@ -37,6 +39,7 @@ bool config_in_words(const char *words, const char *word)
 
 bool config_is_name(const char *v)
 {
+	assert(v);
 	return only(v, DIGITS LETTERS "._-") && strlen(v) <= NAME_MAX_LEN;
 }
 
@@ -133,6 +136,7 @@ static struct json_object *number_object(double v)
 
 static struct json_object *as_duration(const struct key *k, const char *v)
 {
+	assert(k && v);
 	int64_t us;
 
 	if (text_duration_parse(v, &us) < 0 || us < k->least * US_PER_MS)
@@ -176,6 +180,7 @@ static struct json_object *as_bool(const char *v)
 
 struct json_object *config_scalar(const struct key *k, const char *v)
 {
+	assert(k && v);
 	bool may_be_empty = k->def && !k->def[0];
 
 	if (!v[0])

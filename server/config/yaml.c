@@ -1,5 +1,6 @@
 #include "server/config/yaml.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -79,6 +80,7 @@ static bool is_nothing(const yaml_node_t *n)
 /* The value on one line, cut, for a fault. */
 static const char *shown(const char *v, char out[SHOWN + 1])
 {
+	assert(v);
 	CLEANUP(buf_free) struct buf b = BUF(SHOWN);
 
 	text_one_line(&b, v, strlen(v), SHOWN);
@@ -88,6 +90,7 @@ static const char *shown(const char *v, char out[SHOWN + 1])
 
 static void wanted(const struct place *p, const yaml_node_t *n, const struct key *k)
 {
+	assert(k);
 	const char *v = scalar(n);
 	char text[SHOWN + 1], least[32];
 	int64_t us;
@@ -222,6 +225,7 @@ static struct json_object *read_list(struct place *p, yaml_node_t *n, const stru
 
 static struct json_object *read_value(struct place *p, yaml_node_t *n, const struct key *k)
 {
+	assert(n && k);
 	if (k->type == KEY_SECTION)
 		return read_section(p, n, k->sub);
 	if (too_many(p, n))
@@ -302,6 +306,7 @@ static void read_pair(struct place *p, yaml_node_t *kn, yaml_node_t *vn, const s
 
 void config_defaults(struct json_object *o, const struct section *s)
 {
+	assert(o && s);
 	for (size_t i = 0; i < s->n; i++) {
 		const struct key *k = &s->keys[i];
 
@@ -343,6 +348,7 @@ static void check_presence(const struct place *p, const yaml_node_t *n, const st
 
 static struct json_object *read_section(struct place *p, yaml_node_t *n, const struct section *s)
 {
+	assert(p && n && s);
 	struct json_object *o, *lines;
 
 	if (too_many(p, n))
@@ -408,6 +414,7 @@ static size_t line_of_problem(const yaml_parser_t *y, const char *text, size_t l
 /* Where a line of the text begins; lines count from 1. */
 static const char *text_of_line(const char *text, size_t line)
 {
+	assert(line > 0);
 	while (--line > 0 && (text = strchr(text, '\n')))
 		text++;
 	return text ? text : "";
@@ -528,6 +535,7 @@ static void refuse_more(const struct config_reader *r, yaml_parser_t *y, const c
 
 void config_document(const struct config_reader *r, const char *text, size_t len, config_visit_fn *visit, void *arg)
 {
+	assert(r && (text || len == 0) && visit);
 	yaml_parser_t y;
 	yaml_document_t doc;
 
@@ -550,6 +558,7 @@ void config_document(const struct config_reader *r, const char *text, size_t len
 
 struct json_object *config_tree(const struct config_reader *r, const char *text, size_t len)
 {
+	assert(r && (text || len == 0));
 	struct json_object *tree = NULL;
 
 	config_document(r, text, len, read_document, &tree);

@@ -1,5 +1,6 @@
 #include "server/config/yaml_any.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +21,7 @@ static struct json_object *read_node(struct reading *g, yaml_node_t *n);
 
 static struct json_object *read_list(struct reading *g, const yaml_node_t *n)
 {
+	assert(n->type == YAML_SEQUENCE_NODE);
 	struct json_object *arr = json_object_new_array();
 
 	for (yaml_node_item_t *it = n->data.sequence.items.start; it < n->data.sequence.items.top; it++)
@@ -29,6 +31,7 @@ static struct json_object *read_list(struct reading *g, const yaml_node_t *n)
 
 static struct json_object *read_mapping(struct reading *g, const yaml_node_t *n)
 {
+	assert(n->type == YAML_MAPPING_NODE);
 	struct json_object *o = json_object_new_object();
 
 	for (yaml_node_pair_t *it = n->data.mapping.pairs.start; it < n->data.mapping.pairs.top; it++) {
@@ -71,6 +74,7 @@ static bool read_document(const struct config_reader *r, yaml_document_t *doc, v
 
 int config_yaml_any(const char *text, size_t len, struct json_object **ret, char *why, size_t why_size)
 {
+	assert((text || len == 0) && ret && why && why_size > 0);
 	struct config_faults faults = {0};
 	struct config_reader r = {.file = "config", .faults = &faults};
 	struct reading g = {0};

@@ -1,5 +1,6 @@
 #include "server/core/answer.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -10,11 +11,13 @@
 
 bool answer_is_good(const struct fetch_result *r)
 {
+	assert(r);
 	return r->error == 0 && r->status >= 200 && r->status <= 299;
 }
 
 void answer_failure(struct buf *b, const struct fetch_result *r, int64_t timeout_us)
 {
+	assert(b && r && timeout_us >= 0);
 	char limit[32];
 
 	text_duration(timeout_us, limit, sizeof(limit));
@@ -36,5 +39,6 @@ void answer_failure(struct buf *b, const struct fetch_result *r, int64_t timeout
 
 void answer_url(struct buf *b, const char *url)
 {
+	assert(b && url);
 	text_one_line(b, url, strcspn(url, "?#"), URL_SHOWN);
 }

@@ -1,5 +1,6 @@
 #include "server/core/buf.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 /* Room for len more bytes and the closing NUL. */
 static int reserve(struct buf *b, size_t len)
 {
+	assert(b->len <= b->max && (b->data || b->len == 0));
 	if (b->error)
 		return b->error;
 	if (len > b->max - b->len) {
@@ -34,6 +36,7 @@ static int reserve(struct buf *b, size_t len)
 
 int buf_add(struct buf *b, const void *data, size_t len)
 {
+	assert(b && (data || len == 0));
 	int r = reserve(b, len);
 
 	if (r < 0)
@@ -47,6 +50,7 @@ int buf_add(struct buf *b, const void *data, size_t len)
 
 int buf_str(struct buf *b, const char *s)
 {
+	assert(s);
 	return buf_add(b, s, strlen(s));
 }
 
@@ -67,6 +71,7 @@ int buf_printf(struct buf *b, const char *fmt, ...)
 
 int buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 {
+	assert(b && fmt);
 	va_list measure;
 
 	va_copy(measure, ap);
@@ -84,11 +89,13 @@ int buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 
 const char *buf_text(const struct buf *b)
 {
+	assert(b);
 	return b->data ? b->data : "";
 }
 
 char *buf_take(struct buf *b)
 {
+	assert(b);
 	char *text = b->data ? TAKE(b->data) : calloc(1, 1);
 
 	*b = BUF(b->max);
@@ -97,6 +104,7 @@ char *buf_take(struct buf *b)
 
 void buf_reset(struct buf *b)
 {
+	assert(b);
 	b->len = 0;
 	b->error = 0;
 	if (b->data)

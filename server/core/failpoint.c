@@ -2,6 +2,7 @@
 #include "server/core/scope.h"
 #include "server/core/text.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -91,12 +92,14 @@ int failpoint_setup(const char *value)
 
 void failpoint_list(FILE *out)
 {
+	assert(out);
 	for (size_t i = 0; i < FAIL_N; i++)
 		fprintf(out, "%s\n", names[i]);
 }
 
 void failpoint_reached(enum failpoint point)
 {
+	assert(point < FAIL_N);
 	if (atomic_fetch_sub(&visits_left[point], 1) != 1)
 		return;
 	kill(getpid(), SIGKILL);

@@ -1,8 +1,10 @@
+#include <assert.h>
 #include <string.h>
 #include "server/core/headtail.h"
 
 static void headtail_wrap(struct headtail *k, const char *data, size_t len)
 {
+	assert(k->buf.len == k->buf.max);
 	size_t ring = k->buf.max - k->head, first;
 
 	k->lost += len;
@@ -20,6 +22,7 @@ static void headtail_wrap(struct headtail *k, const char *data, size_t len)
 
 void headtail_add(struct headtail *k, const void *data, size_t len)
 {
+	assert(k && k->head <= k->buf.max && (data || len == 0));
 	size_t room = k->buf.max - k->buf.len;
 	size_t wrapped = len > room ? len - room : 0;
 
@@ -42,6 +45,7 @@ static void reverse(char *s, size_t len)
 /* Three reversals turn the ring so that its oldest byte comes first. */
 void headtail_straighten(struct headtail *k)
 {
+	assert(k && k->head <= k->buf.max && k->next <= k->buf.max - k->head);
 	size_t len = k->buf.max - k->head;
 	char *ring;
 
@@ -56,10 +60,12 @@ void headtail_straighten(struct headtail *k)
 
 size_t headtail_gap(const struct headtail *k)
 {
+	assert(k);
 	return k->lost > 0 && k->buf.len == k->buf.max ? k->head : k->buf.len;
 }
 
 void headtail_free(struct headtail *k)
 {
+	assert(k);
 	buf_free(&k->buf);
 }

@@ -1,5 +1,6 @@
 #include "server/core/http_reply.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@
 
 void http_error(struct http_reply *reply, int status, const char *type, const char *fmt, ...)
 {
+	assert(reply && type && fmt && status >= 400 && status <= 599);
 	char sentence[SENTENCE_MAX];
 	va_list ap;
 
@@ -36,6 +38,7 @@ static const struct {
 
 unsigned http_role_find(const char *name)
 {
+	assert(name);
 	for (size_t i = 0; i < ARRAY_LEN(role_names); i++)
 		if (!strcmp(role_names[i].name, name))
 			return role_names[i].role;
@@ -44,6 +47,7 @@ unsigned http_role_find(const char *name)
 
 void http_forbidden(struct http_reply *reply, const struct http_req *req, unsigned roles)
 {
+	assert(reply && req);
 	char wanted[100] = "";
 	size_t len = 0;
 

@@ -3,6 +3,7 @@
 #include "server/core/scope.h"
 #include "server/core/text.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
@@ -43,6 +44,7 @@ struct line {
 /* All of it or nothing; the tail always finds room. */
 static bool put(struct line *l, const char *s, size_t len)
 {
+	assert(l->full || l->len <= sizeof(l->text) - TAIL_BYTES);
 	if (l->full || len > sizeof(l->text) - TAIL_BYTES - l->len) {
 		l->full = true;
 		return false;
@@ -54,6 +56,7 @@ static bool put(struct line *l, const char *s, size_t len)
 
 static void put_tail(struct line *l, const char *s)
 {
+	assert(l->len <= sizeof(l->text));
 	size_t room = sizeof(l->text) - l->len, len = strlen(s);
 
 	if (len <= room) {
@@ -121,6 +124,7 @@ static bool needs_quotes(const char *s)
 /* One pair; key is a literal of ours. Nothing of it if not even the key finds room. */
 static void put_pair(struct line *l, const char *key, const char *value)
 {
+	assert(key && value);
 	char head[64];
 	bool quoted = as_json || needs_quotes(value);
 
@@ -176,12 +180,14 @@ static int write_stderr(const struct line *l)
 
 void log_setup(enum log_level least, bool json)
 {
+	assert(least <= LOG_LEVEL_ERROR);
 	least_level = least;
 	as_json = json;
 }
 
 int log_level_parse(const char *word, enum log_level *ret)
 {
+	assert(word && ret);
 	int i = text_enum_find(level_names, ARRAY_LEN(level_names), word);
 
 	if (i < 0)
@@ -192,6 +198,7 @@ int log_level_parse(const char *word, enum log_level *ret)
 
 void log_write(enum log_level level, const char *file, int line, const char *msg, ...)
 {
+	assert(level <= LOG_LEVEL_ERROR && file && msg);
 	struct line l;
 	va_list ap;
 	int r;

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -41,6 +42,7 @@ static void loop_cleanup(struct loop **l)
 
 int loop_new(struct loop **ret)
 {
+	assert(ret);
 	CLEANUP(loop_cleanup) struct loop *l = calloc(1, sizeof(*l));
 
 	if (!l)
@@ -102,6 +104,7 @@ static bool timer_before(const struct loop_timer *a, const struct loop_timer *b)
 
 static void timer_put(struct loop_timers *ts, size_t place, struct loop_timer *t)
 {
+	assert(place < ts->cap);
 	ts->heap[place] = t;
 	t->place = place;
 }
@@ -134,6 +137,7 @@ static void timer_sink(struct loop_timers *ts, struct loop_timer *t)
 
 static void timer_remove(struct loop_timers *ts, struct loop_timer *t)
 {
+	assert(ts->n > 0 && t->place < ts->n);
 	struct loop_timer *last = ts->heap[--ts->n];
 
 	if (last != t) {
@@ -146,6 +150,7 @@ static void timer_remove(struct loop_timers *ts, struct loop_timer *t)
 
 static int timers_reserve(struct loop_timers *ts)
 {
+	assert(ts->n <= ts->cap);
 	size_t cap = ts->cap ? ts->cap * 2 : 64;
 	struct loop_timer **heap;
 
@@ -161,6 +166,7 @@ static int timers_reserve(struct loop_timers *ts)
 
 struct loop_timer *loop_timer_at(struct loop *l, int64_t at_mono_us, loop_fn *fn, void *arg)
 {
+	assert(l && fn && loop_is_ours(l));
 	struct loop_timers *ts = &l->timers;
 	int64_t now = clock_mono_us();
 	struct loop_timer *t;
@@ -179,6 +185,7 @@ struct loop_timer *loop_timer_at(struct loop *l, int64_t at_mono_us, loop_fn *fn
 
 void loop_timer_cancel(struct loop *l, struct loop_timer *t)
 {
+	assert(l && loop_is_ours(l));
 	if (!t || t->place == NOWHERE) /* its own callback: timers_run frees it */
 		return;
 	timer_remove(&l->timers, t);
@@ -206,6 +213,7 @@ static void timers_run(struct loop *l)
 
 int loop_post(struct loop *l, loop_fn *fn, void *arg)
 {
+	assert(l && fn);
 	struct loop_posted *p = malloc(sizeof(*p));
 	bool first;
 
@@ -223,6 +231,7 @@ int loop_post(struct loop *l, loop_fn *fn, void *arg)
 
 void loop_stop(struct loop *l)
 {
+	assert(l);
 	atomic_store(&l->stop, true);
 	curl_multi_wakeup(l->multi);
 }
@@ -246,6 +255,7 @@ static void inbox_run(struct loop *l)
 
 int64_t loop_last_turn_us(const struct loop *l)
 {
+	assert(l);
 	return atomic_load(&l->last_turn_us);
 }
 
@@ -267,6 +277,7 @@ static int loop_wait(struct loop *l)
 {
 	struct curl_waitfd fds[LOOP_CHILDREN_MAX * LOOP_CHILD_FDS];
 	unsigned n = loop_children_fds(l, fds);
+	assert(n <= ARRAY_LEN(fds));
 	CURLMcode m = curl_multi_poll(l->multi, fds, n, wait_ms(l), NULL);
 
 	if (m == CURLM_OK)
@@ -274,7 +285,7 @@ static int loop_wait(struct loop *l)
 	return m == CURLM_OUT_OF_MEMORY ? -ENOMEM : -EIO;
 }
 
-int loop_run(struct loop *l)
+static int run_turns(struct loop *l)
 {
 	for (;;) {
 		int r;
@@ -297,4 +308,14 @@ int loop_run(struct loop *l)
 		if (r < 0)
 			return r;
 	}
+}
+
+int loop_run(struct loop *l)
+{
+	assert(l && !atomic_load(&l->turns));
+	l->thread = pthread_self();
+	atomic_store(&l->turns, true);
+	int r = run_turns(l);
+	atomic_store(&l->turns, false);
+	return r;
 }

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -83,6 +84,7 @@ static void child_cleanup(struct loop_child **c)
 static void feed(struct loop_child *c)
 {
 	while (c->in_fd >= 0 && c->input_sent < c->input.len) {
+		assert(c->input_sent < c->input.len);
 		ssize_t n = write(c->in_fd, c->input.data + c->input_sent, c->input.len - c->input_sent);
 
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -127,6 +129,7 @@ static void look_for_exit(struct loop_child *c)
 
 static void reap(const struct loop_child *c)
 {
+	assert(c->pid > 0);
 	siginfo_t end;
 
 	waitid(P_PID, (id_t)c->pid, &end, WEXITED | WNOHANG);
@@ -142,6 +145,7 @@ static void child_abandon(struct loop_child *c)
 
 static void tell(struct loop_child *c)
 {
+	assert(c->fn);
 	struct child_result r = {.error = c->timed_out ? -ETIMEDOUT : c->start_error, .exit_code = -1};
 
 	headtail_straighten(&c->out);
@@ -161,6 +165,7 @@ static void tell(struct loop_child *c)
 
 static void child_finish(struct loop_child *c)
 {
+	assert(c->phase != CHILD_ENDED);
 	if (c->exited && c->timed_out)
 		kill(-c->pid, SIGKILL); /* what it left behind in its group had its grace */
 	if (c->exited)
@@ -174,12 +179,14 @@ static void child_finish(struct loop_child *c)
 
 static void set_phase(struct loop_child *c, enum child_phase phase, int64_t us)
 {
+	assert(us >= 0);
 	c->phase = phase;
 	c->due_us = loop_later(clock_mono_us(), us);
 }
 
 static void send_signal(struct loop_child *c, int sig, enum child_phase phase)
 {
+	assert(c->pid > 0);
 	kill(-c->pid, sig);
 	c->timed_out = true;
 	set_phase(c, phase, c->grace_us);
@@ -257,6 +264,7 @@ int64_t loop_children_due_us(const struct loop *l)
 
 static unsigned want(struct curl_waitfd *fds, unsigned n, int fd, short events)
 {
+	assert(events != 0);
 	if (fd < 0)
 		return n;
 	fds[n] = (struct curl_waitfd) {.fd = fd, .events = events};
@@ -265,6 +273,7 @@ static unsigned want(struct curl_waitfd *fds, unsigned n, int fd, short events)
 
 unsigned loop_children_fds(const struct loop *l, struct curl_waitfd *fds)
 {
+	assert(l && fds);
 	const struct loop_child *c;
 	unsigned n = 0;
 
@@ -299,6 +308,7 @@ static const char *const default_env[] = {
 
 static bool env_has(const char *const *env, const char *entry)
 {
+	assert(strchr(entry, '='));
 	size_t len = (size_t)(strchr(entry, '=') - entry) + 1;
 
 	for (; env && *env; env++)
@@ -438,6 +448,7 @@ static int child_new(struct loop *l, const struct child_spec *s, struct loop_chi
 /* The process exists: from here on it stays in the list until it is reaped. */
 static int child_watch(struct loop_child *c, int64_t timeout_us)
 {
+	assert(c->loop->n_children < LOOP_CHILDREN_MAX && timeout_us > 0);
 	TAILQ_INSERT_TAIL(&c->loop->children, c, link);
 	c->loop->n_children++;
 	if (c->start_error)
@@ -456,6 +467,7 @@ static int child_watch(struct loop_child *c, int64_t timeout_us)
 
 int loop_spawn(struct loop *l, const struct child_spec *spec, loop_child_fn *fn, void *arg, struct loop_child **ret)
 {
+	assert(l && spec && fn && loop_is_ours(l));
 	CLEANUP(child_cleanup) struct loop_child *c = NULL;
 	struct loop_child *linked;
 	int r;
@@ -481,6 +493,7 @@ int loop_spawn(struct loop *l, const struct child_spec *spec, loop_child_fn *fn,
 
 void loop_child_stop(struct loop *l, struct loop_child *c)
 {
+	assert(l && c && loop_is_ours(l));
 	(void)l;
 	if (c->phase == CHILD_RUNNING)
 		c->due_us = clock_mono_us();
@@ -488,6 +501,7 @@ void loop_child_stop(struct loop *l, struct loop_child *c)
 
 void loop_child_cancel(struct loop *l, struct loop_child *c)
 {
+	assert(l && loop_is_ours(l));
 	(void)l;
 	if (!c || c->phase == CHILD_ENDED) /* its own callback */
 		return;

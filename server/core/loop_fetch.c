@@ -53,6 +53,7 @@ static void fetch_cleanup(struct loop_fetch **f)
 /* Takes f out of its list and away from curl; nothing will call it again. */
 static void fetch_detach(struct loop_fetch *f)
 {
+	assert(f->state != FETCH_ENDED);
 	struct loop *l = f->loop;
 
 	if (f->state == FETCH_WAITING) {
@@ -68,6 +69,7 @@ static void fetch_detach(struct loop_fetch *f)
 
 static void fetch_finish(struct loop_fetch *f, int error, const char *text)
 {
+	assert(f->fn && text && error <= 0);
 	struct fetch_result r = {.error = error, .error_text = text};
 	struct curl_header *h;
 	long status = 0;
@@ -125,6 +127,7 @@ static bool over_tls(const struct loop_fetch *f)
 /* The furthest phase that curl has noted tells what was missing. */
 static const char *timeout_text(const struct loop_fetch *f)
 {
+	assert(f->state != FETCH_ENDED);
 	long port = 0;
 
 	if (f->state == FETCH_WAITING)
@@ -203,6 +206,7 @@ static void deadline_passed(void *arg)
 static size_t body_came(char *data, size_t size, size_t n, void *arg)
 {
 	struct loop_fetch *f = arg;
+	assert(f->body.len <= f->body.max && size == 1);
 	size_t len = size * n, room = f->body.max - f->body.len, *all = &f->loop->bodies[f->share];
 
 	f->too_big = len > room;
@@ -361,6 +365,7 @@ static bool spec_ok(const struct fetch_spec *s)
 
 static int fetch_new(struct loop *l, const struct fetch_spec *s, struct loop_fetch **ret)
 {
+	assert(s->share < LOOP_SHARE_N);
 	CLEANUP(fetch_cleanup) struct loop_fetch *f = calloc(1, sizeof(*f));
 
 	if (!f)
@@ -382,6 +387,7 @@ static int fetch_new(struct loop *l, const struct fetch_spec *s, struct loop_fet
 
 int loop_fetch(struct loop *l, const struct fetch_spec *spec, loop_fetch_fn *fn, void *arg, struct loop_fetch **ret)
 {
+	assert(l && spec && fn && loop_is_ours(l));
 	struct loop_fetch *f = NULL;
 	int r;
 
@@ -403,6 +409,7 @@ int loop_fetch(struct loop *l, const struct fetch_spec *spec, loop_fetch_fn *fn,
 
 void loop_fetch_cancel(struct loop *l, struct loop_fetch *f)
 {
+	assert(l && loop_is_ours(l));
 	(void)l;
 	if (!f || f->state == FETCH_ENDED) /* its own callback: fetch_finish frees it */
 		return;
@@ -427,6 +434,7 @@ static void fetch_start(struct loop_fetch *f)
 {
 	struct loop *l = f->loop;
 
+	assert(f->state == FETCH_WAITING && l->n_waiting[f->share] > 0);
 	TAILQ_REMOVE(&l->waiting[f->share], f, link);
 	l->n_waiting[f->share]--;
 	TAILQ_INSERT_TAIL(&l->running[f->share], f, link);
@@ -438,6 +446,7 @@ static void fetch_start(struct loop_fetch *f)
 
 static bool can_start(const struct loop *l, enum loop_share share)
 {
+	assert(l->n_running[share] <= at_once[share]);
 	return l->n_waiting[share] > 0 && l->n_running[share] < at_once[share];
 }
 
@@ -467,6 +476,7 @@ static void read_completions(struct loop *l)
 
 int loop_fetches_turn(struct loop *l)
 {
+	assert(l);
 	CURLMcode m;
 	int running;
 

@@ -36,6 +36,8 @@ struct loop {
 	STAILQ_HEAD(loop_inbox, loop_posted) inbox;
 	atomic_bool stop;
 	_Atomic int64_t last_turn_us;
+	atomic_bool turns; /* inside loop_run, which this thread called: */
+	pthread_t thread;
 	struct loop_timers timers;
 
 	CURLM *multi;
@@ -47,6 +49,12 @@ struct loop {
 	struct loop_children children;
 	unsigned n_children;
 };
+
+/* Nobody runs it, or this thread does. */
+static inline bool loop_is_ours(const struct loop *l)
+{
+	return !atomic_load(&l->turns) || pthread_equal(l->thread, pthread_self());
+}
 
 /* at + us, at most INT64_MAX. */
 int64_t loop_later(int64_t at_us, int64_t us);

@@ -76,11 +76,13 @@ uint64_t metric_get(enum metric m, unsigned index)
 
 const char *metric_phase_name(enum metric_phase phase)
 {
+	assert(phase < PHASE_N);
 	return phase_names[phase];
 }
 
 void metric_phase(enum metric_phase phase, double seconds)
 {
+	assert(phase < PHASE_N);
 	size_t bucket = 0;
 
 	if (isnan(seconds))
@@ -115,6 +117,7 @@ static void add_escaped(struct buf *b, const char *s, bool label)
 
 int metrics_family(struct buf *b, const char *name, const char *type, const char *help)
 {
+	assert(b && name && type && help);
 	buf_printf(b, "# HELP %s ", name);
 	add_escaped(b, help, false);
 	return buf_printf(b, "\n# TYPE %s %s\n", name, type);
@@ -122,6 +125,7 @@ int metrics_family(struct buf *b, const char *name, const char *type, const char
 
 int metrics_sample(struct buf *b, const char *name, double value, ...)
 {
+	assert(b && name);
 	char number[32];
 	char before = '{';
 	va_list ap;
@@ -268,6 +272,7 @@ static void write_process(struct buf *b)
 
 int metrics_write(struct buf *b, const char *version)
 {
+	assert(b && version);
 	metric_set(M_LOG_DROPPED, 0, (int64_t)log_dropped());
 	for (unsigned m = 0; m < M_N; m++)
 		write_family(b, (enum metric)m);

@@ -1,5 +1,6 @@
 #include "server/core/sampling.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -21,6 +22,7 @@ static uint32_t block(const unsigned char *p)
 
 uint32_t murmur3_32(const void *data, size_t len, uint32_t seed)
 {
+	assert(data || len == 0);
 	const unsigned char *p = data;
 	size_t whole = len / 4 * 4;
 	uint32_t h = seed, tail = 0;
@@ -38,6 +40,7 @@ uint32_t murmur3_32(const void *data, size_t len, uint32_t seed)
 
 uint32_t sampling_bucket(const char *salt, const char *key)
 {
+	assert(salt && key);
 	char *text = NULL;
 	int len = asprintf(&text, "%s:%s", salt, key);
 
@@ -50,5 +53,6 @@ uint32_t sampling_bucket(const char *salt, const char *key)
 
 bool sampling_on(uint32_t bucket, int32_t pct)
 {
+	assert(bucket < SAMPLING_BUCKETS);
 	return pct > 0 && bucket < (uint32_t)pct;
 }

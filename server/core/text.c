@@ -1,5 +1,6 @@
 #include "server/core/text.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/crypto.h>
@@ -14,6 +15,7 @@
 
 int text_enum_find(const char *const names[], size_t n, const char *word)
 {
+	assert(names && word);
 	for (size_t i = 0; i < n; i++)
 		if (names[i] && strcmp(names[i], word) == 0)
 			return (int)i;
@@ -51,6 +53,7 @@ static bool is_plain_decimal(const char *s, size_t len, size_t *ret_whole)
 
 int text_pct_parse(const char *s, size_t len, int32_t *ret_pct)
 {
+	assert((s || len == 0) && ret_pct);
 	size_t whole = 0;
 	int32_t pct = 0;
 
@@ -77,6 +80,7 @@ int text_pct_parse(const char *s, size_t len, int32_t *ret_pct)
 
 int text_pct_from_double(double v, int32_t *ret_pct)
 {
+	assert(ret_pct);
 	if (isnan(v))
 		return -EINVAL;
 	if (v < -1 || v > 101)
@@ -90,6 +94,7 @@ int text_pct_from_double(double v, int32_t *ret_pct)
 
 void text_pct(int32_t pct, char *out, size_t size)
 {
+	assert(out && size >= sizeof("unknown"));
 	int32_t whole = pct / 100, rest = pct % 100;
 
 	if (pct < 0)
@@ -104,6 +109,7 @@ void text_pct(int32_t pct, char *out, size_t size)
 
 void text_double(double v, char *out, size_t size)
 {
+	assert(out && size > 0);
 	if (isnan(v))
 		snprintf(out, size, "NaN");
 	else if (isinf(v))
@@ -118,6 +124,7 @@ void text_double(double v, char *out, size_t size)
 
 const char *text_bytes_unit(double bytes, double *ret_by)
 {
+	assert(ret_by);
 	static const char *const names[] = {"B", "kB", "MB", "GB", "TB"};
 	size_t power = 0;
 	double one = 1;
@@ -147,6 +154,7 @@ static void append(char *out, size_t size, const char *blank, const char *unit)
 {
 	size_t len = strlen(out);
 
+	assert(len < size);
 	snprintf(out + len, size - len, "%s%s", blank, unit);
 }
 
@@ -165,6 +173,7 @@ static void text_scaled(double v, const char *unit, char *out, size_t size)
 
 void text_number(double v, const char *unit, char *out, size_t size)
 {
+	assert(unit && out && size > 0);
 	text_scaled(v, unit, out, size);
 	if (unit[0] && !is_bytes(unit))
 		append(out, size, " ", unit);
@@ -172,6 +181,7 @@ void text_number(double v, const char *unit, char *out, size_t size)
 
 void text_against(double v, double bound, const char *unit, char *out, char *out_bound, size_t size)
 {
+	assert(unit && out && out_bound && out != out_bound && size > 0);
 	text_number(v, unit, out, size);
 	text_number(bound, unit, out_bound, size);
 	if (v != bound && !strcmp(out, out_bound)) {
@@ -199,6 +209,7 @@ static int by_name(const void *a, const void *b)
 
 uint64_t text_fingerprint(const struct text_pair *pairs, size_t n)
 {
+	assert(pairs || n == 0);
 	CLEANUP(cleanup_free) const struct text_pair **many = NULL;
 	const struct text_pair *few[PAIRS_ON_STACK], **sorted = few;
 	uint64_t hash = 14695981039346656037u;
@@ -231,6 +242,7 @@ static void hex32(const unsigned char digest[32], char out[65])
 
 int text_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len, char out[65])
 {
+	assert(key && (data || len == 0) && out);
 	unsigned char digest[32];
 
 	if (gnutls_hmac_fast(GNUTLS_MAC_SHA256, key, key_len, data, len, digest) < 0)
@@ -241,6 +253,7 @@ int text_hmac_sha256(const void *key, size_t key_len, const void *data, size_t l
 
 int text_sha256(const void *data, size_t len, char out[65])
 {
+	assert((data || len == 0) && out);
 	unsigned char digest[32];
 
 	if (gnutls_hash_fast(GNUTLS_DIG_SHA256, data, len, digest) < 0)
@@ -251,6 +264,7 @@ int text_sha256(const void *data, size_t len, char out[65])
 
 int text_set(char **slot, const char *text)
 {
+	assert(slot);
 	char *copy = text ? text_format("%s", text) : NULL;
 
 	if (text && !copy)
@@ -262,6 +276,7 @@ int text_set(char **slot, const char *text)
 
 char *text_format(const char *fmt, ...)
 {
+	assert(fmt);
 	char *text = NULL;
 	va_list ap;
 
@@ -273,6 +288,7 @@ char *text_format(const char *fmt, ...)
 
 bool text_url_has_user(const char *url)
 {
+	assert(url);
 	const char *host = strstr(url, "//");
 
 	host = host ? host + 2 : url;
@@ -309,6 +325,7 @@ static size_t distance(const char *a, const char *b)
 /* Two letters of eight may differ, one of three. */
 const char *text_nearest(const char *const words[], size_t n, const char *word)
 {
+	assert(words && word);
 	const char *near = NULL;
 	size_t best = 2 + strlen(word) / 4;
 

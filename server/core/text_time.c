@@ -2,6 +2,7 @@
 #include "server/core/text.h"
 #include "server/core/clock.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -65,6 +66,7 @@ static int duration_part(const char **at, size_t next, size_t *ret_unit, int64_t
 
 int text_duration_parse(const char *s, int64_t *ret_us)
 {
+	assert(s && ret_us);
 	int64_t sum = 0, us;
 	size_t next = 0;
 
@@ -95,6 +97,7 @@ static uint64_t magnitude(int64_t v)
 
 void text_duration(int64_t us, char *out, size_t size)
 {
+	assert(out && size > 0);
 	uint64_t left = magnitude(us) / US_PER_MS * US_PER_MS;
 	size_t at = 0;
 
@@ -115,6 +118,7 @@ void text_duration(int64_t us, char *out, size_t size)
 
 void text_duration_words(int64_t us, char *out, size_t size)
 {
+	assert(out && size > 0);
 	static const struct {
 		const char *one, *many;
 		uint64_t us, from;
@@ -180,6 +184,7 @@ static struct date date_from_days(int64_t days)
 
 static unsigned month_days(unsigned year, unsigned month)
 {
+	assert(month >= 1 && month <= 12);
 	static const unsigned char days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 	bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
 
@@ -204,6 +209,7 @@ static bool take_char(struct time_cursor *c, const char *any_of)
 /* Exactly n digits, least..most. */
 static bool take_number(struct time_cursor *c, size_t n, unsigned least, unsigned most, unsigned *ret)
 {
+	assert(n > 0 && least <= most);
 	unsigned v = 0;
 
 	if (c->len < n)
@@ -258,6 +264,7 @@ static bool take_offset(struct time_cursor *c, int64_t *ret_us)
 
 int text_time_parse(const char *s, size_t len, int64_t *ret_us)
 {
+	assert((s || len == 0) && ret_us);
 	struct time_cursor c = {s, len};
 	unsigned year, month, day, hour, minute, second;
 	int64_t fraction, offset;
@@ -292,6 +299,7 @@ static int64_t day_and_rest(int64_t us, int64_t *ret_rest)
 
 void text_time(int64_t us, char *out, size_t size)
 {
+	assert(out && size > 0);
 	int64_t rest;
 	struct date d = date_from_days(day_and_rest(us, &rest));
 	int second = (int)(rest / US_PER_S), fraction = (int)(rest % US_PER_S);
@@ -306,6 +314,7 @@ void text_time(int64_t us, char *out, size_t size)
 
 void text_time_local(int64_t us, char *out, size_t size)
 {
+	assert(out && size > 0);
 	time_t seconds = (time_t)(us / US_PER_S);
 	struct tm local;
 
@@ -315,6 +324,7 @@ void text_time_local(int64_t us, char *out, size_t size)
 
 void text_time_words(int64_t us, char *out, size_t size)
 {
+	assert(out && size > 0);
 	int64_t rest;
 	struct date d = date_from_days(day_and_rest(us, &rest));
 	int minute = (int)(rest / MINUTE_US);

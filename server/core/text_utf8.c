@@ -1,6 +1,7 @@
 /* UTF-8 of text.h: checking, and making text from outside fit to be shown. */
 #include "server/core/text.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,6 +27,7 @@ static const struct lead *lead_of(unsigned char c)
 
 size_t text_utf8_next(const char *s, size_t len, uint32_t *ret_char)
 {
+	assert((s || len == 0) && ret_char);
 	const unsigned char *b = (const unsigned char *)s;
 	const struct lead *lead = len > 0 ? lead_of(b[0]) : NULL;
 
@@ -49,11 +51,13 @@ size_t text_utf8_next(const char *s, size_t len, uint32_t *ret_char)
 
 bool text_was_replaced(const char *s)
 {
+	assert(s);
 	return strstr(s, REPLACEMENT) != NULL;
 }
 
 bool text_utf8_valid(const char *s, size_t len)
 {
+	assert(s || len == 0);
 	uint32_t c;
 
 	while (len > 0) {
@@ -137,6 +141,7 @@ static bool add_pieces(struct buf *b, const char *s, size_t len, size_t limit, p
 			return true;
 		used += p.len;
 		s += p.eaten;
+		assert(p.eaten > 0 && p.eaten <= len);
 		len -= p.eaten;
 	}
 	return true;
@@ -154,10 +159,12 @@ static int add_cut(struct buf *b, const char *s, size_t len, size_t max_bytes, p
 
 int text_one_line(struct buf *b, const char *s, size_t len, size_t max_bytes)
 {
+	assert(b && (s || len == 0));
 	return add_cut(b, s, len, max_bytes, one_line_piece);
 }
 
 int text_output(struct buf *b, const char *s, size_t len, size_t max_bytes)
 {
+	assert(b && (s || len == 0));
 	return add_cut(b, s, len, max_bytes, output_piece);
 }

@@ -20,7 +20,7 @@ static int put_rows(struct db_tx *tx, void *arg)
 	                    .event = (char *)"incident",
 	                    .what = (char *)"x",
 	                    .body = (char *)"{}"};
-	struct progress p = {.rollout = (char *)"shop", .frozen_until_us = db_tx_now(tx) + wait_us};
+	struct progress p = {.rollout = (char *)"shop", .run = 1, .frozen_until_us = db_tx_now(tx) + wait_us};
 	int64_t now = db_tx_now(tx);
 
 	(void)arg;
