@@ -172,7 +172,7 @@ static inline int64_t add_incident(const char *rollout, enum incident_state s, i
 	struct incident i = make_incident(rollout, true, 100);
 
 	i.state = s;
-	i.opened_at_us = opened_at;
+	i.opened_at_us = i.started_at_us = opened_at;
 	i.already_there = false;
 	free(i.summary);
 	i.summary = copy(summary);
