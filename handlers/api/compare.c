@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -104,6 +105,7 @@ static int read_threshold(const struct http_req *req, struct http_reply *reply, 
 /* From the trigger to the end; what was called off or changed nothing does not matter. */
 static int add_incident(struct compare_spans *spans, const struct incident *inc, int64_t now_us)
 {
+	assert(spans && inc);
 	CLEANUP(cleanup_free)
 	char *reason = text_format("incident %lld: %s", (long long)inc->id, incident_state_name(inc->state));
 
@@ -149,6 +151,7 @@ static int find_holds(struct db_conn *c, const char *rollout, const struct compa
 static int fill(struct compare_job *j, struct api *a, const struct http_req *req, struct http_reply *reply,
                 const char *name)
 {
+	assert(j && a && name);
 	const struct rollout *r = settings_rollout(j->base.settings, name);
 	int64_t duration_us = 0;
 	char why[200];

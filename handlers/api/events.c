@@ -1,5 +1,6 @@
 #include "handlers/api/events.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include "db/event.h"
 #include "handlers/api/api.h"
 #include "server/core/http_reply.h"
+#include "server/core/thread.h"
 
 #define RETRY_MS   3000
 #define PIECE      (32 * 1024) /* bytes of a piece, but for its last event */
@@ -32,6 +34,7 @@ static int thousandths(const char *text)
 /* Of one member of an Accept header, "type;a=b;q=0.5": the weight behind the type. */
 static int weight(const char *params, size_t len)
 {
+	assert(params);
 	const char *end = params + len;
 
 	for (const char *p = params; p < end; p++) {
@@ -47,6 +50,7 @@ static int weight(const char *params, size_t len)
 /* The weight that accept gives a media range; -1: it does not name it. */
 static int quality(const char *accept, const char *range)
 {
+	assert(accept && range);
 	size_t len = strlen(range);
 
 	while (*accept) {
@@ -98,6 +102,7 @@ struct event_stream {
 
 static void tell(struct event_stream *s, const struct event *e, struct buf *out)
 {
+	assert(s && e && out);
 	CLEANUP(json_cleanup) struct json_object *o = event_json(e);
 
 	buf_printf(out, "id: %lld\ndata: %s\n\n", (long long)e->id, json_text(o));
@@ -106,6 +111,7 @@ static void tell(struct event_stream *s, const struct event *e, struct buf *out)
 
 static int next(struct http_stream *stream, struct buf *out)
 {
+	assert(out && out->len == 0 && thread_may(THREAD_HTTP));
 	struct event_stream *s = (struct event_stream *)stream;
 	struct event_filter f = {.rollout = s->rollout, .after_id = s->last, .oldest_first = true, .limit = PIECE_ROWS};
 	struct event_list l = {0};
@@ -146,6 +152,7 @@ static int newest_id(struct db_conn *c, int64_t *ret)
  * made anew), or of events that are no longer kept: then it is from now on, too. */
 static int first_id(struct api *a, const struct http_req *req, struct http_reply *reply, int64_t *ret)
 {
+	assert(ret);
 	const char *text = req->header(req, "Last-Event-ID");
 	size_t len = text ? strlen(text) : 0;
 	int64_t newest = 0;

@@ -1,5 +1,6 @@
 #include "handlers/api/flags.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -45,6 +46,7 @@ static const struct {
 
 static struct json_object *typed_value(const char *type, const char *value)
 {
+	assert(type && value);
 	for (size_t i = 0; i < ARRAY_LEN(types); i++)
 		if (!strcmp(types[i].name, type))
 			return types[i].typed(value);
@@ -53,6 +55,7 @@ static struct json_object *typed_value(const char *type, const char *value)
 
 static void add_value(struct json_object *flags, const char *name, const char *type, struct reading *rd)
 {
+	assert(name && type && rd);
 	char value[VALUE_MAX];
 	int r = flags_text_value(rd->text, rd->len, name, value, sizeof(value));
 	struct json_object *v = r == 0 ? typed_value(type, value) : NULL;
@@ -127,6 +130,7 @@ static void answer(struct http_req *req, struct http_reply *reply, struct json_o
 
 void flags_answer(struct api *a, struct http_req *req, struct http_reply *reply, const struct rollout *r)
 {
+	assert(a && req && reply && r);
 	struct buf text = BUF(FLAGS_FILE_MAX);
 	struct reading rd = {.why = ""};
 

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +36,7 @@ static int time_param(const struct http_req *req, struct http_reply *reply, cons
 static int word_param(const struct http_req *req, struct http_reply *reply, const char *name, int (*find)(const char *),
                       int *ret)
 {
+	assert(name && find && ret);
 	const char *text = req->param(req, name);
 
 	if (!text)
@@ -95,6 +97,7 @@ enum http_verdict incidents_list(struct api *a, struct http_req *req, struct htt
 
 static int id_of(const char *segment, struct http_reply *reply, int64_t *ret)
 {
+	assert(segment && reply && ret);
 	char *end = NULL;
 
 	errno = 0;
@@ -188,6 +191,7 @@ static const struct api_job_kind act_kind = {.write = act_job_run, .free = act_j
 
 static int note_of(struct json_object *body, struct http_reply *reply, enum incident_action action, char **ret)
 {
+	assert(reply && ret);
 	const char *key = action == ACTION_ETA ? "eta" : "note", *text = NULL;
 	int r = json_get_str(body, key, &text);
 
@@ -286,6 +290,7 @@ static const struct api_job_kind report_kind = {.write = report_run, .free = rep
 /* One line of at most so many bytes. NULL: the reply says what is wrong. */
 static char *line_of(struct json_object *body, const char *key, size_t max, struct http_reply *reply)
 {
+	assert(key && max > 0 && reply);
 	struct buf b = BUF(max * 4);
 	const char *text = NULL;
 

@@ -11,18 +11,21 @@
 #include "handlers/settings/current.h"
 #include "server/core/http_reply.h"
 #include "server/core/loop.h"
+#include "server/core/thread.h"
 
 /* --- its life --- */
 
 void api_job_init(struct api_job *j, const struct api_job_kind *kind, struct api *a, struct http_req *req)
 {
 	assert(kind->free && a && req);
+	assert(j && kind && thread_may(THREAD_HTTP));
 	*j = (struct api_job) {.kind = kind, .api = a, .req = req, .settings = current_settings()};
 }
 
 void api_job_drop(struct api_job *j)
 {
 	assert(!j->asking);
+	assert(j);
 	settings_unref(j->settings);
 	json_object_put(j->data);
 	j->kind->free(j);
@@ -46,6 +49,7 @@ static void complete(struct api_job *j, struct http_reply *reply)
 
 enum http_verdict api_job_handed(struct api_job *j, int r, struct http_reply *reply)
 {
+	assert(j && reply && thread_may(THREAD_HTTP));
 	if (r == 0)
 		return HTTP_DEFERRED; /* it may be answered and gone */
 	fill(j, r, reply);
@@ -79,6 +83,7 @@ static void asking_leave(struct api_job *j)
 		return;
 	pthread_mutex_lock(&asking.lock);
 	LIST_REMOVE(j, link);
+	assert(asking.n > 0);
 	asking.n--;
 	pthread_mutex_unlock(&asking.lock);
 	j->asking = false;
@@ -117,6 +122,7 @@ void api_jobs_cancel(void)
 
 void api_job_done(struct api_job *j, int result)
 {
+	assert(j && j->req);
 	struct http_reply reply = {.status = 200};
 
 	assert(result <= 0);
@@ -134,6 +140,7 @@ static struct api_job *of_db(struct db_job *job)
 
 static int write_it(struct db_tx *tx, struct db_job *job)
 {
+	assert(thread_may(THREAD_WRITER));
 	struct api_job *j = of_db(job);
 	struct incident inc = {0};
 	int r = j->kind->write(tx, j);

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@ struct asked {
 
 static int text_member(struct json_object *body, const char *key, const char **ret, struct http_reply *reply)
 {
+	assert(key && ret && reply);
 	if (json_get_str(body, key, ret) >= 0 &&
 	    (!*ret || (strlen(*ret) <= NOTE_MAX && text_utf8_valid(*ret, strlen(*ret)))))
 		return 0;
@@ -59,6 +61,7 @@ static bool is_known_key(const char *key)
 
 static int read_asked(struct http_req *req, struct http_reply *reply, struct asked *ret)
 {
+	assert(req && reply && ret);
 	const char *duration = NULL;
 
 	if (api_body(req, reply, &ret->body) < 0)
@@ -126,6 +129,7 @@ static const struct api_job_kind move_kind = {.write = move_run, .free = move_fr
 enum http_verdict plan_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
                             const char *word)
 {
+	assert(segment && word);
 	int move = plan_move_find(word);
 	struct move_job *j = move < 0 ? NULL : calloc(1, sizeof(*j));
 
@@ -211,6 +215,7 @@ static const struct api_job_kind advance_kind = {.answer = advance_answer, .free
 
 static void on_advanced(void *arg, const struct advance_answer *an)
 {
+	assert(an);
 	struct advance_job *j = arg;
 
 	j->missing = json_object_get(an->missing);
@@ -253,6 +258,7 @@ enum http_verdict plan_advance_post(struct api *a, struct http_req *req, struct 
 static int build_report(struct api *a, const struct settings *s, const struct rollout *r, const char *kind,
                         struct buf *b)
 {
+	assert(s && r && kind && b);
 	struct rollout_state st = {0};
 	struct evaluation ev = {0};
 	int64_t now = clock_wall_us();

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,6 +65,7 @@ static int add_incident(struct db_conn *c, const struct rollout *ro, struct json
 
 static int add_plan(struct api *a, const struct settings *s, const struct rollout *r, struct json_object *o)
 {
+	assert(a->reader && s && r && o);
 	struct rollout_state st = {0};
 	struct evaluation ev = {0};
 	int64_t now = clock_wall_us();
@@ -95,6 +97,7 @@ static int last_change(struct db_conn *c, const struct rollout_row *row, const c
 
 static int rollout_json(struct api *a, const struct settings *s, const struct rollout *r, struct json_object **ret)
 {
+	assert(s && r && ret);
 	struct db_conn *c = a->reader;
 	CLEANUP(json_cleanup) struct json_object *o = json_object_new_object();
 	struct rollout_row row = {.stage = -1, .pct_wanted = -1, .pct_seen = -1};
@@ -161,6 +164,7 @@ enum http_verdict rollouts_list(struct api *a, struct http_req *req, struct http
 /* The rollout of the path, or a 404. */
 static const struct rollout *named(const struct settings *s, const char *name, struct http_reply *reply)
 {
+	assert(s && name && reply);
 	const struct rollout *r = settings_rollout(s, name);
 
 	if (!r)
@@ -233,6 +237,7 @@ static bool allowed_key(const char *key)
 
 static int read_request(struct json_object *body, struct http_reply *reply, struct manual_rollback *rq)
 {
+	assert(reply && rq);
 	int64_t stage = 0;
 	double to = 0;
 
@@ -264,6 +269,7 @@ static int read_request(struct json_object *body, struct http_reply *reply, stru
 
 static char *one_line(const char *text)
 {
+	assert(text);
 	struct buf b = BUF(2048);
 
 	text_one_line(&b, text, strlen(text), 1000);

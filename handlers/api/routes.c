@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -6,6 +7,7 @@
 #include "handlers/settings/current.h"
 #include "handlers/plan/actions.h"
 #include "server/core/http_reply.h"
+#include "server/core/thread.h"
 
 #define SEGMENT_MAX 256
 #define REQUEST_MAX (64 * 1024) /* bytes of what a person asks for */
@@ -53,6 +55,7 @@ struct segments {
 /* The next path segment: its start and length; *path moves behind it. */
 static size_t segment(const char **path, const char **start)
 {
+	assert(*path && start);
 	if (**path == '/')
 		(*path)++;
 	*start = *path;
@@ -63,6 +66,7 @@ static size_t segment(const char **path, const char **start)
 
 static bool fits(const char *pattern, const char *path, struct segments *ret)
 {
+	assert(pattern && path && ret);
 	ret->n = 0;
 	while (*pattern && *path) {
 		const char *p, *s;
@@ -82,6 +86,7 @@ static bool fits(const char *pattern, const char *path, struct segments *ret)
 
 static const struct api_route *find(enum http_method method, const char *path, struct segments *seg, bool *ret_known)
 {
+	assert(path && seg && ret_known);
 	*ret_known = false;
 	for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
 		if (!fits(routes[i].pattern, path, seg))
@@ -109,6 +114,7 @@ static const char *allowed(const char *path)
 
 struct route_info api_route(enum http_method method, const char *path)
 {
+	assert(path);
 	struct segments seg;
 	bool known;
 	const struct api_route *r = find(method, path, &seg, &known);
@@ -121,6 +127,7 @@ struct route_info api_route(enum http_method method, const char *path)
 
 enum http_verdict api_handle(void *arg, struct http_req *req, struct http_reply *reply)
 {
+	assert(arg && req && req->path && reply && thread_may(THREAD_HTTP));
 	struct segments seg = {0};
 	bool known;
 	const struct api_route *r = find(req->method, req->path, &seg, &known);
@@ -141,6 +148,7 @@ enum http_verdict api_handle(void *arg, struct http_req *req, struct http_reply 
 
 void api_answer(struct http_reply *reply, int status, struct json_object *data, const char *next)
 {
+	assert(reply && status >= 200 && status <= 299);
 	CLEANUP(json_cleanup) struct json_object *o = json_object_new_object();
 
 	json_add_str(o, "status", "success");
@@ -171,6 +179,7 @@ static const struct {
 
 void api_answer_errno(struct http_reply *reply, int err, const char *why)
 {
+	assert(reply && err < 0 && why);
 	for (size_t i = 0; i < ARRAY_LEN(errors); i++)
 		if (errors[i].err == err) {
 			if (errors[i].status == 503)
@@ -184,6 +193,7 @@ void api_answer_errno(struct http_reply *reply, int err, const char *why)
 
 int api_body(const struct http_req *req, struct http_reply *reply, struct json_object **ret)
 {
+	assert(req && reply && ret);
 	struct json_fault fault = {0};
 	struct json_object *o = NULL;
 
@@ -211,6 +221,7 @@ int api_body(const struct http_req *req, struct http_reply *reply, struct json_o
 
 bool api_may(const struct http_req *req, const char *role)
 {
+	assert(req && role);
 	CLEANUP(settings_cleanup) struct settings *s = current_settings();
 	const struct person who = {req->user, req->authenticated};
 	unsigned bit = http_role_find(role);
@@ -221,6 +232,7 @@ bool api_may(const struct http_req *req, const char *role)
 static int number(const struct http_req *req, struct http_reply *reply, const char *name, int64_t least, int64_t most,
                   int64_t *ret)
 {
+	assert(name && least <= most && ret);
 	const char *text = req->param(req, name);
 	char *end = NULL;
 
@@ -239,6 +251,7 @@ static int number(const struct http_req *req, struct http_reply *reply, const ch
 
 int api_page(const struct http_req *req, struct http_reply *reply, size_t *ret_limit, int64_t *ret_before)
 {
+	assert(req && reply && ret_limit && ret_before);
 	int64_t limit = 50, before = 0;
 
 	if (number(req, reply, "limit", 1, 500, &limit) < 0 || number(req, reply, "cursor", 1, INT64_MAX, &before) < 0)

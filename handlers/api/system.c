@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -64,6 +65,7 @@ static const struct rollout_metric rollout_metrics[] = {
 
 static void write_rollouts(struct buf *b, struct db_conn *c, const struct settings *s)
 {
+	assert(b && c && s);
 	for (size_t m = 0; m < ARRAY_LEN(rollout_metrics); m++) {
 		metrics_family(b, rollout_metrics[m].name, "gauge", rollout_metrics[m].help);
 		for (size_t i = 0; i < s->n_rollouts; i++) {
@@ -152,6 +154,7 @@ static const struct {
 
 static void write_criteria(struct buf *b, const struct plan_state *p, size_t n)
 {
+	assert(p || n == 0);
 	for (size_t m = 0; m < ARRAY_LEN(criterion_metrics); m++) {
 		metrics_family(b, criterion_metrics[m].name, "gauge", criterion_metrics[m].help);
 		for (size_t i = 0; i < n; i++) {
@@ -177,6 +180,7 @@ static void write_baselines(struct buf *b, const struct plan_state *p, size_t n)
 
 static void load_plan(struct api *a, struct plan_state *p)
 {
+	assert(p->r);
 	int64_t now = clock_wall_us();
 
 	if (rollout_state_load(a->reader, p->r, now, &p->st) < 0)
@@ -271,6 +275,7 @@ enum http_verdict metrics_show(struct api *a, struct http_req *req, struct http_
 
 static enum http_verdict say(struct http_reply *reply, int status, const char *text)
 {
+	assert(reply && text);
 	reply->status = status;
 	reply->content_type = "text/plain; charset=utf-8";
 	reply->body.max = 1000;

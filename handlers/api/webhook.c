@@ -50,6 +50,7 @@ static int record(struct db_tx *tx, struct api_job *base)
 
 static void count(const struct intake *in)
 {
+	assert(in->group);
 	for (size_t i = 0; i < in->n_results; i++)
 		metric_add(M_ALERTS, (unsigned)in->results[i].disposition - 1, !in->results[i].drill);
 	if (in->group->truncated > 0)
@@ -147,6 +148,7 @@ static void paged(struct db_job *job, int result)
 
 static void tell(struct api *a, const char *why)
 {
+	assert(a && why);
 	struct refusal *f = calloc(1, sizeof(*f));
 
 	log_error("a webhook was refused because it is too much to be looked at", "err", why);
@@ -160,6 +162,7 @@ static void tell(struct api *a, const char *why)
 
 static void refuse(struct api *a, struct http_reply *reply, int err, const char *why)
 {
+	assert(reply && err < 0 && why);
 	if (err == -E2BIG) {
 		metric_add(M_WEBHOOKS, TOO_LARGE, 1);
 		http_error(reply, 413, "bad_data", "%s", why);
@@ -179,6 +182,7 @@ static void refuse(struct api *a, struct http_reply *reply, int err, const char 
 /* Whether so many bytes more may be in work; a single group always may. */
 static bool charge(struct delivery_job *d, size_t size)
 {
+	assert(d && size > 0);
 	size_t before = atomic_fetch_add(&work, size);
 
 	d->size += size;

@@ -1,5 +1,6 @@
 #include "handlers/engine/engine_private.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 #include "server/core/failpoint.h"
 #include "server/core/log.h"
 #include "server/core/text.h"
+#include "server/core/thread.h"
 
 #define SNAPSHOT_AGAIN_US (60 * US_PER_S)
 #define DOUBTS_MAX        10 /* attempts of a command whose runner is killed again and again under us */
@@ -25,6 +27,7 @@
 /* What an act in SLOT_ACT is about; the slot's change names step and attempt. */
 void slot_begin(struct slot *s, const struct step *step, int32_t attempt)
 {
+	assert(s && step && !s->busy && !s->ready && attempt > 0);
 	change_clear(&s->ch);
 	s->ch = (struct change) {.kind = CHANGE_OUTCOME, .step_id = step->id, .attempt = attempt, .pct_after = -1};
 	s->busy = true;
@@ -34,11 +37,13 @@ void slot_begin(struct slot *s, const struct step *step, int32_t attempt)
 
 enum slot_id slot_of(const struct step *step)
 {
+	assert(step->kind > 0 && step->kind < STEP_KIND_N);
 	return step->kind == STEP_FLAGS ? SLOT_FLAGS : step->phase == PHASE_THEN ? SLOT_THEN : SLOT_ACT;
 }
 
 void slot_end(struct slot *s, enum step_state outcome, const char *text)
 {
+	assert(s->busy && !s->ready);
 	s->busy = false;
 	s->ready = true;
 	s->handle = NULL;
@@ -48,6 +53,7 @@ void slot_end(struct slot *s, enum step_state outcome, const char *text)
 
 static void end_errno(struct slot *s, const char *what, int err)
 {
+	assert(what && err < 0);
 	char text[200];
 
 	snprintf(text, sizeof(text), "%s: %s", what, strerror(-err));
@@ -237,6 +243,7 @@ static bool rehearse(struct live *l, const struct step *step)
 
 void act_begin(struct live *l, const struct step *step)
 {
+	assert(l && l->plan && thread_may(THREAD_ENGINE));
 	if (rehearse(l, step))
 		return;
 	if (step->kind == STEP_FLAGS)
@@ -330,6 +337,7 @@ static void again_or_doubt(struct live *l, struct slot *s)
 /* The incident is over: nothing is repeated, but what runs is seen to its end. */
 void act_watch_end(struct live *l, const struct step *step)
 {
+	assert(l && step && step->state == STEP_RUNNING);
 	struct slot *s = &l->slot[slot_of(step)];
 
 	slot_begin(s, step, step->attempts);
@@ -341,6 +349,7 @@ void act_watch_end(struct live *l, const struct step *step)
 
 void act_recover(struct live *l, const struct step *step)
 {
+	assert(l && step && step->state == STEP_RUNNING);
 	log_info("a step was under way when rollbackd stopped; finding out what became of it", "incident",
 	         log_num(l->id), "step", step->name);
 	if (rehearse(l, step))
@@ -398,6 +407,7 @@ static int64_t evidence_mono(struct live *l)
 
 void round_begin(struct live *l)
 {
+	assert(l->plan && !l->slot[SLOT_ROUND].busy);
 	struct slot *s = &l->slot[SLOT_ROUND];
 	struct verify *p = NULL;
 
@@ -443,6 +453,7 @@ static void on_snapshot(void *arg, struct snapshot_item *items, size_t n)
 
 void snapshot_begin(struct live *l, const struct step *step)
 {
+	assert(l->plan && !l->slot[SLOT_SNAPSHOT].busy);
 	struct slot *s = &l->slot[SLOT_SNAPSHOT];
 	int64_t until = clock_wall_us(), from = l->inc.opened_at_us - l->plan->rollout.snapshot_window_us;
 	struct snapshot *handle = NULL;
@@ -483,6 +494,7 @@ static void on_onset(void *arg, int err, int64_t onset_us)
 
 void onset_begin(struct live *l)
 {
+	assert(!l->slot[SLOT_ONSET].busy);
 	CLEANUP(json_cleanup) struct json_object *labels = NULL;
 	struct slot *s = &l->slot[SLOT_ONSET];
 	struct text_pair pairs[64];
@@ -518,6 +530,7 @@ void acts_stop(struct live *l)
 
 void acts_drop(struct live *l)
 {
+	assert(l);
 	for (int i = 0; i < SLOT_N; i++)
 		if (l->slot[i].busy && l->slot[i].handle) {
 			l->slot[i].drop(l, &l->slot[i]);

@@ -1,5 +1,6 @@
 #include "handlers/engine/engine_private.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 
@@ -8,6 +9,7 @@
 #include "handlers/steps/flags_file.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
+#include "server/core/thread.h"
 
 #define FLAGS_SET_MAX     32 /* other flags of one stage; the config's reader knows it, too */
 #define FLAGS_PAUSE_US    (20 * US_PER_MS)
@@ -101,6 +103,7 @@ static void write_flags_now(struct slot *s)
 
 void act_write_flags(struct live *l, const struct step *step)
 {
+	assert(l && step && step->kind == STEP_FLAGS && thread_may(THREAD_ENGINE));
 	struct slot *s = &l->slot[SLOT_FLAGS];
 
 	slot_begin(s, step, step->attempts);

@@ -12,6 +12,7 @@
 #include "server/core/clock.h"
 #include "server/core/failpoint.h"
 #include "server/core/log.h"
+#include "server/core/thread.h"
 
 #define RETRY_US        (1 * US_PER_S) /* after a commit or a read that failed */
 #define DEADLINE_MAX_US (366 * 86400 * US_PER_S)
@@ -35,6 +36,7 @@ static void wake_at(struct live *l, int64_t mono_us)
 /* The wall time is translated once, when first seen: a clock that jumps later moves no deadline. */
 int64_t deadline_mono(struct deadline *d, int64_t wall_us)
 {
+	assert(d);
 	if (d->wall_us != wall_us) {
 		int64_t wait = wall_us - clock_wall_us();
 
@@ -133,6 +135,7 @@ static void arm(struct live *l)
 /* The outcome is on disk: the runner's files have served. Harmless for steps that are no commands. */
 static void forget_attempt(struct live *l, int64_t step_id, int32_t attempt)
 {
+	assert(step_id > 0);
 	char name[ATTEMPT_NAME_SIZE];
 
 	attempt_name(l->engine->o.db, step_id, attempt, name);
@@ -192,6 +195,7 @@ static void job_done(struct db_job *job, int result)
 
 static void commit(struct live *l, struct change *ch)
 {
+	assert(!l->committing && ch->incident_id == l->id);
 	l->committing = ch;
 	l->job_settings = current_settings();
 	l->job = (struct db_job) {.run = job_run, .done = job_done};
@@ -354,6 +358,7 @@ static bool ask_onset(struct live *l)
 
 void tell_others(struct live *l)
 {
+	assert(l && l->engine);
 	for (struct live *o = l->engine->lives; o; o = o->next)
 		if (o != l && o->inc.rollout && l->inc.rollout && !strcmp(o->inc.rollout, l->inc.rollout))
 			engine_notify(l->engine, o->id);
@@ -385,6 +390,7 @@ static void see_to_end(struct live *l)
 
 void engine_advance(struct live *l)
 {
+	assert(l && thread_may(THREAD_ENGINE));
 	static bool (*const rules[])(struct live *) = {
 		commit_what_is_ready,
 		recover,

@@ -26,6 +26,7 @@ static int event_of(const struct live *l)
 
 int64_t calm_wake(struct live *l)
 {
+	assert(l);
 	int ev = l->slot[SLOT_CALM].busy ? 0 : event_of(l);
 
 	if (!ev)

@@ -1,5 +1,6 @@
 #include "handlers/engine/engine_private.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -11,9 +12,11 @@
 #include "handlers/steps/names.h"
 #include "server/core/log.h"
 #include "server/core/text.h"
+#include "server/core/thread.h"
 
 static void look_at(struct engine *e, int64_t id)
 {
+	assert(id > 0);
 	struct live *l = live_find(e, id);
 
 	if (l) {
@@ -30,6 +33,7 @@ static void look_at(struct engine *e, int64_t id)
 
 static void on_inbox(void *arg)
 {
+	assert(thread_may(THREAD_ENGINE));
 	struct engine *e = arg;
 
 	pthread_mutex_lock(&e->lock);
@@ -57,6 +61,7 @@ static void on_clock(void *arg)
 
 void engine_clock_was_set(struct engine *e)
 {
+	assert(e);
 	if (loop_post(e->o.loop, on_clock, e) < 0)
 		abort(); /* out of memory: the restart reads everything again */
 }
@@ -81,6 +86,7 @@ static int inbox_add(struct engine *e, int64_t id)
 
 void engine_notify(struct engine *e, int64_t incident_id)
 {
+	assert(e && incident_id > 0);
 	pthread_mutex_lock(&e->lock);
 	int first = inbox_add(e, incident_id);
 	pthread_mutex_unlock(&e->lock);
@@ -119,6 +125,7 @@ static void forget_ended_attempts(struct engine *e)
 
 int engine_start(struct engine *e)
 {
+	assert(e && !e->lives);
 	CLEANUP(cleanup_free) int64_t *ids = NULL;
 	size_t n = 0;
 	CLEANUP(cleanup_free) int64_t *acting = NULL;
@@ -139,6 +146,7 @@ int engine_start(struct engine *e)
 
 int engine_new(const struct engine_options *o, struct engine **ret)
 {
+	assert(o && o->loop && o->db && ret);
 	struct engine *e = calloc(1, sizeof(*e));
 
 	if (!e)

@@ -1,14 +1,17 @@
 #include "handlers/engine/engine_private.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "handlers/settings/snapshot.h"
+#include "server/core/thread.h"
 
 struct live *live_find(struct engine *e, int64_t id)
 {
+	assert(e && id > 0);
 	for (struct live *l = e->lives; l; l = l->next)
 		if (l->id == id)
 			return l;
@@ -17,6 +20,7 @@ struct live *live_find(struct engine *e, int64_t id)
 
 struct live *live_new(struct engine *e, int64_t id)
 {
+	assert(e && id > 0);
 	struct live *l = calloc(1, sizeof(*l));
 
 	if (!l)
@@ -61,6 +65,7 @@ static void live_free(struct live *l)
 
 void live_drop(struct live *l)
 {
+	assert(l && l->engine && l->engine->lives);
 	struct live **at = &l->engine->lives;
 
 	while (*at != l)
@@ -106,6 +111,7 @@ static int follow_config(struct live *l)
 
 int live_read(struct live *l)
 {
+	assert(l && thread_may(THREAD_ENGINE));
 	struct db_conn *c = l->engine->reader;
 
 	live_forget_rows(l);

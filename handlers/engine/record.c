@@ -1,5 +1,6 @@
 #include "handlers/engine/record_private.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -15,9 +16,11 @@
 #include "server/core/log.h"
 #include "server/core/metrics.h"
 #include "server/core/text.h"
+#include "server/core/thread.h"
 
 int record_note(struct work *w, const char *what, const char *text)
 {
+	assert(w->inc.id > 0 && what);
 	struct event e = {.incident_id = w->inc.id,
 	                  .rollout = w->inc.rollout,
 	                  .who = (char *)"rollbackd",
@@ -29,6 +32,7 @@ int record_note(struct work *w, const char *what, const char *text)
 
 int record_page(struct work *w, enum announcement_id id, const char *text)
 {
+	assert(text);
 	CLEANUP(cleanup_free)
 	char *line = text_format("%s: %s (incident %lld)", w->plan->rollout.title, text, (long long)w->inc.id);
 
@@ -39,6 +43,7 @@ int record_page(struct work *w, enum announcement_id id, const char *text)
 
 int record_condition(struct work *w, enum condition_type which, enum condition_status state, const char *text)
 {
+	assert(which < CONDITION_N && state <= STATUS_NO);
 	struct condition *v = &w->inc.condition[which];
 
 	if (v->state != state || !v->at_us)
@@ -50,6 +55,7 @@ int record_condition(struct work *w, enum condition_type which, enum condition_s
 /* The rollout's row follows what was written and seen. */
 int record_percentage(struct work *w, int32_t wanted, int32_t seen)
 {
+	assert(w && wanted <= 10000 && seen <= 10000);
 	struct rollout_row row = {0};
 	int r = rollout_load(db_tx_conn(w->tx), w->inc.rollout, &row);
 
@@ -270,6 +276,7 @@ static int acted_late(struct work *w)
 
 static int write_outcome(struct work *w)
 {
+	assert(w->step.id > 0);
 	static const unsigned metric_index[STEP_STATE_N] = {[STEP_FAILED] = 1, [STEP_IN_DOUBT] = 2, [STEP_SKIPPED] = 3};
 	bool ended = false;
 
@@ -355,6 +362,7 @@ static int64_t nth_look(const char *spec, int32_t n)
 
 int64_t snapshot_due_us(const struct incident *inc, const struct step *step)
 {
+	assert(inc && step && step->kind == STEP_SNAPSHOT);
 	int64_t since = inc->applied_at_us ? inc->applied_at_us : inc->opened_at_us;
 	int64_t seconds = step->state == STEP_TODO ? nth_look(step->spec, step->attempts) : -1;
 
@@ -440,6 +448,7 @@ static bool may_write(const struct work *w)
 
 int change_write(struct db_tx *tx, const struct settings *s, const struct change *ch)
 {
+	assert(tx && s && ch && ch->incident_id > 0 && thread_may(THREAD_WRITER));
 	struct work w = {.tx = tx, .settings = s, .ch = ch, .now = db_tx_now(tx)};
 	int r = incident_load(db_tx_conn(tx), ch->incident_id, &w.inc);
 
@@ -459,6 +468,7 @@ int change_write(struct db_tx *tx, const struct settings *s, const struct change
 
 void change_clear(struct change *ch)
 {
+	assert(ch);
 	free(ch->text);
 	free(ch->written_note);
 	free(ch->acknowledged_note);

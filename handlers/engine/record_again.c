@@ -46,6 +46,7 @@ static int do_last_apply_again(struct work *w, const struct step_list *l)
 
 int record_apply_again(struct work *w, bool above)
 {
+	assert(w && w->tx);
 	struct step_list l = {0};
 	bool open = false;
 	int64_t ago = w->now - w->inc.evidence_since_us;

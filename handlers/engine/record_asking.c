@@ -1,5 +1,6 @@
 #include "handlers/engine/record_private.h"
 
+#include <assert.h>
 #include <errno.h>
 
 #include "handlers/incident/kinds.h"
@@ -121,6 +122,7 @@ static int there(struct work *w)
 
 int record_asking(struct work *w)
 {
+	assert(w->inc.asking);
 	w->inc.verify_rounds++;
 	w->inc.unknown_rounds = w->ch->acknowledged == STATUS_UNKNOWN && !w->ch->stale ? w->inc.unknown_rounds + 1 : 0;
 	enum asked what = judge(w);

@@ -14,6 +14,7 @@ static bool is_open_act(const struct step *st)
 
 int record_acts_open(struct work *w, bool *ret)
 {
+	assert(w && ret);
 	struct step_list l = {0};
 	int64_t elsewhere = 0;
 	int r = step_of_incident(db_tx_conn(w->tx), w->inc.id, &l);

@@ -1,5 +1,6 @@
 #include "handlers/engine/record_private.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 
@@ -18,6 +19,7 @@
 
 int64_t next_round_us(const struct incident *inc, int64_t every_us, int64_t now_us)
 {
+	assert(inc && every_us > 0 && now_us > 0);
 	int64_t wait = every_us;
 
 	if (inc->state == INC_FAILED && inc->failed_at_us) {
@@ -45,6 +47,7 @@ static void observe_phases(const struct incident *inc, const struct sla *sla)
 
 int record_verify_step(struct work *w, enum step_state state)
 {
+	assert(w && state > 0 && state < STEP_STATE_N);
 	struct step_list l = {0};
 	int r = step_of_incident(db_tx_conn(w->tx), w->inc.id, &l);
 
@@ -173,6 +176,7 @@ static int write_cure(struct work *w)
 
 bool watches_cure(const struct incident *inc, const struct plan *plan)
 {
+	assert(inc && plan);
 	return inc->state == INC_ROLLED_BACK && kind_of(inc)->lowers && plan->rollout.cured_query && inc->next_probe_us;
 }
 
@@ -303,6 +307,7 @@ static int drill_round(struct work *w)
 
 int record_round(struct work *w)
 {
+	assert(w && w->plan && w->ch);
 	bool lowers = kind_of(&w->inc)->lowers;
 	bool asked = w->inc.state == INC_VERIFYING || w->inc.state == INC_FAILED;
 

@@ -1,5 +1,6 @@
 #include "handlers/engine/rehearsal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 
 int rehearse_flags(const struct rollout *r, int32_t pct, char *text, size_t size)
 {
+	assert(r && r->flags_file && text && size > 0);
 	struct flags_change ch = {.before = -1};
 	char why[256] = "", at[16];
 	int e = flags_file_rehearse(r->flags_file, r->flags_key, pct, &ch, why, sizeof(why));
@@ -58,5 +60,6 @@ static int try_act(const struct step *step, char *text, size_t size)
 
 enum step_state rehearse_act(const struct step *step, char *text, size_t size)
 {
+	assert(step && text && size > 0);
 	return try_act(step, text, size) < 0 ? STEP_FAILED : STEP_DONE;
 }

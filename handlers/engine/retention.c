@@ -1,5 +1,6 @@
 #include "handlers/engine/retention.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include "handlers/settings/current.h"
 #include "server/core/clock.h"
 #include "server/core/log.h"
+#include "server/core/thread.h"
 
 #define FIRST_US (60 * US_PER_S)
 #define EVERY_US (3600 * US_PER_S)
@@ -27,6 +29,7 @@ static void sweep(void *arg);
 
 static void wait(struct retire *r, int64_t us)
 {
+	assert(us > 0);
 	if (!loop_timer_at(r->loop, clock_mono_us() + us, sweep, r))
 		log_error("old records are not forgotten any more until a restart: out of memory");
 }
@@ -60,6 +63,7 @@ static void done(struct db_job *job, int result)
 
 static void sweep(void *arg)
 {
+	assert(thread_may(THREAD_ENGINE));
 	CLEANUP(settings_cleanup) struct settings *s = current_settings();
 	struct retire *r = arg;
 
@@ -74,6 +78,7 @@ static void sweep(void *arg)
 
 int retire_new(struct loop *l, struct db *db, struct retire **ret)
 {
+	assert(l && db && ret);
 	struct retire *r = calloc(1, sizeof(*r));
 
 	if (!r)

@@ -14,6 +14,7 @@
 
 static struct revival *take(struct engine *e, int64_t alert_id)
 {
+	assert(alert_id > 0);
 	struct revival *found = NULL;
 
 	pthread_mutex_lock(&e->lock);
@@ -166,6 +167,7 @@ static void ask(void *arg)
 
 void engine_ask_active(struct engine *e, int64_t alert_id)
 {
+	assert(e);
 	struct revival *r = take(e, alert_id);
 
 	if (r && loop_post(e->o.loop, ask, r) < 0)
@@ -174,6 +176,7 @@ void engine_ask_active(struct engine *e, int64_t alert_id)
 
 void revivals_drop(struct engine *e)
 {
+	assert(e);
 	for (size_t i = 0; i < REVIVALS_MAX; i++) {
 		activity_cancel(e->revivals[i].question);
 		intake_free(e->revivals[i].intake);

@@ -1,5 +1,6 @@
 #include "handlers/incident/actions.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,6 +29,7 @@ static const char *const action_words[ACTION_N] = {
 
 int action_find(const char *word)
 {
+	assert(word);
 	return text_enum_find(action_words, ACTION_N, word);
 }
 
@@ -46,6 +48,7 @@ static int on_timeline(struct db_tx *tx, const struct incident *inc, const struc
 static int save_and_tell(struct db_tx *tx, const struct settings *s, struct incident *inc,
                          const struct action_request *rq, const char *what, enum announcement_id say)
 {
+	assert(inc->id > 0);
 	int r = incident_save(tx, inc);
 
 	if (r == 0)
@@ -121,6 +124,7 @@ static int eta(struct db_tx *tx, const struct settings *s, struct incident *inc,
 
 static struct step *asked_step(struct step_list *l)
 {
+	assert(l->item || l->n == 0);
 	for (size_t i = 0; i < l->n; i++)
 		if (l->item[i].state == STEP_WAITING)
 			return l->item[i].started_at_us ? &l->item[i] : NULL;
@@ -280,6 +284,7 @@ static int lacks_reason(struct db_tx *tx, const struct incident *inc, const stru
 static int act_on(struct db_tx *tx, const struct settings *s, struct incident *inc, const struct action_request *rq,
                   char *why, size_t why_size)
 {
+	assert(rq->action < ACTION_N);
 	int r;
 
 	switch (rq->action) {
@@ -312,6 +317,7 @@ static int act_on(struct db_tx *tx, const struct settings *s, struct incident *i
 
 int action_run(struct db_tx *tx, const struct settings *s, const struct action_request *rq, char *why, size_t why_size)
 {
+	assert(tx && s && rq && rq->who && why && why_size >= 200);
 	struct incident inc = {0};
 	int r;
 
@@ -362,6 +368,7 @@ static int may_lower(struct db_tx *tx, const struct rollout *r, int32_t to, char
 int manual_rollback(struct db_tx *tx, const struct settings *s, const struct manual_rollback *rq, int64_t *ret_incident,
                     char *why, size_t why_size)
 {
+	assert(tx && s && rq && rq->rollout && rq->who && ret_incident && why && why_size >= 200);
 	const struct rollout *r = settings_rollout(s, rq->rollout);
 	struct rollout_row row = {.stage = -1};
 	enum disposition d;
@@ -399,6 +406,8 @@ int manual_rollback(struct db_tx *tx, const struct settings *s, const struct man
 int manual_report(struct db_tx *tx, const struct settings *s, const struct manual_report *rq, int64_t *ret_incident,
                   char *why, size_t why_size)
 {
+	assert(tx && s && rq && rq->rollout && rq->who && rq->severity && rq->summary && ret_incident && why &&
+	       why_size >= 200);
 	const struct rollout *r = settings_rollout(s, rq->rollout);
 	static const char *const known[] = {"P0", "P1", "P2", "P3", "P4", "critical", "error", "warning", "info"};
 	bool urgent = !strcasecmp(rq->severity, "P0"); /* whoever types it in a hurry means it */

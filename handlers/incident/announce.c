@@ -26,6 +26,7 @@
 static int tell(struct db_tx *tx, const struct settings *s, unsigned classes, struct message *m,
                 struct json_object *body)
 {
+	assert(tx && s && m && body);
 	m->body = (char *)json_text(body);
 	for (size_t i = 0; i < s->n_audiences; i++) {
 		const struct audience *a = &s->audiences[i];
@@ -45,6 +46,7 @@ static int tell(struct db_tx *tx, const struct settings *s, unsigned classes, st
 
 static struct json_object *body_new(const char *what, const char *text, const char *link)
 {
+	assert(what && text);
 	struct json_object *body = json_object_new_object();
 
 	json_add_str(body, "what", what);
@@ -102,6 +104,7 @@ static int add_text(struct db_tx *tx, struct buf *text, const struct incident *i
 
 int announce_incident(struct db_tx *tx, const struct settings *s, const struct incident *inc, enum announcement_id id)
 {
+	assert(tx && s && inc && inc->id > 0);
 	const struct announcement *a = announcement_of(inc->kind, id);
 	CLEANUP(plan_cleanup) struct plan *plan = NULL;
 	CLEANUP(json_cleanup) struct json_object *body = NULL;
@@ -135,6 +138,7 @@ int announce_incident(struct db_tx *tx, const struct settings *s, const struct i
 static int tell_text(struct db_tx *tx, const struct settings *s, const struct announcement *a, const char *rollout,
                      const char *text)
 {
+	assert(text);
 	CLEANUP(buf_free) struct buf b = BUF(TEXT_MAX);
 	size_t len = strlen(text);
 
@@ -158,6 +162,7 @@ int announce_text(struct db_tx *tx, const struct settings *s, enum announcement_
 
 int announce_report(struct db_tx *tx, const struct settings *s, const char *name, const char *rollout, const char *text)
 {
+	assert(name);
 	const struct announcement a = {name, event_of_report(name)};
 
 	return tell_text(tx, s, &a, rollout, text);

@@ -1,5 +1,6 @@
 #include "handlers/incident/drill.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 
 bool drill_is(const struct alert *a)
 {
+	assert(a);
 	const char *mark = alert_label(a, "drill");
 
 	return mark && mark[0];
@@ -89,6 +91,7 @@ static int make_room(struct db_tx *tx, const struct settings *s, const char *rol
 int drill_open(struct db_tx *tx, const struct settings *s, const struct trigger *t, int64_t *ret_incident, char *why,
                size_t why_size)
 {
+	assert(tx && s && t && t->playbook && t->rollout && ret_incident && why && why_size > 0);
 	struct rollout_row row = {.stage = -1};
 
 	if (t->playbook->hold) {
@@ -111,6 +114,7 @@ int drill_open(struct db_tx *tx, const struct settings *s, const struct trigger 
 
 bool drill_passed(const struct incident *inc)
 {
+	assert(inc);
 	return inc->kind == KIND_DRILL && inc->state == INC_RESOLVED && !inc->failed_at_us;
 }
 
@@ -125,6 +129,7 @@ static const char *status(const struct incident *inc)
 
 int drill_message(struct buf *b, const struct incident *inc, const struct plan *plan, int64_t at_us)
 {
+	assert(b && inc);
 	const char *title = plan ? plan->rollout.title : inc->rollout;
 
 	buf_str(b, "[DRILL] ");

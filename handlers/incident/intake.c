@@ -8,6 +8,7 @@
 #include "handlers/incident/intake_private.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
+#include "server/core/thread.h"
 
 /* Takes group, also when it fails. */
 static struct intake *intake_new(struct settings *s, struct alert_group *group, int64_t received_us)
@@ -27,6 +28,7 @@ static struct intake *intake_new(struct settings *s, struct alert_group *group, 
 
 int intake_plan(struct settings *s, struct alert_group *group, int64_t received_us, struct intake **ret)
 {
+	assert(s && group && ret);
 	CLEANUP(intake_cleanup) struct intake *in = intake_new(s, group, received_us);
 
 	if (!in || !in->routes)
@@ -46,6 +48,7 @@ int intake_plan(struct settings *s, struct alert_group *group, int64_t received_
 
 int intake_grow(void *list, size_t *cap, size_t n, size_t size)
 {
+	assert(list && cap && n <= *cap && size > 0);
 	void **slot = list;
 
 	if (n < *cap)
@@ -62,6 +65,7 @@ int intake_grow(void *list, size_t *cap, size_t n, size_t size)
 int intake_add_result(struct intake *in, const struct alert *a, const char *rollout, enum disposition d,
                       int64_t incident, const char *reason)
 {
+	assert(in && a && d > 0 && d < DISP_N && incident >= 0);
 	int r = intake_grow(&in->results, &in->cap_results, in->n_results, sizeof(*in->results));
 
 	if (r < 0)
@@ -79,6 +83,7 @@ int intake_add_result(struct intake *in, const struct alert *a, const char *roll
 
 int intake_note_id(struct id_list *l, int64_t id)
 {
+	assert(l && l->n <= l->cap && id > 0);
 	for (size_t i = 0; i < l->n; i++)
 		if (l->item[i] == id)
 			return 0;
@@ -230,6 +235,7 @@ static void sort_results(struct intake *in)
 /* One webhook is one moment: what is over is judged after all its alerts, in whatever order they stand. */
 int intake_record(struct db_tx *tx, struct intake *in)
 {
+	assert(tx && thread_may(THREAD_WRITER));
 	CLEANUP(cleanup_free) size_t *order = NULL;
 
 	assert(in->group && in->n_results == 0);
@@ -252,6 +258,7 @@ int intake_record(struct db_tx *tx, struct intake *in)
 
 bool intake_lowers(const struct intake *in)
 {
+	assert(in && in->group);
 	for (size_t i = 0; i < in->group->n; i++) {
 		const struct route *rt = &in->routes[i];
 
@@ -304,6 +311,7 @@ static void answer_one(struct buf *b, const struct intake_result *res)
 /* A tree of all results would take ten times their text. */
 void intake_answer(struct buf *b, const struct intake *in)
 {
+	assert(b && in && in->group);
 	size_t rejected = 0, i;
 
 	for (i = 0; i < in->group->n; i++)

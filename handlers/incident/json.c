@@ -1,5 +1,6 @@
 #include "handlers/incident/json.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "db/alert.h"
@@ -24,6 +25,7 @@ static const struct alerts_shown {
 
 static void add_parsed(struct json_object *to, const char *key, const char *text)
 {
+	assert(to && key);
 	json_add(to, key, text ? json_tokener_parse(text) : NULL);
 }
 
@@ -156,6 +158,7 @@ static int add_notifications(struct db_conn *c, const struct incident *inc, stru
 
 static const char *snapshot_state(const struct step_list *l)
 {
+	assert(l->item || l->n == 0);
 	for (size_t i = 0; i < l->n; i++)
 		if (l->item[i].kind == STEP_SNAPSHOT)
 			return step_state_name(l->item[i].state);
@@ -309,6 +312,7 @@ static int add_head(struct db_conn *c, const struct incident *inc, struct json_o
 
 int incident_json(struct db_conn *c, const struct incident *inc, unsigned parts, struct json_object **ret)
 {
+	assert(c && inc && inc->id > 0 && ret);
 	const bool few = parts & PART_FEW_ALERTS;
 	const struct {
 		unsigned part;

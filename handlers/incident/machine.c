@@ -1,5 +1,7 @@
 #include "handlers/incident/machine.h"
 
+#include <assert.h>
+
 static const struct edge edges[INC_STATE_N][EV_N] =
 	{
 		[INC_PENDING] =
@@ -84,6 +86,7 @@ static const char *const event_names[EV_N] = {
 
 const struct edge *machine_edge(enum incident_state from, enum incident_event ev)
 {
+	assert(from > 0 && from < INC_STATE_N && ev > 0 && ev < EV_N);
 	const struct edge *e = &edges[from][ev];
 
 	return e->to ? e : NULL;
@@ -91,5 +94,6 @@ const struct edge *machine_edge(enum incident_state from, enum incident_event ev
 
 const char *machine_event_name(enum incident_event ev)
 {
+	assert(ev > 0 && ev < EV_N);
 	return event_names[ev];
 }

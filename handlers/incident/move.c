@@ -16,6 +16,7 @@
 /* What was seen before says nothing about what is done now. */
 static void forget_conditions(struct incident *inc, int64_t now)
 {
+	assert(now > 0);
 	for (int i = 0; i < CONDITION_N; i++) {
 		struct condition *v = &inc->condition[i];
 
@@ -68,6 +69,7 @@ static void enter(struct incident *inc, enum incident_event ev, enum incident_st
 /* One line for each state that is entered, at the one place where it is. */
 void incident_log(const struct incident *inc, const char *from, const char *who, const char *note)
 {
+	assert(inc && inc->state > 0 && inc->state < INC_STATE_N);
 	static const char *const words[INC_STATE_N] = {
 		[INC_PENDING] = "a rollback is pending",
 		[INC_ROLLING_BACK] = "a rollback has begun",
@@ -111,6 +113,7 @@ static const char *word_of(const struct incident *inc, enum incident_event ev, e
 int incident_move(struct db_tx *tx, const struct settings *s, struct incident *inc, enum incident_event ev,
                   const char *who, const char *note)
 {
+	assert(tx && s && inc);
 	const struct edge *edge = machine_edge(inc->state, ev);
 
 	assert(inc->id > 0 && inc->seq > 0 && who && ev > 0 && ev < EV_N);

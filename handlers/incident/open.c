@@ -22,6 +22,7 @@
 
 int32_t trigger_target(const struct settings *s, const struct trigger *t, int32_t stage, int32_t there)
 {
+	assert(s && t && t->playbook && t->rollout);
 	int32_t to;
 
 	if (t->playbook->hold)
@@ -33,6 +34,7 @@ int32_t trigger_target(const struct settings *s, const struct trigger *t, int32_
 static int add_step(struct db_tx *tx, int64_t incident, int32_t *ord, enum step_phase phase, enum step_kind kind,
                     const char *name, const char *spec)
 {
+	assert(incident > 0 && *ord >= 0 && name && spec);
 	struct step st = {.incident_id = incident,
 	                  .ord = (*ord)++,
 	                  .phase = phase,
@@ -47,6 +49,7 @@ static int add_step(struct db_tx *tx, int64_t incident, int32_t *ord, enum step_
 int trigger_add_act(struct db_tx *tx, int64_t incident, int32_t ord, enum step_phase phase, const struct act *a,
                     enum step_state state)
 {
+	assert(tx && incident > 0 && ord >= 0 && a);
 	CLEANUP(cleanup_free) char *spec = act_text(a);
 	struct step st = {.incident_id = incident,
 	                  .ord = ord,
@@ -61,6 +64,7 @@ int trigger_add_act(struct db_tx *tx, int64_t incident, int32_t ord, enum step_p
 
 int trigger_add_then(struct db_tx *tx, const struct incident *inc, const struct playbook *p)
 {
+	assert(tx && inc && inc->id > 0 && p);
 	struct step_list l = {0};
 	int err = step_of_incident(db_tx_conn(tx), inc->id, &l);
 	int32_t ord = (int32_t)l.n;
@@ -104,6 +108,7 @@ static int add_snapshots(struct db_tx *tx, const struct incident *inc, int32_t *
 
 int trigger_add_tail(struct db_tx *tx, const struct incident *inc, const struct rollout *r)
 {
+	assert(tx && inc && inc->id > 0 && r);
 	bool verify = false, snapshot = false;
 	int32_t ord = 0;
 	int err = steps_so_far(tx, inc->id, &ord, &verify, &snapshot);
@@ -133,6 +138,7 @@ static int skip_older(struct db_tx *tx, int64_t incident)
 
 int trigger_add_steps(struct db_tx *tx, const struct incident *inc)
 {
+	assert(tx && inc && inc->id > 0 && inc->config);
 	CLEANUP(plan_cleanup) struct plan *plan = NULL;
 	bool verify = false, snapshot = false;
 	int32_t ord = 0;
@@ -168,6 +174,7 @@ static void ask(struct incident *inc, const struct rollout *r, int64_t now)
 int incident_begin(struct db_tx *tx, const struct settings *s, struct incident *inc, enum incident_event ev,
                    const char *who, const char *note)
 {
+	assert(tx && s && inc && inc->id > 0 && who);
 	CLEANUP(plan_cleanup) struct plan *plan = NULL;
 
 	if (inc->pct_wanted > 0 && kind_of(inc)->lowers && machine_edge(inc->state, ev) &&
@@ -193,6 +200,7 @@ int incident_begin(struct db_tx *tx, const struct settings *s, struct incident *
 /* The percentage that is thought to be there decides what the sender is told; what is done, the world decides. */
 static enum disposition open_state(const struct trigger *t, struct incident *inc, int32_t there, int64_t now)
 {
+	assert(inc->id == 0);
 	if (t->playbook->hold) {
 		inc->state = INC_HELD;
 		return DISP_HELD;
@@ -247,6 +255,7 @@ static int run_ends(struct db_tx *tx, const struct incident *inc)
 
 int trigger_attach(struct db_tx *tx, int64_t incident, const struct trigger *t)
 {
+	assert(tx && incident > 0 && t);
 	return t->alert_id ? alert_attach(tx, incident, t->alert_id) : 0;
 }
 
@@ -305,6 +314,7 @@ static int open_incident(struct db_tx *tx, const struct settings *s, const struc
 static int take_over(struct db_tx *tx, const struct settings *s, const struct trigger *t, struct incident *inc,
                      bool lower)
 {
+	assert(inc->id > 0);
 	const struct playbook *own = settings_playbook(s, inc->playbook), *p = lower || !own ? t->playbook : own;
 	int r = 0;
 
@@ -441,6 +451,7 @@ int trigger_supersede(struct db_tx *tx, const struct settings *s, struct inciden
 int trigger_apply(struct db_tx *tx, const struct settings *s, const struct trigger *t, int64_t *ret_incident,
                   enum disposition *ret_disposition)
 {
+	assert(tx && s && t && t->rollout && t->playbook && t->who && ret_incident && ret_disposition);
 	struct incident live = {0};
 	int32_t stage = -1, there = percentage_there(db_tx_conn(tx), t->rollout, NULL, 0);
 	int found = incident_live_of(db_tx_conn(tx), t->rollout->name, &live), err;

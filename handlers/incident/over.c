@@ -31,6 +31,7 @@ static void add_followup(struct incident_facts *f, struct buf *failed, const str
 
 int incident_facts_load(struct db_conn *c, const struct incident *inc, struct incident_facts *ret)
 {
+	assert(c && inc && inc->id > 0 && ret);
 	struct incident_facts f = {0};
 	struct buf failed = BUF(sizeof(f.failed) - 1);
 	struct step_list l = {0};
@@ -104,6 +105,7 @@ static void next_rollback(struct view *v)
 
 void incident_seen_text(const struct incident *inc, char *out, size_t size)
 {
+	assert(inc && out && size > 0);
 	const struct condition *said = &inc->condition[CONDITION_ACKNOWLEDGED];
 	char seen[16];
 
@@ -118,6 +120,7 @@ void incident_seen_text(const struct incident *inc, char *out, size_t size)
 
 bool incident_ended_unverified(const struct incident *inc)
 {
+	assert(inc);
 	return inc->state == INC_RESOLVED && inc->failed_at_us && !inc->rolled_back_at_us && kind_of(inc)->lowers;
 }
 
@@ -255,6 +258,7 @@ static void of_advance(struct view *v)
 
 void incident_over(const struct incident *inc, const struct incident_facts *facts, struct incident_over *ret)
 {
+	assert(facts && ret);
 	struct view v = {.inc = inc, .facts = facts, .ret = ret};
 
 	assert(inc->state > 0 && inc->state < INC_STATE_N && inc->rollout);

@@ -1,5 +1,6 @@
 #include "handlers/incident/report.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -140,6 +141,7 @@ static void conditions(struct buf *b, struct json_object *o)
 static void table(struct buf *b, struct json_object *o, const char *list, const char *title, const char *const keys[],
                   size_t n)
 {
+	assert(list && title && n > 0);
 	struct json_object *arr = NULL;
 
 	if (json_get_arr(o, list, &arr) != 1 || !json_object_array_length(arr))
@@ -237,6 +239,7 @@ static const char review[] = "\n## Review\n\n- [ ] What was the cause?\n- [ ] Wh
 
 int incident_report(struct db_conn *c, const struct incident *inc, struct buf *b)
 {
+	assert(c && inc && b);
 	static const char *const alerts[] = {"fingerprint", "status", "starts_at", "labels"};
 	static const char *const steps[] = {"name", "state", "attempts", "started_at", "ended_at", "output"};
 	static const char *const timeline[] = {"at", "who", "what", "note"};

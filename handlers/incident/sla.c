@@ -12,6 +12,7 @@
 
 size_t sla_spans(const struct incident *inc, const struct sla *sla, struct sla_span ret[PHASE_N])
 {
+	assert(inc && sla && ret);
 	bool manual = inc->kind == KIND_MANUAL;
 	int64_t onset = inc->onset_at_us ? inc->onset_at_us : inc->opened_at_us;
 	int64_t seen = drill_passed(inc) ? inc->resolved_at_us : inc->rolled_back_at_us;
@@ -37,6 +38,7 @@ size_t sla_spans(const struct incident *inc, const struct sla *sla, struct sla_s
 
 void sla_words(const struct sla_span *s, char out[SLA_WORDS_SIZE])
 {
+	assert(s && out);
 	char took[40], limit[40];
 
 	text_duration_words(s->took_us, took, sizeof(took));
@@ -78,6 +80,7 @@ static bool is_overdue(const struct incident *inc, const struct sla *sla, int64_
 
 int sla_tally_add(struct sla_tally *t, const struct incident *inc, const struct sla *sla, int64_t now_us)
 {
+	assert(t && inc && sla);
 	struct sla_span spans[PHASE_N];
 	size_t n = sla_spans(inc, sla, spans);
 
@@ -98,6 +101,7 @@ int sla_tally_add(struct sla_tally *t, const struct incident *inc, const struct 
 
 void sla_tally_free(struct sla_tally *t)
 {
+	assert(t);
 	for (int i = 0; i < PHASE_N; i++)
 		free(t->took[i]);
 	*t = (struct sla_tally) {0};
@@ -112,6 +116,7 @@ static int by_length(const void *a, const void *b)
 
 int64_t sla_percentile_us(struct sla_tally *t, enum metric_phase phase, int percent)
 {
+	assert(t && phase < PHASE_N && percent > 0 && percent <= 100);
 	size_t n = t->n[phase], rank = (n * (size_t)percent + 99) / 100;
 
 	if (!n)

@@ -121,6 +121,7 @@ static struct applied *applied_of(const struct intake *in, const struct rollout 
 
 static int note_applied(struct intake *in, const struct trigger *t, int64_t incident)
 {
+	assert(incident > 0);
 	struct applied *a = applied_of(in, t->rollout, t->playbook);
 	int r = a ? 0 : intake_grow(&in->applied, &in->cap_applied, in->n_applied, sizeof(*in->applied));
 
@@ -277,6 +278,7 @@ static int add_episode(struct taking *t, int64_t began_us)
 
 static int resolved_in(struct taking *t, int64_t alert, int64_t id)
 {
+	assert(alert > 0 && id > 0);
 	CLEANUP(cleanup_free) char *summary = summary_of(t->a);
 	struct incident inc = {0};
 	int r = incident_load(db_tx_conn(t->tx), id, &inc);
@@ -302,6 +304,7 @@ static int resolved_in(struct taking *t, int64_t alert, int64_t id)
 /* By what is being taken: a resolved, or a firing that began later. */
 static int end_episode(struct taking *t, int64_t id, int64_t ends_at_us)
 {
+	assert(id > 0);
 	int64_t ids[INCIDENTS_MAX];
 	int n = alert_incidents(db_tx_conn(t->tx), id, ids, INCIDENTS_MAX), r = n < 0 ? n : 0;
 
@@ -447,6 +450,7 @@ static int take_rejected(struct taking *t)
 /* A drill has one of its own: what its sender claims may be a real alert's, which would then pass for a copy of it. */
 static void fingerprint_of(const struct alert *a, char *out, size_t size)
 {
+	assert(out && size > 16);
 	if (drill_is(a))
 		snprintf(out, size, "%016llx", (unsigned long long)text_fingerprint(a->labels, a->n_labels));
 	else
@@ -455,6 +459,7 @@ static void fingerprint_of(const struct alert *a, char *out, size_t size)
 
 int take_alert(struct db_tx *tx, struct intake *in, const struct alert *a, const struct route *rt)
 {
+	assert(tx && in && a && rt);
 	struct taking t = {.tx = tx, .in = in, .a = a, .rt = rt};
 
 	fingerprint_of(a, t.fingerprint, sizeof(t.fingerprint));

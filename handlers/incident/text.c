@@ -42,6 +42,7 @@ static bool is_report(const struct incident *inc)
 
 const char *message_title(const struct incident *inc)
 {
+	assert(inc && inc->rollout);
 	bool begun = inc->started_at_us || inc->rolled_back_at_us || inc->already_there;
 	bool never = inc->state == INC_RESOLVED && !begun && !inc->failed_at_us;
 
@@ -156,6 +157,7 @@ static int followups(struct buf *b, const struct incident_facts *f)
 
 int message_action(struct buf *b, const struct incident *inc, const struct incident_facts *facts)
 {
+	assert(b && inc && facts);
 	if (inc->kind == KIND_ADVANCE)
 		return stage_action(b, inc);
 	if (is_report(inc))
@@ -216,6 +218,7 @@ static void eta_line(struct buf *b, const char *eta, int64_t now)
 
 int message_at(struct buf *b, int64_t at_us)
 {
+	assert(b);
 	char at[60];
 
 	text_time_local(at_us, at, sizeof(at));
@@ -225,6 +228,7 @@ int message_at(struct buf *b, int64_t at_us)
 int message_incident(struct buf *b, const struct incident *inc, const struct plan *plan,
                      const struct incident_facts *facts, int64_t at_us)
 {
+	assert(b && inc && facts);
 	const char *title = plan ? plan->rollout.title : inc->rollout;
 
 	if (inc->state == INC_FAILED)
@@ -320,6 +324,7 @@ static void over_lines(struct buf *b, const struct incident *inc, const struct i
 int message_evidence(struct buf *b, const struct incident *inc, const struct plan *plan,
                      const struct incident_facts *facts, const char *annotations)
 {
+	assert(b && inc && facts);
 	measured(b, annotations);
 	if (plan) {
 		conditions_line(b, inc, plan);
@@ -331,6 +336,7 @@ int message_evidence(struct buf *b, const struct incident *inc, const struct pla
 
 int message_ended(struct buf *b, const struct incident *inc, const char *who, const char *why)
 {
+	assert(b && inc && who);
 	buf_printf(b, "- %s by ", inc->state == INC_CANCELLED ? "Called off" : "Ended");
 	text_one_line(b, who, strlen(who), LABEL_SHOWN_MAX);
 	if (why && why[0]) {
@@ -344,6 +350,7 @@ int message_ended(struct buf *b, const struct incident *inc, const char *who, co
 
 const char *message_stage_word(enum incident_state s)
 {
+	assert(s > 0 && s < INC_STATE_N);
 	static const char *const words[INC_STATE_N] = {
 		[INC_ROLLING_BACK] = "entering", [INC_VERIFYING] = "verifying",  [INC_ROLLED_BACK] = "entered",
 		[INC_FAILED] = "not verified",   [INC_CANCELLED] = "called off", [INC_RESOLVED] = "given up",
@@ -375,6 +382,7 @@ static void stage_state(struct buf *b, const struct incident *raise)
 
 int message_stage(struct buf *b, const struct incident *raise, const struct plan *plan, int64_t at_us)
 {
+	assert(b && raise);
 	const struct stage *st = plan ? rollout_stage(&plan->rollout, raise->stage) : NULL;
 	const char *title = plan ? plan->rollout.title : raise->rollout;
 	char pct[16], at[40], words[40];

@@ -38,6 +38,7 @@ static enum delivery_verdict said(enum delivery_verdict v, const struct fetch_re
 
 static bool holds_any(const char *text, const char *const *words, size_t n)
 {
+	assert(text && words);
 	for (size_t i = 0; i < n; i++)
 		if (strcasestr(text, words[i]))
 			return true;
@@ -179,6 +180,7 @@ enum delivery_verdict delivery_verdict(const struct fetch_result *r, char *error
 
 int64_t delivery_backoff_us(int64_t attempts, uint32_t random)
 {
+	assert(attempts > 0);
 	int64_t step = BACKOFF_FIRST_US;
 
 	while (--attempts > 0 && step < BACKOFF_MOST_US)

@@ -1,5 +1,6 @@
 #include "handlers/notify/input.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,7 @@ static void add_inert(struct buf *b, const char *text)
 
 char *message_plain(enum channel_kind kind, struct json_object *input)
 {
+	assert(input);
 	CLEANUP(json_cleanup) struct json_object *o = json_object_new_object();
 	CLEANUP(buf_free) struct buf b = BUF(PLAIN_MAX);
 	const char *text = json_str_or(input, "text", "");
@@ -47,6 +49,7 @@ char *message_plain(enum channel_kind kind, struct json_object *input)
 
 struct json_object *message_input(const struct db *db, const struct message *m)
 {
+	assert(db && m && m->id > 0 && m->body);
 	struct json_object *o = json_tokener_parse(m->body);
 	const char *uuid = db_uuid_of(db, DB_MESSAGE, m->id), *dot = uuid[0] ? "." : "";
 	char id[128];
@@ -70,6 +73,7 @@ struct json_object *message_input(const struct db *db, const struct message *m)
 /* When it was queued is part of it: a database that was restored from a backup counts on from old numbers. */
 void message_key(const struct db *db, const struct message *m, char *out, size_t size)
 {
+	assert(db && m && m->id > 0 && out && size > 0);
 	const char *uuid = db_uuid_of(db, DB_MESSAGE, m->id);
 
 	if (uuid[0])

@@ -20,6 +20,7 @@
 #include "server/core/log.h"
 #include "server/core/metrics.h"
 #include "server/core/text.h"
+#include "server/core/thread.h"
 
 #define ORDER_US                                                                                                       \
 	(2 * US_PER_S) /* so long a page waits for the page before it: to come in order where both are taken           \
@@ -95,6 +96,7 @@ static void sending_free(struct sending *s)
 
 static void sending_drop(struct sending *s)
 {
+	assert(s->notify->sendings);
 	struct sending **at = &s->notify->sendings;
 
 	while (*at != s)
@@ -124,6 +126,7 @@ static int record(struct db_tx *tx, struct db_job *job)
 	struct message m = {0};
 	int r = outbox_load(db_tx_conn(tx), s->message.id, &m);
 
+	assert(s->message.id > 0);
 	if (r < 0 || m.state != MSG_QUEUED) {
 		message_free(&m);
 		return r;
@@ -166,6 +169,7 @@ static void on_retry_record(void *arg)
 
 static void on_recorded(void *arg)
 {
+	assert(thread_may(THREAD_ENGINE));
 	struct sending *s = arg;
 	struct notify *n = s->notify;
 
@@ -211,6 +215,7 @@ static void end(struct sending *s, enum outcome o, int64_t wait_us)
 
 static void again_later(struct sending *s, const char *retry_after)
 {
+	assert(s->message.attempts >= 0);
 	int64_t now = clock_wall_us(), asked = delivery_retry_after_us(retry_after, now);
 	uint32_t random = 0;
 
@@ -270,6 +275,7 @@ static void sign(struct post_headers *h, size_t *n, const struct channel *c, con
 
 static void post(struct sending *s)
 {
+	assert(!s->fetch && !s->child);
 	const struct channel *c = channels_find(&s->notify->channels, s->message.channel);
 	struct post_headers h = {.list = {"Content-Type: application/json"}};
 	size_t n = 1;
@@ -336,6 +342,7 @@ static void on_rendered(void *arg, const struct child_result *r)
 
 static void render(struct sending *s)
 {
+	assert(!s->fetch && !s->child);
 	const struct channel *c = channels_find(&s->notify->channels, s->message.channel);
 	CLEANUP(cleanup_free) char *in = NULL;
 
@@ -441,6 +448,7 @@ static void tell(struct sending *s)
 
 static void start(struct notify *n, int64_t id)
 {
+	assert(id > 0 && !under_way(n, id));
 	struct sending *s = calloc(1, sizeof(*s));
 
 	if (!s)
@@ -459,6 +467,7 @@ static void start(struct notify *n, int64_t id)
 
 static void on_timer(void *arg)
 {
+	assert(thread_may(THREAD_ENGINE));
 	struct notify *n = arg;
 
 	n->timer = NULL;
@@ -492,6 +501,7 @@ static void take_channels(struct notify *n)
 /* Starts what fits while no channel has more than so many under way. */
 static void start_up_to(struct notify *n, const struct message_list *l, bool page, size_t per_channel)
 {
+	assert(per_channel > 0);
 	for (size_t i = 0; i < l->n; i++) {
 		const struct message *m = &l->item[i];
 
@@ -517,6 +527,7 @@ static void scan(struct notify *n)
 
 static void on_ring(void *arg)
 {
+	assert(thread_may(THREAD_ENGINE));
 	struct notify *n = arg;
 
 	atomic_store(&n->condition, false);
@@ -525,12 +536,14 @@ static void on_ring(void *arg)
 
 void notify_ring(struct notify *n)
 {
+	assert(n);
 	if (!atomic_exchange(&n->condition, true) && loop_post(n->loop, on_ring, n) < 0)
 		atomic_store(&n->condition, false); /* the net finds it */
 }
 
 void notify_set_channels(struct notify *n, struct channels *c)
 {
+	assert(n && c);
 	pthread_mutex_lock(&n->lock);
 	channels_free(&n->next);
 	n->next = *c;
@@ -542,6 +555,7 @@ void notify_set_channels(struct notify *n, struct channels *c)
 
 int notify_new(struct loop *l, struct db *db, const char *exe, struct notify **ret)
 {
+	assert(l && db && exe && ret);
 	struct notify *n = calloc(1, sizeof(*n));
 
 	if (!n)

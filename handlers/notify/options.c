@@ -1,5 +1,6 @@
 #include "handlers/notify/options.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@ static const struct {
 
 const char *channel_program(enum channel_kind kind)
 {
+	assert(kind < ARRAY_LEN(channel_programs));
 	return channel_programs[kind];
 }
 
@@ -61,6 +63,7 @@ static bool is_url(const char *v)
 /* Why the first line of text, len bytes long and cut there, can't be a secret; NULL: it can. */
 static const char *fault_of(const char *text, size_t len, bool url)
 {
+	assert(text);
 	if (len == 0)
 		return "its first line is empty";
 	if (len >= SECRET_MAX)
@@ -83,6 +86,7 @@ static size_t line_len(const char *text, size_t n)
 /* The first line of a file. What is in it is never shown. */
 static int read_secret(const char *path, bool url, char **ret, char *why, size_t size)
 {
+	assert(path && ret && why && size > 0);
 	char text[SECRET_MAX + 1];
 	ssize_t n = read_all(path, text, sizeof(text) - 1);
 
@@ -103,6 +107,7 @@ static int read_secret(const char *path, bool url, char **ret, char *why, size_t
 
 int channel_secret_check(const char *path, bool url, char *why, size_t why_size)
 {
+	assert(path && why && why_size > 0);
 	CLEANUP(cleanup_free) char *secret = NULL;
 
 	return read_secret(path, url, &secret, why, why_size);
@@ -142,6 +147,7 @@ static int read_one(struct json_object *o, struct channel *c, char *why, size_t 
 
 int channels_read(struct json_object *tree, struct channels *ret, char *why, size_t why_size)
 {
+	assert(tree && ret && why && why_size > 0);
 	struct json_object *list = NULL;
 	struct channels c = {0};
 	size_t n = json_get_arr(tree, "channels", &list) == 1 ? json_object_array_length(list) : 0;
@@ -165,6 +171,7 @@ int channels_read(struct json_object *tree, struct channels *ret, char *why, siz
 
 void channels_free(struct channels *c)
 {
+	assert(c && (c->item || c->n == 0));
 	for (size_t i = 0; i < c->n; i++) {
 		free(c->item[i].name);
 		free(c->item[i].program);
@@ -177,6 +184,7 @@ void channels_free(struct channels *c)
 
 const struct channel *channels_find(const struct channels *c, const char *name)
 {
+	assert(c && name);
 	for (size_t i = 0; i < c->n; i++)
 		if (!strcmp(c->item[i].name, name))
 			return &c->item[i];

@@ -1,6 +1,7 @@
 /*
  * A channel's jq program, run in a process of its own: it may loop for ever, eat memory or abort without harm.
  */
+#include <assert.h>
 #include <errno.h>
 #include <jq.h>
 #include <poll.h>
@@ -63,6 +64,7 @@ static int why_no_result(jv invalid)
 
 static int run(const char *program, jv input)
 {
+	assert(program);
 	jq_state *jq = jq_init();
 
 	if (!jq)
@@ -103,6 +105,7 @@ static void keep_complaint(void *data, jv msg)
 
 int notify_program_check(const char *program, char *why, size_t why_size)
 {
+	assert(program && why && why_size > 0);
 	struct complaint c = {why, why_size};
 	jq_state *jq = jq_init();
 
@@ -143,6 +146,7 @@ int notify_program_main(void)
 
 char *program_input(const char *program, struct json_object *input)
 {
+	assert(program && input);
 	CLEANUP(json_cleanup) struct json_object *o = json_object_new_object();
 
 	json_add_str(o, "program", program);
@@ -220,6 +224,7 @@ static int try_one(const struct channel *c, const char *exe, char *why, size_t s
 
 struct child_spec program_spec(const char *exe, const char *in)
 {
+	assert(exe && in);
 	static _Thread_local const char *argv[3]; /* a reload tries programs on its own thread */
 
 	argv[0] = exe;
@@ -234,6 +239,7 @@ struct child_spec program_spec(const char *exe, const char *in)
 
 int notify_try_programs(const struct channels *c, const char *exe, char *why, size_t why_size)
 {
+	assert(c && exe && why && why_size > 0);
 	for (size_t i = 0; i < c->n; i++) {
 		int r = try_one(&c->item[i], exe, why, why_size);
 

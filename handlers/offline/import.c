@@ -18,6 +18,7 @@
 #include "server/core/log.h"
 #include "server/core/metrics.h"
 #include "server/core/text.h"
+#include "server/core/thread.h"
 
 #define PLACES 2
 
@@ -88,6 +89,7 @@ static char *in_words(const struct import *m)
 static int told(const struct import *m, int64_t incident, int64_t at, const char *who, const char *what,
                 const char *note)
 {
+	assert(who && what && incident >= 0);
 	struct event e = {.at_us = at,
 	                  .incident_id = incident,
 	                  .rollout = (char *)m->r->name,
@@ -113,6 +115,7 @@ static enum step_kind step_kind_of(const char *word)
 /* As they happened; all of them are over. */
 static int add_steps(const struct import *m, int64_t incident)
 {
+	assert(incident > 0);
 	struct json_object *arr = steps_of(m);
 	size_t n = arr ? json_object_array_length(arr) : 0;
 	int r = 0;
@@ -243,6 +246,7 @@ static int open_incident(const struct import *m, int32_t stage, const char *summ
 
 static int join(const struct import *m, struct incident *live)
 {
+	assert(live && live->id > 0);
 	CLEANUP(cleanup_free) char *text = in_words(m);
 	CLEANUP(cleanup_free) char *line = text ? text_format("%s (incident %lld)", text, (long long)live->id) : NULL;
 	int r = line ? told(m, live->id, m->at, m->who, "rolled back without rollbackd", text) : -ENOMEM;
@@ -263,6 +267,7 @@ static int join(const struct import *m, struct incident *live)
 /* What is there now is compared with this afterwards: raised again since then, it is told. */
 static int save_rollout(const struct import *m, struct rollout_row *row)
 {
+	assert(row);
 	int32_t now_at = m->after >= 0 ? m->after : m->r->flags_file ? row->pct_wanted : m->to;
 	bool changed = now_at != row->pct_wanted;
 
@@ -320,6 +325,7 @@ static int take_in(struct import *m)
 
 static void mark_of(struct json_object *o, char *out, size_t size)
 {
+	assert(out && size > 0);
 	snprintf(out, size, "offline:%s", json_str_or(o, "id", ""));
 }
 
@@ -382,6 +388,7 @@ static void put_away(const char *path)
 
 static int import_file(struct import *m, const char *path)
 {
+	assert(path);
 	struct journal j = {.fd = -1};
 	int r = journal_read(path, &j);
 
@@ -407,6 +414,7 @@ static void places(struct db_tx *tx, const struct rollout *r, char *ret[PLACES])
 
 int import_offline(struct db_tx *tx, const struct settings *s, const struct rollout *r, int64_t *ret_incident)
 {
+	assert(tx && s && r && ret_incident && thread_may(THREAD_WRITER));
 	struct import m = {.tx = tx, .s = s, .r = r, .ret_incident = ret_incident};
 	char *path[PLACES];
 	int err = 0;
@@ -436,6 +444,7 @@ static bool tells_of(struct db_tx *tx, const struct rollout *r, const char *path
 
 bool import_expected(struct db_tx *tx, const struct rollout *r)
 {
+	assert(tx && r);
 	char *path[PLACES];
 	bool yes = false;
 

@@ -53,6 +53,7 @@ static int sync_dir(const char *path)
 
 static bool still_named(int fd, const char *path)
 {
+	assert(fd >= 0);
 	struct stat a, b;
 
 	return fstat(fd, &a) == 0 && lstat(path, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
@@ -138,6 +139,7 @@ static int open_to_read(const char *path, off_t *ret_size)
 
 static int keep(struct journal *j, struct json_object *record)
 {
+	assert(record);
 	const char *id = json_str_or(record, "id", "");
 
 	for (size_t i = 0; i < j->n; i++)
@@ -156,6 +158,7 @@ static int keep(struct journal *j, struct json_object *record)
 
 static int take_line(struct journal *j, const char *line, size_t len)
 {
+	assert(line || len == 0);
 	CLEANUP(json_cleanup) struct json_object *o = NULL;
 	int r = len ? json_parse(line, len, &o, NULL) : -EINVAL;
 

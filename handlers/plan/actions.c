@@ -1,5 +1,6 @@
 #include "handlers/plan/actions.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "handlers/plan/success.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
+#include "server/core/thread.h"
 
 #define FREEZE_MAX_US (366 * 86400 * US_PER_S)
 
@@ -30,6 +32,7 @@ static int refuse(struct plan_act *w, int err, const char *fmt, ...) PRINTF_LIKE
 
 static int refuse(struct plan_act *w, int err, const char *fmt, ...)
 {
+	assert(w->why && err < 0 && fmt);
 	va_list args;
 
 	va_start(args, fmt);
@@ -40,6 +43,7 @@ static int refuse(struct plan_act *w, int err, const char *fmt, ...)
 
 static int note(struct db_tx *tx, const char *rollout, const char *who, const char *what, const char *text)
 {
+	assert(rollout && who && what);
 	struct event e = {.rollout = (char *)rollout, .who = (char *)who, .what = (char *)what, .note = (char *)text};
 
 	return event_add(tx, &e);
@@ -48,6 +52,7 @@ static int note(struct db_tx *tx, const char *rollout, const char *who, const ch
 /* On the audit trail and to those who follow the rollout: "[ROLLOUT] CST Pipeline Stage 2: held by alice: …". */
 static int tell(struct plan_act *w, enum announcement_id id, const char *text)
 {
+	assert(w->r && text);
 	CLEANUP(cleanup_free)
 	char *line = w->stage ? text_format("[ROLLOUT] %s Stage %d: %s", w->r->title, w->stage->number, text)
 	                      : text_format("[ROLLOUT] %s: %s", w->r->title, text);
@@ -65,6 +70,7 @@ static const char *reason_of(const struct plan_act *w)
 
 bool person_has_role(const struct settings *s, const struct person *who, const char *role)
 {
+	assert(s && s->tree && who && role);
 	struct json_object *users = NULL, *roles = NULL;
 
 	if (json_get_arr(s->tree, "users", &users) != 1)
@@ -148,6 +154,7 @@ static int approve(struct plan_act *w)
 /* By its text, or by its number in the list. */
 static const struct check_item *find_item(const struct checklist *list, const char *item)
 {
+	assert(list && item);
 	char *end = NULL;
 	unsigned long n = strtoul(item, &end, 10);
 
@@ -254,6 +261,7 @@ static int freeze(struct plan_act *w)
  */
 static bool skips_gates(const struct plan_act *w, const struct stage *to)
 {
+	assert(to);
 	bool stands_there = !stage_is_elsewhere(w->s, to) && w->st.there == to->pct,
 	     ahead = w->stage && to->number > w->stage->number;
 
@@ -338,6 +346,7 @@ static const struct {
 
 int plan_move_find(const char *word)
 {
+	assert(word);
 	for (int i = 0; i < MOVE_N; i++)
 		if (!strcmp(moves[i].word, word))
 			return i;
@@ -346,6 +355,7 @@ int plan_move_find(const char *word)
 
 static int work_load(struct plan_act *w, const char *rollout)
 {
+	assert(w->s && rollout);
 	w->r = settings_rollout(w->s, rollout);
 	if (!w->r)
 		return refuse(w, -ENOENT, "there is no rollout %.100s", rollout);
@@ -356,6 +366,8 @@ static int work_load(struct plan_act *w, const char *rollout)
 
 int plan_act(struct db_tx *tx, const struct settings *s, const struct plan_request *rq, char *why, size_t why_size)
 {
+	assert(tx && s && rq && rq->rollout && why && why_size >= 600);
+	assert(thread_may(THREAD_WRITER) && rq->move >= 0 && rq->move < MOVE_N);
 	struct plan_act w = {.tx = tx, .s = s, .rq = rq, .why = why, .why_size = why_size};
 	int r = work_load(&w, rq->rollout);
 
@@ -393,6 +405,7 @@ static size_t hard_ones(const struct gate *g)
 static int open_raise(struct plan_act *w, const struct stage *to, const struct advance_request *rq, const char *forced,
                       int64_t *ret_raise)
 {
+	assert(to && rq && ret_raise);
 	struct playbook by_hand = {
 		.frozen = (char *)"{\"name\":\"advance\"}", .name = "advance", .restart_at = -1, .severity = ""};
 	CLEANUP(cleanup_free)
@@ -429,6 +442,7 @@ static int open_raise(struct plan_act *w, const struct stage *to, const struct a
 static int enter(struct plan_act *w, const struct stage *to, const struct advance_request *rq, const char *forced,
                  int64_t *ret_raise)
 {
+	assert(to && to->pct >= 0 && to->pct <= 10000);
 	CLEANUP(cleanup_free)
 	char *text = text_format("stage %d%s%s", to->number, forced ? ", FORCED: " : "", forced ? forced : "");
 	bool again = w->st.row.stage == to->number;
@@ -449,6 +463,7 @@ static int enter(struct plan_act *w, const struct stage *to, const struct advanc
 static int gate_says(struct plan_act *w, const struct gate *g, const struct advance_request *rq,
                      struct json_object **ret_missing)
 {
+	assert(g && ret_missing);
 	if (g->n == 0 || (rq->force && hard_ones(g) == 0))
 		return 0;
 	*ret_missing = missing_json(g);
@@ -459,6 +474,7 @@ static int gate_says(struct plan_act *w, const struct gate *g, const struct adva
 /* The reason, and what was passed over. */
 static char *forced_text(const struct gate *g, const char *reason)
 {
+	assert(g && reason);
 	struct buf b = BUF(1000);
 
 	buf_printf(&b, "%.300s (passed over: ", reason);
@@ -472,6 +488,7 @@ int plan_advance(struct db_tx *tx, const struct settings *s, const struct advanc
                  const struct evaluation *ev, int64_t *ret_raise, struct json_object **ret_missing, char *why,
                  size_t why_size)
 {
+	assert(tx && s && rq && rq->rollout && ev && ret_raise && ret_missing && why && why_size >= 600);
 	struct plan_act w = {.tx = tx, .s = s, .why = why, .why_size = why_size};
 	struct gate g = {0};
 	int r = work_load(&w, rq->rollout);

@@ -1,5 +1,6 @@
 #include "handlers/plan/controller.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stddef.h>
@@ -11,6 +12,7 @@
 #include "handlers/plan/reconcile.h"
 #include "server/core/clock.h"
 #include "server/core/log.h"
+#include "server/core/thread.h"
 
 #define ADVANCES_MAX 16 /* waiting at once: each asks Prometheus */
 
@@ -56,6 +58,7 @@ struct controller {
 
 static struct round *round_new(struct controller *c, const char *rollout)
 {
+	assert(c && rollout);
 	struct round *r = calloc(1, sizeof(*r));
 
 	if (!r || !(r->rollout = strdup(rollout))) {
@@ -136,6 +139,7 @@ static struct latest *latest_of(struct controller *c, const char *rollout)
 
 static void publish(struct controller *c, const char *rollout, const struct evaluation *ev)
 {
+	assert(rollout && ev);
 	struct evaluation copy;
 
 	if (evaluation_copy(ev, &copy) < 0)
@@ -153,6 +157,7 @@ static void publish(struct controller *c, const char *rollout, const struct eval
 
 int controller_last(struct controller *c, const char *rollout, struct evaluation *ret)
 {
+	assert(c && rollout && ret);
 	int r = 0;
 
 	*ret = (struct evaluation) {.stage = -1, .seen = -1};
@@ -178,6 +183,7 @@ static int round_run(struct db_tx *tx, struct db_job *job)
 	struct advance_request rq = {
 		.rollout = r->rollout, .who = {r->who, r->known}, .force = r->force, .reason = r->reason};
 
+	assert(r->settings && r->rollout);
 	if (!rollout)
 		return -ENOENT;
 	if (r->advance)
@@ -218,6 +224,7 @@ static void on_evaluated(void *arg, struct evaluation *ev)
 
 static void round_begin(struct round *r)
 {
+	assert(thread_may(THREAD_ENGINE) && r->settings && !r->evaluating);
 	struct controller *c = r->of;
 	const struct rollout *rollout = settings_rollout(r->settings, r->rollout);
 	int e = rollout ? evaluate_start(c->o.loop, c->reader, r->settings, rollout,
@@ -237,6 +244,7 @@ static void round_begin(struct round *r)
 
 static void on_timer(void *arg)
 {
+	assert(thread_may(THREAD_ENGINE));
 	struct controller *c = arg;
 	struct settings *s = current_settings();
 	int64_t now = clock_mono_us();
@@ -273,12 +281,14 @@ static bool admit(struct controller *c)
 static void take_back(struct controller *c)
 {
 	pthread_mutex_lock(&c->lock);
+	assert(c->advances > 0);
 	c->advances--;
 	pthread_mutex_unlock(&c->lock);
 }
 
 int controller_advance(struct controller *c, const struct advance_request *rq, advance_fn *fn, void *arg)
 {
+	assert(c && rq && rq->rollout && fn);
 	if (!admit(c))
 		return -EAGAIN;
 	struct round *r = round_new(c, rq->rollout);
@@ -303,6 +313,7 @@ int controller_advance(struct controller *c, const struct advance_request *rq, a
 
 int controller_new(const struct controller_options *o, struct controller **ret)
 {
+	assert(o && o->loop && o->db && ret);
 	struct controller *c = calloc(1, sizeof(*c));
 
 	if (!c)

@@ -1,5 +1,6 @@
 #include "handlers/plan/criteria.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 
 const char *criterion_state_name(enum criterion_state s)
 {
+	assert(s <= CRITERION_NOT_YET);
 	static const char *const names[] = {"unknown", "holds", "fails", "not_judged_yet"};
 
 	return names[s];
@@ -27,6 +29,7 @@ static int64_t span_of(const struct criterion *c, int64_t age_us)
 
 bool criterion_query(struct buf *b, const struct criterion *c, int64_t age_us)
 {
+	assert(b && c);
 	int64_t span = span_of(c, age_us), step = span / POINTS > STEP_LEAST ? span / POINTS : STEP_LEAST;
 
 	if (c->after_us && age_us < c->after_us)
@@ -73,6 +76,7 @@ static void not_yet(const struct criterion *c, int64_t age_us, struct criterion_
 void criterion_judge(const struct criterion *c, int64_t age_us, const struct prom_answer *value,
                      const struct prom_answer *samples, struct criterion_result *ret)
 {
+	assert(c && ret);
 	char v[100], bound[100];
 
 	*ret = (struct criterion_result) {.state = CRITERION_UNKNOWN, .value = NAN, .samples = NAN};

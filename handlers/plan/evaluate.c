@@ -1,5 +1,6 @@
 #include "handlers/plan/evaluate.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -47,6 +48,7 @@ struct evaluating {
 
 static void add(struct evaluating *e, const char *query)
 {
+	assert(e->n <= e->cap);
 	char *copy = query ? strdup(query) : NULL;
 
 	if (e->n == e->cap) {
@@ -97,6 +99,7 @@ static void add_watch(struct evaluating *e)
 
 static bool add_alert(struct evaluating *e, const char *labels_text)
 {
+	assert(labels_text);
 	CLEANUP(json_cleanup) struct json_object *labels = json_tokener_parse(labels_text);
 	struct text_pair pairs[64];
 	struct buf b = BUF(QUERY_MAX);
@@ -133,6 +136,7 @@ static bool add_alerts(struct evaluating *e, struct db_conn *c)
 
 static void judge_criteria(struct evaluating *e, const struct prom_answer *a)
 {
+	assert(e->criteria.at + e->criteria.n <= e->n);
 	e->ev.results = calloc(e->criteria.n + 1, sizeof(*e->ev.results));
 	for (size_t i = 0; e->ev.results && i < e->criteria.n; i++) {
 		const struct prom_answer *pair = &a[e->criteria.at + 2 * i];
@@ -252,6 +256,7 @@ static void evaluating_free(struct evaluating *e)
 
 static void finish(struct evaluating *e)
 {
+	assert(e->fn);
 	if (!e->asked || !e->probed)
 		return;
 	struct evaluation ev = e->ev;
@@ -328,6 +333,7 @@ static int start(struct evaluating *e)
 int evaluate_start(struct loop *l, struct db_conn *reader, struct settings *s, const struct rollout *r,
                    int64_t since_us, evaluate_fn *fn, void *arg, struct evaluating **ret)
 {
+	assert(l && reader && s && r && fn && ret);
 	struct evaluating *e = calloc(1, sizeof(*e));
 
 	if (!e)

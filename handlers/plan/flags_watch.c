@@ -23,6 +23,7 @@ struct flags_look {
 
 static int64_t mark(const struct flags_look *w, const char *what)
 {
+	assert(what);
 	CLEANUP(cleanup_free) char *key = text_format("%s:%s", what, w->r->name);
 	int64_t value = 0;
 
@@ -39,6 +40,7 @@ static int set_mark(const struct flags_look *w, const char *what, int64_t value)
 /* 0: a rollback could lower it; -errno. */
 static int look(struct flags_look *w, bool rehearse)
 {
+	assert(w->r->flags_file && w->r->flags_key);
 	struct flags_change ch = {.before = -1};
 	int r = flags_file_read(w->r->flags_file, w->r->flags_key, &w->there, w->why, sizeof(w->why));
 
@@ -69,6 +71,7 @@ static bool incident_tells(const struct flags_look *w)
 
 static int say(const struct flags_look *w, enum announcement_id id, const char *text)
 {
+	assert(text);
 	CLEANUP(cleanup_free) char *line = text_format("%s: %s", w->r->title, text);
 	struct event e = {.rollout = (char *)w->r->name,
 	                  .who = (char *)"rollbackd",
@@ -81,6 +84,7 @@ static int say(const struct flags_look *w, enum announcement_id id, const char *
 
 static int tell(const struct flags_look *w, int error)
 {
+	assert(error < 0);
 	CLEANUP(cleanup_free)
 	char *text =
 		text_format("nothing could be rolled back by the flags file: %s. Mend it before it is needed", w->why);

@@ -1,5 +1,7 @@
 #include "handlers/plan/forecast.h"
 
+#include <assert.h>
+
 #define FREEZES_IN_A_ROW 20 /* beyond that the plan is never free, and any date is as good */
 
 /* Nothing is raised for a while after the last rollback. */
@@ -26,6 +28,7 @@ static int64_t thawed(const struct gate_view *v, int64_t at_us)
 /* Clean time that is left of the current stage; all of it when a rollback left the stage. */
 static int64_t left(const struct gate_view *v, const struct gate *g)
 {
+	assert(g->current);
 	int64_t clean = g->enters_again ? 0 : v->st->p.clean_us;
 
 	return g->current->duration_us > clean ? g->current->duration_us - clean : 0;
@@ -42,6 +45,7 @@ static const struct stage *restart(const struct gate_view *v, const struct gate 
 
 size_t forecast_stages(const struct gate_view *v, struct forecast *ret, size_t max)
 {
+	assert(v && v->settings && v->rollout && v->st && ret && max > 0);
 	struct gate g = {0};
 	int64_t at = thawed(v, v->now_us);
 	size_t n = 0;

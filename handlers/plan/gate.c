@@ -1,5 +1,6 @@
 #include "handlers/plan/gate.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@ static void add(struct gate *g, const char *what, bool hard, const char *fmt, ..
 
 static void add(struct gate *g, const char *what, bool hard, const char *fmt, ...)
 {
+	assert(g->n <= g->cap && what && fmt);
 	va_list args;
 
 	if (g->n == g->cap) {
@@ -43,6 +45,7 @@ static void words(int64_t us, char *out, size_t size)
 
 const struct stage *stage_after(const struct gate_view *v, int32_t number)
 {
+	assert(v && v->rollout);
 	const struct stage *best = NULL;
 
 	for (size_t i = 0; i < v->rollout->n_stages; i++) {
@@ -56,6 +59,7 @@ const struct stage *stage_after(const struct gate_view *v, int32_t number)
 
 void gate_route(const struct gate_view *v, struct gate *g)
 {
+	assert(v && v->rollout && v->st && g);
 	g->current = rollout_state_stage(v->st, v->rollout);
 	if (!g->current)
 		return;
@@ -142,6 +146,7 @@ static void missing_approvals(const struct gate_view *v, struct gate *g)
 
 const char *tick_state_name(enum tick_state s)
 {
+	assert(s <= TICK_OVERDUE);
 	static const char *const names[] = {"open", "done", "expired", "overdue"};
 
 	return names[s];
@@ -150,6 +155,7 @@ const char *tick_state_name(enum tick_state s)
 enum tick_state item_state(const struct checklist *list, const struct check_item *item, const struct tick_list *ticks,
                            int64_t now_us, const struct tick **ret_tick)
 {
+	assert(list && item && ticks);
 	const struct tick *last = NULL;
 
 	for (size_t i = 0; i < ticks->n; i++)
@@ -225,6 +231,7 @@ static void missing_limits(const struct gate_view *v, struct gate *g)
 
 bool freeze_at(const struct rollout *r, const struct progress *p, int64_t at_us, struct freeze_span *ret)
 {
+	assert(r && p && ret);
 	struct cron c;
 
 	if (p->frozen_until_us > at_us) {
@@ -247,6 +254,7 @@ bool freeze_at(const struct rollout *r, const struct progress *p, int64_t at_us,
 
 bool freeze_now(const struct rollout *r, const struct progress *p, int64_t now_us, char *why, size_t size)
 {
+	assert(r && p && why && size > 0);
 	struct freeze_span f = {0};
 	char until[40];
 
@@ -283,6 +291,7 @@ static void missing_sight(const struct gate_view *v, struct gate *g)
 
 int gate_judge(const struct gate_view *v, struct gate *ret)
 {
+	assert(v && v->settings && v->rollout && v->st && v->ev && ret);
 	static void (*const rules[])(const struct gate_view *, struct gate *) = {
 		missing_stage, missing_criteria, missing_time,   missing_approvals, missing_ticks,
 		missing_peace, missing_limits,   missing_freeze, missing_sight,
@@ -302,6 +311,7 @@ int gate_judge(const struct gate_view *v, struct gate *ret)
 
 void gate_free(struct gate *g)
 {
+	assert(g);
 	free(g->missing);
 	*g = (struct gate) {0};
 }

@@ -1,5 +1,6 @@
 #include "handlers/plan/json.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,6 +36,7 @@ static void add_clock(struct json_object *o, const struct gate_view *v, const st
 
 static struct json_object *criterion_json(const struct criterion *c, const struct criterion_result *r)
 {
+	assert(c);
 	struct json_object *o = json_object_new_object();
 
 	json_add_str(o, "name", c->name);
@@ -92,6 +94,7 @@ static void add_approvals(struct json_object *o, const struct gate_view *v, cons
 static struct json_object *item_json(const struct checklist *list, const struct check_item *item,
                                      const struct gate_view *v)
 {
+	assert(list && item);
 	struct json_object *o = json_object_new_object();
 	const struct tick *t = NULL;
 
@@ -226,6 +229,7 @@ static void add_forecast(struct json_object *o, const struct gate_view *v)
 
 int plan_json_add(struct json_object *o, struct db_conn *c, const struct gate_view *v)
 {
+	assert(o && c && v && v->settings && v->rollout && v->st && v->ev);
 	const struct stage *st = rollout_state_stage(v->st, v->rollout);
 
 	add_clock(o, v, st);

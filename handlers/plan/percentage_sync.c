@@ -1,5 +1,6 @@
 #include "handlers/plan/percentage_sync.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 
@@ -12,9 +13,11 @@
 #include "handlers/plan/flags_watch.h"
 #include "handlers/steps/percentage.h"
 #include "server/core/text.h"
+#include "server/core/thread.h"
 
 static int note(struct db_tx *tx, const char *rollout, const char *what, const char *text)
 {
+	assert(rollout && what);
 	struct event e = {
 		.rollout = (char *)rollout, .who = (char *)"rollbackd", .what = (char *)what, .note = (char *)text};
 
@@ -23,6 +26,7 @@ static int note(struct db_tx *tx, const char *rollout, const char *what, const c
 
 static int sync_new(struct db_tx *tx, const struct settings *s, const struct rollout *r, int32_t there, const char *why)
 {
+	assert(there <= 10000);
 	const struct stage *st = there < 0 ? NULL : stage_of_percentage(s, r, there);
 	struct rollout_row row = {.name = (char *)r->name,
 	                          .stage = st ? st->number : -1,
@@ -71,6 +75,7 @@ static bool live_says(struct db_tx *tx, const struct rollout *r, int32_t there,
 static int sync_changed(struct db_tx *tx, const struct settings *s, const struct rollout *r, struct rollout_row *row,
                         int32_t there)
 {
+	assert(row && there >= 0 && there <= 10000);
 	char was[16], is[16], text[400];
 	bool page = live_says(tx, r, there, is_above);
 
@@ -114,6 +119,7 @@ static int sync_run(struct db_tx *tx, const struct rollout *r)
 
 int percentage_sync_rollout(struct db_tx *tx, const struct settings *s, const struct rollout *r)
 {
+	assert(tx && s && r && thread_may(THREAD_WRITER));
 	struct rollout_row row = {0};
 	char why[256] = "";
 	int32_t there = percentage_there(db_tx_conn(tx), r, why, sizeof(why));
@@ -133,6 +139,7 @@ int percentage_sync_rollout(struct db_tx *tx, const struct settings *s, const st
 
 int percentage_sync_all(struct db_tx *tx, const struct settings *s)
 {
+	assert(tx && s);
 	for (size_t i = 0; i < s->n_rollouts; i++) {
 		int err = percentage_sync_rollout(tx, s, &s->rollouts[i]);
 

@@ -1,5 +1,6 @@
 #include "handlers/plan/reconcile.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #include "handlers/plan/success.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
+#include "server/core/thread.h"
 
 #define GAP_LEAST_US (60 * US_PER_S) /* a look that is later than this, or three intervals, saw nothing in between */
 
@@ -23,11 +25,13 @@
 
 static char *mark_key(const struct reconcile *l, const char *what, const char *which)
 {
+	assert(what);
 	return which ? text_format("%s:%s:%s", what, l->r->name, which) : text_format("%s:%s", what, l->r->name);
 }
 
 int64_t reconcile_mark(const struct reconcile *l, const char *what, const char *which)
 {
+	assert(l && l->tx);
 	CLEANUP(cleanup_free) char *key = mark_key(l, what, which);
 	int64_t value = 0;
 
@@ -38,6 +42,7 @@ int64_t reconcile_mark(const struct reconcile *l, const char *what, const char *
 
 int reconcile_set_mark(const struct reconcile *l, const char *what, const char *which, int64_t value)
 {
+	assert(l && l->tx);
 	CLEANUP(cleanup_free) char *key = mark_key(l, what, which);
 
 	return key ? meta_set(l->tx, key, value) : -ENOMEM;
@@ -45,6 +50,7 @@ int reconcile_set_mark(const struct reconcile *l, const char *what, const char *
 
 int reconcile_announce(const struct reconcile *l, enum announcement_id id, const char *text)
 {
+	assert(l && text);
 	CLEANUP(cleanup_free)
 	char *line = l->stage ? text_format("[ROLLOUT] %s Stage %d: %s", l->r->title, l->stage->number, text)
 	                      : text_format("[ROLLOUT] %s: %s", l->r->title, text);
@@ -91,6 +97,7 @@ static int plan_sha(const struct reconcile *l, char out[65])
 /* 1: a new run began, load again. */
 static int plan_changed(const struct reconcile *l, struct progress *p)
 {
+	assert(p);
 	char sha[65];
 
 	if (!l->stage)
@@ -132,6 +139,7 @@ static void view_of(const struct reconcile *l, struct stage_clock_view *v)
 
 static int count_clock(const struct reconcile *l, struct progress *p)
 {
+	assert(p);
 	int64_t gap = 3 * l->s->evaluation_us > GAP_LEAST_US ? 3 * l->s->evaluation_us : GAP_LEAST_US;
 	struct hold_span span = {0};
 	struct stage_clock_view v;
@@ -328,6 +336,7 @@ static int look_on(struct reconcile *l, struct rollout_state *st)
 int reconcile_write(struct db_tx *tx, const struct settings *s, const struct rollout *r, const struct evaluation *ev,
                     int64_t *ret_incident)
 {
+	assert(tx && s && r && ev && ret_incident && thread_may(THREAD_WRITER));
 	struct reconcile l = {.tx = tx, .s = s, .r = r, .ev = ev, .now = db_tx_now(tx)};
 	struct rollout_state st = {0};
 	int err = import_offline(tx, s, r, ret_incident);

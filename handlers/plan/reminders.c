@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 
 static int remind_item(const struct reconcile *l, const struct checklist *list, const struct check_item *item)
 {
+	assert(list && item);
 	const struct tick *last = NULL;
 	char at[40];
 
@@ -51,6 +53,7 @@ static int remind_items(const struct reconcile *l)
 
 static int tell_milestone(const struct reconcile *l, const struct milestone *m)
 {
+	assert(m->text);
 	int64_t due = rollout_state_milestone_us(db_tx_conn(l->tx), l->r, l->st, m);
 
 	if (!due || due > l->now || reconcile_mark(l, "milestone", m->text) >= due - m->in_us)
@@ -64,6 +67,7 @@ static int tell_milestone(const struct reconcile *l, const struct milestone *m)
 
 static int send_report(const struct reconcile *l, const char *name)
 {
+	assert(name);
 	CLEANUP(buf_free) struct buf b = BUF(REPORT_MAX);
 	int r = report_text(&b, db_tx_conn(l->tx), l->s, l->r, l->st, l->ev, name, l->now);
 
@@ -120,6 +124,7 @@ static int remind_eta(const struct reconcile *l)
 
 int reconcile_remind(const struct reconcile *l)
 {
+	assert(l && l->tx && l->s && l->r && l->st && l->ev);
 	int r = remind_items(l);
 
 	if (r == 0)

@@ -1,5 +1,6 @@
 #include "handlers/plan/report.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,6 +28,7 @@ static const struct {
 
 static size_t kind_of(const char *name)
 {
+	assert(name);
 	size_t i = 0;
 
 	while (i + 1 < ARRAY_LEN(kinds) && strcmp(kinds[i].name, name) != 0)
@@ -258,6 +260,7 @@ static int tail(struct report *p)
 
 bool report_is_wanted(const struct rollout *r, const struct rollout_state *st, const char *kind)
 {
+	assert(r && st && kind);
 	int32_t last = -1;
 
 	for (size_t i = 0; i < r->n_stages; i++)
@@ -301,6 +304,7 @@ static int sections(struct report *p)
 int report_text(struct buf *b, struct db_conn *c, const struct settings *s, const struct rollout *r,
                 const struct rollout_state *st, const struct evaluation *ev, const char *kind, int64_t now_us)
 {
+	assert(b && c && s && r && st && ev && kind);
 	size_t k = kind_of(kind);
 	struct report p = {.b = b,
 	                   .c = c,

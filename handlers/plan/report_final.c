@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -68,6 +69,7 @@ static void stage_line(struct report *p, const struct stage *stage)
 
 int report_stages(struct report *p)
 {
+	assert(p && p->b && p->r);
 	const struct stage *last = NULL;
 
 	buf_str(p->b, "- Stages:\n");
@@ -129,6 +131,7 @@ static int list_events(struct report *p, const char *title, const char *what, co
 
 int report_decisions(struct report *p)
 {
+	assert(p && p->b && p->c);
 	static const struct {
 		const char *title, *what, *word;
 	} lists[] = {
@@ -156,6 +159,7 @@ static bool is_news(const struct event *e)
 
 int report_changes(struct report *p)
 {
+	assert(p && p->b && p->c);
 	const struct event_filter f = {.rollout = p->r->name, .limit = DAY_EVENTS};
 	struct event_list l = {0};
 	size_t n = 0, ticks = 0, first = 0;
@@ -192,6 +196,7 @@ static enum tick_state state_of(const struct report *p, const struct checklist *
 
 int report_checklists(struct report *p)
 {
+	assert(p && p->b && p->c);
 	struct tick_list ever = {0};
 	int r = tick_ever(p->c, p->r->name, &ever);
 

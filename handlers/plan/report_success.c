@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -67,6 +68,7 @@ static void earlier(struct report *p, const struct criterion *c, const struct st
 
 static void metric_line(struct report *p, const struct criterion *c, const struct metric_result *f)
 {
+	assert(c && f);
 	char at[40];
 
 	buf_printf(p->b, "  - %s: ", c->name);
@@ -98,6 +100,7 @@ static void counts(struct report *p)
 
 int report_success(struct report *p)
 {
+	assert(p && p->b && p->s && p->r);
 	const struct stage *stage = success_stage(p->s, p->r);
 	int n[3] = {0};
 

@@ -1,5 +1,6 @@
 #include "handlers/plan/rollout_state.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -49,6 +50,7 @@ static int load_incidents(struct db_conn *c, const char *name, int64_t now_us, s
 
 int rollout_state_load(struct db_conn *c, const struct rollout *r, int64_t now_us, struct rollout_state *ret)
 {
+	assert(c && r && r->name && ret);
 	struct rollout_state st = {0};
 	int err = load_rows(c, r->name, &st);
 
@@ -67,6 +69,7 @@ int rollout_state_load(struct db_conn *c, const struct rollout *r, int64_t now_u
 
 void rollout_state_free(struct rollout_state *st)
 {
+	assert(st);
 	rollout_row_free(&st->row);
 	progress_free(&st->p);
 	approval_list_free(&st->approvals);
@@ -76,17 +79,20 @@ void rollout_state_free(struct rollout_state *st)
 
 const struct stage *rollout_state_stage(const struct rollout_state *st, const struct rollout *r)
 {
+	assert(st && r);
 	return rollout_stage(r, st->row.stage);
 }
 
 bool stage_is_elsewhere(const struct settings *s, const struct stage *st)
 {
+	assert(s && s->environment && st && st->environment);
 	return strcmp(st->environment, s->environment) != 0;
 }
 
 int64_t rollout_state_milestone_us(struct db_conn *c, const struct rollout *r, const struct rollout_state *st,
                                    const struct milestone *m)
 {
+	assert(c && r && st && m);
 	CLEANUP(cleanup_free) char *key = text_format("entered:%s:%d", r->name, m->after_stage);
 	int64_t entered = 0;
 
@@ -97,5 +103,6 @@ int64_t rollout_state_milestone_us(struct db_conn *c, const struct rollout *r, c
 
 bool rollout_state_above_zero(const struct rollout_state *st)
 {
+	assert(st);
 	return st->there > 0 || st->row.pct_wanted > 0 || st->row.pct_seen > 0;
 }

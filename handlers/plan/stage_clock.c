@@ -1,5 +1,6 @@
 #include "handlers/plan/stage_clock.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 /* The first criterion that stops the clock; -1: none. */
 static long first_bad(const struct stage_clock_view *v)
 {
+	assert(v->results || v->n == 0);
 	for (size_t i = 0; i < v->n; i++)
 		if (v->results[i].state == CRITERION_FAILS || v->results[i].state == CRITERION_UNKNOWN)
 			return (long)i;
@@ -19,6 +21,7 @@ static long first_bad(const struct stage_clock_view *v)
 
 void stage_clock_why(const struct stage_clock_view *v, char *out, size_t size)
 {
+	assert(v && out && size > 0);
 	long bad = first_bad(v);
 
 	out[0] = '\0';
@@ -42,6 +45,7 @@ void stage_clock_why(const struct stage_clock_view *v, char *out, size_t size)
 
 bool stage_clock_is_hold(const char *why)
 {
+	assert(why);
 	return !strncmp(why, HELD, strlen(HELD));
 }
 
@@ -58,6 +62,7 @@ static bool stand(struct progress *p, int64_t now_us, const char *why)
 
 bool stage_clock_count(struct progress *p, int64_t now_us, int64_t gap_us, const char *why, struct hold_span *ret_span)
 {
+	assert(p && gap_us > 0 && why && ret_span);
 	int64_t from = p->clean_at_us, passed = now_us - from;
 	bool ran = !p->clean_why && !p->stopped_at_us, lost = passed < 0 || passed > gap_us;
 

@@ -1,5 +1,6 @@
 #include "handlers/plan/success.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 
 const char *verdict_name(enum metric_verdict v)
 {
+	assert(v <= VERDICT_MISSED);
 	static const char *const names[] = {"unknown", "met", "missed"};
 
 	return names[v];
@@ -17,6 +19,7 @@ const char *verdict_name(enum metric_verdict v)
 
 const struct stage *success_stage(const struct settings *s, const struct rollout *r)
 {
+	assert(s && r);
 	const struct stage *last = NULL;
 
 	for (size_t i = 0; i < r->n_stages; i++) {
@@ -30,6 +33,7 @@ const struct stage *success_stage(const struct settings *s, const struct rollout
 
 bool success_is_fresh(const struct evaluation *ev, const struct rollout_state *st)
 {
+	assert(ev && st);
 	return ev->at_us && st->p.entered_us && ev->stage == st->row.stage && ev->run == st->p.run;
 }
 
@@ -52,6 +56,7 @@ static struct json_object *results_json(const struct stage *stage, const struct 
 
 int success_keep(struct db_tx *tx, const struct rollout *r, const struct rollout_state *st, const struct evaluation *ev)
 {
+	assert(tx && r && st && ev);
 	const struct stage *stage = rollout_state_stage(st, r);
 
 	if (!stage || !success_is_fresh(ev, st))
@@ -68,6 +73,7 @@ int success_keep(struct db_tx *tx, const struct rollout *r, const struct rollout
 
 int success_kept(const char *results, const char *name, struct criterion_result *ret)
 {
+	assert(results && name && ret);
 	CLEANUP(json_cleanup) struct json_object *all = json_tokener_parse(results);
 	struct json_object *one = NULL;
 	int64_t state = -1;
@@ -85,6 +91,7 @@ int success_kept(const char *results, const char *name, struct criterion_result 
 
 enum metric_verdict success_judge(const struct criterion *c, const struct criterion_result *r)
 {
+	assert(c);
 	if (!r || isnan(r->value) || (r->state != CRITERION_HOLDS && r->state != CRITERION_FAILS))
 		return VERDICT_UNKNOWN;
 	return (c->is_min ? r->value >= c->bound : r->value <= c->bound) ? VERDICT_MET : VERDICT_MISSED;
@@ -92,6 +99,7 @@ enum metric_verdict success_judge(const struct criterion *c, const struct criter
 
 void success_words(struct buf *b, const struct criterion *c, const struct criterion_result *r)
 {
+	assert(b && c);
 	static const char unknown[] = "unknown: ";
 	enum metric_verdict v = success_judge(c, r);
 	const char *why = r ? r->why : "not evaluated yet";
