@@ -31,6 +31,8 @@ static void count(struct verdict *v, int32_t pct, struct wanted t)
 	v->agree += wanted_is_met(t, pct);
 	if (pct > v->seen)
 		v->seen = pct;
+	if (v->least < 0 || pct < v->least)
+		v->least = pct;
 }
 
 static void judge_pct(int32_t pct, struct wanted t, struct verdict *ret)
@@ -39,7 +41,7 @@ static void judge_pct(int32_t pct, struct wanted t, struct verdict *ret)
 
 	text_pct(pct, is, sizeof(is));
 	text_pct(t.pct, should, sizeof(should));
-	*ret = (struct verdict) {.answers = 1, .seen = -1};
+	*ret = (struct verdict) {.answers = 1, .seen = -1, .least = -1};
 	count(ret, pct, t);
 	if (wanted_is_met(t, pct))
 		say(ret, STATUS_YES, "%s%%", is);
@@ -51,7 +53,7 @@ static void no_percentage(const char *text, size_t len, struct verdict *ret)
 {
 	struct buf shown = BUF(SHOWN_MAX);
 
-	*ret = (struct verdict) {.answers = 1, .seen = -1};
+	*ret = (struct verdict) {.answers = 1, .seen = -1, .least = -1, .partial = true};
 	text_one_line(&shown, text, len, SHOWN_MAX);
 	if (len == 0)
 		say(ret, STATUS_UNKNOWN, "an empty answer");
@@ -216,11 +218,12 @@ void judge_prometheus(const struct prom_vector *v, int64_t instances, struct wan
 	const double *trouble = NULL;
 	char should[16], odd[32];
 
-	*ret = (struct verdict) {.answers = v->n ? v->n : 1, .seen = -1};
+	*ret = (struct verdict) {.answers = v->n ? v->n : 1, .seen = -1, .least = -1};
 	count_samples(v, t, ret, &trouble);
 	text_pct(t.pct, should, sizeof(should));
 	if (instances >= 0 && (size_t)instances > ret->answers)
 		ret->answers = (size_t)instances;
+	ret->partial = trouble || v->n == 0 || (instances >= 0 && v->n != (size_t)instances);
 	if (not_wanted(v, t, INT32_MAX) >= 0) {
 		say_laggards(ret, v, t);
 	} else if (trouble) {
@@ -240,12 +243,15 @@ void judge_all(const struct verdict *v, size_t n, struct verdict *ret)
 	assert((v || n == 0) && ret);
 	const struct verdict *worst = NULL;
 
-	*ret = (struct verdict) {.seen = -1};
+	*ret = (struct verdict) {.seen = -1, .least = -1, .partial = n == 0};
 	for (size_t i = 0; i < n; i++) {
 		ret->agree += v[i].agree;
 		ret->answers += v[i].answers;
 		if (v[i].seen > ret->seen)
 			ret->seen = v[i].seen;
+		if (v[i].least >= 0 && (ret->least < 0 || v[i].least < ret->least))
+			ret->least = v[i].least;
+		ret->partial |= v[i].partial;
 		if (v[i].state == STATUS_NO && (!worst || worst->state != STATUS_NO))
 			worst = &v[i];
 		if (v[i].state == STATUS_UNKNOWN &&

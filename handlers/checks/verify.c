@@ -112,6 +112,7 @@ static void settle(struct run *r, struct verdict *ret)
 	if (r->trouble[0] && !is_no)
 		ret->state = STATUS_UNKNOWN;
 	ret->stale = r->stale && !is_no;
+	ret->partial |= r->trouble[0] != '\0';
 	if (ret->answers == 0)
 		ret->answers = 1;
 	add_label(&note, r->check);
@@ -145,6 +146,8 @@ static void probe_tell(void *arg)
 			      .asked = p->n_runs > 0,
 			      .file = p->file,
 			      .seen = sum.seen,
+			      .least = sum.least,
+			      .partial = sum.partial,
 			      .text = buf_text(&text),
 		      });
 }
@@ -416,8 +419,11 @@ int verify_start(struct loop *l, const struct plan *plan, struct wanted target, 
 	for (size_t i = 0; i < p->n_runs; i++) {
 		const struct check *c = &plan->rollout.checks[i];
 
-		p->runs[i] = (struct run) {
-			.of = p, .check = c, .timeout_us = timeout_of(plan, c), .n_instances = -1, .verdict.seen = -1};
+		p->runs[i] = (struct run) {.of = p,
+		                           .check = c,
+		                           .timeout_us = timeout_of(plan, c),
+		                           .n_instances = -1,
+		                           .verdict = {.seen = -1, .least = -1}};
 		run_start(&p->runs[i]);
 	}
 	if (p->waiting == 0) {

@@ -26,7 +26,8 @@ struct verdict {
 	enum condition_status state;
 	bool stale;                /* unknown because nothing young enough is there yet */
 	size_t agree, answers;     /* answers that are the wanted percentage, of how many; "6 of 6" */
-	int32_t seen;              /* highest percentage it reported; -1 none */
+	int32_t seen, least;       /* highest and lowest percentage it reported; -1 none */
+	bool partial;              /* not everybody who was asked has said where it is */
 	char note[PROBE_NOTE_MAX]; /* one line: "6 of 6 at 0%", "10%, not 0%", "no answer within 3s" */
 };
 
@@ -52,7 +53,8 @@ struct verify_result {
 	bool stale;                               /* acknowledged is unknown only because nothing is young enough yet */
 	bool asked;                               /* there are checks to ask */
 	int32_t file;                             /* what the flags file holds; -1 unknown, or there is none */
-	int32_t seen;                             /* highest percentage that any check reported; -1 none */
+	int32_t seen, least;                      /* highest and lowest percentage that any check reported; -1 none */
+	bool partial;                             /* somebody who was asked has not said where it is */
 	const char *text;                         /* borrowed: a line per answer */
 };
 typedef void verify_fn(void *arg, const struct verify_result *r);

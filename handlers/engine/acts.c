@@ -81,6 +81,15 @@ static void intend_again(struct slot *s)
 	s->handle = NULL;
 }
 
+/* After a restart. More than 0 % is not set once more on what an earlier life knew: the incident asks where it is. */
+static void repeat(struct live *l, struct slot *s)
+{
+	if (kind_of(&l->inc)->lowers && l->inc.pct_wanted > 0 && s != &l->slot[SLOT_THEN])
+		slot_end(s, STEP_SKIPPED, "not repeated before it is known where the service is");
+	else
+		intend_again(s);
+}
+
 static bool may_repeat(const struct live *l, int64_t step_id)
 {
 	bool yes = false;
@@ -263,7 +272,7 @@ static void on_resolved(void *arg, const struct command_outcome *o)
 	if (!incident_is_live(l->inc.state))
 		slot_end(s, o->end == COMMAND_NOT_STARTED ? STEP_SKIPPED : state_of(o), o->text);
 	else if (o->end == COMMAND_NOT_STARTED || (doubt && may_repeat(l, s->ch.step_id)))
-		intend_again(s);
+		repeat(l, s);
 	else
 		slot_end(s, state_of(o), o->text);
 	engine_advance(l);
@@ -281,7 +290,7 @@ static void recover_command(struct live *l, struct slot *s)
 		return;
 	}
 	if (r == -ENOENT) {
-		intend_again(s); /* nothing of this attempt ever reached the disk */
+		repeat(l, s); /* nothing of this attempt ever reached the disk */
 		return;
 	}
 	if (r < 0) {
@@ -306,7 +315,7 @@ static void on_reprobe(void *arg, const struct verify_result *r)
 	if (r->acknowledged.state == STATUS_YES)
 		slot_end(s, STEP_DONE, "found done after a restart: the service is at the wanted percentage");
 	else if (may_repeat(l, s->ch.step_id))
-		intend_again(s);
+		repeat(l, s);
 	else
 		slot_end(s, STEP_IN_DOUBT, "a crash came between the request and its answer; it is not repeated");
 	engine_advance(l);
@@ -318,7 +327,7 @@ static void recover_http(struct live *l, struct slot *s)
 
 	if (verify_start(l->engine->o.loop, l->plan, incident_wanted(&l->inc), clock_mono_us(), on_reprobe, s, &p) <
 	    0) {
-		intend_again(s);
+		repeat(l, s);
 		return;
 	}
 	s->handle = p;
@@ -334,6 +343,36 @@ static void again_or_doubt(struct live *l, struct slot *s)
 		slot_end(s, STEP_IN_DOUBT, "a crash came between the request and its answer; it is not repeated");
 }
 
+static void on_waited(void *arg)
+{
+	struct slot *s = arg;
+	struct live *l = s->of;
+
+	slot_end(s, STEP_SKIPPED, "broken off: something else took its place");
+	engine_advance(l);
+}
+
+static void drop_wait(struct live *l, struct slot *s)
+{
+	loop_timer_cancel(l->engine->o.loop, s->handle);
+}
+
+/* A request that nobody here listens to any more may still be carried out over there, as long as it had time. */
+static void wait_for_request(struct live *l, struct slot *s, const struct step *step)
+{
+	CLEANUP(json_cleanup) struct json_object *tree = NULL;
+	struct act act = {0};
+	int64_t limit = read_act(step, &tree, &act) == 0 ? act.timeout_us : 0;
+	int64_t left = step->started_at_us + limit - clock_wall_us();
+
+	act_free(&act);
+	left = left < 0 ? 0 : left > limit ? limit : left;
+	s->drop = drop_wait;
+	s->handle = loop_timer_at(l->engine->o.loop, clock_mono_us() + left, on_waited, s);
+	if (!s->handle)
+		slot_end(s, STEP_SKIPPED, "broken off: something else took its place");
+}
+
 /* The incident is over: nothing is repeated, but what runs is seen to its end. */
 void act_watch_end(struct live *l, const struct step *step)
 {
@@ -343,6 +382,8 @@ void act_watch_end(struct live *l, const struct step *step)
 	slot_begin(s, step, step->attempts);
 	if (step->kind == STEP_COMMAND)
 		recover_command(l, s);
+	else if (step->kind == STEP_HTTP && step->phase != PHASE_THEN)
+		wait_for_request(l, s, step);
 	else
 		slot_end(s, STEP_SKIPPED, "broken off: its incident was over when rollbackd started");
 }
@@ -379,6 +420,7 @@ static void on_round(void *arg, const struct verify_result *r)
 	s->busy = false;
 	s->ready = true;
 	s->handle = NULL;
+	l->looked = true;
 	ch->written = r->written.state;
 	ch->acknowledged = r->acknowledged.state;
 	ch->written_note = strdup(r->written.note ? r->written.note : "");
@@ -389,6 +431,8 @@ static void on_round(void *arg, const struct verify_result *r)
 	ch->cured_note = strdup(r->cured.note ? r->cured.note : "");
 	ch->text = strdup(r->text ? r->text : "");
 	ch->seen = r->seen;
+	ch->least = r->least;
+	ch->partial = r->partial;
 	ch->file = r->file;
 	ch->stale = r->stale;
 	ch->asked = r->asked;
@@ -412,8 +456,12 @@ void round_begin(struct live *l)
 	struct verify *p = NULL;
 
 	change_clear(&s->ch);
-	s->ch = (struct change) {
-		.kind = CHANGE_ROUND, .seen = -1, .file = -1, .evidence_since_us = l->inc.evidence_since_us};
+	s->ch = (struct change) {.kind = CHANGE_ROUND,
+	                         .seen = -1,
+	                         .least = -1,
+	                         .partial = true,
+	                         .file = -1,
+	                         .evidence_since_us = l->inc.evidence_since_us};
 	int r = verify_start(l->engine->o.loop, l->plan, incident_wanted(&l->inc), evidence_mono(l), on_round, l, &p);
 	if (r < 0) {
 		s->ch.text = text_format("the checks could not be started: %s", strerror(-r));
@@ -510,6 +558,31 @@ void onset_begin(struct live *l)
 	s->drop = drop_onset;
 }
 
+static const struct step *step_in(const struct live *l, const struct slot *s)
+{
+	for (size_t i = 0; i < l->steps.n; i++)
+		if (l->steps.item[i].id == s->ch.step_id)
+			return &l->steps.item[i];
+	return NULL;
+}
+
+static void stop_one(struct live *l, struct slot *s)
+{
+	const struct step *step = step_in(l, s);
+
+	if (s->drop == drop_command) {
+		command_stop(s->handle);
+		return;
+	}
+	if (s->drop == drop_http || s->drop == drop_wait)
+		return; /* it may be carried out over there whether we listen or not: its time limit ends it */
+	s->drop(l, s);
+	if (step && step->kind == STEP_HTTP)
+		wait_for_request(l, s, step);
+	else
+		slot_end(s, STEP_SKIPPED, "broken off: something else took its place");
+}
+
 /* Its incident gave way: what runs is to end at once, and to be seen to have ended. */
 void acts_stop(struct live *l)
 {
@@ -519,12 +592,7 @@ void acts_stop(struct live *l)
 		if (!s->busy || s->stopped || !s->handle)
 			continue;
 		s->stopped = true;
-		if (s->drop == drop_command) {
-			command_stop(s->handle);
-			continue;
-		}
-		s->drop(l, s); /* a request may still be worked on over there: what took its place asks again */
-		slot_end(s, STEP_SKIPPED, "broken off: something else took its place");
+		stop_one(l, s);
 	}
 }
 

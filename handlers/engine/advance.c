@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "handlers/engine/retry.h"
+#include "handlers/incident/kinds.h"
 #include "handlers/settings/current.h"
 #include "handlers/steps/command.h"
 #include "handlers/steps/names.h"
@@ -104,8 +105,9 @@ static const struct step *next_snapshot(const struct live *l, int64_t *ret_due)
 static const struct step *next_retry(const struct live *l, int64_t *ret_due)
 {
 	bool busy = l->slot[SLOT_FLAGS].busy || l->slot[SLOT_ACT].busy;
+	bool old = l->inc.pct_wanted > 0 && !l->looked; /* what an earlier life saw */
 
-	return busy ? NULL : retry_first(&l->inc, &l->steps, ret_due);
+	return busy || old ? NULL : retry_first(&l->inc, &l->steps, ret_due);
 }
 
 /* One timer for the earliest thing this state waits for. */
@@ -154,6 +156,7 @@ static void on_committed(void *arg)
 	settings_unref(l->job_settings);
 	l->job_settings = NULL;
 	if (l->commit_result < 0) {
+		l->met = l->met && ch->event != EV_ASK;
 		log_error("an incident's change could not be recorded; trying again", "incident", log_num(l->id), "err",
 		          strerror(-l->commit_result));
 		wake_at(l, clock_mono_us() + RETRY_US);
@@ -202,6 +205,7 @@ static void commit(struct live *l, struct change *ch)
 	int r = db_submit(l->engine->o.db, &l->job, DB_URGENT);
 	if (r == 0)
 		return;
+	l->met = l->met && ch->event != EV_ASK;
 	l->committing = NULL;
 	settings_unref(l->job_settings);
 	l->job_settings = NULL;
@@ -316,6 +320,32 @@ static bool fire(struct live *l, enum incident_event ev)
 	return true;
 }
 
+static bool has_open_acts(const struct live *l)
+{
+	for (size_t i = 0; i < l->steps.n; i++) {
+		const struct step *s = &l->steps.item[i];
+
+		if ((s->phase == PHASE_APPLY || s->phase == PHASE_FALLBACK) &&
+		    (s->state == STEP_TODO || s->state == STEP_RUNNING))
+			return true;
+	}
+	return false;
+}
+
+/* What an earlier life had begun was right by what it had seen. Somebody may have lowered it further since: above 0 %
+ * it is asked before anything goes on. */
+static bool ask_after_start(struct live *l)
+{
+	const struct kind *k = kind_of(&l->inc);
+	bool acts = l->inc.state == INC_ROLLING_BACK ||
+	            ((l->inc.state == INC_VERIFYING || l->inc.state == INC_FAILED) && has_open_acts(l));
+
+	if (l->met)
+		return false;
+	l->met = true;
+	return k->lowers && k->acts && l->inc.pct_wanted > 0 && acts && fire(l, EV_ASK);
+}
+
 static bool deadlines(struct live *l)
 {
 	if (l->inc.state == INC_PENDING && passed(&l->due, l->inc.due_at_us))
@@ -393,6 +423,7 @@ void engine_advance(struct live *l)
 	assert(l && thread_may(THREAD_ENGINE));
 	static bool (*const rules[])(struct live *) = {
 		commit_what_is_ready,
+		ask_after_start,
 		recover,
 		next_step,
 		retry,

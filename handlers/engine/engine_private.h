@@ -49,6 +49,8 @@ struct live {
 	struct step_list steps;
 	struct slot slot[SLOT_N];
 	bool onset_asked;
+	bool met;                   /* what an earlier life left under way was asked about */
+	bool looked;                /* a round has ended in this life */
 	int64_t no_snapshot_before; /* monotonic: after one that could not be started */
 	struct calm calm;
 

@@ -336,6 +336,9 @@ static int write_event(struct work *w)
 {
 	if ((w->ch->event == EV_CALM || w->ch->event == EV_QUIET) && !is_calm_still(w))
 		return 0;
+	if (w->ch->event == EV_ASK)
+		return incident_ask_anew(w->tx, w->settings, &w->inc, w->plan,
+		                         "rollbackd was started again: where it is is asked before anything goes on");
 	return w->ch->event == EV_DUE
 	               ? incident_begin(w->tx, w->settings, &w->inc, EV_DUE, "rollbackd", w->ch->text)
 	               : incident_move(w->tx, w->settings, &w->inc, w->ch->event, "rollbackd", w->ch->text);

@@ -38,7 +38,8 @@ struct change {
 	char *effective_note, *cured_note;           /* owned */
 	bool stale, asked;         /* ROUND: unknown only for want of young answers; there is somebody to ask */
 	int32_t file;              /* ROUND: what the flags file holds; -1 unknown, or none */
-	int32_t seen;              /* ROUND: highest percentage anybody reported; -1 none */
+	int32_t seen, least;       /* ROUND: highest and lowest percentage anybody reported; -1 none */
+	bool partial;              /* ROUND: somebody who was asked has not said where it is */
 	bool deadline_passed;      /* ROUND: verification's time is up */
 	int64_t evidence_since_us; /* ROUND: the incident's, when the round began: an answer to an older question does
 	                              not count */

@@ -29,6 +29,18 @@ static bool file_is_above(const struct work *w)
 	return w->plan->rollout.flags_file && w->ch->written != STATUS_YES;
 }
 
+/* One instance is above, another has not said where it is: more than 0 % might raise that one. */
+static bool might_raise(const struct work *w)
+{
+	return w->inc.pct_wanted > 0 && w->ch->partial;
+}
+
+/* Does the round leave open what has to be known? */
+static bool is_open(const struct work *w)
+{
+	return w->ch->acknowledged == STATUS_UNKNOWN || (w->ch->acknowledged == STATUS_NO && might_raise(w));
+}
+
 static enum asked judge_unknown(const struct work *w)
 {
 	if (w->ch->stale && !w->ch->deadline_passed)
@@ -52,6 +64,8 @@ static enum asked judge(const struct work *w)
 			return ASKED_THERE;
 		return w->ch->deadline_passed ? ASKED_ABOVE : ASKED_WAIT;
 	case STATUS_NO:
+		if (might_raise(w) && !acted(&w->inc))
+			return judge_unknown(w);
 		/* An apply needs its time before it can be seen. */
 		return acted(&w->inc) && w->now < w->inc.applied_at_us + w->plan->rollout.verify_delay_us ? ASKED_WAIT
 		                                                                                          : ASKED_ABOVE;
@@ -72,15 +86,18 @@ static int32_t at_most(const struct work *w)
 		int32_t previous = stage_previous(w->settings, &w->plan->rollout, w->inc.stage, w->ch->seen);
 		to = previous < to ? previous : to;
 	}
-	if (seen && w->ch->seen < to)
-		to = w->ch->seen;
+	if (seen && w->ch->least >= 0 && w->ch->least < to)
+		to = w->ch->least; /* instances differ: what is applied, the lowest gets, too */
 	return w->ch->file >= 0 && w->ch->file < to ? w->ch->file : to;
 }
 
 static int begin(struct work *w, const char *note)
 {
-	enum incident_event ev = acted(&w->inc) ? EV_AGAIN : EV_ABOVE;
+	bool started = w->inc.started_at_us && !w->inc.rolled_back_at_us && !w->inc.failed_at_us;
+	enum incident_event ev = acted(&w->inc) || started ? EV_AGAIN : EV_ABOVE;
 
+	if (!acted(&w->inc))
+		w->inc.verify_until_us = 0;
 	w->inc.pct_wanted = at_most(w);
 	int r = record_note(w, "not there", note);
 	if (r == 0)
@@ -124,7 +141,7 @@ int record_asking(struct work *w)
 {
 	assert(w->inc.asking);
 	w->inc.verify_rounds++;
-	w->inc.unknown_rounds = w->ch->acknowledged == STATUS_UNKNOWN && !w->ch->stale ? w->inc.unknown_rounds + 1 : 0;
+	w->inc.unknown_rounds = is_open(w) && !w->ch->stale ? w->inc.unknown_rounds + 1 : 0;
 	enum asked what = judge(w);
 	if (what != ASKED_THERE)
 		w->inc.verify_passes = 0;

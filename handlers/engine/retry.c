@@ -16,10 +16,15 @@ static bool is_open(const struct incident *inc)
 	return inc->state == INC_VERIFYING || inc->state == INC_FAILED;
 }
 
-/* The checks have the last word: a command is repeated once they have not said that it is there. */
+/* The checks have the last word: a command is repeated once they have not said that it is there; one that sets more
+ * than 0 % once they have said that it is above, since somebody may have lowered it further meanwhile. */
 static bool is_wanted(const struct incident *inc, const struct step *step)
 {
-	return step->kind == STEP_FLAGS || (inc->verify_rounds > 0 && inc->verify_passes == 0);
+	if (step->kind == STEP_FLAGS)
+		return true;
+	if (inc->verify_rounds == 0 || inc->verify_passes > 0)
+		return false;
+	return inc->pct_wanted <= 0 || inc->condition[CONDITION_ACKNOWLEDGED].state == STATUS_NO;
 }
 
 /* The same step for a lower target, added by a later trigger. */

@@ -17,6 +17,7 @@ static const struct edge edges[INC_STATE_N][EV_N] =
 			{
 				/* no cancel, no resolve: the act may already have landed */
 				[EV_APPLIED] = {INC_VERIFYING, ANNOUNCE_NOTHING},
+				[EV_ASK] = {INC_VERIFYING, ANNOUNCE_NOTHING}, /* after a restart */
 				[EV_SUPERSEDED] = {INC_CANCELLED, ANNOUNCE_CANCELLED},
 				[EV_TRIGGER] = {INC_ROLLING_BACK, ANNOUNCE_STARTED},
 			},

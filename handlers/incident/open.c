@@ -171,14 +171,25 @@ static void ask(struct incident *inc, const struct rollout *r, int64_t now)
 	inc->verify_until_us = now + limit;
 }
 
+int incident_ask_anew(struct db_tx *tx, const struct settings *s, struct incident *inc, const struct plan *plan,
+                      const char *note)
+{
+	assert(inc->pct_wanted > 0 && kind_of(inc)->lowers);
+	int r = skip_older(tx, inc->id);
+
+	ask(inc, &plan->rollout, db_tx_now(tx));
+	inc->applied_at_us = 0;
+	return r < 0 ? r : incident_move(tx, s, inc, EV_ASK, "rollbackd", note);
+}
+
 int incident_begin(struct db_tx *tx, const struct settings *s, struct incident *inc, enum incident_event ev,
                    const char *who, const char *note)
 {
 	assert(tx && s && inc && inc->id > 0 && who);
 	CLEANUP(plan_cleanup) struct plan *plan = NULL;
 
-	if (inc->pct_wanted > 0 && kind_of(inc)->lowers && machine_edge(inc->state, ev) &&
-	    machine_edge(inc->state, EV_ASK)) {
+	if (inc->pct_wanted > 0 && kind_of(inc)->lowers && inc->state != INC_ROLLING_BACK &&
+	    machine_edge(inc->state, ev) && machine_edge(inc->state, EV_ASK)) {
 		int r = plan_get(db_tx_conn(tx), inc->config, &plan);
 		if (r < 0)
 			return r;

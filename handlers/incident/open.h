@@ -27,6 +27,10 @@ struct trigger {
 int trigger_apply(struct db_tx *tx, const struct settings *s, const struct trigger *t, int64_t *ret_incident,
                   enum disposition *ret_disposition);
 
+/* What it was about to do rests on what was seen before a restart: it is asked anew whether it is still above its
+ * target, which is above 0 %. 1 moved, 0 that is no more fitting, -errno. */
+int incident_ask_anew(struct db_tx *tx, const struct settings *s, struct incident *inc, const struct plan *plan,
+                      const char *note) MUST_CHECK;
 /* Its time has come (EV_DUE, EV_TRIGGER, EV_RETRY): to 0 % it acts at once; to more the checks are asked first, for
  * nothing may raise. 1 begun, 0 that event means nothing here, -errno. */
 int incident_begin(struct db_tx *tx, const struct settings *s, struct incident *inc, enum incident_event ev,

@@ -41,6 +41,65 @@ def test_a_target_below_what_is_there_is_applied(daemon_of, service):
     assert service.percentage() == 10 and service.reloads() == ["10"]
 
 
+def two_parts(service, other):
+    """A second instance beside the service: what is applied sets both, and each is asked."""
+    (service.dir / "other").write_text(other)
+    text = by_command(service, timeout="2s")
+    sets = service.dir / "set.sh"
+    sets.write_text(sets.read_text() + f"echo $ROLLBACKD_PERCENTAGE > {service.dir}/other\n")
+    asks = command(service, "get-other.sh", f"cat {service.dir}/other; [ ! -e {service.dir}/mute ]\n")
+    return text.replace("get.sh]}", f"get.sh]}}\n        - {{command: [{asks}]}}")
+
+
+def test_an_instance_that_has_less_than_the_others_is_not_raised(daemon_of, service):
+    service.live.write_text("50")
+    d = daemon_of(two_parts(service, "5"))
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    assert service.reloads() == ["5"]
+
+
+def test_an_instance_that_does_not_say_where_it_is_is_not_raised(daemon_of, service):
+    service.live.write_text("50")
+    (service.dir / "mute").touch()
+    d = daemon_of(two_parts(service, "5"))
+    [r] = d.post(alert())
+    until(lambda: service.reloads())
+    assert set(service.reloads()) == {"0"}
+
+
+def test_what_fails_is_not_repeated_above_what_is_there_now(daemon_of, service):
+    service.live.write_text("50")
+    d = daemon_of(by_command(service))
+    sets, asks = service.dir / "set.sh", service.dir / "get.sh"
+    good = sets.read_text()
+    command(service, "set.sh", f"echo $ROLLBACKD_PERCENTAGE >> {service.runs}\nmv {service.dir}/get.sh {service.dir}/gone\nexit 1\n")
+    [r] = d.post(alert())
+    until(service.reloads)
+    command(service, "set.sh", good)
+    service.live.write_text("5")                    # by a person, while nobody can ask
+    rounds = lambda: next(s["attempts"] for s in d.incident(r["incident"])["steps"] if s["kind"] == "verify")
+    until(lambda: rounds() > 6)                     # a failed step is tried again after a quarter of a second, else
+    (service.dir / "gone").rename(asks)
+    d.wait_state(r["incident"], "rolled_back")
+    assert service.reloads() == ["10"] and service.percentage() == 5
+
+
+@pytest.mark.parametrize("end", ["kill", "stop"])
+def test_what_was_begun_before_a_restart_goes_on_only_if_it_is_still_above(daemon_of, service, end):
+    service.live.write_text("50")
+    slow = command(service, "slow.sh", f"touch {service.dir}/slow\nwhile [ ! -e {service.dir}/go ]; do sleep 0.1; done\n")
+    d = daemon_of(by_command(service).replace("    apply:\n", f"    apply:\n      - {{command: [{slow}], timeout: 20s}}\n"))
+    [r] = d.post(alert())
+    until((service.dir / "slow").exists)
+    getattr(d, end)()
+    service.live.write_text("5")                    # by a person, meanwhile
+    (service.dir / "go").touch()
+    d.start()
+    d.wait_state(r["incident"], "rolled_back")
+    assert service.reloads() == [] and service.percentage() == 5
+
+
 def test_nobody_can_tell_where_it_is(daemon_of, service, chat):
     service.live.write_text("busy")
     d = daemon_of(by_command(service, channels="channels:\n" + slack_channel(chat, events="page")))
@@ -195,6 +254,38 @@ def test_what_gave_way_never_has_the_last_word(daemon_of, service, kill):
     d.wait_state(r["incident"], "rolled_back", timeout=40)
     assert service.percentage() == 0 and "end 25" not in service.runs.read_text()
     assert [s["state"] for s in d.incident(r["incident"] - 1)["steps"] if s["kind"] == "command"] == ["skipped"]
+
+
+class Slow(Server):
+    """A service behind HTTP that takes its time to carry out a PUT, whether the sender listens or not."""
+
+    def __init__(self, service):
+        self.service, self.got, self.done = service, [], []
+        super().__init__()
+
+    def handle(self, method, path, headers, body):
+        percentage = json.loads(body)["p"]
+        self.got.append(percentage)
+        time.sleep(3 if percentage == 25 else 0)
+        self.service.live.write_text(str(percentage))
+        self.done.append(percentage)
+        return 200, {}, "{}"
+
+
+@pytest.mark.parametrize("kill", [False, True], ids=["", "and rollbackd is killed meanwhile"])
+def test_a_request_that_gave_way_never_has_the_last_word(daemon_of, service, kill):
+    web = Slow(service)
+    apply = f"      - {{http: {{method: PUT, url: \"{web.url}/\", body: '{{\"p\": ${{percentage}}}}'}}, timeout: 6s}}"
+    d = daemon_of(config(service, apply=apply))
+    assert d.call("POST", "/api/v1/rollouts/shop/advance", {"force": True, "reason": "a test"})[0] == 200
+    until(lambda: web.got)
+    [r] = d.post(alert())
+    if kill:
+        d.kill()
+        d.start()
+    d.wait_state(r["incident"], "rolled_back", timeout=40)
+    assert web.done.count(25) == web.got.count(25) and service.percentage() == 0
+    web.close()
 
 
 def test_nothing_is_dropped_from_what_stands_in_the_way_of_raising(daemon_of, service):

@@ -78,6 +78,19 @@ static void a_command_is_repeated_once_the_checks_have_not_said_that_it_is_there
 	assert_true(retry_due_us(&inc, &(struct step_list) {&failed, 1}, &failed));
 }
 
+static void more_than_nothing_is_repeated_only_once_it_was_seen_above(void **state)
+{
+	struct step command = make(0, STEP_COMMAND, COMMAND("true"), STEP_FAILED, 1),
+		    file = make(0, STEP_FLAGS, "{}", STEP_FAILED, 1);
+	struct incident inc = {.kind = KIND_AUTO, .state = INC_VERIFYING, .verify_rounds = 1, .pct_wanted = 1000};
+
+	(void)state;
+	assert_int_equal(retry_due_us(&inc, &(struct step_list) {&command, 1}, &command), 0);
+	assert_true(retry_due_us(&inc, &(struct step_list) {&file, 1}, &file)); /* it never holds more than before */
+	inc.condition[CONDITION_ACKNOWLEDGED].state = STATUS_NO;
+	assert_true(retry_due_us(&inc, &(struct step_list) {&command, 1}, &command));
+}
+
 static void what_may_not_be_repeated_is_not(void **state)
 {
 	(void)state;
@@ -134,6 +147,7 @@ int main(void)
 		cmocka_unit_test(a_failed_step_is_tried_again_ever_more_rarely),
 		cmocka_unit_test(as_long_as_the_incident_is_open_and_only_downwards),
 		cmocka_unit_test(a_command_is_repeated_once_the_checks_have_not_said_that_it_is_there),
+		cmocka_unit_test(more_than_nothing_is_repeated_only_once_it_was_seen_above),
 		cmocka_unit_test(what_may_not_be_repeated_is_not),
 		cmocka_unit_test(a_later_step_of_the_same_name_takes_its_place),
 		cmocka_unit_test(what_ran_before_the_file_was_lowered_runs_again),

@@ -203,6 +203,7 @@ static void all_checks_together_say_what_the_worst_says(void **state)
 	judge_all(NULL, 0, &none);
 	assert_int_equal(none.state, STATUS_UNKNOWN);
 	assert_int_equal(none.seen, -1);
+	assert_true(none.partial && none.least == -1);
 	for (int i = 0; i < 27; i++) {
 		struct verdict v[3] = {0}, sum;
 		int yes = 0, no = 0;
@@ -219,6 +220,26 @@ static void all_checks_together_say_what_the_worst_says(void **state)
 		assert_int_equal(sum.answers, 6);
 		assert_int_equal(sum.agree, 2 * yes);
 	}
+}
+
+/* What may be applied at most is the least that anybody has, and only once everybody has said what that is. */
+static void the_least_is_known_when_everybody_has_answered(void **state)
+{
+	struct verdict v[2] = {0}, sum;
+
+	(void)state;
+	judge_value("50", 2, (struct wanted) {1000, true}, &v[0]);
+	judge_value("5", 1, (struct wanted) {1000, true}, &v[1]);
+	judge_all(v, 2, &sum);
+	assert_int_equal(sum.state, STATUS_NO);
+	assert_int_equal(sum.seen, 5000);
+	assert_int_equal(sum.least, 500);
+	assert_false(sum.partial);
+	judge_value("busy", 4, (struct wanted) {1000, true}, &v[1]);
+	judge_all(v, 2, &sum);
+	assert_int_equal(sum.state, STATUS_NO);
+	assert_int_equal(sum.least, 5000);
+	assert_true(sum.partial);
 }
 
 /* Rounds. */
@@ -549,6 +570,7 @@ int main(void)
 		cmocka_unit_test(a_value_is_a_percentage_and_nothing_beside_it),
 		cmocka_unit_test(a_json_value_is_a_number_or_a_text_that_is_one),
 		cmocka_unit_test(all_checks_together_say_what_the_worst_says),
+		cmocka_unit_test(the_least_is_known_when_everybody_has_answered),
 #define ROUND(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 		ROUND(all_three_kinds_of_checks_are_asked_and_summed_up),
 		ROUND(one_check_that_disagrees_is_a_no_with_its_name),
