@@ -3,9 +3,12 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
+#include "server/core/clock.h"
 #include "server/core/text.h"
 
-enum call { CALL_OTHER, CALL_LAST, CALL_RATE, CALL_QUANTILE, CALL_AGGREGATE, CALL_LABELS };
+#define SUBQUERY_STEP_US (60 * US_PER_S) /* Prometheus' default evaluation interval */
+
+enum call { CALL_OTHER, CALL_LAST, CALL_MOST, CALL_RATE, CALL_QUANTILE, CALL_AGGREGATE, CALL_LABELS };
 
 /* Words with a meaning of their own; any other word before a bracket is a function, else the name of a series. */
 static const struct word {
@@ -15,6 +18,7 @@ static const struct word {
 } words[] = {
 	{"last_over_time", CALL_LAST, false},
 	{"present_over_time", CALL_LAST, false},
+	{"max_over_time", CALL_MOST, false},
 	{"rate", CALL_RATE, false},
 	{"irate", CALL_RATE, false},
 	{"increase", CALL_RATE, false},
@@ -148,6 +152,9 @@ static int add_selector(struct scan *s, const char *name, size_t len)
 {
 	struct promql *to = s->to;
 	struct promql_selector one = {.name = strndup(name, len)};
+
+	if (one.name && strchr(one.name, ':')) /* the sign of a rule's series, by Prometheus' own naming */
+		one.lag_us = PROMQL_RULE_LAG_S * US_PER_S;
 
 	if (!one.name)
 		return -ENOMEM;
@@ -299,19 +306,37 @@ static int take_duration(const char *p, size_t len, int64_t *ret_us)
 	return !len || text_duration_parse(text, ret_us) == 0 ? 0 : -EINVAL;
 }
 
+/* What a range adds to how old a value may be beside its newest sample. */
+static int64_t lag_of(enum call call, int64_t range_us, bool subquery, int64_t step_us)
+{
+	bool newest = call == CALL_LAST || call == CALL_MOST || call == CALL_RATE; /* goes by the newest sample, too */
+
+	return !newest ? range_us : !subquery ? 0 : step_us ? step_us : SUBQUERY_STEP_US;
+}
+
 /* [5m], [1h:5m], [1h:] */
 static int take_range(struct scan *s)
 {
 	assert(*s->p == '[');
 	size_t len = strcspn(++s->p, "]"), range = strcspn(s->p, ":]");
-	int64_t us = 0;
-	bool last = s->depth && s->frames[s->depth - 1].call == CALL_LAST;
+	int64_t us = 0, step = 0;
+	enum call call = s->depth ? s->frames[s->depth - 1].call : CALL_OTHER;
+	bool subquery = s->p[range] == ':';
 
 	if (!s->p[len] || take_duration(s->p, range, &us) < 0 || us == 0)
 		return -EINVAL;
+	if (subquery && take_duration(s->p + range + 1, len - range - 1, &step) < 0)
+		return -EINVAL;
 	for (size_t i = s->operand; i < s->to->n; i++) {
-		s->to->list[i].back_us += us;
-		s->to->list[i].span_us += last ? 0 : us;
+		struct promql_selector *sel = &s->to->list[i];
+
+		sel->back_us += us;
+		sel->span_us += call == CALL_LAST ? 0 : us;
+		sel->lag_us += lag_of(call, us, subquery, step);
+		if (call == CALL_LAST && !subquery) {
+			sel->last = s->p - 1;
+			sel->last_len = len + 2;
+		}
 	}
 	s->p += len + 1;
 	return 0;
@@ -398,6 +423,8 @@ static void skip_at(struct scan *s)
 	if (is_digit(*s->p) || *s->p == '-' || *s->p == '.') {
 		s->p++;
 		skip_number(s);
+		for (size_t i = s->operand; i < s->to->n; i++)
+			s->to->list[i].shifted = true;
 		return;
 	}
 	while (is_word(*s->p))
@@ -509,57 +536,4 @@ int64_t promql_back(const struct promql *p)
 	for (size_t i = 0; i < p->n; i++)
 		most = p->list[i].back_us > most ? p->list[i].back_us : most;
 	return most;
-}
-
-static bool is_listed(char **ages, size_t n, const char *age)
-{
-	for (size_t i = 0; i < n; i++)
-		if (!strcmp(ages[i], age))
-			return true;
-	return false;
-}
-
-/* The list has room for PROMQL_AGES_MAX and a NULL. */
-static int list_ages(const struct promql *p, char **ages)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < p->n; i++) {
-		const struct promql_selector *sel = &p->list[i];
-		CLEANUP(cleanup_free)
-		char *age = sel->shifted ? NULL : text_format("min(timestamp(%.*s))", (int)sel->len, sel->text);
-
-		if (sel->shifted || (age && is_listed(ages, n, age)))
-			continue;
-		if (!age)
-			return -ENOMEM;
-		if (n == PROMQL_AGES_MAX)
-			return -EINVAL;
-		ages[n++] = TAKE(age);
-	}
-	return n ? 0 : -EINVAL;
-}
-
-int promql_ages(const char *text, char ***ret)
-{
-	assert(text && ret);
-	char **ages = calloc(PROMQL_AGES_MAX + 1, sizeof(*ages));
-	struct promql p = {0};
-	int r = ages ? promql_scan(text, &p) : -ENOMEM;
-
-	if (r == 0)
-		r = list_ages(&p, ages);
-	promql_free(&p);
-	if (r < 0)
-		promql_ages_free(ages);
-	else
-		*ret = ages;
-	return r;
-}
-
-void promql_ages_free(char **ages)
-{
-	for (size_t i = 0; ages && ages[i]; i++)
-		free(ages[i]);
-	free(ages);
 }

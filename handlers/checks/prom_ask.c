@@ -97,6 +97,7 @@ int prom_ask_start(struct loop *l, const struct prometheus_options *o, const cha
 		struct prom_question q = {.query = queries[i],
 		                          .timeout_us = o->timeout_us,
 		                          .share = LOOP_SHARE_ACT,
+		                          .past = true,
 		                          .since_mono_us = since_mono_us};
 
 		a->asked[i].of = a;

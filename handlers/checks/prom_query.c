@@ -21,8 +21,8 @@ struct prom_query {
 	const struct prometheus_options *o;
 	struct prom_question ask; /* query owned */
 	char *query;
-	char **ages; /* owned; NULL when the age does not matter */
-	size_t next; /* age to ask for; behind the last the query itself */
+	struct promql_ages ages; /* none when the age does not matter */
+	size_t next;             /* age to ask for; behind the last the query itself */
 	int64_t sent_mono_us, until_mono_us;
 	struct loop_fetch *fetch;
 	struct loop_timer *timer; /* when there is nothing to ask */
@@ -37,7 +37,7 @@ static void query_free(struct prom_query *q)
 		return;
 	prom_vector_free(&q->reply.vector);
 	json_object_put(q->reply.series);
-	promql_ages_free(q->ages);
+	promql_ages_free(&q->ages);
 	free(q->query);
 	free(q);
 }
@@ -108,7 +108,7 @@ static void ask_next(struct prom_query *q);
 /* The age counts from when it was asked, on our clock; how old a sample is says Prometheus' clock alone. */
 static void judge_age(struct prom_query *q)
 {
-	assert(q->ages && q->ages[q->next]);
+	assert(q->next < q->ages.n);
 	const struct prom_vector *v = &q->reply.vector;
 	char age[32];
 
@@ -123,10 +123,13 @@ static void judge_age(struct prom_query *q)
 		fail(q, "how old the samples are cannot be told");
 		return;
 	}
-	if (q->sent_mono_us - (int64_t)(old_s * US_PER_S) > q->ask.since_mono_us)
+	int64_t lag = q->ages.list[q->next].lag_us, of = q->sent_mono_us - (int64_t)(old_s * US_PER_S) - lag;
+
+	if (of > q->ask.since_mono_us)
 		return;
 	q->reply.stale = true;
-	text_duration((int64_t)(old_s > 0 ? old_s * US_PER_S : 0) / US_PER_S * US_PER_S, age, sizeof(age));
+	int64_t old = (int64_t)(old_s > 0 ? old_s * US_PER_S : 0) + lag;
+	text_duration(old / US_PER_S * US_PER_S, age, sizeof(age));
 	fail(q, "the newest sample is older (%s) than what it should show", age);
 }
 
@@ -180,8 +183,8 @@ static int send(struct prom_query *q, const char *query, bool range, loop_fetch_
 /* What cannot be sent is told from the loop, never inside the call that started. */
 static void ask_next(struct prom_query *q)
 {
-	bool age = q->ages && q->ages[q->next];
-	int r = age ? send(q, q->ages[q->next], false, on_age) : send(q, q->query, q->ask.range, on_value);
+	bool age = q->next < q->ages.n;
+	int r = age ? send(q, q->ages.list[q->next].query, false, on_age) : send(q, q->query, q->ask.range, on_value);
 
 	if (r == 0)
 		return;
@@ -194,7 +197,7 @@ static void ask_next(struct prom_query *q)
 /* Why nothing is asked at all; "" : it is. */
 static int prepare(struct prom_query *q)
 {
-	int r = q->ask.since_mono_us ? promql_ages(q->query, &q->ages) : 0;
+	int r = q->ask.since_mono_us ? promql_ages(q->query, q->ask.past, &q->ages) : 0;
 
 	if (!q->o->url[0])
 		fail(q, "no Prometheus is configured");

@@ -24,6 +24,7 @@ struct prom_question {
 	 * asked before the values: what was young then is not older afterwards. Prometheus' own clock is compared with
 	 * itself. */
 	int64_t since_mono_us;
+	bool past;  /* it may compare with what is behind an offset, whose age does not matter */
 	bool range; /* a range query: from, to, step */
 	int64_t from_us, to_us, step_us;
 	size_t max_series, max_points;

@@ -32,6 +32,67 @@ static char *told(const char *text)
 	return out;
 }
 
+/* "question lag" of each age; or "no". */
+static char *ages(const char *text, bool past)
+{
+	static char out[1000];
+	struct promql_ages a = {0};
+	struct buf b = BUF(900);
+
+	if (promql_ages(text, past, &a) < 0)
+		return strcpy(out, "no");
+	for (size_t i = 0; i < a.n; i++) {
+		char lag[32];
+
+		text_duration(a.list[i].lag_us, lag, sizeof(lag));
+		buf_printf(&b, "%s%s %s", i ? ", " : "", a.list[i].query, lag);
+	}
+	snprintf(out, sizeof(out), "%s", buf_text(&b));
+	buf_free(&b);
+	promql_ages_free(&a);
+	return out;
+}
+
+static void how_old_what_it_stands_on_is(void **state)
+{
+	static const struct {
+		const char *text, *want;
+	} cases[] = {
+		{"x", "min(timestamp(x)) 0s"},
+		{"max by (job) (x{a=\"b\"})", "min(timestamp(x{a=\"b\"})) 0s"},
+		{"x or y and x", "min(timestamp(x)) 0s, min(timestamp(y)) 0s"},
+		/* the least of a minute may be from its beginning */
+		{"min_over_time(x[1m])", "min(timestamp(x)) 1m"},
+		{"quantile_over_time(0.1, x[2m])", "min(timestamp(x)) 2m"},
+		{"max(min_over_time(x[3m:10s]))", "min(timestamp(x)) 3m"},
+		{"min_over_time(avg_over_time(x[1m])[5m:])", "min(timestamp(x)) 6m"},
+		{"x or min_over_time(x[1m])", "min(timestamp(x)) 1m"},
+		/* nothing older makes these less */
+		{"max_over_time(x[5m])", "min(timestamp(x)) 0s"},
+		{"sum(rate(x[5m]))", "min(timestamp(x)) 0s"},
+		/* but the newest step of a subquery is as old as its steps are far apart */
+		{"max_over_time(x[5m:2m])", "min(timestamp(x)) 2m"},
+		{"last_over_time(x[5m:])", "min(timestamp(x)) 1m"},
+		/* also finds what has gone since */
+		{"last_over_time(x[5m])", "min(timestamp(x)) and count(last_over_time(x[5m])) == count(x) 0s"},
+		/* a rule's */
+		{"job:x:max", "min(timestamp(job:x:max)) 1m"},
+		{"{__name__=\"job:x:max\"}", "min(timestamp({__name__=\"job:x:max\"})) 1m"},
+		{"vector(0)", "no"},
+		{"x offset 1m", "no"},
+		{"x or x offset 1m", "no"},
+		{"x @ 1609746000", "no"},
+		{"x @ end()", "min(timestamp(x)) 0s"},
+		{"x[", "no"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_string_equal(ages(cases[i].text, false), cases[i].want);
+	assert_string_equal(ages("rate(x[1m]) / rate(x[1m] offset 1d)", true), "min(timestamp(x)) 0s");
+	assert_string_equal(ages("x offset 1d", true), "no");
+}
+
 static void series_and_how_far_they_look_back(void **state)
 {
 	static const struct {
@@ -47,7 +108,7 @@ static void series_and_how_far_they_look_back(void **state)
 		{"rate(x_total[5m] offset 1w)", "x_total! 5m 7d5m"},
 		{"x_total offset 5m", "x_total! 0s 5m"},
 		{"x_total offset -5m", "x_total 0s 0s"},
-		{"sum(rate(x[5m] @ 1609746000)) + y @ end()", "x 5m 5m, y 0s 0s"},
+		{"sum(rate(x[5m] @ 1609746000)) + y @ end()", "x! 5m 5m, y 0s 0s"},
 		/* the examples of docs/querying/examples.md: subqueries */
 		{"rate(http_requests_total[5m])[30m:1m]", "http_requests_total 35m 35m"},
 		{"max_over_time(deriv(rate(distance_covered_total[5s])[30s:5s])[10m:])",
@@ -168,6 +229,7 @@ static void inside_of_what(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(how_old_what_it_stands_on_is),
 		cmocka_unit_test(series_and_how_far_they_look_back),
 		cmocka_unit_test(an_offset_counts_only_when_there_is_nothing_else),
 		cmocka_unit_test(broken_text_does_no_harm),
