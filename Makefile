@@ -196,8 +196,9 @@ demo: deps-build deps-demo deps-tools
 SHARED = $(patsubst deploy/%,%,$(wildcard deploy/alertmanager/*.yml deploy/grafana/README.md deploy/grafana/*/*.json \
          deploy/grafana/*/*/*.yml))
 
-# Debian 12 wants the units of its packages below /lib; systemd looks below /usr/local/lib, too.
-UNITS_DIR = $(if $(filter /usr,$(PREFIX)),/lib,$(PREFIX)/lib)/systemd/system
+# Debian 12 wants the units of its packages below /lib, later ones refuse that; systemd looks below /usr/local/lib, too.
+CODENAME  := $(shell . /etc/os-release && echo $$VERSION_CODENAME)
+UNITS_DIR  = $(if $(filter /usr+bookworm,$(PREFIX)+$(CODENAME)),/lib,$(PREFIX)/lib)/systemd/system
 
 install: programs
 	install -D -m 755 $O/rollbackd $(DESTDIR)$(PREFIX)/bin/rollbackd
@@ -235,7 +236,7 @@ deps-demo:
 # Alertmanager is the last that shows where it sends to, which the doctor's tests want.
 deps-tools:
 	@bash tests/tools.sh build/tools
-	@[ "$$(. /etc/os-release; echo $$VERSION_CODENAME)" = bookworm ] || bash tests/tools.sh build/tools-bookworm bookworm
+	@[ '$(CODENAME)' = bookworm ] || bash tests/tools.sh build/tools-bookworm bookworm
 
 clean:
 	rm -rf build

@@ -46,6 +46,6 @@ echo /etc/rollbackd/rollbackd.yml >"$root/DEBIAN/conffiles"
 for script in postinst prerm postrm; do
 	install -m 755 $here/$script "$root/DEBIAN/$script"
 done
-(cd "$root" && find usr lib -type f -exec md5sum {} +) >"$root/DEBIAN/md5sums"
+(cd "$root" && for d in usr lib; do [ ! -d $d ] || find $d -type f -exec md5sum {} +; done) >"$root/DEBIAN/md5sums"
 dpkg-deb --root-owner-group --build "$root" "$out/rollbackd_${version}_$arch.deb" >/dev/null
 echo "$out/rollbackd_${version}_$arch.deb"
