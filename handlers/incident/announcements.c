@@ -57,6 +57,8 @@ static const struct row {
 
 	[ANNOUNCE_BLIND] = {{"blind", EVENT_PAGE}},
 	[ANNOUNCE_SEES_AGAIN] = {{"sees_again", EVENT_PAGE}},
+	[ANNOUNCE_UNHEARD] = {{"unheard_trigger", EVENT_PAGE}},
+	[ANNOUNCE_HEARD] = {{"heard", EVENT_PAGE}},
 	[ANNOUNCE_ABOVE] = {{"above", EVENT_ROLLOUT}},
 	[ANNOUNCE_ABOVE_AFTER_ROLLBACK] = {{"above", EVENT_ROLLOUT | EVENT_PAGE}},
 	[ANNOUNCE_STILL_ABOVE] = {{"still_above", EVENT_ROLLOUT}}, /* who ended it knew, and said why */

@@ -55,6 +55,8 @@ enum announcement_id {
 	/* about what is seen while nothing happens */
 	ANNOUNCE_BLIND,
 	ANNOUNCE_SEES_AGAIN,
+	ANNOUNCE_UNHEARD,
+	ANNOUNCE_HEARD,
 	ANNOUNCE_ABOVE,
 	ANNOUNCE_ABOVE_AFTER_ROLLBACK,
 	ANNOUNCE_STILL_ABOVE,

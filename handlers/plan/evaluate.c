@@ -35,10 +35,13 @@ struct evaluating {
 	size_t n, cap;
 	bool lacks_memory; /* not every question could be put: nothing is judged */
 	struct part criteria, data, share, baselines,
-		alerts; /* criteria and baselines: value, samples, value, samples … */
+		alerts;                   /* criteria and baselines: value, samples, value, samples … */
+	char *unresolved[UNRESOLVED_MAX]; /* owned: labels of the alerts that fire, as far as they came here */
+	size_t n_unresolved;
 	struct prom_ask *ask;
+	struct prom_query *firing;
 	struct verify *probe;
-	bool asked, probed; /* done */
+	bool asked, probed, listened; /* done */
 	struct evaluation ev;
 	evaluate_fn *fn;
 	void *arg;
@@ -119,15 +122,13 @@ static bool add_alert(struct evaluating *e, const char *labels_text)
 /* false: some alert cannot be asked about. */
 static bool add_alerts(struct evaluating *e, struct db_conn *c)
 {
-	char *labels[UNRESOLVED_MAX];
-	int n = alert_unresolved(c, e->rollout->name, e->now_us - SPAN_US, labels, UNRESOLVED_MAX);
+	int n = alert_unresolved(c, e->rollout->name, e->now_us - SPAN_US, e->unresolved, UNRESOLVED_MAX);
 	bool ok = n >= 0 && n < UNRESOLVED_MAX; /* there may be more */
 
 	e->alerts.at = e->n;
-	for (int i = 0; i < n; i++) {
-		ok = add_alert(e, labels[i]) && ok;
-		free(labels[i]);
-	}
+	e->n_unresolved = n > 0 ? (size_t)n : 0;
+	for (size_t i = 0; i < e->n_unresolved; i++)
+		ok = add_alert(e, e->unresolved[i]) && ok;
 	e->alerts.n = e->n - e->alerts.at;
 	return ok;
 }
@@ -247,6 +248,8 @@ static void evaluating_free(struct evaluating *e)
 	for (size_t i = 0; i < e->n; i++)
 		free(e->queries[i]);
 	free(e->queries);
+	for (size_t i = 0; i < e->n_unresolved; i++)
+		free(e->unresolved[i]);
 	evaluation_free(&e->ev);
 	rollout_state_free(&e->st);
 	plan_unref(e->plan);
@@ -257,7 +260,7 @@ static void evaluating_free(struct evaluating *e)
 static void finish(struct evaluating *e)
 {
 	assert(e->fn);
-	if (!e->asked || !e->probed)
+	if (!e->asked || !e->probed || !e->listened)
 		return;
 	struct evaluation ev = e->ev;
 
@@ -279,6 +282,19 @@ static void on_answers(void *arg, const struct prom_answer *a, size_t n)
 	judge_firing(e, a, e->ev.firing != FIRING_UNKNOWN);
 	judge_sight(e, a);
 	e->asked = true;
+	finish(e);
+}
+
+/* No good answer, or more alerts than were looked at: it cannot be told. */
+static void on_firing(void *arg, const struct prom_reply *r)
+{
+	struct evaluating *e = arg;
+
+	e->firing = NULL;
+	e->ev.heard =
+		!r->why[0] && e->n_unresolved < UNRESOLVED_MAX &&
+		unheard_find(e->settings, e->rollout, &r->vector, e->unresolved, e->n_unresolved, &e->ev.unheard) == 0;
+	e->listened = true;
 	finish(e);
 }
 
@@ -310,13 +326,18 @@ static bool engine_asks(const struct rollout_state *st)
 	       (st->live_state == INC_ROLLING_BACK || st->live_state == INC_VERIFYING || st->live_state == INC_FAILED);
 }
 
-static int start(struct evaluating *e)
+/* At 0 % there is nothing that a trigger would have to come for. */
+static int listen_start(struct evaluating *e)
 {
-	int r = prom_ask_start(e->loop, &e->settings->prometheus, (const char *const *)e->queries, e->n, 0, on_answers,
-	                       e, &e->ask);
+	const struct prom_question q = {
+		.query = UNHEARD_QUERY, .timeout_us = e->settings->prometheus.timeout_us, .share = LOOP_SHARE_STUDY};
 
-	if (r < 0)
-		return r;
+	e->listened = e->ev.heard = !rollout_state_above_zero(&e->st);
+	return e->listened ? 0 : prom_query_start(e->loop, &e->settings->prometheus, &q, on_firing, e, &e->firing);
+}
+
+static int probe_start(struct evaluating *e)
+{
 	if (e->st.row.pct_wanted < 0 || engine_asks(&e->st)) {
 		e->probed = true;
 		e->ev.seen = -1;
@@ -324,9 +345,23 @@ static int start(struct evaluating *e)
 		         e->st.live ? "it is being verified" : "the wanted percentage is unknown");
 		return 0;
 	}
-	r = verify_start(e->loop, e->plan, (struct wanted) {.pct = e->st.row.pct_wanted}, 0, on_probe, e, &e->probe);
+	return verify_start(e->loop, e->plan, (struct wanted) {.pct = e->st.row.pct_wanted}, 0, on_probe, e, &e->probe);
+}
+
+static int start(struct evaluating *e)
+{
+	int r = prom_ask_start(e->loop, &e->settings->prometheus, (const char *const *)e->queries, e->n, 0, on_answers,
+	                       e, &e->ask);
+
 	if (r < 0)
+		return r;
+	r = listen_start(e);
+	if (r == 0)
+		r = probe_start(e);
+	if (r < 0) {
 		prom_ask_cancel(e->ask);
+		prom_query_cancel(e->firing);
+	}
 	return r;
 }
 
@@ -374,6 +409,7 @@ void evaluate_cancel(struct evaluating *e)
 	if (!e)
 		return;
 	prom_ask_cancel(e->ask);
+	prom_query_cancel(e->firing);
 	verify_cancel(e->probe);
 	evaluating_free(e);
 }

@@ -6,6 +6,7 @@
 
 #include "db/incident.h"
 #include "handlers/plan/criteria.h"
+#include "handlers/plan/unheard.h"
 
 enum firing { FIRING_NONE, FIRING_YES, FIRING_UNKNOWN };
 
@@ -23,6 +24,8 @@ struct evaluation {
 	char blind[300];     /* why nobody watches it; "" : it is watched, or at 0 % */
 	enum firing firing;  /* of the alerts not resolved here */
 	char firing_why[300];
+	bool heard;                  /* whether triggers come here could be told; else unheard says nothing */
+	struct unheard unheard;      /* triggers that fire in Prometheus and did not come */
 	enum condition_status there; /* is the world at the wanted percentage */
 	int32_t seen;                /* highest percentage that anybody reported; -1 nobody */
 	char there_why[300];

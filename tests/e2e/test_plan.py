@@ -49,7 +49,8 @@ class FakePrometheus(Server):
         if isinstance(value, str):
             return 400, {}, json.dumps({"status": "error", "errorType": "bad_data", "error": value})
         values = value if isinstance(value, list) else [value]
-        result = [{"metric": {"n": str(i)}, "value": [time.time(), str(v)]} for i, v in enumerate(values)]
+        result = [{"metric": v if isinstance(v, dict) else {"n": str(i)}, "value": [time.time(), "1" if isinstance(v, dict) else str(v)]}
+                  for i, v in enumerate(values)]
         return 200, {}, json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}})
 
 
@@ -291,6 +292,21 @@ def test_a_blind_canary_pages_once_and_says_when_sight_returns(daemon_of, servic
     p = ctl(d, *command.split())        # what the page says is what one can type
     assert p.returncode == 0, (command, p.stderr)
     until(lambda: service.percentage() == 0)
+
+
+def test_a_trigger_that_fires_in_prometheus_and_does_not_come_pages(daemon_of, service, prometheus, chat):
+    d = daemon_of(plan_config(service, prometheus, chat, limits="sla: {detection: 400ms}"))
+    fires, trigger = 'ALERTS{alertstate="firing"}', alert()
+    prometheus.values[fires] = [{"__name__": "ALERTS", "alertstate": "firing", **trigger["labels"], "action": "look"}]   # no trigger
+    until(lambda: prometheus.asked.count(fires) > 10)
+    prometheus.values[fires] = [{"__name__": "ALERTS", "alertstate": "firing", **trigger["labels"]}]
+    until(lambda: any("NOT HEARD: CanaryErrorRateHigh fires in Prometheus" in t for t in chat.texts()))
+    asked = prometheus.asked.count(fires)
+    until(lambda: prometheus.asked.count(fires) > asked + 10)
+    d.post(trigger)                         # the way is free again
+    until(lambda: any("has come, or is over" in t for t in chat.texts()))
+    until(lambda: service.percentage() == 0)
+    assert len([t for t in chat.texts() if "NOT HEARD" in t]) == 1
 
 
 def test_somebody_who_raises_it_after_a_rollback_is_noticed(daemon_of, service, prometheus, chat):

@@ -1,0 +1,23 @@
+/*
+ * A trigger that fires in Prometheus and does not come here: a silence, an inhibition or a route is in the way. Pure;
+ * any thread.
+ */
+#ifndef HANDLERS_PLAN_UNHEARD_H
+#define HANDLERS_PLAN_UNHEARD_H
+
+#include "alertmanager/prometheus.h"
+#include "handlers/settings/settings.h"
+
+#define UNHEARD_QUERY "ALERTS{alertstate=\"firing\"}"
+
+struct unheard {
+	size_t n;       /* alerts; what only says that it is a drill is none */
+	char name[100]; /* of the first */
+};
+
+/* Which of those that fire are triggers of r, and none of the alerts known here. known: n JSON objects as text. On the
+ * way here labels may be added and dropped, so what both have must be equal, alertname among it. 0 or -ENOMEM. */
+int unheard_find(const struct settings *s, const struct rollout *r, const struct prom_vector *firing,
+                 char *const *known, size_t n, struct unheard *ret) MUST_CHECK;
+
+#endif
