@@ -4,7 +4,7 @@ import re
 import subprocess
 
 import pytest
-from harness import BUILD, ROOT, Slack, ctl
+from harness import BUILD, ROOT, TOOLS, Slack, ctl
 
 README = (ROOT / "README.md").read_text()
 
@@ -14,6 +14,14 @@ def test_the_readmes_config_is_right(folder):
     (folder / "rollbackd.yml").write_text(snippet)
     r = ctl(None, "check-config", folder / "rollbackd.yml")
     assert r.returncode == 0, r.stderr
+
+
+@pytest.mark.parametrize("begins, check", [("groups:", ("promtool", "check", "rules")), ("route:", ("amtool", "check-config"))])
+def test_prometheus_and_alertmanager_take_the_readmes_files(folder, begins, check):
+    [snippet] = [s for s in re.findall(r"```yaml\n(.*?)```", README, re.S) if s.startswith(begins)]
+    (folder / "file.yml").write_text(snippet)
+    r = subprocess.run([TOOLS / check[0], *check[1:], folder / "file.yml"], capture_output=True, text=True, timeout=60)
+    assert r.returncode == 0, r.stdout + r.stderr
 
 
 def test_every_target_and_file_that_the_readme_names_is_there():
