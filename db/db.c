@@ -305,7 +305,7 @@ static int open_all(struct db *db, char *why, size_t size)
 		r = take_lock(db, why, size);
 	if (r < 0)
 		return r;
-	db_look_for_room(db); /* a full disk: the ballast makes room for the first commit */
+	db_room_check(db); /* a full disk: the ballast makes room for the first commit */
 	r = conn_new(db, false, true, &db->writer, why, size);
 	if (r == 0)
 		r = know_itself(db);

@@ -70,8 +70,8 @@ void db_conn_close(struct db_conn *c);
 int db_migrate(struct sqlite3 *sql, char *why, size_t why_size);
 /* Looks at the disk: room and the file. Sets no_room and gone, drops or takes the ballast. Writer thread, or before it
  * runs. */
-void db_look(struct db *db);
-void db_look_for_room(struct db *db);
+void db_disk_check(struct db *db);
+void db_room_check(struct db *db);
 /* A small commit of its own ("tried"), which proves that writing works. */
 int db_test_commit(struct db_conn *c);
 /* One statement without arguments. */

@@ -74,16 +74,16 @@ static void change(atomic_bool *flag, bool now, const char *bad, const char *goo
 	*flag = now;
 }
 
-void db_look(struct db *db)
+void db_disk_check(struct db *db)
 {
 	assert(db && db->dir && db->file);
 	change(&db->gone, is_gone(db),
 	       "the database file was removed or replaced: webhooks are refused until rollbackd is restarted",
 	       "the database file is back", db);
-	db_look_for_room(db);
+	db_room_check(db);
 }
 
-void db_look_for_room(struct db *db)
+void db_room_check(struct db *db)
 {
 	struct room room = {0};
 

@@ -210,7 +210,7 @@ static void settle(struct db *db, int r, const struct batch *b)
 	log_error("a transaction failed; nothing of it is acknowledged", "jobs", log_num(b->n), "err", strerror(-r));
 	metric_add(M_COMMIT_FAILURES, 0, 1);
 	db->failed = true;
-	db_look(db);
+	db_disk_check(db);
 	works_again(db);
 }
 
@@ -292,7 +292,7 @@ static void checkpoint(struct db *db)
 
 static void every_second(struct db *db)
 {
-	db_look(db);
+	db_disk_check(db);
 	if (!works_again(db))
 		return;
 	if (deadlines_must_move(db)) {
@@ -331,7 +331,7 @@ static void *writer_main(void *arg)
 int db_start(struct db *db)
 {
 	assert(db && !db->started && !db->stopping);
-	db_look(db);
+	db_disk_check(db);
 	int r = -pthread_create(&db->thread, NULL, writer_main, db);
 	db->started = r == 0;
 	return r;

@@ -285,11 +285,11 @@ static struct http_admission admit(void *arg, enum http_method method, const cha
 		.status = i.status, .allow = i.allow, .roles = i.roles, .takes_body = i.takes_body, .params = i.params};
 }
 
-static enum http_knock auth_request(void *arg, struct http_req *req, struct http_reply *reply)
+static enum http_access auth_request(void *arg, struct http_req *req, struct http_reply *reply)
 {
 	const struct app *a = ((struct api *)arg)->arg;
 
-	return auth_knock(a->auth, req, reply);
+	return auth_admit(a->auth, req, reply);
 }
 
 static int start_http(struct app *a, char *why, size_t size)

@@ -273,7 +273,7 @@ static struct job *next_job(const struct auth *a)
 
 /* --- a request; under the lock --- */
 
-static enum http_knock asked(int r, struct http_reply *reply)
+static enum http_access asked(int r, struct http_reply *reply)
 {
 	if (r == 0)
 		return HTTP_ASKED;
@@ -282,12 +282,12 @@ static enum http_knock asked(int r, struct http_reply *reply)
 	return HTTP_REFUSED;
 }
 
-static enum http_knock authenticate_password(struct auth *a, struct http_req *req, struct http_reply *reply,
-                                             const char *header)
+static enum http_access authenticate_password(struct auth *a, struct http_req *req, struct http_reply *reply,
+                                              const char *header)
 {
 	struct credentials c = {0};
 	char mac[AUTH_MAC_LEN];
-	enum http_knock k = HTTP_REFUSED;
+	enum http_access k = HTTP_REFUSED;
 
 	if (credentials_parse(header, &c) < 0 || !mac_of(a, &c, mac)) {
 		metric_add(M_AUTH, AUTH_MISSING, 1);
@@ -303,7 +303,7 @@ static enum http_knock authenticate_password(struct auth *a, struct http_req *re
 	return k;
 }
 
-static enum http_knock authenticate_peer(struct auth *a, struct http_req *req, struct http_reply *reply)
+static enum http_access authenticate_peer(struct auth *a, struct http_req *req, struct http_reply *reply)
 {
 	const char *name = auth_name_of(&a->memory, req->peer.uid, clock_mono_us());
 
@@ -314,7 +314,7 @@ static enum http_knock authenticate_peer(struct auth *a, struct http_req *req, s
 	return HTTP_ADMITTED;
 }
 
-static enum http_knock auth_request(struct auth *a, struct http_req *req, struct http_reply *reply)
+static enum http_access auth_request(struct auth *a, struct http_req *req, struct http_reply *reply)
 {
 	const char *header = a->passwords ? req->header(req, "Authorization") : NULL;
 
@@ -329,11 +329,11 @@ static enum http_knock auth_request(struct auth *a, struct http_req *req, struct
 	return HTTP_REFUSED;
 }
 
-enum http_knock auth_knock(struct auth *a, struct http_req *req, struct http_reply *reply)
+enum http_access auth_admit(struct auth *a, struct http_req *req, struct http_reply *reply)
 {
 	assert(a && req->header && req->complete && !req->authenticated && !reply->status);
 	pthread_mutex_lock(&a->lock);
-	enum http_knock k = a->stop ? asked(-EAGAIN, reply) : auth_request(a, req, reply);
+	enum http_access k = a->stop ? asked(-EAGAIN, reply) : auth_request(a, req, reply);
 	pthread_mutex_unlock(&a->lock);
 	return k;
 }

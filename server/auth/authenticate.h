@@ -24,7 +24,7 @@ int auth_new(struct auth **ret) MUST_CHECK;
  * the verdicts on whom the passwords have changed for. Any thread. 0, or -ENOMEM with nothing changed. */
 int auth_set(struct auth *a, struct web_config *passwords, const struct settings *s) MUST_CHECK;
 /* An http_authenticate_fn, but for its first argument. Http thread. */
-enum http_knock auth_knock(struct auth *a, struct http_req *req, struct http_reply *reply);
+enum http_access auth_admit(struct auth *a, struct http_req *req, struct http_reply *reply);
 /* Ends the worker and answers 503 to all who still wait; to be called before http_stop. Waits for the check
  * under way: a second, or as long as the system's user database takes. NULL is fine. */
 void auth_stop(struct auth *a);

@@ -16,7 +16,7 @@ struct headtail {
 };
 
 /* max bytes in all, the first head of them from the beginning (head <= max). */
-#define KEPT(max_bytes, head_bytes) ((struct headtail) {.buf = BUF(max_bytes), .head = (head_bytes)})
+#define HEADTAIL(max_bytes, head_bytes) ((struct headtail) {.buf = BUF(max_bytes), .head = (head_bytes)})
 
 void headtail_add(struct headtail *k, const void *data, size_t len);
 /* Once, at the end: buf then holds head and tail, one after the other. */

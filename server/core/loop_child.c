@@ -437,8 +437,8 @@ static int child_new(struct loop *l, const struct child_spec *s, struct loop_chi
 	c->pidfd = c->in_fd = c->out_fd = c->err_fd = -1;
 	c->grace_us = s->grace_us ? s->grace_us : GRACE_US;
 	c->input = BUF(input_len);
-	c->out = KEPT(s->max_output, s->max_output / 2);
-	c->err = KEPT(STDERR_MAX, STDERR_MAX);
+	c->out = HEADTAIL(s->max_output, s->max_output / 2);
+	c->err = HEADTAIL(STDERR_MAX, STDERR_MAX);
 	if (buf_add(&c->input, s->input ? s->input : "", input_len) < 0)
 		return -ENOMEM;
 	*ret = TAKE(c);

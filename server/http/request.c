@@ -235,7 +235,7 @@ static bool refuse_body(struct request *r, const struct http_admission *a, const
 	return true;
 }
 
-static enum http_knock auth_request(struct request *r)
+static enum http_access auth_request(struct request *r)
 {
 	const struct http_options *o = &r->http->o;
 
@@ -289,7 +289,7 @@ static enum MHD_Result judge(struct request *r, const char *method, const char *
 	r->req.received_us = clock_wall_us();
 	if (head_refuse(r, method, version))
 		return refused(r);
-	enum http_knock k = auth_request(r);
+	enum http_access k = auth_request(r);
 	if (k == HTTP_ASKED)
 		return suspend(r, REQ_KNOCKING);
 	return k == HTTP_ADMITTED ? admitted(r) : refused(r);

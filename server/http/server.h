@@ -38,8 +38,8 @@ typedef enum http_verdict http_handle_fn(void *arg, struct http_req *req, struct
  * everybody. HTTP_ADMITTED: req's user, authenticated and roles are set. HTTP_REFUSED: the reply is filled.
  * HTTP_ASKED: it comes through req->complete, as from a handler that defers: status 200 admits (the three of
  * req were set before), any other status is the answer. */
-enum http_knock { HTTP_ADMITTED, HTTP_REFUSED, HTTP_ASKED };
-typedef enum http_knock http_authenticate_fn(void *arg, struct http_req *req, struct http_reply *reply);
+enum http_access { HTTP_ADMITTED, HTTP_REFUSED, HTTP_ASKED };
+typedef enum http_access http_authenticate_fn(void *arg, struct http_req *req, struct http_reply *reply);
 
 /* Bounds; the deadlines are absolute, not of inactivity: one byte a second must not hold a connection.
  * Without the time that size / bytes_per_s grants a request ends within 5 + 15 + 20 + 20 = 60 s. */

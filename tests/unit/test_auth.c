@@ -44,7 +44,7 @@ static pthread_cond_t answered = PTHREAD_COND_INITIALIZER;
 struct asked {
 	struct http_req req;
 	const char *authorization;
-	enum http_knock auth_request;
+	enum http_access auth_request;
 	struct http_reply reply; /* of the refusal, or of the completion */
 	int completed;
 };
@@ -73,7 +73,7 @@ static void ask(struct auth *a, struct asked *k, const char *authorization, stru
 	*k = (struct asked) {
 		.authorization = authorization,
 		.req = {.user = "local", .roles = ROLE_ALL, .peer = peer, .header = header, .complete = complete}};
-	k->auth_request = auth_knock(a, &k->req, &k->reply);
+	k->auth_request = auth_admit(a, &k->req, &k->reply);
 }
 
 /* The status in the end; 200: admitted. */

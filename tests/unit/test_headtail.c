@@ -32,7 +32,7 @@ static void first_and_last_bytes_are_kept_however_they_come(void **state)
 	for (int round = 0; round < 20000; round++) {
 		size_t max = (size_t)rand_r(&seed) % 40, head = (size_t)rand_r(&seed) % (max + 1);
 		size_t chunk = 1 + (size_t)rand_r(&seed) % 60, len = (size_t)rand_r(&seed) % FULL;
-		struct headtail k = KEPT(max, head);
+		struct headtail k = HEADTAIL(max, head);
 
 		for (size_t at = 0; at < len;) {
 			size_t n = 1 + (size_t)rand_r(&seed) % chunk;
@@ -48,7 +48,7 @@ static void first_and_last_bytes_are_kept_however_they_come(void **state)
 
 static void nothing_at_all_is_fine(void **state)
 {
-	struct headtail k = KEPT(100, 50);
+	struct headtail k = HEADTAIL(100, 50);
 
 	(void)state;
 	headtail_add(&k, "", 0);

@@ -12,7 +12,7 @@ static struct bench *bench;
 
 /* --- the authenticator: what stands in Authorization is the verdict --- */
 
-static void answer_knock(struct http_req *req)
+static void answer_asked(struct http_req *req)
 {
 	const char *who = req->header(req, "Authorization");
 	struct http_reply reply = {.status = 200};
@@ -30,12 +30,12 @@ static void answer_knock(struct http_req *req)
 
 static void *authenticate_thread(void *req)
 {
-	answer_knock(req);
+	answer_asked(req);
 	return NULL;
 }
 
 /* X-When: at-once completes before this returns, thread some time, hold when the test says so. */
-static enum http_knock auth_request(void *arg, struct http_req *req, struct http_reply *reply)
+static enum http_access auth_request(void *arg, struct http_req *req, struct http_reply *reply)
 {
 	const char *when = req->header(req, "X-When");
 	struct bench *b = arg;
@@ -65,7 +65,7 @@ static void release(struct bench *b)
 {
 	pthread_mutex_lock(&b->lock);
 	while (b->n_held)
-		answer_knock(b->held[--b->n_held]);
+		answer_asked(b->held[--b->n_held]);
 	pthread_mutex_unlock(&b->lock);
 }
 
@@ -265,7 +265,7 @@ static void a_stop_ends_those_who_wait(void **state)
 	close(without);
 }
 
-static void *many_knocks(void *arg)
+static void *many_guests(void *arg)
 {
 	int fd = client_open(arg);
 
@@ -283,7 +283,7 @@ static void many_at_the_same_time(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(t); i++)
-		assert_int_equal(pthread_create(&t[i], NULL, many_knocks, bench), 0);
+		assert_int_equal(pthread_create(&t[i], NULL, many_guests, bench), 0);
 	for (size_t i = 0; i < ARRAY_LEN(t); i++)
 		pthread_join(t[i], NULL);
 	assert_int_equal(atomic_load(&bench->handled), 16 * 50);

@@ -340,7 +340,7 @@ static void socket_path(char *dir, char *path, char *address, size_t size)
 	snprintf(address, size, "unix:%s/s", dir);
 }
 
-static enum http_knock name_by_uid(void *arg, struct http_req *req, struct http_reply *reply)
+static enum http_access name_by_uid(void *arg, struct http_req *req, struct http_reply *reply)
 {
 	(void)arg;
 	(void)reply;

@@ -104,7 +104,7 @@ static void on_round(void *arg, const struct verify_result *r)
 	loop_stop(l->w->loop);
 }
 
-void local_look(struct local *w, int32_t wanted, bool exactly, struct local_round *ret)
+void local_check(struct local *w, int32_t wanted, bool exactly, struct local_round *ret)
 {
 	struct looking l = {w, ret};
 	struct verify *p = NULL;

@@ -29,7 +29,7 @@ struct local_round {
 	char text[2000];              /* a line per answer */
 };
 /* One round of all checks. exactly: as verify_start. */
-void local_look(struct local *w, int32_t wanted, bool exactly, struct local_round *ret);
+void local_check(struct local *w, int32_t wanted, bool exactly, struct local_round *ret);
 
 /* Runs a command or sends a request. True: done. text (>= 600) says what came of it. */
 bool local_act(struct local *w, const struct act *a, int32_t pct, char *text, size_t size);

@@ -281,7 +281,7 @@ static void look(struct run *r)
 	char before[sizeof(r->last.text)];
 
 	memcpy(before, r->last.text, sizeof(before));
-	local_look(&r->w, r->to, false, &r->last);
+	local_check(&r->w, r->to, false, &r->last);
 	r->rounds++;
 	if (!strcmp(before, r->last.text))
 		return;
@@ -411,7 +411,7 @@ static void find_target(struct run *r)
 	r->to = r->rq->to_pct;
 	if (r->to == 0)
 		return;
-	local_look(&r->w, r->to, false, &r->last);
+	local_check(&r->w, r->to, false, &r->last);
 	r->to = rollback_target(r->to, r->from, r->last.seen);
 	text_pct(r->to, to, sizeof(to));
 	text_pct(r->rq->to_pct, asked, sizeof(asked));

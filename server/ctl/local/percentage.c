@@ -46,9 +46,9 @@ static int ask_checks(struct local *w, int32_t *ret)
 {
 	struct local_round round = {.seen = -1};
 
-	local_look(w, 0, true, &round);
+	local_check(w, 0, true, &round);
 	if (round.seen >= 0)
-		local_look(w, round.seen, true, &round);
+		local_check(w, round.seen, true, &round);
 	*ret = round.seen;
 	if (round.seen >= 0 && round.acknowledged == STATUS_YES)
 		return CTL_YES;
