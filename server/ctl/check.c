@@ -1,6 +1,7 @@
 /*
  * The offline checks: is a config right, and what would a webhook body do under it.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 
 static int load(const char *file, enum config_use use, struct config **ret)
 {
+	assert(file && ret);
 	struct config_faults faults = {0};
 	int r = config_load(file, use, ret, &faults);
 
@@ -97,6 +99,7 @@ static int read_file(const char *name, struct buf *b)
 /* In words: what the daemon would do on the first delivery of this alert. */
 static void would(struct buf *b, const struct alert *a, const struct route *rt)
 {
+	assert(b && a && rt && rt->playbook);
 	char to[16], after[32];
 	const struct playbook *p = rt->playbook;
 

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@ static size_t take_chunk(char *data, size_t size, size_t n, void *arg)
 
 void ctl_escape(struct buf *b, const char *text)
 {
+	assert(b && text);
 	for (const unsigned char *p = (const unsigned char *)text; *p; p++)
 		if ((*p >= '0' && *p <= '9') || ((*p | 32) >= 'a' && (*p | 32) <= 'z') || strchr("-._~", *p))
 			buf_char(b, (char)*p);
@@ -26,6 +28,7 @@ void ctl_escape(struct buf *b, const char *text)
 
 static void set_target(CURL *h, const struct ctl *c, const char *path, struct buf *url)
 {
+	assert(c->url && path);
 	bool socket = !strncmp(c->url, "unix:", 5);
 	size_t len = strlen(c->url);
 
@@ -108,6 +111,7 @@ static int read_answer(long status, const struct buf *answer, struct json_object
 static CURLcode try(const struct ctl *c, const char *method, const char *path, const char *body, struct buf *answer,
                     long *ret_status)
 {
+	assert(method && path && answer && ret_status);
 	CURL *h = curl_easy_init();
 
 	if (!h)
@@ -152,6 +156,7 @@ static int perform(const struct ctl *c, const char *method, const char *path, co
 
 bool ctl_is_ready(const struct ctl *c)
 {
+	assert(c);
 	CLEANUP(buf_free) struct buf answer = BUF(65536);
 	struct ctl hasty = *c;
 	long status = 0;
@@ -163,6 +168,7 @@ bool ctl_is_ready(const struct ctl *c)
 int ctl_call(const struct ctl *c, const char *method, const char *path, struct json_object *body,
              struct json_object **ret_data)
 {
+	assert(c && method && path && ret_data);
 	CLEANUP(json_cleanup) struct json_object *sent = body;
 	CLEANUP(buf_free) struct buf answer = BUF(ANSWER_MAX);
 	long status = 0;
@@ -173,6 +179,7 @@ int ctl_call(const struct ctl *c, const char *method, const char *path, struct j
 
 int ctl_send(const struct ctl *c, const char *whom, const char *path, struct json_object *body)
 {
+	assert(c && whom && path);
 	CLEANUP(json_cleanup) struct json_object *sent = body;
 	CLEANUP(buf_free) struct buf answer = BUF(ANSWER_MAX);
 	long status = 0;
@@ -190,6 +197,7 @@ int ctl_send(const struct ctl *c, const char *whom, const char *path, struct jso
 
 int ctl_fetch(const struct ctl *c, const char *path, struct buf *ret)
 {
+	assert(c && path && ret);
 	CLEANUP(json_cleanup) struct json_object *ignored = NULL;
 	CLEANUP(buf_free) struct buf answer = BUF(ANSWER_MAX);
 	long status = 0;

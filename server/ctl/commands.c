@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,6 +151,7 @@ static const struct {
 /* One line: what was done, and how it stands. Who wants all of it asks for it. */
 static void show_done(struct json_object *o, const char *done)
 {
+	assert(done);
 	struct json_object *over = NULL;
 	const char *eta = json_str_or(o, "eta", NULL);
 
@@ -177,6 +179,7 @@ static int show_one(struct ctl *c, const char *id, bool verbose)
 
 static int act(struct ctl *c, size_t which, const char *id, const char *text, const char *step)
 {
+	assert(which < ARRAY_LEN(actions) && id);
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
 	struct json_object *body = json_object_new_object();
 	struct buf path = BUF(300);
@@ -306,6 +309,7 @@ static int result_of(struct json_object *incident)
 
 int ctl_follow(const struct ctl *c, int64_t id, bool print)
 {
+	assert(c && id > 0);
 	const struct timespec pause = {.tv_nsec = WAIT_EVERY_MS * 1000000L};
 	int64_t until = clock_mono_us() + WAIT_US;
 	size_t seen = 0;

@@ -1,6 +1,7 @@
 /*
  * rollbackctl drill: sends an alert that is marked as a drill, follows what becomes of it, and waits until chat has it.
  */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -165,6 +166,7 @@ static int could_begin(const struct ctl *c, const struct drill *d)
 /* 0: found, *ret its incident. */
 static int find(const struct ctl *c, const struct drill *d, int64_t *ret)
 {
+	assert(ret);
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
 	CLEANUP(buf_free) struct buf path = BUF(1000);
 
@@ -178,6 +180,7 @@ static int find(const struct ctl *c, const struct drill *d, int64_t *ret)
 
 static int wait_for_it(const struct ctl *c, const struct drill *d, int64_t *ret)
 {
+	assert(ret);
 	int64_t until = clock_mono_us() + ARRIVE_MAX_US;
 
 	for (;;) {
@@ -249,6 +252,7 @@ static void show_times(struct json_object *incident)
 
 static int wait_for_chat(const struct ctl *c, int64_t id, bool *ret_called_off)
 {
+	assert(id > 0 && ret_called_off);
 	int64_t until = clock_mono_us() + CHAT_MAX_US;
 	char path[64];
 

@@ -1,6 +1,7 @@
 /*
  * rollbackctl: global options, then a table of commands.
  */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -220,6 +221,7 @@ int main(int argc, char **argv)
 
 void ctl_unknown(const char *what, const char *word, const char *const names[], size_t n)
 {
+	assert(what && word && names);
 	const char *near = text_nearest(names, n, word);
 
 	fprintf(stderr, "rollbackctl: unknown %s %s", what, word);
@@ -241,6 +243,7 @@ static const struct option *option_named(const char *word, const struct option *
 /* Returns how many words the option used, -1 when it is wrong. */
 static int take_option(int left, char **argv, const struct option *options, size_t n)
 {
+	assert(left > 0);
 	size_t len;
 	const struct option *o = option_named(argv[0], options, n, &len);
 
@@ -271,6 +274,7 @@ static int take_option(int left, char **argv, const struct option *options, size
 
 int ctl_options(int n, char **argv, const struct option *options, size_t n_options, const char **rest, int max)
 {
+	assert(n >= 0 && argv && (options || n_options == 0) && (rest || max == 0));
 	int found = 0;
 
 	for (int i = 0; i < n;) {

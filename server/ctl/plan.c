@@ -1,6 +1,7 @@
 /*
  * The plan: stage, checklist, freeze, report.
  */
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@ static int wrong(const char *usage)
 
 static void path_of(struct buf *path, const char *rollout, const char *what)
 {
+	assert(path && rollout && what);
 	buf_str(path, "/api/v1/rollouts/");
 	ctl_escape(path, rollout);
 	if (what)
@@ -269,6 +271,7 @@ static int verb_of(const char *word)
 
 static int do_verb(struct ctl *c, int verb, const char *rollout, struct stage_words *w)
 {
+	assert(verb >= 0 && (size_t)verb < ARRAY_LEN(verbs));
 	if (!strcmp(verbs[verb].word, "advance"))
 		return advance(c, rollout, w);
 	return with_note(c, rollout, verbs[verb].word, w);

@@ -1,6 +1,7 @@
 /*
  * rollbackctl rollback: through the daemon, and without it where it does not answer.
  */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,7 @@ static int usage(void)
 
 static int stage_of(const char *text, int64_t *ret)
 {
+	assert(text && ret);
 	size_t len = strlen(text);
 
 	*ret = strtoll(text, NULL, 10);
@@ -70,6 +72,7 @@ static int check(const struct words *w)
 
 static void path_of(struct buf *path, const struct words *w, const char *what)
 {
+	assert(path && w->rollout && what);
 	buf_str(path, "/api/v1/rollouts/");
 	ctl_escape(path, w->rollout);
 	buf_str(path, what);

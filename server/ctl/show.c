@@ -1,6 +1,7 @@
 /*
  * What people read: tables and an incident in full. Text from alerts is made harmless for a terminal.
  */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 
 void ctl_print(const struct ctl *c, struct json_object *data, void (*show)(struct json_object *))
 {
+	assert(c && show);
 	if (c->json)
 		puts(json_object_to_json_string_ext(data, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
 	else
@@ -35,6 +37,7 @@ static const char *time_of(const char *key, const char *text, char out[40])
 
 char *show_cell(struct json_object *o, const char *key)
 {
+	assert(key);
 	struct json_object *v = NULL;
 	struct buf b = BUF(CELL_MAX * 4);
 	const char *text = "-";
@@ -69,6 +72,7 @@ static void pad(const char *s, int to, bool last)
 
 void show_table(struct json_object *arr, const struct column *cols, size_t n)
 {
+	assert(cols && n > 0 && n <= COLUMNS_MAX);
 	size_t rows = json_object_array_length(arr);
 	int w[COLUMNS_MAX];
 
@@ -96,6 +100,7 @@ void show_table(struct json_object *arr, const struct column *cols, size_t n)
 
 void show_field(const char *title, struct json_object *o, const char *key)
 {
+	assert(title && key);
 	CLEANUP(cleanup_free) char *text = show_cell(o, key);
 
 	if (text && strcmp(text, "-") != 0 && text[0])
@@ -254,6 +259,7 @@ void show_incidents(struct json_object *arr)
 
 void show_list(struct json_object *o, const char *key, const char *title, const struct column *cols, size_t n)
 {
+	assert(key && title && cols);
 	struct json_object *arr = NULL;
 
 	if (json_get_arr(o, key, &arr) != 1 || json_object_array_length(arr) == 0)
@@ -284,6 +290,7 @@ static double metric(const char *metrics, const char *name)
 
 void show_health(const char *metrics)
 {
+	assert(metrics);
 	double queued = metric(metrics, "rollbackd_notifications_queued");
 	double dead = metric(metrics, "rollbackd_notifications_undeliverable");
 	double heartbeat = metric(metrics, "rollbackd_heartbeat_last_timestamp_seconds");

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -98,6 +99,7 @@ static int add_compare(const struct rollout *r, struct doctor_queries *q)
 
 int doctor_queries_of(const struct settings *s, struct doctor_queries *ret)
 {
+	assert(s && ret);
 	struct doctor_queries q = {0};
 	int e = 0;
 
@@ -140,11 +142,13 @@ static const char *why_empty(double pct)
 
 bool answer_is_empty(const struct prom_answer *a)
 {
+	assert(a);
 	return !strcmp(a->why, "no data") || !strcmp(a->why, "the answer is no number");
 }
 
 int64_t doctor_query_back(const struct doctor_facts *d, const struct doctor_query *q)
 {
+	assert(d && q && q->text);
 	struct promql p = {0};
 	int64_t back = 0;
 
@@ -181,6 +185,7 @@ static bool judge_query(const struct doctor_query *q, const struct prom_answer *
 void judge_data(const struct doctor_facts *d, const struct doctor_queries *q, const struct prom_answer *answers,
                 const struct prom_answer *old, struct findings *f)
 {
+	assert(d && d->settings && q && answers && old && f);
 	for (size_t i = 0; i < d->settings->n_rollouts; i++) {
 		const struct rollout *r = &d->settings->rollouts[i];
 		double pct = percentage_of(r, q, answers);
@@ -276,6 +281,7 @@ static void say_retention(int64_t kept, const struct need *n, int64_t plan, stru
 
 void judge_retention(const struct doctor_facts *d, const struct doctor_queries *q, struct findings *f)
 {
+	assert(d && d->settings && q && f);
 	struct need n = {0};
 	char first[32] = "";
 	int64_t kept = 0, plan = need_of_stages(d->settings, &n);

@@ -3,6 +3,7 @@
  *
  * Two rounds on a loop of its own: first what they are configured with, then the queries. It changes nothing anywhere.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@ const char *const found_names[FOUND_N] = {"ok", "note", "unknown", "bad"};
 
 void found(struct findings *f, enum found state, const char *what, const char *fmt, ...)
 {
+	assert(f && f->list && state < FOUND_N && what && fmt);
 	CLEANUP(buf_free) struct buf raw = BUF(4000), says = BUF(2000), name = BUF(400);
 	struct json_object *o = json_object_new_object();
 	va_list ap;
@@ -140,6 +142,7 @@ static void on_page(void *arg, const struct fetch_result *r)
 
 static void send_page(struct doctor *d, enum page p, const char *url)
 {
+	assert(p < PAGE_N && url);
 	struct fetch_spec spec = {
 		.method = "GET", .url = url, .timeout_us = ASK_US, .max_body = BODY_MAX, .share = LOOP_SHARE_ACT};
 
@@ -206,6 +209,7 @@ static void ask_jobs(struct doctor *d)
 /* NULL: no answer, or no JSON. */
 static struct json_object *root_of(struct doctor *d, enum page p)
 {
+	assert(p < PAGE_N);
 	if (d->asked[p].body && !d->root[p] &&
 	    json_parse_within(d->asked[p].body, d->asked[p].len, RULES_TREE_MAX, &d->root[p], NULL, NULL) < 0)
 		return NULL;

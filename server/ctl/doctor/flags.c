@@ -1,5 +1,6 @@
 /* Could a rollback lower each flags file now? The act's own question, asked with rollbackd's rights where that can be.
  */
+#include <assert.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
@@ -45,6 +46,7 @@ static void ask(const struct rollout *r, const struct passwd *pw, int out)
 
 static void judge_one(const struct rollout *r, struct findings *f)
 {
+	assert(r->flags_file && r->flags_key);
 	CLEANUP(cleanup_free) char *what = text_format("%s flags", r->name);
 	const struct passwd *pw = daemon_user();
 	char text[700] = "";
@@ -70,6 +72,7 @@ static void judge_one(const struct rollout *r, struct findings *f)
 
 void judge_flags(const struct settings *s, struct findings *f)
 {
+	assert(s && f);
 	for (size_t i = 0; i < s->n_rollouts; i++)
 		if (s->rollouts[i].flags_file)
 			judge_one(&s->rollouts[i], f);

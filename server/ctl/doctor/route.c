@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -48,6 +49,7 @@ static struct json_object *external_labels(const struct doctor_facts *d)
 
 int doctor_alert_init(struct doctor_alert *a, const struct doctor_facts *d, const struct rule *r)
 {
+	assert(a && d && r);
 	struct json_object *external = external_labels(d);
 	size_t n = 1 + (r->labels ? (size_t)json_object_object_length(r->labels) : 0) +
 	           (external ? (size_t)json_object_object_length(external) : 0);
@@ -63,12 +65,14 @@ int doctor_alert_init(struct doctor_alert *a, const struct doctor_facts *d, cons
 
 void doctor_alert_free(struct doctor_alert *a)
 {
+	assert(a);
 	free(a->labels);
 	*a = (struct doctor_alert) {0};
 }
 
 bool label_is_template(void *alert, const char *label)
 {
+	assert(alert && label);
 	const struct doctor_alert *a = alert;
 	struct json_object *value = NULL;
 
@@ -79,6 +83,7 @@ bool label_is_template(void *alert, const char *label)
 /* A label that no series has can only come from label_replace and its like, whose text names it. */
 bool label_may_come_from_series(void *alert, const char *label)
 {
+	assert(alert && label);
 	const struct doctor_alert *a = alert;
 	struct json_object *names = a->facts->label_names;
 
@@ -130,6 +135,7 @@ static bool address_of(const char *url, char out[ADDRESS_MAX], const char **ret_
 
 bool url_same_address(const char *a, const char *b)
 {
+	assert(a && b);
 	char x[ADDRESS_MAX], y[ADDRESS_MAX];
 	const char *path;
 
@@ -196,6 +202,7 @@ static bool is_better(const struct way *a, const struct way *b)
 
 static struct way best_way(const struct doctor_alert *a, const struct route_hit *hits, size_t n)
 {
+	assert(hits || n == 0);
 	struct way best = {.us = US_NO};
 
 	for (size_t i = 0; i < n; i++) {
@@ -333,6 +340,7 @@ static void say_unsure(const struct way *w, const struct buf *to, const char *wh
 
 const struct route_node *judge_route(const struct doctor_alert *a, struct findings *f)
 {
+	assert(a && a->facts && f);
 	CLEANUP(buf_free) struct buf what = BUF(400), to = BUF(1000);
 	struct route_hit hits[ROUTE_HITS_MAX];
 

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -70,6 +71,7 @@ static int baseline_series(const struct doctor_facts *d, struct series_names *re
 
 int trigger_series(const struct doctor_facts *d, struct series_names *ret)
 {
+	assert(d && d->settings && ret);
 	struct series_names names = {0};
 	int e = 0;
 
@@ -175,6 +177,7 @@ struct rule_look {
 static void say(const struct rule_look *l, enum found state, const char *of, const char *fmt, ...) PRINTF_LIKE(4, 5);
 static void say(const struct rule_look *l, enum found state, const char *of, const char *fmt, ...)
 {
+	assert(of && fmt);
 	char what[WHAT_MAX];
 	va_list ap;
 	CLEANUP(buf_free) struct buf b = BUF(2000);
@@ -483,6 +486,7 @@ static int judge_all(const struct doctor_facts *d, const struct series_names *st
 
 void judge_rules(const struct doctor_facts *d, struct findings *f)
 {
+	assert(d && d->settings && f);
 	size_t n = d->settings->n_rollouts + 1;
 	struct in_time *times = calloc(n, sizeof(*times));
 	bool *claims = calloc(n, sizeof(*claims));

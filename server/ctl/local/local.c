@@ -1,5 +1,6 @@
 #include "server/ctl/local/local.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,6 +40,7 @@ static int plan_of(struct local *w, int32_t to_pct)
 
 int local_open(const char *file, const char *rollout, int32_t to_pct, struct local *ret)
 {
+	assert(file && rollout && to_pct >= 0 && to_pct <= 10000 && ret);
 	struct local w = {0};
 	int r = load(file, &w.config);
 
@@ -64,6 +66,7 @@ int local_open(const char *file, const char *rollout, int32_t to_pct, struct loc
 
 void local_close(struct local *w)
 {
+	assert(w);
 	if (w->loop)
 		loop_free(w->loop);
 	plan_unref(w->plan);
@@ -80,6 +83,7 @@ static void on_time(void *arg)
 
 void local_wait(struct local *w, int64_t us)
 {
+	assert(w && w->loop);
 	if (us > 0 && loop_timer_at(w->loop, clock_mono_us() + us, on_time, w))
 		loop_run(w->loop);
 }
@@ -106,6 +110,7 @@ static void on_round(void *arg, const struct verify_result *r)
 
 void local_check(struct local *w, int32_t wanted, bool exactly, struct local_round *ret)
 {
+	assert(w && w->loop && w->plan && ret);
 	struct looking l = {w, ret};
 	struct verify *p = NULL;
 
@@ -190,6 +195,7 @@ static int start_request(struct acting *a, const struct act *act, int32_t pct)
 
 bool local_act(struct local *w, const struct act *act, int32_t pct, char *text, size_t size)
 {
+	assert(w && w->loop && act && text && size >= 600);
 	struct acting a = {.w = w, .timeout_us = act->timeout_us, .text = text, .size = size};
 
 	text[0] = '\0';

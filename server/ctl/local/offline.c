@@ -1,5 +1,6 @@
 #include "server/ctl/local/offline.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
@@ -53,6 +54,7 @@ static void tried_now(struct tried *t, bool ok)
 
 static bool is_due(const struct tried *t)
 {
+	assert(t);
 	return t->failed && clock_mono_us() >= t->due_us;
 }
 
@@ -191,6 +193,7 @@ static void open_journal(struct run *r)
 
 static void write_journal(struct run *r)
 {
+	assert(r->record);
 	int e = r->journal >= 0 ? journal_add(r->journal, r->record) : 0;
 
 	if (e < 0)
@@ -449,6 +452,7 @@ static void look_at_file(struct run *r)
 
 int offline_rollback(const struct ctl *c, const struct offline_rollback *rq)
 {
+	assert(c && rq && rq->rollout && rq->config && rq->storage);
 	struct run r = {.rq = rq, .journal = -1, .from = -1, .after = -1, .last = {.seen = -1}};
 
 	if (!rq->insist && daemon_is_there(c, rq->storage)) {
