@@ -37,7 +37,6 @@ void slot_begin(struct slot *s, const struct step *step, int32_t attempt)
 
 enum slot_id slot_of(const struct step *step)
 {
-	assert(step->kind > 0 && step->kind < STEP_KIND_N);
 	return step->kind == STEP_FLAGS ? SLOT_FLAGS : step->phase == PHASE_THEN ? SLOT_THEN : SLOT_ACT;
 }
 
@@ -53,7 +52,6 @@ void slot_end(struct slot *s, enum step_state outcome, const char *text)
 
 static void end_errno(struct slot *s, const char *what, int err)
 {
-	assert(what && err < 0);
 	char text[200];
 
 	snprintf(text, sizeof(text), "%s: %s", what, strerror(-err));
@@ -376,7 +374,6 @@ static void wait_for_request(struct live *l, struct slot *s, const struct step *
 /* The incident is over: nothing is repeated, but what runs is seen to its end. */
 void act_watch_end(struct live *l, const struct step *step)
 {
-	assert(l && step && step->state == STEP_RUNNING);
 	struct slot *s = &l->slot[slot_of(step)];
 
 	slot_begin(s, step, step->attempts);
@@ -390,7 +387,6 @@ void act_watch_end(struct live *l, const struct step *step)
 
 void act_recover(struct live *l, const struct step *step)
 {
-	assert(l && step && step->state == STEP_RUNNING);
 	log_info("a step was under way when rollbackd stopped; finding out what became of it", "incident",
 	         log_num(l->id), "step", step->name);
 	if (rehearse(l, step))
@@ -501,7 +497,6 @@ static void on_snapshot(void *arg, struct snapshot_item *items, size_t n)
 
 void snapshot_begin(struct live *l, const struct step *step)
 {
-	assert(l->plan && !l->slot[SLOT_SNAPSHOT].busy);
 	struct slot *s = &l->slot[SLOT_SNAPSHOT];
 	int64_t until = clock_wall_us(), from = l->inc.opened_at_us - l->plan->rollout.snapshot_window_us;
 	struct snapshot *handle = NULL;
@@ -542,7 +537,6 @@ static void on_onset(void *arg, int err, int64_t onset_us)
 
 void onset_begin(struct live *l)
 {
-	assert(!l->slot[SLOT_ONSET].busy);
 	CLEANUP(json_cleanup) struct json_object *labels = NULL;
 	struct slot *s = &l->slot[SLOT_ONSET];
 	struct text_pair pairs[64];
@@ -598,7 +592,6 @@ void acts_stop(struct live *l)
 
 void acts_drop(struct live *l)
 {
-	assert(l);
 	for (int i = 0; i < SLOT_N; i++)
 		if (l->slot[i].busy && l->slot[i].handle) {
 			l->slot[i].drop(l, &l->slot[i]);
