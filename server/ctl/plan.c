@@ -11,6 +11,7 @@
 #include "server/core/clock.h"
 #include "server/core/text.h"
 #include "server/ctl/ctl.h"
+#include "server/ctl/show_private.h"
 
 #define WORDS_MAX 4
 
@@ -136,8 +137,10 @@ static void next_lines(struct json_object *o)
 
 static void forecast_line(struct json_object *o)
 {
+	CLEANUP(cleanup_free) char *earliest = show_cell(o, "earliest");
+
 	printf("  stage %lld %-22s %s at the earliest\n", (long long)json_int_or(o, "stage", 0),
-	       json_str_or(o, "name", ""), json_str_or(o, "earliest", ""));
+	       json_str_or(o, "name", ""), earliest ? earliest : "");
 }
 
 static void show_stage(struct json_object *o)

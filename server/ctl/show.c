@@ -27,9 +27,10 @@ void ctl_print(const struct ctl *c, struct json_object *data, void (*show)(struc
 static const char *time_of(const char *key, const char *text, char out[40])
 {
 	size_t len = strlen(key);
+	bool is_time = (len > 2 && !strcmp(key + len - 2, "at")) || !strcmp(key, "earliest") || !strcmp(key, "eta");
 	int64_t us = 0;
 
-	if (len < 2 || strcmp(key + len - 2, "at") != 0 || text_time_parse(text, strlen(text), &us) < 0)
+	if (!is_time || text_time_parse(text, strlen(text), &us) < 0)
 		return text;
 	text_time(us - us % US_PER_S, out, 40);
 	return out;
