@@ -233,10 +233,11 @@ def fatten(state):
         annotations = json.dumps({f"a{i}": "x" * 60000 for i in range(250)})
         incident, = db.execute("SELECT max(id) FROM incident").fetchone()
         for k in range(4):
-            row = db.execute("INSERT INTO alert (fingerprint, starts_at, status, labels, annotations, generator_url, ends_at, first_at, last_at,"
-                             " times, began, ended, stale_at, stale_times)"
-                             " VALUES (?, ?, 1, ?, ?, '', 0, 1, 1, 1, ?, 0, 0, 0)",
-                             (f"{k:016x}", k + 1, json.dumps({"alertname": "Fat"}), annotations, k + 1))
+            alert_row = {"fingerprint": f"{k:016x}", "starts_at": k + 1, "status": 1, "labels": json.dumps({"alertname": "Fat"}),
+                         "annotations": annotations, "generator_url": "", "ends_at": 0, "first_at": 1, "last_at": 1, "times": 1,
+                         "began": k + 1, "ended": 0, "stale_at": 0, "stale_times": 0}
+            there = [c[1] for c in db.execute("PRAGMA table_info(alert)") if c[1] in alert_row]     # release 0.1 had fewer
+            row = db.execute(f"INSERT INTO alert ({', '.join(there)}) VALUES ({', '.join('?' * len(there))})", [alert_row[c] for c in there])
             db.execute("INSERT INTO incident_alert (incident_id, alert_id) VALUES (?, ?)", (incident, row.lastrowid))
         db.execute("UPDATE alert SET annotations = ?", (annotations,))
         body = json.dumps({"what": "rolled_back", "text": "[INCIDENT] Shop Auto-Rollback, as it was", "title": "Shop",
