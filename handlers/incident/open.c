@@ -182,10 +182,30 @@ int incident_ask_anew(struct db_tx *tx, const struct settings *s, struct inciden
 	return r < 0 ? r : incident_move(tx, s, inc, EV_ASK, "rollbackd", note);
 }
 
-int incident_begin(struct db_tx *tx, const struct settings *s, struct incident *inc, enum incident_event ev,
-                   const char *who, const char *note)
+/* What begins now goes by the config in force, whenever the incident was opened; a playbook that is gone meanwhile
+ * serves as it was. */
+static int follow_config(struct db_tx *tx, const struct settings *s, struct incident *inc)
 {
-	assert(tx && s && inc && inc->id > 0 && who);
+	const struct rollout *r = settings_rollout(s, inc->rollout);
+	const struct playbook *own = settings_playbook(s, inc->playbook);
+	CLEANUP(plan_cleanup) struct plan *old = NULL;
+	char sha[CONFIG_SHA_SIZE];
+
+	if (!r || !kind_of(inc)->lowers)
+		return 0;
+	int e = plan_get(db_tx_conn(tx), inc->config, &old);
+	if (e < 0)
+		return e;
+	struct playbook p = own ? *own : old->playbook;
+	if (!p.frozen)
+		p.frozen = (char *)json_text(p.tree);
+	e = plan_put(tx, s, r, &p, sha);
+	return e < 0 ? e : text_set(&inc->config, sha);
+}
+
+static int begin(struct db_tx *tx, const struct settings *s, struct incident *inc, enum incident_event ev,
+                 const char *who, const char *note)
+{
 	CLEANUP(plan_cleanup) struct plan *plan = NULL;
 
 	if (inc->pct_wanted > 0 && kind_of(inc)->lowers && inc->state != INC_ROLLING_BACK &&
@@ -206,6 +226,21 @@ int incident_begin(struct db_tx *tx, const struct settings *s, struct incident *
 	else
 		return r;
 	return r < 0 ? r : 1;
+}
+
+int incident_begin(struct db_tx *tx, const struct settings *s, struct incident *inc, enum incident_event ev,
+                   const char *who, const char *note)
+{
+	assert(tx && s && inc && inc->id > 0 && who);
+	CLEANUP(cleanup_free) char *before = strdup(inc->config);
+	int r = before ? 0 : -ENOMEM;
+
+	if (r == 0 && machine_edge(inc->state, ev))
+		r = follow_config(tx, s, inc);
+	if (r == 0)
+		r = begin(tx, s, inc, ev, who, note);
+	int e = r == 1 ? config_row_drop(tx, before) : 0;
+	return e < 0 ? e : r;
 }
 
 /* The percentage that is thought to be there decides what the sender is told; what is done, the world decides. */

@@ -64,6 +64,17 @@ def test_what_the_file_holds_is_not_exceeded_either(offline, service):
     assert code == 0 and was_set(service) == ["5"] and service.file_percentage() == "5", out
 
 
+@pytest.mark.parametrize("answer, wanted", [("echo 5", "5"), ("exit 1", "0")], ids=["has less", "does not say"])
+def test_another_instance_is_not_raised_either(offline, service, answer, wanted):
+    other = service.dir / "other.sh"
+    other.write_text(f"#!/bin/sh\n{answer}\n")
+    other.chmod(0o755)
+    service.live.write_text("50")
+    checks = f"        - {{command: [/bin/cat, {service.live}]}}\n        - {{command: [{other}]}}"
+    offline(without_flags(config(service, apply=setter(service), checks=checks, timeout="300ms")), "--to", "25")
+    assert set(was_set(service)) == {wanted}
+
+
 def test_a_lock_and_a_command_that_fails_are_tried_again(offline, service):
     fd = os.open(service.dir, os.O_RDONLY | os.O_DIRECTORY)
     fcntl.flock(fd, fcntl.LOCK_EX)

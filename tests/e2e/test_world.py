@@ -173,6 +173,28 @@ def test_a_trigger_acts_by_the_config_in_force(daemon_of, service, folder):
     moved.close()
 
 
+SOON = "playbooks:\n  - {name: soon, match: ['action=\"soon\"'], rollback: {to: 0, after: 4s}}\n"
+
+
+@pytest.mark.parametrize("how", ["tried again by a person", "due"])
+def test_what_begins_after_a_reload_acts_by_the_config_in_force(daemon_of, service, folder, how):
+    d = daemon_of(config(service, timeout="500ms", playbooks=SOON))
+    if how == "due":
+        [r] = d.post(alert(action="soon"))
+    else:
+        service.ignore_reload()
+        [r] = d.post(alert())
+        d.wait_state(r["incident"], "failed")
+    moved = type(service)(folder / "moved")
+    d.config.write_text(config(moved))              # without the playbook, too
+    assert d.call("POST", "/-/reload")[0] == 200
+    if how != "due":
+        assert d.act(r["incident"], "retry", note="mended")[0] == 200
+    until(lambda: moved.percentage() == 0 and moved.file_percentage() == "0")
+    d.wait_state(r["incident"], "rolled_back")
+    moved.close()
+
+
 class Scraper(Server):
     """A Prometheus that scraped `gauge` at a moment; how it answers may be changed."""
 

@@ -102,6 +102,8 @@ static void on_round(void *arg, const struct verify_result *r)
 	l->round->acknowledged = r->acknowledged.state;
 	l->round->effective = r->effective.state;
 	l->round->seen = r->seen;
+	l->round->least = r->least;
+	l->round->partial = r->partial;
 	for (size_t i = 0; i < ARRAY_LEN(conditions); i++)
 		snprintf(l->round->note[i], PROBE_NOTE_MAX, "%s", conditions[i]->note ? conditions[i]->note : "");
 	snprintf(l->round->text, sizeof(l->round->text), "%s", r->text ? r->text : "");
@@ -114,7 +116,7 @@ void local_check(struct local *w, int32_t wanted, bool exactly, struct local_rou
 	struct looking l = {w, ret};
 	struct verify *p = NULL;
 
-	*ret = (struct local_round) {.seen = -1};
+	*ret = (struct local_round) {.seen = -1, .least = -1};
 	int r = verify_start(w->loop, w->plan, (struct wanted) {.pct = wanted, .at_most = !exactly}, w->acted_mono_us,
 	                     on_round, &l, &p);
 	if (r == 0)

@@ -25,7 +25,8 @@ void local_wait(struct local *w, int64_t us);
 struct local_round {
 	enum condition_status written, acknowledged, effective;
 	char note[3][PROBE_NOTE_MAX]; /* of each */
-	int32_t seen;                 /* -1 none */
+	int32_t seen, least;          /* highest and lowest; -1 none */
+	bool partial;                 /* somebody who was asked has not said where it is */
 	char text[2000];              /* a line per answer */
 };
 /* One round of all checks. exactly: as verify_start. */

@@ -415,11 +415,14 @@ static void find_target(struct run *r)
 	if (r->to == 0)
 		return;
 	local_check(&r->w, r->to, false, &r->last);
-	r->to = rollback_target(r->to, r->from, r->last.seen);
+	bool open = r->last.partial && r->w.plan->rollout.n_checks; /* the one that does not answer might be raised */
+	r->to = open ? 0 : rollback_target(r->to, r->from, r->last.least);
 	text_pct(r->to, to, sizeof(to));
 	text_pct(r->rq->to_pct, asked, sizeof(asked));
 	if (r->from < 0 && r->last.seen < 0)
 		say("nobody can tell where it is, and %s%% may be more than is there: it goes to 0%%", asked);
+	else if (open)
+		say("not everybody says where it is, and %s%% may be more than is there: it goes to 0%%", asked);
 	else if (r->to < r->rq->to_pct)
 		say("it is at %s%% already: it stays there, %s%% would be more", to, asked);
 	r->last = (struct local_round) {.seen = -1};
