@@ -24,10 +24,12 @@ const char *message_state_name(enum message_state s)
 void message_free(struct message *m)
 {
 	assert(m);
-	char *owned[] = {m->rollout, m->channel, m->event, m->what, m->body, m->error};
-
-	for (size_t i = 0; i < ARRAY_LEN(owned); i++)
-		free(owned[i]);
+	free(m->rollout);
+	free(m->channel);
+	free(m->event);
+	free(m->what);
+	free(m->body);
+	free(m->error);
 	*m = (struct message) {0};
 }
 

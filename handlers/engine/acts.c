@@ -47,6 +47,7 @@ void slot_end(struct slot *s, enum step_state outcome, const char *text)
 	s->ready = true;
 	s->handle = NULL;
 	s->ch.outcome = outcome;
+	free(s->ch.text);
 	s->ch.text = strdup(text ? text : "");
 }
 

@@ -182,12 +182,15 @@ static void place(size_t *order, const struct moment *m, size_t n)
 {
 	size_t *places = n > 1 ? malloc(n * sizeof(*places)) : NULL;
 
-	for (size_t i = 0; places && i < n; i++)
-		places[i] = m[i].index;
-	if (places)
-		qsort(places, n, sizeof(*places), by_index);
 	for (size_t i = 0; i < n; i++)
-		order[places ? places[i] : m[i].index] = m[i].index;
+		order[m[i].index] = m[i].index;
+	if (!places)
+		return;
+	for (size_t i = 0; i < n; i++)
+		places[i] = m[i].index;
+	qsort(places, n, sizeof(*places), by_index);
+	for (size_t i = 0; i < n; i++)
+		order[places[i]] = m[i].index;
 	free(places);
 }
 

@@ -49,24 +49,32 @@ struct evaluating {
 
 /* --- what to ask --- */
 
+static bool grow(struct evaluating *e)
+{
+	size_t cap = e->cap ? 2 * e->cap : 64;
+	char **more = calloc(cap, sizeof(*more));
+
+	if (!more)
+		return false;
+	for (size_t i = 0; i < e->n; i++)
+		more[i] = e->queries[i];
+	free(e->queries);
+	e->queries = more;
+	e->cap = cap;
+	return true;
+}
+
 static void add(struct evaluating *e, const char *query)
 {
 	assert(e->n <= e->cap);
-	char *copy = query ? strdup(query) : NULL;
-
-	if (e->n == e->cap) {
-		size_t cap = e->cap ? 2 * e->cap : 64;
-		char **more = reallocarray(e->queries, cap, sizeof(*more));
-
-		e->queries = more ? more : e->queries;
-		e->cap = more ? cap : e->cap;
-	}
-	if (e->n == e->cap || (query && !copy)) {
+	if (e->n == e->cap && !grow(e)) {
 		e->lacks_memory = true;
-		free(copy);
 		return;
 	}
-	e->queries[e->n++] = copy;
+	char **at = &e->queries[e->n++];
+
+	*at = query ? strdup(query) : NULL;
+	e->lacks_memory |= query && !*at;
 }
 
 static void add_criteria(struct evaluating *e)

@@ -11,6 +11,21 @@
 #include "server/core/cron.h"
 #include "server/core/text.h"
 
+static bool grow(struct gate *g)
+{
+	size_t cap = g->cap ? 2 * g->cap : 16;
+	struct missing *more = calloc(cap, sizeof(*more));
+
+	if (!more)
+		return false;
+	if (g->n)
+		memcpy(more, g->missing, g->n * sizeof(*more));
+	free(g->missing);
+	g->missing = more;
+	g->cap = cap;
+	return true;
+}
+
 static void add(struct gate *g, const char *what, bool hard, const char *fmt, ...) PRINTF_LIKE(4, 5);
 
 static void add(struct gate *g, const char *what, bool hard, const char *fmt, ...)
@@ -18,15 +33,9 @@ static void add(struct gate *g, const char *what, bool hard, const char *fmt, ..
 	assert(g->n <= g->cap && what && fmt);
 	va_list args;
 
-	if (g->n == g->cap) {
-		size_t cap = g->cap ? 2 * g->cap : 16;
-		struct missing *more = reallocarray(g->missing, cap, sizeof(*more));
-
-		g->lost |= !more;
-		if (!more)
-			return;
-		g->missing = more;
-		g->cap = cap;
+	if (g->n == g->cap && !grow(g)) {
+		g->lost = true;
+		return;
 	}
 	struct missing *m = &g->missing[g->n++];
 	m->what = what;

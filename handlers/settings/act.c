@@ -99,14 +99,14 @@ char **act_argv(const struct act *a, int32_t pct)
 	while (a->argv[n])
 		n++;
 	char **all = calloc(n + 1, sizeof(*all));
-	for (size_t i = 0; all && i < n; i++) {
-		all[i] = i == 0 ? strdup(a->argv[0]) : filled(a->argv[i], pct);
-		if (!all[i]) {
-			act_argv_free(all);
-			return NULL;
-		}
-	}
-	return all;
+	size_t done = 0;
+
+	while (all && done < n && (all[done] = done ? filled(a->argv[done], pct) : strdup(a->argv[0])) != NULL)
+		done++;
+	if (done == n)
+		return all;
+	act_argv_free(all);
+	return NULL;
 }
 
 void act_argv_free(char **argv)
