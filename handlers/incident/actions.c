@@ -357,9 +357,14 @@ static int may_lower(struct db_tx *tx, const struct rollout *r, int32_t to, char
 	int32_t there = percentage_there(db_tx_conn(tx), r, NULL, 0);
 	char a[16], b[16];
 
-	if (there < 0 || to <= there)
-		return 0; /* unknown: the checks are asked before anything above 0 % is done */
+	if (there < 0 ? !to || !r->flags_file : to <= there)
+		return 0;
 	text_pct(to, a, sizeof(a));
+	if (there < 0) {
+		snprintf(why, why_size,
+		         "the percentage of %s is unknown: only a rollback to 0%% is certain not to raise it", r->name);
+		return -EPERM;
+	}
 	text_pct(there, b, sizeof(b));
 	snprintf(why, why_size, "%s is at %s%%: a rollback to %s%% would raise it", r->name, b, a);
 	return -EPERM;
