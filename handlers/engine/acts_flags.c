@@ -108,5 +108,8 @@ void act_write_flags(struct live *l, const struct step *step)
 
 	slot_begin(s, step, step->attempts);
 	s->until_us = clock_mono_us() + FLAGS_PATIENCE_US;
-	write_flags_now(s);
+	if (l->plan->rollout.flags_file)
+		write_flags_now(s);
+	else /* between the intention and the act somebody met the incident, with another config in force */
+		slot_end(s, STEP_SKIPPED, "the config in force has no flags file");
 }

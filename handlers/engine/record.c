@@ -290,7 +290,7 @@ static int write_outcome(struct work *w)
 		r = step_save(w->tx, &w->step);
 	if (r == 0 && news)
 		r = first_line_note(w);
-	if (r == 0 && w->step.kind == STEP_FLAGS)
+	if (r == 0 && w->step.kind == STEP_FLAGS && w->ch->outcome != STEP_SKIPPED)
 		r = flags_outcome(w);
 	if (r == 0 && w->ch->outcome == STEP_IN_DOUBT)
 		r = page_doubt(w);

@@ -93,7 +93,7 @@ static int stage_entered(struct work *w)
  * is. */
 static int32_t wanted_from_now_on(const struct work *w)
 {
-	return w->plan->rollout.flags_file || !kind_of(&w->inc)->lowers ? -1 : w->inc.pct_wanted;
+	return w->plan->rollout.flags_file || !kind_of(&w->inc)->acts ? -1 : w->inc.pct_wanted;
 }
 
 int record_seen(struct work *w, enum incident_event ev)

@@ -476,11 +476,15 @@ static int join(struct db_tx *tx, const struct settings *s, const struct trigger
 		err = take_over(tx, s, t, inc, lower);
 	if (err < 0)
 		return err;
-	enum incident_event ev = event_of_joining(inc, t, lower, strcmp(old, inc->config) != 0, there);
+	bool changed = strcmp(old, inc->config) != 0;
+	enum incident_event ev = event_of_joining(inc, t, lower, changed, there);
+	if (changed) /* nothing that the config of then wanted is done, or tried again, by the config of now */
+		err = skip_older(tx, inc->id);
 	if (lower && (ev != 0 || waits))
 		inc->pct_wanted = target;
 	join_times(t, inc, db_tx_now(tx));
-	err = note_joined(tx, inc, t);
+	if (err == 0)
+		err = note_joined(tx, inc, t);
 	if (err == 0)
 		err = ev ? go_on(tx, s, inc, ev, t) : incident_save(tx, inc);
 	return err < 0 ? err : config_row_drop(tx, old);

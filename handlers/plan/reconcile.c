@@ -296,10 +296,18 @@ static int ended_unverified(const struct reconcile *l, int64_t *ret_id)
 }
 
 /* The world above what it should be: somebody or something raised it, or it never came down. */
+/* What was noticed before the last change of ours was another rise. 0: none. */
+static int64_t mark_of_now(const struct reconcile *l, const char *what)
+{
+	int64_t at = reconcile_mark(l, what, NULL);
+
+	return at > l->st->row.pct_changed_us && at > l->st->last_rollback_us ? at : 0;
+}
+
 static int watch_percentage(const struct reconcile *l)
 {
 	bool above = l->ev->there == STATUS_NO && l->ev->seen > l->st->row.pct_wanted && is_settled(l);
-	int64_t since = reconcile_mark(l, "above_since", NULL), told = reconcile_mark(l, "above_told", NULL);
+	int64_t since = mark_of_now(l, "above_since"), told = mark_of_now(l, "above_told");
 	bool after_rollback = !l->st->p.entered_us;
 	char seen[16], wanted[16];
 

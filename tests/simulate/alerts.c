@@ -100,7 +100,7 @@ static void take_result(const struct body *b, struct json_object *one)
 	if (!strcmp(d, "attached") && world_pct(world_service(config_service(rollout))) > 0)
 		count(COUNT_ATTACHED_ABOVE);
 	if (opens || !strcmp(d, "attached"))
-		watch_attached(incident);
+		watch_attached(incident, !strcmp(am.alert[b->alert].action, "hold") ? -1 : config_service(rollout));
 	if (opens)
 		watch_opened(rollout, b->alert, b->starts_at_us, incident);
 	if ((opens || !strcmp(d, "attached")) && strcmp(d, "pending") != 0 && asks_for(am.alert[b->alert].action) > -2)

@@ -395,6 +395,8 @@ static void begins_superseded(void)
 /* What was rolled back is moved elsewhere, where it was never rolled back. */
 static void begins_moved(void)
 {
+	if (rnd_chance(60)) /* and what failed there has not been done when it moves */
+		world_fault(rnd_chance(50) ? FAULT_FILE : FAULT_ACT_FAILS, 120 * US_PER_S);
 	alerts_fire();
 	pass(rnd_us(US_PER_S, 60 * US_PER_S));
 	config_move();
@@ -407,9 +409,9 @@ static void begins_moved(void)
 
 static void opening(void)
 {
-	static void (*const openings[])(void) = {begins_superseded,   begins_moved,  begins_with_a_stage,
-	                                         begins_with_a_stage, begins_lower,  begins_rolled_back,
-	                                         begins_blind,        begins_partial};
+	static void (*const openings[])(void) = {begins_superseded,   begins_moved,        begins_moved,
+	                                         begins_with_a_stage, begins_with_a_stage, begins_lower,
+	                                         begins_rolled_back,  begins_blind,        begins_partial};
 
 	if (rnd_chance(75))
 		openings[rnd_below(ARRAY_LEN(openings))]();

@@ -255,10 +255,15 @@ void watch_void(int rollout)
 	watch.demand[rollout].made = false;
 }
 
-void watch_attached(int64_t incident)
+void watch_attached(int64_t incident, int service)
 {
-	if (known_of(incident))
-		known_of(incident)->by_alert = true;
+	struct known *k = known_of(incident);
+
+	if (!k)
+		return;
+	k->by_alert = true;
+	if (service >= 0)
+		k->service = service;
 }
 
 void watch_opened(int rollout, int alert, int64_t starts_at_us, int64_t incident)

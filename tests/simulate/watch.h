@@ -23,8 +23,8 @@ void watch_demand(int rollout, int service, int32_t pct);
 void watch_void(int rollout);
 /* An alert's episode opened an incident of a rollout, as the daemon says. */
 void watch_opened(int rollout, int alert, int64_t starts_at_us, int64_t incident);
-/* An alert is one of this incident's. */
-void watch_attached(int64_t incident);
+/* An alert is one of this incident's, which goes by the config of this moment then. service: its; -1: as it was. */
+void watch_attached(int64_t incident, int service);
 /* Nothing has gone wrong for long. */
 void watch_end(void);
 /* The live incident of a rollout, as far as was seen; 0: none. */
