@@ -23,7 +23,7 @@ static int wrong(const char *usage)
 
 static void path_of(struct buf *path, const char *rollout, const char *what)
 {
-	assert(path && rollout && what);
+	assert(path && rollout);
 	buf_str(path, "/api/v1/rollouts/");
 	ctl_escape(path, rollout);
 	if (what)
