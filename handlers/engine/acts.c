@@ -9,7 +9,6 @@
 #include "handlers/steps/command.h"
 #include "handlers/engine/rehearsal.h"
 #include "handlers/incident/kinds.h"
-#include "handlers/steps/flags_file.h"
 #include "handlers/steps/http_step.h"
 #include "handlers/steps/names.h"
 #include "handlers/checks/verify.h"
