@@ -272,8 +272,7 @@ const char *key_type_text(enum key_type t)
 		[KEY_TARGET] = "a percentage from 0 to 100, or previous_stage",
 		[KEY_NUMBER] = "a whole number",
 		[KEY_FRACTION] = "a number",
-		[KEY_CRON] = "five fields of cron: minute, hour, day of month, month, day of week, like 0 9 * * "
-			     "MON-FRI, or @daily",
+		[KEY_CRON] = "five fields of cron (minute hour day month weekday), like 0 9 * * MON-FRI, or @daily",
 		[KEY_BOOL] = "true or false",
 		[KEY_WORD] = "one word",
 		[KEY_POINTER] = "a JSON pointer like /rollout_percentage",
