@@ -295,7 +295,6 @@ static int ended_unverified(const struct reconcile *l, int64_t *ret_id)
 	return r;
 }
 
-/* The world above what it should be: somebody or something raised it, or it never came down. */
 /* What was noticed before the last change of ours was another rise. 0: none. */
 static int64_t mark_of_now(const struct reconcile *l, const char *what)
 {
@@ -304,6 +303,7 @@ static int64_t mark_of_now(const struct reconcile *l, const char *what)
 	return at > l->st->row.pct_changed_us && at > l->st->last_rollback_us ? at : 0;
 }
 
+/* The world above what it should be: somebody or something raised it, or it never came down. */
 static int watch_percentage(const struct reconcile *l)
 {
 	bool above = l->ev->there == STATUS_NO && l->ev->seen > l->st->row.pct_wanted && is_settled(l);
