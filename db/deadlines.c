@@ -131,7 +131,7 @@ void deadlines_moved(struct db *db, const struct db_tx *tx)
 /* The offset that the clock had when it was last written to, as far as anybody knows. */
 static int known_offset(struct db *db, const struct db_tx *tx, int64_t *ret)
 {
-	char boot[sizeof(db->clock.boot)];
+	char boot[sizeof(db->clock.boot)] = "";
 	int64_t seen = 0, event = 0, stored = 0;
 	int r = optional(db->writer, "clock seen", &seen);
 
