@@ -69,7 +69,6 @@ static bool clock_is_doubted(struct db_tx *tx)
 int retention_sweep(struct db_tx *tx, int64_t before_us, size_t limit)
 {
 	assert(tx && limit > 0);
-	assert(tx && limit > 0);
 	if (clock_is_doubted(tx))
 		return 0;
 	static const enum sql rest[] = {RETIRE_SAID, RETIRE_ALERTS, RETIRE_LONE_EVENTS, RETIRE_HOLDS, RETIRE_RUNS};

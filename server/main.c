@@ -28,23 +28,23 @@ struct flags {
 	const char *log_level, *log_format;
 };
 
+static struct flags flags;
+
 static const struct flag {
 	const char *name, *def, *help;
-	bool repeats;  /* a struct app_list; else a const char * */
-	size_t offset; /* in struct flags */
+	const char **value;    /* one of the two: the last one given */
+	struct app_list *list; /* all of them */
 } flag_table[] = {
-	{"--config.file", "rollbackd.yml", "Main config file.", false, offsetof(struct flags, app.config_file)},
-	{"--storage.path", "data/", "State directory: database, lock, command results.", false,
-         offsetof(struct flags, app.storage_path)},
-	{"--web.listen-address", "127.0.0.1:9595", "Address to listen on; may be repeated; unix:/path too.", true,
-         offsetof(struct flags, app.address)},
-	{"--web.config.file", NULL, "Passwords (basic_auth_users), as of every Prometheus exporter.", false,
-         offsetof(struct flags, app.web_config_file)},
-	{"--web.allowed-host", NULL, "Further name by which it may be called (Host); may be repeated.", true,
-         offsetof(struct flags, app.allowed_host)},
-	{"--log.level", "info", "Least level that is logged: debug, info, warn, error.", false,
-         offsetof(struct flags, log_level)},
-	{"--log.format", "logfmt", "logfmt or json.", false, offsetof(struct flags, log_format)},
+	{"--config.file", "rollbackd.yml", "Main config file.", &flags.app.config_file, NULL},
+	{"--storage.path", "data/", "State directory: database, lock, command results.", &flags.app.storage_path, NULL},
+	{"--web.listen-address", "127.0.0.1:9595", "Address to listen on; may be repeated; unix:/path too.", NULL,
+         &flags.app.address},
+	{"--web.config.file", NULL, "Passwords (basic_auth_users), as of every Prometheus exporter.",
+         &flags.app.web_config_file, NULL},
+	{"--web.allowed-host", NULL, "Further name by which it may be called (Host); may be repeated.", NULL,
+         &flags.app.allowed_host},
+	{"--log.level", "info", "Least level that is logged: debug, info, warn, error.", &flags.log_level, NULL},
+	{"--log.format", "logfmt", "logfmt or json.", &flags.log_format, NULL},
 };
 
 static void usage(FILE *out)
@@ -56,17 +56,14 @@ static void usage(FILE *out)
 	fputs("  --help-config            Every key of the config file.\n  --help, --version\n", out);
 }
 
-static int set_flag(struct flags *f, const struct flag *row, const char *value)
+static int set_flag(const struct flag *row, const char *value)
 {
-	if (row->repeats) {
-		struct app_list *l = (struct app_list *)(void *)((char *)f + row->offset);
-
-		if (l->n == APP_ADDRESSES_MAX)
-			return -E2BIG;
-		l->item[l->n++] = value;
-		return 0;
-	}
-	memcpy((char *)f + row->offset, &value, sizeof(value));
+	if (row->value)
+		*row->value = value;
+	else if (row->list->n < APP_ADDRESSES_MAX)
+		row->list->item[row->list->n++] = value;
+	else
+		return -E2BIG;
 	return 0;
 }
 
@@ -79,7 +76,7 @@ static const struct flag *flag_named(const char *arg, size_t len)
 }
 
 /* --name=value or --name value. Returns how many words were used, or -1. */
-static int parse_one(struct flags *f, int left, char **argv)
+static int parse_one(int left, char **argv)
 {
 	size_t len = strcspn(argv[0], "=");
 	const struct flag *row = flag_named(argv[0], len);
@@ -93,29 +90,29 @@ static int parse_one(struct flags *f, int left, char **argv)
 		fprintf(stderr, "rollbackd: %s needs a value\n", argv[0]);
 		return -1;
 	}
-	if (set_flag(f, row, joined ? argv[0] + len + 1 : argv[1]) < 0) {
+	if (set_flag(row, joined ? argv[0] + len + 1 : argv[1]) < 0) {
 		fprintf(stderr, "rollbackd: %s at most %d times\n", row->name, APP_ADDRESSES_MAX);
 		return -1;
 	}
 	return joined ? 1 : 2;
 }
 
-static int parse_flags(int argc, char **argv, struct flags *f)
+static int parse_flags(int argc, char **argv)
 {
 	for (size_t i = 0; i < ARRAY_LEN(flag_table); i++)
-		if (!flag_table[i].repeats)
-			set_flag(f, &flag_table[i], flag_table[i].def);
+		if (flag_table[i].value)
+			set_flag(&flag_table[i], flag_table[i].def);
 	for (int i = 1; i < argc;) {
-		int used = parse_one(f, argc - i, argv + i);
+		int used = parse_one(argc - i, argv + i);
 
 		if (used < 0)
 			return EXIT_USAGE;
 		i += used;
 	}
-	if (f->app.web_config_file && !f->app.web_config_file[0])
-		f->app.web_config_file = NULL;
-	if (f->app.address.n == 0)
-		f->app.address.item[f->app.address.n++] = "127.0.0.1:9595";
+	if (flags.app.web_config_file && !flags.app.web_config_file[0])
+		flags.app.web_config_file = NULL;
+	if (flags.app.address.n == 0)
+		flags.app.address.item[flags.app.address.n++] = "127.0.0.1:9595";
 	return 0;
 }
 
@@ -300,8 +297,8 @@ int main(int argc, char **argv)
 {
 	static char exe[4096];
 	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-	struct flags f = {.app = {.exe = n > 0 ? exe : argv[0]}};
 
+	flags.app.exe = n > 0 ? exe : argv[0];
 	process_setup();
 	if (failpoint_setup(getenv("ROLLBACKD_FAILPOINT")) < 0) {
 		fprintf(stderr, "rollbackd: ROLLBACKD_FAILPOINT names no failpoint\n");
@@ -319,12 +316,12 @@ int main(int argc, char **argv)
 		return config_help(stdout), 0;
 	if (argc == 2 && is(argv[1], "--version"))
 		return puts("rollbackd " ROLLBACKD_VERSION), 0;
-	int r = parse_flags(argc, argv, &f);
+	int r = parse_flags(argc, argv);
 	if (r == 0)
-		r = start_log(&f);
+		r = start_log(&flags);
 	if (r == 0)
-		r = check_addresses(&f);
+		r = check_addresses(&flags);
 	if (r == 0)
-		r = check_hosts(&f);
-	return r ? r : serve(&f);
+		r = check_hosts(&flags);
+	return r ? r : serve(&flags);
 }

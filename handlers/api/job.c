@@ -17,15 +17,13 @@
 
 void api_job_init(struct api_job *j, const struct api_job_kind *kind, struct api *a, struct http_req *req)
 {
-	assert(kind->free && a && req);
-	assert(j && kind && thread_may(THREAD_HTTP));
+	assert(j && kind && kind->free && a && req && thread_may(THREAD_HTTP));
 	*j = (struct api_job) {.kind = kind, .api = a, .req = req, .settings = current_settings()};
 }
 
 void api_job_drop(struct api_job *j)
 {
-	assert(!j->asking);
-	assert(j);
+	assert(j && !j->asking);
 	settings_unref(j->settings);
 	json_object_put(j->data);
 	j->kind->free(j);

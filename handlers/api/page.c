@@ -1,6 +1,7 @@
 /*
  * Where the links of messages lead: text for a browser, made of the reports.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -60,6 +61,7 @@ static int rollout_lines(struct buf *b, struct db_conn *c, const struct rollout 
 		err = incident_live_of(c, r->name, &inc);
 	}
 	if (err == 1 && inc.kind != KIND_ADVANCE) {
+		assert(inc.summary);
 		buf_printf(b, "  %s, %s: ", message_title(&inc), incident_state_name(inc.state));
 		text_one_line(b, inc.summary, strlen(inc.summary), LINE_SHOWN);
 		buf_printf(b, "\n  /incidents/%lld\n", (long long)inc.id);

@@ -51,7 +51,6 @@ enum activity activity_together(enum activity prometheus, enum activity alertman
 		[ACTIVITY_NOBODY] = {ACTIVITY_UNKNOWN, ACTIVITY_OVER, ACTIVITY_ACTIVE, ACTIVITY_NOBODY},
 	};
 
-	assert(prometheus < ACTIVITY_N && alertmanager < ACTIVITY_N);
 	return table[prometheus][alertmanager];
 }
 

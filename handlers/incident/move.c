@@ -88,7 +88,6 @@ void incident_log(const struct incident *inc, const char *from, const char *who,
 	const char *other = inc->kind == KIND_ADVANCE ? "entering a stage" : inc->kind == KIND_DRILL ? "a drill" : NULL;
 	char pct[16], msg[100];
 
-	assert(inc->state > 0 && inc->state < INC_STATE_N);
 	snprintf(msg, sizeof(msg), "%s%s%s", other ? other : words[inc->state], other ? " " : "",
 	         !other               ? ""
 	         : others[inc->state] ? others[inc->state]

@@ -260,12 +260,12 @@ void incident_over(const struct incident *inc, const struct incident_facts *fact
 {
 	assert(facts && ret);
 	struct view v = {.inc = inc, .facts = facts, .ret = ret};
+	char pct[16];
 
 	assert(inc->state > 0 && inc->state < INC_STATE_N && inc->rollout);
 	*ret = (struct incident_over) {0};
-	text_pct(inc->pct_wanted, v.to, sizeof(v.to) - 1);
-	if (inc->pct_wanted >= 0)
-		strcat(v.to, "%");
+	text_pct(inc->pct_wanted, pct, sizeof(pct));
+	snprintf(v.to, sizeof(v.to), "%s%s", pct, inc->pct_wanted >= 0 ? "%" : "");
 	if (inc->kind == KIND_ADVANCE)
 		of_advance(&v);
 	else if (inc->kind == KIND_DRILL)

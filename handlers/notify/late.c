@@ -59,7 +59,7 @@ void late_mark(struct json_object *input, int64_t decided_us, int64_t waited_us,
 	late_line(&b, decided_us, waited_us, since);
 	buf_str(&b, text + at);
 	json_add_str(input, "text", buf_text(&b));
-	json_add_double(late, "seconds", (double)(waited_us / US_PER_S));
+	json_add_int(late, "seconds", waited_us / US_PER_S);
 	json_add_str(late, "since", since);
 	json_add(input, "late", late);
 }

@@ -414,12 +414,11 @@ static void places(struct db_tx *tx, const struct rollout *r, char *ret[PLACES])
 
 int import_offline(struct db_tx *tx, const struct settings *s, const struct rollout *r, int64_t *ret_incident)
 {
-	assert(tx && s && r && ret_incident && thread_may(THREAD_WRITER));
+	assert(tx && s && r && ret_incident && thread_may(THREAD_WRITER) && r->name);
 	struct import m = {.tx = tx, .s = s, .r = r, .ret_incident = ret_incident};
 	char *path[PLACES];
 	int err = 0;
 
-	assert(tx && s && r && r->name && ret_incident);
 	places(tx, r, path);
 	for (int i = 0; i < PLACES; i++) {
 		if (err == 0 && path[i])
@@ -444,11 +443,10 @@ static bool tells_of(struct db_tx *tx, const struct rollout *r, const char *path
 
 bool import_expected(struct db_tx *tx, const struct rollout *r)
 {
-	assert(tx && r);
+	assert(tx && r && r->name);
 	char *path[PLACES];
 	bool yes = false;
 
-	assert(tx && r && r->name);
 	places(tx, r, path);
 	for (int i = 0; i < PLACES; i++) {
 		yes |= path[i] && tells_of(tx, r, path[i]);

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "server/core/text.h"
@@ -49,7 +50,7 @@ static void keep(const char *sha, struct plan *p)
 	gone = cache.kept[at].plan;
 	cache.kept[at].plan = plan_ref(p);
 	cache.kept[at].used = ++cache.clock;
-	strcpy(cache.kept[at].sha, sha);
+	snprintf(cache.kept[at].sha, sizeof(cache.kept[at].sha), "%s", sha);
 	pthread_mutex_unlock(&cache.lock);
 	plan_unref(gone);
 }

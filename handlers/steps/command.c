@@ -86,12 +86,11 @@ static bool env_add_label(char **env, size_t *n, const struct text_pair *label)
 
 char **command_env_new(const struct command_env *e)
 {
-	assert(e && (e->labels || e->n_labels == 0));
+	assert(e && (e->labels || e->n_labels == 0) && e->step && e->rollout);
 	size_t n_labels = e->n_labels < LABELS_MAX ? e->n_labels : LABELS_MAX, n = 0;
 	CLEANUP(env_cleanup) char **env = calloc(ENV_FIXED + n_labels, sizeof(*env));
 	char pct[16];
 
-	assert(e && e->step && e->rollout && (e->labels || e->n_labels == 0));
 	text_pct(e->pct, pct, sizeof(pct));
 	if (!env || !env_add(env, &n, text_format("ROLLBACKD_INCIDENT_ID=%lld", (long long)e->incident_id)) ||
 	    !env_add(env, &n, text_format("ROLLBACKD_STEP=%s", e->step)) ||
@@ -340,11 +339,10 @@ static int command_new(struct loop *l, const char *dir, const char *name, int64_
 int command_start(struct loop *l, const char *exe, const char *dir, const char *name, const struct act *act,
                   const struct command_env *env, command_fn *fn, void *arg, struct command **ret)
 {
-	assert(l && exe && dir && name && act && env);
+	assert(l && exe && dir && name && act && env && act->kind == ACT_COMMAND && act->argv && fn && ret);
 	CLEANUP(command_cleanup) struct command *c = NULL;
 	int r = command_new(l, dir, name, act->timeout_us, fn, arg, &c);
 
-	assert(l && exe && dir && name && act && act->kind == ACT_COMMAND && act->argv && env && fn && ret);
 	assert(act->timeout_us > 0);
 	if (r == 0)
 		r = put_files(&c->attempt, act, env);
@@ -375,11 +373,10 @@ static int64_t timeout_of(const struct attempt *a)
 
 int command_resolve(struct loop *l, const char *dir, const char *name, command_fn *fn, void *arg, struct command **ret)
 {
-	assert(l && dir && name);
+	assert(l && dir && name && fn && ret);
 	CLEANUP(command_cleanup) struct command *c = NULL;
 	int r = command_new(l, dir, name, timeout_of(&(struct attempt) {dir, name}), fn, arg, &c);
 
-	assert(l && dir && name && fn && ret);
 	if (r < 0)
 		return r;
 	poll_soon(c);

@@ -22,9 +22,8 @@ int flags_file_spare_dir(const char *dir)
 	char *real = realpath(dir, NULL);
 	int r = !real ? -errno : strlen(real) >= sizeof(spare_dir) ? -ENAMETOOLONG : 0;
 
-	assert(dir);
 	if (r == 0)
-		strcpy(spare_dir, real);
+		memcpy(spare_dir, real, strlen(real) + 1);
 	free(real);
 	return r;
 }
@@ -38,7 +37,7 @@ static int place_open(const struct file *f, enum place p, char name[NAME_MAX + 1
 	char sha[65];
 
 	if (p == BESIDE) {
-		strcpy(name, f->copy);
+		snprintf(name, NAME_MAX + 1, "%s", f->copy);
 		*ret_dir = openat(f->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		return *ret_dir < 0 ? -errno : 0;
 	}
@@ -82,6 +81,7 @@ static int keep_in(const struct file *f, enum place p, const char *head, const s
 
 	if (r < 0)
 		return r;
+	assert(dir >= 0);
 	unlinkat(dir, name, 0);
 	fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
@@ -100,7 +100,6 @@ int flags_copy_keep(struct file *f, const struct buf *text, bool down)
 	char head[HEAD_MAX];
 	int r = head_of(&f->text, text, down, head);
 
-	assert(f->locked);
 	if (r == 0)
 		r = keep_in(f, BESIDE, head, text);
 	if (r < 0 && keep_in(f, SPARE, head, text) == 0)

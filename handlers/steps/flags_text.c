@@ -241,7 +241,6 @@ int flags_text_value(const char *text, size_t len, const char *key, char *ret, s
 	struct assignment a;
 	int who = SYSTEMD;
 
-	assert(text && key && ret && size > 0);
 	while (who < READER_N && !in_effect((enum reader)who, text, len, key, &a))
 		who++;
 	if (who == READER_N)

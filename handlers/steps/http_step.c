@@ -64,13 +64,12 @@ static int http_step_new(struct loop *l, const struct act *act, http_step_fn *fn
 int http_step_start(struct loop *l, const struct act *act, int32_t pct, const char *idempotency_key, http_step_fn *fn,
                     void *arg, struct http_step **ret)
 {
-	assert(l && act && act->kind == ACT_HTTP && idempotency_key && fn);
+	assert(l && act && act->kind == ACT_HTTP && idempotency_key && fn && act->url && ret);
 	CLEANUP(cleanup_free) char *body = act->body ? act_body(act, pct) : NULL;
 	CLEANUP(cleanup_free) char *key = text_format("Idempotency-Key: %s", idempotency_key);
 	CLEANUP(http_step_cleanup) struct http_step *h = NULL;
 	const char *headers[] = {key, body ? "Content-Type: application/json" : NULL, NULL};
 
-	assert(l && act && act->kind == ACT_HTTP && act->url && idempotency_key && fn && ret);
 	assert(pct >= 0 && pct <= 10000);
 	if (!key || (act->body && !body))
 		return -ENOMEM;

@@ -8,11 +8,10 @@
 
 int32_t percentage_there(struct db_conn *c, const struct rollout *r, char *why, size_t why_size)
 {
-	assert(r && (why || why_size == 0));
+	assert(c && r && (!why || why_size >= 200));
 	struct rollout_row row = {0};
 	int32_t pct = -1;
 
-	assert(c && r && (!why || why_size >= 200));
 	if (r->flags_file) {
 		char reason[256] = "";
 

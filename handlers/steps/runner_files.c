@@ -93,7 +93,6 @@ int attempt_write(const struct attempt *a, const char *suffix, const char *text,
 	CLEANUP(cleanup_fd) int fd = attempt_open(a, "tmp", O_WRONLY | O_CREAT | O_TRUNC);
 	char from[PATH_MAX], to[PATH_MAX];
 
-	assert(text || len == 0);
 	if (fd < 0)
 		return fd;
 	int r = write_all(fd, text, len);

@@ -118,11 +118,10 @@ static int step(struct walk *w, const char *name)
 
 int runner_trusts(const char *path, char *why, size_t why_size)
 {
-	assert(path && why && why_size > 0);
+	assert(path && why && why_size >= 200);
 	struct walk w = {.why = why, .why_size = why_size};
 	char name[NAME_MAX + 1];
 
-	assert(path && why && why_size >= 200);
 	why[0] = '\0';
 	if (path[0] != '/' || strlen(path) >= sizeof(w.rest))
 		return refuse(&w, -EINVAL, "%.120s is no absolute path", path);

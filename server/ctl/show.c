@@ -197,11 +197,11 @@ static void say_percentage(struct json_object *o)
 	int32_t wanted = pct_of(o, "percentage_wanted"), seen = pct_of(o, "percentage_seen");
 	bool since = true, old = json_get_bool(o, "seen_since_change", &since) == 1 && !since;
 	bool moves = json_str_or(o, "entering", NULL) != NULL;
-	char want[24], is[24];
+	char pct[16], want[24], is[24];
 
-	text_pct(wanted, want, sizeof(want) - 1);
-	text_pct(seen, is, sizeof(is) - 1);
-	strcat(want, wanted < 0 ? "" : "%");
+	text_pct(wanted, pct, sizeof(pct));
+	text_pct(seen, is, sizeof(is));
+	snprintf(want, sizeof(want), "%s%s", pct, wanted < 0 ? "" : "%");
 	CLEANUP(cleanup_free) char *at = show_cell(o, "seen_at");
 	if (seen < 0)
 		printf("  Percentage    %s wanted, never seen by a verification\n", want);

@@ -169,9 +169,9 @@ static void expect(struct http_cut *c, const char *at)
 
 struct http_cut http_cut_line(const char *method, const char *target, size_t target_len, const char *version)
 {
+	assert(method && version);
 	struct http_cut c = {.next = method + strlen(method) + 1};
 
-	assert(method && version);
 	if (!target)
 		return (struct http_cut) {.torn = true};
 	expect(&c, target);
