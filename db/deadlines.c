@@ -15,8 +15,8 @@
 #define GAP_US        (24 * 3600 * US_PER_S) /* so long nobody wrote: perhaps it was off, perhaps the clock is wrong */
 #define SEEN_EVERY_US US_PER_S
 
-static const enum sql moves[] = {SHIFT_INCIDENT, SHIFT_STEP,    SHIFT_OUTBOX, SHIFT_PROGRESS, SHIFT_APPROVAL,
-                                 SHIFT_TICK,     SHIFT_ROLLOUT, SHIFT_HOLD,   SHIFT_ALERT,    SHIFT_META};
+static const enum sql moves[] = {SHIFT_INCIDENT,  SHIFT_STEP,    SHIFT_OUTBOX, SHIFT_PROGRESS, SHIFT_APPROVAL,
+                                 SHIFT_CHECKMARK, SHIFT_ROLLOUT, SHIFT_HOLD,   SHIFT_ALERT,    SHIFT_META};
 
 void deadlines_read_clock(struct db_tx *tx)
 {

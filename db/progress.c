@@ -210,12 +210,12 @@ void approval_list_free(struct approval_list *l)
 	*l = (struct approval_list) {0};
 }
 
-/* --- ticks --- */
+/* --- checkmarks --- */
 
-int tick_add(struct db_tx *tx, const char *rollout, int64_t run, const struct tick *t)
+int checkmark_add(struct db_tx *tx, const char *rollout, int64_t run, const struct checkmark *t)
 {
 	assert(tx && rollout && run > 0 && t && t->list && t->item && t->person);
-	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), TICK_ADD);
+	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), CHECKMARK_ADD);
 
 	stmt_text(&st, 1, rollout);
 	stmt_text(&st, 2, t->list);
@@ -228,51 +228,51 @@ int tick_add(struct db_tx *tx, const char *rollout, int64_t run, const struct ti
 	return r < 0 ? r : 0;
 }
 
-static void read_tick(struct stmt *st, void *to)
+static void read_checkmark(struct stmt *st, void *to)
 {
-	*(struct tick *)to = (struct tick) {.list = column_text(st, 0),
-	                                    .item = column_text(st, 1),
-	                                    .person = column_text(st, 2),
-	                                    .at_us = column_i64(st, 3),
-	                                    .note = column_text_or_null(st, 4)};
+	*(struct checkmark *)to = (struct checkmark) {.list = column_text(st, 0),
+	                                              .item = column_text(st, 1),
+	                                              .person = column_text(st, 2),
+	                                              .at_us = column_i64(st, 3),
+	                                              .note = column_text_or_null(st, 4)};
 }
 
-int tick_of_run(struct db_conn *c, const char *rollout, int64_t run, struct tick_list *ret)
+int checkmark_of_run(struct db_conn *c, const char *rollout, int64_t run, struct checkmark_list *ret)
 {
 	assert(c && rollout && ret);
-	CLEANUP(stmt_end) struct stmt st = stmt_use(c, TICK_OF_RUN);
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, CHECKMARK_OF_RUN);
 	struct rows rows = {0};
 
 	stmt_text(&st, 1, rollout);
 	stmt_i64(&st, 2, run);
-	int r = rows_read(&st, sizeof(struct tick), read_tick, &rows);
-	struct tick_list l = {.item = rows.item, .n = rows.n};
+	int r = rows_read(&st, sizeof(struct checkmark), read_checkmark, &rows);
+	struct checkmark_list l = {.item = rows.item, .n = rows.n};
 
 	if (r < 0)
-		tick_list_free(&l);
+		checkmark_list_free(&l);
 	else
 		*ret = l;
 	return r;
 }
 
-int tick_ever(struct db_conn *c, const char *rollout, struct tick_list *ret)
+int checkmark_ever(struct db_conn *c, const char *rollout, struct checkmark_list *ret)
 {
 	assert(c && rollout && ret);
-	CLEANUP(stmt_end) struct stmt st = stmt_use(c, TICK_EVER);
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, CHECKMARK_EVER);
 	struct rows rows = {0};
 
 	stmt_text(&st, 1, rollout);
-	int r = rows_read(&st, sizeof(struct tick), read_tick, &rows);
-	struct tick_list l = {.item = rows.item, .n = rows.n};
+	int r = rows_read(&st, sizeof(struct checkmark), read_checkmark, &rows);
+	struct checkmark_list l = {.item = rows.item, .n = rows.n};
 
 	if (r < 0)
-		tick_list_free(&l);
+		checkmark_list_free(&l);
 	else
 		*ret = l;
 	return r;
 }
 
-void tick_list_free(struct tick_list *l)
+void checkmark_list_free(struct checkmark_list *l)
 {
 	assert(l && (l->item || l->n == 0));
 	for (size_t i = 0; i < l->n; i++) {
@@ -282,7 +282,7 @@ void tick_list_free(struct tick_list *l)
 		free(l->item[i].note);
 	}
 	free(l->item);
-	*l = (struct tick_list) {0};
+	*l = (struct checkmark_list) {0};
 }
 
 /* --- baselines --- */

@@ -1,8 +1,9 @@
 /*
- * Where each rollout stands in its plan: the run of its stage with its clean clock, holds, freezes, approvals, ticks.
+ * Where each rollout stands in its plan: the run of its stage with its clean clock, holds, freezes, approvals,
+ * checkmarks.
  *
  * A run is one stay at a stage: entering it, a rollback, a P0 and a changed plan each begin a new one. Approvals and
- * ticks belong to a run and end with it.
+ * checkmarks belong to a run and end with it.
  */
 #ifndef DB_PROGRESS_H
 #define DB_PROGRESS_H
@@ -28,11 +29,11 @@ struct progress {
 void progress_free(struct progress *p);
 int progress_load(struct db_conn *c, const char *rollout, struct progress *ret); /* -ENOENT */
 int progress_save(struct db_tx *tx, const struct progress *p);
-/* Begins a new run: clock at zero, approvals and ticks gone, holds kept. entered_us as in struct progress. Makes the
- * row if there is none; why goes to the audit trail. */
+/* Begins a new run: clock at zero, approvals and checkmarks gone, holds kept. entered_us as in struct progress. Makes
+ * the row if there is none; why goes to the audit trail. */
 int progress_new_run(struct db_tx *tx, const char *rollout, int64_t entered_us, const char *who, const char *why);
 
-/* The clock alone starts again; approvals and ticks go, too, for they vouched for that time. Keeps entered_us. */
+/* The clock alone starts again; approvals and checkmarks go, too, for they vouched for that time. Keeps entered_us. */
 int progress_reset_clock(struct db_tx *tx, const char *rollout, const char *why);
 
 /* Raising may begin only from this stage, or from an earlier one that was asked for before. */
@@ -52,20 +53,20 @@ int approval_add(struct db_tx *tx, const char *rollout, int64_t run, const struc
 int approval_of_run(struct db_conn *c, const char *rollout, int64_t run, struct approval_list *ret);
 void approval_list_free(struct approval_list *l);
 
-struct tick {
-	char *list, *item, *person, *note; /* owned; borrowed in tick_add. note may be NULL */
+struct checkmark {                         /* table tick */
+	char *list, *item, *person, *note; /* owned; borrowed in checkmark_add. note may be NULL */
 	int64_t at_us;
 };
-struct tick_list {
-	struct tick *item;
+struct checkmark_list {
+	struct checkmark *item;
 	size_t n;
 };
-int tick_add(struct db_tx *tx, const char *rollout, int64_t run, const struct tick *t);
-int tick_of_run(struct db_conn *c, const char *rollout, int64_t run, struct tick_list *ret);
-void tick_list_free(struct tick_list *l);
+int checkmark_add(struct db_tx *tx, const char *rollout, int64_t run, const struct checkmark *t);
+int checkmark_of_run(struct db_conn *c, const char *rollout, int64_t run, struct checkmark_list *ret);
+void checkmark_list_free(struct checkmark_list *l);
 
-/* The newest tick of each item in any run of the rollout. */
-int tick_ever(struct db_conn *c, const char *rollout, struct tick_list *ret);
+/* The newest checkmark of each item in any run of the rollout. */
+int checkmark_ever(struct db_conn *c, const char *rollout, struct checkmark_list *ret);
 
 /* A number of the old way, kept for when it has no traffic any more. */
 struct baseline {

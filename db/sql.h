@@ -186,7 +186,7 @@
 	  "UPDATE progress SET " MOVED_4("run_since", "entered", "clean_at",                                           \
 	                                 "stopped_at") "," MOVED_2("held_since", "frozen_until"))                      \
 	X(SHIFT_APPROVAL, 1, "UPDATE approval SET " MOVED("at") " WHERE at > ?2")                                      \
-	X(SHIFT_TICK, 1, "UPDATE tick SET " MOVED("at") " WHERE at > ?2")                                              \
+	X(SHIFT_CHECKMARK, 1, "UPDATE tick SET " MOVED("at") " WHERE at > ?2")                                         \
 	X(SHIFT_ROLLOUT, 1, "UPDATE rollout SET " MOVED_2("stage_since", "pct_changed") "," MOVED("seen_at"))          \
 	X(SHIFT_HOLD, 1, "UPDATE hold_span SET " MOVED_2("since", "until") " WHERE until > ?2")                        \
 	X(SHIFT_ALERT, 1, "UPDATE alert SET " MOVED_2("last_at", "ended") "," MOVED("stale_at") " WHERE last_at > ?2") \
@@ -247,10 +247,10 @@
 	  " ?6)")                                                                                                      \
 	X(APPROVAL_OF_RUN, 0,                                                                                          \
 	  "SELECT role, person, at, note FROM approval WHERE rollout = ?1 AND run = ?2 ORDER BY at, role")             \
-	X(TICK_ADD, 1,                                                                                                 \
+	X(CHECKMARK_ADD, 1,                                                                                            \
 	  "INSERT OR REPLACE INTO tick (rollout, list, item, run, person, at, note) VALUES (?1, ?2, ?3, ?4, ?5, ?6,"   \
 	  " ?7)")                                                                                                      \
-	X(TICK_OF_RUN, 0,                                                                                              \
+	X(CHECKMARK_OF_RUN, 0,                                                                                         \
 	  "SELECT list, item, person, at, note FROM tick WHERE rollout = ?1 AND run = ?2 ORDER BY list, item")         \
 	X(BASELINE_SET, 1, "INSERT OR REPLACE INTO baseline (rollout, metric, value, at) VALUES (?1, ?2, ?3, ?4)")     \
 	X(BASELINE_OF, 0, "SELECT metric, value, at FROM baseline WHERE rollout = ?1 ORDER BY metric")                 \
@@ -258,7 +258,8 @@
 	X(HOLD_OF, 0,                                                                                                  \
 	  "SELECT since, until, why FROM hold_span WHERE rollout = ?1 AND until > ?2 AND since < ?3 ORDER BY since"    \
 	  " LIMIT 1000")                                                                                               \
-	X(TICK_EVER, 0, "SELECT list, item, person, max(at), note FROM tick WHERE rollout = ?1 GROUP BY list, item")   \
+	X(CHECKMARK_EVER, 0,                                                                                           \
+	  "SELECT list, item, person, max(at), note FROM tick WHERE rollout = ?1 GROUP BY list, item")                 \
 	X(RUN_SAVE, 1,                                                                                                 \
 	  "INSERT OR REPLACE INTO stage_run (rollout, run, stage, entered, clean, until, results) VALUES (?1, ?2, ?3," \
 	  " ?4, ?5, ?6, ?7)")                                                                                          \

@@ -289,7 +289,7 @@ static int steps_of_opening(struct db_tx *tx, const struct incident *inc, const 
 	                                      : 0;
 }
 
-/* A rollback and a P0 begin the stage anew: approvals, ticks and clean time are gone. */
+/* A rollback and a P0 begin the stage anew: approvals, checkmarks and clean time are gone. */
 static int run_ends(struct db_tx *tx, const struct incident *inc)
 {
 	if (inc->state == INC_ROLLING_BACK)

@@ -149,7 +149,7 @@ static int approve(struct plan_act *w)
 	return r < 0 ? r : tell(w, ANNOUNCE_APPROVED, text);
 }
 
-/* --- tick --- */
+/* --- checkmark --- */
 
 /* By its text, or by its number in the list. */
 static const struct check_item *find_item(const struct checklist *list, const char *item)
@@ -183,14 +183,14 @@ static int check(struct plan_act *w)
 		return refuse(w, -EINVAL, "say which item, by its text or its number (item; --done)");
 	if (!item)
 		return refuse(w, -ENOENT, "checklist %s has no item \"%.200s\"", list->name, rq->item);
-	struct tick t = {.list = (char *)list->name,
-	                 .item = (char *)item->text,
-	                 .person = (char *)rq->who.name,
-	                 .note = (char *)rq->note};
+	struct checkmark t = {.list = (char *)list->name,
+	                      .item = (char *)item->text,
+	                      .person = (char *)rq->who.name,
+	                      .note = (char *)rq->note};
 	CLEANUP(cleanup_free) char *text = text_format("%s: %s", list->name, item->text);
 	CLEANUP(cleanup_free)
 	char *line = text_format("[ROLLOUT] %s: ticked by %s: %s", w->r->title, rq->who.name, text ? text : "");
-	r = text && line ? tick_add(w->tx, w->r->name, w->st.p.run, &t) : -ENOMEM;
+	r = text && line ? checkmark_add(w->tx, w->r->name, w->st.p.run, &t) : -ENOMEM;
 	if (r == 0)
 		r = note(w->tx, w->r->name, rq->who.name, announcement_get(ANNOUNCE_TICKED)->what, text);
 	return r < 0 ? r : announce_text(w->tx, w->s, ANNOUNCE_TICKED, w->r->name, line);

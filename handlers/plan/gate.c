@@ -153,42 +153,43 @@ static void missing_approvals(const struct gate_view *v, struct gate *g)
 			    g->current->number);
 }
 
-const char *tick_state_name(enum tick_state s)
+const char *checkmark_state_name(enum checkmark_state s)
 {
-	assert(s <= TICK_OVERDUE);
+	assert(s <= CHECKMARK_OVERDUE);
 	static const char *const names[] = {"open", "done", "expired", "overdue"};
 
 	return names[s];
 }
 
-enum tick_state item_state(const struct checklist *list, const struct check_item *item, const struct tick_list *ticks,
-                           int64_t now_us, const struct tick **ret_tick)
+enum checkmark_state item_state(const struct checklist *list, const struct check_item *item,
+                                const struct checkmark_list *checkmarks, int64_t now_us,
+                                const struct checkmark **ret_checkmark)
 {
-	assert(list && item && ticks);
-	const struct tick *last = NULL;
+	assert(list && item && checkmarks);
+	const struct checkmark *last = NULL;
 
-	for (size_t i = 0; i < ticks->n; i++)
-		if (!strcmp(ticks->item[i].list, list->name) && !strcmp(ticks->item[i].item, item->text))
-			last = &ticks->item[i];
-	if (ret_tick)
-		*ret_tick = last;
+	for (size_t i = 0; i < checkmarks->n; i++)
+		if (!strcmp(checkmarks->item[i].list, list->name) && !strcmp(checkmarks->item[i].item, item->text))
+			last = &checkmarks->item[i];
+	if (ret_checkmark)
+		*ret_checkmark = last;
 	if (!last)
-		return TICK_OPEN;
+		return CHECKMARK_OPEN;
 	if (item->valid_us && last->at_us + item->valid_us < now_us)
-		return TICK_EXPIRED;
-	return item->every_us && last->at_us + item->every_us < now_us ? TICK_OVERDUE : TICK_DONE;
+		return CHECKMARK_EXPIRED;
+	return item->every_us && last->at_us + item->every_us < now_us ? CHECKMARK_OVERDUE : CHECKMARK_DONE;
 }
 
-static void missing_ticks(const struct gate_view *v, struct gate *g)
+static void missing_checkmarks(const struct gate_view *v, struct gate *g)
 {
 	const struct checklist *list = leaves(v, g) ? rollout_checklist(v->rollout, g->current->checklist) : NULL;
 
 	for (size_t i = 0; list && i < list->n_items; i++) {
-		enum tick_state s = item_state(list, &list->items[i], &v->st->ticks, v->now_us, NULL);
+		enum checkmark_state s = item_state(list, &list->items[i], &v->st->checkmarks, v->now_us, NULL);
 
-		if (s != TICK_DONE)
+		if (s != CHECKMARK_DONE)
 			add(g, "checklist", false, "checklist %s: \"%s\" is %s", list->name, list->items[i].text,
-			    s == TICK_OPEN ? "not ticked" : tick_state_name(s));
+			    s == CHECKMARK_OPEN ? "not ticked" : checkmark_state_name(s));
 	}
 }
 
@@ -302,7 +303,7 @@ int gate_judge(const struct gate_view *v, struct gate *ret)
 {
 	assert(v && v->settings && v->rollout && v->st && v->ev && ret);
 	static void (*const rules[])(const struct gate_view *, struct gate *) = {
-		missing_stage, missing_criteria, missing_time,   missing_approvals, missing_ticks,
+		missing_stage, missing_criteria, missing_time,   missing_approvals, missing_checkmarks,
 		missing_peace, missing_limits,   missing_freeze, missing_sight,
 	};
 	struct gate g = {0};

@@ -48,10 +48,11 @@ bool freeze_at(const struct rollout *r, const struct progress *p, int64_t at_us,
 /* Is a freeze in force? Its reason and end, else false. */
 bool freeze_now(const struct rollout *r, const struct progress *p, int64_t now_us, char *why, size_t size);
 
-enum tick_state { TICK_OPEN, TICK_DONE, TICK_EXPIRED, TICK_OVERDUE };
-/* How an item stands; *ret_tick (may be NULL) is its last tick, NULL if there is none. */
-enum tick_state item_state(const struct checklist *list, const struct check_item *item, const struct tick_list *ticks,
-                           int64_t now_us, const struct tick **ret_tick);
-const char *tick_state_name(enum tick_state s);
+enum checkmark_state { CHECKMARK_OPEN, CHECKMARK_DONE, CHECKMARK_EXPIRED, CHECKMARK_OVERDUE };
+/* How an item stands; *ret_checkmark (may be NULL) is its last checkmark, NULL if there is none. */
+enum checkmark_state item_state(const struct checklist *list, const struct check_item *item,
+                                const struct checkmark_list *checkmarks, int64_t now_us,
+                                const struct checkmark **ret_checkmark);
+const char *checkmark_state_name(enum checkmark_state s);
 
 #endif

@@ -96,10 +96,10 @@ static struct json_object *item_json(const struct checklist *list, const struct 
 {
 	assert(list && item);
 	struct json_object *o = json_object_new_object();
-	const struct tick *t = NULL;
+	const struct checkmark *t = NULL;
 
 	json_add_str(o, "text", item->text);
-	json_add_str(o, "state", tick_state_name(item_state(list, item, &v->st->ticks, v->now_us, &t)));
+	json_add_str(o, "state", checkmark_state_name(item_state(list, item, &v->st->checkmarks, v->now_us, &t)));
 	json_add_str(o, "person", t ? t->person : NULL);
 	json_add_time(o, "at", t ? t->at_us : 0);
 	json_add_str(o, "note", t ? t->note : NULL);

@@ -22,12 +22,12 @@
 static int remind_item(const struct reconcile *l, const struct checklist *list, const struct check_item *item)
 {
 	assert(list && item);
-	const struct tick *last = NULL;
+	const struct checkmark *last = NULL;
 	char at[40];
 
 	if (!item->every_us)
 		return 0;
-	item_state(list, item, &l->st->ticks, l->now, &last);
+	item_state(list, item, &l->st->checkmarks, l->now, &last);
 	int64_t since = last ? last->at_us : l->st->p.entered_us;
 	if (!since || since + item->every_us >= l->now || reconcile_mark(l, "reminded", item->text) >= since)
 		return 0;

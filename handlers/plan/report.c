@@ -219,7 +219,7 @@ static int checklist(struct report *p)
 	size_t done = 0;
 
 	for (size_t i = 0; list && i < list->n_items; i++)
-		done += item_state(list, &list->items[i], &p->st->ticks, p->now, NULL) == TICK_DONE;
+		done += item_state(list, &list->items[i], &p->st->checkmarks, p->now, NULL) == CHECKMARK_DONE;
 	if (list)
 		buf_printf(p->b, "- Checklist %s: %zu of %zu done\n", list->name, done, list->n_items);
 	return 0;

@@ -151,7 +151,7 @@ int report_decisions(struct report *p)
 
 /* --- what happened since yesterday --- */
 
-/* Incidents have lines of their own, and every tick one would hide the rest. */
+/* Incidents have lines of their own, and every checkmark one would hide the rest. */
 static bool is_news(const struct event *e)
 {
 	return !e->incident_id && strcmp(e->what, "ticked") != 0 && strcmp(e->what, "stage run begun") != 0;
@@ -162,16 +162,16 @@ int report_changes(struct report *p)
 	assert(p && p->b && p->c);
 	const struct event_filter f = {.rollout = p->r->name, .limit = DAY_EVENTS};
 	struct event_list l = {0};
-	size_t n = 0, ticks = 0, first = 0;
+	size_t n = 0, checkmarks = 0, first = 0;
 	int r = event_find(p->c, &f, &l);
 
 	for (size_t i = 0; i < l.n && l.item[i].at_us >= p->from; i++) {
-		ticks += !strcmp(l.item[i].what, "ticked");
+		checkmarks += !strcmp(l.item[i].what, "ticked");
 		if (is_news(&l.item[i]) && n++ < EVENTS_MAX)
 			first = i + 1;
 	}
-	buf_printf(p->b, "- Since yesterday: %zu change%s, %zu item%s ticked\n", n, n == 1 ? "" : "s", ticks,
-	           ticks == 1 ? "" : "s");
+	buf_printf(p->b, "- Since yesterday: %zu change%s, %zu item%s ticked\n", n, n == 1 ? "" : "s", checkmarks,
+	           checkmarks == 1 ? "" : "s");
 	for (size_t i = first; i-- > 0;)
 		if (is_news(&l.item[i]))
 			event_line(p, &l.item[i]);
@@ -181,38 +181,39 @@ int report_changes(struct report *p)
 
 /* --- checklists --- */
 
-/* The current stage's as it stands; the others' ticks ended with their runs, but that they were ticked once remains. */
-static enum tick_state state_of(const struct report *p, const struct checklist *list, const struct check_item *item,
-                                const struct tick_list *ever)
+/* The current stage's as it stands; the others' checkmarks ended with their runs, but that they were ticked once
+ * remains. */
+static enum checkmark_state state_of(const struct report *p, const struct checklist *list,
+                                     const struct check_item *item, const struct checkmark_list *ever)
 {
 	bool current = p->stage && p->stage->checklist && !strcmp(p->stage->checklist, list->name);
 
 	if (current)
-		return item_state(list, item, &p->st->ticks, p->now, NULL);
-	const struct tick *last = NULL;
+		return item_state(list, item, &p->st->checkmarks, p->now, NULL);
+	const struct checkmark *last = NULL;
 	item_state(list, item, ever, p->now, &last);
-	return last ? TICK_DONE : TICK_OPEN;
+	return last ? CHECKMARK_DONE : CHECKMARK_OPEN;
 }
 
 int report_checklists(struct report *p)
 {
 	assert(p && p->b && p->c);
-	struct tick_list ever = {0};
-	int r = tick_ever(p->c, p->r->name, &ever);
+	struct checkmark_list ever = {0};
+	int r = checkmark_ever(p->c, p->r->name, &ever);
 
 	for (size_t i = 0; r == 0 && i < p->r->n_checklists; i++) {
 		const struct checklist *list = &p->r->checklists[i];
 		size_t done = 0;
 
 		for (size_t n = 0; n < list->n_items; n++)
-			done += state_of(p, list, &list->items[n], &ever) == TICK_DONE;
+			done += state_of(p, list, &list->items[n], &ever) == CHECKMARK_DONE;
 		buf_printf(p->b, "- Checklist %s: %zu of %zu done\n", list->name, done, list->n_items);
 		for (size_t n = 0; n < list->n_items; n++)
-			if (state_of(p, list, &list->items[n], &ever) != TICK_DONE)
+			if (state_of(p, list, &list->items[n], &ever) != CHECKMARK_DONE)
 				buf_printf(p->b, "  - %s: %s\n",
-				           tick_state_name(state_of(p, list, &list->items[n], &ever)),
+				           checkmark_state_name(state_of(p, list, &list->items[n], &ever)),
 				           list->items[n].text);
 	}
-	tick_list_free(&ever);
+	checkmark_list_free(&ever);
 	return r;
 }

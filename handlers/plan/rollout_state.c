@@ -26,7 +26,7 @@ static int load_rows(struct db_conn *c, const char *name, struct rollout_state *
 	if (r == 0)
 		r = approval_of_run(c, name, st->p.run, &st->approvals);
 	if (r == 0)
-		r = tick_of_run(c, name, st->p.run, &st->ticks);
+		r = checkmark_of_run(c, name, st->p.run, &st->checkmarks);
 	return r == 0 ? baseline_of(c, name, &st->baselines) : r;
 }
 
@@ -73,7 +73,7 @@ void rollout_state_free(struct rollout_state *st)
 	rollout_row_free(&st->row);
 	progress_free(&st->p);
 	approval_list_free(&st->approvals);
-	tick_list_free(&st->ticks);
+	checkmark_list_free(&st->checkmarks);
 	baseline_list_free(&st->baselines);
 }
 

@@ -15,7 +15,7 @@ struct rollout_state {
 	struct rollout_row row; /* stage -1, percentages -1 when there is none yet */
 	struct progress p;      /* run 0 when there is none yet */
 	struct approval_list approvals;
-	struct tick_list ticks;
+	struct checkmark_list checkmarks;
 	struct baseline_list baselines;
 	int64_t live; /* live incident, or stage being entered; 0 none */
 	enum incident_state live_state;

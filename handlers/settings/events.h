@@ -9,7 +9,7 @@ enum event_class {
 	EVENT_INCIDENT = 1,
 	EVENT_PAGE = 2,  /* what must wake someone, and the all-clear of what it paged */
 	EVENT_STAGE = 4, /* transitions */
-	EVENT_PLAN = 8,  /* ticks, approvals, milestones, reminders */
+	EVENT_PLAN = 8,  /* checkmarks, approvals, milestones, reminders */
 	EVENT_ROLLOUT = EVENT_STAGE | EVENT_PLAN,
 	EVENT_REPORT_DAILY = 16,
 	EVENT_REPORT_WEEKLY = 32,
