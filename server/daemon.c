@@ -68,7 +68,7 @@ static void wake_streams(void *arg)
 	http_wake(((struct app *)arg)->http);
 }
 
-static void raise_begun(void *arg, int64_t id)
+static void incident_begun(void *arg, int64_t id)
 {
 	engine_notify(((struct app *)arg)->engine, id);
 }
@@ -248,7 +248,7 @@ static int start_engine(struct app *a, char *why, size_t size)
 	if (r == 0)
 		r = retire_new(a->loop, a->db, &a->retire);
 	struct controller_options co = {
-		.loop = a->loop, .db = a->db, .on_raise = raise_begun, .on_outbox = ring, .arg = a};
+		.loop = a->loop, .db = a->db, .on_incident = incident_begun, .on_outbox = ring, .arg = a};
 	if (r == 0)
 		r = controller_new(&co, &a->controller);
 	if (r < 0)

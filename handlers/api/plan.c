@@ -222,7 +222,7 @@ static void on_advanced(void *arg, const struct advance_answer *an)
 	snprintf(j->base.why, sizeof(j->base.why), "%s", an->why);
 	if (an->result >= 0) {
 		j->base.data = json_object_new_object();
-		json_add_int(j->base.data, "advance", an->raise);
+		json_add_int(j->base.data, "advance", an->incident);
 	}
 	api_job_done(&j->base, an->result < 0 ? an->result : 0);
 }

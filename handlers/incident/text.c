@@ -94,7 +94,7 @@ static int action_resolved(struct buf *b, const struct incident *inc, const char
 	return inc->failed_at_us ? action_failed(b, inc, to) : buf_str(b, "None: no rollback was made");
 }
 
-static int stage_action(struct buf *b, const struct incident *raise)
+static int stage_action(struct buf *b, const struct incident *advance)
 {
 	static const struct {
 		const char *before, *after;
@@ -108,13 +108,13 @@ static int stage_action(struct buf *b, const struct incident *raise)
 		[INC_CANCELLED] = {"Entering ", "% was called off"},
 		[INC_RESOLVED] = {"Entering ", "% was given up"},
 	};
-	bool entered = raise->state == INC_RESOLVED && raise->rolled_back_at_us;
-	enum incident_state s = entered ? INC_ROLLED_BACK : raise->state;
+	bool entered = advance->state == INC_RESOLVED && advance->rolled_back_at_us;
+	enum incident_state s = entered ? INC_ROLLED_BACK : advance->state;
 	char to[16];
 
-	text_pct(raise->pct_wanted, to, sizeof(to));
+	text_pct(advance->pct_wanted, to, sizeof(to));
 	buf_printf(b, "%s%s%s", words[s].before, to, words[s].after);
-	return s == INC_FAILED ? last_seen(b, raise) : b->error;
+	return s == INC_FAILED ? last_seen(b, advance) : b->error;
 }
 
 static int rollback_action(struct buf *b, const struct incident *inc)
@@ -359,45 +359,45 @@ const char *message_stage_word(enum incident_state s)
 	return words[s] ? words[s] : incident_state_name(s);
 }
 
-static void stage_state(struct buf *b, const struct incident *raise)
+static void stage_state(struct buf *b, const struct incident *advance)
 {
 	char seen[16];
 
-	text_pct(raise->pct_seen, seen, sizeof(seen));
-	if (raise->state == INC_FAILED)
+	text_pct(advance->pct_seen, seen, sizeof(seen));
+	if (advance->state == INC_FAILED)
 		buf_printf(
 			b,
 			"- Status: NOT VERIFIED: last seen at %s%s. Someone must look now; rollbackd keeps looking\n",
-			seen, raise->pct_seen < 0 ? "" : "%");
-	else if (raise->state == INC_RESOLVED)
+			seen, advance->pct_seen < 0 ? "" : "%");
+	else if (advance->state == INC_RESOLVED)
 		buf_str(b, "- Status: given up by a person, never verified\n");
-	else if (raise->late)
+	else if (advance->late)
 		buf_str(b, "- Status: verified late\n");
-	if (raise->reason && raise->reason[0]) {
-		buf_printf(b, "- Forced by %s: ", raise->opened_by);
-		text_one_line(b, raise->reason, __builtin_strlen(raise->reason), LABEL_SHOWN_MAX);
+	if (advance->reason && advance->reason[0]) {
+		buf_printf(b, "- Forced by %s: ", advance->opened_by);
+		text_one_line(b, advance->reason, __builtin_strlen(advance->reason), LABEL_SHOWN_MAX);
 		buf_char(b, '\n');
 	}
 }
 
-int message_stage(struct buf *b, const struct incident *raise, const struct plan *plan, int64_t at_us)
+int message_stage(struct buf *b, const struct incident *advance, const struct plan *plan, int64_t at_us)
 {
-	assert(b && raise);
-	const struct stage *st = plan ? rollout_stage(&plan->rollout, raise->stage) : NULL;
-	const char *title = plan ? plan->rollout.title : raise->rollout;
+	assert(b && advance);
+	const struct stage *st = plan ? rollout_stage(&plan->rollout, advance->stage) : NULL;
+	const char *title = plan ? plan->rollout.title : advance->rollout;
 	char pct[16], at[40], words[40];
 
-	text_pct(raise->pct_wanted, pct, sizeof(pct));
-	text_time_words(raise->opened_at_us, at, sizeof(at));
+	text_pct(advance->pct_wanted, pct, sizeof(pct));
+	text_time_words(advance->opened_at_us, at, sizeof(at));
 	buf_str(b, "[ROLLOUT] ");
 	text_one_line(b, title, __builtin_strlen(title), LABEL_SHOWN_MAX);
-	buf_printf(b, " Stage %d: %s%% traffic\n- Started: %s\n", raise->stage, pct, at);
+	buf_printf(b, " Stage %d: %s%% traffic\n- Started: %s\n", advance->stage, pct, at);
 	if (st && st->duration_us)
 		text_duration_words(st->duration_us, words, sizeof(words));
 	buf_printf(b, "- Duration: %s\n", st && st->duration_us ? words : "for good");
 	buf_printf(b, "- Monitoring: %s\n",
 	           plan && plan->rollout.dashboard_url[0] ? plan->rollout.dashboard_url : "no dashboard");
-	buf_printf(b, "- Rollback: rollbackctl rollback %s --stage %d\n", raise->rollout, raise->stage);
-	stage_state(b, raise);
+	buf_printf(b, "- Rollback: rollbackctl rollback %s --stage %d\n", advance->rollout, advance->stage);
+	stage_state(b, advance);
 	return message_at(b, at_us);
 }

@@ -26,7 +26,7 @@ bool message_condition_asked(const struct incident *inc, const struct plan *plan
 /* Who ended an incident, or called it off; why may be NULL. */
 int message_ended(struct buf *b, const struct incident *inc, const char *who, const char *why);
 /* What message_incident says, for a stage that was entered, or should have been. */
-int message_stage(struct buf *b, const struct incident *raise, const struct plan *plan, int64_t at_us);
+int message_stage(struct buf *b, const struct incident *advance, const struct plan *plan, int64_t at_us);
 /* The word for a state of a stage being entered: it is not rolling back. */
 const char *message_stage_word(enum incident_state s);
 /* The action line alone ("Rolled back to 0%; validate FAILED, restore waits for you"), for lists and pages. */

@@ -402,16 +402,16 @@ static size_t hard_ones(const struct gate *g)
 	return n;
 }
 
-static int open_raise(struct plan_act *w, const struct stage *to, const struct advance_request *rq, const char *forced,
-                      int64_t *ret_raise)
+static int open_advance(struct plan_act *w, const struct stage *to, const struct advance_request *rq,
+                        const char *forced, int64_t *ret_incident)
 {
-	assert(to && rq && ret_raise);
+	assert(to && rq && ret_incident);
 	struct playbook by_hand = {
 		.frozen = (char *)"{\"name\":\"advance\"}", .name = "advance", .restart_at = -1, .severity = ""};
 	CLEANUP(cleanup_free)
 	char *summary = text_format("stage %d: %s", to->number, to->name);
 	char config[CONFIG_SHA_SIZE];
-	struct incident raise = {
+	struct incident advance = {
 		.rollout = (char *)w->r->name,
 		.playbook = (char *)"advance",
 		.severity = (char *)"",
@@ -432,21 +432,21 @@ static int open_raise(struct plan_act *w, const struct stage *to, const struct a
 		return -ENOMEM;
 	int r = plan_put(w->tx, w->s, w->r, &by_hand, config);
 	if (r == 0)
-		r = incident_insert(w->tx, &raise);
+		r = incident_insert(w->tx, &advance);
 	if (r == 0)
-		r = trigger_add_steps(w->tx, &raise);
-	*ret_raise = raise.id;
+		r = trigger_add_steps(w->tx, &advance);
+	*ret_incident = advance.id;
 	return r;
 }
 
 static int enter(struct plan_act *w, const struct stage *to, const struct advance_request *rq, const char *forced,
-                 int64_t *ret_raise)
+                 int64_t *ret_incident)
 {
 	assert(to && to->pct >= 0 && to->pct <= 10000);
 	CLEANUP(cleanup_free)
 	char *text = text_format("stage %d%s%s", to->number, forced ? ", FORCED: " : "", forced ? forced : "");
 	bool again = w->st.row.stage == to->number;
-	int r = text ? open_raise(w, to, rq, forced, ret_raise) : -ENOMEM;
+	int r = text ? open_advance(w, to, rq, forced, ret_incident) : -ENOMEM;
 
 	w->st.row.stage = to->number;
 	if (!again)
@@ -485,10 +485,10 @@ static char *forced_text(const struct gate *g, const char *reason)
 }
 
 int plan_advance(struct db_tx *tx, const struct settings *s, const struct advance_request *rq,
-                 const struct evaluation *ev, int64_t *ret_raise, struct json_object **ret_missing, char *why,
+                 const struct evaluation *ev, int64_t *ret_incident, struct json_object **ret_missing, char *why,
                  size_t why_size)
 {
-	assert(tx && s && rq && rq->rollout && ev && ret_raise && ret_missing && why && why_size >= 600);
+	assert(tx && s && rq && rq->rollout && ev && ret_incident && ret_missing && why && why_size >= 600);
 	struct plan_act w = {.tx = tx, .s = s, .why = why, .why_size = why_size};
 	struct gate g = {0};
 	int r = work_load(&w, rq->rollout);
@@ -505,7 +505,7 @@ int plan_advance(struct db_tx *tx, const struct settings *s, const struct advanc
 	if (r == 0) /* the answers that it was judged by */
 		r = success_keep(tx, w.r, &w.st, ev);
 	if (r == 0)
-		r = enter(&w, g.next, rq, forced, ret_raise);
+		r = enter(&w, g.next, rq, forced, ret_incident);
 	gate_free(&g);
 	rollout_state_free(&w.st);
 	return r;

@@ -38,10 +38,10 @@ struct advance_request {
 	bool force;
 	const char *reason; /* required with force */
 };
-/* Enters the next stage, judged by ev, which must be fresh: *ret_raise is the row for the engine. -EPERM: *ret_missing
- * (a JSON array of {what, text}) lists all that is missing. */
+/* Enters the next stage, judged by ev, which must be fresh: *ret_incident is the row for the engine. -EPERM:
+ * *ret_missing (a JSON array of {what, text}) lists all that is missing. */
 int plan_advance(struct db_tx *tx, const struct settings *s, const struct advance_request *rq,
-                 const struct evaluation *ev, int64_t *ret_raise, struct json_object **ret_missing, char *why,
+                 const struct evaluation *ev, int64_t *ret_incident, struct json_object **ret_missing, char *why,
                  size_t why_size);
 
 #endif

@@ -31,7 +31,7 @@ struct round {
 	bool known;
 	advance_fn *fn;
 	void *arg;
-	int64_t raise;
+	int64_t incident; /* a row for the engine; 0 none */
 	struct json_object *missing;
 	char why[600];
 };
@@ -103,7 +103,7 @@ static void round_end(struct round *r)
 static void answer(struct round *r, int result)
 {
 	if (r->advance)
-		r->fn(r->arg, &(struct advance_answer) {result, r->raise, r->missing, r->why});
+		r->fn(r->arg, &(struct advance_answer) {result, r->incident, r->missing, r->why});
 }
 
 static bool is_under_way(struct controller *c, const char *rollout)
@@ -187,8 +187,8 @@ static int round_run(struct db_tx *tx, struct db_job *job)
 	if (!rollout)
 		return -ENOENT;
 	if (r->advance)
-		return plan_advance(tx, r->settings, &rq, &r->ev, &r->raise, &r->missing, r->why, sizeof(r->why));
-	return reconcile_write(tx, r->settings, rollout, &r->ev, &r->raise);
+		return plan_advance(tx, r->settings, &rq, &r->ev, &r->incident, &r->missing, r->why, sizeof(r->why));
+	return reconcile_write(tx, r->settings, rollout, &r->ev, &r->incident);
 }
 
 static void round_done(struct db_job *job, int result)
@@ -199,8 +199,8 @@ static void round_done(struct db_job *job, int result)
 	if (result < 0 && !r->advance && result != -ESHUTDOWN)
 		log_error("a look at a rollout could not be recorded; the next one follows", "rollout", r->rollout,
 		          "err", strerror(-result));
-	if (result >= 0 && r->raise)
-		c->o.on_raise(c->o.arg, r->raise);
+	if (result >= 0 && r->incident)
+		c->o.on_incident(c->o.arg, r->incident);
 	if (result >= 0)
 		c->o.on_outbox(c->o.arg);
 	answer(r, result);

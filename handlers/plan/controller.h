@@ -16,7 +16,7 @@ struct controller_options {
 	struct loop *loop;
 	struct db *db;
 	/* After a commit: a row for the engine, and perhaps something in the outbox. Any thread. */
-	void (*on_raise)(void *arg, int64_t id);
+	void (*on_incident)(void *arg, int64_t id);
 	void (*on_outbox)(void *arg);
 	void *arg;
 };
@@ -30,8 +30,8 @@ void controller_free(struct controller *c);
 int controller_last(struct controller *c, const char *rollout, struct evaluation *ret);
 
 struct advance_answer {
-	int result; /* of plan_advance, or -errno of the way there */
-	int64_t raise;
+	int result;                  /* of plan_advance, or -errno of the way there */
+	int64_t incident;            /* the row of the advance; 0 none */
 	struct json_object *missing; /* borrowed; NULL: none */
 	const char *why;
 };

@@ -233,7 +233,7 @@ static void ring(void *arg)
 	(void)arg;
 }
 
-static void raise_begun(void *arg, int64_t id)
+static void incident_begun(void *arg, int64_t id)
 {
 	(void)arg;
 	engine_notify(house.engine, id);
@@ -285,7 +285,7 @@ static void must(int r, const char *what)
 void house_start(void)
 {
 	struct engine_options eo = {.db = house.db, .exe = "/bin/true", .on_outbox = ring};
-	struct controller_options co = {.db = house.db, .on_raise = raise_begun, .on_outbox = ring};
+	struct controller_options co = {.db = house.db, .on_incident = incident_begun, .on_outbox = ring};
 
 	say("the daemon starts");
 	must(loop_new(&house.loop), "loop");

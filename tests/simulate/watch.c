@@ -21,7 +21,7 @@ struct known {
 	int64_t id;
 	enum incident_state state;
 	int rollout, service;
-	bool raises, drill;
+	bool advance, drill;
 	bool by_alert; /* some alert is one of its own: it ends with them */
 	int32_t wanted;
 };
@@ -120,14 +120,14 @@ bool watch_may_raise(int64_t incident)
 {
 	const struct known *k = known_of(incident);
 
-	return k && k->raises;
+	return k && k->advance;
 }
 
 static void check_rolled_back(const struct known *k)
 {
 	const struct service *s;
 
-	if (k->raises || k->drill || k->service < 0)
+	if (k->advance || k->drill || k->service < 0)
 		return;
 	s = world_service(k->service);
 	int64_t other = acts_alive(s, k->id);
@@ -144,10 +144,10 @@ static void moved(struct known *k, enum incident_state to)
 {
 	say("  incident %lld of r%d: %s -> %s, wants %d", (long long)k->id, k->rollout,
 	    k->state ? incident_state_name(k->state) : "nothing", incident_state_name(to), k->wanted);
-	bool begins = to == INC_ROLLING_BACK && !k->raises && k->service >= 0;
+	bool begins = to == INC_ROLLING_BACK && !k->advance && k->service >= 0;
 	if (begins && acts_alive(world_service(k->service), k->id))
 		count(COUNT_SUPERSEDED_ALIVE);
-	if (to == INC_ROLLING_BACK && k->raises)
+	if (to == INC_ROLLING_BACK && k->advance)
 		count(COUNT_ADVANCES);
 	if (to == INC_ROLLED_BACK)
 		count(k->state == INC_FAILED ? COUNT_LATE : COUNT_ROLLED_BACK);
@@ -156,7 +156,7 @@ static void moved(struct known *k, enum incident_state to)
 	k->state = to;
 	if (to == INC_ROLLED_BACK)
 		check_rolled_back(k);
-	if (to == INC_FAILED && !k->raises && !k->drill && !paged_of(k->id, "failed"))
+	if (to == INC_FAILED && !k->advance && !k->drill && !paged_of(k->id, "failed"))
 		violate("incident %lld has failed, and nobody was paged", (long long)k->id);
 }
 
@@ -173,7 +173,7 @@ static void look_at(int64_t id)
 		k = &watch.known[watch.n_known++];
 		*k = (struct known) {.id = id,
 		                     .rollout = inc.rollout[1] - '0',
-		                     .raises = inc.kind == KIND_ADVANCE,
+		                     .advance = inc.kind == KIND_ADVANCE,
 		                     .drill = inc.kind == KIND_DRILL};
 		k->service = config_service(k->rollout);
 	}
@@ -325,7 +325,7 @@ static void end_of_incident(const struct known *k)
 
 	if (!incident_is_live(k->state))
 		return;
-	if (k->state == INC_FAILED && k->service >= 0 && !k->raises)
+	if (k->state == INC_FAILED && k->service >= 0 && !k->advance)
 		violate("incident %lld is failed at the end, though nothing is in its way", (long long)k->id);
 	else if (!waits && k->state != INC_FAILED)
 		violate("incident %lld is %s at the end: waits for nothing", (long long)k->id,

@@ -264,12 +264,12 @@ static void a_stage_being_entered_never_rolled_anything_back(void **state)
 
 	(void)state;
 	for (int s = 1; s < INC_STATE_N; s++) {
-		struct incident raise = at((enum incident_state)s);
+		struct incident advance = at((enum incident_state)s);
 
-		raise.kind = KIND_ADVANCE;
-		raise.pct_wanted = 5000;
-		raise.pct_seen = 2500;
-		action_is(raise, words[s]);
+		advance.kind = KIND_ADVANCE;
+		advance.pct_wanted = 5000;
+		advance.pct_seen = 2500;
+		action_is(advance, words[s]);
 	}
 	struct incident done = at(INC_RESOLVED);
 	done.kind = KIND_ADVANCE;
