@@ -156,10 +156,10 @@ int alert_decided(struct db_tx *tx, int64_t id, const char *config)
 	return r < 0 ? r : 0;
 }
 
-int alert_unsay(struct db_tx *tx, int64_t alert_id, enum delivery delivery)
+int disposition_withdraw(struct db_tx *tx, int64_t alert_id, enum delivery delivery)
 {
 	assert(tx && alert_id > 0 && delivery >= DELIVERY_FIRING && delivery <= DELIVERY_REJECTED);
-	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), ALERT_UNSAY);
+	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), DISPOSITION_WITHDRAW);
 
 	stmt_i64(&st, 1, alert_id);
 	stmt_i64(&st, 2, delivery);
@@ -167,12 +167,12 @@ int alert_unsay(struct db_tx *tx, int64_t alert_id, enum delivery delivery)
 	return r < 0 ? r : 0;
 }
 
-int alert_say(struct db_tx *tx, int64_t alert_id, enum delivery delivery, const char *rollout, enum disposition d,
-              int64_t incident_id, const char *reason)
+int disposition_add(struct db_tx *tx, int64_t alert_id, enum delivery delivery, const char *rollout, enum disposition d,
+                    int64_t incident_id, const char *reason)
 {
 	assert(tx && alert_id > 0 && rollout && incident_id >= 0);
 	assert(delivery >= DELIVERY_FIRING && delivery <= DELIVERY_REJECTED && d > 0 && d < DISP_N);
-	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), ALERT_SAY);
+	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), DISPOSITION_ADD);
 
 	stmt_i64(&st, 1, alert_id);
 	stmt_i64(&st, 2, delivery);
@@ -185,37 +185,38 @@ int alert_say(struct db_tx *tx, int64_t alert_id, enum delivery delivery, const 
 	return r < 0 ? r : 0;
 }
 
-static void read_said(struct stmt *st, void *to)
+static void read_disposition(struct stmt *st, void *to)
 {
-	*(struct alert_said *)to =
-		(struct alert_said) {column_text(st, 0), (enum disposition)column_i64(st, 1), column_i64(st, 2)};
+	*(struct alert_disposition *)to =
+		(struct alert_disposition) {column_text(st, 0), (enum disposition)column_i64(st, 1), column_i64(st, 2)};
 }
 
-int alert_said(struct db_conn *c, int64_t alert_id, enum delivery delivery, struct alert_said_list *ret)
+int disposition_of_alert(struct db_conn *c, int64_t alert_id, enum delivery delivery,
+                         struct alert_disposition_list *ret)
 {
 	assert(c && alert_id > 0 && ret);
-	CLEANUP(stmt_end) struct stmt st = stmt_use(c, ALERT_SAID);
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, DISPOSITION_OF_ALERT);
 	struct rows rows = {0};
 
 	stmt_i64(&st, 1, alert_id);
 	stmt_i64(&st, 2, delivery);
-	int r = rows_read(&st, sizeof(struct alert_said), read_said, &rows);
-	struct alert_said_list l = {.item = rows.item, .n = rows.n};
+	int r = rows_read(&st, sizeof(struct alert_disposition), read_disposition, &rows);
+	struct alert_disposition_list l = {.item = rows.item, .n = rows.n};
 
 	if (r < 0)
-		alert_said_free(&l);
+		disposition_list_free(&l);
 	else
 		*ret = l;
 	return r;
 }
 
-void alert_said_free(struct alert_said_list *l)
+void disposition_list_free(struct alert_disposition_list *l)
 {
 	assert(l && (l->item || l->n == 0));
 	for (size_t i = 0; i < l->n; i++)
 		free(l->item[i].rollout);
 	free(l->item);
-	*l = (struct alert_said_list) {0};
+	*l = (struct alert_disposition_list) {0};
 }
 
 int alert_attach(struct db_tx *tx, int64_t incident_id, int64_t alert_id)

@@ -1,7 +1,7 @@
 /*
- * Alert episodes (one time of an alert's firing each) and what was said about them.
+ * Alert episodes (one time of an alert's firing each) and what was made of them: dispositions (table said).
  *
- * Each disposition is said once per episode, status and rollout; a copy finds the row and answers "duplicate".
+ * Each disposition is added once per episode, status and rollout; a copy finds the row and answers "duplicate".
  */
 #ifndef DB_ALERT_H
 #define DB_ALERT_H
@@ -71,22 +71,23 @@ int alert_end(struct db_tx *tx, int64_t id, int64_t ends_at_us) MUST_CHECK;
 int alert_stale(struct db_tx *tx, int64_t id) MUST_CHECK;
 int alert_decided(struct db_tx *tx, int64_t id, const char *config) MUST_CHECK;
 
-struct alert_said {
+struct alert_disposition {
 	char *rollout; /* owned; "" when it concerned none */
 	enum disposition disposition;
 	int64_t incident_id; /* 0: none */
 };
-struct alert_said_list {
-	struct alert_said *item;
+struct alert_disposition_list {
+	struct alert_disposition *item;
 	size_t n;
 };
-int alert_say(struct db_tx *tx, int64_t alert_id, enum delivery delivery, const char *rollout, enum disposition d,
-              int64_t incident_id, const char *reason);
-/* What was said for no rollout is said no longer: it is decided anew. */
-int alert_unsay(struct db_tx *tx, int64_t alert_id, enum delivery delivery) MUST_CHECK;
-/* What was said about an episode and delivery. */
-int alert_said(struct db_conn *c, int64_t alert_id, enum delivery delivery, struct alert_said_list *ret);
-void alert_said_free(struct alert_said_list *l);
+int disposition_add(struct db_tx *tx, int64_t alert_id, enum delivery delivery, const char *rollout, enum disposition d,
+                    int64_t incident_id, const char *reason);
+/* That it concerns no rollout: it is decided anew. */
+int disposition_withdraw(struct db_tx *tx, int64_t alert_id, enum delivery delivery) MUST_CHECK;
+/* Those of an episode and delivery. */
+int disposition_of_alert(struct db_conn *c, int64_t alert_id, enum delivery delivery,
+                         struct alert_disposition_list *ret);
+void disposition_list_free(struct alert_disposition_list *l);
 
 /* The alerts of an incident. */
 struct alert_row {

@@ -71,7 +71,8 @@ int retention_sweep(struct db_tx *tx, int64_t before_us, size_t limit)
 	assert(tx && limit > 0);
 	if (clock_is_doubted(tx))
 		return 0;
-	static const enum sql rest[] = {RETIRE_SAID, RETIRE_ALERTS, RETIRE_LONE_EVENTS, RETIRE_HOLDS, RETIRE_RUNS};
+	static const enum sql rest[] = {RETIRE_DISPOSITIONS, RETIRE_ALERTS, RETIRE_LONE_EVENTS, RETIRE_HOLDS,
+	                                RETIRE_RUNS};
 	struct rows found = {0};
 	int gone, r = find_incidents(tx, before_us, limit, &found);
 	CLEANUP(cleanup_free) int64_t *ids = found.item;
@@ -81,7 +82,7 @@ int retention_sweep(struct db_tx *tx, int64_t before_us, size_t limit)
 	gone = (int)found.n;
 	for (size_t i = 0; r >= 0 && i < ARRAY_LEN(rest); i++) {
 		r = run_with(tx, rest[i], before_us, (int64_t)limit);
-		gone += r > 0 && rest[i] != RETIRE_SAID ? r : 0;
+		gone += r > 0 && rest[i] != RETIRE_DISPOSITIONS ? r : 0;
 	}
 	return r < 0 ? r : gone;
 }

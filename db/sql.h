@@ -73,12 +73,12 @@
 	X(ALERT_STALE, 1,                                                                                              \
 	  "UPDATE alert SET stale_at = iif(stale_at = 0, ?2, stale_at), stale_times = stale_times + 1 WHERE id = ?1")  \
 	X(ALERT_DECIDED, 1, "UPDATE alert SET decided = ?2 WHERE id = ?1")                                             \
-	X(ALERT_UNSAY, 1, "DELETE FROM said WHERE alert_id = ?1 AND delivery = ?2 AND rollout = ''")                   \
+	X(DISPOSITION_WITHDRAW, 1, "DELETE FROM said WHERE alert_id = ?1 AND delivery = ?2 AND rollout = ''")          \
 	X(ALERT_LOAD, 0, "SELECT " ALERT_COLUMNS " FROM alert a WHERE id = ?1")                                        \
-	X(ALERT_SAY, 1,                                                                                                \
+	X(DISPOSITION_ADD, 1,                                                                                          \
 	  "INSERT INTO said (alert_id, delivery, rollout, disposition, incident_id, reason, at)"                       \
 	  " VALUES (?1, ?2, ?3, ?4, nullif(?5, 0), ?6, ?7)")                                                           \
-	X(ALERT_SAID, 0,                                                                                               \
+	X(DISPOSITION_OF_ALERT, 0,                                                                                     \
 	  "SELECT rollout, disposition, coalesce(incident_id, 0) FROM said WHERE alert_id = ?1 AND"                    \
 	  " delivery = ?2 ORDER BY rollout")                                                                           \
 	X(ALERT_ATTACH, 1,                                                                                             \
@@ -278,7 +278,7 @@
 	X(RETIRE_EVENTS, 1, "DELETE FROM event WHERE incident_id = ?1")                                                \
 	X(RETIRE_ATTACHED, 1, "DELETE FROM incident_alert WHERE incident_id = ?1")                                     \
 	X(RETIRE_INCIDENT, 1, "DELETE FROM incident WHERE id = ?1")                                                    \
-	X(RETIRE_SAID, 1,                                                                                              \
+	X(RETIRE_DISPOSITIONS, 1,                                                                                      \
 	  "DELETE FROM said WHERE alert_id IN (SELECT id FROM alert a WHERE last_at < ?1 AND NOT EXISTS (SELECT 1"     \
 	  " FROM incident_alert i WHERE i.alert_id = a.id) ORDER BY last_at, id LIMIT ?2)")                            \
 	X(RETIRE_ALERTS, 1,                                                                                            \

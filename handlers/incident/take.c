@@ -29,32 +29,32 @@ struct taking {
 	int64_t id; /* the row of its episode */
 };
 
-/* Says it on disk, for ever, and in the answer. */
-static int say(struct taking *t, enum delivery dl, const char *rollout, enum disposition d, int64_t incident,
-               const char *reason)
+/* On disk, for ever, and in the answer. */
+static int answer(struct taking *t, enum delivery dl, const char *rollout, enum disposition d, int64_t incident,
+                  const char *reason)
 {
 	assert(t->id > 0);
-	int r = alert_say(t->tx, t->id, dl, rollout, d, incident, reason);
+	int r = disposition_add(t->tx, t->id, dl, rollout, d, incident, reason);
 
 	return r < 0 ? r : intake_add_result(t->in, t->a, rollout, d, incident, reason);
 }
 
-static int answer_duplicate(struct taking *t, const struct alert_said *s)
+static int answer_duplicate(struct taking *t, const struct alert_disposition *s)
 {
 	return intake_add_result(t->in, t->a, s ? s->rollout : NULL, DISP_DUPLICATE, s ? s->incident_id : 0,
 	                         "already on record");
 }
 
-static int say_duplicate(struct taking *t, enum delivery dl)
+static int answer_duplicates(struct taking *t, enum delivery dl)
 {
-	struct alert_said_list l = {0};
-	int r = alert_said(db_tx_conn(t->tx), t->id, dl, &l);
+	struct alert_disposition_list l = {0};
+	int r = disposition_of_alert(db_tx_conn(t->tx), t->id, dl, &l);
 
 	if (r == 0 && l.n == 0)
 		r = answer_duplicate(t, NULL);
 	for (size_t i = 0; r == 0 && i < l.n; i++)
 		r = answer_duplicate(t, &l.item[i]);
-	alert_said_free(&l);
+	disposition_list_free(&l);
 	return r;
 }
 
@@ -104,8 +104,8 @@ static int drill_one(struct taking *t, const struct trigger *tr)
 		r = touch(t, incident);
 	if (r < 0)
 		return r;
-	r = say(t, DELIVERY_FIRING, tr->rollout->name, opened ? DISP_ROLLBACK_STARTED : DISP_NO_MATCH, incident,
-	        opened ? "a drill: nothing is changed" : why);
+	r = answer(t, DELIVERY_FIRING, tr->rollout->name, opened ? DISP_ROLLBACK_STARTED : DISP_NO_MATCH, incident,
+	           opened ? "a drill: nothing is changed" : why);
 	if (r == 0)
 		t->in->results[t->in->n_results - 1].drill = true;
 	return r;
@@ -150,7 +150,7 @@ static int attach_more(struct taking *t, struct applied *to)
 	int r = alert_attach(t->tx, to->incident, t->id);
 
 	to->more++;
-	return r < 0 ? r : say(t, DELIVERY_FIRING, to->rollout->name, DISP_ATTACHED, to->incident, t->rt->why);
+	return r < 0 ? r : answer(t, DELIVERY_FIRING, to->rollout->name, DISP_ATTACHED, to->incident, t->rt->why);
 }
 
 static int trigger_one(struct taking *t, const struct rollout *rollout)
@@ -183,7 +183,7 @@ static int trigger_one(struct taking *t, const struct rollout *rollout)
 		r = touch(t, incident);
 	if (r == 0)
 		r = note_applied(t->in, &tr, incident);
-	return r < 0 ? r : say(t, DELIVERY_FIRING, rollout->name, d, incident, rt->why);
+	return r < 0 ? r : answer(t, DELIVERY_FIRING, rollout->name, d, incident, rt->why);
 }
 
 static int take_heartbeat(struct taking *t)
@@ -194,7 +194,7 @@ static int take_heartbeat(struct taking *t)
 
 /* --- what it means --- */
 
-static bool is_said(const struct alert_said_list *l, const char *rollout)
+static bool has_disposition(const struct alert_disposition_list *l, const char *rollout)
 {
 	for (size_t i = 0; i < l->n; i++)
 		if (!strcmp(l->item[i].rollout, rollout))
@@ -209,7 +209,7 @@ static bool is_unclaimed(const struct taking *t)
 }
 
 /* Of what concerns no rollout. */
-static int decide_for_none(struct taking *t, const struct alert_said_list *before)
+static int decide_for_none(struct taking *t, const struct alert_disposition_list *before)
 {
 	enum disposition d = t->rt->heartbeat ? DISP_HEARTBEAT : DISP_NO_MATCH;
 	bool same = before->n && !before->item[0].rollout[0] && before->item[0].disposition == d;
@@ -219,16 +219,16 @@ static int decide_for_none(struct taking *t, const struct alert_said_list *befor
 		unseen_note(t->in, UNSEEN_UNCLAIMED, alert_label(t->a, "alertname"), !same);
 	if (same)
 		return answer_duplicate(t, &before->item[0]);
-	if (is_said(before, ""))
-		r = alert_unsay(t->tx, t->id, DELIVERY_FIRING);
-	return r < 0 ? r : say(t, DELIVERY_FIRING, "", d, 0, t->rt->why);
+	if (has_disposition(before, ""))
+		r = disposition_withdraw(t->tx, t->id, DELIVERY_FIRING);
+	return r < 0 ? r : answer(t, DELIVERY_FIRING, "", d, 0, t->rt->why);
 }
 
-/* By the config in force: what was said of a rollout stands, what was said of none may have changed. */
+/* By the config in force: what it did to a rollout stands, that it concerned none may have changed. */
 static int decide(struct taking *t)
 {
-	struct alert_said_list before = {0};
-	int r = alert_said(db_tx_conn(t->tx), t->id, DELIVERY_FIRING, &before);
+	struct alert_disposition_list before = {0};
+	int r = disposition_of_alert(db_tx_conn(t->tx), t->id, DELIVERY_FIRING, &before);
 	bool for_some = false;
 
 	for (size_t i = 0; r == 0 && i < before.n; i++)
@@ -238,12 +238,12 @@ static int decide(struct taking *t)
 		}
 	if (r == 0 && !t->rt->n_rollouts && !for_some)
 		r = decide_for_none(t, &before);
-	if (r == 0 && t->rt->n_rollouts && is_said(&before, ""))
-		r = alert_unsay(t->tx, t->id, DELIVERY_FIRING);
+	if (r == 0 && t->rt->n_rollouts && has_disposition(&before, ""))
+		r = disposition_withdraw(t->tx, t->id, DELIVERY_FIRING);
 	for (size_t i = 0; r == 0 && i < t->rt->n_rollouts; i++)
-		if (!is_said(&before, t->rt->rollouts[i]->name))
+		if (!has_disposition(&before, t->rt->rollouts[i]->name))
 			r = trigger_one(t, t->rt->rollouts[i]);
-	alert_said_free(&before);
+	disposition_list_free(&before);
 	return r < 0 ? r : alert_decided(t->tx, t->id, t->in->settings->sha);
 }
 
@@ -296,7 +296,7 @@ static int resolved_in(struct taking *t, int64_t alert, int64_t id)
 		r = intake_note_id(&t->in->calming, id);
 	t->id = alert;
 	if (r == 0 && t->a->status == ALERT_RESOLVED)
-		r = say(t, DELIVERY_RESOLVED, inc.rollout, DISP_RESOLVED, id, "recorded with its incident");
+		r = answer(t, DELIVERY_RESOLVED, inc.rollout, DISP_RESOLVED, id, "recorded with its incident");
 	incident_free(&inc);
 	return r;
 }
@@ -314,7 +314,7 @@ static int end_episode(struct taking *t, int64_t id, int64_t ends_at_us)
 		r = resolved_in(t, id, ids[i]);
 	t->id = id;
 	if (r == 0 && n == 0 && t->a->status == ALERT_RESOLVED)
-		r = say(t, DELIVERY_RESOLVED, "", DISP_RESOLVED, 0, "no live incident has this alert");
+		r = answer(t, DELIVERY_RESOLVED, "", DISP_RESOLVED, 0, "no live incident has this alert");
 	return r;
 }
 
@@ -324,10 +324,10 @@ static int end_nothing(struct taking *t, const struct episode *last)
 	if (last && episode_ended_already(last, t->a->starts_at_us)) {
 		t->id = last->id;
 		int r = alert_again(t->tx, t->id);
-		return r < 0 ? r : say_duplicate(t, DELIVERY_RESOLVED);
+		return r < 0 ? r : answer_duplicates(t, DELIVERY_RESOLVED);
 	}
 	int r = add_episode(t, episode_began(last, t->a->starts_at_us));
-	return r < 0 ? r : say(t, DELIVERY_RESOLVED, "", DISP_RESOLVED, 0, "no live incident has this alert");
+	return r < 0 ? r : answer(t, DELIVERY_RESOLVED, "", DISP_RESOLVED, 0, "no live incident has this alert");
 }
 
 static int take_resolved(struct taking *t)
@@ -371,7 +371,7 @@ static int take_copy(struct taking *t, const struct episode *known)
 		return decide(t);
 	if (is_unclaimed(t))
 		unseen_note(t->in, UNSEEN_UNCLAIMED, alert_label(t->a, "alertname"), false);
-	return say_duplicate(t, DELIVERY_FIRING);
+	return answer_duplicates(t, DELIVERY_FIRING);
 }
 
 static int take_stale(struct taking *t, const struct episode *known)
@@ -386,8 +386,8 @@ static int take_stale(struct taking *t, const struct episode *known)
 	if (r < 0)
 		return r;
 	if (known->stale_at_us)
-		return say_duplicate(t, DELIVERY_STALE);
-	return say(
+		return answer_duplicates(t, DELIVERY_STALE);
+	return answer(
 		t, DELIVERY_STALE, "", DISP_STALE, 0,
 		"this episode was already reported resolved; not acted on unless it keeps coming, or is called active");
 }
@@ -441,10 +441,10 @@ static int take_rejected(struct taking *t)
 	if (found) {
 		t->id = known.id;
 		r = alert_again(t->tx, t->id);
-		return r < 0 ? r : say_duplicate(t, DELIVERY_REJECTED);
+		return r < 0 ? r : answer_duplicates(t, DELIVERY_REJECTED);
 	}
 	r = add_episode(t, 0);
-	return r < 0 ? r : say(t, DELIVERY_REJECTED, "", DISP_REJECTED, 0, t->rt->why);
+	return r < 0 ? r : answer(t, DELIVERY_REJECTED, "", DISP_REJECTED, 0, t->rt->why);
 }
 
 /* A drill has one of its own: what its sender claims may be a real alert's, which would then pass for a copy of it. */

@@ -67,7 +67,8 @@ static int take_one(struct db_tx *tx, struct webhook *w, int n)
 	r = alert_attach(tx, w->incident, id);
 	if (r < 0)
 		return r;
-	return alert_say(tx, id, DELIVERY_FIRING, "shop", n ? DISP_ATTACHED : DISP_ROLLBACK_STARTED, w->incident, NULL);
+	return disposition_add(tx, id, DELIVERY_FIRING, "shop", n ? DISP_ATTACHED : DISP_ROLLBACK_STARTED, w->incident,
+	                       NULL);
 }
 
 /* Of this thread: what other programs of a busy machine take is not ours. */

@@ -96,7 +96,7 @@ static int say(struct db_tx *tx, void *arg)
 {
 	const struct announcement *s = arg;
 
-	return alert_say(tx, s->alert, s->delivery, s->rollout, s->disposition, s->incident, "because");
+	return disposition_add(tx, s->alert, s->delivery, s->rollout, s->disposition, s->incident, "because");
 }
 
 static int open_incident(struct db_tx *tx, void *arg)
@@ -293,7 +293,7 @@ static void an_episode_ends_once_and_stays_so(void **state)
 
 static void each_disposition_is_said_once_per_episode_delivery_and_rollout(void **state)
 {
-	struct alert_said_list l = {0};
+	struct alert_disposition_list l = {0};
 
 	(void)state;
 	int64_t id = see(5, DELIVERY_FIRING);
@@ -308,7 +308,7 @@ static void each_disposition_is_said_once_per_episode_delivery_and_rollout(void 
 		assert_int_equal(in_tx(db, say, &all[i]), 0);
 		assert_int_equal(in_tx(db, say, &all[i]), -EEXIST);
 	}
-	assert_int_equal(alert_said(reader, id, DELIVERY_FIRING, &l), 0);
+	assert_int_equal(disposition_of_alert(reader, id, DELIVERY_FIRING, &l), 0);
 	assert_int_equal(l.n, 2);
 	assert_string_equal(l.item[0].rollout, "cart");
 	assert_int_equal(l.item[0].disposition, DISP_ATTACHED);
@@ -316,10 +316,10 @@ static void each_disposition_is_said_once_per_episode_delivery_and_rollout(void 
 	assert_string_equal(l.item[1].rollout, "shop");
 	assert_int_equal(l.item[1].disposition, DISP_ROLLBACK_STARTED);
 	assert_int_equal(l.item[1].incident_id, all[0].incident);
-	alert_said_free(&l);
-	assert_int_equal(alert_said(reader, id, DELIVERY_REJECTED, &l), 0);
+	disposition_list_free(&l);
+	assert_int_equal(disposition_of_alert(reader, id, DELIVERY_REJECTED, &l), 0);
 	assert_int_equal(l.n, 0);
-	alert_said_free(&l);
+	disposition_list_free(&l);
 }
 
 static void an_alert_knows_its_live_incidents(void **state)
@@ -341,12 +341,12 @@ static void an_alert_knows_its_live_incidents(void **state)
 
 static int unsay(struct db_tx *tx, void *id)
 {
-	return alert_unsay(tx, *(int64_t *)id, DELIVERY_FIRING);
+	return disposition_withdraw(tx, *(int64_t *)id, DELIVERY_FIRING);
 }
 
 static void only_what_was_said_of_no_rollout_is_taken_back(void **state)
 {
-	struct alert_said_list l = {0};
+	struct alert_disposition_list l = {0};
 
 	(void)state;
 	int64_t id = see(5, DELIVERY_FIRING);
@@ -356,13 +356,13 @@ static void only_what_was_said_of_no_rollout_is_taken_back(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		assert_int_equal(in_tx(db, say, &all[i]), 0);
 	assert_int_equal(in_tx(db, unsay, &id), 0);
-	assert_int_equal(alert_said(reader, id, DELIVERY_FIRING, &l), 0);
+	assert_int_equal(disposition_of_alert(reader, id, DELIVERY_FIRING, &l), 0);
 	assert_int_equal(l.n, 1);
 	assert_string_equal(l.item[0].rollout, "shop");
-	alert_said_free(&l);
-	assert_int_equal(alert_said(reader, id, DELIVERY_RESOLVED, &l), 0);
+	disposition_list_free(&l);
+	assert_int_equal(disposition_of_alert(reader, id, DELIVERY_RESOLVED, &l), 0);
 	assert_int_equal(l.n, 1);
-	alert_said_free(&l);
+	disposition_list_free(&l);
 }
 
 static void dispositions_have_names(void **state)

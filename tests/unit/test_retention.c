@@ -73,7 +73,7 @@ static int add_alert(struct db_tx *tx, const char *fingerprint, int64_t incident
 
 	*ret = id;
 	if (r == 0)
-		r = alert_say(tx, id, DELIVERY_FIRING, "", DISP_NO_MATCH, incident, "");
+		r = disposition_add(tx, id, DELIVERY_FIRING, "", DISP_NO_MATCH, incident, "");
 	return r == 0 && incident ? alert_attach(tx, incident, id) : r;
 }
 
