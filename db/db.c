@@ -361,6 +361,7 @@ void db_close(struct db *db)
 	if (!db)
 		return;
 	db_stop(db);
+	db_readers_free(db->readers);
 	db_conn_close(db->writer);
 	if (db->lock >= 0)
 		close(db->lock);

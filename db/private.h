@@ -19,6 +19,12 @@ struct sqlite3_stmt;
 struct db_conn {
 	struct sqlite3 *sql;
 	struct sqlite3_stmt *stmt[SQL_N];
+	bool owned; /* by a thread that has a name: the first one that used it, and from then on nobody else */
+	pthread_t owner;
+	/* Of a reading thread's (readers.c): what runs at that time is ended. 0: no bound */
+	int64_t until_us;
+	const atomic_bool *stop; /* … or when this is set; NULL: never */
+	bool ended;              /* something was, or was not begun, because of the two */
 };
 
 struct db_tx {
@@ -37,6 +43,7 @@ struct db {
 	struct db_conn *writer;              /* the writer thread's, once it runs */
 	pthread_t thread;
 	bool started;
+	struct db_readers *readers; /* NULL: not started */
 
 	pthread_mutex_t mutex; /* guards the queues, stopping and on_events */
 	pthread_cond_t more;
@@ -62,6 +69,12 @@ struct db {
 	atomic_bool gone; /* the name no longer leads to the file that is open */
 	atomic_llong last_turn;
 };
+
+struct db_readers;
+/* After they have stopped. NULL is fine. */
+void db_readers_free(struct db_readers *r);
+/* Whether the time of what runs on it is over, which it then remembers. Its thread. */
+bool db_conn_over(struct db_conn *c);
 
 /* A connection with its settings and statements. For the writer read_only is false. */
 int db_conn_open(struct db *db, bool read_only, struct db_conn **ret, char *why, size_t why_size);

@@ -6,6 +6,7 @@
 #include <sqlite3.h>
 
 #include "db/private.h"
+#include "server/core/thread.h"
 
 int db_errno(int code)
 {
@@ -21,6 +22,8 @@ int db_errno(int code)
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
 		return -EBUSY;
+	case SQLITE_INTERRUPT:
+		return -ETIMEDOUT;
 	case SQLITE_CONSTRAINT:
 		return -EEXIST;
 	case SQLITE_CORRUPT:
@@ -37,9 +40,26 @@ static void remember(struct stmt *st, int code)
 		st->error = db_errno(code);
 }
 
+/* Threads without a name are alone (server/core/thread.h): they use what they like. */
+static void own(struct db_conn *c)
+{
+	if (c->owned || thread_self() == THREAD_UNNAMED)
+		return;
+	c->owned = true;
+	c->owner = pthread_self();
+}
+
+static bool is_mine(const struct db_conn *c)
+{
+	return thread_self() == THREAD_UNNAMED || pthread_equal(c->owner, pthread_self());
+}
+
 struct stmt stmt_use(struct db_conn *c, enum sql which)
 {
-	assert(c && which < SQL_N);
+	own(c);
+	assert(which < SQL_N && is_mine(c));
+	if (c->until_us && db_conn_over(c))
+		return (struct stmt) {.conn = c, .error = -ETIMEDOUT};
 	return (struct stmt) {.s = c->stmt[which], .conn = c, .error = c->stmt[which] ? 0 : -EIO};
 }
 

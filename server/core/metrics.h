@@ -44,6 +44,9 @@
 	X(M_JOBS, "rollbackd_db_jobs_total", "counter", "Jobs in committed transactions.", NULL, "")                   \
 	X(M_QUEUE_FULL, "rollbackd_db_queue_full_total", "counter", "Jobs refused because the queue was full.", NULL,  \
 	  "")                                                                                                          \
+	X(M_READS, "rollbackd_db_reads_total", "counter",                                                              \
+	  "Reads of the API by what became of them: refused are those that found the queue full or waited too long.",  \
+	  "result", "done\0refused\0timeout\0")                                                                        \
 	X(M_AUTH, "rollbackd_auth_requests_total", "counter", "Requests by how it was found out who asks.", "result",  \
 	  "peer\0cached\0verified\0missing\0wrong\0busy\0")                                                            \
 	X(M_STREAMS, "rollbackd_http_streams", "gauge", "Streams of events that are open.", NULL, "")                  \

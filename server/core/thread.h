@@ -13,6 +13,7 @@
 enum thread_name {
 	THREAD_UNNAMED,
 	THREAD_WRITER,
+	THREAD_READER, /* there are two */
 	THREAD_ENGINE,
 	THREAD_HTTP,
 	THREAD_AUTH,
@@ -22,6 +23,7 @@ enum thread_name {
 
 /* First thing on a thread; the name is shown by ps -L and top, too. */
 void thread_is(enum thread_name name);
+enum thread_name thread_self(void);
 /* This thread is that one, or has no name. */
 bool thread_may(enum thread_name name);
 
