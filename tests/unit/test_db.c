@@ -218,7 +218,7 @@ static bool may_scan(enum sql which)
 static void no_statement_walks_a_whole_table(void **state)
 {
 	static const char *const text[] = {
-#define TEXT(id, writes, text) text,
+#define TEXT(id, writes, types, text) text,
 		SQL_STATEMENTS(TEXT)};
 
 	(void)state;
