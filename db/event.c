@@ -36,21 +36,34 @@ static void read_row(struct stmt *st, void *to)
 	};
 }
 
+static enum sql statement_of(const struct event_filter *f)
+{
+	static const enum sql which[3][2] = {{EVENT_NEWEST, EVENT_OLDEST},
+	                                     {EVENT_NEWEST_ROLLOUT, EVENT_OLDEST_ROLLOUT},
+	                                     {EVENT_NEWEST_OF, EVENT_OLDEST_OF}};
+
+	assert(!f->what || (f->rollout && !f->incident_id && !f->oldest_first && !f->after_id));
+	if (f->what)
+		return EVENT_NEWEST_PLAN;
+	return which[f->incident_id ? 2 : f->rollout != NULL][f->oldest_first || f->after_id];
+}
+
 int event_find(struct db_conn *c, const struct event_filter *f, struct event_list *ret)
 {
 	assert(c && f && ret);
 	assert(f->limit > 0);
-	static const enum sql which[2][2] = {{EVENT_NEWEST, EVENT_OLDEST}, {EVENT_NEWEST_OF, EVENT_OLDEST_OF}};
-	CLEANUP(stmt_end) struct stmt st = stmt_use(c, which[f->incident_id != 0][f->oldest_first || f->after_id]);
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, statement_of(f));
 	struct rows rows = {0};
 
 	if (f->incident_id)
 		stmt_i64(&st, 1, f->incident_id);
-	stmt_text(&st, 2, f->rollout);
+	if (f->incident_id || f->rollout)
+		stmt_text(&st, 2, f->rollout);
 	stmt_i64(&st, 3, f->after_id);
-	stmt_i64(&st, 4, f->before_id);
+	stmt_i64(&st, 4, f->before_id ? f->before_id : INT64_MAX);
 	stmt_i64(&st, 5, (int64_t)f->limit);
-	stmt_text(&st, 6, f->what);
+	if (f->what)
+		stmt_text(&st, 6, f->what);
 	int r = rows_read(&st, sizeof(struct event), read_row, &rows);
 	struct event_list l = {.item = rows.item, .n = rows.n};
 

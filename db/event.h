@@ -20,8 +20,9 @@ struct event_list {
 	size_t n;
 };
 struct event_filter {
-	int64_t incident_id;         /* 0: any */
-	const char *rollout, *what;  /* NULL: any */
+	int64_t incident_id; /* 0: any */
+	const char *rollout; /* NULL: any */
+	const char *what;    /* NULL: any; else only what is about the rollout's plan and no incident, newest first */
 	int64_t after_id, before_id; /* 0: none. With before_id or neither: newest first; with after_id: oldest first */
 	bool oldest_first;
 	size_t limit;

@@ -6,7 +6,12 @@
 
 #include "db/rows.h"
 #include "db/stmt.h"
+#include "server/core/clock.h"
 #include "server/core/text.h"
+
+#define COUNT_MAX 1000
+/* A place is no further behind the millisecond of opening than so many others were opened in between. */
+#define PLACES_BETWEEN 60000
 
 static const char *const state_names[INC_STATE_N] = {
 	[INC_PENDING] = "pending",     [INC_ROLLING_BACK] = "rolling_back",
@@ -159,6 +164,7 @@ static void read_row(struct stmt *st, void *to)
 		.evidence_since_us = column_i64(st, 50),
 		.asking = column_i64(st, 51) != 0,
 		.unknown_rounds = column_i64(st, 52),
+		.place = column_i64(st, 53),
 	};
 	for (int n = 0; n < CONDITION_N; n++)
 		((struct incident *)to)->condition[n] =
@@ -166,13 +172,29 @@ static void read_row(struct stmt *st, void *to)
 		                            column_i64(st, 35 + 3 * n), column_text_or_null(st, 36 + 3 * n)};
 }
 
+static int find_place(struct db_conn *c, int64_t opened_at_us, int64_t *ret)
+{
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, INCIDENT_PLACE);
+	int64_t ms = opened_at_us / US_PER_MS;
+
+	stmt_i64(&st, 1, ms > 0 ? ms : 1);
+	int r = stmt_step(&st);
+	if (r == 1)
+		*ret = column_i64(&st, 0);
+	return r == 1 ? 0 : r < 0 ? r : -EIO;
+}
+
 int incident_insert(struct db_tx *tx, struct incident *inc)
 {
 	assert(tx && inc && inc->id == 0);
 	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), INCIDENT_ADD);
+	int r = find_place(db_tx_conn(tx), inc->opened_at_us, &inc->place);
 
+	if (r < 0)
+		return r;
 	bind(&st, inc);
-	int r = stmt_run(&st);
+	stmt_i64(&st, 54, inc->place);
+	r = stmt_run(&st);
 	if (r < 0)
 		return r;
 	inc->id = stmt_last_id(&st);
@@ -249,18 +271,51 @@ int incident_live_ids(struct db_conn *c, int64_t **ret, size_t *ret_n)
 	return 0;
 }
 
+static bool may_be_ended(const struct incident_filter *f)
+{
+	return !f->live_only && (!f->state || !incident_is_live((enum incident_state)f->state));
+}
+
+/* Live ones are few, whatever the filter; of the others each state and rollout has its index. */
+static enum sql list_of(const struct incident_filter *f)
+{
+	static const enum sql ended[2][2] = {{INCIDENT_LIST, INCIDENT_LIST_OF},
+	                                     {INCIDENT_LIST_ENDED, INCIDENT_LIST_ENDED_OF}};
+
+	if (f->q)
+		return INCIDENT_FIND;
+	return may_be_ended(f) ? ended[f->state != 0][f->rollout != NULL] : INCIDENT_LIST_LIVE;
+}
+
+static void bind_filter(struct stmt *st, const struct incident_filter *f)
+{
+	assert(f->limit > 0 && f->since_us >= 0 && f->until_us >= 0);
+	int64_t until = f->until_us ? f->until_us : INT64_MAX, last = until / US_PER_MS + PLACES_BETWEEN;
+
+	stmt_text(st, 1, f->rollout);
+	const int64_t numbers[] = {f->state,
+	                           f->before && f->before < last ? f->before : last,
+	                           f->since_us / US_PER_MS,
+	                           f->since_us,
+	                           until,
+	                           (int64_t)f->limit};
+	for (int i = 0; i < (int)ARRAY_LEN(numbers); i++)
+		stmt_i64(st, 2 + i, numbers[i]);
+	for (int kind = KIND_AUTO; kind <= KIND_DRILL; kind++)
+		stmt_i64(st, 7 + kind, !f->kind ? kind : kind == KIND_AUTO ? f->kind : 0);
+	if (!f->q)
+		return;
+	stmt_text(st, 11, f->q);
+	stmt_i64(st, 12, f->live_only);
+}
+
 int incident_find(struct db_conn *c, const struct incident_filter *f, struct incident_list *ret)
 {
-	assert(c && f && ret && f->limit > 0);
-	CLEANUP(stmt_end) struct stmt st = stmt_use(c, INCIDENT_FIND);
+	assert(c && f && ret);
+	CLEANUP(stmt_end) struct stmt st = stmt_use(c, list_of(f));
 	struct rows rows = {0};
 
-	stmt_text(&st, 1, f->rollout);
-	const int64_t numbers[] = {f->state, f->kind, f->live_only, f->since_us, f->until_us, f->before_id};
-	for (int i = 0; i < (int)ARRAY_LEN(numbers); i++)
-		stmt_i64(&st, 2 + i, numbers[i]);
-	stmt_text(&st, 8, f->q);
-	stmt_i64(&st, 9, (int64_t)f->limit);
+	bind_filter(&st, f);
 	int r = rows_read(&st, sizeof(struct incident), read_row, &rows);
 	struct incident_list l = {.item = rows.item, .n = rows.n};
 
@@ -287,6 +342,7 @@ int incident_count_since(struct db_conn *c, const char *rollout, int64_t since_u
 
 	stmt_text(&st, 1, rollout);
 	stmt_i64(&st, 2, since_us);
+	stmt_i64(&st, 3, COUNT_MAX);
 	int r = stmt_step(&st);
 	if (r < 0)
 		return r;
@@ -313,8 +369,7 @@ int incident_last_rollback(struct db_conn *c, const char *rollout, int64_t *ret_
 
 	stmt_text(&st, 1, rollout);
 	int r = stmt_step(&st);
-	if (r == 1)
-		*ret_us = column_i64(&st, 0);
+	*ret_us = r == 1 ? column_i64(&st, 0) : 0;
 	return r < 0 ? r : 0;
 }
 

@@ -77,13 +77,15 @@ struct incident {
 	                            */
 	bool asking;               /* verifying before anything is applied: is it there already */
 	int64_t unknown_rounds;    /* asking: rounds in a row that could not tell */
+	int64_t place; /* in lists: the millisecond of opening, or the next that was free. incident_insert's */
 };
 
 void incident_free(struct incident *inc); /* the members, not inc; NULL is fine; leaves zeros */
 
 int incident_insert(struct db_tx *tx, struct incident *inc);            /* sets id and seq */
 int incident_load(struct db_conn *c, int64_t id, struct incident *ret); /* -ENOENT */
-int incident_save(struct db_tx *tx, struct incident *inc);              /* -ESTALE if seq moved on; else seq + 1 */
+/* -ESTALE if seq moved on; else seq + 1. Rollout, kind and time of opening stay what they were. */
+int incident_save(struct db_tx *tx, struct incident *inc);
 /* The live incident of a rollout. 1 found, 0 none. */
 int incident_live_of(struct db_conn *c, const char *rollout, struct incident *ret);
 /* Ids of all live incidents, oldest first. *ret is the caller's to free. */
@@ -94,7 +96,7 @@ struct incident_filter {
 	int state, kind;         /* 0: any, KIND_ADVANCE only when it is asked for */
 	bool live_only;
 	int64_t since_us, until_us; /* of opened_at; 0: any */
-	int64_t before_id;          /* cursor: only ids below it; 0: none */
+	int64_t before;             /* cursor: only places below it; 0: any */
 	size_t limit;
 };
 struct incident_list {
@@ -104,7 +106,7 @@ struct incident_list {
 /* Newest first. */
 int incident_find(struct db_conn *c, const struct incident_filter *f, struct incident_list *ret);
 void incident_list_free(struct incident_list *l);
-/* Rollbacks (not cancelled, not already there) of a rollout opened since. */
+/* Rollbacks (not cancelled, not already there) of a rollout begun since; as far as a thousand. */
 int incident_count_since(struct db_conn *c, const char *rollout, int64_t since_us, int64_t *ret);
 /* The newest incident whose review is required and open; 0 none. */
 int incident_unreviewed(struct db_conn *c, const char *rollout, int64_t *ret_id);

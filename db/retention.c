@@ -71,8 +71,8 @@ int retention_sweep(struct db_tx *tx, int64_t before_us, size_t limit)
 	assert(tx && limit > 0);
 	if (clock_is_doubted(tx))
 		return 0;
-	static const enum sql rest[] = {RETIRE_DISPOSITIONS, RETIRE_ALERTS, RETIRE_LONE_EVENTS, RETIRE_HOLDS,
-	                                RETIRE_RUNS};
+	static const enum sql rest[] = {RETIRE_DISPOSITIONS,  RETIRE_ALERTS, RETIRE_LONE_EVENTS,
+	                                RETIRE_LONE_MESSAGES, RETIRE_HOLDS,  RETIRE_RUNS};
 	struct rows found = {0};
 	int gone, r = find_incidents(tx, before_us, limit, &found);
 	CLEANUP(cleanup_free) int64_t *ids = found.item;

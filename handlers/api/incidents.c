@@ -59,7 +59,7 @@ static int filter(const struct http_req *req, struct http_reply *reply, struct i
 	    word_param(req, reply, "kind", incident_kind_find, &f->kind) < 0 ||
 	    time_param(req, reply, "since", &f->since_us) < 0 || time_param(req, reply, "until", &f->until_us) < 0)
 		return -EINVAL;
-	return api_page(req, reply, &f->limit, &f->before_id);
+	return api_page(req, reply, &f->limit, &f->before);
 }
 
 enum http_verdict incidents_list(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
@@ -84,7 +84,7 @@ enum http_verdict incidents_list(struct api *a, struct http_req *req, struct htt
 	}
 	char next[24] = "";
 	if (r == 0 && l.n > limit)
-		snprintf(next, sizeof(next), "%lld", (long long)l.item[limit - 1].id);
+		snprintf(next, sizeof(next), "%lld", (long long)l.item[limit - 1].place);
 	incident_list_free(&l);
 	if (r < 0) {
 		json_object_put(arr);

@@ -207,39 +207,6 @@ static void a_reader_cannot_write(void **state)
 	db_close(db);
 }
 
-/* Those that may walk a table: few rows by nature, a person's search, or a clock that was set. */
-static bool may_scan(enum sql which)
-{
-	if (which >= SHIFT_INCIDENT && which <= SHIFT_META)
-		return true;
-	return which == INCIDENT_FIND || which == INCIDENT_LIVE_IDS || which == RETIRE_FIND;
-}
-
-static void no_statement_walks_a_whole_table(void **state)
-{
-	static const char *const text[] = {
-#define TEXT(id, writes, types, text) text,
-		SQL_STATEMENTS(TEXT)};
-
-	(void)state;
-	struct db *db = fixture_open();
-	for (int i = SQL_UNDO + 1; i < SQL_N; i++) {
-		char *explain = sqlite3_mprintf("EXPLAIN QUERY PLAN %s", text[i]);
-		sqlite3_stmt *s = NULL;
-
-		assert_int_equal(sqlite3_prepare_v2(db->writer->sql, explain, -1, &s, NULL), SQLITE_OK);
-		while (sqlite3_step(s) == SQLITE_ROW) {
-			const char *plan = (const char *)sqlite3_column_text(s, 3);
-
-			if (!strncmp(plan, "SCAN", 4) && !strstr(plan, "INDEX") && !may_scan((enum sql)i))
-				fail_msg("%s: %s", text[i], plan);
-		}
-		sqlite3_finalize(s);
-		sqlite3_free(explain);
-	}
-	db_close(db);
-}
-
 /* --- old databases --- */
 
 static void make_from(const char *file)
@@ -430,7 +397,6 @@ int main(void)
 		T(a_directory_that_cannot_be_made_is_refused),
 		T(the_promised_settings_are_in_force),
 		T(a_reader_cannot_write),
-		T(no_statement_walks_a_whole_table),
 		T(an_old_database_becomes_like_a_new_one),
 		T(what_an_old_database_knew_is_still_known),
 		T(each_database_has_a_uuid_of_its_own_for_ever),

@@ -21,11 +21,12 @@ static void a_saved_incident_is_read_back_in_every_column(void **state)
 	(void)state;
 	struct incident i = make_incident("a", true, 1000), got = {0};
 	assert_int_equal(in_tx(db, insert_incident, &i), 0);
-	struct incident other = make_incident("z", false, 7000);
+	struct incident other = make_incident("a", false, 7000);
 	other.id = i.id;
 	other.seq = i.seq;
 	other.state = INC_FAILED;
-	other.kind = KIND_DRILL;
+	other.kind = i.kind; /* like rollout and opened_at: what is never saved again */
+	other.opened_at_us = i.opened_at_us;
 	free(other.config);
 	other.config = strdup(i.config);
 	assert_int_equal(in_tx(db, save_incident, &other), 0);
@@ -110,8 +111,8 @@ static void incidents_are_found_by_every_filter_newest_first(void **state)
 	assert_int_equal(in_tx(db, attach_alert, &three), 0);
 	assert_string_equal(found((struct incident_filter) {0}), "4 3 2 1");
 	assert_string_equal(found((struct incident_filter) {.limit = 2}), "4 3");
-	assert_string_equal(found((struct incident_filter) {.limit = 2, .before_id = 3}), "2 1");
-	assert_string_equal(found((struct incident_filter) {.before_id = 1}), "");
+	assert_string_equal(found((struct incident_filter) {.limit = 2, .before = 3}), "2 1");
+	assert_string_equal(found((struct incident_filter) {.before = 1}), "");
 	assert_string_equal(found((struct incident_filter) {.rollout = "shop"}), "3 2 1");
 	assert_string_equal(found((struct incident_filter) {.rollout = "sho"}), "");
 	assert_string_equal(found((struct incident_filter) {.state = INC_CANCELLED}), "2");
@@ -126,6 +127,111 @@ static void incidents_are_found_by_every_filter_newest_first(void **state)
 	assert_string_equal(found((struct incident_filter) {.q = "web-7"}), "3");
 	assert_string_equal(found((struct incident_filter) {.q = "%"}), "1");
 	assert_string_equal(found((struct incident_filter) {.q = "' OR 1=1 --"}), "");
+}
+
+/* --- every combination of filters, against the same asked of an array --- */
+
+#define MANY 120
+
+static struct incident many[MANY]; /* as they were inserted */
+
+/* Few milliseconds and a clock that goes back: many are opened in the same one, in no order. */
+static void add_many(void)
+{
+	unsigned seed = 7;
+	bool live[3] = {false};
+
+	for (int i = 0; i < MANY; i++) {
+		int r = rand_r(&seed) % 3, s = 1 + rand_r(&seed) % (INC_STATE_N - 1);
+		struct incident inc = make_incident((const char *[]) {"a", "b", "c"}[r], true, 100);
+
+		if (incident_is_live((enum incident_state)s) && live[r])
+			s = i % 4 ? INC_RESOLVED : INC_CANCELLED;
+		live[r] = live[r] || incident_is_live((enum incident_state)s);
+		inc.state = (enum incident_state)s;
+		inc.kind = (enum incident_kind)(1 + rand_r(&seed) % (KIND_N - 1));
+		inc.opened_at_us = 1700000000000000 + rand_r(&seed) % 20 * 1000 + i;
+		assert_int_equal(in_tx(db, insert_incident, &inc), 0);
+		many[i] = inc;
+	}
+}
+
+static bool fits(const struct incident_filter *f, const struct incident *i)
+{
+	return (!f->rollout || !strcmp(f->rollout, i->rollout)) && (!f->state || f->state == (int)i->state) &&
+	       (f->kind ? f->kind == (int)i->kind : i->kind != KIND_ADVANCE) &&
+	       (!f->live_only || incident_is_live(i->state)) && i->opened_at_us >= f->since_us &&
+	       (!f->until_us || i->opened_at_us <= f->until_us);
+}
+
+static int newer_first(const void *a, const void *b)
+{
+	const struct incident *x = *(const struct incident *const *)a, *y = *(const struct incident *const *)b;
+
+	return x->place < y->place ? 1 : x->place > y->place ? -1 : 0;
+}
+
+/* All pages of it, one after the other. */
+static void same_as_asked_of_the_array(struct incident_filter f)
+{
+	const struct incident *want[MANY];
+	size_t n = 0, at = 0;
+
+	for (size_t i = 0; i < MANY; i++)
+		if (fits(&f, &many[i]))
+			want[n++] = &many[i];
+	qsort(want, n, sizeof(*want), newer_first);
+	for (bool more = true; more;) {
+		struct incident_list l = {0};
+
+		assert_int_equal(incident_find(reader, &f, &l), 0);
+		more = l.n == f.limit;
+		for (size_t i = 0; i < l.n; i++, at++) {
+			assert_true(at < n);
+			assert_int_equal(l.item[i].id, want[at]->id);
+			f.before = l.item[i].place;
+		}
+		incident_list_free(&l);
+	}
+	assert_int_equal(at, n);
+}
+
+static void each_in_a_place_of_its_own(void)
+{
+	for (size_t i = 0; i < MANY; i++) {
+		assert_true(many[i].place >= many[i].opened_at_us / 1000);
+		assert_true(many[i].place < many[i].opened_at_us / 1000 + MANY);
+		for (size_t k = 0; k < i; k++)
+			assert_true(many[i].place != many[k].place);
+	}
+}
+
+static void filters_combine(void **state)
+{
+	static const char *const rollouts[] = {NULL, "a", "c", "nobody"};
+	static const int64_t spans[][2] = {
+		{0, 0}, {1700000000007000, 0}, {0, 1700000000012000}, {1700000000003500, 1700000000009500}};
+
+	(void)state;
+	add_many();
+	each_in_a_place_of_its_own();
+	for (size_t i = 0; i < ARRAY_LEN(rollouts) * ARRAY_LEN(spans) * INC_STATE_N * KIND_N * 2; i++) {
+		size_t k = i;
+		struct incident_filter f = {.limit = i % 3 ? 7 : 500};
+
+		f.rollout = rollouts[k % ARRAY_LEN(rollouts)];
+		k /= ARRAY_LEN(rollouts);
+		f.since_us = spans[k % ARRAY_LEN(spans)][0];
+		f.until_us = spans[k % ARRAY_LEN(spans)][1];
+		k /= ARRAY_LEN(spans);
+		f.state = (int)(k % INC_STATE_N);
+		k /= INC_STATE_N;
+		f.kind = (int)(k % KIND_N);
+		f.live_only = k / KIND_N;
+		same_as_asked_of_the_array(f);
+	}
+	for (size_t i = 0; i < MANY; i++)
+		incident_free(&many[i]);
 }
 
 static void long_lists_come_whole(void **state)
@@ -198,6 +304,7 @@ int main(void)
 		T(a_saved_incident_is_read_back_in_every_column),
 		T(a_rollout_has_one_live_incident_at_most),
 		T(incidents_are_found_by_every_filter_newest_first),
+		T(filters_combine),
 		T(long_lists_come_whole),
 		T(incidents_are_counted),
 		T(names_and_states_translate_both_ways),

@@ -72,7 +72,7 @@ static void steps_are_read_back_in_their_order(void **state)
 	int64_t id = add_incident("shop", INC_ROLLING_BACK, 1, "s");
 	struct step second = {.incident_id = id,
 	                      .ord = 1,
-	                      .phase = PHASE_FOLLOWUP,
+	                      .phase = PHASE_THEN,
 	                      .kind = STEP_COMMAND,
 	                      .name = (char *)"name",
 	                      .spec = (char *)"{\"a\":1}",
@@ -226,6 +226,14 @@ static void events_are_paged_in_both_directions(void **state)
 	assert_string_equal(events((struct event_filter) {.rollout = "b"}), "4 3");
 	assert_string_equal(events((struct event_filter) {.rollout = "b", .incident_id = 2}), "4");
 	assert_string_equal(events((struct event_filter) {.rollout = "c"}), "");
+	assert_string_equal(events((struct event_filter) {.rollout = "a", .before_id = 6}), "5 2 1");
+	assert_string_equal(events((struct event_filter) {.rollout = "a", .after_id = 1}), "2 5 6");
+	assert_string_equal(events((struct event_filter) {.rollout = "a", .what = "x"}), ""); /* of the plan only */
+	assert_int_equal(
+		in_tx(db, add_event, &(struct event) {.rollout = (char *)"a", .who = (char *)"w", .what = (char *)"x"}),
+		0);
+	assert_string_equal(events((struct event_filter) {.rollout = "a", .what = "x"}), "7");
+	assert_string_equal(events((struct event_filter) {.rollout = "a", .what = "y"}), "");
 }
 
 static int set_beat(struct db_tx *tx, void *value)

@@ -1,0 +1,137 @@
+/*
+ * How SQLite carries out every statement of the program: none reads a table that grows with the years from end to end.
+ *
+ * The database has no statistics (ANALYZE), as everywhere: the plans do not depend on what is in it.
+ */
+#include "tests/unit/db_fixture.h"
+
+#include <sqlite3.h>
+
+#include "db/private.h"
+
+/* One more for each alert, incident, event or message, kept for as long as global.retention says. */
+static const char *const growing[] = {"alert", "incident", "incident_alert", "said",     "disposition",
+                                      "step",  "event",    "outbox",         "snapshot", "search_text"};
+
+/* Partial indexes of what is under way now, however much is on record: they may be read whole. */
+static const struct {
+	const char *index, *why;
+} small[] = {
+	{"incident_live", "one of a rollout at most"},
+	{"outbox_queued", "OUTBOX_QUEUE_MAX of a channel at most"},
+	{"outbox_body", "the same"},
+	{"step_running", "steps of incidents that are live, and few that outlive theirs"},
+};
+
+static bool is_small(const char *step)
+{
+	for (size_t i = 0; i < ARRAY_LEN(small); i++) {
+		const char *at = strstr(step, small[i].index);
+
+		if (at && !at[strlen(small[i].index)])
+			return true;
+	}
+	return false;
+}
+
+static bool names(const char *sql, const char *alias, const char *table)
+{
+	char text[100];
+
+	snprintf(text, sizeof(text), " %s %s ", table, alias);
+	return strstr(sql, text) != NULL;
+}
+
+/* "SCAN n USING INDEX i": n is a table that grows, or stands for one in this statement. */
+static bool is_growing(const char *sql, const char *step)
+{
+	char name[64] = "";
+
+	sscanf(step, "SCAN %63s", name);
+	for (size_t i = 0; i < ARRAY_LEN(growing); i++)
+		if (!strcmp(name, growing[i]) || names(sql, name, growing[i]))
+			return true;
+	return false;
+}
+
+static sqlite3_stmt *explain(sqlite3 *sql, const char *text)
+{
+	char *question = sqlite3_mprintf("EXPLAIN QUERY PLAN %s", text);
+	sqlite3_stmt *s = NULL;
+
+	assert_non_null(question);
+	assert_int_equal(sqlite3_prepare_v2(sql, question, -1, &s, NULL), SQLITE_OK);
+	sqlite3_free(question);
+	return s;
+}
+
+/* How many steps of it read a growing table whole; each is printed. */
+static int scans_of(sqlite3 *sql, const char *text)
+{
+	sqlite3_stmt *s = explain(sql, text);
+	int n = 0;
+
+	while (sqlite3_step(s) == SQLITE_ROW) {
+		const char *step = (const char *)sqlite3_column_text(s, 3);
+
+		if (strncmp(step, "SCAN ", 5) != 0 || is_small(step) || !is_growing(text, step))
+			continue;
+		print_message("%s\n    %s\n", step, text);
+		n++;
+	}
+	sqlite3_finalize(s);
+	return n;
+}
+
+static void no_statement_reads_a_growing_table_whole(void **state)
+{
+	struct db *db = fixture_open();
+	int scans = 0, looked_at = 0;
+
+	(void)state;
+	for (int i = 0; i < SQL_N; i++) {
+		const char *text = sqlite3_sql(db->writer->stmt[i]);
+
+		assert_non_null(text);
+		looked_at += strncmp(text, "SELECT", 6) == 0;
+		scans += scans_of(db->writer->sql, text);
+	}
+	assert_int_equal(scans, 0);
+	assert_true(looked_at > 50); /* the table of statements was there */
+	db_close(db);
+}
+
+/* Each of these would be slow with a million incidents. */
+static void scans_are_seen(void **state)
+{
+	static const struct {
+		const char *text;
+		int scans;
+	} cases[] = {
+		{"SELECT id FROM incident WHERE summary = 'x'", 1},
+		{"SELECT n.id FROM incident n WHERE n.summary = 'x'", 1},
+		{"SELECT id FROM incident ORDER BY place DESC", 1},
+		{"SELECT count(*) FROM outbox", 1},
+		{"SELECT a.id FROM alert a JOIN step s ON s.id = a.id + 1", 1},
+		{"SELECT id FROM incident WHERE id = 1", 0},
+		{"SELECT rollout FROM incident WHERE state NOT IN (7, 8)", 0},
+		{"SELECT value FROM meta", 0},
+	};
+	struct db *db = fixture_open();
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		assert_int_equal(scans_of(db->writer->sql, cases[i].text), cases[i].scans);
+	db_close(db);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, scratch_make, scratch_remove)
+	const struct CMUnitTest tests[] = {
+		T(no_statement_reads_a_growing_table_whole),
+		T(scans_are_seen),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
