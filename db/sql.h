@@ -142,7 +142,7 @@
 	X(CONFIG_LOAD, 0, "SELECT text FROM config WHERE sha = ?1")                                                    \
 	X(INCIDENT_LOAD, 0, "SELECT " INCIDENT_COLUMNS " FROM incident WHERE id = ?1")                                 \
 	X(INCIDENT_LIVE_OF, 0, "SELECT " INCIDENT_COLUMNS " FROM incident WHERE rollout = ?1 AND " LIVE)               \
-	X(INCIDENT_LIVE_IDS, 0, "SELECT id FROM incident WHERE " LIVE " ORDER BY +id")                                  \
+	X(INCIDENT_LIVE_IDS, 0, "SELECT id FROM incident WHERE " LIVE " ORDER BY +id")                                 \
 	X(INCIDENT_LIST, 0, LISTED(""))                                                                                \
 	X(INCIDENT_LIST_OF, 0, LISTED("rollout = ?1 AND "))                                                            \
 	X(INCIDENT_LIST_ENDED, 0, LISTED("state = ?2 AND " ENDED " AND "))                                             \
