@@ -75,7 +75,7 @@ JOBS   := $(shell nproc)
 # What the tests build (a package) and the demo have the flags of check, so nothing is built twice, or anew under a test that runs it.
 check: export WERROR := 1
 check: export CC := $(CC)
-check: deps-build deps-check deps-deb deps-demo deps-tools
+check: deps-build deps-check deps-deb deps-demo deps-tools deps-bench
 	+$(MAKE) --no-print-directory lint-structure
 	+$(MAKE) --no-print-directory -j$(JOBS) all-units programs
 	+$(MAKE) --no-print-directory -j2 check-computes check-waits
@@ -85,6 +85,7 @@ check: deps-build deps-check deps-deb deps-demo deps-tools
 check-waits:
 	+$(MAKE) --no-print-directory unit
 	+$(MAKE) --no-print-directory rules
+	+$(MAKE) --no-print-directory bench-smoke
 	$(PYTEST) -m 'not alone' tests/e2e tests/crash
 check-computes:
 	+nice $(MAKE) --no-print-directory -j$(JOBS) simulate
@@ -148,6 +149,20 @@ $O/tests/simulate/simulate: $(patsubst %.c,$O/%.o,$(wildcard tests/simulate/*.c)
 	@echo "  LD $@"
 	@$(CC) $(mode.$(MODE)) $(LDFLAGS) -Wl,--wrap=db_submit,--wrap=outbox_add,--wrap=flags_file_write,--wrap=flags_file_set,--wrap=usleep \
 	  -o $@ $^ $(libs) $(LDLIBS)
+
+# How fast it is, beside its peers and what the machine gives (tests/bench/bench.py). ROWS=1,3 measures only those.
+BENCH      := load arrival bare limits
+BENCH_PARTS = $O/tests/bench/histogram.o $O/tests/bench/body.o
+bench: deps-build deps-tools deps-bench
+	+@$(MAKE) --no-print-directory -j$(JOBS) programs bench-programs
+	MODE=$(MODE) /usr/bin/python3 tests/bench/bench.py $(if $(ROWS),--rows=$(ROWS))
+bench-smoke: programs bench-programs deps-bench
+	@MODE=$(MODE) /usr/bin/python3 tests/bench/bench.py --smoke --json=build/bench-smoke.json >build/bench-smoke.txt 2>&1 || \
+	  { cat build/bench-smoke.txt; exit 1; }
+bench-programs: $(BENCH:%=$O/tests/bench/%)
+$(BENCH:%=$O/tests/bench/%): $O/tests/bench/%: $O/tests/bench/%.o $(BENCH_PARTS)
+	@echo "  LD $@"
+	@$(CC) $(mode.$(MODE)) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs libmicrohttpd sqlite3) $(LDLIBS)
 
 # The shipped rules: well-formed, and each at, below and above its bound.
 rules: deps-tools
@@ -224,7 +239,7 @@ deb: deps-build deps-deb
 	+@$(MAKE) --no-print-directory -j$(JOBS) programs
 	@sh deploy/debian/build.sh $(VERSION)
 
-deps: deps-build deps-check deps-demo deps-tools
+deps: deps-build deps-check deps-demo deps-tools deps-bench
 deps-build:
 	@sh tests/deps.sh $(DEPS_BUILD)
 deps-check:
@@ -238,12 +253,14 @@ deps-demo:
 deps-tools:
 	@bash tests/tools.sh build/tools
 	@[ '$(CODENAME)' = bookworm ] || bash tests/tools.sh build/tools-bookworm bookworm
+deps-bench:
+	@PACKAGES=webhook PROGRAMS=webhook bash tests/tools.sh build/tools-bench
 
 clean:
 	rm -rf build
 
 FORCE:
-.PHONY: all programs all-units fuzz simulate unit check check-waits check-computes check-tools check-long check-sanitized e2e long crash crash-short rules lint lint-structure lint-format lint-gcc lint-tidy \
+.PHONY: all programs all-units bench bench-smoke bench-programs deps-bench fuzz simulate unit check check-waits check-computes check-tools check-long check-sanitized e2e long crash crash-short rules lint lint-structure lint-format lint-gcc lint-tidy \
         lint-cppcheck lint-shell objects demo install deb deps-deb deps deps-build deps-check deps-demo deps-tools clean FORCE
 .SECONDARY:
 -include $(shell find $O -name '*.d' 2>/dev/null)

@@ -21,13 +21,6 @@
 
 #define CIFS_MAGIC 0xFF534D42 /* not in linux/magic.h; kernel fs/smb */
 
-static const struct {
-	bool writes;
-	const char *text;
-} statements[SQL_N] = {
-#define SQL_ROW(id, writes, text) {writes, text},
-	SQL_STATEMENTS(SQL_ROW)};
-
 /* WAL and FULL: a commit is on the disk. One writer only, so readers may not
  * checkpoint. */
 static const char *const pragmas[] = {
@@ -58,19 +51,26 @@ static int is_answer(sqlite3 *sql, const char *pragma, const char *want)
 	return code != SQLITE_ROW ? db_errno(code) : fits;
 }
 
+/* The whole text is one statement, and has as many parameters as there are types. */
+static bool is_as_written(const struct sql_statement *written, sqlite3_stmt *s, const char *tail)
+{
+	return (!tail || !*tail) && sqlite3_bind_parameter_count(s) == (int)strlen(written->types);
+}
+
 static int prepare_all(struct db_conn *c, bool read_only, char *why, size_t size)
 {
 	assert(c && c->sql && why);
 	for (int i = 0; i < SQL_N; i++) {
+		const struct sql_statement *written = &sql_statements[i];
 		const char *tail = NULL;
 
-		if (statements[i].writes && read_only)
+		if (written->writes && read_only)
 			continue;
-		int code = sqlite3_prepare_v3(c->sql, statements[i].text, -1, SQLITE_PREPARE_PERSISTENT, &c->stmt[i],
-		                              &tail);
-		if (code == SQLITE_OK && (!tail || !*tail))
+		int code = sqlite3_prepare_v3(c->sql, written->text, -1, SQLITE_PREPARE_PERSISTENT, &c->stmt[i], &tail);
+		if (code == SQLITE_OK && is_as_written(written, c->stmt[i], tail))
 			continue;
-		snprintf(why, size, "a statement does not fit the database: %s", sqlite3_errmsg(c->sql));
+		snprintf(why, size, "a statement does not fit the database: %s: %.60s", sqlite3_errmsg(c->sql),
+		         written->text);
 		return code == SQLITE_OK ? -EINVAL : db_errno(code);
 	}
 	return 0;

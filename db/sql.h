@@ -5,6 +5,8 @@
 #ifndef DB_SQL_H
 #define DB_SQL_H
 
+#include <stdbool.h>
+
 #define INCIDENT_COLUMNS                                                                                               \
 	"id, seq, rollout, playbook, severity, summary, kind, state, config, reason, opened_by, stage, pct_before, "   \
 	"pct_wanted,"                                                                                                  \
@@ -72,56 +74,58 @@
 #define MOVED_2(a, b)       MOVED(a) "," MOVED(b)
 #define MOVED_4(a, b, c, d) MOVED_2(a, b) "," MOVED_2(c, d)
 
-/* X(id, writes, text): statements that write are prepared on the writing connection only. */
+/* X(id, writes, types, text): statements that write are prepared on the writing connection only. types: a letter for
+ * each parameter, from ?1: i a whole number of 64 bits, d a double, t a text. A second engine cannot tell them from the
+ * text. */
 #define SQL_STATEMENTS(X)                                                                                              \
-	X(SQL_BEGIN, 1, "BEGIN IMMEDIATE")                                                                             \
-	X(SQL_COMMIT, 1, "COMMIT")                                                                                     \
-	X(SQL_ROLLBACK, 1, "ROLLBACK")                                                                                 \
-	X(SQL_SAVEPOINT, 1, "SAVEPOINT job")                                                                           \
-	X(SQL_RELEASE, 1, "RELEASE job")                                                                               \
-	X(SQL_UNDO, 1, "ROLLBACK TO job")                                                                              \
-	X(EPISODE_LAST, 0,                                                                                             \
+	X(SQL_BEGIN, 1, "", "BEGIN IMMEDIATE")                                                                         \
+	X(SQL_COMMIT, 1, "", "COMMIT")                                                                                 \
+	X(SQL_ROLLBACK, 1, "", "ROLLBACK")                                                                             \
+	X(SQL_SAVEPOINT, 1, "", "SAVEPOINT job")                                                                       \
+	X(SQL_RELEASE, 1, "", "RELEASE job")                                                                           \
+	X(SQL_UNDO, 1, "", "ROLLBACK TO job")                                                                          \
+	X(EPISODE_LAST, 0, "ti",                                                                                       \
 	  "SELECT " EPISODE_COLUMNS                                                                                    \
 	  " FROM alert WHERE fingerprint = ?1 AND status = ?2 ORDER BY began DESC, id DESC LIMIT 1")                   \
-	X(EPISODE_FIRING, 0, "SELECT " EPISODE_COLUMNS " FROM alert WHERE fingerprint = ?1 AND status = 1")            \
-	X(ALERT_ADD, 1,                                                                                                \
+	X(EPISODE_FIRING, 0, "t", "SELECT " EPISODE_COLUMNS " FROM alert WHERE fingerprint = ?1 AND status = 1")       \
+	X(ALERT_ADD, 1, "tiitttiii",                                                                                   \
 	  "INSERT INTO alert (fingerprint, starts_at, status, labels, annotations, generator_url, ends_at,"            \
 	  " first_at, last_at, times, began, ended, stale_at, stale_times)"                                            \
 	  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, 1, ?9, iif(?3 = 2, ?8, 0), 0, 0)")                             \
-	X(ALERT_AGAIN, 1, "UPDATE alert SET last_at = ?2, times = times + 1 WHERE id = ?1")                            \
-	X(ALERT_NEWER, 1, "UPDATE alert SET annotations = ?2, labels = ?3 WHERE id = ?1 AND status = 1")               \
-	X(ALERT_END, 1, "UPDATE alert SET status = 2, ends_at = ?2, ended = ?3 WHERE id = ?1 AND status = 1")          \
-	X(ALERT_STALE, 1,                                                                                              \
+	X(ALERT_AGAIN, 1, "ii", "UPDATE alert SET last_at = ?2, times = times + 1 WHERE id = ?1")                      \
+	X(ALERT_NEWER, 1, "itt", "UPDATE alert SET annotations = ?2, labels = ?3 WHERE id = ?1 AND status = 1")        \
+	X(ALERT_END, 1, "iii", "UPDATE alert SET status = 2, ends_at = ?2, ended = ?3 WHERE id = ?1 AND status = 1")   \
+	X(ALERT_STALE, 1, "ii",                                                                                        \
 	  "UPDATE alert SET stale_at = iif(stale_at = 0, ?2, stale_at), stale_times = stale_times + 1 WHERE id = ?1")  \
-	X(ALERT_DECIDED, 1, "UPDATE alert SET decided = ?2 WHERE id = ?1")                                             \
-	X(DISPOSITION_WITHDRAW, 1, "DELETE FROM said WHERE alert_id = ?1 AND delivery = ?2 AND rollout = ''")          \
-	X(ALERT_LOAD, 0, "SELECT " ALERT_COLUMNS " FROM alert a WHERE id = ?1")                                        \
-	X(DISPOSITION_ADD, 1,                                                                                          \
+	X(ALERT_DECIDED, 1, "it", "UPDATE alert SET decided = ?2 WHERE id = ?1")                                       \
+	X(DISPOSITION_WITHDRAW, 1, "ii", "DELETE FROM said WHERE alert_id = ?1 AND delivery = ?2 AND rollout = ''")    \
+	X(ALERT_LOAD, 0, "i", "SELECT " ALERT_COLUMNS " FROM alert a WHERE id = ?1")                                   \
+	X(DISPOSITION_ADD, 1, "iitiiti",                                                                               \
 	  "INSERT INTO said (alert_id, delivery, rollout, disposition, incident_id, reason, at)"                       \
 	  " VALUES (?1, ?2, ?3, ?4, nullif(?5, 0), ?6, ?7)")                                                           \
-	X(DISPOSITION_OF_ALERT, 0,                                                                                     \
+	X(DISPOSITION_OF_ALERT, 0, "ii",                                                                               \
 	  "SELECT rollout, disposition, coalesce(incident_id, 0) FROM said WHERE alert_id = ?1 AND"                    \
 	  " delivery = ?2 ORDER BY rollout")                                                                           \
-	X(ALERT_ATTACH, 1,                                                                                             \
+	X(ALERT_ATTACH, 1, "ii",                                                                                       \
 	  "INSERT INTO incident_alert (incident_id, alert_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING")                 \
-	X(ALERT_OF_INCIDENT, 0,                                                                                        \
+	X(ALERT_OF_INCIDENT, 0, "ii",                                                                                  \
 	  "SELECT " ALERT_COLUMNS " FROM incident_alert i JOIN alert a ON a.id = i.alert_id"                           \
 	  " WHERE i.incident_id = ?1 ORDER BY i.alert_id LIMIT ?2")                                                    \
-	X(ALERT_COUNT, 0,                                                                                              \
+	X(ALERT_COUNT, 0, "i",                                                                                         \
 	  "SELECT count(*), coalesce(sum(a.status = 1), 0) FROM incident_alert i JOIN alert a ON"                      \
 	  " a.id = i.alert_id WHERE i.incident_id = ?1")                                                               \
-	X(ALERT_LABELS_OF_INCIDENT, 0,                                                                                 \
+	X(ALERT_LABELS_OF_INCIDENT, 0, "ii",                                                                           \
 	  "SELECT DISTINCT a.labels FROM incident_alert i JOIN alert a ON a.id = i.alert_id WHERE i.incident_id = ?1"  \
 	  " LIMIT ?2")                                                                                                 \
-	X(ALERT_INCIDENTS, 0,                                                                                          \
+	X(ALERT_INCIDENTS, 0, "ii",                                                                                    \
 	  "SELECT i.incident_id FROM incident_alert i JOIN incident n ON n.id = i.incident_id"                         \
 	  " WHERE i.alert_id = ?1 AND n." LIVE " ORDER BY i.incident_id LIMIT ?2")                                     \
-	X(INCIDENT_ADD, 1,                                                                                             \
+	X(INCIDENT_ADD, 1, "iittttiitttiiiiiiitiiiiiiiiiiiititiitiitiitiititiiiiii",                                   \
 	  "INSERT INTO incident (" INCIDENT_COLUMNS ") VALUES (NULL, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,"         \
 	  " ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, " \
 	  "?33, ?34,"                                                                                                  \
 	  " ?35, ?36, ?37, ?38, ?39, ?40, ?41, ?42, ?43, ?44, ?45, ?46, ?47, ?48, ?49, ?50, ?51, ?52, ?53, ?54)")      \
-	X(INCIDENT_SAVE, 1,                                                                                            \
+	X(INCIDENT_SAVE, 1, "iittttiitttiiiiiiitiiiiiiiiiiiititiitiitiitiititiiiii",                                   \
 	  "UPDATE incident SET seq = seq + 1, playbook = ?4, severity = ?5, summary = ?6,"                             \
 	  " state = ?8, config = ?9, reason = ?10, opened_by = ?11, stage = ?12, pct_before = ?13, "                   \
 	  "pct_wanted = ?14,"                                                                                          \
@@ -135,20 +139,20 @@
 	  " effective_note = ?43, cured = ?44, cured_at = ?45, cured_note = ?46, review = ?47, "                       \
 	  "reviewed_by = ?48, reviewed_at = ?49, seen_at = ?50, evidence_since = ?51, asking = ?52, "                  \
 	  "unknown_rounds = ?53 WHERE id = ?1 AND seq = ?2")                                                           \
-	X(CONFIG_PUT, 1, "INSERT INTO config (sha, text) VALUES (?1, ?2) ON CONFLICT (sha) DO NOTHING")                \
-	X(CONFIG_DROP, 1,                                                                                              \
+	X(CONFIG_PUT, 1, "tt", "INSERT INTO config (sha, text) VALUES (?1, ?2) ON CONFLICT (sha) DO NOTHING")          \
+	X(CONFIG_DROP, 1, "t",                                                                                         \
 	  "DELETE FROM config WHERE sha = ?1 AND NOT EXISTS (SELECT 1 FROM incident i WHERE i.config = ?1)")           \
-	X(CONFIG_OF_INCIDENT, 0, "SELECT config FROM incident WHERE id = ?1")                                          \
-	X(CONFIG_LOAD, 0, "SELECT text FROM config WHERE sha = ?1")                                                    \
-	X(INCIDENT_LOAD, 0, "SELECT " INCIDENT_COLUMNS " FROM incident WHERE id = ?1")                                 \
-	X(INCIDENT_LIVE_OF, 0, "SELECT " INCIDENT_COLUMNS " FROM incident WHERE rollout = ?1 AND " LIVE)               \
-	X(INCIDENT_LIVE_IDS, 0, "SELECT id FROM incident WHERE " LIVE " ORDER BY +id")                                 \
-	X(INCIDENT_LIST, 0, LISTED(""))                                                                                \
-	X(INCIDENT_LIST_OF, 0, LISTED("rollout = ?1 AND "))                                                            \
-	X(INCIDENT_LIST_ENDED, 0, LISTED("state = ?2 AND " ENDED " AND "))                                             \
-	X(INCIDENT_LIST_ENDED_OF, 0, LISTED("rollout = ?1 AND state = ?2 AND " ENDED " AND "))                         \
-	X(INCIDENT_LIST_LIVE, 0, LISTED_LIVE " ORDER BY +place DESC LIMIT ?7")                                         \
-	X(INCIDENT_FIND, 0,                                                                                            \
+	X(CONFIG_OF_INCIDENT, 0, "i", "SELECT config FROM incident WHERE id = ?1")                                     \
+	X(CONFIG_LOAD, 0, "t", "SELECT text FROM config WHERE sha = ?1")                                               \
+	X(INCIDENT_LOAD, 0, "i", "SELECT " INCIDENT_COLUMNS " FROM incident WHERE id = ?1")                            \
+	X(INCIDENT_LIVE_OF, 0, "t", "SELECT " INCIDENT_COLUMNS " FROM incident WHERE rollout = ?1 AND " LIVE)          \
+	X(INCIDENT_LIVE_IDS, 0, "", "SELECT id FROM incident WHERE " LIVE " ORDER BY +id")                             \
+	X(INCIDENT_LIST, 0, "tiiiiiiiii", LISTED(""))                                                                  \
+	X(INCIDENT_LIST_OF, 0, "tiiiiiiiii", LISTED("rollout = ?1 AND "))                                              \
+	X(INCIDENT_LIST_ENDED, 0, "tiiiiiiiii", LISTED("state = ?2 AND " ENDED " AND "))                               \
+	X(INCIDENT_LIST_ENDED_OF, 0, "tiiiiiiiii", LISTED("rollout = ?1 AND state = ?2 AND " ENDED " AND "))           \
+	X(INCIDENT_LIST_LIVE, 0, "tiiiiiiiii", LISTED_LIVE " ORDER BY +place DESC LIMIT ?7")                           \
+	X(INCIDENT_FIND, 0, "tiiiiiiiiiti",                                                                            \
 	  "SELECT " INCIDENT_COLUMNS " FROM incident n WHERE (?1 IS NULL OR rollout = ?1) AND (?2 = 0 OR"              \
 	  " state = ?2) AND kind IN (?8, ?9, ?10) AND place < ?3 AND place >= ?4 AND opened_at BETWEEN ?5 AND ?6"      \
 	  " AND (?12 = 0 OR " LIVE ") AND (instr(lower(summary), "                                                     \
@@ -157,173 +161,183 @@
 	  "i.alert_id"                                                                                                 \
 	  " WHERE i.incident_id = n.id AND instr(lower(a.labels), lower(?11)) > 0)) ORDER BY place DESC LIMIT ?7")     \
 	/* The first place from ?1 on that nobody has. */                                                              \
-	X(INCIDENT_PLACE, 0,                                                                                           \
+	X(INCIDENT_PLACE, 0, "i",                                                                                      \
 	  "SELECT coalesce((SELECT i.place + 1 FROM incident i WHERE i.place >= ?1 AND EXISTS (SELECT 1 FROM incident" \
 	  " WHERE place = ?1) AND NOT EXISTS (SELECT 1 FROM incident j WHERE j.place = i.place + 1)"                   \
 	  " ORDER BY i.place LIMIT 1), ?1)")                                                                           \
-	X(INCIDENT_COUNT_SINCE, 0,                                                                                     \
+	X(INCIDENT_COUNT_SINCE, 0, "tii",                                                                              \
 	  "SELECT count(*) FROM (SELECT 1 FROM incident WHERE rollout = ?1 AND " LAST_ACTED " >= ?2 AND kind < 3 AND"  \
 	  " started_at >= ?2 AND started_at <> 0 AND state <> 7 AND already_there = 0 LIMIT ?3)")                      \
-	X(INCIDENT_COUNT_STATES, 0, "SELECT state, count(*) FROM incident WHERE " LIVE " AND kind < 3 GROUP BY state") \
-	X(SNAPSHOT_PUT, 1,                                                                                             \
+	X(INCIDENT_COUNT_STATES, 0, "",                                                                                \
+	  "SELECT state, count(*) FROM incident WHERE " LIVE " AND kind < 3 GROUP BY state")                           \
+	X(SNAPSHOT_PUT, 1, "itttt",                                                                                    \
 	  "INSERT INTO snapshot (incident_id, name, unit, series, error) VALUES (?1, ?2, ?3, ?4, ?5)"                  \
 	  " ON CONFLICT DO UPDATE SET unit = ?3, error = iif(?4 IS NULL AND series IS NOT NULL, error, ?5),"           \
 	  " series = coalesce(?4, series)")                                                                            \
-	X(SNAPSHOT_OF, 0,                                                                                              \
+	X(SNAPSHOT_OF, 0, "i",                                                                                         \
 	  "SELECT name, unit, " SERIES_READ ", coalesce(error, iif(length(series) > 524288, 'too large to be shown', " \
 	  "NULL)) FROM snapshot WHERE incident_id = ?1 ORDER BY name")                                                 \
-	X(STEP_ADD, 1,                                                                                                 \
+	X(STEP_ADD, 1, "iiiiittiiiit",                                                                                 \
 	  "INSERT INTO step (" STEP_COLUMNS ") VALUES (NULL, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")          \
-	X(STEP_SAVE, 1,                                                                                                \
+	X(STEP_SAVE, 1, "iiiiit",                                                                                      \
 	  "UPDATE step SET state = ?2, attempts = ?3, started_at = ?4, ended_at = ?5, output = ?6 WHERE id = ?1")      \
-	X(STEP_RUNNING_IN, 0,                                                                                          \
+	X(STEP_RUNNING_IN, 0, "",                                                                                      \
 	  "SELECT DISTINCT incident_id FROM step WHERE state = 2 AND phase IN (1, 4, 5) ORDER BY incident_id")         \
-	X(STEP_RUNNING_ELSEWHERE, 0,                                                                                   \
+	X(STEP_RUNNING_ELSEWHERE, 0, "ti",                                                                             \
 	  "SELECT count(*) FROM step s JOIN incident i ON i.id = s.incident_id WHERE s.state = 2 AND s.phase IN (1, "  \
 	  "5) AND i.rollout = ?1"                                                                                      \
 	  " AND i.id <> ?2")                                                                                           \
-	X(STEP_LOAD, 0, "SELECT " STEP_COLUMNS " FROM step WHERE id = ?1")                                             \
-	X(STEP_FOLLOWUPS_OPEN, 0,                                                                                      \
+	X(STEP_LOAD, 0, "i", "SELECT " STEP_COLUMNS " FROM step WHERE id = ?1")                                        \
+	X(STEP_FOLLOWUPS_OPEN, 0, "i",                                                                                 \
 	  "SELECT id, incident_id, ord, phase, kind, name, '', state, attempts, started_at, ended_at, NULL FROM step"  \
 	  " WHERE incident_id = ?1 AND phase = 4 AND state IN (4, 5, 7) ORDER BY ord")                                 \
-	X(STEP_OF_INCIDENT, 0, "SELECT " STEP_COLUMNS " FROM step WHERE incident_id = ?1 ORDER BY ord")                \
-	X(EVENT_ADD, 1,                                                                                                \
+	X(STEP_OF_INCIDENT, 0, "i", "SELECT " STEP_COLUMNS " FROM step WHERE incident_id = ?1 ORDER BY ord")           \
+	X(EVENT_ADD, 1, "iitttt",                                                                                      \
 	  "INSERT INTO event (at, incident_id, rollout, who, what, note) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")             \
-	X(EVENT_NEWEST, 0, EVENTS_NEWEST(""))                                                                          \
-	X(EVENT_OLDEST, 0, EVENTS_OLDEST(""))                                                                          \
-	X(EVENT_NEWEST_OF, 0, EVENTS_NEWEST("incident_id = ?1 AND (?2 IS NULL OR +rollout = ?2) AND "))                \
-	X(EVENT_OLDEST_OF, 0, EVENTS_OLDEST("incident_id = ?1 AND (?2 IS NULL OR +rollout = ?2) AND "))                \
-	X(EVENT_NEWEST_ROLLOUT, 0, EVENTS_NEWEST("rollout = ?2 AND "))                                                 \
-	X(EVENT_OLDEST_ROLLOUT, 0, EVENTS_OLDEST("rollout = ?2 AND "))                                                 \
-	X(EVENT_NEWEST_PLAN, 0, EVENTS_NEWEST("incident_id = 0 AND rollout = ?2 AND what = ?6 AND "))                  \
-	X(META_SET, 1, "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = ?2")           \
-	X(META_SET_TEXT, 1,                                                                                            \
+	X(EVENT_NEWEST, 0, "itiii", EVENTS_NEWEST(""))                                                                 \
+	X(EVENT_OLDEST, 0, "itiii", EVENTS_OLDEST(""))                                                                 \
+	X(EVENT_NEWEST_OF, 0, "itiii", EVENTS_NEWEST("incident_id = ?1 AND (?2 IS NULL OR +rollout = ?2) AND "))       \
+	X(EVENT_OLDEST_OF, 0, "itiii", EVENTS_OLDEST("incident_id = ?1 AND (?2 IS NULL OR +rollout = ?2) AND "))       \
+	X(EVENT_NEWEST_ROLLOUT, 0, "itiii", EVENTS_NEWEST("rollout = ?2 AND "))                                        \
+	X(EVENT_OLDEST_ROLLOUT, 0, "itiii", EVENTS_OLDEST("rollout = ?2 AND "))                                        \
+	X(EVENT_NEWEST_PLAN, 0, "itiiit", EVENTS_NEWEST("incident_id = 0 AND rollout = ?2 AND what = ?6 AND "))        \
+	X(META_SET, 1, "ti", "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = ?2")     \
+	X(META_SET_TEXT, 1, "tit",                                                                                     \
 	  "INSERT INTO meta (key, value, text) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = ?2, text = ?3")   \
-	X(EVENT_LAST_AT, 0, "SELECT at FROM event WHERE id = (SELECT max(id) FROM event)")                             \
-	X(SHIFT_INCIDENT, 1,                                                                                           \
+	X(EVENT_LAST_AT, 0, "", "SELECT at FROM event WHERE id = (SELECT max(id) FROM event)")                         \
+	X(SHIFT_INCIDENT, 1, "ii",                                                                                     \
 	  "UPDATE incident SET " MOVED_4("due_at", "started_at", "applied_at", "verify_until") "," MOVED_4(            \
 		  "next_probe", "rolled_back_at", "failed_at",                                                         \
 		  "resolved_at") "," MOVED_4("quiet_since", "acknowledged_at", "written_at",                           \
 	                                     "acked_at") "," MOVED_4("effective_at", "cured_at", "seen_at",            \
 	                                                             "evidence_since") " WHERE id IN " RECENT)         \
 	/* The end of the attempt before is part of the name of one that runs. */                                      \
-	X(SHIFT_STEP, 1,                                                                                               \
+	X(SHIFT_STEP, 1, "ii",                                                                                         \
 	  "UPDATE step SET " MOVED_2("started_at", "ended_at") " WHERE incident_id IN " RECENT " AND +state <> 2")     \
-	X(SHIFT_OUTBOX, 1, "UPDATE outbox SET " MOVED_2("since", "due_at") " WHERE state = 1")                         \
-	X(SHIFT_PROGRESS, 1,                                                                                           \
+	X(SHIFT_OUTBOX, 1, "ii", "UPDATE outbox SET " MOVED_2("since", "due_at") " WHERE state = 1")                   \
+	X(SHIFT_PROGRESS, 1, "ii",                                                                                     \
 	  "UPDATE progress SET " MOVED_4("run_since", "entered", "clean_at",                                           \
 	                                 "stopped_at") "," MOVED_2("held_since", "frozen_until"))                      \
-	X(SHIFT_APPROVAL, 1, "UPDATE approval SET " MOVED("at") " WHERE at > ?2")                                      \
-	X(SHIFT_CHECKMARK, 1, "UPDATE tick SET " MOVED("at") " WHERE at > ?2")                                         \
-	X(SHIFT_ROLLOUT, 1, "UPDATE rollout SET " MOVED_2("stage_since", "pct_changed") "," MOVED("seen_at"))          \
-	X(SHIFT_HOLD, 1, "UPDATE hold_span SET " MOVED_2("since", "until") " WHERE until > ?2")                        \
-	X(SHIFT_ALERT, 1, "UPDATE alert SET " MOVED_2("last_at", "ended") "," MOVED("stale_at") " WHERE last_at > ?2") \
-	X(SHIFT_META, 1,                                                                                               \
+	X(SHIFT_APPROVAL, 1, "ii", "UPDATE approval SET " MOVED("at") " WHERE at > ?2")                                \
+	X(SHIFT_CHECKMARK, 1, "ii", "UPDATE tick SET " MOVED("at") " WHERE at > ?2")                                   \
+	X(SHIFT_ROLLOUT, 1, "ii", "UPDATE rollout SET " MOVED_2("stage_since", "pct_changed") "," MOVED("seen_at"))    \
+	X(SHIFT_HOLD, 1, "ii", "UPDATE hold_span SET " MOVED_2("since", "until") " WHERE until > ?2")                  \
+	X(SHIFT_ALERT, 1, "ii",                                                                                        \
+	  "UPDATE alert SET " MOVED_2("last_at", "ended") "," MOVED("stale_at") " WHERE last_at > ?2")                 \
+	X(SHIFT_META, 1, "ii",                                                                                         \
 	  "UPDATE meta SET " MOVED(                                                                                    \
 		  "value") " WHERE value > ?2 AND key NOT LIKE 'report:%' AND key NOT LIKE 'clock %'")                 \
-	X(META_GET, 0, "SELECT value FROM meta WHERE key = ?1")                                                        \
-	X(META_TEXT, 0, "SELECT text FROM meta WHERE key = ?1")                                                        \
-	X(OUTBOX_NUMBER, 0, "SELECT count(*) + 1 FROM outbox WHERE incident_id = ?1 AND channel = ?2")                 \
-	X(BODY_ADD, 1, "INSERT INTO message_body (body) VALUES (?1)")                                                  \
-	X(BODY_LOAD, 0, "SELECT " BODY_READ " FROM message_body WHERE id = ?1")                                        \
-	X(BODY_DROP, 1,                                                                                                \
+	X(META_GET, 0, "t", "SELECT value FROM meta WHERE key = ?1")                                                   \
+	X(META_TEXT, 0, "t", "SELECT text FROM meta WHERE key = ?1")                                                   \
+	X(OUTBOX_NUMBER, 0, "it", "SELECT count(*) + 1 FROM outbox WHERE incident_id = ?1 AND channel = ?2")           \
+	X(BODY_ADD, 1, "t", "INSERT INTO message_body (body) VALUES (?1)")                                             \
+	X(BODY_LOAD, 0, "i", "SELECT " BODY_READ " FROM message_body WHERE id = ?1")                                   \
+	X(BODY_DROP, 1, "i",                                                                                           \
 	  "DELETE FROM message_body WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM outbox WHERE body = ?1 AND state = "   \
 	  "1)")                                                                                                        \
-	X(OUTBOX_ADD, 1,                                                                                               \
+	X(OUTBOX_ADD, 1, "ittttiiii",                                                                                  \
 	  "INSERT INTO outbox (" MESSAGE_COLUMNS                                                                       \
 	  ") VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, 0, ?9, ?9, ?9, 0, NULL)")                                \
 	/* A page waits for nothing. Anything else waits for the message before it, of the same incident, but for one  \
 	 * that was tried and has waited since before ?4. */                                                           \
-	X(OUTBOX_DUE, 0,                                                                                               \
+	X(OUTBOX_DUE, 0, "iiti",                                                                                       \
 	  "SELECT " MESSAGE_COLUMNS                                                                                    \
 	  " FROM outbox o WHERE state = 1 AND due_at <= ?1 AND channel = ?3 AND (page = 1 OR NOT"                      \
 	  " EXISTS (SELECT 1 FROM outbox e WHERE e.state = 1 AND e.channel = o.channel AND e.incident_id = "           \
 	  "o.incident_id"                                                                                              \
 	  " AND e.id < o.id AND (e.attempts = 0 OR e.since > ?4))) ORDER BY page DESC, attempts > 0, id LIMIT ?2")     \
-	X(OUTBOX_CHANNELS, 0, "SELECT DISTINCT channel FROM outbox INDEXED BY outbox_queued WHERE state = 1")          \
-	X(OUTBOX_NEXT, 0, "SELECT min(due_at) FROM outbox WHERE state = 1")                                            \
-	X(OUTBOX_QUEUE, 0, "SELECT count(*), min(id) FROM outbox WHERE channel = ?1 AND state = 1 AND page = ?2")      \
-	X(OUTBOX_LATER, 0,                                                                                             \
+	X(OUTBOX_CHANNELS, 0, "", "SELECT DISTINCT channel FROM outbox INDEXED BY outbox_queued WHERE state = 1")      \
+	X(OUTBOX_NEXT, 0, "", "SELECT min(due_at) FROM outbox WHERE state = 1")                                        \
+	X(OUTBOX_QUEUE, 0, "ti",                                                                                       \
+	  "SELECT count(*), min(id) FROM outbox WHERE channel = ?1 AND state = 1 AND page = ?2")                       \
+	X(OUTBOX_LATER, 0, "iti",                                                                                      \
 	  "SELECT max(id), max(iif(page = 1, id, 0)) FROM outbox WHERE incident_id = ?1 AND channel = ?2 AND id > ?3 " \
 	  "AND state = 2")                                                                                             \
-	X(OUTBOX_LOAD, 0, "SELECT " MESSAGE_COLUMNS " FROM outbox WHERE id = ?1")                                      \
-	X(OUTBOX_SAVE, 1,                                                                                              \
+	X(OUTBOX_LOAD, 0, "i", "SELECT " MESSAGE_COLUMNS " FROM outbox WHERE id = ?1")                                 \
+	X(OUTBOX_SAVE, 1, "iiiiit",                                                                                    \
 	  "UPDATE outbox SET state = ?2, attempts = ?3, due_at = ?4, sent_at = ?5, error = ?6, body = iif(?2 = 1, "    \
 	  "body, 0) WHERE id = ?1")                                                                                    \
-	X(OUTBOX_OF_INCIDENT, 0, "SELECT " MESSAGE_COLUMNS " FROM outbox WHERE incident_id = ?1 ORDER BY id")          \
-	X(OUTBOX_COUNT, 0, "SELECT channel, queued, undeliverable FROM outbox_count ORDER BY channel")                 \
-	X(ROLLOUT_LOAD, 0,                                                                                             \
+	X(OUTBOX_OF_INCIDENT, 0, "i", "SELECT " MESSAGE_COLUMNS " FROM outbox WHERE incident_id = ?1 ORDER BY id")     \
+	X(OUTBOX_COUNT, 0, "", "SELECT channel, queued, undeliverable FROM outbox_count ORDER BY channel")             \
+	X(ROLLOUT_LOAD, 0, "t",                                                                                        \
 	  "SELECT name, stage, stage_since, pct_wanted, pct_seen, pct_changed, seen_at, generation, flags_sha"         \
 	  " FROM rollout WHERE name = ?1")                                                                             \
-	X(ROLLOUT_SAVE, 1,                                                                                             \
+	X(ROLLOUT_SAVE, 1, "tiiiiiiit",                                                                                \
 	  "INSERT OR REPLACE INTO rollout (name, stage, stage_since, pct_wanted, pct_seen, pct_changed,"               \
 	  " seen_at, generation, flags_sha) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")                              \
-	X(ALERT_UNRESOLVED, 0,                                                                                         \
+	X(ALERT_UNRESOLVED, 0, "tii",                                                                                  \
 	  "SELECT DISTINCT " LABELS_READ " FROM incident n JOIN incident_alert i ON i.incident_id = n.id JOIN"         \
 	  " alert a ON a.id = i.alert_id WHERE n.rollout = ?1 AND a.status = 1 AND n.opened_at >= ?2 AND n.kind <> 3 " \
 	  "LIMIT ?3")                                                                                                  \
-	X(INCIDENT_UNREVIEWED, 0, "SELECT coalesce(max(id), 0) FROM incident WHERE rollout = ?1 AND review = 1")       \
-	X(INCIDENT_LAST_ROLLBACK, 0,                                                                                   \
+	X(INCIDENT_UNREVIEWED, 0, "t", "SELECT coalesce(max(id), 0) FROM incident WHERE rollout = ?1 AND review = 1")  \
+	X(INCIDENT_LAST_ROLLBACK, 0, "t",                                                                              \
 	  "SELECT " LAST_ACTED " FROM incident WHERE rollout = ?1 AND kind < 3 ORDER BY " LAST_ACTED " DESC LIMIT 1")  \
-	X(PROGRESS_LOAD, 0, "SELECT " PROGRESS_COLUMNS " FROM progress WHERE rollout = ?1")                            \
-	X(PROGRESS_SAVE, 1,                                                                                            \
+	X(PROGRESS_LOAD, 0, "t", "SELECT " PROGRESS_COLUMNS " FROM progress WHERE rollout = ?1")                       \
+	X(PROGRESS_SAVE, 1, "tiiiiititittiitt",                                                                        \
 	  "INSERT OR REPLACE INTO progress (" PROGRESS_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"             \
 	  " ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)")                                                                   \
-	X(APPROVAL_ADD, 1,                                                                                             \
+	X(APPROVAL_ADD, 1, "tittit",                                                                                   \
 	  "INSERT OR REPLACE INTO approval (rollout, run, role, person, at, note) VALUES (?1, ?2, ?3, ?4, ?5,"         \
 	  " ?6)")                                                                                                      \
-	X(APPROVAL_OF_RUN, 0,                                                                                          \
+	X(APPROVAL_OF_RUN, 0, "ti",                                                                                    \
 	  "SELECT role, person, at, note FROM approval WHERE rollout = ?1 AND run = ?2 ORDER BY at, role")             \
-	X(CHECKMARK_ADD, 1,                                                                                            \
+	X(CHECKMARK_ADD, 1, "tttitit",                                                                                 \
 	  "INSERT OR REPLACE INTO tick (rollout, list, item, run, person, at, note) VALUES (?1, ?2, ?3, ?4, ?5, ?6,"   \
 	  " ?7)")                                                                                                      \
-	X(CHECKMARK_OF_RUN, 0,                                                                                         \
+	X(CHECKMARK_OF_RUN, 0, "ti",                                                                                   \
 	  "SELECT list, item, person, at, note FROM tick WHERE rollout = ?1 AND run = ?2 ORDER BY list, item")         \
-	X(BASELINE_SET, 1, "INSERT OR REPLACE INTO baseline (rollout, metric, value, at) VALUES (?1, ?2, ?3, ?4)")     \
-	X(BASELINE_OF, 0, "SELECT metric, value, at FROM baseline WHERE rollout = ?1 ORDER BY metric")                 \
-	X(HOLD_ADD, 1, "INSERT INTO hold_span (rollout, since, until, why) VALUES (?1, ?2, ?3, ?4)")                   \
-	X(HOLD_OF, 0,                                                                                                  \
+	X(BASELINE_SET, 1, "ttdi",                                                                                     \
+	  "INSERT OR REPLACE INTO baseline (rollout, metric, value, at) VALUES (?1, ?2, ?3, ?4)")                      \
+	X(BASELINE_OF, 0, "t", "SELECT metric, value, at FROM baseline WHERE rollout = ?1 ORDER BY metric")            \
+	X(HOLD_ADD, 1, "tiit", "INSERT INTO hold_span (rollout, since, until, why) VALUES (?1, ?2, ?3, ?4)")           \
+	X(HOLD_OF, 0, "tii",                                                                                           \
 	  "SELECT since, until, why FROM hold_span WHERE rollout = ?1 AND until > ?2 AND since < ?3 ORDER BY since"    \
 	  " LIMIT 1000")                                                                                               \
-	X(CHECKMARK_EVER, 0,                                                                                           \
+	X(CHECKMARK_EVER, 0, "t",                                                                                      \
 	  "SELECT list, item, person, max(at), note FROM tick WHERE rollout = ?1 GROUP BY list, item")                 \
-	X(RUN_SAVE, 1,                                                                                                 \
+	X(RUN_SAVE, 1, "tiiiiit",                                                                                      \
 	  "INSERT OR REPLACE INTO stage_run (rollout, run, stage, entered, clean, until, results) VALUES (?1, ?2, ?3," \
 	  " ?4, ?5, ?6, ?7)")                                                                                          \
-	X(RUN_END, 1, "UPDATE stage_run SET until = ?3 WHERE rollout = ?1 AND run = ?2")                               \
-	X(RUN_OF, 0,                                                                                                   \
+	X(RUN_END, 1, "tii", "UPDATE stage_run SET until = ?3 WHERE rollout = ?1 AND run = ?2")                        \
+	X(RUN_OF, 0, "t",                                                                                              \
 	  "SELECT run, stage, entered, clean, until, results FROM stage_run WHERE rollout = ?1 ORDER BY run DESC"      \
 	  " LIMIT 1000")                                                                                               \
-	X(RETIRE_RUNS, 1,                                                                                              \
+	X(RETIRE_RUNS, 1, "ii",                                                                                        \
 	  "DELETE FROM stage_run WHERE (rollout, run) IN (SELECT rollout, run FROM stage_run WHERE until < ?1"         \
 	  " ORDER BY until LIMIT ?2)")                                                                                 \
-	X(RETIRE_FIND, 0,                                                                                              \
+	X(RETIRE_FIND, 0, "ii",                                                                                        \
 	  "SELECT id FROM incident WHERE resolved_at <> 0 AND resolved_at < ?1 AND +state IN (7, 8) AND +review <> 1"  \
 	  " ORDER BY resolved_at LIMIT ?2")                                                                            \
-	X(RETIRE_STEPS, 1, "DELETE FROM step WHERE incident_id = ?1")                                                  \
-	X(RETIRE_SNAPSHOT, 1, "DELETE FROM snapshot WHERE incident_id = ?1")                                           \
-	X(RETIRE_MESSAGES, 1, "DELETE FROM outbox WHERE incident_id = ?1 AND state <> 1")                              \
-	X(RETIRE_EVENTS, 1, "DELETE FROM event WHERE incident_id = ?1")                                                \
-	X(RETIRE_ATTACHED, 1, "DELETE FROM incident_alert WHERE incident_id = ?1")                                     \
-	X(RETIRE_INCIDENT, 1, "DELETE FROM incident WHERE id = ?1")                                                    \
-	X(RETIRE_DISPOSITIONS, 1,                                                                                      \
+	X(RETIRE_STEPS, 1, "i", "DELETE FROM step WHERE incident_id = ?1")                                             \
+	X(RETIRE_SNAPSHOT, 1, "i", "DELETE FROM snapshot WHERE incident_id = ?1")                                      \
+	X(RETIRE_MESSAGES, 1, "i", "DELETE FROM outbox WHERE incident_id = ?1 AND state <> 1")                         \
+	X(RETIRE_EVENTS, 1, "i", "DELETE FROM event WHERE incident_id = ?1")                                           \
+	X(RETIRE_ATTACHED, 1, "i", "DELETE FROM incident_alert WHERE incident_id = ?1")                                \
+	X(RETIRE_INCIDENT, 1, "i", "DELETE FROM incident WHERE id = ?1")                                               \
+	X(RETIRE_DISPOSITIONS, 1, "ii",                                                                                \
 	  "DELETE FROM said WHERE alert_id IN (SELECT id FROM alert a WHERE last_at < ?1 AND NOT EXISTS (SELECT 1"     \
 	  " FROM incident_alert i WHERE i.alert_id = a.id) ORDER BY last_at, id LIMIT ?2)")                            \
-	X(RETIRE_ALERTS, 1,                                                                                            \
+	X(RETIRE_ALERTS, 1, "ii",                                                                                      \
 	  "DELETE FROM alert WHERE id IN (SELECT id FROM alert a WHERE last_at < ?1 AND NOT EXISTS (SELECT 1"          \
 	  " FROM incident_alert i WHERE i.alert_id = a.id) AND NOT EXISTS (SELECT 1 FROM said s WHERE s.alert_id = "   \
 	  "a.id)"                                                                                                      \
 	  " ORDER BY last_at, id LIMIT ?2)")                                                                           \
-	X(RETIRE_HOLDS, 1,                                                                                             \
+	X(RETIRE_HOLDS, 1, "ii",                                                                                       \
 	  "DELETE FROM hold_span WHERE id IN (SELECT id FROM hold_span WHERE until < ?1 ORDER BY until LIMIT ?2)")     \
-	X(RETIRE_LONE_EVENTS, 1,                                                                                       \
+	X(RETIRE_LONE_EVENTS, 1, "ii",                                                                                 \
 	  "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE incident_id = 0 AND at < ?1"                      \
 	  " ORDER BY at LIMIT ?2)")                                                                                    \
-	X(RETIRE_LONE_MESSAGES, 1,                                                                                     \
+	X(RETIRE_LONE_MESSAGES, 1, "ii",                                                                               \
 	  "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE incident_id = 0 AND queued_at < ?1"             \
 	  " AND +state <> 1 ORDER BY queued_at LIMIT ?2)")
 
-#define SQL_ENUM(id, writes, text) id,
+#define SQL_ENUM(id, writes, types, text) id,
 enum sql { SQL_STATEMENTS(SQL_ENUM) SQL_N };
+
+struct sql_statement {
+	bool writes;
+	const char *types, *text;
+};
+extern const struct sql_statement sql_statements[SQL_N];
 
 #endif

@@ -19,7 +19,7 @@ enum step_state {
 };
 enum step_kind { STEP_FLAGS = 1, STEP_COMMAND, STEP_HTTP, STEP_VERIFY, STEP_SNAPSHOT, STEP_KIND_N };
 /* In which part of the incident's life it runs. Stored. */
-enum step_phase { PHASE_APPLY = 1, PHASE_VERIFY, PHASE_SNAPSHOT, PHASE_THEN, PHASE_FALLBACK };
+enum step_phase { PHASE_APPLY = 1, PHASE_VERIFY, PHASE_SNAPSHOT, PHASE_FOLLOWUP, PHASE_FALLBACK };
 
 const char *step_state_name(enum step_state s);
 const char *step_kind_name(enum step_kind k);

@@ -58,9 +58,10 @@ struct stmt stmt_use(struct db_conn *c, enum sql which)
 {
 	own(c);
 	assert(which < SQL_N && is_mine(c));
+	const char *types = sql_statements[which].types;
 	if (c->until_us && db_conn_over(c))
-		return (struct stmt) {.conn = c, .error = -ETIMEDOUT};
-	return (struct stmt) {.s = c->stmt[which], .conn = c, .error = c->stmt[which] ? 0 : -EIO};
+		return (struct stmt) {.conn = c, .types = types, .error = -ETIMEDOUT};
+	return (struct stmt) {.s = c->stmt[which], .conn = c, .types = types, .error = c->stmt[which] ? 0 : -EIO};
 }
 
 void stmt_end(struct stmt *st)
@@ -71,25 +72,32 @@ void stmt_end(struct stmt *st)
 	sqlite3_clear_bindings(st->s);
 }
 
-void stmt_i64(struct stmt *st, int at, int64_t v)
+/* True when the parameter is there and of that type: SQLite itself would take anything. */
+static bool takes(struct stmt *st, int at, char type)
 {
 	assert(st && at > 0);
-	if (!st->error)
+	if (st->error)
+		return false;
+	if (strnlen(st->types, (size_t)at) < (size_t)at || st->types[at - 1] != type)
+		st->error = -EINVAL;
+	return !st->error;
+}
+
+void stmt_i64(struct stmt *st, int at, int64_t v)
+{
+	if (takes(st, at, 'i'))
 		remember(st, sqlite3_bind_int64(st->s, at, v));
 }
 
 void stmt_text(struct stmt *st, int at, const char *v)
 {
-	assert(st && at > 0);
-	if (st->error)
-		return;
-	remember(st, v ? sqlite3_bind_text(st->s, at, v, -1, SQLITE_TRANSIENT) : sqlite3_bind_null(st->s, at));
+	if (takes(st, at, 't'))
+		remember(st, v ? sqlite3_bind_text(st->s, at, v, -1, SQLITE_TRANSIENT) : sqlite3_bind_null(st->s, at));
 }
 
 void stmt_double(struct stmt *st, int at, double v)
 {
-	assert(st && at > 0);
-	if (!st->error)
+	if (takes(st, at, 'd'))
 		remember(st, sqlite3_bind_double(st->s, at, v));
 }
 

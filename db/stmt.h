@@ -16,12 +16,13 @@ struct sqlite3_stmt;
 struct stmt {
 	struct sqlite3_stmt *s;
 	struct db_conn *conn;
-	int error; /* the first one; sticks */
+	const char *types; /* of the parameters, as in sql.h */
+	int error;         /* the first one; sticks */
 };
 
 struct stmt stmt_use(struct db_conn *c, enum sql which);
 void stmt_end(struct stmt *st);
-/* Parameters count from 1. NULL text binds NULL. Text is copied. */
+/* Parameters count from 1; one of another type than sql.h names is -EINVAL. NULL text binds NULL. Text is copied. */
 void stmt_i64(struct stmt *st, int at, int64_t v);
 void stmt_text(struct stmt *st, int at, const char *v);
 void stmt_double(struct stmt *st, int at, double v);

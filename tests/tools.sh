@@ -4,8 +4,9 @@
 # here (bookworm, trixie, forky): its package lists are kept below DIR, and nothing of this machine's apt changes.
 set -euo pipefail
 
-packages=(prometheus prometheus-alertmanager)
-programs=(prometheus promtool prometheus-alertmanager amtool)
+# PACKAGES and PROGRAMS name others, with blanks between.
+read -ra packages <<<"${PACKAGES:-prometheus prometheus-alertmanager}"
+read -ra programs <<<"${PROGRAMS:-prometheus promtool prometheus-alertmanager amtool}"
 
 [ $# -eq 1 ] || [ $# -eq 2 ] || { echo "usage: $0 DIR [SUITE]" >&2; exit 2; }
 suite=${2-}
@@ -54,7 +55,7 @@ download() {
 	local sandbox=()
 	[ "$(id -u)" -ne 0 ] || sandbox=(-o APT::Sandbox::User=root) # apt's own user may not enter our directory
 	# From Debian 13 on promtool is a package of its own.
-	[ -z "$(apt-cache "${apt[@]}" pkgnames promtool)" ] || packages=(prometheus prometheus-alertmanager promtool)
+	[ -n "${PACKAGES-}" ] || [ -z "$(apt-cache "${apt[@]}" pkgnames promtool)" ] || packages=(prometheus prometheus-alertmanager promtool)
 	(cd "$dir/deb" && apt-get -qq "${apt[@]}" "${sandbox[@]}" download "${packages[@]}")
 }
 
@@ -66,6 +67,7 @@ relocate_alertmanager() {
 	local program=$dir/usr/bin/prometheus-alertmanager
 
 	[ ${#from} -eq ${#to} ] || die "two names of different length"
+	[ -x "$program" ] || return 0
 	grep -qaF "$from" "$program" || return 0 # a later package that does not need it
 	mkdir -p "$dir/usr/libexec"
 	LC_ALL=C sed "s#$from#$to#g" "$program" >"$dir/usr/libexec/prometheus-alertmanager"

@@ -36,7 +36,7 @@ void slot_begin(struct slot *s, const struct step *step, int32_t attempt)
 
 enum slot_id slot_of(const struct step *step)
 {
-	return step->kind == STEP_FLAGS ? SLOT_FLAGS : step->phase == PHASE_THEN ? SLOT_THEN : SLOT_ACT;
+	return step->kind == STEP_FLAGS ? SLOT_FLAGS : step->phase == PHASE_FOLLOWUP ? SLOT_FOLLOWUP : SLOT_ACT;
 }
 
 void slot_end(struct slot *s, enum step_state outcome, const char *text)
@@ -82,7 +82,7 @@ static void intend_again(struct slot *s)
 /* After a restart. More than 0 % is not set once more on what an earlier life knew: the incident asks where it is. */
 static void repeat(struct live *l, struct slot *s)
 {
-	if (kind_of(&l->inc)->lowers && l->inc.pct_wanted > 0 && s != &l->slot[SLOT_THEN])
+	if (kind_of(&l->inc)->lowers && l->inc.pct_wanted > 0 && s != &l->slot[SLOT_FOLLOWUP])
 		slot_end(s, STEP_SKIPPED, "not repeated before it is known where the service is");
 	else
 		intend_again(s);
@@ -379,7 +379,7 @@ void act_watch_end(struct live *l, const struct step *step)
 	slot_begin(s, step, step->attempts);
 	if (step->kind == STEP_COMMAND)
 		recover_command(l, s);
-	else if (step->kind == STEP_HTTP && step->phase != PHASE_THEN)
+	else if (step->kind == STEP_HTTP && step->phase != PHASE_FOLLOWUP)
 		wait_for_request(l, s, step);
 	else
 		slot_end(s, STEP_SKIPPED, "broken off: its incident was over when rollbackd started");
@@ -397,7 +397,7 @@ void act_recover(struct live *l, const struct step *step)
 	}
 	struct slot *s = &l->slot[slot_of(step)];
 	slot_begin(s, step, step->attempts);
-	if (step->kind == STEP_HTTP && step->phase != PHASE_THEN)
+	if (step->kind == STEP_HTTP && step->phase != PHASE_FOLLOWUP)
 		recover_http(l, s);
 	else if (step->kind == STEP_HTTP)
 		again_or_doubt(l, s);

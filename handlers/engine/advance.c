@@ -70,10 +70,10 @@ static void sooner(int64_t *best, struct deadline *d, int64_t wall_us)
 }
 
 /* What follows the rollback is not over: silence does not end the incident. */
-bool then_is_open(const struct live *l)
+bool followup_is_open(const struct live *l)
 {
 	for (size_t i = 0; i < l->steps.n; i++)
-		if (l->steps.item[i].phase == PHASE_THEN &&
+		if (l->steps.item[i].phase == PHASE_FOLLOWUP &&
 		    (l->steps.item[i].state == STEP_TODO || l->steps.item[i].state == STEP_RUNNING ||
 		     l->steps.item[i].state == STEP_WAITING))
 			return true;
@@ -247,7 +247,7 @@ static const struct step *first_step(const struct live *l, enum step_state state
 	return NULL;
 }
 
-const enum slot_id act_slots[ACT_SLOTS] = {SLOT_FLAGS, SLOT_ACT, SLOT_THEN};
+const enum slot_id act_slots[ACT_SLOTS] = {SLOT_FLAGS, SLOT_ACT, SLOT_FOLLOWUP};
 
 static bool recover(struct live *l)
 {
@@ -271,8 +271,8 @@ static bool intend(struct live *l, const struct step *s)
 /* A step that follows the rollback is done in its turn: not before one that still waits for a person. */
 static bool is_its_turn(const struct live *l, const struct step *s)
 {
-	for (size_t i = 0; s->phase == PHASE_THEN && i < l->steps.n; i++)
-		if (l->steps.item[i].phase == PHASE_THEN && l->steps.item[i].ord < s->ord &&
+	for (size_t i = 0; s->phase == PHASE_FOLLOWUP && i < l->steps.n; i++)
+		if (l->steps.item[i].phase == PHASE_FOLLOWUP && l->steps.item[i].ord < s->ord &&
 		    l->steps.item[i].state == STEP_WAITING)
 			return false;
 	return true;
@@ -302,12 +302,12 @@ static bool retry(struct live *l)
 /* Its turn has come, and a person has to say yes: that is told once. */
 static bool ask_person(struct live *l)
 {
-	const struct step *s = first_step(l, STEP_WAITING, SLOT_THEN);
+	const struct step *s = first_step(l, STEP_WAITING, SLOT_FOLLOWUP);
 
-	if (!s || s->started_at_us || l->slot[SLOT_THEN].busy || !step_may_run(l->inc.state, PHASE_THEN))
+	if (!s || s->started_at_us || l->slot[SLOT_FOLLOWUP].busy || !step_may_run(l->inc.state, PHASE_FOLLOWUP))
 		return false;
 	for (size_t i = 0; i < l->steps.n; i++)
-		if (l->steps.item[i].phase == PHASE_THEN && l->steps.item[i].ord < s->ord &&
+		if (l->steps.item[i].phase == PHASE_FOLLOWUP && l->steps.item[i].ord < s->ord &&
 		    (l->steps.item[i].state == STEP_TODO || l->steps.item[i].state == STEP_RUNNING))
 			return false;
 	commit_own(l, (struct change) {.kind = CHANGE_ASK, .step_id = s->id});

@@ -21,7 +21,7 @@ static int event_of(const struct live *l)
 		return 0;
 	if (machine_edge(l->inc.state, EV_CALM))
 		return EV_CALM;
-	return machine_edge(l->inc.state, EV_QUIET) && !then_is_open(l) ? EV_QUIET : 0;
+	return machine_edge(l->inc.state, EV_QUIET) && !followup_is_open(l) ? EV_QUIET : 0;
 }
 
 int64_t calm_wake(struct live *l)

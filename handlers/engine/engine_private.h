@@ -13,7 +13,7 @@
 struct live;
 
 /* Things that run beside each other for one incident. Each ends in a change to commit. */
-enum slot_id { SLOT_FLAGS, SLOT_ACT, SLOT_THEN, SLOT_ROUND, SLOT_SNAPSHOT, SLOT_ONSET, SLOT_CALM, SLOT_N };
+enum slot_id { SLOT_FLAGS, SLOT_ACT, SLOT_FOLLOWUP, SLOT_ROUND, SLOT_SNAPSHOT, SLOT_ONSET, SLOT_CALM, SLOT_N };
 #define ACT_SLOTS 3
 struct slot {
 	struct live *of;
@@ -137,7 +137,7 @@ int64_t calm_wake(struct live *l);
 /* The deadline on the monotonic clock. */
 int64_t deadline_mono(struct deadline *d, int64_t wall_us);
 /* What follows the rollback is not over. */
-bool then_is_open(const struct live *l);
+bool followup_is_open(const struct live *l);
 /* Lets go of everything that is busy. */
 void acts_drop(struct live *l);
 

@@ -87,7 +87,7 @@ bool step_may_run(enum incident_state state, enum step_phase phase)
 
 	return phase == PHASE_APPLY      ? state == INC_ROLLING_BACK || looks
 	       : phase == PHASE_FALLBACK ? looks
-	                                 : phase == PHASE_THEN && (looks || state == INC_ROLLED_BACK);
+	                                 : phase == PHASE_FOLLOWUP && (looks || state == INC_ROLLED_BACK);
 }
 
 /* A step that failed, and whose time has come. */
@@ -143,7 +143,7 @@ static int start_verifying(struct work *w)
 	if (!w->inc.verify_until_us) /* else it acts once more within the same time */
 		w->inc.verify_until_us = w->now + w->plan->rollout.verify_timeout_us;
 	w->inc.next_probe_us = w->now + w->plan->rollout.verify_delay_us;
-	int r = !kind_of(&w->inc)->follows ? 0 : trigger_add_then(w->tx, &w->inc, &w->plan->playbook);
+	int r = !kind_of(&w->inc)->follows ? 0 : trigger_add_followups(w->tx, &w->inc, &w->plan->playbook);
 	return r < 0 ? r : incident_move(w->tx, w->settings, &w->inc, EV_APPLIED, "rollbackd", NULL);
 }
 
@@ -207,7 +207,7 @@ static int page_doubt(struct work *w)
 	return text ? record_page(w, ANNOUNCE_IN_DOUBT, text) : -ENOMEM;
 }
 
-static int page_then(struct work *w)
+static int page_followup(struct work *w)
 {
 	CLEANUP(cleanup_free)
 	char *text = text_format("step \"%s\", which follows the rollback, has failed; do it by hand", w->step.name);
@@ -294,8 +294,8 @@ static int write_outcome(struct work *w)
 		r = flags_outcome(w);
 	if (r == 0 && w->ch->outcome == STEP_IN_DOUBT)
 		r = page_doubt(w);
-	if (r == 0 && w->ch->outcome == STEP_FAILED && w->step.phase == PHASE_THEN && w->inc.kind != KIND_DRILL)
-		r = page_then(w);
+	if (r == 0 && w->ch->outcome == STEP_FAILED && w->step.phase == PHASE_FOLLOWUP && w->inc.kind != KIND_DRILL)
+		r = page_followup(w);
 	if (r == 0)
 		r = acted_late(w);
 	if (r == 0)
@@ -417,7 +417,7 @@ static char *waits_text(struct work *w)
 	buf_printf(&b, "step \"%s\" waits for a person: rollbackctl incident approve %lld", w->step.name,
 	           (long long)w->inc.id);
 	for (size_t i = 0; r == 0 && i < l.n; i++)
-		if (l.item[i].phase == PHASE_THEN && l.item[i].ord < w->step.ord && l.item[i].state != STEP_DONE)
+		if (l.item[i].phase == PHASE_FOLLOWUP && l.item[i].ord < w->step.ord && l.item[i].state != STEP_DONE)
 			buf_printf(&b, "%s\"%.80s\" (%s)", n++ ? ", " : ". BEFORE IT WAS NOT DONE: ", l.item[i].name,
 			           step_state_name(l.item[i].state));
 	step_list_free(&l);

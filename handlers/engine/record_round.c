@@ -110,7 +110,7 @@ int record_seen(struct work *w, enum incident_event ev)
 	if (r == 0)
 		r = record_verify_step(w, STEP_DONE);
 	if (r == 0 && w->inc.already_there) /* nothing was applied: what follows was not added then */
-		r = trigger_add_then(w->tx, &w->inc, &w->plan->playbook);
+		r = trigger_add_followups(w->tx, &w->inc, &w->plan->playbook);
 	if (r == 0)
 		r = incident_move(w->tx, w->settings, &w->inc, ev, "rollbackd", text);
 	if (r == 1 && w->inc.kind == KIND_ADVANCE)

@@ -206,7 +206,7 @@ static int skip_the_rest(struct db_tx *tx, const struct incident *inc, const str
 			r = step_save(tx, s);
 			continue;
 		}
-		if (s->phase != PHASE_THEN || (s->state != STEP_TODO && s->state != STEP_WAITING))
+		if (s->phase != PHASE_FOLLOWUP || (s->state != STEP_TODO && s->state != STEP_WAITING))
 			continue;
 		CLEANUP(cleanup_free) char *what = text_format("not done: %s", s->name);
 		s->state = STEP_SKIPPED;

@@ -62,7 +62,7 @@ int trigger_add_act(struct db_tx *tx, int64_t incident, int32_t ord, enum step_p
 	return spec ? step_insert(tx, &st) : -ENOMEM;
 }
 
-int trigger_add_then(struct db_tx *tx, const struct incident *inc, const struct playbook *p)
+int trigger_add_followups(struct db_tx *tx, const struct incident *inc, const struct playbook *p)
 {
 	assert(tx && inc && inc->id > 0 && p);
 	struct step_list l = {0};
@@ -71,11 +71,12 @@ int trigger_add_then(struct db_tx *tx, const struct incident *inc, const struct 
 	bool there = false;
 
 	for (size_t i = 0; i < l.n; i++)
-		there |= l.item[i].phase == PHASE_THEN;
+		there |= l.item[i].phase == PHASE_FOLLOWUP;
 	step_list_free(&l);
-	for (size_t i = 0; err == 0 && !there && i < p->n_then; i++)
-		err = trigger_add_act(tx, inc->id, ord++, PHASE_THEN, &p->then[i].act,
-		                      p->then[i].needs_approval && inc->kind != KIND_DRILL ? STEP_WAITING : STEP_TODO);
+	for (size_t i = 0; err == 0 && !there && i < p->n_followups; i++)
+		err = trigger_add_act(tx, inc->id, ord++, PHASE_FOLLOWUP, &p->followups[i].act,
+		                      p->followups[i].needs_approval && inc->kind != KIND_DRILL ? STEP_WAITING
+		                                                                                : STEP_TODO);
 	return err;
 }
 
@@ -460,7 +461,7 @@ static int note_joined(struct db_tx *tx, const struct incident *inc, const struc
 	if (err == 0)
 		err = event_add(tx, &e);
 	/* what this trigger's playbook wants done afterwards, not only the first one's */
-	return err < 0 ? err : trigger_add_then(tx, inc, t->playbook);
+	return err < 0 ? err : trigger_add_followups(tx, inc, t->playbook);
 }
 
 static int join(struct db_tx *tx, const struct settings *s, const struct trigger *t, struct incident *inc,

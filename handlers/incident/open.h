@@ -51,7 +51,7 @@ int trigger_supersede(struct db_tx *tx, const struct settings *s, struct inciden
 int32_t trigger_target(const struct settings *s, const struct trigger *t, int32_t stage, int32_t there);
 
 /* The playbook's then steps, once per incident: a second apply adds none. */
-int trigger_add_then(struct db_tx *tx, const struct incident *inc, const struct playbook *p);
+int trigger_add_followups(struct db_tx *tx, const struct incident *inc, const struct playbook *p);
 /* One act as a step. */
 int trigger_add_act(struct db_tx *tx, int64_t incident, int32_t ord, enum step_phase phase, const struct act *a,
                     enum step_state state);

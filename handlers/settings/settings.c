@@ -10,22 +10,22 @@
 
 /* --- playbooks --- */
 
-static int read_then(struct json_object *o, struct playbook *p)
+static int read_followups(struct json_object *o, struct playbook *p)
 {
-	assert(p->n_then == 0);
+	assert(p->n_followups == 0);
 	struct json_object *list;
 	size_t n = list_of(o, "then", &list);
 
-	p->then = array_of(n, sizeof(*p->then));
-	if (!p->then)
+	p->followups = array_of(n, sizeof(*p->followups));
+	if (!p->followups)
 		return -ENOMEM;
-	while (p->n_then < n) {
-		struct json_object *one = json_object_array_get_idx(list, p->n_then);
-		int e = act_read(one, &p->then[p->n_then].act);
+	while (p->n_followups < n) {
+		struct json_object *one = json_object_array_get_idx(list, p->n_followups);
+		int e = act_read(one, &p->followups[p->n_followups].act);
 
 		if (e < 0)
 			return e;
-		p->then[p->n_then++].needs_approval = str(one, "needs")[0] != '\0';
+		p->followups[p->n_followups++].needs_approval = str(one, "needs")[0] != '\0';
 	}
 	return 0;
 }
@@ -46,15 +46,15 @@ static int read_playbook(struct json_object *o, struct playbook *p)
 	}
 	p->review = str(o, "review")[0] != '\0';
 	p->restart_at = (int32_t)json_int_or(o, "restart_at", -1);
-	int e = read_then(o, p);
+	int e = read_followups(o, p);
 	return e == 0 ? options_matchers(o, "match", &p->match) : e;
 }
 
 static void playbook_free(struct playbook *p)
 {
-	for (size_t i = 0; i < p->n_then; i++)
-		act_free(&p->then[i].act);
-	free(p->then);
+	for (size_t i = 0; i < p->n_followups; i++)
+		act_free(&p->followups[i].act);
+	free(p->followups);
 	matchers_free(&p->match);
 	free(p->frozen);
 	json_object_put(p->tree);

@@ -176,7 +176,7 @@ struct rollout {
 };
 
 /* What follows a rollback. */
-struct then {
+struct followup {
 	struct act act;
 	bool needs_approval;
 };
@@ -189,9 +189,9 @@ struct playbook {
 	bool hold;           /* no rollback: tells people */
 	bool previous_stage; /* else to_pct */
 	int32_t to_pct;
-	int64_t after_us;  /* 0: at once */
-	struct then *then; /* after the apply steps, in order, beside verification */
-	size_t n_then;
+	int64_t after_us;           /* 0: at once */
+	struct followup *followups; /* after the apply steps, in order, beside verification */
+	size_t n_followups;
 	bool review;        /* nothing is raised before the incident is reviewed */
 	int32_t restart_at; /* and then only from this stage; -1: any */
 };

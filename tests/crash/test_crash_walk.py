@@ -133,11 +133,13 @@ def test_a_flags_file_written_in_place_survives_a_kill_at(folder, failpoint):
     other.hardlink_to(service.flags)
     d = Daemon(folder / "rollbackd", config(service))
     d.start(env={"ROLLBACKD_FAILPOINT": failpoint})
-    number = deliver(d, [alert()])[0]["incident"]
+    trigger = alert()
+    deliver(d, [trigger])                   # it may die before the answer is out
     assert d.died() == -9
     half = other.read_text()
     assert (half in flags_texts(service, 10, 0)) == (failpoint == "flags-copy-kept")
     d.start()
+    number = deliver_until_taken(d, [trigger])[0]["incident"]
     i = d.wait_state(number, "rolled_back")
     assert i["steps"][0]["state"] == "done" and service.percentage() == 0
     assert other.read_text() == service.flags.read_text() == flags_texts(service, 0)[0] and other.samefile(service.flags)

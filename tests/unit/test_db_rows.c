@@ -72,7 +72,7 @@ static void steps_are_read_back_in_their_order(void **state)
 	int64_t id = add_incident("shop", INC_ROLLING_BACK, 1, "s");
 	struct step second = {.incident_id = id,
 	                      .ord = 1,
-	                      .phase = PHASE_THEN,
+	                      .phase = PHASE_FOLLOWUP,
 	                      .kind = STEP_COMMAND,
 	                      .name = (char *)"name",
 	                      .spec = (char *)"{\"a\":1}",

@@ -60,6 +60,26 @@ static void the_first_error_sticks_and_nothing_is_done(void **state)
 	assert_int_equal(stmt_step(&st), 0);
 }
 
+/* SQLite takes a text for a number; an engine with types does not. */
+static void a_parameter_has_the_type_that_the_statement_names(void **state)
+{
+	(void)state;
+	CLEANUP(stmt_end) struct stmt st = stmt_use(db->writer, META_SET);
+	stmt_text(&st, 1, "typed");
+	stmt_text(&st, 2, "1");
+	assert_int_equal(stmt_run(&st), -EINVAL);
+	stmt_end(&st);
+	st = stmt_use(db->writer, META_SET);
+	stmt_i64(&st, 1, 1);
+	assert_int_equal(st.error, -EINVAL);
+	stmt_end(&st);
+	st = stmt_use(db->writer, BASELINE_SET);
+	stmt_text(&st, 1, "shop");
+	stmt_text(&st, 2, "errors");
+	stmt_i64(&st, 3, 1);
+	assert_int_equal(st.error, -EINVAL);
+}
+
 static void a_statement_forgets_its_last_use(void **state)
 {
 	(void)state;
@@ -138,6 +158,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(row_no_row_and_error_are_three_answers),
 		T(the_first_error_sticks_and_nothing_is_done),
+		T(a_parameter_has_the_type_that_the_statement_names),
 		T(a_statement_forgets_its_last_use),
 		T(a_reader_has_no_statement_that_writes),
 		T(errors_keep_their_meaning),

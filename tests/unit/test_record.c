@@ -473,7 +473,7 @@ static void which_step_may_run_when(void **state)
 
 		assert_int_equal(step_may_run((enum incident_state)s, PHASE_APPLY), s == INC_ROLLING_BACK || looks);
 		assert_int_equal(step_may_run((enum incident_state)s, PHASE_FALLBACK), looks);
-		assert_int_equal(step_may_run((enum incident_state)s, PHASE_THEN), looks || s == INC_ROLLED_BACK);
+		assert_int_equal(step_may_run((enum incident_state)s, PHASE_FOLLOWUP), looks || s == INC_ROLLED_BACK);
 		assert_false(step_may_run((enum incident_state)s, PHASE_VERIFY));
 		assert_false(step_may_run((enum incident_state)s, PHASE_SNAPSHOT));
 	}
