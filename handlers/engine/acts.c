@@ -7,21 +7,20 @@
 
 #include "db/alert.h"
 #include "handlers/steps/command.h"
+#include "handlers/engine/file_first.h"
 #include "handlers/engine/rehearsal.h"
 #include "handlers/incident/kinds.h"
 #include "handlers/steps/http_step.h"
 #include "handlers/steps/names.h"
 #include "handlers/checks/verify.h"
 #include "handlers/checks/onset.h"
-#include "handlers/checks/preserve.h"
 #include "server/core/clock.h"
 #include "server/core/failpoint.h"
 #include "server/core/log.h"
 #include "server/core/text.h"
 #include "server/core/thread.h"
 
-#define SNAPSHOT_AGAIN_US (60 * US_PER_S)
-#define DOUBTS_MAX        10 /* attempts of a command whose runner is killed again and again under us */
+#define DOUBTS_MAX 10 /* attempts of a command whose runner is killed again and again under us */
 
 /* What an act in SLOT_ACT is about; the slot's change names step and attempt. */
 void slot_begin(struct slot *s, const struct step *step, int32_t attempt)
@@ -224,6 +223,8 @@ static void begin_act(struct live *l, const struct step *step)
 
 	struct slot *s = &l->slot[slot_of(step)];
 	slot_begin(s, step, step->attempts);
+	if (step->phase != PHASE_FOLLOWUP)
+		l->there = -1; /* seen before this act */
 	if (r < 0)
 		end_errno(s, "the step cannot be read", r);
 	else if (act.kind == ACT_HTTP)
@@ -248,10 +249,23 @@ static bool rehearse(struct live *l, const struct step *step)
 	return true;
 }
 
+/* It has not begun, and is to be done as before. */
+static bool wait_for_file(struct live *l, const struct step *step)
+{
+	struct slot *s = &l->slot[slot_of(step)];
+	char why[256];
+
+	if (!file_comes_first(l, step, why, sizeof(why)))
+		return false;
+	slot_begin(s, step, step->attempts);
+	slot_end(s, STEP_TODO, why);
+	return true;
+}
+
 void act_begin(struct live *l, const struct step *step)
 {
 	assert(l && l->plan && thread_may(THREAD_ENGINE));
-	if (rehearse(l, step))
+	if (rehearse(l, step) || wait_for_file(l, step))
 		return;
 	if (step->kind == STEP_FLAGS)
 		act_write_flags(l, step);
@@ -417,6 +431,9 @@ static void on_round(void *arg, const struct verify_result *r)
 	s->ready = true;
 	s->handle = NULL;
 	l->looked = true;
+	l->there = r->asked && !r->partial ? r->least : -1;
+	l->file = r->file;
+	l->there_since_us = ch->evidence_since_us;
 	ch->written = r->written.state;
 	ch->acknowledged = r->acknowledged.state;
 	ch->written_note = strdup(r->written.note ? r->written.note : "");
@@ -470,50 +487,7 @@ void round_begin(struct live *l)
 	s->drop = drop_probe;
 }
 
-/* --- metrics --- */
-
-static void drop_snapshot(struct live *l, struct slot *s)
-{
-	(void)l;
-	snapshot_cancel(s->handle);
-}
-
-static void on_snapshot(void *arg, struct snapshot_item *items, size_t n)
-{
-	struct live *l = arg;
-	struct slot *s = &l->slot[SLOT_SNAPSHOT];
-	struct buf b = BUF(8000);
-
-	for (size_t i = 0; i < n; i++)
-		buf_printf(&b, "%s: %s\n", items[i].name, items[i].error ? items[i].error : "preserved");
-	s->busy = false;
-	s->ready = true;
-	s->handle = NULL;
-	s->ch.items = items;
-	s->ch.n_items = n;
-	s->ch.text = buf_take(&b);
-	engine_advance(l);
-}
-
-void snapshot_begin(struct live *l, const struct step *step)
-{
-	struct slot *s = &l->slot[SLOT_SNAPSHOT];
-	int64_t until = clock_wall_us(), from = l->inc.opened_at_us - l->plan->rollout.snapshot_window_us;
-	struct snapshot *handle = NULL;
-
-	change_clear(&s->ch);
-	s->ch = (struct change) {.kind = CHANGE_SNAPSHOT, .step_id = step->id};
-	int r = snapshot_start(l->engine->o.loop, l->plan, from, until, on_snapshot, l, &handle);
-	if (r < 0) {
-		log_warn("the metrics of an incident could not be preserved", "incident", log_num(l->id), "err",
-		         strerror(-r));
-		l->no_snapshot_before = clock_mono_us() + SNAPSHOT_AGAIN_US;
-		return;
-	}
-	s->busy = true;
-	s->handle = handle;
-	s->drop = drop_snapshot;
-}
+/* --- when it began --- */
 
 static void drop_onset(struct live *l, struct slot *s)
 {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "handlers/engine/file_first.h"
 #include "handlers/engine/retry.h"
 #include "handlers/incident/kinds.h"
 #include "handlers/settings/current.h"
@@ -101,13 +102,21 @@ static const struct step *next_snapshot(const struct live *l, int64_t *ret_due)
 	return best;
 }
 
+/* What would raise waits for the file, which is tried again by itself. */
+static bool may_retry(const void *arg, const struct step *s)
+{
+	char why[256];
+
+	return !file_comes_first(arg, s, why, sizeof(why));
+}
+
 /* Not beside an act: what it makes the service read may be what this changes. */
 static const struct step *next_retry(const struct live *l, int64_t *ret_due)
 {
 	bool busy = l->slot[SLOT_FLAGS].busy || l->slot[SLOT_ACT].busy;
 	bool old = l->inc.pct_wanted > 0 && !l->looked; /* what an earlier life saw */
 
-	return busy || old ? NULL : retry_first(&l->inc, &l->steps, ret_due);
+	return busy || old ? NULL : retry_first(&l->inc, &l->steps, may_retry, l, ret_due);
 }
 
 /* One timer for the earliest thing this state waits for. */
@@ -278,17 +287,40 @@ static bool is_its_turn(const struct live *l, const struct step *s)
 	return true;
 }
 
+static bool may_begin(const struct live *l, const struct step *s)
+{
+	char why[256];
+
+	return step_may_run(l->inc.state, s->phase) && is_its_turn(l, s) && !file_comes_first(l, s, why, sizeof(why));
+}
+
+/* In their order, but for those that wait for the flags file. */
+static const struct step *first_that_may_begin(const struct live *l, enum slot_id slot)
+{
+	for (size_t i = 0; i < l->steps.n; i++) {
+		const struct step *s = &l->steps.item[i];
+
+		if (s->state != STEP_TODO || s->kind == STEP_VERIFY || s->kind == STEP_SNAPSHOT || slot_of(s) != slot)
+			continue;
+		if (may_begin(l, s))
+			return s;
+		if (slot != SLOT_ACT)
+			return NULL;
+	}
+	return NULL;
+}
+
 /* The percentage goes first, also while an act for an earlier target is still under way; the acts wait for it. */
 static bool next_step(struct live *l)
 {
 	for (size_t i = 0; i < ARRAY_LEN(act_slots); i++) {
 		bool busy = l->slot[act_slots[i]].busy || l->slot[SLOT_FLAGS].busy;
-		const struct step *s = busy ? NULL : first_step(l, STEP_TODO, act_slots[i]);
+		const struct step *s = busy ? NULL : first_that_may_begin(l, act_slots[i]);
 
-		if (s && step_may_run(l->inc.state, s->phase) && is_its_turn(l, s) && intend(l, s))
+		if (intend(l, s))
 			return true;
 	}
-	return false;
+	return intend(l, file_to_write_again(l));
 }
 
 static bool retry(struct live *l)

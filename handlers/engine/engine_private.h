@@ -49,8 +49,10 @@ struct live {
 	struct step_list steps;
 	struct slot slot[SLOT_N];
 	bool onset_asked;
-	bool met;                   /* what an earlier life left under way was asked about */
-	bool looked;                /* a round has ended in this life */
+	bool met;            /* what an earlier life left under way was asked about */
+	bool looked;         /* a round has ended in this life */
+	int32_t there, file; /* of the last round: the lowest, when everybody has said, and the flags file; else -1 */
+	int64_t there_since_us;     /* what that round's evidence was since */
 	int64_t no_snapshot_before; /* monotonic: after one that could not be started */
 	struct calm calm;
 

@@ -27,6 +27,7 @@ struct live *live_new(struct engine *e, int64_t id)
 		return NULL;
 	l->engine = e;
 	l->id = id;
+	l->there = l->file = -1;
 	for (int i = 0; i < SLOT_N; i++)
 		l->slot[i].of = l;
 	l->next = e->lives;

@@ -6,6 +6,7 @@
 
 #include "db/event.h"
 #include "db/rollout.h"
+#include "handlers/engine/file_first.h"
 #include "handlers/engine/retry.h"
 #include "handlers/incident/announce.h"
 #include "handlers/incident/move.h"
@@ -104,6 +105,13 @@ static int is_retry(struct work *w)
 	return r;
 }
 
+/* Somebody wrote the file since it was lowered (file_first.h). */
+static bool is_file_again(const struct work *w)
+{
+	return w->step.kind == STEP_FLAGS && w->step.state == STEP_DONE && w->step.attempts == w->ch->attempt &&
+	       kind_of(&w->inc)->lowers;
+}
+
 static int write_intent(struct work *w)
 {
 	bool again = w->step.state == STEP_RUNNING && w->step.attempts == w->ch->attempt;
@@ -111,7 +119,8 @@ static int write_intent(struct work *w)
 
 	if (retry < 0)
 		return retry;
-	if (!step_may_run(w->inc.state, w->step.phase) || !(w->step.state == STEP_TODO || again || retry))
+	if (!step_may_run(w->inc.state, w->step.phase) ||
+	    !(w->step.state == STEP_TODO || again || retry || is_file_again(w)))
 		return 0;
 	w->step.state = STEP_RUNNING;
 	w->step.attempts++;
@@ -131,7 +140,9 @@ static int apply_ended(struct work *w, bool *ret)
 
 	*ret = true;
 	for (size_t i = 0; i < l.n; i++)
-		if (l.item[i].phase == PHASE_APPLY && (l.item[i].state == STEP_TODO || l.item[i].state == STEP_RUNNING))
+		if (l.item[i].phase == PHASE_APPLY &&
+		    (l.item[i].state == STEP_TODO || l.item[i].state == STEP_RUNNING) &&
+		    !step_waits_for_file(&w->plan->rollout, &l, &l.item[i]))
 			*ret = false;
 	step_list_free(&l);
 	return r;
@@ -194,7 +205,9 @@ static int flags_outcome(struct work *w)
 	char *text = text_format("the flags file could not be changed: %s. The other steps run%s; "
 	                         "look at the file now",
 	                         w->ch->text ? w->ch->text : "unknown",
-	                         kind_of(&w->inc)->lowers ? ", and it is tried again" : "");
+	                         !kind_of(&w->inc)->lowers ? ""
+	                                                   : " where the service does not read more from it than it "
+	                                                     "has, and it is tried again");
 	return text ? record_page(w, ANNOUNCE_FLAGS_UNKNOWN, text) : -ENOMEM;
 }
 
@@ -282,7 +295,7 @@ static int write_outcome(struct work *w)
 
 	if (w->step.state != STEP_RUNNING || w->step.attempts != w->ch->attempt)
 		return 0;
-	bool news = is_news(w);
+	bool news = w->ch->outcome != STEP_TODO && is_news(w);
 	w->step.state = w->ch->outcome;
 	w->step.ended_at_us = w->now;
 	int r = text_set(&w->step.output, w->ch->text ? w->ch->text : "");
@@ -296,7 +309,7 @@ static int write_outcome(struct work *w)
 		r = page_doubt(w);
 	if (r == 0 && w->ch->outcome == STEP_FAILED && w->step.phase == PHASE_FOLLOWUP && w->inc.kind != KIND_DRILL)
 		r = page_followup(w);
-	if (r == 0)
+	if (r == 0 && w->ch->outcome != STEP_TODO) /* that has not begun */
 		r = acted_late(w);
 	if (r == 0)
 		r = retry_outcome(w);
@@ -304,7 +317,7 @@ static int write_outcome(struct work *w)
 		r = apply_ended(w, &ended);
 	if (r == 0 && ended && w->inc.state == INC_ROLLING_BACK)
 		r = start_verifying(w);
-	if (r >= 0 && w->inc.kind != KIND_DRILL)
+	if (r >= 0 && w->inc.kind != KIND_DRILL && w->ch->outcome != STEP_TODO)
 		metric_add(M_STEPS, metric_index[w->ch->outcome], 1);
 	return r < 0 ? r : 1;
 }

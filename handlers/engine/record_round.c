@@ -6,6 +6,7 @@
 
 #include "db/event.h"
 #include "db/progress.h"
+#include "handlers/engine/file_first.h"
 #include "handlers/incident/announce.h"
 #include "handlers/incident/move.h"
 #include "handlers/incident/sla.h"
@@ -96,6 +97,21 @@ static int32_t wanted_from_now_on(const struct work *w)
 	return w->plan->rollout.flags_file || !kind_of(&w->inc)->acts ? -1 : w->inc.pct_wanted;
 }
 
+/* It is there without them, and the file holds no more: somebody else lowered it. */
+static int skip_waiting(struct work *w)
+{
+	struct step_list l = {0};
+	int r = step_of_incident(db_tx_conn(w->tx), w->inc.id, &l);
+
+	for (size_t i = 0; r == 0 && i < l.n; i++)
+		if (step_waits_for_file(&w->plan->rollout, &l, &l.item[i])) {
+			l.item[i].state = STEP_SKIPPED;
+			r = step_save(w->tx, &l.item[i]);
+		}
+	step_list_free(&l);
+	return r;
+}
+
 int record_seen(struct work *w, enum incident_event ev)
 {
 	char text[100], pct[16];
@@ -107,6 +123,8 @@ int record_seen(struct work *w, enum incident_event ev)
 		w->inc.next_probe_us = 0; /* cured already: nothing more to watch */
 	if (r == 0)
 		r = record_percentage(w, wanted_from_now_on(w), w->inc.pct_seen);
+	if (r == 0)
+		r = skip_waiting(w);
 	if (r == 0)
 		r = record_verify_step(w, STEP_DONE);
 	if (r == 0 && w->inc.already_there) /* nothing was applied: what follows was not added then */
@@ -193,7 +211,8 @@ static int add_fallback(struct work *w)
 	for (size_t i = 0; i < l.n; i++)
 		if (l.item[i].phase == PHASE_FALLBACK && l.item[i].state != STEP_SKIPPED) {
 			used++;
-			busy |= l.item[i].state == STEP_TODO || l.item[i].state == STEP_RUNNING;
+			busy |= (l.item[i].state == STEP_TODO || l.item[i].state == STEP_RUNNING) &&
+			        !step_waits_for_file(&w->plan->rollout, &l, &l.item[i]);
 		}
 	int32_t ord = (int32_t)l.n;
 	step_list_free(&l);

@@ -210,3 +210,68 @@ def test_a_reload_that_read_half_a_file_is_done_again(daemon_of, service):
     d.wait_state(r["incident"], "failed")
     i = d.wait_state(r["incident"], "rolled_back")
     assert service.percentage() == 0 and [s["attempts"] for s in i["steps"] if s["kind"] == "command"] == [2]
+
+
+def saying(service):
+    """A step that says the percentage itself, and one that makes the service read the file."""
+    script = service.dir / "set.sh"
+    script.write_text(f"#!/bin/sh\necho $1 >> {service.dir}/set.log\necho $1 > {service.live}\n")
+    script.chmod(0o755)
+    return f"      - {{command: [{service.reload}], timeout: 20s}}\n      - {{command: [{script}, '${{percentage}}']}}"
+
+
+def test_nobody_is_made_to_read_a_file_that_holds_more_than_the_service_has(daemon_of, service, chat, lock):
+    service.raise_to(50)
+    service.live.write_text("5")        # a person lowered the service, and not the file
+    d = daemon_of(config(service, timeout="500ms", channels="channels:\n" + slack_channel(chat, events="page")))
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    [r] = d.post(alert())
+    i = d.wait_state(r["incident"], "failed")
+    until(lambda: flags_step(d.incident(r["incident"]))["attempts"] >= 3)
+    assert service.reloads() == [] and service.percentage() == 5, "that would have raised it from 5% to 50%"
+    assert [s["state"] for s in i["steps"] if s["kind"] == "command"] == ["todo"]
+    fcntl.flock(lock, fcntl.LOCK_UN)
+    d.wait_state(r["incident"], "rolled_back")
+    assert len(service.reloads()) == 1 and service.file_percentage() == "0" and service.percentage() == 0
+
+
+def test_a_step_that_says_the_percentage_waits_for_no_file(daemon_of, service, lock):
+    service.raise_to(50)
+    d = daemon_of(config(service, timeout="500ms", apply=saying(service)))
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    [r] = d.post(alert())
+    until(lambda: service.percentage() == 0)
+    d.wait_state(r["incident"], "failed")
+    assert service.percentage() == 0 and service.reloads() == [], "reading the file would raise it from 0% to 50% again"
+    fcntl.flock(lock, fcntl.LOCK_UN)
+    d.wait_state(r["incident"], "rolled_back")
+    assert len(service.reloads()) == 1 and service.percentage() == 0
+
+
+def test_after_a_crash_it_waits_as_before(daemon_of, service, lock):
+    service.raise_to(50)
+    service.live.write_text("5")
+    d = daemon_of(config(service, timeout="500ms"))
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "failed")
+    d.kill()
+    d.start()
+    until(lambda: flags_step(d.incident(r["incident"]))["attempts"] >= 4)
+    assert service.reloads() == [] and service.percentage() == 5
+    fcntl.flock(lock, fcntl.LOCK_UN)
+    d.wait_state(r["incident"], "rolled_back")
+    assert service.percentage() == 0
+
+
+def test_a_file_that_is_written_again_meanwhile_is_lowered_again(daemon_of, service):
+    service.ignore_reload()             # so that the verification goes on
+    d = daemon_of(config(service))
+    [r] = d.post(alert())
+    until(lambda: len(service.reloads()) == 1)
+    service.flags.write_text(service.flags.read_text().replace("PERCENTAGE=0", "PERCENTAGE=50"))
+    until(lambda: service.file_percentage() == "0")
+    until(lambda: len(service.reloads()) == 2)
+    service.follow_again()
+    d.wait_state(r["incident"], "rolled_back")
+    assert service.percentage() == 0

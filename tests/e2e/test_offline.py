@@ -97,3 +97,30 @@ def test_no_effect_is_no_yes(offline, service):
     service.ignore_reload()
     code, out = offline(config(service, timeout="500ms"))
     assert code == 1 and "NOT VERIFIED" in out and service.percentage() == 10
+
+
+def test_nobody_is_made_to_read_a_file_that_holds_more_than_the_service_has(offline, service):
+    service.raise_to(50)
+    service.live.write_text("5")
+    fd = os.open(service.dir, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    p = offline(config(service), wait=False)
+    lines = []
+    for line in p.stdout:
+        lines.append(line)
+        if "reload.sh: waits: the flags file holds 50%" in line:
+            break
+    assert lines and "waits" in lines[-1] and service.reloads() == [] and service.percentage() == 5, lines
+    os.close(fd)
+    out, _ = p.communicate(timeout=60)
+    assert p.returncode == 0 and service.percentage() == 0 and service.file_percentage() == "0", out
+
+
+def test_a_step_that_says_the_percentage_waits_for_no_file(offline, service):
+    service.raise_to(50)
+    fd = os.open(service.dir, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    apply = f"      - {{command: [{service.reload}], timeout: 20s}}\n" + setter(service)
+    code, out = offline(config(service, apply=apply, timeout="300ms"))
+    os.close(fd)
+    assert code == 1 and was_set(service)[:1] == ["0"] and service.percentage() == 0 and service.reloads() == [], out

@@ -176,8 +176,8 @@ static void process_acts(void *arg)
 	struct process *p = arg;
 
 	p->acted = true;
-	if (p->reloads && world_file_pct(p->service) == p->pct) /* else the file is not as it wanted, and not by it */
-		world_act_begins(p->service, p->pct, p->incident);
+	if (p->reloads && world_file_pct(p->service) >= 0)
+		world_act_begins(p->service, world_file_pct(p->service), p->incident);
 	world_applies(p->service, p->sets ? p->pct : -1);
 }
 

@@ -226,6 +226,12 @@ static void lowered_outside(void)
 		world_outside(s, rnd_chance(50) ? pct / 2 / 100 * 100 : 200, rnd_chance(50));
 }
 
+/* Somebody's program writes the file, and the service has not read it yet. */
+static void file_written(void)
+{
+	world_writes_file(some_service(), rnd_chance(70) ? 5000 : 1000);
+}
+
 static void bounces(void)
 {
 	world_bounce(some_service());
@@ -268,6 +274,7 @@ static const struct {
 	{"reload", 5, reload},         {"clock", 3, clock_jumps},
 	{"raised", 6, raised_outside}, {"lowered", 5, lowered_outside},
 	{"bounce", 5, bounces},        {"fault", 30, goes_wrong},
+	{"file", 3, file_written},
 };
 
 static bool is_on(const char *word)
@@ -407,11 +414,26 @@ static void begins_moved(void)
 	pass(rnd_us(US_PER_S, 60 * US_PER_S));
 }
 
+/* The file holds more than the service has, and it cannot be lowered: whoever reads it now goes up. */
+static void begins_below_its_file(void)
+{
+	struct service *s = some_service();
+
+	world_outside(s, 200, false);
+	pass(60 * US_PER_S);
+	world_fault(FAULT_FILE, rnd_us(10 * US_PER_S, 120 * US_PER_S));
+	if (rnd_chance(50))
+		alerts_fire();
+	else
+		rollback_by_hand();
+	pass(rnd_us(US_PER_S, 60 * US_PER_S));
+}
+
 static void opening(void)
 {
-	static void (*const openings[])(void) = {begins_superseded,   begins_moved,        begins_moved,
-	                                         begins_with_a_stage, begins_with_a_stage, begins_lower,
-	                                         begins_rolled_back,  begins_blind,        begins_partial};
+	static void (*const openings[])(void) = {
+		begins_superseded, begins_moved,       begins_moved, begins_with_a_stage, begins_with_a_stage,
+		begins_lower,      begins_rolled_back, begins_blind, begins_partial,      begins_below_its_file};
 
 	if (rnd_chance(75))
 		openings[rnd_below(ARRAY_LEN(openings))]();

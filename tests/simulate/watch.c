@@ -151,6 +151,8 @@ static void moved(struct known *k, enum incident_state to)
 		count(COUNT_ADVANCES);
 	if (to == INC_ROLLED_BACK)
 		count(k->state == INC_FAILED ? COUNT_LATE : COUNT_ROLLED_BACK);
+	if (k->state == INC_PENDING && to != INC_CANCELLED) /* when it is due it goes by the config in force */
+		k->service = config_service(k->rollout);
 	if (to == INC_FAILED || to == INC_CANCELLED || to == INC_RESOLVED)
 		count(to == INC_FAILED ? COUNT_FAILED : to == INC_RESOLVED ? COUNT_RESOLVED : COUNT_CALLED_OFF);
 	k->state = to;

@@ -16,6 +16,7 @@
 
 #define SCRAPE_US   (5 * US_PER_S)
 #define OLD_NEWS_US (40 * US_PER_S) /* what somebody else did so lately, nobody can know yet for sure */
+#define RELOAD_US   (11 * US_PER_S) /* a reload that is under way reads the file at some time */
 
 const char *const fault_names[FAULT_N] = {
 	[FAULT_PROM_DOWN] = "Prometheus does not answer",
@@ -200,7 +201,8 @@ static bool scraped_at_least(const struct service *s, int32_t pct)
 
 void world_act_begins(struct service *s, int32_t pct, int64_t incident)
 {
-	bool old_news = s->lowered_outside_us && sim_now() - s->lowered_outside_us < OLD_NEWS_US;
+	bool old_news = (s->lowered_outside_us && sim_now() - s->lowered_outside_us < OLD_NEWS_US) ||
+	                (s->file_written_us && sim_now() - s->file_written_us < RELOAD_US);
 
 	if (pct > world_pct(s) && world_pct(s) >= 0 && !old_news && !scraped_at_least(s, pct) &&
 	    !watch_may_raise(incident))
@@ -225,6 +227,16 @@ void world_outside(struct service *s, int32_t pct, bool file)
 		if (s->instance[i].up)
 			s->instance[i].pct = pct;
 	changed(s, "was changed");
+}
+
+void world_writes_file(struct service *s, int32_t pct)
+{
+	if (!s->file[0])
+		return;
+	say("somebody else writes %d into the flags file of service %d", pct, number(s));
+	s->file_written_us = sim_now();
+	watch_outside(number(s), pct);
+	write_file(s, pct);
 }
 
 static void comes_back(void *arg)

@@ -36,6 +36,7 @@ struct service {
 	struct instance instance[INSTANCES];
 	int32_t lowest;             /* the lowest it was as a whole since the last act of the daemon ended */
 	int64_t lowered_outside_us; /* when somebody else last lowered it; what was seen before is old */
+	int64_t file_written_us;    /* when somebody else last wrote the file alone */
 	char file[200];             /* "" : none */
 };
 
@@ -72,6 +73,8 @@ bool world_has(enum fault f);
 
 /* Somebody else, not the daemon: sets what all run with (and the file, with file). */
 void world_outside(struct service *s, int32_t pct, bool file);
+/* Somebody else writes its flags file, and nothing more. */
+void world_writes_file(struct service *s, int32_t pct);
 /* An instance stops, and comes back with what its flags file says, or what it had. */
 void world_bounce(struct service *s);
 

@@ -14,6 +14,7 @@
 #include "handlers/checks/target.h"
 #include "handlers/engine/retry.h"
 #include "handlers/steps/flags_file.h"
+#include "handlers/steps/reads_file.h"
 #include "handlers/offline/journal.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
@@ -29,12 +30,12 @@ struct run {
 	struct json_object *record; /* owned: what the journal will say */
 	struct json_object *steps;  /* borrowed: of record */
 	int32_t to;                 /* the target: what was asked for, or less */
-	struct tried *tried;        /* owned: the flags file, then each apply step */
+	struct tried *tried;        /* owned: the flags file, then each apply step, then each fallback */
 	int journal;                /* -1: nowhere */
 	int32_t from, after;        /* hundredths, -1 unknown */
 	bool written;
+	bool said;                  /* a step that says the percentage has begun: what was seen before is old */
 	int64_t applied_at, rounds; /* wall time */
-	size_t fallbacks;           /* used */
 	struct local_round last;
 };
 
@@ -250,20 +251,40 @@ static int lower(struct run *r)
 	return e;
 }
 
-static bool act(struct run *r, const struct act *a)
+/* It would make the service read a file that may hold more than is there: not before the file was lowered, as
+ * rollbackd does it. */
+static bool must_wait(const struct run *r, const struct act *a, char *why, size_t why_size)
+{
+	bool known = !r->said && r->rounds > 0 && !r->last.partial;
+
+	return act_reads_file(&r->w.plan->rollout, a) &&
+	       reading_may_raise(&r->w.plan->rollout, r->to, known ? r->last.least : -1, why, why_size);
+}
+
+/* False: it waits, and has not begun. */
+static bool act(struct run *r, const struct act *a, struct tried *t)
 {
 	int64_t since = clock_wall_us();
-	char text[NOTE_MAX];
-	bool ok = local_act(&r->w, a, r->to, text, sizeof(text));
+	char text[NOTE_MAX], why[256];
 
+	if (must_wait(r, a, why, sizeof(why))) {
+		if (!t->failed)
+			say("%s: waits: %s", a->name, why);
+		t->failed = true;
+		return false;
+	}
+	r->said |= act_says_percentage(a);
+	bool ok = local_act(&r->w, a, r->to, text, sizeof(text));
+	r->last.least = -1; /* seen before this act */
 	step_done(r, a->kind == ACT_HTTP ? "http" : "command", a->name, ok, text, since);
-	return ok;
+	tried_now(t, ok);
+	return true;
 }
 
 static void apply(struct run *r)
 {
 	for (size_t i = 0; i < r->w.plan->rollout.n_apply; i++)
-		tried_now(&r->tried[i + 1], act(r, &r->w.plan->rollout.apply[i]));
+		act(r, &r->w.plan->rollout.apply[i], &r->tried[i + 1]);
 	r->applied_at = clock_wall_us();
 }
 
@@ -296,10 +317,13 @@ static void fall_back(struct run *r, int64_t since_mono)
 {
 	const struct rollout *ro = &r->w.plan->rollout;
 
-	if (r->last.acknowledged == STATUS_YES || r->fallbacks >= ro->n_fallbacks ||
-	    clock_mono_us() < since_mono + ro->fallbacks[r->fallbacks].after_us)
-		return;
-	act(r, &ro->fallbacks[r->fallbacks++].act);
+	for (size_t i = 0; i < ro->n_fallbacks && r->last.acknowledged != STATUS_YES; i++) {
+		struct tried *t = &r->tried[1 + ro->n_apply + i];
+
+		if (t->attempts == 0 && clock_mono_us() >= since_mono + ro->fallbacks[i].after_us &&
+		    act(r, &ro->fallbacks[i].act, t))
+			return;
+	}
 }
 
 /* A file that is lowered at last: what ran before made the service read the old one. True: something was done, and only
@@ -316,10 +340,10 @@ static bool try_again(struct run *r)
 		return true;
 	}
 	for (size_t i = 0; i < ro->n_apply; i++) {
-		if (!is_due(&r->tried[i + 1]) || !ro->apply[i].idempotent || is_seen(r))
-			continue;
-		tried_now(&r->tried[i + 1], act(r, &ro->apply[i]));
-		done |= !r->tried[i + 1].failed;
+		struct tried *t = &r->tried[i + 1];
+
+		if (is_due(t) && (ro->apply[i].idempotent || t->attempts == 0) && !is_seen(r))
+			done |= act(r, &ro->apply[i], t) && !t->failed;
 	}
 	if (done)
 		r->applied_at = clock_wall_us();
@@ -468,7 +492,7 @@ int offline_rollback(const struct ctl *c, const struct offline_rollback *rq)
 	umask(077);
 	say("rolling back %s without rollbackd, by %s", rq->rollout, rq->config);
 	look_at_file(&r);
-	r.tried = calloc(r.w.plan->rollout.n_apply + 1, sizeof(*r.tried));
+	r.tried = calloc(r.w.plan->rollout.n_apply + r.w.plan->rollout.n_fallbacks + 1, sizeof(*r.tried));
 	code = !r.tried ? CTL_NO : is_stage(&r) ? run(&r) : CTL_REFUSED;
 	free(r.tried);
 	if (r.journal >= 0)

@@ -1,0 +1,23 @@
+/*
+ * Which steps wait until the flags file was lowered (handlers/steps/reads_file.h says why).
+ */
+#ifndef HANDLERS_ENGINE_FILE_FIRST_H
+#define HANDLERS_ENGINE_FILE_FIRST_H
+
+#include "db/step.h"
+#include "handlers/settings/settings.h"
+
+struct live;
+
+/* Would that step make the service read a file that may hold more than is there? Then it does not begin; why (>= 200
+ * bytes) says what stands there. Engine thread. */
+bool file_comes_first(const struct live *l, const struct step *s, char *why, size_t why_size);
+/* The flags step, when it was done and the file holds more again: a round found it so, or a step waits for it. NULL.
+ * Engine thread. */
+const struct step *file_to_write_again(const struct live *l);
+
+/* A step that is to be done and that waits for a flags file which could not be lowered: the verification begins without
+ * it. It may have begun meanwhile, if it raises nothing. Pure. */
+bool step_waits_for_file(const struct rollout *r, const struct step_list *all, const struct step *s);
+
+#endif
