@@ -49,9 +49,12 @@ static void own(struct db_conn *c)
 	c->owner = pthread_self();
 }
 
+/* The http thread waits for nobody, so no connection is its own. */
 static bool is_mine(const struct db_conn *c)
 {
-	return thread_self() == THREAD_UNNAMED || pthread_equal(c->owner, pthread_self());
+	enum thread_name self = thread_self();
+
+	return self == THREAD_UNNAMED || (self != THREAD_HTTP && pthread_equal(c->owner, pthread_self()));
 }
 
 struct stmt stmt_use(struct db_conn *c, enum sql which)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "db/incident.h"
+#include "db/readers.h"
 #include "handlers/api/api.h"
 #include "handlers/api/background.h"
 #include "handlers/api/job.h"
@@ -306,7 +307,7 @@ static int start_http(struct app *a, char *why, size_t size)
 	                          .handle = api_handle,
 	                          .arg = &a->api};
 	int fds[HTTP_LISTENERS_MAX], n_fds = systemd_listen_fds(fds, ARRAY_LEN(fds));
-	int r = db_reader_open(a->db, &a->api.reader);
+	int r = db_readers_start(a->db);
 
 	if (n_fds > 0) {
 		ho.fds = fds;
@@ -388,6 +389,8 @@ void app_stop(struct app *a)
 		http_drain(a->http, DRAIN_US);
 	background_stop(a->api.background);
 	auth_stop(a->auth);
+	if (a->db)
+		db_readers_stop(a->db);
 	if (a->looping) {
 		loop_stop(a->loop);
 		pthread_join(a->loop_thread, NULL);
@@ -404,7 +407,6 @@ void app_stop(struct app *a)
 	retire_free(a->retire);
 	controller_free(a->controller);
 	loop_free(a->loop);
-	db_reader_close(a->api.reader);
 	db_reader_close(a->reader);
 	db_close(a->db);
 	current_set(NULL);

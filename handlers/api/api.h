@@ -1,12 +1,13 @@
 /*
  * The HTTP API: a table of routes over handlers that see a request and fill a reply.
  *
- * Everything here runs on the http thread, but the done callbacks of writer jobs, which run on the writer thread.
+ * Handlers run on the http thread, which waits for nobody: what reads the database, or a file, is a handler of another
+ * kind, which gets the connection of the reading thread that it runs on, and its row in the table says its lane.
  */
 #ifndef HANDLERS_API_API_H
 #define HANDLERS_API_API_H
 
-#include "db/db.h"
+#include "db/readers.h"
 #include "handlers/engine/engine.h"
 #include "handlers/plan/controller.h"
 #include "server/core/http_types.h"
@@ -14,7 +15,6 @@
 
 struct api {
 	struct db *db;
-	struct db_conn *reader; /* the http thread's own */
 	struct engine *engine;
 	struct controller *controller;
 	struct background *background;
@@ -26,6 +26,18 @@ struct api {
 	bool (*reload)(void *arg, char *why, size_t size);
 	void *arg;
 };
+
+/* A question that is answered from the record. */
+struct api_read {
+	struct api *api;
+	struct db_conn *conn;
+	const struct settings *settings; /* those of when it was asked */
+	struct http_req *req;
+	const char *segment; /* what stands for the first '*' of its route */
+};
+/* On a reading thread. What it says of the reply does not count when its time was over. HTTP_DEFERRED: another job has
+ * the request now. */
+typedef enum http_verdict api_read_fn(const struct api_read *q, struct http_reply *reply);
 
 /* What is known of a request before its body is read. */
 struct route_info {
@@ -59,24 +71,10 @@ int api_page(const struct http_req *req, struct http_reply *reply, size_t *ret_l
 /* The handlers of the route table; segment is what stands for the first '*', word for the second. */
 enum http_verdict webhook_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
                                const char *word);
-enum http_verdict incidents_list(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
-                                 const char *word);
 enum http_verdict incident_open(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
                                 const char *word);
-enum http_verdict incident_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
-                                const char *word);
-enum http_verdict incident_report_show(struct api *a, struct http_req *req, struct http_reply *reply,
-                                       const char *segment, const char *word);
 enum http_verdict incident_act(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
                                const char *word);
-enum http_verdict rollouts_list(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
-                                const char *word);
-enum http_verdict rollout_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
-                               const char *word);
-enum http_verdict rollout_flags(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
-                                const char *word);
-enum http_verdict rollout_compare(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
-                                  const char *word);
 enum http_verdict rollout_rollback(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
                                    const char *word);
 enum http_verdict plan_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
@@ -85,23 +83,29 @@ enum http_verdict plan_approve_post(struct api *a, struct http_req *req, struct 
                                     const char *word);
 enum http_verdict plan_advance_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
                                     const char *word);
-enum http_verdict plan_report(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
-                              const char *word);
-enum http_verdict events_list(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
-                              const char *word);
-enum http_verdict metrics_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
-                               const char *word);
 enum http_verdict healthy_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
                                const char *word);
 enum http_verdict ready_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
                              const char *word);
 enum http_verdict reload_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
                               const char *word);
-enum http_verdict page_index(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
-                             const char *word);
-enum http_verdict page_incident(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
-                                const char *word);
-enum http_verdict page_rollout(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
-                               const char *word);
+
+/* Those that read. */
+api_read_fn incidents_list;
+api_read_fn incident_show;
+api_read_fn incident_report_show;
+api_read_fn rollouts_list;
+api_read_fn rollout_show;
+api_read_fn rollout_flags;
+api_read_fn rollout_compare;
+api_read_fn plan_report;
+api_read_fn events_list;
+api_read_fn metrics_show;
+api_read_fn page_index;
+api_read_fn page_incident;
+api_read_fn page_rollout;
+
+/* What the process knows by itself: the answer of /metrics when nothing can be read. Any thread. */
+void metrics_own(struct api *a, struct http_reply *reply);
 
 #endif

@@ -148,10 +148,11 @@ static int find_holds(struct db_conn *c, const char *rollout, const struct compa
 
 /* --- the request --- */
 
-static int fill(struct compare_job *j, struct api *a, const struct http_req *req, struct http_reply *reply,
-                const char *name)
+static int fill(struct compare_job *j, const struct api_read *q, struct http_reply *reply)
 {
-	assert(j && a && name);
+	assert(j && q && reply);
+	const struct http_req *req = q->req;
+	const char *name = q->segment;
 	const struct rollout *r = settings_rollout(j->base.settings, name);
 	int64_t duration_us = 0;
 	char why[200];
@@ -172,26 +173,24 @@ static int fill(struct compare_job *j, struct api *a, const struct http_req *req
 		http_error(reply, 400, "bad_data", "%s", why);
 		return -EINVAL;
 	}
-	int e = find_incidents(a->reader, name, now_us, &j->rq.left_out);
+	int e = find_incidents(q->conn, name, now_us, &j->rq.left_out);
 	if (e == 0)
-		e = find_holds(a->reader, name, &j->rq.grid, now_us, &j->rq.left_out);
+		e = find_holds(q->conn, name, &j->rq.grid, now_us, &j->rq.left_out);
 	if (e < 0)
 		api_answer_errno(reply, e, "");
 	return e;
 }
 
-enum http_verdict rollout_compare(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
-                                  const char *word)
+enum http_verdict rollout_compare(const struct api_read *q, struct http_reply *reply)
 {
 	struct compare_job *j = calloc(1, sizeof(*j));
 
-	(void)word;
 	if (!j) {
 		api_answer_errno(reply, -ENOMEM, "");
 		return HTTP_REPLIED;
 	}
-	api_job_init(&j->base, &compare_kind, a, req);
-	if (fill(j, a, req, reply, segment) < 0) {
+	api_job_init(&j->base, &compare_kind, q->api, q->req);
+	if (fill(j, q, reply) < 0) {
 		api_job_drop(&j->base);
 		return HTTP_REPLIED;
 	}

@@ -2,6 +2,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <pthread.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +17,7 @@
 #define RETRY_MS   3000
 #define PIECE      (32 * 1024) /* bytes of a piece, but for its last event */
 #define PIECE_ROWS 32
+#define FOUND_MAX  (1024 * 1024)
 #define WHOLE      1000 /* a quality of 1 */
 #define ID_DIGITS  18   /* fit into 63 bits */
 
@@ -90,15 +93,29 @@ static struct json_object *event_json(const struct event *e)
 	return o;
 }
 
-/* --- the stream --- */
+/* --- the stream ---
+ *
+ * One read at a time is under way for it; what that finds waits in found until the client has taken what came before.
+ */
 
 struct event_stream {
 	struct http_stream base; /* first */
-	struct db_conn *reader;  /* the http thread's */
-	char *rollout;           /* owned; NULL: all */
-	int64_t last;            /* the id that was told last */
-	bool begun;
+	struct db *db;
+	char *rollout; /* owned; NULL: all */
+	int64_t last;  /* the id that was found last; of the read that is under way */
+	struct db_read_job job;
+	pthread_mutex_t lock; /* guards the rest */
+	bool reading;
+	bool again;       /* there may be more than that read has seen */
+	bool closed;      /* freed while it was reading */
+	int error;        /* ends it */
+	struct buf found; /* whoever reads, while it reads */
 };
+
+static struct event_stream *of_job(struct db_read_job *job)
+{
+	return (struct event_stream *)((char *)job - offsetof(struct event_stream, job));
+}
 
 static void tell(struct event_stream *s, const struct event *e, struct buf *out)
 {
@@ -109,30 +126,102 @@ static void tell(struct event_stream *s, const struct event *e, struct buf *out)
 	s->last = e->id;
 }
 
+static int read_on(struct db_conn *c, struct db_read_job *job)
+{
+	struct event_stream *s = of_job(job);
+	struct event_filter f = {.rollout = s->rollout, .after_id = s->last, .oldest_first = true, .limit = PIECE_ROWS};
+	struct event_list l = {0};
+	int r = event_find(c, &f, &l);
+
+	assert(s->found.len == 0);
+	for (size_t i = 0; r == 0 && i < l.n && s->found.len < PIECE; i++)
+		tell(s, &l.item[i], &s->found);
+	event_list_free(&l);
+	return r;
+}
+
+static void destroy(struct event_stream *s)
+{
+	assert(!s->reading);
+	pthread_mutex_destroy(&s->lock);
+	buf_free(&s->found);
+	free(s->rollout);
+	free(s);
+}
+
+static void read_ended(struct db_read_job *job, int result);
+
+/* Under the lock. What finds no room, or no time, is tried again when it is asked next: at the next beat at the latest.
+ */
+static void begin_read(struct event_stream *s)
+{
+	assert(!s->reading && s->found.len == 0);
+	s->again = false;
+	s->job = (struct db_read_job) {.run = read_on, .done = read_ended};
+	s->reading = true;
+	int r = db_read(s->db, &s->job, DB_READ_CHEAP);
+	s->reading = r == 0; /* it ends under the lock */
+	if (r == -ESHUTDOWN)
+		s->error = r;
+}
+
+static void read_ended(struct db_read_job *job, int result)
+{
+	struct event_stream *s = of_job(job);
+
+	pthread_mutex_lock(&s->lock);
+	bool closed = s->closed;
+	s->reading = false;
+	if (result < 0 && result != -EAGAIN && result != -ETIMEDOUT)
+		s->error = result;
+	if (!closed && (s->found.len || s->error))
+		s->base.ready(&s->base);
+	else if (!closed && s->again)
+		begin_read(s);
+	pthread_mutex_unlock(&s->lock);
+	if (closed)
+		destroy(s);
+}
+
+static void look(struct http_stream *stream)
+{
+	assert(thread_may(THREAD_HTTP));
+	struct event_stream *s = (struct event_stream *)stream;
+
+	pthread_mutex_lock(&s->lock);
+	if (s->reading)
+		s->again = true;
+	else if (!s->error && s->found.len == 0)
+		begin_read(s);
+	pthread_mutex_unlock(&s->lock);
+}
+
 static int next(struct http_stream *stream, struct buf *out)
 {
 	assert(out && out->len == 0 && thread_may(THREAD_HTTP));
 	struct event_stream *s = (struct event_stream *)stream;
-	struct event_filter f = {.rollout = s->rollout, .after_id = s->last, .oldest_first = true, .limit = PIECE_ROWS};
-	struct event_list l = {0};
-	int r = event_find(s->reader, &f, &l);
 
-	if (r < 0)
-		return r;
-	/* An id without data is no event, and is remembered: who was cut off before the first event misses nothing. */
-	if (!s->begun)
-		buf_printf(out, "retry: %d\nid: %lld\n\n", RETRY_MS, (long long)s->last);
-	s->begun = true;
-	for (size_t i = 0; i < l.n && out->len < PIECE; i++)
-		tell(s, &l.item[i], out);
-	event_list_free(&l);
-	return 0;
+	pthread_mutex_lock(&s->lock);
+	int r = s->reading || s->found.len ? 0 : s->error;
+	if (!s->reading && s->found.len) {
+		buf_free(out);
+		*out = s->found;
+		s->found = BUF(FOUND_MAX);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return r;
 }
 
 static void stream_free(struct http_stream *stream)
 {
-	free(((struct event_stream *)stream)->rollout);
-	free(stream);
+	struct event_stream *s = (struct event_stream *)stream;
+
+	pthread_mutex_lock(&s->lock);
+	s->closed = true;
+	bool reading = s->reading;
+	pthread_mutex_unlock(&s->lock);
+	if (!reading)
+		destroy(s);
 }
 
 static int newest_id(struct db_conn *c, int64_t *ret)
@@ -150,13 +239,13 @@ static int newest_id(struct db_conn *c, int64_t *ret)
 
 /* Where the stream begins. An id that is not there yet is of another record (a state directory that was restored or
  * made anew), or of events that are no longer kept: then it is from now on, too. */
-static int first_id(struct api *a, const struct http_req *req, struct http_reply *reply, int64_t *ret)
+static int first_id(const struct api_read *q, struct http_reply *reply, int64_t *ret)
 {
 	assert(ret);
-	const char *text = req->header(req, "Last-Event-ID");
+	const char *text = q->req->header(q->req, "Last-Event-ID");
 	size_t len = text ? strlen(text) : 0;
 	int64_t newest = 0;
-	int r = newest_id(a->reader, &newest);
+	int r = newest_id(q->conn, &newest);
 
 	if (r < 0) {
 		api_answer_errno(reply, r, "");
@@ -172,9 +261,27 @@ static int first_id(struct api *a, const struct http_req *req, struct http_reply
 	return 0;
 }
 
-static enum http_verdict events_stream(struct api *a, struct http_req *req, struct http_reply *reply)
+static struct event_stream *stream_new(struct db *db, const char *rollout, int64_t first)
 {
-	const char *rollout = req->param(req, "rollout");
+	struct event_stream *s = calloc(1, sizeof(*s));
+
+	if (!s || (rollout && !(s->rollout = strdup(rollout)))) {
+		free(s);
+		return NULL;
+	}
+	s->base = (struct http_stream) {.next = next, .free = stream_free, .beat = ": keep-alive\n\n", .look = look};
+	s->db = db;
+	s->last = first;
+	s->found = BUF(FOUND_MAX);
+	pthread_mutex_init(&s->lock, NULL);
+	/* An id without data is no event, and is remembered: who was cut off before the first event misses nothing. */
+	buf_printf(&s->found, "retry: %d\nid: %lld\n\n", RETRY_MS, (long long)first);
+	return s;
+}
+
+static enum http_verdict events_stream(const struct api_read *q, struct http_reply *reply)
+{
+	const struct http_req *req = q->req;
 	int64_t first = 0;
 
 	if (req->param(req, "limit") || req->param(req, "cursor")) {
@@ -182,17 +289,13 @@ static enum http_verdict events_stream(struct api *a, struct http_req *req, stru
 		           "a stream has no limit and no cursor: the header Last-Event-ID says where it goes on");
 		return HTTP_REPLIED;
 	}
-	if (first_id(a, req, reply, &first) < 0)
+	if (first_id(q, reply, &first) < 0)
 		return HTTP_REPLIED;
-	struct event_stream *s = calloc(1, sizeof(*s));
-	if (!s || (rollout && !(s->rollout = strdup(rollout)))) {
-		free(s);
+	struct event_stream *s = stream_new(q->api->db, req->param(req, "rollout"), first);
+	if (!s) {
 		api_answer_errno(reply, -ENOMEM, "");
 		return HTTP_REPLIED;
 	}
-	s->base = (struct http_stream) {.next = next, .free = stream_free, .beat = ": keep-alive\n\n"};
-	s->reader = a->reader;
-	s->last = first;
 	reply->content_type = "text/event-stream";
 	reply->stream = &s->base;
 	return HTTP_REPLIED;
@@ -200,21 +303,18 @@ static enum http_verdict events_stream(struct api *a, struct http_req *req, stru
 
 /* --- the list --- */
 
-enum http_verdict events_list(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
-                              const char *word)
+enum http_verdict events_list(const struct api_read *q, struct http_reply *reply)
 {
-	struct event_filter f = {.rollout = req->param(req, "rollout")};
+	struct event_filter f = {.rollout = q->req->param(q->req, "rollout")};
 	struct event_list l = {0};
 	char cursor[24] = "";
 
-	(void)segment;
-	(void)word;
-	if (req->method == HTTP_GET && events_wants_stream(req->header(req, "Accept")))
-		return events_stream(a, req, reply);
-	if (api_page(req, reply, &f.limit, &f.before_id) < 0)
+	if (q->req->method == HTTP_GET && events_wants_stream(q->req->header(q->req, "Accept")))
+		return events_stream(q, reply);
+	if (api_page(q->req, reply, &f.limit, &f.before_id) < 0)
 		return HTTP_REPLIED;
 	size_t limit = f.limit++;
-	int r = event_find(a->reader, &f, &l);
+	int r = event_find(q->conn, &f, &l);
 	if (r < 0) {
 		api_answer_errno(reply, r, "");
 		return HTTP_REPLIED;

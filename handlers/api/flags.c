@@ -93,13 +93,16 @@ static void add_percentage(struct json_object *o, struct json_object *flags, con
 	json_add_pct(flags, r->flags_key, pct);
 }
 
-static int64_t generation_of(struct db_conn *c, const char *rollout)
+/* Not there yet: 0, as when it is there and nothing was changed. */
+static int generation_of(struct db_conn *c, const char *rollout, int64_t *ret)
 {
+	assert(c && rollout && ret);
 	struct rollout_row row = {0};
-	int64_t g = rollout_load(c, rollout, &row) == 0 ? row.generation : 0;
+	int r = rollout_load(c, rollout, &row);
 
+	*ret = row.generation;
 	rollout_row_free(&row);
-	return g;
+	return r == -ENOENT ? 0 : r;
 }
 
 /* bucket = murmur3_32(salt:key) * 10000 >> 32: deploy/sampling.md */
@@ -113,7 +116,7 @@ static struct json_object *sampling_json(const struct rollout *r)
 }
 
 /* The tag is that of the values, so a byte that changes nothing does not wake every service. */
-static void answer(struct http_req *req, struct http_reply *reply, struct json_object *o)
+static void answer(const struct http_req *req, struct http_reply *reply, struct json_object *o)
 {
 	const char *text = json_text(o), *known = req->header(req, "If-None-Match");
 	char sha[65];
@@ -128,18 +131,23 @@ static void answer(struct http_req *req, struct http_reply *reply, struct json_o
 	api_answer(reply, 200, o, NULL);
 }
 
-void flags_answer(struct api *a, struct http_req *req, struct http_reply *reply, const struct rollout *r)
+void flags_answer(const struct api_read *q, struct http_reply *reply, const struct rollout *r)
 {
-	assert(a && req && reply && r);
+	assert(q && reply && r);
 	struct buf text = BUF(FLAGS_FILE_MAX);
 	struct reading rd = {.why = ""};
+	int64_t generation = 0;
 
 	if (!r->flags_file) {
 		http_error(reply, 404, "not_found", "rollout %s has no flags file", r->name);
 		return;
 	}
 	/* Before the file: a service must never acknowledge a generation with the percentage of an older one. */
-	int64_t generation = generation_of(a->reader, r->name);
+	int err = generation_of(q->conn, r->name, &generation);
+	if (err < 0) {
+		api_answer_errno(reply, err, "");
+		return;
+	}
 	if (flags_file_load(r->flags_file, &text, rd.why, sizeof(rd.why)) < 0) {
 		buf_free(&text);
 		http_error(reply, 503, "unavailable", "%s", rd.why);
@@ -160,5 +168,5 @@ void flags_answer(struct api *a, struct http_req *req, struct http_reply *reply,
 		http_error(reply, 503, "unavailable", "the flags are doubtful: %s", rd.why);
 		return;
 	}
-	answer(req, reply, o);
+	answer(q->req, reply, o);
 }

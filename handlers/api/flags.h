@@ -1,5 +1,5 @@
 /*
- * The flags of a rollout, typed, for services that poll. Http thread.
+ * The flags of a rollout, typed, for services that poll. Reading thread.
  */
 #ifndef HANDLERS_API_FLAGS_H
 #define HANDLERS_API_FLAGS_H
@@ -9,6 +9,6 @@
 
 /* {rollout, generation, percentage, flags: {NAME: value}, sampling: {salt, rule}} with an ETag; 304 to If-None-Match;
  * 503 when the file cannot be read or a value is none of its type: a service then keeps its last good flags. */
-void flags_answer(struct api *a, struct http_req *req, struct http_reply *reply, const struct rollout *r);
+void flags_answer(const struct api_read *q, struct http_reply *reply, const struct rollout *r);
 
 #endif

@@ -62,23 +62,20 @@ static int filter(const struct http_req *req, struct http_reply *reply, struct i
 	return api_page(req, reply, &f->limit, &f->before);
 }
 
-enum http_verdict incidents_list(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
-                                 const char *word)
+enum http_verdict incidents_list(const struct api_read *q, struct http_reply *reply)
 {
 	struct incident_filter f = {0};
 	struct incident_list l = {0};
 
-	(void)segment;
-	(void)word;
-	if (filter(req, reply, &f) < 0)
+	if (filter(q->req, reply, &f) < 0)
 		return HTTP_REPLIED;
 	size_t limit = f.limit++; /* one more tells whether there is a next page */
-	int r = incident_find(a->reader, &f, &l);
+	int r = incident_find(q->conn, &f, &l);
 	struct json_object *arr = json_object_new_array();
 	for (size_t i = 0; r == 0 && i < l.n && i < limit; i++) {
 		struct json_object *o = NULL;
 
-		r = incident_json(a->reader, &l.item[i], 0, &o);
+		r = incident_json(q->conn, &l.item[i], 0, &o);
 		if (r == 0)
 			json_object_array_add(arr, o);
 	}
@@ -108,21 +105,18 @@ static int id_of(const char *segment, struct http_reply *reply, int64_t *ret)
 	return -EINVAL;
 }
 
-enum http_verdict incident_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
-                                const char *word)
+enum http_verdict incident_show(const struct api_read *q, struct http_reply *reply)
 {
 	struct incident inc = {0};
 	struct json_object *o = NULL;
 	char why[100];
 	int64_t id;
 
-	(void)req;
-	(void)word;
-	if (id_of(segment, reply, &id) < 0)
+	if (id_of(q->segment, reply, &id) < 0)
 		return HTTP_REPLIED;
-	int r = incident_load(a->reader, id, &inc);
+	int r = incident_load(q->conn, id, &inc);
 	if (r == 0)
-		r = incident_json(a->reader, &inc, PART_ALL, &o);
+		r = incident_json(q->conn, &inc, PART_ALL, &o);
 	incident_free(&inc);
 	snprintf(why, sizeof(why), "there is no incident %lld", (long long)id);
 	if (r < 0)
@@ -132,21 +126,18 @@ enum http_verdict incident_show(struct api *a, struct http_req *req, struct http
 	return HTTP_REPLIED;
 }
 
-enum http_verdict incident_report_show(struct api *a, struct http_req *req, struct http_reply *reply,
-                                       const char *segment, const char *word)
+enum http_verdict incident_report_show(const struct api_read *q, struct http_reply *reply)
 {
 	struct incident inc = {0};
 	char why[100];
 	int64_t id;
 
-	(void)req;
-	(void)word;
-	if (id_of(segment, reply, &id) < 0)
+	if (id_of(q->segment, reply, &id) < 0)
 		return HTTP_REPLIED;
 	reply->body.max = INCIDENT_REPORT_MAX;
-	int r = incident_load(a->reader, id, &inc);
+	int r = incident_load(q->conn, id, &inc);
 	if (r == 0)
-		r = incident_report(a->reader, &inc, &reply->body);
+		r = incident_report(q->conn, &inc, &reply->body);
 	incident_free(&inc);
 	snprintf(why, sizeof(why), "there is no incident %lld", (long long)id);
 	if (r < 0) {

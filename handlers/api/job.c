@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "db/incident.h"
+#include "db/readers.h"
 #include "handlers/incident/json.h"
 #include "handlers/settings/current.h"
 #include "server/core/http_reply.h"
@@ -15,9 +16,14 @@
 
 /* --- its life --- */
 
+static bool is_handlers(void)
+{
+	return thread_may(THREAD_HTTP) || thread_may(THREAD_READER);
+}
+
 void api_job_init(struct api_job *j, const struct api_job_kind *kind, struct api *a, struct http_req *req)
 {
-	assert(j && kind && kind->free && a && req && thread_may(THREAD_HTTP));
+	assert(j && kind && kind->free && a && req && is_handlers());
 	*j = (struct api_job) {.kind = kind, .api = a, .req = req, .settings = current_settings()};
 }
 
@@ -47,7 +53,7 @@ static void complete(struct api_job *j, struct http_reply *reply)
 
 enum http_verdict api_job_handed(struct api_job *j, int r, struct http_reply *reply)
 {
-	assert(j && reply && thread_may(THREAD_HTTP));
+	assert(j && reply && is_handlers());
 	if (r == 0)
 		return HTTP_DEFERRED; /* it may be answered and gone */
 	fill(j, r, reply);
@@ -186,7 +192,43 @@ void api_job_go_on(struct api_job *j)
 		api_job_done(j, r);
 }
 
-/* --- reading --- */
+/* --- asking the database --- */
+
+static struct api_job *of_read(struct db_read_job *job)
+{
+	return (struct api_job *)((char *)job - offsetof(struct api_job, db_read_job));
+}
+
+static int query_it(struct db_conn *c, struct db_read_job *job)
+{
+	struct api_job *j = of_read(job);
+	int r = j->kind->query(c, j);
+
+	j->handed_on = r == API_HANDED_ON;
+	return r;
+}
+
+static void queried(struct db_read_job *job, int result)
+{
+	struct api_job *j = of_read(job);
+
+	if (j->handed_on)
+		api_job_drop(j);
+	else
+		api_job_done(j, result);
+}
+
+enum http_verdict api_job_query(struct api_job *j, enum db_read_lane lane, struct http_reply *reply)
+{
+	assert(j->kind->query);
+	j->db_read_job = (struct db_read_job) {.run = query_it, .done = queried};
+	int r = db_read(j->api->db, &j->db_read_job, lane);
+	if (r == -EAGAIN)
+		snprintf(j->why, sizeof(j->why), "too many such questions are waiting; try again");
+	return api_job_handed(j, r, reply);
+}
+
+/* --- reading bodies --- */
 
 static void read_it(struct background_job *job)
 {

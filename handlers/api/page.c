@@ -10,7 +10,6 @@
 #include "db/rollout.h"
 #include "handlers/api/api.h"
 #include "handlers/incident/text.h"
-#include "handlers/settings/current.h"
 #include "server/core/text.h"
 
 #define INDEX_MAX  (1024 * 1024)
@@ -23,16 +22,14 @@ static enum http_verdict as_text(struct http_reply *reply, enum http_verdict v)
 	return v;
 }
 
-enum http_verdict page_incident(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
-                                const char *word)
+enum http_verdict page_incident(const struct api_read *q, struct http_reply *reply)
 {
-	return as_text(reply, incident_report_show(a, req, reply, segment, word));
+	return as_text(reply, incident_report_show(q, reply));
 }
 
-enum http_verdict page_rollout(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
-                               const char *word)
+enum http_verdict page_rollout(const struct api_read *q, struct http_reply *reply)
 {
-	return as_text(reply, plan_report(a, req, reply, segment, word));
+	return as_text(reply, plan_report(q, reply));
 }
 
 static void percentage(struct buf *b, int32_t pct, const char *what)
@@ -71,18 +68,14 @@ static int rollout_lines(struct buf *b, struct db_conn *c, const struct rollout 
 	return err < 0 ? err : 0;
 }
 
-enum http_verdict page_index(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
-                             const char *word)
+enum http_verdict page_index(const struct api_read *q, struct http_reply *reply)
 {
-	CLEANUP(settings_cleanup) struct settings *s = current_settings();
+	const struct settings *s = q->settings;
 	int r = 0;
 
-	(void)req;
-	(void)segment;
-	(void)word;
 	reply->body.max = INDEX_MAX;
 	for (size_t i = 0; r == 0 && i < s->n_rollouts; i++)
-		r = rollout_lines(&reply->body, a->reader, &s->rollouts[i]);
+		r = rollout_lines(&reply->body, q->conn, &s->rollouts[i]);
 	if (r == 0 && !s->n_rollouts)
 		buf_str(&reply->body, "no rollouts\n");
 	if (r < 0) {

@@ -255,35 +255,31 @@ enum http_verdict plan_advance_post(struct api *a, struct http_req *req, struct 
 
 /* --- the report --- */
 
-static int build_report(struct api *a, const struct settings *s, const struct rollout *r, const char *kind,
-                        struct buf *b)
+static int build_report(const struct api_read *q, const struct rollout *r, const char *kind, struct buf *b)
 {
-	assert(s && r && kind && b);
+	assert(q && r && kind && b);
 	struct rollout_state st = {0};
 	struct evaluation ev = {0};
 	int64_t now = clock_wall_us();
-	int e = rollout_state_load(a->reader, r, now, &st);
+	int e = rollout_state_load(q->conn, r, now, &st);
 
 	if (e == 0)
-		e = controller_last(a->controller, r->name, &ev);
+		e = controller_last(q->api->controller, r->name, &ev);
 	if (e == 0)
-		e = report_text(b, a->reader, s, r, &st, &ev, kind, now);
+		e = report_text(b, q->conn, q->settings, r, &st, &ev, kind, now);
 	rollout_state_free(&st);
 	evaluation_free(&ev);
 	return e;
 }
 
-enum http_verdict plan_report(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
-                              const char *word)
+enum http_verdict plan_report(const struct api_read *q, struct http_reply *reply)
 {
-	CLEANUP(settings_cleanup) struct settings *s = current_settings();
-	const struct rollout *r = settings_rollout(s, segment);
-	const char *kind = req->param(req, "kind");
+	const struct rollout *r = settings_rollout(q->settings, q->segment);
+	const char *kind = q->req->param(q->req, "kind");
 
-	(void)word;
 	kind = kind ? kind : "daily";
 	if (!r) {
-		http_error(reply, 404, "not_found", "there is no rollout %.100s", segment);
+		http_error(reply, 404, "not_found", "there is no rollout %.100s", q->segment);
 		return HTTP_REPLIED;
 	}
 	if (strcmp(kind, "daily") != 0 && strcmp(kind, "weekly") != 0 && strcmp(kind, "final") != 0) {
@@ -291,7 +287,7 @@ enum http_verdict plan_report(struct api *a, struct http_req *req, struct http_r
 		return HTTP_REPLIED;
 	}
 	reply->body.max = REPORT_MAX;
-	int e = build_report(a, s, r, kind, &reply->body);
+	int e = build_report(q, r, kind, &reply->body);
 	if (e < 0 && e != -ENOSPC) {
 		buf_free(&reply->body);
 		api_answer_errno(reply, e, "");

@@ -11,7 +11,6 @@
 #include "handlers/api/job.h"
 #include "handlers/incident/actions.h"
 #include "handlers/steps/percentage.h"
-#include "handlers/settings/current.h"
 #include "handlers/incident/json.h"
 #include "handlers/incident/kinds.h"
 #include "handlers/incident/open.h"
@@ -63,18 +62,18 @@ static int add_incident(struct db_conn *c, const struct rollout *ro, struct json
 	return r;
 }
 
-static int add_plan(struct api *a, const struct settings *s, const struct rollout *r, struct json_object *o)
+static int add_plan(const struct api_read *q, const struct rollout *r, struct json_object *o)
 {
-	assert(a->reader && s && r && o);
+	assert(q && r && o);
 	struct rollout_state st = {0};
 	struct evaluation ev = {0};
 	int64_t now = clock_wall_us();
-	int err = rollout_state_load(a->reader, r, now, &st);
+	int err = rollout_state_load(q->conn, r, now, &st);
 
 	if (err == 0)
-		err = controller_last(a->controller, r->name, &ev);
+		err = controller_last(q->api->controller, r->name, &ev);
 	if (err == 0)
-		err = plan_json_add(o, a->reader, &(struct gate_view) {s, r, &st, &ev, now});
+		err = plan_json_add(o, q->conn, &(struct gate_view) {q->settings, r, &st, &ev, now});
 	rollout_state_free(&st);
 	evaluation_free(&ev);
 	return err;
@@ -95,10 +94,10 @@ static int last_change(struct db_conn *c, const struct rollout_row *row, const c
 	return found < 0 ? found : 0;
 }
 
-static int rollout_json(struct api *a, const struct settings *s, const struct rollout *r, struct json_object **ret)
+static int rollout_json(const struct api_read *q, const struct rollout *r, struct json_object **ret)
 {
-	assert(s && r && ret);
-	struct db_conn *c = a->reader;
+	assert(q && r && ret);
+	struct db_conn *c = q->conn;
 	CLEANUP(json_cleanup) struct json_object *o = json_object_new_object();
 	struct rollout_row row = {.stage = -1, .pct_wanted = -1, .pct_seen = -1};
 	char why[256] = "";
@@ -131,25 +130,21 @@ static int rollout_json(struct api *a, const struct settings *s, const struct ro
 	rollout_row_free(&row);
 	err = add_incident(c, r, o);
 	if (err == 0)
-		err = add_plan(a, s, r, o);
+		err = add_plan(q, r, o);
 	if (err < 0)
 		return err;
 	*ret = TAKE(o);
 	return 0;
 }
 
-enum http_verdict rollouts_list(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
-                                const char *word)
+enum http_verdict rollouts_list(const struct api_read *q, struct http_reply *reply)
 {
-	CLEANUP(settings_cleanup) struct settings *s = current_settings();
+	const struct settings *s = q->settings;
 	CLEANUP(json_cleanup) struct json_object *arr = json_object_new_array();
 
-	(void)req;
-	(void)segment;
-	(void)word;
 	for (size_t i = 0; i < s->n_rollouts; i++) {
 		struct json_object *o = NULL;
-		int r = rollout_json(a, s, &s->rollouts[i], &o);
+		int r = rollout_json(q, &s->rollouts[i], &o);
 
 		if (r < 0) {
 			api_answer_errno(reply, r, "");
@@ -172,18 +167,14 @@ static const struct rollout *named(const struct settings *s, const char *name, s
 	return r;
 }
 
-enum http_verdict rollout_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
-                               const char *word)
+enum http_verdict rollout_show(const struct api_read *q, struct http_reply *reply)
 {
-	CLEANUP(settings_cleanup) struct settings *s = current_settings();
-	const struct rollout *r = named(s, segment, reply);
+	const struct rollout *r = named(q->settings, q->segment, reply);
 	struct json_object *o = NULL;
 
-	(void)req;
-	(void)word;
 	if (!r)
 		return HTTP_REPLIED;
-	int err = rollout_json(a, s, r, &o);
+	int err = rollout_json(q, r, &o);
 	if (err < 0)
 		api_answer_errno(reply, err, "");
 	else
@@ -191,15 +182,12 @@ enum http_verdict rollout_show(struct api *a, struct http_req *req, struct http_
 	return HTTP_REPLIED;
 }
 
-enum http_verdict rollout_flags(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
-                                const char *word)
+enum http_verdict rollout_flags(const struct api_read *q, struct http_reply *reply)
 {
-	CLEANUP(settings_cleanup) struct settings *s = current_settings();
-	const struct rollout *r = named(s, segment, reply);
+	const struct rollout *r = named(q->settings, q->segment, reply);
 
-	(void)word;
 	if (r)
-		flags_answer(a, req, reply, r);
+		flags_answer(q, reply, r);
 	return HTTP_REPLIED;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "handlers/api/api.h"
+#include "handlers/api/job.h"
 #include "handlers/settings/current.h"
 #include "handlers/plan/actions.h"
 #include "server/core/http_reply.h"
@@ -12,39 +13,49 @@
 #define SEGMENT_MAX 256
 #define REQUEST_MAX (64 * 1024) /* bytes of what a person asks for */
 
+typedef enum http_verdict api_handle_fn(struct api *, struct http_req *, struct http_reply *, const char *,
+                                        const char *);
+
 static const struct api_route {
 	enum http_method method;
 	const char *pattern; /* '*' is one path segment */
 	unsigned roles;
-	enum http_verdict (*handle)(struct api *, struct http_req *, struct http_reply *, const char *, const char *);
-	const char *params; /* of the query; NULL: it takes none */
+	api_handle_fn *handle; /* either: on the http thread */
+	const char *params;    /* of the query; NULL: it takes none */
+	api_read_fn *read;     /* or: on a reading thread, and in which lane */
+	enum db_read_lane lane;
+	const char *dear; /* with this parameter it is DB_READ_DEAR; NULL: always as lane says */
+	void (*without)(struct api *, struct http_reply *); /* its answer when nothing can be read; NULL: an error */
 } routes[] = {
-	{HTTP_POST, "/webhook", ROLE_WEBHOOK, webhook_post, NULL},
-	{HTTP_PUT, "/webhook", ROLE_WEBHOOK, webhook_post, NULL}, /* Grafana can be told to PUT */
-	{HTTP_GET, "/api/v1/incidents", ROLE_VIEWER, incidents_list,
-         "rollout,state,kind,since,until,q,live,limit,cursor"},
-	{HTTP_POST, "/api/v1/incidents", ROLE_OPERATOR, incident_open, NULL},
-	{HTTP_GET, "/api/v1/incidents/*", ROLE_VIEWER, incident_show, NULL},
-	{HTTP_GET, "/api/v1/incidents/*/report", ROLE_VIEWER, incident_report_show, NULL},
-	{HTTP_POST, "/api/v1/incidents/*/*", ROLE_OPERATOR, incident_act, NULL},
-	{HTTP_GET, "/api/v1/rollouts", ROLE_VIEWER, rollouts_list, NULL},
-	{HTTP_GET, "/api/v1/rollouts/*", ROLE_VIEWER, rollout_show, NULL},
-	{HTTP_GET, "/api/v1/rollouts/*/flags", ROLE_VIEWER, rollout_flags, NULL},
-	{HTTP_GET, "/api/v1/rollouts/*/compare", ROLE_VIEWER, rollout_compare, "percentage,duration,threshold"},
-	{HTTP_POST, "/api/v1/rollouts/*/rollback", ROLE_OPERATOR, rollout_rollback, NULL},
-	{HTTP_GET, "/api/v1/rollouts/*/report", ROLE_VIEWER, plan_report, "kind"},
-	{HTTP_POST, "/api/v1/rollouts/*/advance", ROLE_OPERATOR, plan_advance_post, NULL},
+	{HTTP_POST, "/webhook", ROLE_WEBHOOK, .handle = webhook_post},
+	{HTTP_PUT, "/webhook", ROLE_WEBHOOK, .handle = webhook_post}, /* Grafana can be told to PUT */
+	{HTTP_GET, "/api/v1/incidents", ROLE_VIEWER, .read = incidents_list, .lane = DB_READ_CHEAP, .dear = "q",
+         .params = "rollout,state,kind,since,until,q,live,limit,cursor"},
+	{HTTP_POST, "/api/v1/incidents", ROLE_OPERATOR, .handle = incident_open},
+	{HTTP_GET, "/api/v1/incidents/*", ROLE_VIEWER, .read = incident_show, .lane = DB_READ_URGENT},
+	{HTTP_GET, "/api/v1/incidents/*/report", ROLE_VIEWER, .read = incident_report_show, .lane = DB_READ_CHEAP},
+	{HTTP_POST, "/api/v1/incidents/*/*", ROLE_OPERATOR, .handle = incident_act},
+	{HTTP_GET, "/api/v1/rollouts", ROLE_VIEWER, .read = rollouts_list, .lane = DB_READ_CHEAP},
+	{HTTP_GET, "/api/v1/rollouts/*", ROLE_VIEWER, .read = rollout_show, .lane = DB_READ_URGENT},
+	{HTTP_GET, "/api/v1/rollouts/*/flags", ROLE_VIEWER, .read = rollout_flags, .lane = DB_READ_CHEAP},
+	{HTTP_GET, "/api/v1/rollouts/*/compare", ROLE_VIEWER, .read = rollout_compare, .lane = DB_READ_DEAR,
+         .params = "percentage,duration,threshold"},
+	{HTTP_POST, "/api/v1/rollouts/*/rollback", ROLE_OPERATOR, .handle = rollout_rollback},
+	{HTTP_GET, "/api/v1/rollouts/*/report", ROLE_VIEWER, .read = plan_report, .lane = DB_READ_DEAR,
+         .params = "kind"},
+	{HTTP_POST, "/api/v1/rollouts/*/advance", ROLE_OPERATOR, .handle = plan_advance_post},
 	/* Needs only the role that approves, which is looked for by the handler. */
-	{HTTP_POST, "/api/v1/rollouts/*/approve", ROLE_USER, plan_approve_post, NULL},
-	{HTTP_POST, "/api/v1/rollouts/*/*", ROLE_OPERATOR, plan_post, NULL},
-	{HTTP_GET, "/api/v1/events", ROLE_VIEWER, events_list, "rollout,limit,cursor"},
-	{HTTP_GET, "/metrics", 0, metrics_show, NULL},
-	{HTTP_GET, "/-/healthy", 0, healthy_show, NULL},
-	{HTTP_GET, "/-/ready", 0, ready_show, NULL},
-	{HTTP_POST, "/-/reload", ROLE_OPERATOR, reload_post, NULL},
-	{HTTP_GET, "/", ROLE_VIEWER, page_index, NULL},
-	{HTTP_GET, "/incidents/*", ROLE_VIEWER, page_incident, NULL},
-	{HTTP_GET, "/rollouts/*", ROLE_VIEWER, page_rollout, "kind"},
+	{HTTP_POST, "/api/v1/rollouts/*/approve", ROLE_USER, .handle = plan_approve_post},
+	{HTTP_POST, "/api/v1/rollouts/*/*", ROLE_OPERATOR, .handle = plan_post},
+	{HTTP_GET, "/api/v1/events", ROLE_VIEWER, .read = events_list, .lane = DB_READ_CHEAP,
+         .params = "rollout,limit,cursor"},
+	{HTTP_GET, "/metrics", 0, .read = metrics_show, .lane = DB_READ_CHEAP, .without = metrics_own},
+	{HTTP_GET, "/-/healthy", 0, .handle = healthy_show},
+	{HTTP_GET, "/-/ready", 0, .handle = ready_show},
+	{HTTP_POST, "/-/reload", ROLE_OPERATOR, .handle = reload_post},
+	{HTTP_GET, "/", ROLE_VIEWER, .read = page_index, .lane = DB_READ_CHEAP},
+	{HTTP_GET, "/incidents/*", ROLE_VIEWER, .read = page_incident, .lane = DB_READ_CHEAP},
+	{HTTP_GET, "/rollouts/*", ROLE_VIEWER, .read = page_rollout, .lane = DB_READ_DEAR, .params = "kind"},
 };
 
 struct segments {
@@ -125,6 +136,73 @@ struct route_info api_route(enum http_method method, const char *path)
 		.status = 200, .roles = r->roles, .takes_body = r->method != HTTP_GET, .params = r->params};
 }
 
+/* --- what reads --- */
+
+struct read_job {
+	struct api_job base; /* first */
+	const struct api_route *route;
+	char segment[SEGMENT_MAX];
+	struct http_reply reply; /* what the handler said */
+};
+
+static void reply_drop(struct http_reply *r)
+{
+	buf_free(&r->body);
+	if (r->stream)
+		r->stream->free(TAKE(r->stream));
+}
+
+static int read_query(struct db_conn *c, struct api_job *base)
+{
+	struct read_job *j = (struct read_job *)base;
+	const struct api_read q = {
+		.api = base->api, .conn = c, .settings = base->settings, .req = base->req, .segment = j->segment};
+
+	return j->route->read(&q, &j->reply) == HTTP_DEFERRED ? API_HANDED_ON : 0;
+}
+
+static void read_answer(struct api_job *base, int result, struct http_reply *reply)
+{
+	struct read_job *j = (struct read_job *)base;
+
+	if (result == 0) {
+		*reply = j->reply;
+		j->reply = (struct http_reply) {0};
+	} else if (j->route->without) {
+		j->route->without(base->api, reply);
+	} else {
+		api_answer_errno(reply, result, base->why);
+	}
+}
+
+static void read_free(struct api_job *base)
+{
+	reply_drop(&((struct read_job *)base)->reply);
+	free(base);
+}
+
+static const struct api_job_kind read_kind = {.query = read_query, .answer = read_answer, .free = read_free};
+
+static enum http_verdict read_later(struct api *a, const struct api_route *route, const char *segment,
+                                    struct http_req *req, struct http_reply *reply)
+{
+	assert(route->read && strlen(segment) < SEGMENT_MAX);
+	struct read_job *j = calloc(1, sizeof(*j));
+
+	if (!j) {
+		api_answer_errno(reply, -ENOMEM, "");
+		return HTTP_REPLIED;
+	}
+	api_job_init(&j->base, &read_kind, a, req);
+	j->route = route;
+	j->reply.status = 200;
+	memcpy(j->segment, segment, strlen(segment) + 1);
+	bool dear = route->dear && req->param(req, route->dear);
+	return api_job_query(&j->base, dear ? DB_READ_DEAR : route->lane, reply);
+}
+
+/* --- a request --- */
+
 enum http_verdict api_handle(void *arg, struct http_req *req, struct http_reply *reply)
 {
 	assert(arg && req && req->path && reply && thread_may(THREAD_HTTP));
@@ -143,6 +221,8 @@ enum http_verdict api_handle(void *arg, struct http_req *req, struct http_reply 
 		http_forbidden(reply, req, r->roles);
 		return HTTP_REPLIED;
 	}
+	if (r->read)
+		return read_later(arg, r, seg.value[0], req, reply);
 	return r->handle(arg, req, reply, seg.value[0], seg.value[1]);
 }
 
@@ -175,6 +255,7 @@ static const struct {
 	{-EACCES, 403, "forbidden", "not allowed"},
 	{-ESHUTDOWN, 503, "unavailable", "shutting down"},
 	{-EIO, 503, "unavailable", "the disk failed: nothing can be recorded"},
+	{-ETIMEDOUT, 503, "timeout", "reading this took longer than it may: ask for less, or try again"},
 };
 
 void api_answer_errno(struct http_reply *reply, int err, const char *why)

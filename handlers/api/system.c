@@ -7,7 +7,6 @@
 #include "db/outbox.h"
 #include "db/rollout.h"
 #include "handlers/api/api.h"
-#include "handlers/settings/current.h"
 #include "handlers/plan/rollout_state.h"
 #include "server/core/clock.h"
 #include "server/core/http_reply.h"
@@ -178,25 +177,26 @@ static void write_baselines(struct buf *b, const struct plan_state *p, size_t n)
 			               p[i].r->name, "metric", p[i].st.baselines.item[k].metric, NO_MORE);
 }
 
-static void load_plan(struct api *a, struct plan_state *p)
+static void load_plan(const struct api_read *q, struct plan_state *p)
 {
 	assert(p->r);
 	int64_t now = clock_wall_us();
 
-	if (rollout_state_load(a->reader, p->r, now, &p->st) < 0)
+	if (rollout_state_load(q->conn, p->r, now, &p->st) < 0)
 		p->st = (struct rollout_state) {.row.stage = -1, .p.restart_at = -1};
-	if (controller_last(a->controller, p->r->name, &p->ev) < 0)
+	if (controller_last(q->api->controller, p->r->name, &p->ev) < 0)
 		p->ev = (struct evaluation) {.stage = -1};
 	p->stage = rollout_state_stage(&p->st, p->r);
 }
 
-static void write_plans(struct buf *b, struct api *a, const struct settings *s)
+static void write_plans(struct buf *b, const struct api_read *q)
 {
+	const struct settings *s = q->settings;
 	CLEANUP(cleanup_free) struct plan_state *p = calloc(s->n_rollouts + 1, sizeof(*p));
 
 	for (size_t i = 0; p && i < s->n_rollouts; i++) {
 		p[i].r = &s->rollouts[i];
-		load_plan(a, &p[i]);
+		load_plan(q, &p[i]);
 	}
 	for (size_t m = 0; p && m < ARRAY_LEN(plan_metrics); m++) {
 		metrics_family(b, plan_metrics[m].name, "gauge", plan_metrics[m].help);
@@ -252,22 +252,22 @@ static void write_outbox(struct buf *b, struct db_conn *c)
 	outbox_count(c, outbox_line, &dead);
 }
 
-enum http_verdict metrics_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
-                               const char *word)
+void metrics_own(struct api *a, struct http_reply *reply)
 {
-	CLEANUP(settings_cleanup) struct settings *s = current_settings();
-
-	(void)req;
-	(void)segment;
-	(void)word;
+	assert(a && reply);
 	metric_set(M_LOG_DROPPED, 0, (int64_t)log_dropped());
 	reply->body.max = METRICS_MAX;
 	reply->content_type = "text/plain; version=0.0.4; charset=utf-8";
 	metrics_write(&reply->body, a->version);
-	write_rollouts(&reply->body, a->reader, s);
-	write_plans(&reply->body, a, s);
-	write_incidents(&reply->body, a->reader);
-	write_outbox(&reply->body, a->reader);
+}
+
+enum http_verdict metrics_show(const struct api_read *q, struct http_reply *reply)
+{
+	metrics_own(q->api, reply);
+	write_rollouts(&reply->body, q->conn, q->settings);
+	write_plans(&reply->body, q);
+	write_incidents(&reply->body, q->conn);
+	write_outbox(&reply->body, q->conn);
 	return HTTP_REPLIED;
 }
 

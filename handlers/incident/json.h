@@ -1,7 +1,7 @@
 /*
  * An incident as JSON: the one place that writes it, for the API, the page, the channels' programs and the report.
  *
- * Reads through the connection it is given: the http thread's reader, or the writer's own inside a transaction.
+ * Reads through the connection it is given: a reading thread's, or the writer's own inside a transaction.
  */
 #ifndef HANDLERS_INCIDENT_JSON_H
 #define HANDLERS_INCIDENT_JSON_H

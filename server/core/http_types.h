@@ -14,14 +14,20 @@
 
 enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_DELETE, HTTP_OTHER };
 
-/* A body without an end, that is asked for piece by piece, always on the http thread. */
+/* A body without an end, that is asked for piece by piece, on the http thread. */
 struct http_stream {
 	/* Adds what there is now, some 32 kB of it, to out, which is empty. 0: nothing means nothing for now, and it is
-	 * asked again after http_wake. -errno ends the stream. */
+	 * asked again after ready or, without look, after http_wake. -errno ends the stream. */
 	int (*next)(struct http_stream *s, struct buf *out);
 	/* Frees the whole stream. */
 	void (*free)(struct http_stream *s);
 	const char *beat; /* static; sent when there was nothing else for a while */
+	/* Begins to look for more elsewhere: after http_wake, and when next had nothing. NULL: next knows all there is.
+	 */
+	void (*look)(struct http_stream *s);
+	/* The server's, set when it takes the stream over: look has found something. Any thread, until free. */
+	void (*ready)(struct http_stream *s);
+	void *server;
 };
 
 struct http_reply {
@@ -32,7 +38,7 @@ struct http_reply {
 	int retry_after_s;        /* > 0: Retry-After */
 	char etag[72];            /* "" or a quoted ETag */
 	struct buf body;
-	struct http_stream *stream; /* owned; NULL, or instead of the body. Not for HEAD, not for deferred replies */
+	struct http_stream *stream; /* owned; NULL, or instead of the body. Not for HEAD */
 };
 
 #define HTTP_USER_MAX 64 /* bytes of a name, with its NUL */

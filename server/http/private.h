@@ -122,7 +122,8 @@ struct http {
 
 	/* Any thread. */
 	atomic_uint n_streams;  /* only the http thread changes it */
-	atomic_bool woken;      /* the streams are to be looked at */
+	atomic_bool woken;      /* the streams are to be looked at … */
+	atomic_bool ready;      /* … and at once: one has found something */
 	atomic_uint generation; /* of those who may ask: http_end_streams */
 
 	enum conn_stage stage;

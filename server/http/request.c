@@ -33,9 +33,10 @@ static void complete(struct http_req *req, struct http_reply *reply)
 	struct request *r = (struct request *)req;
 	struct http *h = r->http;
 
-	assert(h && !reply->stream); /* a deferred reply is no stream */
+	assert(h);
 	r->given = *reply;
 	reply->body = BUF(reply->body.max);
+	reply->stream = NULL;
 	pthread_mutex_lock(&h->lock);
 	bool first = STAILQ_EMPTY(&h->done);
 	STAILQ_INSERT_TAIL(&h->done, r, done_link);
@@ -90,6 +91,8 @@ void request_free(struct request *r)
 	r->http->replies -= r->reply_charged;
 	buf_free(&r->reply.body);
 	buf_free(&r->given.body);
+	if (r->given.stream)
+		r->given.stream->free(TAKE(r->given.stream));
 	buf_free(&r->body);
 	http_fields_free(&r->headers);
 	http_fields_free(&r->query);
@@ -413,6 +416,7 @@ static void take_reply(struct request *r)
 	buf_free(&r->reply.body);
 	r->reply = r->given;
 	r->given.body = BUF(0);
+	r->given.stream = NULL;
 }
 
 static void take(struct request *r)

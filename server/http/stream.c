@@ -40,7 +40,7 @@ static bool is_over(const struct request *r)
 }
 
 /* 1: there is something to send, 0: nothing for now, -errno: the end. */
-static int refill(struct request *r)
+static int take(struct request *r)
 {
 	struct stream *s = &r->stream;
 
@@ -55,6 +55,16 @@ static int refill(struct request *r)
 		return n < 0 ? n : s->piece.error;
 	}
 	return s->piece.len > 0;
+}
+
+/* The same; what has nothing looks for more. */
+static int refill(struct request *r)
+{
+	int n = take(r);
+
+	if (n == 0 && r->reply.stream->look)
+		r->reply.stream->look(r->reply.stream);
+	return n;
 }
 
 static ssize_t end(struct request *r, int error)
@@ -104,6 +114,15 @@ static void refuse(struct request *r, const char *why)
 	http_error(&r->reply, 503, "unavailable", "%s", why);
 }
 
+/* Any thread. */
+static void ready(struct http_stream *s)
+{
+	struct http *h = s->server;
+
+	if (!atomic_exchange(&h->ready, true))
+		http_ring(h);
+}
+
 struct MHD_Response *stream_open(struct request *r)
 {
 	struct http *h = r->http;
@@ -121,6 +140,8 @@ struct MHD_Response *stream_open(struct request *r)
 		return NULL;
 	r->close = true;
 	r->stream.open = true;
+	r->reply.stream->server = h;
+	r->reply.stream->ready = ready;
 	r->stream.until_us = h->now_us + h->limits.stream_us;
 	LIST_INSERT_HEAD(&h->streams, r, stream.link);
 	/* Before the first look into the record: what is committed after that look finds a stream to wake. */
@@ -156,25 +177,42 @@ void http_end_streams(struct http *h)
 
 int64_t stream_wake_at(const struct http *h)
 {
-	return atomic_load(&h->woken) ? h->wake_us : INT64_MAX;
+	return atomic_load(&h->ready) ? 0 : atomic_load(&h->woken) ? h->wake_us : INT64_MAX;
+}
+
+static void go_on(struct http *h)
+{
+	for (struct request *r = LIST_FIRST(&h->streams); r; r = LIST_NEXT(r, stream.link))
+		if (is_waiting(r) && take(r) != 0)
+			resume(r);
+}
+
+static void wake(struct request *r)
+{
+	if (r->reply.stream->look && !is_over(r))
+		r->reply.stream->look(r->reply.stream);
+	else if (take(r) != 0)
+		resume(r);
 }
 
 void stream_turn(struct http *h)
 {
-	if (h->now_us < stream_wake_at(h))
+	if (atomic_exchange(&h->ready, false))
+		go_on(h);
+	if (!atomic_load(&h->woken) || h->now_us < h->wake_us)
 		return;
 	atomic_store(&h->woken, false);
 	h->wake_us = h->now_us + WAKE_GAP_US;
 	for (struct request *r = LIST_FIRST(&h->streams); r; r = LIST_NEXT(r, stream.link))
-		if (is_waiting(r) && refill(r) != 0)
-			resume(r);
+		if (is_waiting(r))
+			wake(r);
 }
 
-/* It looks into the record, too: the wakening is a shortcut. */
+/* When that is sent it looks for more, too: the wakening is a shortcut. */
 void stream_due(struct request *r)
 {
 	assert(r->stream.open && is_waiting(r));
-	if (refill(r) == 0)
+	if (take(r) == 0)
 		buf_str(&r->stream.piece, r->reply.stream->beat);
 	resume(r);
 }

@@ -294,7 +294,6 @@ void house_start(void)
 	must(controller_new(&co, &house.controller), "controller");
 	put_in_force(config_now());
 	must(engine_start(house.engine), "engine");
-	must(db_reader_open(house.db, &house.api.reader), "reader");
 	house.api.db = house.db;
 	house.api.engine = house.engine;
 	house.api.controller = house.controller;
@@ -336,7 +335,6 @@ void house_crash(void)
 	engine_free(house.engine);
 	controller_free(house.controller);
 	loop_free(house.loop);
-	db_reader_close(house.api.reader);
 }
 
 void house_reload(void)

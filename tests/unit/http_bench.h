@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <cmocka.h>
@@ -29,6 +30,10 @@
 
 /* --- the server's side --- */
 
+struct bench_stream;
+
+static bool bench_elsewhere; /* what a stream has is found by the worker, and a stream's reply is a deferred one */
+
 struct bench {
 	struct http *http;
 	pthread_t worker;
@@ -36,6 +41,7 @@ struct bench {
 	pthread_cond_t changed;
 	struct http_req *queue[HELD_MAX], *held[HELD_MAX]; /* /defer waits for the worker, /hold for the test */
 	size_t n_queue, n_held;
+	LIST_HEAD(bench_looking, bench_stream) looking; /* streams for the worker */
 	bool stop;
 	struct buf feed;    /* what /stream sends, from the beginning; under the lock, as are the next two */
 	int feed_error;     /* what ends it after that; 0: nothing */
@@ -44,12 +50,46 @@ struct bench {
 	atomic_int handled; /* calls of any handler */
 };
 
-static inline void bench_answer(struct http_req *req)
+struct bench_stream {
+	struct http_stream base; /* first */
+	struct bench *bench;
+	size_t at, found; /* found: by the worker */
+	bool looking, looks;
+	LIST_ENTRY(bench_stream) link;
+};
+
+static inline struct http_stream *bench_stream_new(struct bench *b);
+
+static inline void bench_answer_with(struct bench *b, struct http_req *req)
 {
 	struct http_reply reply = {.body = BUF(1 << 20)};
 
-	buf_add(&reply.body, req->body, req->body_len);
+	if (!strncmp(req->path, "/stream", strlen("/stream"))) {
+		reply.content_type = "text/event-stream";
+		reply.stream = bench_stream_new(b);
+	} else {
+		buf_add(&reply.body, req->body, req->body_len);
+	}
 	req->complete(req, &reply);
+}
+
+static inline void bench_answer(struct http_req *req)
+{
+	bench_answer_with(NULL, req);
+}
+
+/* Under the lock. */
+static inline void bench_look_one(struct bench *b)
+{
+	struct bench_stream *s = LIST_FIRST(&b->looking);
+
+	LIST_REMOVE(s, link);
+	s->looking = false;
+	b->looks++;
+	if (s->found < b->feed.len || b->feed_error) {
+		s->found = b->feed.len;
+		s->base.ready(&s->base);
+	}
 }
 
 static inline void *bench_work(void *arg)
@@ -58,6 +98,10 @@ static inline void *bench_work(void *arg)
 
 	pthread_mutex_lock(&b->lock);
 	while (!b->stop) {
+		if (!LIST_EMPTY(&b->looking)) {
+			bench_look_one(b);
+			continue;
+		}
 		struct http_req *req = b->n_queue ? b->queue[--b->n_queue] : NULL;
 
 		if (!req) {
@@ -65,7 +109,7 @@ static inline void *bench_work(void *arg)
 			continue;
 		}
 		pthread_mutex_unlock(&b->lock);
-		bench_answer(req);
+		bench_answer_with(b, req);
 		pthread_mutex_lock(&b->lock);
 	}
 	pthread_mutex_unlock(&b->lock);
@@ -92,8 +136,13 @@ static inline void bench_wait_held(struct bench *b, size_t n)
 static inline void bench_release(struct bench *b)
 {
 	pthread_mutex_lock(&b->lock);
-	while (b->n_held)
-		bench_answer(b->held[--b->n_held]);
+	while (b->n_held) {
+		struct http_req *req = b->held[--b->n_held];
+
+		pthread_mutex_unlock(&b->lock);
+		bench_answer_with(b, req);
+		pthread_mutex_lock(&b->lock);
+	}
 	pthread_mutex_unlock(&b->lock);
 }
 
@@ -108,33 +157,42 @@ static inline void *bench_answer_thread(void *req)
 #define FEED_MAX   (64 << 20)
 #define FEED_PIECE 32768
 
-struct bench_stream {
-	struct http_stream base; /* first */
-	struct bench *bench;
-	size_t at;
-};
-
 static inline int bench_next(struct http_stream *stream, struct buf *out)
 {
 	struct bench_stream *s = (struct bench_stream *)stream;
 	struct bench *b = s->bench;
 
 	pthread_mutex_lock(&b->lock);
-	size_t left = b->feed.len - s->at, n = left < FEED_PIECE ? left : FEED_PIECE;
+	size_t left = (s->looks ? s->found : b->feed.len) - s->at, n = left < FEED_PIECE ? left : FEED_PIECE;
 	if (n)
 		buf_add(out, b->feed.data + s->at, n);
 	s->at += n;
-	b->looks++;
+	b->looks += !s->looks;
 	int r = n ? 0 : b->feed_error;
 	pthread_mutex_unlock(&b->lock);
 	return r;
 }
 
+static inline void bench_look(struct http_stream *stream)
+{
+	struct bench_stream *s = (struct bench_stream *)stream;
+
+	pthread_mutex_lock(&s->bench->lock);
+	if (!s->looking)
+		LIST_INSERT_HEAD(&s->bench->looking, s, link);
+	s->looking = true;
+	pthread_cond_broadcast(&s->bench->changed);
+	pthread_mutex_unlock(&s->bench->lock);
+}
+
 static inline void bench_stream_free(struct http_stream *stream)
 {
-	struct bench *b = ((struct bench_stream *)stream)->bench;
+	struct bench_stream *s = (struct bench_stream *)stream;
+	struct bench *b = s->bench;
 
 	pthread_mutex_lock(&b->lock);
+	if (s->looking)
+		LIST_REMOVE(s, link);
 	b->streams--;
 	pthread_cond_broadcast(&b->changed);
 	pthread_mutex_unlock(&b->lock);
@@ -146,7 +204,10 @@ static inline struct http_stream *bench_stream_new(struct bench *b)
 	struct bench_stream *s = calloc(1, sizeof(*s));
 
 	assert_non_null(s);
-	*s = (struct bench_stream) {{bench_next, bench_stream_free, ": beat\n\n"}, b, 0};
+	*s = (struct bench_stream) {.base = {.next = bench_next, .free = bench_stream_free, .beat = ": beat\n\n"},
+	                            .bench = b};
+	s->looks = bench_elsewhere;
+	s->base.look = bench_elsewhere ? bench_look : NULL;
 	pthread_mutex_lock(&b->lock);
 	b->streams++;
 	pthread_mutex_unlock(&b->lock);
@@ -184,7 +245,11 @@ static inline enum http_verdict bench_handle(void *arg, struct http_req *req, st
 		bench_keep(b, b->queue, &b->n_queue, req);
 		return HTTP_DEFERRED;
 	}
-	if (!strcmp(req->path, "/hold")) {
+	if (!strcmp(req->path, "/stream") && bench_elsewhere) {
+		bench_keep(b, b->queue, &b->n_queue, req);
+		return HTTP_DEFERRED;
+	}
+	if (!strcmp(req->path, "/hold") || !strcmp(req->path, "/stream-held")) {
 		bench_keep(b, b->held, &b->n_held, req);
 		return HTTP_DEFERRED;
 	}
@@ -237,6 +302,7 @@ static inline struct http_admission bench_admit(void *arg, enum http_method aske
 		{"/at-once", HTTP_POST, 0},
 		{"/secret", HTTP_GET, 16},
 		{"/stream", HTTP_GET, 0},
+		{"/stream-held", HTTP_GET, 0},
 		{"/private", HTTP_GET, ROLE_VIEWER},
 		{"/deposit", HTTP_POST, ROLE_VIEWER},
 	};
@@ -277,6 +343,7 @@ static inline struct bench *bench_start(const struct http_options *o)
 	options.handle = bench_handle;
 	options.arg = b;
 	b->feed = BUF(FEED_MAX);
+	LIST_INIT(&b->looking);
 	pthread_mutex_init(&b->lock, NULL);
 	pthread_cond_init(&b->changed, NULL);
 	if (http_start(&options, &b->http, why, sizeof(why)) < 0)

@@ -378,6 +378,7 @@ static void it_says_since_when_it_has_been_at_one_read(void **state)
 
 struct use {
 	struct db_conn *conn;
+	enum thread_name as;
 	sem_t used;
 };
 
@@ -385,38 +386,47 @@ static void *uses_it(void *arg)
 {
 	struct use *u = arg;
 
-	thread_is(THREAD_ENGINE);
+	thread_is(u->as);
 	count_events(u->conn, NULL);
 	sem_post(&u->used);
 	pause();
 	return NULL;
 }
 
-static void a_connection_is_its_first_threads(void **state)
+/* So many threads one after the other, each still there when the next one comes. The signal that ended it, or 0. */
+static int use_by(struct db_conn *c, enum thread_name as, int n)
 {
-	struct db *db = fixture_open();
-	struct use u = {0};
-	pthread_t threads[2];
+	struct use u = {.conn = c, .as = as};
+	pthread_t thread;
 	int status;
 
-	(void)state;
-	assert_int_equal(db_reader_open(db, &u.conn), 0);
-	assert_int_equal(count_events(u.conn, NULL), 0); /* without a name: the only one */
 	sem_init(&u.used, 0, 0);
 	pid_t pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
 		close(2); /* the assertion's text */
-		for (size_t i = 0; i < ARRAY_LEN(threads); i++) {
-			pthread_create(&threads[i], NULL, uses_it, &u);
+		for (int i = 0; i < n; i++) {
+			pthread_create(&thread, NULL, uses_it, &u);
 			sem_wait(&u.used);
 		}
 		_exit(0);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFSIGNALED(status));
-	assert_int_equal(WTERMSIG(status), SIGABRT);
-	db_reader_close(u.conn);
+	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+static void a_connection_is_its_first_threads_and_never_the_http_threads(void **state)
+{
+	struct db *db = fixture_open();
+	struct db_conn *c = NULL;
+
+	(void)state;
+	assert_int_equal(db_reader_open(db, &c), 0);
+	assert_int_equal(count_events(c, NULL), 0); /* without a name: the only one */
+	assert_int_equal(use_by(c, THREAD_ENGINE, 1), 0);
+	assert_int_equal(use_by(c, THREAD_ENGINE, 2), SIGABRT);
+	assert_int_equal(use_by(c, THREAD_HTTP, 1), SIGABRT);
+	db_reader_close(c);
 	db_close(db);
 }
 
@@ -434,7 +444,7 @@ int main(void)
 		T(at_the_end_what_runs_is_interrupted_and_everybody_is_told),
 		T(before_the_start_it_refuses_and_stopping_is_nothing),
 		T(it_says_since_when_it_has_been_at_one_read),
-		T(a_connection_is_its_first_threads),
+		T(a_connection_is_its_first_threads_and_never_the_http_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,9 +1,11 @@
 /* The audit trail as a list and as a stream, without a server. */
 #include "tests/unit/db_fixture.h"
 
+#include <stdatomic.h>
 #include "db/event.h"
 #include "handlers/api/api.h"
 #include "handlers/api/events.h"
+#include "server/core/metrics.h"
 
 /* --- list or stream --- */
 
@@ -53,6 +55,10 @@ static void a_stream_is_for_who_names_it(void **state)
 
 /* --- a request --- */
 
+struct fixture {
+	struct db *db;
+};
+
 struct asked {
 	struct http_req req; /* first */
 	const char *accept, *last, *rollout, *limit;
@@ -72,55 +78,81 @@ static const char *param_of(const struct http_req *req, const char *name)
 	return !strcmp(name, "rollout") ? a->rollout : !strcmp(name, "limit") ? a->limit : NULL;
 }
 
-static struct http_reply ask(struct db_conn *reader, struct asked a)
+static struct http_reply ask(struct db *db, struct asked a)
 {
-	struct api api = {.reader = reader};
+	struct api api = {.db = db};
+	struct api_read q = {.api = &api, .req = &a.req, .segment = ""};
 	struct http_reply reply = {0};
 
 	a.req.header = header_of;
 	a.req.param = param_of;
-	assert_int_equal(events_list(&api, &a.req, &reply, "", ""), HTTP_REPLIED);
+	assert_int_equal(db_reader_open(db, &q.conn), 0);
+	assert_int_equal(events_list(&q, &reply), HTTP_REPLIED);
+	db_reader_close(q.conn);
 	return reply;
 }
 
-static struct http_stream *stream_of(struct db_conn *reader, const char *last, const char *rollout)
+static atomic_int found;
+
+static void is_ready(struct http_stream *s)
+{
+	(void)s;
+	atomic_fetch_add(&found, 1);
+}
+
+static struct http_stream *stream_of(struct fixture *f, const char *last, const char *rollout)
 {
 	struct http_reply reply =
-		ask(reader, (struct asked) {.accept = "text/event-stream", .last = last, .rollout = rollout});
+		ask(f->db, (struct asked) {.accept = "text/event-stream", .last = last, .rollout = rollout});
 
 	assert_non_null(reply.stream);
 	assert_string_equal(reply.content_type, "text/event-stream");
 	assert_string_equal(reply.stream->beat, ": keep-alive\n\n");
 	assert_int_equal(reply.body.len, 0);
+	reply.stream->ready = is_ready;
+	reply.stream->server = f;
 	return reply.stream;
+}
+
+/* As the server does: what has nothing looks, and is asked again when it says that it has found something. Tells
+ * whether there was anything. */
+static bool more(struct http_stream *s, struct buf *b)
+{
+	uint64_t reads = metric_get(M_READS, 0);
+	struct db *db = ((struct fixture *)s->server)->db;
+	int before = found;
+
+	assert_int_equal(s->next(s, b), 0);
+	if (b->len)
+		return true;
+	s->look(s);
+	UNTIL(metric_get(M_READS, 0) > reads && db_readers_busy_since_us(db) == 0);
+	assert_int_equal(s->next(s, b), 0);
+	assert_int_equal(found - before, b->len > 0);
+	return b->len > 0;
 }
 
 static void expect(struct http_stream *s, const char *text)
 {
 	CLEANUP(buf_free) struct buf b = BUF(1 << 20);
 
-	assert_int_equal(s->next(s, &b), 0);
+	assert_int_equal(more(s, &b), text[0] != '\0');
 	assert_string_equal(buf_text(&b), text);
 }
 
 /* --- the record --- */
 
-struct fixture {
-	struct db *db;
-	struct db_conn *reader;
-};
-
 static struct fixture open_record(void)
 {
 	struct fixture f = {.db = fixture_start()};
 
-	assert_int_equal(db_reader_open(f.db, &f.reader), 0);
+	assert_int_equal(db_readers_start(f.db), 0);
 	return f;
 }
 
 static void close_record(struct fixture *f)
 {
-	db_reader_close(f->reader);
+	db_readers_stop(f->db);
 	db_close(f->db);
 }
 
@@ -152,7 +184,7 @@ static void it_begins_now_and_tells_what_comes(void **state)
 
 	(void)state;
 	happens(&f, "shop", "before", NULL);
-	struct http_stream *s = stream_of(f.reader, NULL, NULL);
+	struct http_stream *s = stream_of(&f, NULL, NULL);
 	expect(s, "retry: 3000\nid: 1\n\n");
 	expect(s, "");
 	happens(&f, "shop", "one", NULL);
@@ -167,11 +199,12 @@ static void it_begins_now_and_tells_what_comes(void **state)
 static void nothing_falls_between_the_request_and_the_first_look(void **state)
 {
 	struct fixture f = open_record();
-	struct http_stream *s = stream_of(f.reader, "", NULL);
+	struct http_stream *s = stream_of(&f, "", NULL);
 
 	(void)state;
 	happens(&f, "shop", "one", NULL);
-	expect(s, "retry: 3000\nid: 0\n\n" DATA(1, "shop", "one", ""));
+	expect(s, "retry: 3000\nid: 0\n\n");
+	expect(s, DATA(1, "shop", "one", ""));
 	s->free(s);
 	close_record(&f);
 }
@@ -179,14 +212,14 @@ static void nothing_falls_between_the_request_and_the_first_look(void **state)
 static void it_goes_on_behind_the_last_id(void **state)
 {
 	static const struct {
-		const char *last, *first;
+		const char *last, *first, *then;
 	} cases[] = {
-		{"0", "retry: 3000\nid: 0\n\n" DATA(1, "shop", "one", "") DATA(2, "cart", "two", "")
-	                      DATA(3, "shop", "three", "")},
-		{"1", "retry: 3000\nid: 1\n\n" DATA(2, "cart", "two", "") DATA(3, "shop", "three", "")},
-		{"3", "retry: 3000\nid: 3\n\n"},
-		{"4", "retry: 3000\nid: 3\n\n"}, /* of another record: from now on */
-		{"999999999999999999", "retry: 3000\nid: 3\n\n"},
+		{"0", "retry: 3000\nid: 0\n\n",
+	         DATA(1, "shop", "one", "") DATA(2, "cart", "two", "") DATA(3, "shop", "three", "")},
+		{"1", "retry: 3000\nid: 1\n\n", DATA(2, "cart", "two", "") DATA(3, "shop", "three", "")},
+		{"3", "retry: 3000\nid: 3\n\n", ""},
+		{"4", "retry: 3000\nid: 3\n\n", ""}, /* of another record: from now on */
+		{"999999999999999999", "retry: 3000\nid: 3\n\n", ""},
 	};
 	struct fixture f = open_record();
 
@@ -195,12 +228,14 @@ static void it_goes_on_behind_the_last_id(void **state)
 	happens(&f, "cart", "two", NULL);
 	happens(&f, "shop", "three", NULL);
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		struct http_stream *s = stream_of(f.reader, cases[i].last, NULL);
+		struct http_stream *s = stream_of(&f, cases[i].last, NULL);
 		expect(s, cases[i].first);
+		expect(s, cases[i].then);
 		s->free(s);
 	}
-	struct http_stream *s = stream_of(f.reader, "0", "shop");
-	expect(s, "retry: 3000\nid: 0\n\n" DATA(1, "shop", "one", "") DATA(3, "shop", "three", ""));
+	struct http_stream *s = stream_of(&f, "0", "shop");
+	expect(s, "retry: 3000\nid: 0\n\n");
+	expect(s, DATA(1, "shop", "one", "") DATA(3, "shop", "three", ""));
 	s->free(s);
 	close_record(&f);
 }
@@ -209,12 +244,12 @@ static void it_goes_on_behind_the_last_id(void **state)
 static void an_event_is_one_line_whatever_is_in_it(void **state)
 {
 	struct fixture f = open_record();
-	struct http_stream *s = stream_of(f.reader, "0", NULL);
+	struct http_stream *s = stream_of(&f, "0", NULL);
 
 	(void)state;
 	happens(&f, "shop", "note", "a\nb\r\nc\rid: 9\n\ndata: x \xff \"q\"");
-	expect(s, "retry: 3000\nid: 0\n\n" DATA(1, "shop", "note",
-	                                        "a\\nb\\r\\nc\\rid: 9\\n\\ndata: x \xef\xbf\xbd \\\"q\\\""));
+	expect(s, "retry: 3000\nid: 0\n\n");
+	expect(s, DATA(1, "shop", "note", "a\\nb\\r\\nc\\rid: 9\\n\\ndata: x \xef\xbf\xbd \\\"q\\\""));
 	s->free(s);
 	close_record(&f);
 }
@@ -238,13 +273,13 @@ static void a_backlog_comes_in_pieces_and_in_order(void **state)
 	(void)state;
 	memset(note, 'x', sizeof(note) - 1);
 	assert_int_equal(in_tx(f.db, add_many, note), 0);
-	struct http_stream *s = stream_of(f.reader, "0", NULL);
+	struct http_stream *s = stream_of(&f, "0", NULL);
 	for (;;) {
 		CLEANUP(buf_free) struct buf b = BUF(48 * 1024);
-		assert_int_equal(s->next(s, &b), 0);
-		assert_int_equal(b.error, 0);
-		if (!b.len)
+		if (!more(s, &b))
 			break;
+		assert_int_equal(b.error, 0);
+		assert_true(b.len < 48 * 1024);
 		for (const char *at = b.data; (at = strstr(at, "id: ")); at++)
 			assert_int_equal(strtol(at + 4, NULL, 10), expected++);
 	}
@@ -260,13 +295,13 @@ static void what_cannot_be_is_refused(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
-		struct http_reply r = ask(f.reader, (struct asked) {.accept = "text/event-stream", .last = ids[i]});
+		struct http_reply r = ask(f.db, (struct asked) {.accept = "text/event-stream", .last = ids[i]});
 		assert_int_equal(r.status, 400);
 		assert_null(r.stream);
 		assert_non_null(strstr(r.body.data, "Last-Event-ID must be the id of an event"));
 		buf_free(&r.body);
 	}
-	struct http_reply r = ask(f.reader, (struct asked) {.accept = "text/event-stream", .limit = "5"});
+	struct http_reply r = ask(f.db, (struct asked) {.accept = "text/event-stream", .limit = "5"});
 	assert_int_equal(r.status, 400);
 	assert_null(r.stream);
 	assert_non_null(strstr(r.body.data, "a stream has no limit and no cursor"));
@@ -280,8 +315,8 @@ static void others_get_the_list_as_ever(void **state)
 
 	(void)state;
 	happens(&f, "shop", "one", NULL);
-	struct http_reply list = ask(f.reader, (struct asked) {.accept = "*/*", .last = "x"});
-	struct http_reply head = ask(f.reader, (struct asked) {.req.method = HTTP_HEAD, .accept = "text/event-stream"});
+	struct http_reply list = ask(f.db, (struct asked) {.accept = "*/*", .last = "x"});
+	struct http_reply head = ask(f.db, (struct asked) {.req.method = HTTP_HEAD, .accept = "text/event-stream"});
 	assert_int_equal(list.status, 200);
 	assert_null(list.stream);
 	assert_null(list.content_type);
@@ -290,6 +325,49 @@ static void others_get_the_list_as_ever(void **state)
 	assert_string_equal(head.body.data, list.body.data);
 	buf_free(&list.body);
 	buf_free(&head.body);
+	close_record(&f);
+}
+
+static void what_is_committed_while_it_looks_is_found_without_being_asked(void **state)
+{
+	struct fixture f = open_record();
+	struct http_stream *s = stream_of(&f, "0", NULL);
+	int before = found;
+
+	(void)state;
+	expect(s, "retry: 3000\nid: 0\n\n");
+	for (int i = 0; i < 50; i++)
+		s->look(s); /* as at a storm of commits: one read at a time */
+	happens(&f, "shop", "one", NULL);
+	s->look(s);
+	UNTIL(found > before);
+	expect(s, DATA(1, "shop", "one", ""));
+	assert_int_equal(found - before, 1);
+	s->free(s);
+	close_record(&f);
+}
+
+/* The client goes while a read for it is under way or waits. */
+static void it_may_be_freed_while_it_looks(void **state)
+{
+	struct fixture f = open_record();
+
+	(void)state;
+	happens(&f, "shop", "one", NULL);
+	for (int i = 0; i < 100; i++) {
+		struct http_stream *s = stream_of(&f, "0", NULL);
+
+		expect(s, "retry: 3000\nid: 0\n\n");
+		s->look(s);
+		s->free(s);
+	}
+	struct http_stream *s = stream_of(&f, "0", NULL);
+	expect(s, "retry: 3000\nid: 0\n\n");
+	db_readers_stop(f.db);
+	s->look(s);
+	CLEANUP(buf_free) struct buf b = BUF(100);
+	assert_int_equal(s->next(s, &b), -ESHUTDOWN);
+	s->free(s);
 	close_record(&f);
 }
 
@@ -303,6 +381,8 @@ int main(void)
 		T(it_goes_on_behind_the_last_id),
 		T(an_event_is_one_line_whatever_is_in_it),
 		T(a_backlog_comes_in_pieces_and_in_order),
+		T(what_is_committed_while_it_looks_is_found_without_being_asked),
+		T(it_may_be_freed_while_it_looks),
 		T(what_cannot_be_is_refused),
 		T(others_get_the_list_as_ever),
 	};

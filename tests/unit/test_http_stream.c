@@ -457,8 +457,66 @@ static void it_stops_without_a_drain_too(void **state)
 	assert_int_equal(open_files(), before);
 }
 
+/* --- found elsewhere, and begun by a deferred reply --- */
+
+static int elsewhere(void **state)
+{
+	(void)state;
+	bench_elsewhere = true;
+	return 0;
+}
+
+static int here(void **state)
+{
+	(void)state;
+	bench_elsewhere = false;
+	return 0;
+}
+
+static void after_a_beat_it_looks(void **state)
+{
+	struct http_limits l = http_default_limits;
+
+	(void)state;
+	l.beat_us = 200 * US_PER_MS;
+	struct bench *b = start_with(l);
+	int fd = open_stream(b);
+	wait_looks(b, 1);
+	pthread_mutex_lock(&b->lock);
+	assert_int_equal(buf_str(&b->feed, "found"), 0);
+	pthread_mutex_unlock(&b->lock);
+	expect(fd, ": beat\n\nfound");
+	close(fd);
+	bench_stop(b);
+}
+
+/* Its client has gone, or was told 503, before it was there. */
+static void one_that_comes_too_late_is_freed(void **state)
+{
+	struct http_limits l = quiet();
+
+	(void)state;
+	for (int gives_up = 0; gives_up < 2; gives_up++) {
+		l.defer_us = gives_up ? 50 * US_PER_MS : LONG;
+		struct bench *b = start_with(l);
+		int fd = client_open(b);
+		client_say(fd, "GET /stream-held HTTP/1.1\r\n" HOST "\r\n");
+		bench_wait_held(b, 1);
+		if (gives_up) {
+			struct answer a = client_read(fd, false);
+			assert_int_equal(a.status, 503);
+			answer_free(&a);
+		}
+		close(fd);
+		bench_release(b);
+		bench_wait_streams(b, 0);
+		bench_stop(b);
+	}
+}
+
 int main(void)
 {
+#define E(f) cmocka_unit_test_setup_teardown(f, elsewhere, here)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_fed_comes_at_once_and_in_order),
 		cmocka_unit_test(an_old_client_gets_it_without_chunks),
@@ -475,6 +533,21 @@ int main(void)
 		cmocka_unit_test(a_storm_of_wakings_is_few_looks),
 		cmocka_unit_test(a_drain_ends_the_waiting_and_the_stuck_at_once),
 		cmocka_unit_test(it_stops_without_a_drain_too),
+		E(what_is_fed_comes_at_once_and_in_order),
+		E(a_slow_client_gets_everything_and_others_do_not_wait_for_it),
+		E(silence_is_broken_by_a_beat),
+		E(after_a_beat_it_looks),
+		E(it_ends_after_its_time),
+		E(all_of_before_end_and_new_ones_go_on),
+		E(an_error_cuts_it_off),
+		E(a_client_that_takes_nothing_is_cut_off),
+		E(a_peer_that_goes_away_is_noticed_without_a_beat),
+		E(there_is_a_limit),
+		E(most_connections_are_kept_for_others),
+		E(a_storm_of_wakings_is_few_looks),
+		E(a_drain_ends_the_waiting_and_the_stuck_at_once),
+		E(it_stops_without_a_drain_too),
+		E(one_that_comes_too_late_is_freed),
 	};
 
 	log_setup(LOG_LEVEL_ERROR, false);
