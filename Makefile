@@ -26,12 +26,15 @@ cflags = -std=gnu17 -g -MMD -MP -I. -D_GNU_SOURCE -DROLLBACKD_VERSION='"$(VERSIO
 libs   = $(shell pkg-config --libs $(PKGS)) -ljq -lcrypt -lpthread -lm
 
 LIB_SRCS  := $(wildcard server/core/*.c server/http/*.c server/auth/*.c server/config/*.c alertmanager/*.c db/*.c handlers/*/*.c) \
-             $(filter-out server/main.c,$(wildcard server/*.c))
+             $(filter-out server/main.c server/run.c,$(wildcard server/*.c))
+# What rollbackd-run is made of: nothing here needs more than libc, and it starts in a moment.
+RUN_SRCS  := server/run.c handlers/steps/runner.c handlers/steps/runner_files.c handlers/steps/runner_trust.c \
+             $(patsubst %,server/core/%.c,buf child clock failpoint headtail json_check json_raw text_time text_utf8)
 CTL_SRCS  := $(wildcard server/ctl/*.c server/ctl/*/*.c)
 UNIT_SRCS := $(wildcard tests/unit/test_*.c)
 LIB_OBJS  := $(LIB_SRCS:%.c=$O/%.o)
 UNITS     := $(UNIT_SRCS:%.c=$O/%)
-PROGRAMS  := $O/rollbackd $O/rollbackctl $O/demo-service
+PROGRAMS  := $O/rollbackd $O/rollbackd-run $O/rollbackctl $O/demo-service
 
 all: deps-build
 	+@$(MAKE) --no-print-directory programs
@@ -40,6 +43,9 @@ programs: $(PROGRAMS)
 $O/rollbackd: $O/server/main.o $(LIB_OBJS)
 	@echo "  LD $@"
 	@$(CC) $(mode.$(MODE)) $(LDFLAGS) -o $@ $^ $(libs) $(LDLIBS)
+$O/rollbackd-run: $(RUN_SRCS:%.c=$O/%.o)
+	@echo "  LD $@"
+	@$(CC) $(mode.$(MODE)) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $O/rollbackctl: $(CTL_SRCS:%.c=$O/%.o) $(LIB_OBJS)
 	@echo "  LD $@"
 	@$(CC) $(mode.$(MODE)) $(LDFLAGS) -o $@ $^ $(libs) $(LDLIBS)
@@ -140,7 +146,7 @@ $O/tests/fuzz/fuzz_%: $O/tests/fuzz/fuzz_%.o $O/tests/fuzz/replay.o $(LIB_OBJS)
 	@$(CC) $(mode.$(MODE)) $(LDFLAGS) -o $@ $^ $(libs) $(LDLIBS)
 
 # The real handlers and database in a world that is a model, one history per seed (tests/simulate/sim.h). SEED=n tells one.
-SIMULATED := server/core/clock server/core/log server/core/loop server/core/loop_fetch server/core/loop_child handlers/steps/command \
+SIMULATED := server/core/clock server/core/log server/core/loop server/core/loop_fetch handlers/steps/command \
              $(basename $(wildcard server/http/*.c server/auth/*.c server/daemon.c))
 SEEDS     ?= 2000
 simulate: $O/tests/simulate/simulate
@@ -171,7 +177,7 @@ rules: deps-tools
 # --- static analysis: each has nothing to say ---
 # Each version of clang-format writes a little otherwise: 19 is in Debian 12 and 13.
 
-C_FILES  := $(LIB_SRCS) $(CTL_SRCS) server/main.c $(wildcard deploy/demo/*.c)
+C_FILES  := $(LIB_SRCS) $(CTL_SRCS) server/main.c server/run.c $(wildcard deploy/demo/*.c)
 SH_FILES := $(wildcard deploy/debian/build.sh deploy/debian/p*inst deploy/debian/p*rm tests/*.sh tests/rules/*.sh deploy/demo/*.sh deploy/scripts/*) .ci/run
 
 lint: lint-structure lint-format lint-gcc lint-tidy lint-cppcheck lint-shell
@@ -219,6 +225,7 @@ UNITS_DIR  = $(if $(filter /usr+bookworm,$(PREFIX)+$(CODENAME)),/lib,$(PREFIX)/l
 install: programs
 	install -D -m 755 $O/rollbackd $(DESTDIR)$(PREFIX)/bin/rollbackd
 	install -D -m 755 $O/rollbackctl $(DESTDIR)$(PREFIX)/bin/rollbackctl
+	install -D -m 755 $O/rollbackd-run $(DESTDIR)$(PREFIX)/libexec/rollbackd/rollbackd-run
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/share/rollbackd/scripts deploy/scripts/*
 	install -D -m 644 deploy/rollbackd.yml $(DESTDIR)$(PREFIX)/share/doc/rollbackd/examples/rollbackd.yml
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/rollbackd/prometheus deploy/prometheus/*

@@ -243,7 +243,7 @@ static int start_engine(struct app *a, char *why, size_t size)
 	if (r == 0)
 		r = notify_new(a->loop, a->db, a->o.exe, &a->notify);
 	struct engine_options eo = {
-		.loop = a->loop, .db = a->db, .exe = a->o.exe, .on_outbox = ring, .on_outbox_arg = a};
+		.loop = a->loop, .db = a->db, .runner = a->o.runner, .on_outbox = ring, .on_outbox_arg = a};
 	if (r == 0)
 		r = engine_new(&eo, &a->engine);
 	if (r == 0)

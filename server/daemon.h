@@ -18,7 +18,8 @@ struct app_options {
 		const char *item[APP_ADDRESSES_MAX];
 		size_t n;
 	} address, allowed_host;
-	const char *exe; /* absolute path of this program */
+	const char *exe;    /* absolute path of this program */
+	const char *runner; /* and of rollbackd-run */
 };
 
 struct app;

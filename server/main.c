@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -288,6 +289,19 @@ static int serve(const struct flags *f)
 	return 0;
 }
 
+/* Without it no command of a rollback can be run: that is told now, not in the night. */
+static int find_runner(const char *exe, char *out)
+{
+	if (runner_find(exe, out) == 0)
+		return 0;
+	fprintf(stderr,
+	        "rollbackd: rollbackd-run, which runs the commands of rollbacks, is neither in ../libexec/rollbackd "
+	        "nor "
+	        "beside %s: install it again\n",
+	        exe);
+	return EXIT_RUNTIME;
+}
+
 static bool is(const char *arg, const char *name)
 {
 	return arg && !strcmp(arg, name);
@@ -295,7 +309,7 @@ static bool is(const char *arg, const char *name)
 
 int main(int argc, char **argv)
 {
-	static char exe[4096];
+	static char exe[PATH_MAX], runner[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
 
 	flags.app.exe = n > 0 ? exe : argv[0];
@@ -304,7 +318,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "rollbackd: ROLLBACKD_FAILPOINT names no failpoint\n");
 		return EXIT_USAGE;
 	}
-	if (argc == 4 && is(argv[1], "--run-step"))
+	if (argc == 4 &&
+	    is(argv[1], "--run-step")) /* a daemon of before rollbackd-run, upgraded and not yet restarted */
 		return runner_main(argv[2], argv[3]);
 	if (argc == 2 && is(argv[1], "--run-program"))
 		return notify_program_main();
@@ -323,5 +338,8 @@ int main(int argc, char **argv)
 		r = check_addresses(&flags);
 	if (r == 0)
 		r = check_hosts(&flags);
+	if (r == 0)
+		r = find_runner(flags.app.exe, runner);
+	flags.app.runner = runner;
 	return r ? r : serve(&flags);
 }

@@ -11,7 +11,8 @@ root=$out/root
 rm -rf "$out"
 mkdir -p "$root/DEBIAN"
 make --no-print-directory install DESTDIR="$root" PREFIX=/usr MODE=release
-strip --remove-section=.comment "$root/usr/bin/rollbackd" "$root/usr/bin/rollbackctl"
+strip --remove-section=.comment "$root/usr/bin/rollbackd" "$root/usr/bin/rollbackctl" \
+	"$root/usr/libexec/rollbackd/rollbackd-run"
 install -D -m 640 $here/rollbackd.yml "$root/etc/rollbackd/rollbackd.yml"
 chmod 750 "$root/etc/rollbackd"
 install -D -m 644 $here/copyright "$root/usr/share/doc/rollbackd/copyright"
@@ -23,7 +24,7 @@ install -D -m 644 $here/lintian-overrides "$root/usr/share/lintian/overrides/rol
 # The libraries that the programs are linked with, with the versions they need.
 mkdir -p "$out/debian"
 printf 'Source: rollbackd\n\nPackage: rollbackd\nArchitecture: any\n' >"$out/debian/control"
-libraries=$(cd "$out" && dpkg-shlibdeps -O root/usr/bin/rollbackd root/usr/bin/rollbackctl 2>/dev/null | sed 's/^shlibs:Depends=//')
+libraries=$(cd "$out" && dpkg-shlibdeps -O root/usr/bin/rollbackd root/usr/bin/rollbackctl root/usr/libexec/rollbackd/rollbackd-run 2>/dev/null | sed 's/^shlibs:Depends=//')
 size=$(du -sk --exclude=DEBIAN "$root" | cut -f1)
 
 cat >"$root/DEBIAN/control" <<EOF

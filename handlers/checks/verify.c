@@ -28,7 +28,7 @@ struct run {
 	int64_t timeout_us;
 	struct prom_query *query, *instances;
 	struct loop_fetch *http;
-	struct loop_child *child;
+	struct child *child;
 	unsigned waiting;    /* answers still to come */
 	int64_t n_instances; /* -1: not asked for */
 	struct prom_vector samples;

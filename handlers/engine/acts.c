@@ -166,8 +166,8 @@ static void run_command(struct live *l, const struct step *step, const struct ac
 	                          .labels = pairs};
 	env.n_labels = labels_of(l, &labels, pairs, ARRAY_LEN(pairs));
 	attempt_name(l->engine->o.db, s->ch.step_id, s->ch.attempt, name);
-	int r = command_start(l->engine->o.loop, l->engine->o.exe, l->engine->commands, name, act, &env, on_command, s,
-	                      &c);
+	int r = command_start(l->engine->o.loop, l->engine->o.runner, l->engine->commands, name, act, &env, on_command,
+	                      s, &c);
 	if (r == -EEXIST && s->ch.attempt < DOUBTS_MAX) {
 		intend_again(s); /* what an older life left: the next number is free */
 		return;
@@ -244,7 +244,7 @@ static bool rehearse(struct live *l, const struct step *step)
 	if (kind_of(&l->inc)->acts || step->kind == STEP_FLAGS)
 		return false; /* a flags step looks by itself */
 	slot_begin(s, step, step->attempts);
-	enum step_state outcome = rehearse_act(step, text, sizeof(text));
+	enum step_state outcome = rehearse_act(step, l->engine->o.runner, text, sizeof(text));
 	slot_end(s, outcome, text);
 	return true;
 }

@@ -14,7 +14,7 @@ struct engine;
 struct engine_options {
 	struct loop *loop;
 	struct db *db;
-	const char *exe; /* path of rollbackd, for its runner */
+	const char *runner; /* path of rollbackd-run; lives as long as the engine */
 	/* Called on the loop's thread after a commit that may have put something into the outbox. */
 	void (*on_outbox)(void *arg);
 	void *on_outbox_arg;

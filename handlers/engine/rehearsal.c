@@ -26,15 +26,17 @@ int rehearse_flags(const struct rollout *r, int32_t pct, char *text, size_t size
 	return e;
 }
 
-static int try_command(const struct act *a, char *text, size_t size)
+static int try_command(const struct act *a, const char *runner, char *text, size_t size)
 {
 	char why[256];
+	const char *const programs[] = {a->argv[0], runner}; /* it, and what runs it */
 	int e = runner_trusts(a->argv[0], why, sizeof(why));
 
-	if (e == 0 && access(a->argv[0], X_OK) < 0) {
-		e = -errno;
-		snprintf(why, sizeof(why), "%.150s: %s", a->argv[0], strerrordesc_np(-e));
-	}
+	for (size_t i = 0; e == 0 && i < ARRAY_LEN(programs); i++)
+		if (access(programs[i], X_OK) < 0) {
+			e = -errno;
+			snprintf(why, sizeof(why), "%.150s: %s", programs[i], strerrordesc_np(-e));
+		}
 	if (e == 0)
 		snprintf(text, size, "not run: a drill. %.200s could be run", a->argv[0]);
 	else
@@ -42,7 +44,7 @@ static int try_command(const struct act *a, char *text, size_t size)
 	return e;
 }
 
-static int try_act(const struct step *step, char *text, size_t size)
+static int try_act(const struct step *step, const char *runner, char *text, size_t size)
 {
 	CLEANUP(json_cleanup) struct json_object *tree = json_tokener_parse(step->spec);
 	struct act act = {0};
@@ -53,13 +55,13 @@ static int try_act(const struct step *step, char *text, size_t size)
 	else if (act.kind == ACT_HTTP)
 		snprintf(text, size, "not sent: a drill. It would be %s %.200s", act.method, act.url);
 	else
-		e = try_command(&act, text, size);
+		e = try_command(&act, runner, text, size);
 	act_free(&act);
 	return e;
 }
 
-enum step_state rehearse_act(const struct step *step, char *text, size_t size)
+enum step_state rehearse_act(const struct step *step, const char *runner, char *text, size_t size)
 {
-	assert(step && text && size > 0);
-	return try_act(step, text, size) < 0 ? STEP_FAILED : STEP_DONE;
+	assert(step && runner && text && size > 0);
+	return try_act(step, runner, text, size) < 0 ? STEP_FAILED : STEP_DONE;
 }

@@ -11,6 +11,6 @@
  * text is for people. */
 int rehearse_flags(const struct rollout *r, int32_t pct, char *text, size_t size);
 /* A command or a request. STEP_DONE: it could be done; STEP_FAILED: it could not. */
-enum step_state rehearse_act(const struct step *step, char *text, size_t size);
+enum step_state rehearse_act(const struct step *step, const char *runner, char *text, size_t size);
 
 #endif

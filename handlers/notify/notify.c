@@ -59,7 +59,7 @@ struct sending {
 	struct lateness late;      /* when it was started */
 	int64_t began_us;          /* mono */
 	char *body;                /* owned: what is posted */
-	struct loop_child *child;  /* the program while it runs */
+	struct child *child;       /* the program while it runs */
 	struct loop_fetch *fetch;  /* the posting while it runs */
 	struct db_job job;         /* recording the outcome */
 	enum outcome outcome;

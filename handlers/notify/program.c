@@ -205,7 +205,7 @@ static int try_one(const struct channel *c, const char *exe, char *why, size_t s
 	CLEANUP(json_cleanup) struct json_object *input = json_tokener_parse(sample);
 	CLEANUP(cleanup_free) char *in = program_input(c->program, input);
 	struct trial_run run = {0};
-	struct loop_child *child = NULL;
+	struct child *child = NULL;
 
 	if (!in || loop_new(&run.loop) < 0)
 		return -ENOMEM;

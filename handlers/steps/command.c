@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 
 #include "handlers/steps/runner_private.h"
@@ -28,7 +29,9 @@ extern char **environ;
 
 struct command {
 	struct loop *loop;
-	struct loop_timer *timer;
+	struct loop_timer *timer;   /* the time limit, or the next look */
+	struct loop_watch *watch;   /* of pidfd; NULL: not ours, then it is looked at again and again */
+	int pidfd;                  /* of our runner; -1: not ours */
 	struct attempt attempt;     /* point into names */
 	pid_t runner;               /* our child; 0: not ours, or reaped */
 	bool started;               /* by us */
@@ -123,11 +126,15 @@ static int put_spec(const struct attempt *a, const struct act *act, const struct
 	if (!env || !argv)
 		return -ENOMEM;
 	json_add(root, "argv", strings((const char *const *)argv));
-	json_add(root, "env", strings((const char *const *)env));
+	struct json_object *all = strings((const char *const *)env);
+
+	json_object_array_add(all, json_object_new_string(children_home())); /* looked up once, by us */
+	json_add(root, "env", all);
 	json_add_int(root, "timeout_us", act->timeout_us);
 	json_add_int(root, "max_output", OUTPUT_MAX);
+	json_add_bool(root, "idempotent", act->idempotent);
 	const char *text = json_text(root);
-	return attempt_write(a, "spec", text, strlen(text));
+	return attempt_write(a, "spec", text, strlen(text), !act->idempotent);
 }
 
 /* The empty claim comes first: it says whether this name was used before. */
@@ -139,7 +146,7 @@ static int put_files(const struct attempt *a, const struct act *act, const struc
 	if (claim < 0)
 		return claim;
 	close(claim);
-	int r = put_spec(a, act, env); /* its fsync of the directory holds for both */
+	int r = put_spec(a, act, env); /* where it syncs the directory, that holds for both */
 	if (r < 0)
 		command_forget(a->dir, a->name);
 	return r;
@@ -157,11 +164,11 @@ static int spawn_files(posix_spawn_file_actions_t *files)
 }
 
 /* In a session of its own and with nothing of ours open, so that nothing of our end reaches it. The
- * environment is ours: it is the same program; what it runs gets a clean one. */
-static int spawn_runner(struct command *c, const char *exe)
+ * environment is ours, for the failpoints; what it runs gets a clean one. */
+static int spawn_runner(struct command *c, const char *runner)
 {
-	assert(exe && c->runner == 0);
-	const char *const argv[] = {exe, "--run-step", c->attempt.dir, c->attempt.name, NULL};
+	assert(runner && c->runner == 0);
+	const char *const argv[] = {runner, c->attempt.dir, c->attempt.name, NULL};
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
 	sigset_t none, all;
@@ -176,7 +183,7 @@ static int spawn_runner(struct command *c, const char *exe)
 	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 	int r = spawn_files(&files);
 	if (r == 0)
-		r = -posix_spawn(&c->runner, exe, &files, &attr, (char *const *)argv, environ);
+		r = -posix_spawn(&c->runner, runner, &files, &attr, (char *const *)argv, environ);
 	posix_spawn_file_actions_destroy(&files);
 	posix_spawnattr_destroy(&attr);
 	return r;
@@ -189,6 +196,8 @@ static void command_free(struct command *c)
 	if (!c)
 		return;
 	loop_timer_cancel(c->loop, c->timer);
+	loop_watch_cancel(c->loop, c->watch);
+	cleanup_fd(&c->pidfd);
 	free(c);
 }
 
@@ -255,7 +264,7 @@ static int decide(const struct command *c, int claim, struct json_object **ret_r
 
 	assert(claim >= 0 && ret);
 	if (mark == '\0')
-		r = claim_write(claim, RUNNER_CANCELLED);
+		r = claim_write(claim, RUNNER_CANCELLED, true);
 	if (r < 0)
 		return r;
 	*ret = mark == RUNNER_CLAIMED ? read_result(&c->attempt, ret_root) : never_started(c);
@@ -285,19 +294,17 @@ static struct command_outcome time_is_up(int r)
 	                    : outcome(COMMAND_IN_DOUBT, "what became of it could not be found out");
 }
 
-static void poll_soon(struct command *c);
+static void look_again(struct command *c);
 
-static void poll_now(void *arg)
+static void look_now(struct command *c)
 {
 	CLEANUP(json_cleanup) struct json_object *root = NULL;
-	struct command *c = arg;
 	struct command_outcome o;
 	int r = look(c, &root, &o);
 
 	assert(c->fn);
-	c->timer = NULL;
 	if (r < 0 && clock_mono_us() < c->until_us) {
-		poll_soon(c);
+		look_again(c);
 		return;
 	}
 	if (r < 0)
@@ -308,13 +315,52 @@ static void poll_now(void *arg)
 	fn(told, &o);
 }
 
-static void poll_soon(struct command *c)
+static void on_timer(void *arg)
 {
-	assert(!c->timer && c->pause_us > 0);
-	c->timer = loop_timer_at(c->loop, clock_mono_us() + c->pause_us, poll_now, c);
+	struct command *c = arg;
+
+	c->timer = NULL;
+	look_now(c);
+}
+
+/* Our runner has ended: what it held of the claim went with it. */
+static void on_runner_end(void *arg)
+{
+	struct command *c = arg;
+
+	c->watch = NULL;
+	loop_timer_cancel(c->loop, c->timer);
+	c->timer = NULL;
+	look_now(c);
+}
+
+static void wake_at(struct command *c, int64_t at_us)
+{
+	assert(!c->timer);
+	c->timer = loop_timer_at(c->loop, at_us, on_timer, c);
 	if (!c->timer)
 		abort(); /* out of memory: a crash is safe, a command nobody watches is not */
+}
+
+/* A runner of ours tells by its pidfd. One of an earlier life is no child of ours: only its lock tells of it. */
+static void look_again(struct command *c)
+{
+	assert(c->pause_us > 0);
+	if (c->watch) {
+		wake_at(c, c->until_us);
+		return;
+	}
+	wake_at(c, clock_mono_us() + c->pause_us);
 	c->pause_us = c->pause_us * 2 < POLL_MAX_US ? c->pause_us * 2 : POLL_MAX_US;
+}
+
+static void watch_runner(struct command *c)
+{
+	assert(c->runner > 0);
+	c->pidfd = pidfd_open(c->runner, 0);
+	if (c->pidfd >= 0)
+		c->watch = loop_watch_read(c->loop, c->pidfd, on_runner_end, c);
+	look_again(c);
 }
 
 static int command_new(struct loop *l, const char *dir, const char *name, int64_t timeout_us, command_fn *fn, void *arg,
@@ -328,7 +374,7 @@ static int command_new(struct loop *l, const char *dir, const char *name, int64_
 	struct command *c = malloc(sizeof(*c) + dir_size + name_size);
 	if (!c)
 		return -ENOMEM;
-	*c = (struct command) {.loop = l, .pause_us = POLL_FIRST_US, .fn = fn, .arg = arg};
+	*c = (struct command) {.loop = l, .pidfd = -1, .pause_us = POLL_FIRST_US, .fn = fn, .arg = arg};
 	c->until_us = clock_mono_us() + timeout_us + SPARE_US;
 	c->attempt.dir = memcpy(c->names, dir, dir_size);
 	c->attempt.name = memcpy(c->names + dir_size, name, name_size);
@@ -336,10 +382,10 @@ static int command_new(struct loop *l, const char *dir, const char *name, int64_
 	return 0;
 }
 
-int command_start(struct loop *l, const char *exe, const char *dir, const char *name, const struct act *act,
+int command_start(struct loop *l, const char *runner, const char *dir, const char *name, const struct act *act,
                   const struct command_env *env, command_fn *fn, void *arg, struct command **ret)
 {
-	assert(l && exe && dir && name && act && env && act->kind == ACT_COMMAND && act->argv && fn && ret);
+	assert(l && runner && dir && name && act && env && act->kind == ACT_COMMAND && act->argv && fn && ret);
 	CLEANUP(command_cleanup) struct command *c = NULL;
 	int r = command_new(l, dir, name, act->timeout_us, fn, arg, &c);
 
@@ -348,14 +394,14 @@ int command_start(struct loop *l, const char *exe, const char *dir, const char *
 		r = put_files(&c->attempt, act, env);
 	if (r < 0)
 		return r;
-	r = spawn_runner(c, exe);
+	r = spawn_runner(c, runner);
 	if (r < 0) {
 		command_forget(dir, name);
 		return r;
 	}
 	FAILPOINT(FAIL_RUNNER_SPAWNED);
 	c->started = true;
-	poll_soon(c);
+	watch_runner(c);
 	*ret = TAKE(c);
 	return 0;
 }
@@ -379,7 +425,7 @@ int command_resolve(struct loop *l, const char *dir, const char *name, command_f
 
 	if (r < 0)
 		return r;
-	poll_soon(c);
+	look_again(c);
 	*ret = TAKE(c);
 	return 0;
 }

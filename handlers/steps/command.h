@@ -45,9 +45,9 @@ struct command_env {
 };
 
 struct command;
-/* exe: path of rollbackd. dir: ours alone (0700). 0, or -errno: nothing was started and nothing is left on
+/* runner: path of rollbackd-run. dir: ours alone (0700). 0, or -errno: nothing was started and nothing is left on
  * disk; -EEXIST: this name was used before. */
-int command_start(struct loop *l, const char *exe, const char *dir, const char *name, const struct act *act,
+int command_start(struct loop *l, const char *runner, const char *dir, const char *name, const struct act *act,
                   const struct command_env *env, command_fn *fn, void *arg, struct command **ret) MUST_CHECK;
 
 /* After a restart: what became of it? Takes the result, waits for a living runner (as long as the command may

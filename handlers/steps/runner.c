@@ -4,63 +4,108 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
 #include "handlers/steps/runner_private.h"
+#include "server/core/child.h"
 #include "server/core/clock.h"
 #include "server/core/failpoint.h"
 #include "server/core/json.h"
-#include "server/core/loop.h"
+#include "server/core/json_raw.h"
+#include "server/core/text.h"
 
 #define STOP_LOOK_US (100 * US_PER_MS)
 #define PART_MAX     (RUNNER_TEXT_MAX / 2 - 512) /* of the text: head and tail of the output, beside a sentence or two */
 
 struct spec {
-	struct json_object *root; /* owned; the rest borrows from it */
+	char *strings;            /* owned; the rest borrows from it */
 	const char **argv, **env; /* owned arrays, NULL-terminated */
 	int64_t timeout_us, max_output;
+	bool idempotent; /* it is done again after a power cut, whatever is on disk: nothing is synced for it */
 };
 
 struct run {
 	const struct spec *spec;
-	struct loop *loop;
+	struct children children;
 	const struct attempt *attempt;
-	struct loop_child *child; /* NULL: none runs */
+	struct child *child; /* NULL: none runs */
 	bool stopped;
 	struct command_outcome end;
 	struct buf text;
 };
 
-/* The spec. */
+/* The spec: read without json-c, for this program links libc only. */
 
 static void spec_free(struct spec *s)
 {
-	json_object_put(s->root);
+	free(s->strings);
 	free(s->argv);
 	free(s->env);
 }
 
-static int read_strings(struct json_object *obj, const char *key, const char ***ret)
+static size_t count_items(struct json_raw array)
 {
-	struct json_object *arr = NULL;
+	struct json_raw rest = json_raw_inside(array), item;
+	size_t n = 0;
 
-	if (json_get_arr(obj, key, &arr) != 1)
+	while (json_raw_item(&rest, &item))
+		n++;
+	return n;
+}
+
+/* at: where the next string goes; there is room, for none is longer than in the text. */
+static int read_strings(struct json_raw root, const char *key, char **at, const char ***ret)
+{
+	struct json_raw array, rest, item;
+
+	if (!json_raw_find(root, key, &array) || *array.text != '[')
 		return -EINVAL;
-	size_t n = json_object_array_length(arr);
-	const char **all = calloc(n + 1, sizeof(*all));
+	const char **all = calloc(count_items(array) + 1, sizeof(*all));
 	if (!all)
 		return -ENOMEM;
 	*ret = all;
-	for (size_t i = 0; i < n; i++) {
-		struct json_object *one = json_object_array_get_idx(arr, i);
-
-		if (!json_object_is_type(one, json_type_string))
+	rest = json_raw_inside(array);
+	for (size_t n = 0; json_raw_item(&rest, &item); n++) {
+		if (!json_raw_is_string(item))
 			return -EINVAL;
-		all[i] = json_object_get_string(one);
+		all[n] = *at;
+		*at += json_raw_decode(item, *at, json_raw_size(item)) + 1;
 	}
 	return 0;
+}
+
+/* The text goes on behind a number: strtoll ends there. */
+static int read_number(struct json_raw root, const char *key, int64_t *ret)
+{
+	struct json_raw value;
+	char *end = NULL;
+
+	if (!json_raw_find(root, key, &value))
+		return -EINVAL;
+	errno = 0;
+	*ret = strtoll(value.text, &end, 10);
+	return errno == 0 && end == value.text + value.len ? 0 : -EINVAL;
+}
+
+static int spec_take(struct json_raw root, struct spec *s)
+{
+	char *at = s->strings;
+	struct json_raw value;
+	int r = read_strings(root, "argv", &at, &s->argv);
+
+	if (r == 0)
+		r = read_strings(root, "env", &at, &s->env);
+	if (r == 0)
+		r = read_number(root, "timeout_us", &s->timeout_us);
+	if (r == 0)
+		r = read_number(root, "max_output", &s->max_output);
+	if (r < 0)
+		return r;
+	s->idempotent = json_raw_find(root, "idempotent", &value) && *value.text == 't';
+	return s->argv[0] && s->timeout_us > 0 && s->max_output >= 0 && s->max_output <= RUNNER_TEXT_MAX ? 0 : -EINVAL;
 }
 
 static int spec_read(const struct attempt *a, struct spec *s)
@@ -69,25 +114,17 @@ static int spec_read(const struct attempt *a, struct spec *s)
 	int r = attempt_read(a, "spec", &text);
 
 	if (r == 0)
-		r = json_parse(buf_text(&text), text.len, &s->root, NULL);
-	if (r == 0)
-		r = read_strings(s->root, "argv", &s->argv);
-	if (r == 0)
-		r = read_strings(s->root, "env", &s->env);
+		r = json_check(buf_text(&text), text.len, NULL);
 	if (r < 0)
 		return r;
-	if (!s->argv || !s->argv[0] || json_get_int(s->root, "timeout_us", &s->timeout_us) != 1 || s->timeout_us <= 0)
-		return -EINVAL;
-	if (json_get_int(s->root, "max_output", &s->max_output) != 1 || s->max_output < 0 ||
-	    s->max_output > RUNNER_TEXT_MAX)
-		return -EINVAL;
-	return 0;
+	s->strings = malloc(text.len + 1); /* an escape is longer than what it stands for, a quote at least its NUL */
+	return s->strings ? spec_take(json_raw_whole(text.data, text.len), s) : -ENOMEM;
 }
 
 /* The claim. */
 
 /* Ours alone from here to the end of the process. -ECANCELED: the daemon has decided otherwise. */
-static int claim(const struct attempt *a, int *ret_fd)
+static int claim(const struct attempt *a, bool idempotent, int *ret_fd)
 {
 	assert(a && ret_fd);
 	CLEANUP(cleanup_fd) int fd = attempt_open(a, "claim", O_RDWR);
@@ -106,7 +143,7 @@ static int claim(const struct attempt *a, int *ret_fd)
 		return mark;
 	if (st.st_nlink == 0 || mark != '\0')
 		return -ECANCELED;
-	int r = claim_write(fd, RUNNER_CLAIMED);
+	int r = claim_write(fd, RUNNER_CLAIMED, !idempotent);
 	if (r == 0)
 		*ret_fd = take_fd(&fd);
 	return r;
@@ -182,7 +219,6 @@ static void on_end(void *arg, const struct child_result *r)
 		run->end.signal = r->signal;
 	add_sentence(run, r);
 	add_output(&run->text, r);
-	loop_stop(run->loop);
 }
 
 static bool is_stopped(const struct attempt *a)
@@ -192,18 +228,35 @@ static bool is_stopped(const struct attempt *a)
 	return fd >= 0;
 }
 
-static void watch_stop(void *arg)
+static void look_for_stop(struct run *run)
 {
-	struct run *run = arg;
-
-	if (!run->stopped && run->child && is_stopped(run->attempt)) {
-		run->stopped = true;
-		loop_child_stop(run->loop, run->child);
-	}
-	loop_timer_at(run->loop, clock_mono_us() + STOP_LOOK_US, watch_stop, run);
+	if (run->stopped || !is_stopped(run->attempt))
+		return;
+	run->stopped = true;
+	child_stop(run->child);
 }
 
-static int run_in_loop(struct run *run)
+/* Until something happens, but no longer than until the next look. */
+static void wait_for_child(const struct run *run)
+{
+	struct pollfd fds[CHILD_FDS];
+	int64_t wait = children_due_us(&run->children) - clock_mono_us();
+
+	assert(run->children.n == 1);
+	if (wait > STOP_LOOK_US)
+		wait = STOP_LOOK_US;
+	poll(fds, children_fds(&run->children, fds), wait > 0 ? (int)((wait + US_PER_MS - 1) / US_PER_MS) : 0);
+}
+
+static bool has_home(const char *const *env)
+{
+	for (; *env; env++)
+		if (!strncmp(*env, "HOME=", strlen("HOME=")))
+			return true;
+	return false;
+}
+
+static int run_to_its_end(struct run *run)
 {
 	assert(run->spec && run->spec->argv);
 	struct child_spec child = {
@@ -212,19 +265,20 @@ static int run_in_loop(struct run *run)
 		.timeout_us = run->spec->timeout_us,
 		.max_output = (size_t)run->spec->max_output,
 	};
-	int r = loop_global_init();
 
-	if (r == 0)
-		r = loop_new(&run->loop);
+	if (!has_home(run->spec->env)) /* a daemon of an earlier release left it to us */
+		children_init();
+	TAILQ_INIT(&run->children.list);
 	umask(COMMAND_UMASK); /* the command inherits it; this process has one thread */
-	if (r == 0)
-		r = loop_spawn(run->loop, &child, on_end, run, &run->child);
+	int r = child_spawn(&run->children, &child, on_end, run, &run->child);
 	umask(077);
-	if (r == 0)
-		watch_stop(run);
-	if (r == 0)
-		r = loop_run(run->loop);
-	loop_free(run->loop);
+	while (r == 0 && run->child) {
+		wait_for_child(run);
+		children_turn(&run->children);
+		if (run->child)
+			look_for_stop(run);
+	}
+	children_free(&run->children);
 	return r;
 }
 
@@ -243,22 +297,36 @@ static void run_command(struct run *run, const char *program)
 		buf_str(&run->text, "it was stopped before it began\n");
 		return;
 	}
-	r = run_in_loop(run);
+	r = run_to_its_end(run);
 	if (r < 0)
 		buf_printf(&run->text, "it could not be started: %s\n", strerrordesc_np(-r));
 }
 
+/* What text_output made is UTF-8 without control bytes but newlines and tabs. */
+static void add_quoted(struct buf *b, const char *text)
+{
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (c < 0x20)
+			buf_printf(b, "\\u%04x", c);
+		else if (c == '"' || c == '\\')
+			buf_printf(b, "\\%c", c);
+		else
+			buf_char(b, (char)c);
+	}
+}
+
 static int put_result(const struct attempt *a, const struct run *run)
 {
-	CLEANUP(json_cleanup) struct json_object *root = json_object_new_object();
+	CLEANUP(buf_free) struct buf b = BUF(RUNNER_FILE_MAX);
 
 	assert(command_end_name(run->end.end)); /* only what ended is stored */
-	json_add_str(root, "end", command_end_name(run->end.end));
-	json_add_int(root, "exit_code", run->end.exit_code);
-	json_add_int(root, "signal", run->end.signal);
-	json_add_str(root, "text", buf_text(&run->text));
-	const char *text = json_text(root);
-	return attempt_write(a, "res", text, strlen(text));
+	buf_printf(&b, "{\"end\":\"%s\",\"exit_code\":%d,\"signal\":%d,\"text\":\"", command_end_name(run->end.end),
+	           run->end.exit_code, run->end.signal);
+	add_quoted(&b, buf_text(&run->text));
+	buf_str(&b, "\"}");
+	return b.error ? b.error : attempt_write(a, "res", b.data, b.len, !run->spec->idempotent);
 }
 
 int runner_main(const char *dir, const char *name)
@@ -274,7 +342,7 @@ int runner_main(const char *dir, const char *name)
 	if (r == 0)
 		r = spec_read(&a, &spec);
 	if (r == 0)
-		r = claim(&a, &fd);
+		r = claim(&a, spec.idempotent, &fd);
 	if (r != 0)
 		return r == -ECANCELED ? 0 : 1;
 	FAILPOINT(FAIL_RUNNER_CLAIMED);

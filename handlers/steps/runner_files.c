@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -77,17 +78,17 @@ static int write_all(int fd, const char *text, size_t len)
 		text += n > 0 ? n : 0;
 		len -= n > 0 ? (size_t)n : 0;
 	}
-	return fsync(fd) < 0 ? -errno : 0;
+	return 0;
 }
 
-int attempt_sync(const struct attempt *a)
+static int sync_dir(const struct attempt *a)
 {
 	CLEANUP(cleanup_fd) int fd = open(a->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
-int attempt_write(const struct attempt *a, const char *suffix, const char *text, size_t len)
+int attempt_write(const struct attempt *a, const char *suffix, const char *text, size_t len, bool sync)
 {
 	assert(text || len == 0);
 	CLEANUP(cleanup_fd) int fd = attempt_open(a, "tmp", O_WRONLY | O_CREAT | O_TRUNC);
@@ -96,6 +97,8 @@ int attempt_write(const struct attempt *a, const char *suffix, const char *text,
 	if (fd < 0)
 		return fd;
 	int r = write_all(fd, text, len);
+	if (r == 0 && sync && fsync(fd) < 0)
+		r = -errno;
 	if (r == 0)
 		r = attempt_path(a, "tmp", from);
 	if (r == 0)
@@ -104,7 +107,7 @@ int attempt_write(const struct attempt *a, const char *suffix, const char *text,
 		r = -errno;
 	if (r < 0)
 		attempt_remove(a, "tmp");
-	return r < 0 ? r : attempt_sync(a);
+	return r < 0 || !sync ? r : sync_dir(a);
 }
 
 int attempt_remove(const struct attempt *a, const char *suffix)
@@ -126,12 +129,26 @@ int claim_read(int claim)
 	return n < 0 ? -errno : mark;
 }
 
-int claim_write(int claim, char mark)
+int claim_write(int claim, char mark, bool sync)
 {
 	ssize_t n = pwrite(claim, &mark, 1, 0);
 
 	assert(claim >= 0 && (mark == RUNNER_CLAIMED || mark == RUNNER_CANCELLED));
 	if (n != 1)
 		return n < 0 ? -errno : -EIO;
-	return fsync(claim) < 0 ? -errno : 0;
+	return sync && fsync(claim) < 0 ? -errno : 0;
+}
+
+int runner_find(const char *exe, char *out)
+{
+	static const char *const places[] = {"/../libexec/rollbackd/rollbackd-run", "/rollbackd-run"};
+	assert(exe && out);
+	const char *slash = strrchr(exe, '/');
+	char path[PATH_MAX];
+
+	for (size_t i = 0; slash && i < ARRAY_LEN(places); i++)
+		if (snprintf(path, sizeof(path), "%.*s%s", (int)(slash - exe), exe, places[i]) < PATH_MAX &&
+		    access(path, X_OK) == 0 && realpath(path, out))
+			return 0;
+	return -ENOENT;
 }

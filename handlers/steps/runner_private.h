@@ -18,16 +18,15 @@ int attempt_check(const struct attempt *a);
 int attempt_open(const struct attempt *a, const char *suffix, int flags);
 /* The whole file; -ENOENT, -EFBIG. */
 int attempt_read(const struct attempt *a, const char *suffix, struct buf *ret);
-/* Complete and on disk, or absent: temporary file, fsync, rename, fsync of the directory. */
-int attempt_write(const struct attempt *a, const char *suffix, const char *text, size_t len);
+/* Complete or absent: temporary file, rename. sync: and on disk, with all that was made in the directory before. */
+int attempt_write(const struct attempt *a, const char *suffix, const char *text, size_t len, bool sync);
 /* 0 also when it is not there. */
 int attempt_remove(const struct attempt *a, const char *suffix);
-int attempt_sync(const struct attempt *a); /* the directory */
 
 /* Under the lock of claim: what has been written, '\0' for nothing yet; or -errno. */
 int claim_read(int claim);
-/* Under the lock: writes and syncs mark. */
-int claim_write(int claim, char mark);
+/* Under the lock: writes mark, and syncs it. */
+int claim_write(int claim, char mark, bool sync);
 
 /* "exited" … as stored in a result; NULL for what is never stored. */
 const char *command_end_name(enum command_end end);

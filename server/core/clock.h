@@ -21,4 +21,12 @@ void clock_boot_id(char *out);
 /* CLOCK_MONOTONIC; only differences mean anything. */
 int64_t clock_mono_us(void);
 
+/* at + us, at most INT64_MAX. */
+static inline int64_t clock_later(int64_t at_us, int64_t us)
+{
+	int64_t sum;
+
+	return __builtin_add_overflow(at_us, us, &sum) ? INT64_MAX : sum;
+}
+
 #endif

@@ -23,6 +23,15 @@ struct loop_timer {
 
 #define NOWHERE SIZE_MAX
 
+struct loop_watch {
+	LIST_ENTRY(loop_watch) link;
+	int fd;
+	unsigned place; /* among what the turn waits for */
+	bool ready;
+	loop_fn *fn;
+	void *arg;
+};
+
 int loop_global_init(void)
 {
 	/* A child may close its stdin early, a server its connection. */
@@ -31,7 +40,7 @@ int loop_global_init(void)
 	/* Who started us may have left it ignored; then the kernel would reap our children. */
 	if (signal(SIGCHLD, SIG_DFL) == SIG_ERR)
 		return -errno;
-	loop_children_init();
+	children_init();
 	return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? 0 : -EIO;
 }
 
@@ -49,7 +58,8 @@ int loop_new(struct loop **ret)
 		return -ENOMEM;
 	pthread_mutex_init(&l->inbox_lock, NULL); /* glibc: cannot fail for a default mutex */
 	STAILQ_INIT(&l->inbox);
-	TAILQ_INIT(&l->children);
+	TAILQ_INIT(&l->children.list);
+	LIST_INIT(&l->watches);
 	for (int i = 0; i < LOOP_SHARE_N; i++) {
 		TAILQ_INIT(&l->waiting[i]);
 		TAILQ_INIT(&l->running[i]);
@@ -61,6 +71,8 @@ int loop_new(struct loop **ret)
 	*ret = TAKE(l);
 	return 0;
 }
+
+static void watches_free(struct loop *l);
 
 static void inbox_free(struct loop_inbox *inbox)
 {
@@ -77,7 +89,8 @@ void loop_free(struct loop *l)
 	if (!l)
 		return;
 	loop_fetches_free(l);
-	loop_children_free(l);
+	children_free(&l->children);
+	watches_free(l);
 	for (size_t i = 0; i < l->timers.n; i++)
 		free(l->timers.heap[i]);
 	free(l->timers.heap);
@@ -86,13 +99,6 @@ void loop_free(struct loop *l)
 		curl_multi_cleanup(l->multi);
 	pthread_mutex_destroy(&l->inbox_lock);
 	free(l);
-}
-
-int64_t loop_later(int64_t at_us, int64_t us)
-{
-	int64_t sum;
-
-	return __builtin_add_overflow(at_us, us, &sum) ? INT64_MAX : sum;
 }
 
 /* Timers: a binary heap in an array. */
@@ -209,6 +215,87 @@ static void timers_run(struct loop *l)
 	}
 }
 
+/* Watches. */
+
+struct loop_watch *loop_watch_read(struct loop *l, int fd, loop_fn *fn, void *arg)
+{
+	assert(l && fd >= 0 && fn && loop_is_ours(l));
+	struct loop_watch *w = malloc(sizeof(*w));
+
+	if (!w)
+		return NULL;
+	*w = (struct loop_watch) {.fd = fd, .fn = fn, .arg = arg};
+	LIST_INSERT_HEAD(&l->watches, w, link);
+	l->n_watches++;
+	return w;
+}
+
+void loop_watch_cancel(struct loop *l, struct loop_watch *w)
+{
+	assert(l && loop_is_ours(l));
+	if (!w)
+		return;
+	assert(l->n_watches > 0);
+	LIST_REMOVE(w, link);
+	l->n_watches--;
+	free(w);
+}
+
+static struct loop_watch *first_ready(struct loop *l)
+{
+	struct loop_watch *w;
+
+	for (w = LIST_FIRST(&l->watches); w; w = LIST_NEXT(w, link))
+		if (w->ready)
+			return w;
+	return NULL;
+}
+
+/* A callback may cancel any of them: from the start again after each. */
+static void watches_run(struct loop *l)
+{
+	struct loop_watch *w;
+
+	while ((w = first_ready(l)) != NULL) {
+		loop_fn *fn = w->fn;
+		void *arg = w->arg;
+
+		loop_watch_cancel(l, w);
+		fn(arg);
+	}
+}
+
+static void watches_free(struct loop *l)
+{
+	struct loop_watch *w;
+
+	while ((w = LIST_FIRST(&l->watches)) != NULL)
+		loop_watch_cancel(l, w);
+	free(l->fds);
+}
+
+/* The children. */
+
+int loop_spawn(struct loop *l, const struct child_spec *spec, child_fn *fn, void *arg, struct child **ret)
+{
+	assert(l && loop_is_ours(l));
+	return child_spawn(&l->children, spec, fn, arg, ret);
+}
+
+void loop_child_stop(struct loop *l, struct child *c)
+{
+	assert(l && loop_is_ours(l));
+	(void)l;
+	child_stop(c);
+}
+
+void loop_child_cancel(struct loop *l, struct child *c)
+{
+	assert(l && loop_is_ours(l));
+	(void)l;
+	child_cancel(c);
+}
+
 /* Inbox. */
 
 int loop_post(struct loop *l, loop_fn *fn, void *arg)
@@ -262,7 +349,7 @@ int64_t loop_last_turn_us(const struct loop *l)
 /* Milliseconds, rounded up: a wait that ends too early would turn the loop for nothing. */
 static int wait_ms(const struct loop *l)
 {
-	int64_t now = clock_mono_us(), due = loop_later(now, WAIT_MAX_US), child_due = loop_children_due_us(l);
+	int64_t now = clock_mono_us(), due = clock_later(now, WAIT_MAX_US), child_due = children_due_us(&l->children);
 
 	if (l->timers.n > 0 && l->timers.heap[0]->at_us < due)
 		due = l->timers.heap[0]->at_us;
@@ -273,16 +360,51 @@ static int wait_ms(const struct loop *l)
 	return (int)((due - now + US_PER_MS - 1) / US_PER_MS);
 }
 
+/* Room for what children may need at most, and for each watch. */
+static int fds_reserve(struct loop *l)
+{
+	size_t most = (size_t)l->children.n * CHILD_FDS + l->n_watches;
+
+	if (most <= l->cap_fds)
+		return 0;
+	struct curl_waitfd *fds = reallocarray(l->fds, most * 2, sizeof(*fds));
+	if (!fds)
+		return -ENOMEM;
+	l->fds = fds;
+	l->cap_fds = most * 2;
+	return 0;
+}
+
+static unsigned fill_fds(struct loop *l)
+{
+	struct pollfd of_children[CHILDREN_MAX * CHILD_FDS];
+	unsigned n = children_fds(&l->children, of_children);
+	struct loop_watch *w;
+
+	assert(n + l->n_watches <= l->cap_fds || n + l->n_watches == 0);
+	for (unsigned i = 0; i < n; i++)
+		l->fds[i] = (struct curl_waitfd) {.fd = of_children[i].fd,
+		                                  .events = of_children[i].events & POLLOUT ? CURL_WAIT_POLLOUT
+		                                                                            : CURL_WAIT_POLLIN};
+	for (w = LIST_FIRST(&l->watches); w; w = LIST_NEXT(w, link)) {
+		w->place = n;
+		l->fds[n++] = (struct curl_waitfd) {.fd = w->fd, .events = CURL_WAIT_POLLIN};
+	}
+	return n;
+}
+
 static int loop_wait(struct loop *l)
 {
-	struct curl_waitfd fds[LOOP_CHILDREN_MAX * LOOP_CHILD_FDS];
-	unsigned n = loop_children_fds(l, fds);
-	assert(n <= ARRAY_LEN(fds));
-	CURLMcode m = curl_multi_poll(l->multi, fds, n, wait_ms(l), NULL);
+	struct loop_watch *w;
 
-	if (m == CURLM_OK)
-		return 0;
-	return m == CURLM_OUT_OF_MEMORY ? -ENOMEM : -EIO;
+	if (fds_reserve(l) < 0)
+		return -ENOMEM;
+	CURLMcode m = curl_multi_poll(l->multi, l->fds, fill_fds(l), wait_ms(l), NULL);
+	if (m != CURLM_OK)
+		return m == CURLM_OUT_OF_MEMORY ? -ENOMEM : -EIO;
+	for (w = LIST_FIRST(&l->watches); w; w = LIST_NEXT(w, link))
+		w->ready = l->fds[w->place].revents != 0;
+	return 0;
 }
 
 static int run_turns(struct loop *l)
@@ -296,7 +418,8 @@ static int run_turns(struct loop *l)
 		r = loop_fetches_turn(l);
 		if (r < 0)
 			return r;
-		loop_children_turn(l);
+		children_turn(&l->children);
+		watches_run(l);
 		/* Read before the inbox, so that all that was posted before loop_stop still runs; read after
 		 * curl_multi_perform, which swallows wake-ups in later versions of curl. */
 		last = atomic_exchange(&l->stop, false);

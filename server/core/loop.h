@@ -4,7 +4,7 @@
  * Everything but loop_post, loop_stop and loop_last_turn_us belongs to the thread that runs the loop;
  * callbacks run on it and may start or cancel anything, themselves included. Nothing blocks beyond the poll.
  *
- * Handles (struct loop_timer, loop_fetch, loop_child) are valid until their callback has returned or they
+ * Handles (struct loop_timer, loop_fetch, loop_watch, child) are valid until their callback has returned or they
  * were cancelled; a cancelled one never calls back. No callback runs inside the call that starts its work.
  */
 #ifndef SERVER_CORE_LOOP_H
@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "server/core/buf.h"
+#include "server/core/child.h"
 
 struct loop;
 
@@ -74,45 +75,15 @@ int loop_fetch(struct loop *l, const struct fetch_spec *spec, loop_fetch_fn *fn,
                struct loop_fetch **ret) MUST_CHECK;
 void loop_fetch_cancel(struct loop *l, struct loop_fetch *f);
 
-/* A child process: no shell, own session and process group, clean environment, default signals, fds >= 3
- * closed, cwd "/", stdout and stderr into one bounded buffer (head and tail kept), stdin from /dev/null or the
- * given bytes. The umask is inherited: the daemon sets its own to 077 at start. Limits (setrlimit) the child sets
- * itself.
- * At the time limit: SIGTERM to the group, 5 s later SIGKILL to the group, 5 s later given up (unkillable).
- * After the exit output is read for at most 500 ms more: a background process may hold the pipe. Such a process
- * lives on, unless the time limit had passed. Descriptors 0, 1 and 2 of the daemon must be open. */
-struct loop_child;
-struct child_spec {
-	const char *const *argv; /* NULL-terminated; argv[0] an absolute path */
-	const char *const *env;  /* "NAME=value", NULL-terminated, or NULL; PATH, LANG, HOME (of our user), TZ are added
-	                          * unless given. Nothing is inherited */
-	const char *input;       /* stdin, or NULL for /dev/null */
-	size_t input_len;
-	int64_t timeout_us;
-	size_t max_output;    /* of stdout+stderr together; more is drained and counted */
-	bool separate_stderr; /* output holds stdout only, error_text the first 1 KiB of stderr */
-	int64_t grace_us;     /* from SIGTERM to SIGKILL and from there to giving up; 0: 5 s */
-};
-struct child_result {
-	int error;     /* 0: it ran and ended; -ETIMEDOUT; could not start: -ENOENT, -EACCES … */
-	int exit_code; /* valid if it exited; else -1 */
-	int signal;    /* 0, or what ended it */
-	bool unkillable;
-	const char *output; /* raw bytes, NUL-terminated; borrowed during the callback */
-	size_t output_len;
-	size_t output_lost;     /* bytes not kept … */
-	size_t output_gap;      /* … and where in output they were missing */
-	const char *error_text; /* with separate_stderr; else "" */
-};
-typedef void loop_child_fn(void *arg, const struct child_result *r);
-/* A program that cannot be started is told through the callback. -errno only for a wrong spec (-EINVAL) and
- * when this process lacks memory or descriptors or has 64 children already (-EAGAIN). The spec is copied; ret may be
- * NULL. */
-int loop_spawn(struct loop *l, const struct child_spec *spec, loop_child_fn *fn, void *arg,
-               struct loop_child **ret) MUST_CHECK;
-/* As if its time limit had passed now: SIGTERM to its group, and so on; the callback comes. */
-void loop_child_stop(struct loop *l, struct loop_child *c);
-/* Kills its group (SIGKILL); no callback. */
-void loop_child_cancel(struct loop *l, struct loop_child *c);
+/* A child process (child.h), at most CHILDREN_MAX at once. */
+int loop_spawn(struct loop *l, const struct child_spec *spec, child_fn *fn, void *arg, struct child **ret) MUST_CHECK;
+void loop_child_stop(struct loop *l, struct child *c);
+void loop_child_cancel(struct loop *l, struct child *c);
+
+/* Calls fn(arg) once, when fd can be read; of a pidfd: when its process has ended. The descriptor stays the caller's,
+ * and open until then. NULL when out of memory. */
+struct loop_watch;
+struct loop_watch *loop_watch_read(struct loop *l, int fd, loop_fn *fn, void *arg);
+void loop_watch_cancel(struct loop *l, struct loop_watch *w); /* NULL is fine */
 
 #endif

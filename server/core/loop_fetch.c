@@ -373,7 +373,7 @@ static int fetch_new(struct loop *l, const struct fetch_spec *s, struct loop_fet
 	f->loop = l;
 	f->share = s->share;
 	f->body = BUF(s->max_body);
-	f->deadline_us = loop_later(clock_mono_us(), s->timeout_us);
+	f->deadline_us = clock_later(clock_mono_us(), s->timeout_us);
 	f->deadline = loop_timer_at(l, f->deadline_us, deadline_passed, f);
 	if (!f->deadline)
 		return -ENOMEM;

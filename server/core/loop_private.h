@@ -1,5 +1,5 @@
 /*
- * What loop.c, loop_fetch.c and loop_child.c know of each other. Loop thread only.
+ * What loop.c and loop_fetch.c know of each other. Loop thread only.
  *
  * A turn: fetches, children, inbox, timers, then the wait. What a callback starts is begun in the next turn,
  * so no callback ever runs inside the call that asked for it.
@@ -13,17 +13,15 @@
 #include <curl/curl.h>
 #include "server/core/loop.h"
 
-#define LOOP_ACT_MAX      16 /* transfers at once */
-#define LOOP_PAGE_MAX     16
-#define LOOP_TELL_MAX     8
-#define LOOP_STUDY_MAX    4
-#define LOOP_QUEUE_MAX    1024 /* transfers that wait, per share */
-#define LOOP_CHILDREN_MAX 64   /* unkillable ones that were given up included */
-#define LOOP_CHILD_FDS    4    /* pidfd, stdin, stdout, stderr */
+#define LOOP_ACT_MAX   16 /* transfers at once */
+#define LOOP_PAGE_MAX  16
+#define LOOP_TELL_MAX  8
+#define LOOP_STUDY_MAX 4
+#define LOOP_QUEUE_MAX 1024 /* transfers that wait, per share */
 
 struct loop_posted;
 TAILQ_HEAD(loop_fetches, loop_fetch);
-TAILQ_HEAD(loop_children, loop_child);
+LIST_HEAD(loop_watches, loop_watch);
 
 struct loop_timers {
 	struct loop_timer **heap; /* least (at, order) first; each knows its place */
@@ -46,8 +44,11 @@ struct loop {
 	unsigned n_waiting[LOOP_SHARE_N], n_running[LOOP_SHARE_N];
 	size_t bodies[LOOP_SHARE_N]; /* bytes of answers that have come and are not given back yet */
 
-	struct loop_children children;
-	unsigned n_children;
+	struct children children;
+	struct loop_watches watches;
+	size_t n_watches;
+	struct curl_waitfd *fds; /* owned: what the turn waits for, children's first */
+	size_t cap_fds;
 };
 
 /* Nobody runs it, or this thread does. */
@@ -56,22 +57,10 @@ static inline bool loop_is_ours(const struct loop *l)
 	return !atomic_load(&l->turns) || pthread_equal(l->thread, pthread_self());
 }
 
-/* at + us, at most INT64_MAX. */
-int64_t loop_later(int64_t at_us, int64_t us);
-
 /* Starts what is waiting, lets curl work, calls back what has ended. 0 or -errno: curl itself is broken. */
 int loop_fetches_turn(struct loop *l);
 /* Something waits that could be started now: do not wait. */
 bool loop_fetches_ready(const struct loop *l);
 void loop_fetches_free(struct loop *l);
-
-/* Moves bytes, notices exits, calls back what has ended. */
-void loop_children_init(void);
-void loop_children_turn(struct loop *l);
-/* When the next one needs a turn; INT64_MAX: never. */
-int64_t loop_children_due_us(const struct loop *l);
-/* Fills in what to wait for; at most LOOP_CHILDREN_MAX * LOOP_CHILD_FDS entries. */
-unsigned loop_children_fds(const struct loop *l, struct curl_waitfd *fds);
-void loop_children_free(struct loop *l);
 
 #endif

@@ -13,15 +13,6 @@
 #define PCT_TOLERANCE  1e-6
 #define PAIRS_ON_STACK 128
 
-int text_enum_find(const char *const names[], size_t n, const char *word)
-{
-	assert(names && word);
-	for (size_t i = 0; i < n; i++)
-		if (names[i] && strcmp(names[i], word) == 0)
-			return (int)i;
-	return -EINVAL;
-}
-
 static bool is_digit(char c)
 {
 	return c >= '0' && c <= '9';

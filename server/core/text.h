@@ -4,13 +4,22 @@
 #ifndef SERVER_CORE_TEXT_H
 #define SERVER_CORE_TEXT_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include "server/core/buf.h"
 
-/* A table of names for an enum: names[value], NULL for a hole. */
-int text_enum_find(const char *const names[], size_t n, const char *word); /* index or -EINVAL */
+/* A table of names for an enum: names[value], NULL for a hole. Index or -EINVAL. Here, for the runner of steps does not
+ * link text.c, which needs more than libc. */
+static inline int text_enum_find(const char *const names[], size_t n, const char *word)
+{
+	for (size_t i = 0; i < n; i++)
+		if (names[i] && !strcmp(names[i], word))
+			return (int)i;
+	return -EINVAL;
+}
 /* The one that was probably meant ("did you mean …?"); NULL: none is like it. */
 const char *text_nearest(const char *const words[], size_t n, const char *word);
 

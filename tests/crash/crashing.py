@@ -139,7 +139,7 @@ def runners(daemon):
             parents[int(entry.name)] = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
         except (OSError, IndexError):
             continue
-        if b"--run-step" in words and any(w.startswith(str(daemon.state).encode()) for w in words):
+        if words[0].endswith(b"/rollbackd-run") and any(w.startswith(str(daemon.state).encode()) for w in words):
             found.append(int(entry.name))
     return found, [pid for pid, parent in parents.items() if parent in found]
 

@@ -33,7 +33,7 @@ def test_lintian_finds_nothing_wrong(package):
 def test_the_package_holds_what_it_should(package):
     names = {line.split()[5].lstrip(".") for line in run("dpkg-deb", "-c", package).stdout.splitlines() if not line.split()[5].endswith("/")}
     lib = "" if "bookworm" in open("/etc/os-release").read() else "/usr"
-    for name in ("/usr/bin/rollbackd", "/usr/bin/rollbackctl", lib + "/lib/systemd/system/rollbackd.service", "/usr/lib/sysusers.d/rollbackd.conf",
+    for name in ("/usr/bin/rollbackd", "/usr/bin/rollbackctl", "/usr/libexec/rollbackd/rollbackd-run", lib + "/lib/systemd/system/rollbackd.service", "/usr/lib/sysusers.d/rollbackd.conf",
                  "/usr/lib/tmpfiles.d/rollbackd.conf", "/etc/rollbackd/rollbackd.yml", "/usr/share/doc/rollbackd/examples/rollbackd.yml",
                  "/usr/share/rollbackd/prometheus/cst-alerts.yml", "/usr/share/rollbackd/alertmanager/alertmanager.yml",
                  "/usr/share/rollbackd/scripts/rollback_cst_pipeline.sh", "/usr/share/man/man8/rollbackd.8.gz", "/usr/share/man/man1/rollbackctl.1.gz",
@@ -53,6 +53,7 @@ def test_installed_below_another_prefix_the_unit_starts_the_program_that_is_ther
     unit = (folder / "usr/local/lib/systemd/system/rollbackd.service").read_text()
     program = re.search(r"^ExecStart=(\S+)", unit, re.M)[1]
     assert program == "/usr/local/bin/rollbackd" and os.access(folder / program[1:], os.X_OK)
+    assert os.access(folder / "usr/local/libexec/rollbackd/rollbackd-run", os.X_OK)
     assert (folder / "usr/local/share/man/man1/rollbackctl.1").exists()
 
 

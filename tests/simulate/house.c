@@ -284,7 +284,7 @@ static void must(int r, const char *what)
 
 void house_start(void)
 {
-	struct engine_options eo = {.db = house.db, .exe = "/bin/true", .on_outbox = ring};
+	struct engine_options eo = {.db = house.db, .runner = "/bin/true", .on_outbox = ring};
 	struct controller_options co = {.db = house.db, .on_incident = incident_begun, .on_outbox = ring};
 
 	say("the daemon starts");

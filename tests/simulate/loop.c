@@ -1,6 +1,6 @@
 /*
  * server/core/loop.h in virtual time: timers and what is posted are events; transfers and children are answered by the
- * world (answers.c). In place of loop.c, loop_fetch.c and loop_child.c.
+ * world (answers.c). In place of loop.c and loop_fetch.c.
  */
 #include "server/core/loop.h"
 
@@ -159,16 +159,16 @@ void loop_fetch_cancel(struct loop *l, struct loop_fetch *f)
 
 /* --- children: the programs of checks --- */
 
-struct loop_child {
+struct child {
 	struct sim_event *event;
 	struct world_answer answer;
-	loop_child_fn *fn;
+	child_fn *fn;
 	void *arg;
 };
 
 static void child_ends(void *arg)
 {
-	struct loop_child *c = arg;
+	struct child *c = arg;
 	const char *out;
 
 	if (!c->answer.error && c->answer.read)
@@ -183,13 +183,13 @@ static void child_ends(void *arg)
 	free(c);
 }
 
-int loop_spawn(struct loop *l, const struct child_spec *spec, loop_child_fn *fn, void *arg, struct loop_child **ret)
+int loop_spawn(struct loop *l, const struct child_spec *spec, child_fn *fn, void *arg, struct child **ret)
 {
-	struct loop_child *c = calloc(1, sizeof(*c));
+	struct child *c = calloc(1, sizeof(*c));
 
 	if (!c)
 		return -ENOMEM;
-	*c = (struct loop_child) {.fn = fn, .arg = arg};
+	*c = (struct child) {.fn = fn, .arg = arg};
 	world_spawn(spec, &c->answer);
 	if (c->answer.took_us >= spec->timeout_us) {
 		c->answer.took_us = spec->timeout_us;
@@ -201,14 +201,14 @@ int loop_spawn(struct loop *l, const struct child_spec *spec, loop_child_fn *fn,
 	return 0;
 }
 
-void loop_child_stop(struct loop *l, struct loop_child *c)
+void loop_child_stop(struct loop *l, struct child *c)
 {
 	sim_cancel(c->event);
 	c->answer.error = -ETIMEDOUT;
 	c->event = sim_at(sim_now(), l, child_ends, c);
 }
 
-void loop_child_cancel(struct loop *l, struct loop_child *c)
+void loop_child_cancel(struct loop *l, struct child *c)
 {
 	(void)l;
 	if (!c)

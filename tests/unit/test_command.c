@@ -18,7 +18,7 @@
 #include "server/core/clock.h"
 #include "server/core/failpoint.h"
 
-/* This program is its own runner, as rollbackd is. */
+/* This program is its own runner: it is called as rollbackd-run is. */
 
 #define LIMIT_US (20 * US_PER_S)
 
@@ -565,10 +565,10 @@ int main(int argc, char **argv)
 		TEST(a_command_finds_what_it_may_count_on),
 	};
 
-	if (argc == 4 && strcmp(argv[1], "--run-step") == 0) {
+	if (argc == 3) {
 		if (failpoint_setup(getenv("ROLLBACKD_FAILPOINT")) < 0)
 			return 2;
-		return runner_main(argv[2], argv[3]);
+		return runner_main(argv[1], argv[2]);
 	}
 	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 64);
 	if (n < 0 || loop_global_init() < 0)

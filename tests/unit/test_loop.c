@@ -5,7 +5,9 @@
 #include <cmocka.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <time.h>
+#include <unistd.h>
 #include "server/core/clock.h"
 #include "server/core/loop.h"
 
@@ -335,6 +337,54 @@ static void an_idle_loop_shows_that_it_lives(void **state)
 
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
+/* Watches. */
+
+static void what_can_be_read_is_told_once_and_at_once(void **state)
+{
+	int ends[2], n = 0;
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	assert_non_null(loop_watch_read(loop, ends[0], count, &n));
+	run_for(20 * US_PER_MS);
+	assert_int_equal(n, 0);
+	assert_int_equal(write(ends[1], "x", 1), 1);
+	run_for(20 * US_PER_MS);
+	run_for(20 * US_PER_MS); /* it still can be read, and nobody asks any more */
+	assert_int_equal(n, 1);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static struct loop_watch *many[100];
+static int told;
+
+static void tell_first_cancel_rest(void *arg)
+{
+	told++;
+	for (size_t i = 0; i < ARRAY_LEN(many); i++)
+		if (&many[i] != arg)
+			loop_watch_cancel(loop, many[i]);
+	memset(many, 0, sizeof(many));
+	loop_stop(loop);
+}
+
+static void a_watch_that_was_cancelled_is_silent(void **state)
+{
+	int ends[2];
+
+	(void)state;
+	told = 0;
+	assert_int_equal(pipe(ends), 0);
+	for (size_t i = 0; i < ARRAY_LEN(many); i++)
+		many[i] = loop_watch_read(loop, ends[0], tell_first_cancel_rest, &many[i]);
+	close(ends[1]); /* the end of file can be read, too */
+	run_for(2 * US_PER_S);
+	assert_int_equal(told, 1);
+	loop_watch_cancel(loop, NULL);
+	close(ends[0]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -349,6 +399,8 @@ int main(void)
 		T(what_was_posted_before_the_stop_still_runs),
 		T(a_freed_loop_calls_nobody),
 		T(an_idle_loop_shows_that_it_lives),
+		T(what_can_be_read_is_told_once_and_at_once),
+		T(a_watch_that_was_cancelled_is_silent),
 	};
 
 	if (loop_global_init() < 0)

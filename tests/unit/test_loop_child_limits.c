@@ -180,7 +180,7 @@ static void a_child_that_cannot_be_watched_is_killed_and_reaped(void **state)
 
 /* Cancel and limits. */
 
-static struct loop_child *child;
+static struct child *child;
 
 static void cancelled_child_called(void *arg, const struct child_result *r)
 {
@@ -221,7 +221,7 @@ static void one_that_never_started_may_be_cancelled(void **state)
 	run_for(10 * MS);
 }
 
-static struct loop_child *pair[2];
+static struct child *pair[2];
 static int pair_calls;
 
 static void cancel_pair(void *arg, const struct child_result *r)

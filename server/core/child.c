@@ -1,3 +1,5 @@
+#include "server/core/child.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +13,6 @@
 #include <sys/wait.h>
 #include "server/core/clock.h"
 #include "server/core/headtail.h"
-#include "server/core/loop_private.h"
 
 #define GRACE_US     (5 * US_PER_S)
 #define DRAIN_US     (500 * US_PER_MS) /* of output after the exit */
@@ -29,9 +30,9 @@ enum child_phase {
 	CHILD_GONE,      /* reaped or never started, and told */
 };
 
-struct loop_child {
-	TAILQ_ENTRY(loop_child) link;
-	struct loop *loop;
+struct child {
+	TAILQ_ENTRY(child) link;
+	struct children *all;
 	enum child_phase phase;
 	pid_t pid;
 	int pidfd; /* -1: could not be had, then it is only looked at every turn */
@@ -44,7 +45,7 @@ struct loop_child {
 	siginfo_t end;  /* valid once exited */
 	int64_t due_us; /* when the phase ends by itself */
 	int64_t grace_us;
-	loop_child_fn *fn;
+	child_fn *fn;
 	void *arg;
 };
 
@@ -57,7 +58,7 @@ static void close_fd(int *fd)
 }
 
 /* Lets go of everything but the process. */
-static void child_hush(struct loop_child *c)
+static void child_hush(struct child *c)
 {
 	close_fd(&c->in_fd);
 	close_fd(&c->out_fd);
@@ -67,7 +68,7 @@ static void child_hush(struct loop_child *c)
 	headtail_free(&c->err);
 }
 
-static void child_delete(struct loop_child *c)
+static void child_delete(struct child *c)
 {
 	if (!c)
 		return;
@@ -76,12 +77,12 @@ static void child_delete(struct loop_child *c)
 	free(c);
 }
 
-static void child_cleanup(struct loop_child **c)
+static void child_cleanup(struct child **c)
 {
 	child_delete(*c);
 }
 
-static void feed(struct loop_child *c)
+static void feed(struct child *c)
 {
 	while (c->in_fd >= 0 && c->input_sent < c->input.len) {
 		assert(c->input_sent < c->input.len);
@@ -115,7 +116,7 @@ static void drain(int *fd, struct headtail *k)
 /* Life and death. */
 
 /* Notices the exit and leaves the zombie: until it is reaped nobody else gets its process group's number. */
-static void look_for_exit(struct loop_child *c)
+static void look_for_exit(struct child *c)
 {
 	idtype_t type = c->pidfd >= 0 ? P_PIDFD : P_PID;
 	id_t id = c->pidfd >= 0 ? (id_t)c->pidfd : (id_t)c->pid;
@@ -127,7 +128,7 @@ static void look_for_exit(struct loop_child *c)
 	}
 }
 
-static void reap(const struct loop_child *c)
+static void reap(const struct child *c)
 {
 	assert(c->pid > 0);
 	siginfo_t end;
@@ -136,14 +137,14 @@ static void reap(const struct loop_child *c)
 }
 
 /* Asks nothing more of it; it is reaped when it ends. */
-static void child_abandon(struct loop_child *c)
+static void child_abandon(struct child *c)
 {
 	child_hush(c);
 	c->phase = CHILD_ABANDONED;
 	c->due_us = INT64_MAX;
 }
 
-static void tell(struct loop_child *c)
+static void tell(struct child *c)
 {
 	assert(c->fn);
 	struct child_result r = {.error = c->timed_out ? -ETIMEDOUT : c->start_error, .exit_code = -1};
@@ -163,7 +164,7 @@ static void tell(struct loop_child *c)
 	c->fn(c->arg, &r);
 }
 
-static void child_finish(struct loop_child *c)
+static void child_finish(struct child *c)
 {
 	assert(c->phase != CHILD_ENDED);
 	if (c->exited && c->timed_out)
@@ -177,14 +178,14 @@ static void child_finish(struct loop_child *c)
 		c->phase = CHILD_GONE;
 }
 
-static void set_phase(struct loop_child *c, enum child_phase phase, int64_t us)
+static void set_phase(struct child *c, enum child_phase phase, int64_t us)
 {
 	assert(us >= 0);
 	c->phase = phase;
-	c->due_us = loop_later(clock_mono_us(), us);
+	c->due_us = clock_later(clock_mono_us(), us);
 }
 
-static void send_signal(struct loop_child *c, int sig, enum child_phase phase)
+static void send_signal(struct child *c, int sig, enum child_phase phase)
 {
 	assert(c->pid > 0);
 	kill(-c->pid, sig);
@@ -192,7 +193,7 @@ static void send_signal(struct loop_child *c, int sig, enum child_phase phase)
 	set_phase(c, phase, c->grace_us);
 }
 
-static void time_passed(struct loop_child *c)
+static void time_passed(struct child *c)
 {
 	if (c->phase == CHILD_RUNNING && c->pid > 0)
 		send_signal(c, SIGTERM, CHILD_TERM_SENT);
@@ -203,7 +204,7 @@ static void time_passed(struct loop_child *c)
 }
 
 /* After SIGTERM the rest of the group keeps its grace while it holds the output open. */
-static void after_exit(struct loop_child *c)
+static void after_exit(struct child *c)
 {
 	if (c->out_fd < 0 && c->err_fd < 0)
 		child_finish(c);
@@ -211,7 +212,7 @@ static void after_exit(struct loop_child *c)
 		set_phase(c, CHILD_DRAINING, DRAIN_US);
 }
 
-static void child_step(struct loop_child *c)
+static void child_step(struct child *c)
 {
 	look_for_exit(c); /* before reading: what it wrote before its exit is in the pipe now */
 	feed(c);
@@ -223,7 +224,7 @@ static void child_step(struct loop_child *c)
 		time_passed(c);
 }
 
-static void abandoned_step(struct loop_child *c)
+static void abandoned_step(struct child *c)
 {
 	look_for_exit(c);
 	if (c->exited)
@@ -234,54 +235,55 @@ static void abandoned_step(struct loop_child *c)
 
 /* Only here children leave the list, so callbacks may cancel and start what they like. At most as many as
  * there are now: one that cannot start must not be told, and started again, for ever. */
-void loop_children_turn(struct loop *l)
+void children_turn(struct children *all)
 {
-	struct loop_child *c = TAILQ_FIRST(&l->children), *next;
+	assert(all);
+	struct child *c = TAILQ_FIRST(&all->list), *next;
 
-	for (unsigned left = l->n_children; left > 0 && c; left--, c = next) {
+	for (unsigned left = all->n; left > 0 && c; left--, c = next) {
 		if (c->phase == CHILD_ABANDONED)
 			abandoned_step(c);
 		else
 			child_step(c);
 		next = TAILQ_NEXT(c, link);
 		if (c->phase == CHILD_GONE) {
-			TAILQ_REMOVE(&l->children, c, link);
-			l->n_children--;
+			TAILQ_REMOVE(&all->list, c, link);
+			all->n--;
 			child_delete(c);
 		}
 	}
 }
 
-int64_t loop_children_due_us(const struct loop *l)
+int64_t children_due_us(const struct children *all)
 {
-	const struct loop_child *c;
+	const struct child *c;
 	int64_t due = INT64_MAX;
 
-	for (c = TAILQ_FIRST(&l->children); c; c = TAILQ_NEXT(c, link))
+	for (c = TAILQ_FIRST(&all->list); c; c = TAILQ_NEXT(c, link))
 		due = c->due_us < due ? c->due_us : due;
 	return due;
 }
 
-static unsigned want(struct curl_waitfd *fds, unsigned n, int fd, short events)
+static unsigned want(struct pollfd *fds, unsigned n, int fd, short events)
 {
 	assert(events != 0);
 	if (fd < 0)
 		return n;
-	fds[n] = (struct curl_waitfd) {.fd = fd, .events = events};
+	fds[n] = (struct pollfd) {.fd = fd, .events = events};
 	return n + 1;
 }
 
-unsigned loop_children_fds(const struct loop *l, struct curl_waitfd *fds)
+unsigned children_fds(const struct children *all, struct pollfd *fds)
 {
-	assert(l && fds);
-	const struct loop_child *c;
+	assert(all && fds);
+	const struct child *c;
 	unsigned n = 0;
 
-	for (c = TAILQ_FIRST(&l->children); c; c = TAILQ_NEXT(c, link)) {
-		n = want(fds, n, c->exited && c->phase != CHILD_ABANDONED ? -1 : c->pidfd, CURL_WAIT_POLLIN);
-		n = want(fds, n, c->in_fd, CURL_WAIT_POLLOUT);
-		n = want(fds, n, c->out_fd, CURL_WAIT_POLLIN);
-		n = want(fds, n, c->err_fd, CURL_WAIT_POLLIN);
+	for (c = TAILQ_FIRST(&all->list); c; c = TAILQ_NEXT(c, link)) {
+		n = want(fds, n, c->exited && c->phase != CHILD_ABANDONED ? -1 : c->pidfd, POLLIN);
+		n = want(fds, n, c->in_fd, POLLOUT);
+		n = want(fds, n, c->out_fd, POLLIN);
+		n = want(fds, n, c->err_fd, POLLIN);
 	}
 	return n;
 }
@@ -290,13 +292,17 @@ unsigned loop_children_fds(const struct loop *l, struct curl_waitfd *fds)
 
 static char home[PATH_MAX] = "HOME=/nonexistent";
 
-/* Once, before there are threads: the user database may be far away. */
-void loop_children_init(void)
+void children_init(void)
 {
 	const struct passwd *pw = getpwuid(geteuid());
 
 	if (pw && pw->pw_dir && pw->pw_dir[0] == '/' && strlen(pw->pw_dir) + sizeof("HOME=") <= sizeof(home))
 		snprintf(home, sizeof(home), "HOME=%s", pw->pw_dir);
+}
+
+const char *children_home(void)
+{
+	return home;
 }
 
 static const char *const default_env[] = {
@@ -392,7 +398,7 @@ static void plan_attr(posix_spawnattr_t *attr)
 	posix_spawnattr_setflags(attr, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 }
 
-static int child_exec(struct loop_child *c, const struct child_spec *s, int in, int out, int err)
+static int child_exec(struct child *c, const struct child_spec *s, int in, int out, int err)
 {
 	CLEANUP(cleanup_free) const char **env = make_env(s->env);
 	CLEANUP(plan_cleanup) struct spawn_plan p;
@@ -410,7 +416,7 @@ static int child_exec(struct loop_child *c, const struct child_spec *s, int in, 
 	return 0;
 }
 
-static int child_start(struct loop_child *c, const struct child_spec *s)
+static int child_start(struct child *c, const struct child_spec *s)
 {
 	CLEANUP(cleanup_fd) int in = -1;
 	CLEANUP(cleanup_fd) int out = -1;
@@ -426,14 +432,14 @@ static int child_start(struct loop_child *c, const struct child_spec *s)
 	return child_exec(c, s, in, out, err);
 }
 
-static int child_new(struct loop *l, const struct child_spec *s, struct loop_child **ret)
+static int child_new(struct children *all, const struct child_spec *s, struct child **ret)
 {
-	CLEANUP(child_cleanup) struct loop_child *c = calloc(1, sizeof(*c));
+	CLEANUP(child_cleanup) struct child *c = calloc(1, sizeof(*c));
 	size_t input_len = s->input ? s->input_len : 0;
 
 	if (!c)
 		return -ENOMEM;
-	c->loop = l;
+	c->all = all;
 	c->pidfd = c->in_fd = c->out_fd = c->err_fd = -1;
 	c->grace_us = s->grace_us ? s->grace_us : GRACE_US;
 	c->input = BUF(input_len);
@@ -446,11 +452,11 @@ static int child_new(struct loop *l, const struct child_spec *s, struct loop_chi
 }
 
 /* The process exists: from here on it stays in the list until it is reaped. */
-static int child_watch(struct loop_child *c, int64_t timeout_us)
+static int child_watch(struct child *c, int64_t timeout_us)
 {
-	assert(c->loop->n_children < LOOP_CHILDREN_MAX && timeout_us > 0);
-	TAILQ_INSERT_TAIL(&c->loop->children, c, link);
-	c->loop->n_children++;
+	assert(c->all->n < CHILDREN_MAX && timeout_us > 0);
+	TAILQ_INSERT_TAIL(&c->all->list, c, link);
+	c->all->n++;
 	if (c->start_error)
 		return 0; /* due at once: told in the next turn */
 	set_phase(c, CHILD_RUNNING, timeout_us);
@@ -465,18 +471,18 @@ static int child_watch(struct loop_child *c, int64_t timeout_us)
 	return 0;
 }
 
-int loop_spawn(struct loop *l, const struct child_spec *spec, loop_child_fn *fn, void *arg, struct loop_child **ret)
+int child_spawn(struct children *all, const struct child_spec *spec, child_fn *fn, void *arg, struct child **ret)
 {
-	assert(l && spec && fn && loop_is_ours(l));
-	CLEANUP(child_cleanup) struct loop_child *c = NULL;
-	struct loop_child *linked;
+	assert(all && spec && fn);
+	CLEANUP(child_cleanup) struct child *c = NULL;
+	struct child *linked;
 	int r;
 
 	if (!spec_ok(spec))
 		return -EINVAL;
-	if (l->n_children >= LOOP_CHILDREN_MAX)
+	if (all->n >= CHILDREN_MAX)
 		return -EAGAIN;
-	r = child_new(l, spec, &c);
+	r = child_new(all, spec, &c);
 	if (r < 0)
 		return r;
 	r = child_start(c, spec);
@@ -491,18 +497,15 @@ int loop_spawn(struct loop *l, const struct child_spec *spec, loop_child_fn *fn,
 	return r;
 }
 
-void loop_child_stop(struct loop *l, struct loop_child *c)
+void child_stop(struct child *c)
 {
-	assert(l && c && loop_is_ours(l));
-	(void)l;
+	assert(c);
 	if (c->phase == CHILD_RUNNING)
 		c->due_us = clock_mono_us();
 }
 
-void loop_child_cancel(struct loop *l, struct loop_child *c)
+void child_cancel(struct child *c)
 {
-	assert(l && loop_is_ours(l));
-	(void)l;
 	if (!c || c->phase == CHILD_ENDED) /* its own callback */
 		return;
 	if (c->pid > 0)
@@ -510,9 +513,9 @@ void loop_child_cancel(struct loop *l, struct loop_child *c)
 	child_abandon(c);
 }
 
-void loop_children_free(struct loop *l)
+void children_free(struct children *all)
 {
-	struct loop_child *c = TAILQ_FIRST(&l->children), *next;
+	struct child *c = TAILQ_FIRST(&all->list), *next;
 
 	for (; c; c = next) {
 		next = TAILQ_NEXT(c, link);
