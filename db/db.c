@@ -51,10 +51,21 @@ static int is_answer(sqlite3 *sql, const char *pragma, const char *want)
 	return code != SQLITE_ROW ? db_errno(code) : fits;
 }
 
+/* SQLite makes a journal of the statement and a table for what RETURNING says (measured: 16 us a statement instead of
+ * 8), and knows the last id anyway (stmt_insert). */
+static int length_without_returning(const char *text)
+{
+	static const char tail[] = SQL_RETURNING_ID;
+	size_t n = strlen(text), m = sizeof(tail) - 1;
+
+	return (int)(n > m && strcmp(text + n - m, tail) == 0 ? n - m : n);
+}
+
 /* The whole text is one statement, and has as many parameters as there are types. */
 static bool is_as_written(const struct sql_statement *written, sqlite3_stmt *s, const char *tail)
 {
-	return (!tail || !*tail) && sqlite3_bind_parameter_count(s) == (int)strlen(written->types);
+	return (!tail || !*tail || strcmp(tail, SQL_RETURNING_ID) == 0) &&
+	       sqlite3_bind_parameter_count(s) == (int)strlen(written->types);
 }
 
 static int prepare_all(struct db_conn *c, bool read_only, char *why, size_t size)
@@ -66,7 +77,8 @@ static int prepare_all(struct db_conn *c, bool read_only, char *why, size_t size
 
 		if (written->writes && read_only)
 			continue;
-		int code = sqlite3_prepare_v3(c->sql, written->text, -1, SQLITE_PREPARE_PERSISTENT, &c->stmt[i], &tail);
+		int code = sqlite3_prepare_v3(c->sql, written->text, length_without_returning(written->text),
+		                              SQLITE_PREPARE_PERSISTENT, &c->stmt[i], &tail);
 		if (code == SQLITE_OK && is_as_written(written, c->stmt[i], tail))
 			continue;
 		snprintf(why, size, "a statement does not fit the database: %s: %.60s", sqlite3_errmsg(c->sql),

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "db/event.h"
-#include "db/stmt.h"
+#include "db/query.h"
 #include "server/core/clock.h"
 #include "server/core/log.h"
 #include "server/core/text.h"
@@ -26,34 +26,11 @@ void deadlines_read_clock(struct db_tx *tx)
 
 static int meta_text(struct db_conn *c, const char *key, char *out, size_t size)
 {
-	CLEANUP(stmt_end) struct stmt st = stmt_use(c, META_TEXT);
+	CLEANUP(cleanup_free) char *text = NULL;
+	int r = query_text(c, META_TEXT, &text, V(key));
 
-	stmt_text(&st, 1, key);
-	int r = stmt_step(&st);
-	CLEANUP(cleanup_free) char *text = r == 1 ? column_text_or_null(&st, 0) : NULL;
 	snprintf(out, size, "%s", text ? text : "");
-	return r < 0 ? r : 0;
-}
-
-static int meta_set_text(struct db_tx *tx, const char *key, int64_t value, const char *text)
-{
-	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), META_SET_TEXT);
-
-	stmt_text(&st, 1, key);
-	stmt_i64(&st, 2, value);
-	stmt_text(&st, 3, text);
-	int r = stmt_run(&st);
-	return r < 0 ? r : 0;
-}
-
-static int newest_event(struct db_conn *c, int64_t *ret_at)
-{
-	CLEANUP(stmt_end) struct stmt st = stmt_use(c, EVENT_LAST_AT);
-	int r = stmt_step(&st);
-
-	if (r == 1)
-		*ret_at = column_i64(&st, 0);
-	return r < 0 ? r : 0;
+	return query_done(r);
 }
 
 static int optional(struct db_conn *c, const char *key, int64_t *ret)
@@ -68,19 +45,14 @@ static int move_all(struct db_tx *tx, int64_t by_us)
 	int64_t now = db_tx_now(tx), before = now - by_us, edge = (now < before ? now : before) - RECENT_US;
 	int r = 0;
 
-	for (size_t i = 0; r >= 0 && i < ARRAY_LEN(moves); i++) {
-		CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), moves[i]);
-
-		stmt_i64(&st, 1, by_us);
-		stmt_i64(&st, 2, edge);
-		r = stmt_run(&st);
-	}
-	return r < 0 ? r : 0;
+	for (size_t i = 0; r >= 0 && i < ARRAY_LEN(moves); i++)
+		r = query_run(tx, moves[i], V(by_us, edge));
+	return query_done(r);
 }
 
 static int note_clock(const struct db *db, struct db_tx *tx)
 {
-	int r = meta_set_text(tx, "clock offset", tx->offset, db->clock.boot);
+	int r = query_run(tx, META_SET_TEXT, V("clock offset", tx->offset, db->clock.boot));
 
 	return r < 0 ? r : meta_set(tx, "clock seen", db_tx_now(tx));
 }
@@ -140,7 +112,7 @@ static int known_offset(struct db *db, const struct db_tx *tx, int64_t *ret)
 	if (r == 0)
 		r = meta_text(db->writer, "clock offset", boot, sizeof(boot));
 	if (r == 0)
-		r = newest_event(db->writer, &event);
+		r = query_done(query_number(db->writer, EVENT_LAST_AT, &event, V()));
 	db->clock.seen_us = seen;
 	db->clock.gap = seen && tx->now - seen > GAP_US;
 	int64_t least = seen > event ? seen : event;

@@ -194,10 +194,9 @@ int incident_insert(struct db_tx *tx, struct incident *inc)
 		return r;
 	bind(&st, inc);
 	stmt_i64(&st, 54, inc->place);
-	r = stmt_run(&st);
+	r = stmt_insert(&st, &inc->id);
 	if (r < 0)
 		return r;
-	inc->id = stmt_last_id(&st);
 	inc->seq = 1;
 	return 0;
 }

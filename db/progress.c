@@ -5,88 +5,36 @@
 #include <string.h>
 
 #include "db/event.h"
-#include "db/rows.h"
-#include "db/stmt.h"
+#include "db/query.h"
+
+ROW_TYPE(progress_row, struct progress, PROGRESS_LIST);
+ROW_TYPE(approval_row, struct approval, APPROVAL_LIST);
+ROW_TYPE(checkmark_row, struct checkmark, CHECKMARK_LIST);
+ROW_TYPE(baseline_row, struct baseline, BASELINE_LIST);
+ROW_TYPE(hold_span_row, struct hold_span, HOLD_LIST);
+ROW_TYPE(stage_run_row, struct stage_run, STAGE_RUN_LIST);
 
 void progress_free(struct progress *p)
 {
-	assert(p);
-	char *owned[] = {p->rollout, p->clean_why, p->held_by, p->hold_note, p->plan_sha, p->frozen_by, p->freeze_note};
-
-	for (size_t i = 0; i < ARRAY_LEN(owned); i++)
-		free(owned[i]);
-	*p = (struct progress) {0};
+	row_free(&progress_row, p);
 }
 
 int progress_load(struct db_conn *c, const char *rollout, struct progress *ret)
 {
-	assert(c && rollout && ret);
-	CLEANUP(stmt_end) struct stmt st = stmt_use(c, PROGRESS_LOAD);
-
-	stmt_text(&st, 1, rollout);
-	int r = stmt_step(&st);
-	if (r != 1)
-		return r < 0 ? r : -ENOENT;
-	struct progress p = {
-		.rollout = column_text(&st, 0),
-		.run = column_i64(&st, 1),
-		.run_since_us = column_i64(&st, 2),
-		.entered_us = column_i64(&st, 3),
-		.clean_us = column_i64(&st, 4),
-		.clean_at_us = column_i64(&st, 5),
-		.clean_why = column_text_or_null(&st, 6),
-		.stopped_at_us = column_i64(&st, 7),
-		.held_by = column_text_or_null(&st, 8),
-		.held_since_us = column_i64(&st, 9),
-		.hold_note = column_text_or_null(&st, 10),
-		.plan_sha = column_text_or_null(&st, 11),
-		.restart_at = (int32_t)column_i64(&st, 12),
-		.frozen_until_us = column_i64(&st, 13),
-		.frozen_by = column_text_or_null(&st, 14),
-		.freeze_note = column_text_or_null(&st, 15),
-	};
-	if (st.error) {
-		progress_free(&p);
-		return st.error;
-	}
-	*ret = p;
-	return 0;
+	assert(rollout);
+	return query_found(query_one(c, PROGRESS_LOAD, &progress_row, ret, V(rollout)));
 }
 
 int progress_save(struct db_tx *tx, const struct progress *p)
 {
-	assert(tx && p && p->rollout && p->run > 0);
-	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), PROGRESS_SAVE);
-	const int64_t clock[] = {p->run, p->run_since_us, p->entered_us, p->clean_us, p->clean_at_us};
-	int at = 1;
-
-	stmt_text(&st, at++, p->rollout);
-	for (size_t i = 0; i < ARRAY_LEN(clock); i++)
-		stmt_i64(&st, at++, clock[i]);
-	stmt_text(&st, at++, p->clean_why);
-	stmt_i64(&st, at++, p->stopped_at_us);
-	stmt_text(&st, at++, p->held_by);
-	stmt_i64(&st, at++, p->held_since_us);
-	stmt_text(&st, at++, p->hold_note);
-	stmt_text(&st, at++, p->plan_sha);
-	stmt_i64(&st, at++, p->restart_at);
-	stmt_i64(&st, at++, p->frozen_until_us);
-	stmt_text(&st, at++, p->frozen_by);
-	stmt_text(&st, at, p->freeze_note);
-	int r = stmt_run(&st);
-	return r < 0 ? r : 0;
+	assert(p && p->rollout && p->run > 0);
+	return query_done(query_run(tx, PROGRESS_SAVE, V(row_value(&progress_row, p))));
 }
 
 static int end_run(struct db_tx *tx, const char *rollout, int64_t run)
 {
-	assert(tx && rollout && run > 0);
-	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), RUN_END);
-
-	stmt_text(&st, 1, rollout);
-	stmt_i64(&st, 2, run);
-	stmt_i64(&st, 3, db_tx_now(tx));
-	int r = stmt_run(&st);
-	return r < 0 ? r : 0;
+	assert(rollout && run > 0);
+	return query_done(query_run(tx, RUN_END, V(rollout, run, db_tx_now(tx))));
 }
 
 int progress_new_run(struct db_tx *tx, const char *rollout, int64_t entered_us, const char *who, const char *why)
@@ -159,224 +107,107 @@ int progress_restarted(struct db_tx *tx, const char *rollout)
 
 int approval_add(struct db_tx *tx, const char *rollout, int64_t run, const struct approval *a)
 {
-	assert(tx && rollout && run > 0 && a && a->role && a->person);
-	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), APPROVAL_ADD);
+	assert(rollout && run > 0 && a && a->role && a->person);
+	struct approval row = *a;
 
-	stmt_text(&st, 1, rollout);
-	stmt_i64(&st, 2, run);
-	stmt_text(&st, 3, a->role);
-	stmt_text(&st, 4, a->person);
-	stmt_i64(&st, 5, db_tx_now(tx));
-	stmt_text(&st, 6, a->note);
-	int r = stmt_run(&st);
-	return r < 0 ? r : 0;
-}
-
-static void read_approval(struct stmt *st, void *to)
-{
-	*(struct approval *)to = (struct approval) {.role = column_text(st, 0),
-	                                            .person = column_text(st, 1),
-	                                            .at_us = column_i64(st, 2),
-	                                            .note = column_text_or_null(st, 3)};
+	row.at_us = db_tx_now(tx);
+	return query_done(query_run(tx, APPROVAL_ADD, V(rollout, run, row_value(&approval_row, &row))));
 }
 
 int approval_of_run(struct db_conn *c, const char *rollout, int64_t run, struct approval_list *ret)
 {
-	assert(c && rollout && ret);
-	CLEANUP(stmt_end) struct stmt st = stmt_use(c, APPROVAL_OF_RUN);
-	struct rows rows = {0};
-
-	stmt_text(&st, 1, rollout);
-	stmt_i64(&st, 2, run);
-	int r = rows_read(&st, sizeof(struct approval), read_approval, &rows);
-	struct approval_list l = {.item = rows.item, .n = rows.n};
-
-	if (r < 0)
-		approval_list_free(&l);
-	else
-		*ret = l;
-	return r;
+	assert(rollout);
+	return query_list(c, APPROVAL_OF_RUN, &approval_row, &ret->item, &ret->n, V(rollout, run));
 }
 
 void approval_list_free(struct approval_list *l)
 {
-	assert(l && (l->item || l->n == 0));
-	for (size_t i = 0; i < l->n; i++) {
-		free(l->item[i].role);
-		free(l->item[i].person);
-		free(l->item[i].note);
-	}
-	free(l->item);
-	*l = (struct approval_list) {0};
+	rows_free(&approval_row, &l->item, &l->n);
 }
 
 /* --- checkmarks --- */
 
 int checkmark_add(struct db_tx *tx, const char *rollout, int64_t run, const struct checkmark *t)
 {
-	assert(tx && rollout && run > 0 && t && t->list && t->item && t->person);
-	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), CHECKMARK_ADD);
+	assert(rollout && run > 0 && t && t->list && t->item && t->person);
+	struct checkmark row = *t;
 
-	stmt_text(&st, 1, rollout);
-	stmt_text(&st, 2, t->list);
-	stmt_text(&st, 3, t->item);
-	stmt_i64(&st, 4, run);
-	stmt_text(&st, 5, t->person);
-	stmt_i64(&st, 6, db_tx_now(tx));
-	stmt_text(&st, 7, t->note);
-	int r = stmt_run(&st);
-	return r < 0 ? r : 0;
-}
-
-static void read_checkmark(struct stmt *st, void *to)
-{
-	*(struct checkmark *)to = (struct checkmark) {.list = column_text(st, 0),
-	                                              .item = column_text(st, 1),
-	                                              .person = column_text(st, 2),
-	                                              .at_us = column_i64(st, 3),
-	                                              .note = column_text_or_null(st, 4)};
+	row.at_us = db_tx_now(tx);
+	return query_done(query_run(tx, CHECKMARK_ADD, V(rollout, run, row_value(&checkmark_row, &row))));
 }
 
 int checkmark_of_run(struct db_conn *c, const char *rollout, int64_t run, struct checkmark_list *ret)
 {
-	assert(c && rollout && ret);
-	CLEANUP(stmt_end) struct stmt st = stmt_use(c, CHECKMARK_OF_RUN);
-	struct rows rows = {0};
-
-	stmt_text(&st, 1, rollout);
-	stmt_i64(&st, 2, run);
-	int r = rows_read(&st, sizeof(struct checkmark), read_checkmark, &rows);
-	struct checkmark_list l = {.item = rows.item, .n = rows.n};
-
-	if (r < 0)
-		checkmark_list_free(&l);
-	else
-		*ret = l;
-	return r;
+	assert(rollout);
+	return query_list(c, CHECKMARK_OF_RUN, &checkmark_row, &ret->item, &ret->n, V(rollout, run));
 }
 
 int checkmark_ever(struct db_conn *c, const char *rollout, struct checkmark_list *ret)
 {
-	assert(c && rollout && ret);
-	CLEANUP(stmt_end) struct stmt st = stmt_use(c, CHECKMARK_EVER);
-	struct rows rows = {0};
-
-	stmt_text(&st, 1, rollout);
-	int r = rows_read(&st, sizeof(struct checkmark), read_checkmark, &rows);
-	struct checkmark_list l = {.item = rows.item, .n = rows.n};
-
-	if (r < 0)
-		checkmark_list_free(&l);
-	else
-		*ret = l;
-	return r;
+	assert(rollout);
+	return query_list(c, CHECKMARK_EVER, &checkmark_row, &ret->item, &ret->n, V(rollout));
 }
 
 void checkmark_list_free(struct checkmark_list *l)
 {
-	assert(l && (l->item || l->n == 0));
-	for (size_t i = 0; i < l->n; i++) {
-		free(l->item[i].list);
-		free(l->item[i].item);
-		free(l->item[i].person);
-		free(l->item[i].note);
-	}
-	free(l->item);
-	*l = (struct checkmark_list) {0};
+	rows_free(&checkmark_row, &l->item, &l->n);
 }
 
 /* --- baselines --- */
 
 int baseline_set(struct db_tx *tx, const char *rollout, const char *metric, double value)
 {
-	assert(tx && rollout && metric);
-	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), BASELINE_SET);
+	assert(rollout && metric);
+	const struct baseline row = {.metric = (char *)metric, .value = value, .at_us = db_tx_now(tx)};
 
-	stmt_text(&st, 1, rollout);
-	stmt_text(&st, 2, metric);
-	stmt_double(&st, 3, value);
-	stmt_i64(&st, 4, db_tx_now(tx));
-	int r = stmt_run(&st);
-	return r < 0 ? r : 0;
-}
-
-static void read_baseline(struct stmt *st, void *to)
-{
-	*(struct baseline *)to = (struct baseline) {
-		.metric = column_text(st, 0), .value = column_double(st, 1), .at_us = column_i64(st, 2)};
+	return query_done(query_run(tx, BASELINE_SET, V(rollout, row_value(&baseline_row, &row))));
 }
 
 int baseline_of(struct db_conn *c, const char *rollout, struct baseline_list *ret)
 {
-	assert(c && rollout && ret);
-	CLEANUP(stmt_end) struct stmt st = stmt_use(c, BASELINE_OF);
-	struct rows rows = {0};
-
-	stmt_text(&st, 1, rollout);
-	int r = rows_read(&st, sizeof(struct baseline), read_baseline, &rows);
-	struct baseline_list l = {.item = rows.item, .n = rows.n};
-
-	if (r < 0)
-		baseline_list_free(&l);
-	else
-		*ret = l;
-	return r;
+	assert(rollout);
+	return query_list(c, BASELINE_OF, &baseline_row, &ret->item, &ret->n, V(rollout));
 }
 
 void baseline_list_free(struct baseline_list *l)
 {
-	assert(l && (l->item || l->n == 0));
-	for (size_t i = 0; i < l->n; i++)
-		free(l->item[i].metric);
-	free(l->item);
-	*l = (struct baseline_list) {0};
+	rows_free(&baseline_row, &l->item, &l->n);
 }
 
 /* --- spans without a clock --- */
 
 int hold_span_add(struct db_tx *tx, const char *rollout, const struct hold_span *h)
 {
-	assert(tx && rollout && h && h->why && h->since_us <= h->until_us);
-	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), HOLD_ADD);
-
-	stmt_text(&st, 1, rollout);
-	stmt_i64(&st, 2, h->since_us);
-	stmt_i64(&st, 3, h->until_us);
-	stmt_text(&st, 4, h->why ? h->why : "unknown");
-	int r = stmt_run(&st);
-	return r < 0 ? r : 0;
-}
-
-static void read_span(struct stmt *st, void *to)
-{
-	*(struct hold_span *)to = (struct hold_span) {
-		.since_us = column_i64(st, 0), .until_us = column_i64(st, 1), .why = column_text(st, 2)};
+	assert(rollout && h && h->why && h->since_us <= h->until_us);
+	return query_done(query_run(tx, HOLD_ADD, V(rollout, row_value(&hold_span_row, h))));
 }
 
 int hold_span_of(struct db_conn *c, const char *rollout, int64_t from_us, int64_t to_us, struct hold_span_list *ret)
 {
-	assert(c && rollout && ret);
-	CLEANUP(stmt_end) struct stmt st = stmt_use(c, HOLD_OF);
-	struct rows rows = {0};
-
-	stmt_text(&st, 1, rollout);
-	stmt_i64(&st, 2, from_us);
-	stmt_i64(&st, 3, to_us);
-	int r = rows_read(&st, sizeof(struct hold_span), read_span, &rows);
-	struct hold_span_list l = {.item = rows.item, .n = rows.n};
-
-	if (r < 0)
-		hold_span_list_free(&l);
-	else
-		*ret = l;
-	return r;
+	assert(rollout);
+	return query_list(c, HOLD_OF, &hold_span_row, &ret->item, &ret->n, V(rollout, from_us, to_us));
 }
 
 void hold_span_list_free(struct hold_span_list *l)
 {
-	assert(l && (l->item || l->n == 0));
-	for (size_t i = 0; i < l->n; i++)
-		free(l->item[i].why);
-	free(l->item);
-	*l = (struct hold_span_list) {0};
+	rows_free(&hold_span_row, &l->item, &l->n);
+}
+
+/* --- stays at a stage --- */
+
+int stage_run_save(struct db_tx *tx, const char *rollout, const struct stage_run *run)
+{
+	assert(rollout && run && run->run > 0 && run->results);
+	return query_done(query_run(tx, RUN_SAVE, V(rollout, row_value(&stage_run_row, run))));
+}
+
+int stage_run_of(struct db_conn *c, const char *rollout, struct stage_run_list *ret)
+{
+	assert(rollout);
+	return query_list(c, RUN_OF, &stage_run_row, &ret->item, &ret->n, V(rollout));
+}
+
+void stage_run_list_free(struct stage_run_list *l)
+{
+	rows_free(&stage_run_row, &l->item, &l->n);
 }

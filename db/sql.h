@@ -6,6 +6,7 @@
 #define DB_SQL_H
 
 #include <stdbool.h>
+#include "db/columns.h"
 
 #define INCIDENT_COLUMNS                                                                                               \
 	"id, seq, rollout, playbook, severity, summary, kind, state, config, reason, opened_by, stage, pct_before, "   \
@@ -17,29 +18,17 @@
 	"effective,"                                                                                                   \
 	" effective_at, effective_note, cured, cured_at, cured_note, review, reviewed_by, reviewed_at, "               \
 	"seen_at, evidence_since, asking, unknown_rounds, place"
-#define ALERT_COLUMNS                                                                                                  \
-	"a.id, a.fingerprint, " LABELS_READ ", " ANNOTATIONS_READ ", substr(a.generator_url, 1, 8192), a.status,"      \
-	" a.starts_at, a.ends_at, a.first_at, a.last_at, a.times"
-#define EPISODE_COLUMNS                                                                                                \
-	"id, status, starts_at, began, ends_at, last_at, ended, stale_at, stale_times, coalesce(decided, '')"
-#define PROGRESS_COLUMNS                                                                                               \
-	"rollout, run, run_since, entered, clean, clean_at, clean_why, stopped_at, held_by, held_since, hold_note, "   \
-	"plan_sha, restart_at,"                                                                                        \
-	" frozen_until, frozen_by, freeze_note"
-#define STEP_COLUMNS "id, incident_id, ord, phase, kind, name, spec, state, attempts, started_at, ended_at, output"
-/* Without the body: a list of messages may be long. */
-#define MESSAGE_COLUMNS                                                                                                \
-	"id, incident_id, rollout, channel, event, what, body, page, number, state, attempts, queued_at, since, "      \
-	"due_at, sent_at, error"
 /* Between two numbers, which are not among them. */
 #define EVENTS_WHERE(where)                                                                                            \
-	"SELECT id, at, incident_id, rollout, who, what, note FROM event WHERE " where "id > ?3 AND id < ?4 ORDER BY " \
-	"id"
+	"SELECT " COLUMNS(EVENT_LIST) " FROM event WHERE " where "id > ?3 AND id < ?4 ORDER BY "                       \
+				      "id"
 #define EVENTS_NEWEST(where) EVENTS_WHERE(where) " DESC LIMIT ?5"
 #define EVENTS_OLDEST(where) EVENTS_WHERE(where) " LIMIT ?5"
-#define LIVE                 "state NOT IN (7, 8)"
-#define ENDED                "state IN (7, 8)"
-#define LAST_ACTED           "max(rolled_back_at, applied_at, started_at)" /* as the index incident_acted has it */
+/* Last in a statement that query_insert runs. */
+#define SQL_RETURNING_ID " RETURNING id"
+#define LIVE             "state NOT IN (7, 8)"
+#define ENDED            "state IN (7, 8)"
+#define LAST_ACTED       "max(rolled_back_at, applied_at, started_at)" /* as the index incident_acted has it */
 /* Incidents by their place, newest first: ?1 rollout, ?2 state, ?3 below and ?4 from this place, ?5 to ?6 opened, ?7
  * limit, ?8 to ?10 kinds. Each kind is a range of an index, and they are merged: nothing is read that is not shown. */
 #define LISTED_KIND(where, kind)                                                                                       \
@@ -54,7 +43,7 @@
 	"SELECT " INCIDENT_COLUMNS " FROM incident n WHERE " LIVE " AND (?1 IS NULL OR +rollout = ?1) AND (?2 = 0 OR"  \
 	" state = ?2) AND +kind IN (?8, ?9, ?10) AND +place < ?3 AND +place >= ?4 AND opened_at BETWEEN ?5 AND ?6"
 /* Rows of before there were limits may hold megabytes in one column. They are never read whole. */
-#define BOUNDED(column, most, instead) "iif(length(" column ") <= " most ", " column ", " instead ")"
+#define BOUNDED(column, most, instead) "CASE WHEN length(" column ") <= " most " THEN " column " ELSE " instead " END"
 #define SERIES_READ                    BOUNDED("series", "524288", "NULL")
 #define LABELS_READ                    BOUNDED("a.labels", "262144", "'{}'")
 #define ANNOTATIONS_READ                                                                                               \
@@ -66,7 +55,9 @@
 	        "'$.link'), 'text', substr(json_extract(body, '$.text'), 1, 30000), 'incident', NULL)")
 
 /* A time that moves by ?1 with the clock, if it is younger than ?2; none passes another on its way (deadlines.c). */
-#define MOVED(c) c " = iif(" c " > ?2 AND " c " < 4000000000000000000, max(" c " + ?1, ?2), " c ")"
+#define MOVED(c)                                                                                                       \
+	c " = CASE WHEN " c " > ?2 AND " c " < 4000000000000000000 THEN CASE WHEN " c " + ?1 > ?2 THEN " c             \
+	  " + ?1 ELSE ?2 END ELSE " c " END"
 /* The incidents that may have a time younger than ?2. */
 #define RECENT                                                                                                         \
 	"(SELECT id FROM incident WHERE " LIVE " UNION ALL SELECT id FROM incident WHERE resolved_at <> 0 AND "        \
@@ -85,35 +76,37 @@
 	X(SQL_RELEASE, 1, "", "RELEASE job")                                                                           \
 	X(SQL_UNDO, 1, "", "ROLLBACK TO job")                                                                          \
 	X(EPISODE_LAST, 0, "ti",                                                                                       \
-	  "SELECT " EPISODE_COLUMNS                                                                                    \
-	  " FROM alert WHERE fingerprint = ?1 AND status = ?2 ORDER BY began DESC, id DESC LIMIT 1")                   \
-	X(EPISODE_FIRING, 0, "t", "SELECT " EPISODE_COLUMNS " FROM alert WHERE fingerprint = ?1 AND status = 1")       \
+	  "SELECT " COLUMNS(EPISODE_LIST) " FROM alert WHERE fingerprint = ?1 AND status = ?2 ORDER BY began DESC, "   \
+	                                  "id DESC LIMIT 1")                                                           \
+	X(EPISODE_FIRING, 0, "t", "SELECT " COLUMNS(EPISODE_LIST) " FROM alert WHERE fingerprint = ?1 AND status = 1") \
 	X(ALERT_ADD, 1, "tiitttiii",                                                                                   \
 	  "INSERT INTO alert (fingerprint, starts_at, status, labels, annotations, generator_url, ends_at,"            \
 	  " first_at, last_at, times, began, ended, stale_at, stale_times)"                                            \
-	  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, 1, ?9, iif(?3 = 2, ?8, 0), 0, 0)")                             \
+	  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, 1, ?9, CASE WHEN ?3 = 2 THEN ?8 ELSE 0 END, 0, "               \
+	  "0)" SQL_RETURNING_ID)                                                                                       \
 	X(ALERT_AGAIN, 1, "ii", "UPDATE alert SET last_at = ?2, times = times + 1 WHERE id = ?1")                      \
 	X(ALERT_NEWER, 1, "itt", "UPDATE alert SET annotations = ?2, labels = ?3 WHERE id = ?1 AND status = 1")        \
 	X(ALERT_END, 1, "iii", "UPDATE alert SET status = 2, ends_at = ?2, ended = ?3 WHERE id = ?1 AND status = 1")   \
 	X(ALERT_STALE, 1, "ii",                                                                                        \
-	  "UPDATE alert SET stale_at = iif(stale_at = 0, ?2, stale_at), stale_times = stale_times + 1 WHERE id = ?1")  \
+	  "UPDATE alert SET stale_at = CASE WHEN stale_at = 0 THEN ?2 ELSE stale_at END, stale_times = stale_times + " \
+	  "1 WHERE id = ?1")                                                                                           \
 	X(ALERT_DECIDED, 1, "it", "UPDATE alert SET decided = ?2 WHERE id = ?1")                                       \
 	X(DISPOSITION_WITHDRAW, 1, "ii", "DELETE FROM said WHERE alert_id = ?1 AND delivery = ?2 AND rollout = ''")    \
-	X(ALERT_LOAD, 0, "i", "SELECT " ALERT_COLUMNS " FROM alert a WHERE id = ?1")                                   \
+	X(ALERT_LOAD, 0, "i", "SELECT " COLUMNS(ALERT_LIST) " FROM alert a WHERE id = ?1")                             \
 	X(DISPOSITION_ADD, 1, "iitiiti",                                                                               \
 	  "INSERT INTO said (alert_id, delivery, rollout, disposition, incident_id, reason, at)"                       \
 	  " VALUES (?1, ?2, ?3, ?4, nullif(?5, 0), ?6, ?7)")                                                           \
 	X(DISPOSITION_OF_ALERT, 0, "ii",                                                                               \
-	  "SELECT rollout, disposition, coalesce(incident_id, 0) FROM said WHERE alert_id = ?1 AND"                    \
-	  " delivery = ?2 ORDER BY rollout")                                                                           \
+	  "SELECT " COLUMNS(DISPOSITION_LIST) " FROM said WHERE alert_id = ?1 AND delivery = ?2 ORDER BY rollout")     \
 	X(ALERT_ATTACH, 1, "ii",                                                                                       \
-	  "INSERT INTO incident_alert (incident_id, alert_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING")                 \
+	  "INSERT INTO incident_alert (incident_id, alert_id) VALUES (?1, ?2) ON CONFLICT (incident_id, alert_id) DO " \
+	  "NOTHING")                                                                                                   \
 	X(ALERT_OF_INCIDENT, 0, "ii",                                                                                  \
-	  "SELECT " ALERT_COLUMNS " FROM incident_alert i JOIN alert a ON a.id = i.alert_id"                           \
-	  " WHERE i.incident_id = ?1 ORDER BY i.alert_id LIMIT ?2")                                                    \
+	  "SELECT " COLUMNS(ALERT_LIST) " FROM incident_alert i JOIN alert a ON a.id = i.alert_id"                     \
+	                                " WHERE i.incident_id = ?1 ORDER BY i.alert_id LIMIT ?2")                      \
 	X(ALERT_COUNT, 0, "i",                                                                                         \
-	  "SELECT count(*), coalesce(sum(a.status = 1), 0) FROM incident_alert i JOIN alert a ON"                      \
-	  " a.id = i.alert_id WHERE i.incident_id = ?1")                                                               \
+	  "SELECT count(*), count(*) FILTER (WHERE a.status = 1) FROM incident_alert i JOIN alert a ON a.id = "        \
+	  "i.alert_id WHERE i.incident_id = ?1")                                                                       \
 	X(ALERT_LABELS_OF_INCIDENT, 0, "ii",                                                                           \
 	  "SELECT DISTINCT a.labels FROM incident_alert i JOIN alert a ON a.id = i.alert_id WHERE i.incident_id = ?1"  \
 	  " LIMIT ?2")                                                                                                 \
@@ -177,8 +170,7 @@
 	X(SNAPSHOT_OF, 0, "i",                                                                                         \
 	  "SELECT name, unit, " SERIES_READ ", coalesce(error, iif(length(series) > 524288, 'too large to be shown', " \
 	  "NULL)) FROM snapshot WHERE incident_id = ?1 ORDER BY name")                                                 \
-	X(STEP_ADD, 1, "iiiiittiiiit",                                                                                 \
-	  "INSERT INTO step (" STEP_COLUMNS ") VALUES (NULL, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")          \
+	X(STEP_ADD, 1, COLUMNS_TYPES(STEP_LIST), INSERT_ROW("step", STEP_LIST) SQL_RETURNING_ID)                       \
 	X(STEP_SAVE, 1, "iiiiit",                                                                                      \
 	  "UPDATE step SET state = ?2, attempts = ?3, started_at = ?4, ended_at = ?5, output = ?6 WHERE id = ?1")      \
 	X(STEP_RUNNING_IN, 0, "",                                                                                      \
@@ -187,13 +179,12 @@
 	  "SELECT count(*) FROM step s JOIN incident i ON i.id = s.incident_id WHERE s.state = 2 AND s.phase IN (1, "  \
 	  "5) AND i.rollout = ?1"                                                                                      \
 	  " AND i.id <> ?2")                                                                                           \
-	X(STEP_LOAD, 0, "i", "SELECT " STEP_COLUMNS " FROM step WHERE id = ?1")                                        \
+	X(STEP_LOAD, 0, "i", "SELECT " COLUMNS(STEP_LIST) " FROM step WHERE id = ?1")                                  \
 	X(STEP_FOLLOWUPS_OPEN, 0, "i",                                                                                 \
 	  "SELECT id, incident_id, ord, phase, kind, name, '', state, attempts, started_at, ended_at, NULL FROM step"  \
 	  " WHERE incident_id = ?1 AND phase = 4 AND state IN (4, 5, 7) ORDER BY ord")                                 \
-	X(STEP_OF_INCIDENT, 0, "i", "SELECT " STEP_COLUMNS " FROM step WHERE incident_id = ?1 ORDER BY ord")           \
-	X(EVENT_ADD, 1, "iitttt",                                                                                      \
-	  "INSERT INTO event (at, incident_id, rollout, who, what, note) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")             \
+	X(STEP_OF_INCIDENT, 0, "i", "SELECT " COLUMNS(STEP_LIST) " FROM step WHERE incident_id = ?1 ORDER BY ord")     \
+	X(EVENT_ADD, 1, COLUMNS_TYPES(EVENT_LIST), INSERT_ROW("event", EVENT_LIST))                                    \
 	X(EVENT_NEWEST, 0, "itiii", EVENTS_NEWEST(""))                                                                 \
 	X(EVENT_OLDEST, 0, "itiii", EVENTS_OLDEST(""))                                                                 \
 	X(EVENT_NEWEST_OF, 0, "itiii", EVENTS_NEWEST("incident_id = ?1 AND (?2 IS NULL OR +rollout = ?2) AND "))       \
@@ -201,9 +192,11 @@
 	X(EVENT_NEWEST_ROLLOUT, 0, "itiii", EVENTS_NEWEST("rollout = ?2 AND "))                                        \
 	X(EVENT_OLDEST_ROLLOUT, 0, "itiii", EVENTS_OLDEST("rollout = ?2 AND "))                                        \
 	X(EVENT_NEWEST_PLAN, 0, "itiiit", EVENTS_NEWEST("incident_id = 0 AND rollout = ?2 AND what = ?6 AND "))        \
-	X(META_SET, 1, "ti", "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = ?2")     \
+	X(META_SET, 1, "ti",                                                                                           \
+	  "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value")      \
 	X(META_SET_TEXT, 1, "tit",                                                                                     \
-	  "INSERT INTO meta (key, value, text) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = ?2, text = ?3")   \
+	  "INSERT INTO meta (key, value, text) VALUES (?1, ?2, ?3) ON CONFLICT (key) DO UPDATE SET value = "           \
+	  "excluded.value, text = excluded.text")                                                                      \
 	X(EVENT_LAST_AT, 0, "", "SELECT at FROM event WHERE id = (SELECT max(id) FROM event)")                         \
 	X(SHIFT_INCIDENT, 1, "ii",                                                                                     \
 	  "UPDATE incident SET " MOVED_4("due_at", "started_at", "applied_at", "verify_until") "," MOVED_4(            \
@@ -230,41 +223,39 @@
 	X(META_GET, 0, "t", "SELECT value FROM meta WHERE key = ?1")                                                   \
 	X(META_TEXT, 0, "t", "SELECT text FROM meta WHERE key = ?1")                                                   \
 	X(OUTBOX_NUMBER, 0, "it", "SELECT count(*) + 1 FROM outbox WHERE incident_id = ?1 AND channel = ?2")           \
-	X(BODY_ADD, 1, "t", "INSERT INTO message_body (body) VALUES (?1)")                                             \
+	X(BODY_ADD, 1, "t", "INSERT INTO message_body (body) VALUES (?1)" SQL_RETURNING_ID)                            \
 	X(BODY_LOAD, 0, "i", "SELECT " BODY_READ " FROM message_body WHERE id = ?1")                                   \
 	X(BODY_DROP, 1, "i",                                                                                           \
 	  "DELETE FROM message_body WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM outbox WHERE body = ?1 AND state = "   \
 	  "1)")                                                                                                        \
-	X(OUTBOX_ADD, 1, "ittttiiii",                                                                                  \
-	  "INSERT INTO outbox (" MESSAGE_COLUMNS                                                                       \
-	  ") VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, 0, ?9, ?9, ?9, 0, NULL)")                                \
+	X(OUTBOX_ADD, 1, COLUMNS_TYPES(MESSAGE_LIST), INSERT_ROW("outbox", MESSAGE_LIST) SQL_RETURNING_ID)             \
 	/* A page waits for nothing. Anything else waits for the message before it, of the same incident, but for one  \
 	 * that was tried and has waited since before ?4. */                                                           \
 	X(OUTBOX_DUE, 0, "iiti",                                                                                       \
-	  "SELECT " MESSAGE_COLUMNS                                                                                    \
-	  " FROM outbox o WHERE state = 1 AND due_at <= ?1 AND channel = ?3 AND (page = 1 OR NOT"                      \
-	  " EXISTS (SELECT 1 FROM outbox e WHERE e.state = 1 AND e.channel = o.channel AND e.incident_id = "           \
-	  "o.incident_id"                                                                                              \
-	  " AND e.id < o.id AND (e.attempts = 0 OR e.since > ?4))) ORDER BY page DESC, attempts > 0, id LIMIT ?2")     \
+	  "SELECT " COLUMNS(MESSAGE_LIST) " FROM outbox o WHERE state = 1 AND due_at <= ?1 AND channel = ?3 AND "      \
+	                                  "(page = 1 OR NOT"                                                           \
+	                                  " EXISTS (SELECT 1 FROM outbox e WHERE e.state = 1 AND e.channel = "         \
+	                                  "o.channel AND e.incident_id = "                                             \
+	                                  "o.incident_id"                                                              \
+	                                  " AND e.id < o.id AND (e.attempts = 0 OR e.since > ?4))) ORDER BY page "     \
+	                                  "DESC, attempts > 0, id LIMIT ?2")                                           \
 	X(OUTBOX_CHANNELS, 0, "", "SELECT DISTINCT channel FROM outbox INDEXED BY outbox_queued WHERE state = 1")      \
 	X(OUTBOX_NEXT, 0, "", "SELECT min(due_at) FROM outbox WHERE state = 1")                                        \
 	X(OUTBOX_QUEUE, 0, "ti",                                                                                       \
 	  "SELECT count(*), min(id) FROM outbox WHERE channel = ?1 AND state = 1 AND page = ?2")                       \
 	X(OUTBOX_LATER, 0, "iti",                                                                                      \
-	  "SELECT max(id), max(iif(page = 1, id, 0)) FROM outbox WHERE incident_id = ?1 AND channel = ?2 AND id > ?3 " \
+	  "SELECT coalesce(max(id), 0), coalesce(max(id) FILTER (WHERE page = 1), 0) FROM outbox WHERE incident_id = " \
+	  "?1 AND channel = ?2 AND id > ?3 "                                                                           \
 	  "AND state = 2")                                                                                             \
-	X(OUTBOX_LOAD, 0, "i", "SELECT " MESSAGE_COLUMNS " FROM outbox WHERE id = ?1")                                 \
+	X(OUTBOX_LOAD, 0, "i", "SELECT " COLUMNS(MESSAGE_LIST) " FROM outbox WHERE id = ?1")                           \
 	X(OUTBOX_SAVE, 1, "iiiiit",                                                                                    \
-	  "UPDATE outbox SET state = ?2, attempts = ?3, due_at = ?4, sent_at = ?5, error = ?6, body = iif(?2 = 1, "    \
-	  "body, 0) WHERE id = ?1")                                                                                    \
-	X(OUTBOX_OF_INCIDENT, 0, "i", "SELECT " MESSAGE_COLUMNS " FROM outbox WHERE incident_id = ?1 ORDER BY id")     \
+	  "UPDATE outbox SET state = ?2, attempts = ?3, due_at = ?4, sent_at = ?5, error = ?6, body = CASE WHEN ?2 = " \
+	  "1 THEN body ELSE 0 END WHERE id = ?1")                                                                      \
+	X(OUTBOX_OF_INCIDENT, 0, "i",                                                                                  \
+	  "SELECT " COLUMNS(MESSAGE_LIST) " FROM outbox WHERE incident_id = ?1 ORDER BY id")                           \
 	X(OUTBOX_COUNT, 0, "", "SELECT channel, queued, undeliverable FROM outbox_count ORDER BY channel")             \
-	X(ROLLOUT_LOAD, 0, "t",                                                                                        \
-	  "SELECT name, stage, stage_since, pct_wanted, pct_seen, pct_changed, seen_at, generation, flags_sha"         \
-	  " FROM rollout WHERE name = ?1")                                                                             \
-	X(ROLLOUT_SAVE, 1, "tiiiiiiit",                                                                                \
-	  "INSERT OR REPLACE INTO rollout (name, stage, stage_since, pct_wanted, pct_seen, pct_changed,"               \
-	  " seen_at, generation, flags_sha) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")                              \
+	X(ROLLOUT_LOAD, 0, "t", "SELECT " COLUMNS(ROLLOUT_LIST) " FROM rollout WHERE name = ?1")                       \
+	X(ROLLOUT_SAVE, 1, COLUMNS_TYPES(ROLLOUT_LIST), UPSERT_ROW("rollout", "name", ROLLOUT_LIST))                   \
 	X(ALERT_UNRESOLVED, 0, "tii",                                                                                  \
 	  "SELECT DISTINCT " LABELS_READ " FROM incident n JOIN incident_alert i ON i.incident_id = n.id JOIN"         \
 	  " alert a ON a.id = i.alert_id WHERE n.rollout = ?1 AND a.status = 1 AND n.opened_at >= ?2 AND n.kind <> 3 " \
@@ -272,36 +263,33 @@
 	X(INCIDENT_UNREVIEWED, 0, "t", "SELECT coalesce(max(id), 0) FROM incident WHERE rollout = ?1 AND review = 1")  \
 	X(INCIDENT_LAST_ROLLBACK, 0, "t",                                                                              \
 	  "SELECT " LAST_ACTED " FROM incident WHERE rollout = ?1 AND kind < 3 ORDER BY " LAST_ACTED " DESC LIMIT 1")  \
-	X(PROGRESS_LOAD, 0, "t", "SELECT " PROGRESS_COLUMNS " FROM progress WHERE rollout = ?1")                       \
-	X(PROGRESS_SAVE, 1, "tiiiiititittiitt",                                                                        \
-	  "INSERT OR REPLACE INTO progress (" PROGRESS_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"             \
-	  " ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)")                                                                   \
-	X(APPROVAL_ADD, 1, "tittit",                                                                                   \
-	  "INSERT OR REPLACE INTO approval (rollout, run, role, person, at, note) VALUES (?1, ?2, ?3, ?4, ?5,"         \
-	  " ?6)")                                                                                                      \
+	X(PROGRESS_LOAD, 0, "t", "SELECT " COLUMNS(PROGRESS_LIST) " FROM progress WHERE rollout = ?1")                 \
+	X(PROGRESS_SAVE, 1, COLUMNS_TYPES(PROGRESS_LIST), UPSERT_ROW("progress", "rollout", PROGRESS_LIST))            \
+	X(APPROVAL_ADD, 1, "ti" COLUMNS_TYPES(APPROVAL_LIST),                                                          \
+	  UPSERT_ROW_OF("approval", "rollout, run", "?, ?", "rollout, run, role", APPROVAL_LIST))                      \
 	X(APPROVAL_OF_RUN, 0, "ti",                                                                                    \
-	  "SELECT role, person, at, note FROM approval WHERE rollout = ?1 AND run = ?2 ORDER BY at, role")             \
-	X(CHECKMARK_ADD, 1, "tttitit",                                                                                 \
-	  "INSERT OR REPLACE INTO tick (rollout, list, item, run, person, at, note) VALUES (?1, ?2, ?3, ?4, ?5, ?6,"   \
-	  " ?7)")                                                                                                      \
+	  "SELECT " COLUMNS(APPROVAL_LIST) " FROM approval WHERE rollout = ?1 AND run = ?2 ORDER BY at, role")         \
+	X(CHECKMARK_ADD, 1, "ti" COLUMNS_TYPES(CHECKMARK_LIST),                                                        \
+	  UPSERT_ROW_OF("tick", "rollout, run", "?, ?", "rollout, run, list, item", CHECKMARK_LIST))                   \
 	X(CHECKMARK_OF_RUN, 0, "ti",                                                                                   \
-	  "SELECT list, item, person, at, note FROM tick WHERE rollout = ?1 AND run = ?2 ORDER BY list, item")         \
-	X(BASELINE_SET, 1, "ttdi",                                                                                     \
-	  "INSERT OR REPLACE INTO baseline (rollout, metric, value, at) VALUES (?1, ?2, ?3, ?4)")                      \
-	X(BASELINE_OF, 0, "t", "SELECT metric, value, at FROM baseline WHERE rollout = ?1 ORDER BY metric")            \
+	  "SELECT " COLUMNS(CHECKMARK_LIST) " FROM tick WHERE rollout = ?1 AND run = ?2 ORDER BY list, item")          \
+	X(BASELINE_SET, 1, "t" COLUMNS_TYPES(BASELINE_LIST),                                                           \
+	  UPSERT_ROW_OF("baseline", "rollout", "?", "rollout, metric", BASELINE_LIST))                                 \
+	X(BASELINE_OF, 0, "t", "SELECT " COLUMNS(BASELINE_LIST) " FROM baseline WHERE rollout = ?1 ORDER BY metric")   \
 	X(HOLD_ADD, 1, "tiit", "INSERT INTO hold_span (rollout, since, until, why) VALUES (?1, ?2, ?3, ?4)")           \
 	X(HOLD_OF, 0, "tii",                                                                                           \
-	  "SELECT since, until, why FROM hold_span WHERE rollout = ?1 AND until > ?2 AND since < ?3 ORDER BY since"    \
-	  " LIMIT 1000")                                                                                               \
+	  "SELECT " COLUMNS(HOLD_LIST) " FROM hold_span WHERE rollout = ?1 AND until > ?2 AND since < ?3 ORDER BY "    \
+	                               "since LIMIT 1000")                                                             \
 	X(CHECKMARK_EVER, 0, "t",                                                                                      \
-	  "SELECT list, item, person, max(at), note FROM tick WHERE rollout = ?1 GROUP BY list, item")                 \
-	X(RUN_SAVE, 1, "tiiiiit",                                                                                      \
-	  "INSERT OR REPLACE INTO stage_run (rollout, run, stage, entered, clean, until, results) VALUES (?1, ?2, ?3," \
-	  " ?4, ?5, ?6, ?7)")                                                                                          \
+	  "SELECT " COLUMNS(                                                                                           \
+		  CHECKMARK_LIST) " FROM tick t WHERE rollout = ?1 AND NOT EXISTS (SELECT 1 FROM tick l WHERE"         \
+	                          " l.rollout = t.rollout AND l.list = t.list AND l.item = t.item AND (l.at > t.at "   \
+	                          "OR (l.at = t.at AND l.run > t.run))) ORDER BY list, item")                          \
+	X(RUN_SAVE, 1, "t" COLUMNS_TYPES(STAGE_RUN_LIST),                                                              \
+	  UPSERT_ROW_OF("stage_run", "rollout", "?", "rollout, run", STAGE_RUN_LIST))                                  \
 	X(RUN_END, 1, "tii", "UPDATE stage_run SET until = ?3 WHERE rollout = ?1 AND run = ?2")                        \
 	X(RUN_OF, 0, "t",                                                                                              \
-	  "SELECT run, stage, entered, clean, until, results FROM stage_run WHERE rollout = ?1 ORDER BY run DESC"      \
-	  " LIMIT 1000")                                                                                               \
+	  "SELECT " COLUMNS(STAGE_RUN_LIST) " FROM stage_run WHERE rollout = ?1 ORDER BY run DESC LIMIT 1000")         \
 	X(RETIRE_RUNS, 1, "ii",                                                                                        \
 	  "DELETE FROM stage_run WHERE (rollout, run) IN (SELECT rollout, run FROM stage_run WHERE until < ?1"         \
 	  " ORDER BY until LIMIT ?2)")                                                                                 \

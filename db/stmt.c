@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sqlite3.h>
 
@@ -95,7 +96,7 @@ void stmt_i64(struct stmt *st, int at, int64_t v)
 void stmt_text(struct stmt *st, int at, const char *v)
 {
 	if (takes(st, at, 't'))
-		remember(st, v ? sqlite3_bind_text(st->s, at, v, -1, SQLITE_TRANSIENT) : sqlite3_bind_null(st->s, at));
+		remember(st, v ? sqlite3_bind_text(st->s, at, v, -1, SQLITE_STATIC) : sqlite3_bind_null(st->s, at));
 }
 
 void stmt_double(struct stmt *st, int at, double v)
@@ -127,6 +128,12 @@ int stmt_run(struct stmt *st)
 	return r < 0 ? r : sqlite3_changes(st->conn->sql);
 }
 
+bool column_is_null(struct stmt *st, int at)
+{
+	assert(st && st->s && at >= 0);
+	return sqlite3_column_type(st->s, at) == SQLITE_NULL;
+}
+
 int64_t column_i64(struct stmt *st, int at)
 {
 	assert(st && st->s && at >= 0);
@@ -137,6 +144,14 @@ double column_double(struct stmt *st, int at)
 {
 	assert(st && st->s && at >= 0);
 	return sqlite3_column_double(st->s, at);
+}
+
+void column_chars(struct stmt *st, int at, char *out, size_t size)
+{
+	assert(st && st->s && at >= 0 && out && size > 0);
+	const char *v = (const char *)sqlite3_column_text(st->s, at);
+
+	snprintf(out, size, "%s", v ? v : "");
 }
 
 char *column_text_or_null(struct stmt *st, int at)
@@ -159,8 +174,13 @@ char *column_text(struct stmt *st, int at)
 	return v;
 }
 
-int64_t stmt_last_id(struct stmt *st)
+int stmt_insert(struct stmt *st, int64_t *ret_id)
 {
-	assert(st && st->conn);
-	return sqlite3_last_insert_rowid(st->conn->sql);
+	assert(ret_id);
+	int r = stmt_run(st);
+
+	if (r < 0)
+		return r;
+	*ret_id = sqlite3_last_insert_rowid(st->conn->sql);
+	return 0;
 }
