@@ -77,6 +77,10 @@ void db_reader_close(struct db_conn *conn);
 struct db_conn *db_tx_conn(struct db_tx *tx);
 /* db_dir of the database it changes. */
 const char *db_tx_dir(const struct db_tx *tx);
+/* Wall time as the deadlines on disk go by it: until the writer has moved them, for a second at most after the clock
+ * was set, the time as it was counted before. Whoever compares with what was read outside a transaction asks this, or
+ * all that waits would look days late in that second. Any thread. */
+int64_t db_now(const struct db *db);
 /* Wall time of the transaction: one value for everything it writes. */
 int64_t db_tx_now(const struct db_tx *tx);
 

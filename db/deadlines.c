@@ -76,6 +76,14 @@ bool deadlines_must_move(const struct db *db)
 	return by > CLOCK_LEAST_US || by < -CLOCK_LEAST_US;
 }
 
+int64_t db_now(const struct db *db)
+{
+	assert(db);
+	int64_t wall = clock_wall_us(), on_disk = clock_boot_us() + db->clock.offset_us, by = wall - on_disk;
+
+	return by > CLOCK_LEAST_US || by < -CLOCK_LEAST_US ? on_disk : wall;
+}
+
 int deadlines_move(struct db *db, struct db_tx *tx)
 {
 	int64_t by = tx->offset - db->clock.offset_us, since = db_tx_now(tx) - db->clock.seen_us;
@@ -129,7 +137,10 @@ int deadlines_begin(struct db *db)
 
 	deadlines_read_clock(&tx);
 	clock_boot_id(db->clock.boot);
-	int r = known_offset(db, &tx, &db->clock.offset_us);
+	int64_t offset = 0;
+	int r = known_offset(db, &tx, &offset);
+
+	db->clock.offset_us = offset;
 	if (r == 0)
 		r = db_run(db->writer, SQL_BEGIN);
 	if (r < 0)

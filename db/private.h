@@ -58,9 +58,9 @@ struct db {
 	ino_t inode;
 	struct { /* the writer's (deadlines.c) */
 		char boot[CLOCK_BOOT_ID_SIZE];
-		int64_t offset_us; /* that all deadlines on disk go by */
-		int64_t seen_us;   /* wall time of the last note of it */
-		bool gap;          /* when it was opened, nobody had written for long */
+		_Atomic int64_t offset_us; /* that all deadlines on disk go by; others read it (db_now) */
+		int64_t seen_us;           /* wall time of the last note of it */
+		bool gap;                  /* when it was opened, nobody had written for long */
 	} clock;
 	void (*on_clock)(void *arg); /* guarded by mutex, as on_events; NULL: nobody wants to know */
 	void *on_clock_arg;

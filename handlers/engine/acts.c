@@ -375,7 +375,7 @@ static void wait_for_request(struct live *l, struct slot *s, const struct step *
 	CLEANUP(json_cleanup) struct json_object *tree = NULL;
 	struct act act = {0};
 	int64_t limit = read_act(step, &tree, &act) == 0 ? act.timeout_us : 0;
-	int64_t left = step->started_at_us + limit - clock_wall_us();
+	int64_t left = step->started_at_us + limit - db_now(l->engine->o.db);
 
 	act_free(&act);
 	left = left < 0 ? 0 : left > limit ? limit : left;

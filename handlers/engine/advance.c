@@ -36,11 +36,11 @@ static void wake_at(struct live *l, int64_t mono_us)
 }
 
 /* The wall time is translated once, when first seen: a clock that jumps later moves no deadline. */
-int64_t deadline_mono(struct deadline *d, int64_t wall_us)
+int64_t deadline_mono(const struct engine *e, struct deadline *d, int64_t wall_us)
 {
-	assert(d);
+	assert(e && d);
 	if (d->wall_us != wall_us) {
-		int64_t wait = wall_us - clock_wall_us();
+		int64_t wait = wall_us - db_now(e->o.db);
 
 		if (wait > DEADLINE_MAX_US)
 			wait = DEADLINE_MAX_US;
@@ -50,9 +50,9 @@ int64_t deadline_mono(struct deadline *d, int64_t wall_us)
 	return d->mono_us;
 }
 
-static bool passed(struct deadline *d, int64_t wall_us)
+static bool passed(const struct engine *e, struct deadline *d, int64_t wall_us)
 {
-	return wall_us && clock_mono_us() >= deadline_mono(d, wall_us);
+	return wall_us && clock_mono_us() >= deadline_mono(e, d, wall_us);
 }
 
 static bool is_verifying(const struct live *l)
@@ -60,11 +60,11 @@ static bool is_verifying(const struct live *l)
 	return l->inc.state == INC_VERIFYING || l->inc.state == INC_FAILED || watches_cure(&l->inc, l->plan);
 }
 
-static void sooner(int64_t *best, struct deadline *d, int64_t wall_us)
+static void sooner(const struct engine *e, int64_t *best, struct deadline *d, int64_t wall_us)
 {
 	if (!wall_us)
 		return;
-	int64_t at = deadline_mono(d, wall_us);
+	int64_t at = deadline_mono(e, d, wall_us);
 
 	if (*best == 0 || at < *best)
 		*best = at;
@@ -125,15 +125,15 @@ static void arm(struct live *l)
 	int64_t at = 0, due = 0;
 
 	if (acted(l) && !l->slot[SLOT_SNAPSHOT].busy && next_snapshot(l, &due))
-		sooner(&at, &l->snapshot, due);
+		sooner(l->engine, &at, &l->snapshot, due);
 	if (at && at < l->no_snapshot_before)
 		at = l->no_snapshot_before;
 	if (next_retry(l, &due))
-		sooner(&at, &l->retry, due);
+		sooner(l->engine, &at, &l->retry, due);
 	if (l->inc.state == INC_PENDING)
-		sooner(&at, &l->due, l->inc.due_at_us);
+		sooner(l->engine, &at, &l->due, l->inc.due_at_us);
 	if (is_verifying(l) && !l->slot[SLOT_ROUND].busy)
-		sooner(&at, &l->round, l->inc.next_probe_us);
+		sooner(l->engine, &at, &l->round, l->inc.next_probe_us);
 	int64_t calm = calm_wake(l);
 	if (calm && (!at || calm < at))
 		at = calm;
@@ -328,7 +328,7 @@ static bool retry(struct live *l)
 	int64_t due = 0;
 	const struct step *s = next_retry(l, &due);
 
-	return s && passed(&l->retry, due) && intend(l, s);
+	return s && passed(l->engine, &l->retry, due) && intend(l, s);
 }
 
 /* Its turn has come, and a person has to say yes: that is told once. */
@@ -380,16 +380,16 @@ static bool ask_after_start(struct live *l)
 
 static bool deadlines(struct live *l)
 {
-	if (l->inc.state == INC_PENDING && passed(&l->due, l->inc.due_at_us))
+	if (l->inc.state == INC_PENDING && passed(l->engine, &l->due, l->inc.due_at_us))
 		return fire(l, EV_DUE);
 	return false;
 }
 
 static bool verify(struct live *l)
 {
-	if (!is_verifying(l) || l->slot[SLOT_ROUND].busy || !passed(&l->round, l->inc.next_probe_us))
+	if (!is_verifying(l) || l->slot[SLOT_ROUND].busy || !passed(l->engine, &l->round, l->inc.next_probe_us))
 		return false;
-	deadline_mono(&l->until, l->inc.verify_until_us);
+	deadline_mono(l->engine, &l->until, l->inc.verify_until_us);
 	round_begin(l);
 	return commit_what_is_ready(l);
 }
@@ -402,7 +402,8 @@ static bool preserve(struct live *l)
 	if (!acted(l))
 		return false;
 	const struct step *s = next_snapshot(l, &due);
-	if (s && !l->slot[SLOT_SNAPSHOT].busy && passed(&l->snapshot, due) && clock_mono_us() >= l->no_snapshot_before)
+	if (s && !l->slot[SLOT_SNAPSHOT].busy && passed(l->engine, &l->snapshot, due) &&
+	    clock_mono_us() >= l->no_snapshot_before)
 		snapshot_begin(l, s);
 	return commit_what_is_ready(l);
 }

@@ -33,7 +33,9 @@ int64_t calm_wake(struct live *l)
 		return 0;
 	if (l->calm.since_us != l->inc.quiet_since_us) /* another calm than the one that was asked about */
 		l->calm = (struct calm) {.since_us = l->inc.quiet_since_us};
-	int64_t at = ev == EV_QUIET ? deadline_mono(&l->quiet, l->inc.quiet_since_us + l->plan->limits.quiet_us) : 1;
+	int64_t at = ev == EV_QUIET
+	                     ? deadline_mono(l->engine, &l->quiet, l->inc.quiet_since_us + l->plan->limits.quiet_us)
+	                     : 1;
 
 	return at > l->calm.again_us ? at : l->calm.again_us;
 }

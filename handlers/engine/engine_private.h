@@ -137,7 +137,7 @@ void onset_begin(struct live *l);
 bool calm_ask(struct live *l);
 int64_t calm_wake(struct live *l);
 /* The deadline on the monotonic clock. */
-int64_t deadline_mono(struct deadline *d, int64_t wall_us);
+int64_t deadline_mono(const struct engine *e, struct deadline *d, int64_t wall_us);
 /* What follows the rollback is not over. */
 bool followup_is_open(const struct live *l);
 /* Lets go of everything that is busy. */

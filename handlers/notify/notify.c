@@ -120,6 +120,12 @@ static int tell_timeline(struct db_tx *tx, const struct sending *s)
 	return event_add(tx, &e);
 }
 
+/* By what is on record now: while it was under way the clock may have been set, and its times moved with it. */
+static bool is_given_up(const struct db_tx *tx, const struct message *m)
+{
+	return db_tx_now(tx) - m->since_us > GIVE_UP_US || m->attempts >= ATTEMPTS_MAX;
+}
+
 static int record(struct db_tx *tx, struct db_job *job)
 {
 	struct sending *s = (struct sending *)((char *)job - offsetof(struct sending, job));
@@ -132,6 +138,8 @@ static int record(struct db_tx *tx, struct db_job *job)
 		return r;
 	}
 	m.attempts++;
+	if (s->outcome == RETRIED && is_given_up(tx, &m))
+		s->outcome = UNDELIVERABLE;
 	m.state = outcomes[s->outcome].state;
 	m.sent_at_us = s->outcome == SENT ? db_tx_now(tx) : 0;
 	m.due_at_us = s->outcome == RETRIED ? db_tx_now(tx) + s->wait_us : 0;
@@ -219,10 +227,6 @@ static void again_later(struct sending *s, const char *retry_after)
 	int64_t now = clock_wall_us(), asked = delivery_retry_after_us(retry_after, now);
 	uint32_t random = 0;
 
-	if (now - s->message.since_us > GIVE_UP_US || s->message.attempts + 1 >= ATTEMPTS_MAX) {
-		end(s, UNDELIVERABLE, 0);
-		return;
-	}
 	if (!late_is_worth_trying(&s->late)) {
 		end(s, DROPPED, 0);
 		return;
@@ -394,11 +398,11 @@ static bool is_behind(const struct notify *n, const struct message *m)
 static int judge_lateness(struct sending *s)
 {
 	const struct message *m = &s->message;
-	int64_t by = 0, by_page = 0;
+	int64_t by = 0, by_page = 0, now = db_now(s->notify->db);
 	int r = outbox_overtaken(s->notify->reader, m, &by, &by_page);
 
 	s->late = (struct lateness) {.page = m->page,
-	                             .waited_us = clock_wall_us() > m->since_us ? clock_wall_us() - m->since_us : 0,
+	                             .waited_us = now > m->since_us ? now - m->since_us : 0,
 	                             .overtaken = by != 0,
 	                             .overtaken_by_page = by_page != 0};
 	return r;
@@ -478,8 +482,8 @@ static void arm(struct notify *n)
 {
 	int64_t due = 0, wait = NET_US;
 
-	if (outbox_next_due(n->reader, &due) == 0 && due - clock_wall_us() < wait)
-		wait = due - clock_wall_us();
+	if (outbox_next_due(n->reader, &due) == 0 && due - db_now(n->db) < wait)
+		wait = due - db_now(n->db);
 	if (wait <= 0)
 		wait = US_PER_S; /* what is due but under way, or behind another; the end of a sending scans anyway */
 	loop_timer_cancel(n->loop, n->timer);
@@ -516,7 +520,7 @@ static void scan(struct notify *n)
 	struct message_list l = {0};
 
 	take_channels(n);
-	if (outbox_due(n->reader, clock_wall_us(), DUE_MAX, &l) == 0)
+	if (outbox_due(n->reader, db_now(n->db), DUE_MAX, &l) == 0)
 		for (int page = 1; page >= 0; page--)
 			for (size_t k = 1; k <= lanes[page].per_channel;
 			     k++) /* each channel its first before any its second */

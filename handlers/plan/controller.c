@@ -227,9 +227,9 @@ static void round_begin(struct round *r)
 	assert(thread_may(THREAD_ENGINE) && r->settings && !r->evaluating);
 	struct controller *c = r->of;
 	const struct rollout *rollout = settings_rollout(r->settings, r->rollout);
-	int e = rollout ? evaluate_start(c->o.loop, c->reader, r->settings, rollout,
-	                                 clock_wall_us() - (clock_mono_us() - c->started_us), on_evaluated, r,
-	                                 &r->evaluating)
+	int64_t now = db_now(c->o.db);
+	int e = rollout ? evaluate_start(c->o.loop, c->reader, r->settings, rollout, now,
+	                                 now - (clock_mono_us() - c->started_us), on_evaluated, r, &r->evaluating)
 	                : -ENOENT;
 
 	if (e == 0)

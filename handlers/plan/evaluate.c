@@ -373,7 +373,7 @@ static int start(struct evaluating *e)
 	return r;
 }
 
-int evaluate_start(struct loop *l, struct db_conn *reader, struct settings *s, const struct rollout *r,
+int evaluate_start(struct loop *l, struct db_conn *reader, struct settings *s, const struct rollout *r, int64_t now_us,
                    int64_t since_us, evaluate_fn *fn, void *arg, struct evaluating **ret)
 {
 	assert(l && reader && s && r && fn && ret);
@@ -384,7 +384,7 @@ int evaluate_start(struct loop *l, struct db_conn *reader, struct settings *s, c
 	*e = (struct evaluating) {.loop = l,
 	                          .settings = settings_ref(s),
 	                          .rollout = r,
-	                          .now_us = clock_wall_us(),
+	                          .now_us = now_us,
 	                          .since_us = since_us,
 	                          .fn = fn,
 	                          .arg = arg};
