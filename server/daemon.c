@@ -1,5 +1,6 @@
 #include "server/daemon.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -45,8 +46,8 @@ struct app {
 	struct api api;
 	pthread_t loop_thread;
 	bool looping;
-	pthread_mutex_t reloading; /* guards reader, and http while it starts: one reload at a time */
-	struct db_conn *reader;
+	struct reloads *reloads;
+	struct db_conn *reader; /* the main thread's */
 };
 
 static void clock_was_set(void *arg)
@@ -166,7 +167,7 @@ static bool load_web(const struct app *a, struct web_config **ret, char *why, si
 	return r == 0;
 }
 
-static bool reload_locked(struct app *a, char *why, size_t size)
+static bool try_reload(struct app *a, char *why, size_t size)
 {
 	struct config_faults faults = {0};
 	struct web_config *web = NULL;
@@ -194,20 +195,32 @@ static bool reload_locked(struct app *a, char *why, size_t size)
 	return ok;
 }
 
-bool app_reload(void *app, char *why, size_t size)
+int app_reload_fd(const struct app *a)
 {
-	struct app *a = app;
+	assert(a);
+	return reloads_fd(a->reloads);
+}
 
-	pthread_mutex_lock(&a->reloading);
-	bool ok = reload_locked(a, why, size);
-	pthread_mutex_unlock(&a->reloading);
-	if (!ok)
-		metric_set(M_RELOADS_OK, 0, 0);
-	if (ok)
+void app_reload(struct app *a)
+{
+	assert(a && thread_self() == THREAD_UNNAMED);
+	struct reload_requests who;
+	char why[2000] = "";
+
+	reloads_take(a->reloads, &who);
+	bool ok = try_reload(a, why, sizeof(why));
+	if (ok) {
 		log_info("config reloaded", "file", a->o.config_file);
-	else
+	} else {
+		metric_set(M_RELOADS_OK, 0, 0);
 		log_error("config not reloaded, the old one stays", "file", a->o.config_file, "err", why);
-	return ok;
+	}
+	reloads_answer(&who, ok ? 0 : -EINVAL, why);
+}
+
+static int ask_reload(void *app, struct reload_request *rq)
+{
+	return reloads_ask(((struct app *)app)->reloads, rq);
 }
 
 /* --- start --- */
@@ -327,12 +340,9 @@ static int start_http(struct app *a, char *why, size_t size)
 	a->api.loop = a->loop;
 	a->api.version = ROLLBACKD_VERSION;
 	a->api.ring = ring;
-	a->api.reload = app_reload;
+	a->api.reload = ask_reload;
 	a->api.arg = a;
-	/* A reload may be asked for as soon as it listens. */
-	pthread_mutex_lock(&a->reloading);
 	r = http_start(&ho, &a->http, why, size);
-	pthread_mutex_unlock(&a->reloading);
 	if (r == 0) {
 		db_on_events(a->db, wake_streams, a);
 		http_wake(a->http); /* what was committed meanwhile */
@@ -351,9 +361,10 @@ int app_start(const struct app_options *o, struct config *cfg, struct web_config
 		return -ENOMEM;
 	}
 	a->o = *o;
-	pthread_mutex_init(&a->reloading, NULL);
 	*ret_state = true;
-	int r = start_state(a, why, size);
+	int r = reloads_new(&a->reloads);
+	if (r == 0)
+		r = start_state(a, why, size);
 	if (r == 0) {
 		*ret_state = false;
 		r = start_engine(a, why, size);
@@ -376,15 +387,23 @@ int app_start(const struct app_options *o, struct config *cfg, struct web_config
 
 bool app_alive(const struct app *a)
 {
+	assert(a && a->db && a->loop && a->http);
+	/* Since when each has been at what it does; 0: it waits. */
+	const int64_t since[] = {db_last_turn_us(a->db), loop_last_turn_us(a->loop), db_readers_busy_since_us(a->db),
+	                         http_busy_since_us(a->http)};
 	int64_t now = clock_mono_us();
 
-	return now - db_last_turn_us(a->db) < STUCK_US && now - loop_last_turn_us(a->loop) < STUCK_US;
+	for (size_t i = 0; i < ARRAY_LEN(since); i++)
+		if (since[i] && now - since[i] >= STUCK_US)
+			return false;
+	return true;
 }
 
 void app_stop(struct app *a)
 {
 	if (!a)
 		return;
+	reloads_stop(a->reloads);
 	if (a->http)
 		http_drain(a->http, DRAIN_US);
 	background_stop(a->api.background);
@@ -400,6 +419,7 @@ void app_stop(struct app *a)
 		db_stop(a->db);
 	controller_stop(a->controller);
 	http_stop(a->http);
+	reloads_free(a->reloads);
 	background_free(a->api.background);
 	auth_free(a->auth);
 	engine_free(a->engine);
@@ -410,6 +430,5 @@ void app_stop(struct app *a)
 	db_reader_close(a->reader);
 	db_close(a->db);
 	current_set(NULL);
-	pthread_mutex_destroy(&a->reloading);
 	free(a);
 }

@@ -1,5 +1,5 @@
 /*
- * The composition root: builds the parts in order and takes them apart in reverse. Main thread, but for app_reload.
+ * The composition root: builds the parts in order and takes them apart in reverse. Main thread.
  */
 #ifndef SERVER_DAEMON_H
 #define SERVER_DAEMON_H
@@ -27,9 +27,11 @@ struct app;
  * (exit code 3), -EADDRINUSE and its like from listening (1). *ret_state tells which. */
 int app_start(const struct app_options *o, struct config *cfg, struct web_config *web, struct app **ret,
               bool *ret_state, char *why, size_t size);
-/* Reads the config again; false: why says what is wrong, the old one stays. Any thread, one at a time. */
-bool app_reload(void *app, char *why, size_t size);
-/* True while the writer and the engine turn. */
+/* Readable when somebody has asked for a reload over HTTP. */
+int app_reload_fd(const struct app *a);
+/* Reads the config again, and tells who asked. A wrong one changes nothing. Some seconds at most. */
+void app_reload(struct app *a);
+/* True while none of its threads is stuck: the writer, the engine's, those that read, the HTTP server's. */
 bool app_alive(const struct app *a);
 /* Drains for at most 5 s, then stops everything. */
 void app_stop(struct app *a);

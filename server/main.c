@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,6 +23,8 @@
 #include "server/http/origin.h"
 #include "server/http/server.h"
 #include "server/systemd.h"
+
+#define TURN_MS 1000 /* between two looks at the threads, for the watchdog */
 
 enum { EXIT_RUNTIME = 1, EXIT_USAGE = 2, EXIT_STATE = 3 };
 
@@ -217,8 +221,8 @@ static void process_setup(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-/* Blocked before the first thread exists: all others inherit that, only the main thread waits for them. */
-static sigset_t block_signals(void)
+/* Blocked before the first thread exists: all others inherit that, only the main thread reads them. */
+static int take_signals(void)
 {
 	sigset_t set;
 
@@ -227,29 +231,36 @@ static sigset_t block_signals(void)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	return set;
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 static void reload(struct app *a)
 {
-	char why[2000] = "";
-
 	systemd_reloading();
-	app_reload(a, why, sizeof(why));
+	app_reload(a);
 	systemd_ready();
 }
 
-static void wait_for_the_end(struct app *a, const sigset_t *set)
+/* 0: none came. */
+static int next_signal(int signals)
 {
-	const struct timespec second = {.tv_sec = 1};
+	struct signalfd_siginfo info;
+
+	return read(signals, &info, sizeof(info)) == (ssize_t)sizeof(info) ? (int)info.ssi_signo : 0;
+}
+
+static void wait_for_the_end(struct app *a, int signals)
+{
+	struct pollfd what[] = {{.fd = signals, .events = POLLIN}, {.fd = app_reload_fd(a), .events = POLLIN}};
 
 	for (;;) {
-		int sig = sigtimedwait(set, NULL, &second);
-
-		if (sig == SIGHUP)
-			reload(a);
-		else if (sig == SIGTERM || sig == SIGINT)
+		poll(what, ARRAY_LEN(what), TURN_MS);
+		int sig = next_signal(signals);
+		if (sig == SIGTERM || sig == SIGINT)
 			return;
+		if (sig == SIGHUP || (what[1].revents & POLLIN))
+			reload(a);
+		what[1].revents = 0;
 		if (app_alive(a))
 			systemd_watchdog();
 	}
@@ -257,14 +268,14 @@ static void wait_for_the_end(struct app *a, const sigset_t *set)
 
 static int serve(const struct flags *f)
 {
-	sigset_t set = block_signals();
+	int signals = take_signals();
 	struct web_config *web = NULL;
 	struct config *cfg = NULL;
 	struct app *a = NULL;
 	bool state = false;
 	char why[500] = "";
 
-	if (loop_global_init() < 0)
+	if (signals < 0 || loop_global_init() < 0)
 		return EXIT_RUNTIME;
 	int r = load_web(f, &web);
 	if (r == 0)
@@ -281,7 +292,7 @@ static int serve(const struct flags *f)
 	log_info("rollbackd is ready", "version", ROLLBACKD_VERSION, "address", f->app.address.item[0], "config",
 	         f->app.config_file);
 	systemd_ready();
-	wait_for_the_end(a, &set);
+	wait_for_the_end(a, signals);
 	log_info("stopping");
 	systemd_stopping();
 	app_stop(a);

@@ -7,11 +7,20 @@
 #ifndef HANDLERS_API_API_H
 #define HANDLERS_API_API_H
 
+#include <sys/queue.h>
 #include "db/readers.h"
 #include "handlers/engine/engine.h"
 #include "handlers/plan/controller.h"
 #include "server/core/http_types.h"
 #include "server/core/json.h"
+
+/* Somebody waits for a reload: for one that begins after he asked. */
+struct reload_request {
+	/* Main thread, or whoever stops it; once. result: 0; -EINVAL: why says what is wrong, the old one stays;
+	 * -ESHUTDOWN. */
+	void (*done)(struct reload_request *rq, int result, const char *why);
+	STAILQ_ENTRY(reload_request) link; /* the queue's */
+};
 
 struct api {
 	struct db *db;
@@ -22,8 +31,9 @@ struct api {
 	const char *version;
 	/* Rings the sender of messages. Any thread. */
 	void (*ring)(void *arg);
-	/* Reads the config again; false: why (size bytes) says what is wrong, the old one stays. Http thread. */
-	bool (*reload)(void *arg, char *why, size_t size);
+	/* Has the config read again: 0, and rq->done comes; -EAGAIN, -ESHUTDOWN: it does not. Any thread, waits for
+	 * nobody. */
+	int (*reload)(void *arg, struct reload_request *rq);
 	void *arg;
 };
 

@@ -1,4 +1,6 @@
 #include <assert.h>
+#include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -7,6 +9,7 @@
 #include "db/outbox.h"
 #include "db/rollout.h"
 #include "handlers/api/api.h"
+#include "handlers/api/job.h"
 #include "handlers/plan/rollout_state.h"
 #include "server/core/clock.h"
 #include "server/core/http_reply.h"
@@ -308,17 +311,57 @@ enum http_verdict ready_show(struct api *a, struct http_req *req, struct http_re
 	return say(reply, 503, text);
 }
 
+/* --- reload --- */
+
+struct reload_job {
+	struct api_job base; /* first */
+	struct reload_request rq;
+	char why[2000];
+};
+
+static void reload_answer(struct api_job *base, int result, struct http_reply *reply)
+{
+	const struct reload_job *j = (struct reload_job *)base;
+
+	if (result == -EINVAL)
+		http_error(reply, 400, "bad_data", "the config was not reloaded, the old one stays: %s", j->why);
+	else if (result < 0)
+		api_answer_errno(reply, result, base->why);
+	else
+		api_answer(reply, 200, NULL, NULL);
+}
+
+static void reload_free(struct api_job *base)
+{
+	free(base);
+}
+
+static const struct api_job_kind reload_kind = {.answer = reload_answer, .free = reload_free};
+
+static void reloaded(struct reload_request *rq, int result, const char *why)
+{
+	assert(rq && why);
+	struct reload_job *j = (struct reload_job *)((char *)rq - offsetof(struct reload_job, rq));
+
+	snprintf(j->why, sizeof(j->why), "%s", why);
+	api_job_done(&j->base, result);
+}
+
 enum http_verdict reload_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
                               const char *word)
 {
-	char why[2000] = "";
+	struct reload_job *j = calloc(1, sizeof(*j));
 
-	(void)req;
 	(void)segment;
 	(void)word;
-	if (a->reload(a->arg, why, sizeof(why)))
-		api_answer(reply, 200, NULL, NULL);
-	else
-		http_error(reply, 400, "bad_data", "the config was not reloaded, the old one stays: %s", why);
-	return HTTP_REPLIED;
+	if (!j) {
+		api_answer_errno(reply, -ENOMEM, "");
+		return HTTP_REPLIED;
+	}
+	api_job_init(&j->base, &reload_kind, a, req);
+	j->rq.done = reloaded;
+	int r = a->reload(a->arg, &j->rq);
+	if (r == -EAGAIN)
+		snprintf(j->base.why, sizeof(j->base.why), "too many are waiting for a reload; try again");
+	return api_job_handed(&j->base, r, reply);
 }

@@ -20,6 +20,8 @@
 #define PROGRAM_CPU_S     2
 #define PROGRAM_INPUT_MAX (8 * 1024 * 1024)
 #define TRY_US            (3 * US_PER_S)
+#define TRIALS_US         (10 * US_PER_S) /* a reload is given up by who asked after 20 s */
+#define TRIALS_AT_ONCE    4
 
 static int read_stdin(struct buf *b)
 {
@@ -154,7 +156,7 @@ char *program_input(const char *program, struct json_object *input)
 	return strdup(json_text(o));
 }
 
-/* --- trying at load: a child, waited for --- */
+/* --- trying at load: a child for each, waited for --- */
 
 static const char sample[] =
 	"{\"event\":\"incident\",\"what\":\"rolled_back\",\"title\":\"Sample\",\"text\":\"[INCIDENT] Sample "
@@ -165,62 +167,6 @@ static const char sample[] =
 	"\"summary\":"
 	"\"sample\",\"stage\":1,\"percentage_before\":10,\"percentage_wanted\":0,\"percentage_seen\":0,\"alerts\":[],"
 	"\"steps\":[]}}";
-
-struct trial {
-	char output[2048];
-	size_t len;
-	bool ended;
-	int status; /* of the program's process; valid when ended */
-};
-
-static void on_trial(void *arg, const struct child_result *r)
-{
-	struct trial *t = arg;
-
-	t->ended = true;
-	t->status = r->error == 0 && r->signal == 0 ? r->exit_code : -1;
-	t->len = r->output_len < sizeof(t->output) ? r->output_len : sizeof(t->output) - 1;
-	memcpy(t->output, r->output_len ? r->output : r->error_text, t->len);
-	if (!r->output_len)
-		snprintf(t->output, sizeof(t->output), "%s", r->error_text);
-	else
-		t->output[t->len] = '\0';
-}
-
-struct trial_run {
-	struct trial t;
-	struct loop *loop;
-};
-
-static void on_trial_stop(void *arg, const struct child_result *r)
-{
-	struct trial_run *run = arg;
-
-	on_trial(&run->t, r);
-	loop_stop(run->loop);
-}
-
-static int try_one(const struct channel *c, const char *exe, char *why, size_t size)
-{
-	CLEANUP(json_cleanup) struct json_object *input = json_tokener_parse(sample);
-	CLEANUP(cleanup_free) char *in = program_input(c->program, input);
-	struct trial_run run = {0};
-	struct child *child = NULL;
-
-	if (!in || loop_new(&run.loop) < 0)
-		return -ENOMEM;
-	struct child_spec spec = program_spec(exe, in);
-	spec.timeout_us = TRY_US;
-	int r = loop_spawn(run.loop, &spec, on_trial_stop, &run, &child);
-	if (r == 0)
-		r = loop_run(run.loop);
-	loop_free(run.loop);
-	if (r == 0 && run.t.ended && run.t.status == 0)
-		return 0;
-	snprintf(why, size, "channel %s: its program fails on a sample: %.200s", c->name,
-	         run.t.output[0] ? run.t.output : "it took too long or died");
-	return -EINVAL;
-}
 
 struct child_spec program_spec(const char *exe, const char *in)
 {
@@ -237,14 +183,121 @@ struct child_spec program_spec(const char *exe, const char *in)
 	                            .separate_stderr = true};
 }
 
+struct trial {
+	struct trials *all;
+	const struct channel *channel;
+	struct child *child; /* NULL: not begun, or ended */
+	bool ended, works;
+	char output[300]; /* of one that does not */
+};
+
+struct trials {
+	struct loop *loop;
+	const char *exe;
+	struct trial *item;
+	size_t n, begun, ended;
+};
+
+static void begin_more(struct trials *all);
+
+static void on_trial(void *arg, const struct child_result *r)
+{
+	struct trial *t = arg;
+
+	t->child = NULL;
+	t->ended = true;
+	t->works = r->error == 0 && r->signal == 0 && r->exit_code == 0;
+	snprintf(t->output, sizeof(t->output), "%s", r->output_len ? r->output : r->error_text);
+	t->all->ended++;
+	begin_more(t->all);
+}
+
+static int begin_one(struct trial *t)
+{
+	CLEANUP(json_cleanup) struct json_object *input = json_tokener_parse(sample);
+	CLEANUP(cleanup_free) char *in = program_input(t->channel->program, input);
+
+	if (!in)
+		return -ENOMEM;
+	struct child_spec spec = program_spec(t->all->exe, in);
+	spec.timeout_us = TRY_US;
+	return loop_spawn(t->all->loop, &spec, on_trial, t, &t->child);
+}
+
+static void begin_more(struct trials *all)
+{
+	assert(all->ended <= all->begun && all->begun <= all->n);
+	while (all->begun < all->n && all->begun - all->ended < TRIALS_AT_ONCE) {
+		struct trial *t = &all->item[all->begun++];
+		int r = begin_one(t);
+
+		if (r < 0) {
+			snprintf(t->output, sizeof(t->output), "it cannot be started: %s", strerror(-r));
+			t->ended = true;
+			all->ended++;
+		}
+	}
+	if (all->ended == all->n)
+		loop_stop(all->loop);
+}
+
+static void time_is_up(void *arg)
+{
+	struct trials *all = arg;
+
+	for (size_t i = 0; i < all->n; i++)
+		if (all->item[i].child)
+			loop_child_cancel(all->loop, all->item[i].child);
+	loop_stop(all->loop);
+}
+
+static int run_trials(struct trials *all)
+{
+	int r = loop_new(&all->loop);
+
+	if (r < 0)
+		return r;
+	if (!loop_timer_at(all->loop, clock_mono_us() + TRIALS_US, time_is_up, all))
+		r = -ENOMEM;
+	if (r == 0) {
+		begin_more(all);
+		r = loop_run(all->loop);
+	}
+	loop_free(all->loop);
+	return r;
+}
+
+/* The first one, in the order of the config, that does not work. */
+static int judge_trials(const struct trials *all, char *why, size_t size)
+{
+	for (size_t i = 0; i < all->n; i++) {
+		const struct trial *t = &all->item[i];
+
+		if (t->works)
+			continue;
+		snprintf(why, size, "channel %s: its program fails on a sample: %.200s", t->channel->name,
+		         t->output[0] ? t->output : "it took too long or died");
+		return -EINVAL;
+	}
+	return 0;
+}
+
 int notify_try_programs(const struct channels *c, const char *exe, char *why, size_t why_size)
 {
 	assert(c && exe && why && why_size > 0);
-	for (size_t i = 0; i < c->n; i++) {
-		int r = try_one(&c->item[i], exe, why, why_size);
+	CLEANUP(cleanup_free) struct trial *item = calloc(c->n + 1, sizeof(*item));
+	struct trials all = {.exe = exe, .item = item, .n = c->n};
 
-		if (r < 0)
-			return r;
+	if (!item)
+		return -ENOMEM;
+	if (!c->n)
+		return 0;
+	for (size_t i = 0; i < c->n; i++)
+		item[i] = (struct trial) {.all = &all, .channel = &c->item[i]};
+	int r = run_trials(&all);
+	if (r < 0) {
+		snprintf(why, why_size, "the channels' programs cannot be tried: %s", strerror(-r));
+		return -EINVAL;
 	}
-	return 0;
+	return judge_trials(&all, why, why_size);
 }

@@ -121,10 +121,11 @@ struct http {
 	bool empty; /* no connections while draining */
 
 	/* Any thread. */
-	atomic_uint n_streams;  /* only the http thread changes it */
-	atomic_bool woken;      /* the streams are to be looked at … */
-	atomic_bool ready;      /* … and at once: one has found something */
-	atomic_uint generation; /* of those who may ask: http_end_streams */
+	atomic_llong busy_since; /* mono; 0: it waits */
+	atomic_uint n_streams;   /* only the http thread changes it */
+	atomic_bool woken;       /* the streams are to be looked at … */
+	atomic_bool ready;       /* … and at once: one has found something */
+	atomic_uint generation;  /* of those who may ask: http_end_streams */
 
 	enum conn_stage stage;
 	struct http_listener listeners[HTTP_LISTENERS_MAX]; /* ports: fixed after the start */

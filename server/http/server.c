@@ -164,9 +164,12 @@ static void take_event(struct http *h, const struct epoll_event *ev)
 static void turn(struct http *h)
 {
 	struct epoll_event ev[EVENTS_MAX];
-	int n = epoll_wait(h->epfd, ev, EVENTS_MAX, timeout_ms(h));
+	int ms = timeout_ms(h);
 
+	atomic_store(&h->busy_since, 0);
+	int n = epoll_wait(h->epfd, ev, EVENTS_MAX, ms);
 	h->now_us = clock_mono_us();
+	atomic_store(&h->busy_since, h->now_us);
 	for (int i = 0; i < n; i++)
 		take_event(h, &ev[i]);
 	if (!h->listening && h->now_us >= h->listen_again_us)
@@ -331,6 +334,12 @@ void http_set_external_url(struct http *h, const char *url)
 	h->external = o;
 	h->has_external = has;
 	pthread_mutex_unlock(&h->lock);
+}
+
+int64_t http_busy_since_us(const struct http *h)
+{
+	assert(h);
+	return atomic_load(&h->busy_since);
 }
 
 int http_port(const struct http *h, size_t index)

@@ -94,6 +94,9 @@ int http_start(const struct http_options *o, struct http **ret, char *why, size_
 /* Of the index-th address: its port, 0 for a unix socket. */
 int http_port(const struct http *h, size_t index);
 
+/* Monotonic time since when its thread has been at one turn; 0: it waits. For the watchdog; any thread. */
+int64_t http_busy_since_us(const struct http *h);
+
 /* From now on. Any thread. */
 void http_set_external_url(struct http *h, const char *url);
 

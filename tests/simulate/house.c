@@ -239,11 +239,11 @@ static void incident_begun(void *arg, int64_t id)
 	engine_notify(house.engine, id);
 }
 
-static bool no_reload(void *arg, char *why, size_t size)
+static int no_reload(void *arg, struct reload_request *rq)
 {
 	(void)arg;
-	snprintf(why, size, "not here");
-	return false;
+	(void)rq;
+	return -ESHUTDOWN;
 }
 
 struct sync_job {

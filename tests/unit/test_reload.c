@@ -1,5 +1,7 @@
-/* What a config may not drop (server/reload.h). */
+/* Who waits for a reload, and what a config may not drop (server/reload.h). */
 #include "tests/unit/db_fixture.h"
+
+#include <poll.h>
 #include "db/incident.h"
 #include "server/reload.h"
 
@@ -95,6 +97,87 @@ static int teardown(void **state)
 	return scratch_remove(state);
 }
 
+/* --- who waits for one --- */
+
+struct asker {
+	struct reload_request rq; /* first */
+	int told, result;
+	char why[50];
+};
+
+static void told(struct reload_request *rq, int result, const char *why)
+{
+	struct asker *a = (struct asker *)rq;
+
+	a->told++;
+	a->result = result;
+	snprintf(a->why, sizeof(a->why), "%s", why);
+}
+
+static bool somebody_waits(const struct reloads *q)
+{
+	struct pollfd p = {.fd = reloads_fd(q), .events = POLLIN};
+
+	return poll(&p, 1, 0) == 1;
+}
+
+static int ask(struct reloads *q, struct asker *a)
+{
+	*a = (struct asker) {.rq.done = told};
+	return reloads_ask(q, &a->rq);
+}
+
+static void those_who_asked_before_it_are_answered_by_one_and_the_rest_by_the_next(void **state)
+{
+	struct reloads *q = NULL;
+	struct reload_requests first, next;
+	struct asker a[3];
+
+	(void)state;
+	assert_int_equal(reloads_new(&q), 0);
+	assert_false(somebody_waits(q));
+	assert_int_equal(ask(q, &a[0]), 0);
+	assert_int_equal(ask(q, &a[1]), 0);
+	assert_true(somebody_waits(q));
+	reloads_take(q, &first);
+	assert_false(somebody_waits(q));
+	assert_int_equal(ask(q, &a[2]), 0); /* while it runs */
+	assert_true(somebody_waits(q));
+	reloads_answer(&first, -EINVAL, "a typo");
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(a[i].told, i < 2);
+	assert_int_equal(a[1].result, -EINVAL);
+	assert_string_equal(a[1].why, "a typo");
+	reloads_take(q, &next);
+	reloads_answer(&next, 0, "");
+	assert_int_equal(a[2].told, 1);
+	assert_int_equal(a[2].result, 0);
+	reloads_take(q, &next); /* by a signal: nobody waits */
+	reloads_answer(&next, 0, "");
+	reloads_stop(q);
+	reloads_free(q);
+}
+
+static void there_is_a_limit_and_at_the_end_everybody_is_told(void **state)
+{
+	struct reloads *q = NULL;
+	struct asker a[RELOADS_MAX], more;
+
+	(void)state;
+	assert_int_equal(reloads_new(&q), 0);
+	for (int i = 0; i < RELOADS_MAX; i++)
+		assert_int_equal(ask(q, &a[i]), 0);
+	assert_int_equal(ask(q, &more), -EAGAIN);
+	reloads_stop(q);
+	for (int i = 0; i < RELOADS_MAX; i++) {
+		assert_int_equal(a[i].told, 1);
+		assert_int_equal(a[i].result, -ESHUTDOWN);
+	}
+	assert_int_equal(ask(q, &more), -ESHUTDOWN);
+	assert_int_equal(more.told, 0);
+	reloads_free(q);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -103,6 +186,8 @@ int main(void)
 		T(a_stage_that_is_being_entered_keeps_its_rollout),
 		T(what_is_over_keeps_nothing),
 		T(a_rollout_that_stays_is_not_dropped),
+		cmocka_unit_test(those_who_asked_before_it_are_answered_by_one_and_the_rest_by_the_next),
+		cmocka_unit_test(there_is_a_limit_and_at_the_end_everybody_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
