@@ -47,7 +47,7 @@ only() {
 only microhttpd.h '^server/http/'
 only sqlite3.h '^db/'
 only curl/ '^server/(core/loop|ctl/)'
-only yaml.h '^server/(config|auth)/'
+only yaml.h '^(handlers/settings|server/(config|auth))/'
 only crypt.h '^server/auth/basic\.c$'
 only jq.h '^handlers/notify/'
 exit $bad

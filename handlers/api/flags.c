@@ -68,15 +68,8 @@ static void add_value(struct json_object *flags, const char *name, const char *t
 
 static void add_values(struct json_object *flags, const struct rollout *r, struct reading *rd)
 {
-	struct json_object *section = NULL, *values = NULL;
-
-	if (json_get_obj(r->tree, "flags", &section) != 1 || json_get_arr(section, "values", &values) != 1)
-		return;
-	for (size_t i = 0; i < json_object_array_length(values); i++) {
-		struct json_object *one = json_object_array_get_idx(values, i);
-
-		add_value(flags, json_str_or(one, "name", ""), json_str_or(one, "type", "string"), rd);
-	}
+	for (size_t i = 0; i < r->n_values; i++)
+		add_value(flags, r->values[i].name, r->values[i].type, rd);
 }
 
 static void add_percentage(struct json_object *o, struct json_object *flags, const struct rollout *r,

@@ -28,13 +28,13 @@ static int tell(struct db_tx *tx, const struct settings *s, unsigned classes, st
 {
 	assert(tx && s && m && body);
 	m->body = (char *)json_text(body);
-	for (size_t i = 0; i < s->n_audiences; i++) {
-		const struct audience *a = &s->audiences[i];
+	for (size_t i = 0; i < s->n_channels; i++) {
+		const struct channel_options *a = &s->channels[i];
 		const char *heard = event_heard(classes, a->events);
 
 		if (!heard)
 			continue;
-		m->channel = (char *)a->channel;
+		m->channel = (char *)a->name;
 		m->event = (char *)heard;
 		m->page = classes & a->events & EVENT_PAGE;
 		int r = outbox_add(tx, m);

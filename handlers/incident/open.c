@@ -197,10 +197,7 @@ static int follow_config(struct db_tx *tx, const struct settings *s, struct inci
 	int e = plan_get(db_tx_conn(tx), inc->config, &old);
 	if (e < 0)
 		return e;
-	struct playbook p = own ? *own : old->playbook;
-	if (!p.frozen)
-		p.frozen = (char *)json_text(p.tree);
-	e = plan_put(tx, s, r, &p, sha);
+	e = plan_put(tx, s, r, own ? own : &old->playbook, sha);
 	return e < 0 ? e : text_set(&inc->config, sha);
 }
 

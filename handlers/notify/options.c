@@ -12,11 +12,6 @@
 
 #define SECRET_MAX 4096
 
-static const struct {
-	const char *key;
-	enum channel_kind kind;
-} kinds[] = {{"slack", CHANNEL_SLACK}, {"webhook", CHANNEL_WEBHOOK}};
-
 const char *channel_program(enum channel_kind kind)
 {
 	assert(kind < ARRAY_LEN(channel_programs));
@@ -113,53 +108,36 @@ int channel_secret_check(const char *path, bool url, char *why, size_t why_size)
 	return read_secret(path, url, &secret, why, why_size);
 }
 
-/* key, or the content of key_file. *ret stays NULL when neither is there. */
-static int read_either(struct json_object *o, const char *key, const char *key_file, char **ret, char *why, size_t size)
+/* v, or the content of the file. *ret stays NULL when neither is given. */
+static int read_either(const char *v, const char *file, bool url, char **ret, char *why, size_t size)
 {
-	bool url = !strcmp(key, "url");
-	const char *v = NULL;
-
-	if (json_get_str(o, key, &v) == 1) {
-		*ret = strdup(v);
-		return *ret ? 0 : -ENOMEM;
-	}
-	return json_get_str(o, key_file, &v) == 1 ? read_secret(v, url, ret, why, size) : 0;
+	if (!v)
+		return file ? read_secret(file, url, ret, why, size) : 0;
+	*ret = strdup(v);
+	return *ret ? 0 : -ENOMEM;
 }
 
-static int read_one(struct json_object *o, struct channel *c, char *why, size_t size)
+static int read_one(const struct channel_options *o, struct channel *c, char *why, size_t size)
 {
-	struct json_object *section = NULL;
-
-	c->name = strdup(json_str_or(o, "name", ""));
-	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
-		if (json_get_obj(o, kinds[i].key, &section) == 1) {
-			c->kind = kinds[i].kind;
-			break;
-		}
-	if (!section)
-		return -EINVAL;
-	c->program = strdup(json_str_or(o, "program", channel_program(c->kind)));
+	c->kind = o->kind;
+	c->name = strdup(o->name);
+	c->program = strdup(o->program ? o->program : channel_program(o->kind));
 	if (!c->name || !c->program)
 		return -ENOMEM;
-	int r = read_either(section, "url", "url_file", &c->url, why, size);
-	return r < 0 ? r : read_either(section, "secret", "secret_file", &c->secret, why, size);
+	int r = read_either(o->url, o->url_file, true, &c->url, why, size);
+	return r < 0 ? r : read_either(o->secret, o->secret_file, false, &c->secret, why, size);
 }
 
-int channels_read(struct json_object *tree, struct channels *ret, char *why, size_t why_size)
+int channels_read(const struct settings *s, struct channels *ret, char *why, size_t why_size)
 {
-	assert(tree && ret && why && why_size > 0);
-	struct json_object *list = NULL;
-	struct channels c = {0};
-	size_t n = json_get_arr(tree, "channels", &list) == 1 ? json_object_array_length(list) : 0;
-	int r = 0;
+	assert(s && ret && why && why_size > 0);
+	struct channels c = {.item = calloc(s->n_channels + 1, sizeof(*c.item))};
+	int r = c.item ? 0 : -ENOMEM;
 
-	c.item = calloc(n ? n : 1, sizeof(*c.item));
-	if (!c.item)
-		r = -ENOMEM;
-	while (r == 0 && c.n < n) {
+	while (r == 0 && c.n < s->n_channels) {
 		size_t i = c.n++;
 
-		r = read_one(json_object_array_get_idx(list, i), &c.item[i], why, why_size);
+		r = read_one(&s->channels[i], &c.item[i], why, why_size);
 	}
 	if (r < 0) {
 		channels_free(&c);

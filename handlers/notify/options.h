@@ -7,12 +7,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "server/core/json.h"
-
-enum channel_kind { CHANNEL_SLACK = 1, CHANNEL_WEBHOOK, CHANNEL_KIND_N };
+#include "handlers/settings/settings.h"
 
 struct channel {
-	char *name; /* owned, as everything here: json-c's reference counts are not for several threads */
+	char *name; /* owned, as everything here */
 	enum channel_kind kind;
 	char *url;     /* owned: from url or url_file; a secret, never logged */
 	char *secret;  /* owned: webhook's HMAC key, or NULL */
@@ -24,9 +22,8 @@ struct channels {
 	size_t n;
 };
 
-/* From the normalised config tree. Reads the _file twins now (a secret ends at the first newline). -ENOENT and so on
- * with why. */
-int channels_read(struct json_object *tree, struct channels *ret, char *why, size_t why_size);
+/* What the settings say. Reads the _file twins now (a secret ends at the first newline). -ENOENT and so on with why. */
+int channels_read(const struct settings *s, struct channels *ret, char *why, size_t why_size);
 void channels_free(struct channels *c);
 /* Whether path is a file whose first line can be a secret, or a URL: 0, or -ENOENT and so on with why, which never
  * shows it. */

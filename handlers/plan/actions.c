@@ -68,22 +68,20 @@ static const char *reason_of(const struct plan_act *w)
 
 /* --- people --- */
 
+static bool is_among(const char **list, const char *word)
+{
+	for (; list && *list; list++)
+		if (!strcmp(*list, word))
+			return true;
+	return false;
+}
+
 bool person_has_role(const struct settings *s, const struct person *who, const char *role)
 {
-	assert(s && s->tree && who && role);
-	struct json_object *users = NULL, *roles = NULL;
-
-	if (json_get_arr(s->tree, "users", &users) != 1)
-		return false;
-	for (size_t i = 0; i < json_object_array_length(users); i++) {
-		struct json_object *u = json_object_array_get_idx(users, i);
-
-		if (strcmp(json_str_or(u, "name", ""), who->name) != 0 || json_get_arr(u, "roles", &roles) != 1)
-			continue;
-		for (size_t n = 0; n < json_object_array_length(roles); n++)
-			if (!strcmp(json_object_get_string(json_object_array_get_idx(roles, n)), role))
-				return true;
-	}
+	assert(s && who && role);
+	for (size_t i = 0; i < s->n_users; i++)
+		if (!strcmp(s->users[i].name, who->name))
+			return is_among(s->users[i].roles, role);
 	return false;
 }
 
@@ -98,14 +96,6 @@ static int needs_person(struct plan_act *w, const char *for_what)
 }
 
 /* --- approve --- */
-
-static bool is_wanted(const struct stage *st, const char *role)
-{
-	for (const char **r = st->approvals; *r; r++)
-		if (!strcmp(*r, role))
-			return true;
-	return false;
-}
 
 static int already(struct plan_act *w)
 {
@@ -132,7 +122,7 @@ static int approve(struct plan_act *w)
 		return refuse(w, -EPERM, "%s is at no stage: there is nothing to approve", w->r->name);
 	if (!rq->role || !rq->role[0])
 		return refuse(w, -EINVAL, "say as which role you approve (role; --role engineering-lead)");
-	if (!is_wanted(w->stage, rq->role))
+	if (!is_among(w->stage->approvals, rq->role))
 		return refuse(w, -EPERM, "leaving stage %d asks for no approval of role %.60s", w->stage->number,
 		              rq->role);
 	if (!person_has_role(w->s, &rq->who, rq->role))

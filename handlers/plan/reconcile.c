@@ -69,30 +69,11 @@ int reconcile_announce(const struct reconcile *l, enum announcement_id id, const
 /* The part of the frozen config that people approved: the stage and its checklist. */
 static int plan_sha(const struct reconcile *l, char out[65])
 {
-	CLEANUP(json_cleanup)
-	struct json_object *tree = json_tokener_parse(l->r->frozen), *both = json_object_new_array();
-	static const struct {
-		const char *list, *key;
-	} parts[] = {{"stages", "number"}, {"checklists", "name"}};
+	const struct checklist *list = rollout_checklist(l->r, l->stage->checklist);
+	CLEANUP(cleanup_free)
+	char *both = text_format("[%s%s%s]", l->stage->frozen, list ? "," : "", list ? list->frozen : "");
 
-	for (size_t p = 0; p < ARRAY_LEN(parts); p++) {
-		struct json_object *list = NULL, *id = NULL;
-
-		if (json_get_arr(tree, parts[p].list, &list) != 1)
-			continue;
-		for (size_t i = 0; i < json_object_array_length(list); i++) {
-			struct json_object *o = json_object_array_get_idx(list, i);
-			bool ours = json_object_object_get_ex(o, parts[p].key, &id) &&
-			            (p == 0 ? json_object_get_int(id) == l->stage->number
-			                    : l->stage->checklist &&
-			                              !strcmp(json_object_get_string(id), l->stage->checklist));
-
-			if (ours)
-				json_object_array_add(both, json_object_get(o));
-		}
-	}
-	const char *text = json_text(both);
-	return text_sha256(text, strlen(text), out);
+	return both ? text_sha256(both, strlen(both), out) : -ENOMEM;
 }
 
 /* 1: a new run began, load again. */

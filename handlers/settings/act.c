@@ -2,34 +2,46 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "handlers/settings/settings_private.h"
+#include "server/core/buf.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
+
+/* The caller's to free; NULL: out of memory. */
+static const char **read_argv(struct json_object *list)
+{
+	size_t n = json_object_array_length(list);
+	const char **argv = calloc(n + 1, sizeof(*argv));
+
+	for (size_t i = 0; argv && i < n; i++)
+		argv[i] = json_object_get_string(json_object_array_get_idx(list, i));
+	return argv;
+}
 
 int act_read(struct json_object *spec, struct act *ret)
 {
 	assert(spec && ret);
-	struct json_object *http = section_of(spec, "http"), *command = NULL;
-	const char **argv = NULL;
-	struct act a = {.kind = http ? ACT_HTTP : ACT_COMMAND,
-	                .timeout_us = duration_of(spec, "timeout"),
-	                .name = str(spec, "name")};
+	struct json_object *http = NULL, *command = NULL;
+	struct act a = {.kind = json_get_obj(spec, "http", &http) == 1 ? ACT_HTTP : ACT_COMMAND,
+	                .name = json_str_or(spec, "name", "")};
+	double seconds = 0;
 
 	if (!http && json_get_arr(spec, "command", &command) != 1)
 		return -EINVAL;
-	if (!http && !(argv = read_argv(spec, "command")))
+	if (command && !(a.argv = read_argv(command)))
 		return -ENOMEM;
+	if (json_get_double(spec, "timeout", &seconds) == 1)
+		a.timeout_us = llround(seconds * (double)US_PER_S);
 	json_get_bool(spec, "idempotent", &a.idempotent);
 	if (http) {
-		a.method = str(http, "method");
-		a.url = str(http, "url");
-		a.body = str(http, "body");
+		a.method = json_str_or(http, "method", "");
+		a.url = json_str_or(http, "url", "");
+		a.body = json_str_or(http, "body", "");
 	}
 	*ret = a;
-	ret->argv = argv;
 	return 0;
 }
 

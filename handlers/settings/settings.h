@@ -1,27 +1,29 @@
 /*
- * What the config says about rollouts, playbooks and limits, as the rollback modules want it.
+ * What the config says, as everybody else wants it. The table of keys (keys.c) fills these structs from YAML.
  *
- * The config loader checks the YAML against its table of keys and hands over a normalised JSON tree (durations in
- * seconds, percentages as numbers, defaults filled in); these structs are views of it. The same reader serves an
- * incident's frozen plan, so a live incident keeps what it was opened with.
- * A struct settings is immutable and shared behind a reference count: any thread.
+ * What belongs to an incident is kept as text as well ("frozen"): the same as JSON, durations in seconds, percentages
+ * as numbers, defaults filled in, keys in the order of the file. The same table reads it back, so a live incident goes
+ * on by what it was opened with, whatever release wrote it. A struct settings is immutable and shared behind a
+ * reference count: any thread. All it points to dies with it.
  */
 #ifndef HANDLERS_SETTINGS_SETTINGS_H
 #define HANDLERS_SETTINGS_SETTINGS_H
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "alertmanager/arena.h"
 #include "alertmanager/matcher.h"
 #include "handlers/settings/events.h"
+#include "handlers/settings/faults.h"
 #include "server/core/json.h"
 
 enum act_kind { ACT_COMMAND = 1, ACT_HTTP };
 
-/* Something to run: a command (argv, no shell) or one HTTP request. Strings borrowed from the tree. */
+/* Something to run: a command (argv, no shell) or one HTTP request. */
 struct act {
 	enum act_kind kind;
 	const char *name;                /* for people: "systemctl reload …" when not given */
-	const char **argv;               /* owned array, NULL-terminated */
+	const char **argv;               /* NULL-terminated */
 	const char *method, *url, *body; /* body may hold ${percentage} */
 	int64_t timeout_us;
 	bool idempotent; /* may run again when a crash left it in doubt; apply: true, then: false by default */
@@ -50,7 +52,7 @@ struct criterion {
 	int64_t over_us;     /* the worst value over so long; 0: now */
 	int64_t after_us;    /* not judged in the stage's first so long */
 	const char *samples; /* query of the sample size; NULL: none asked for */
-	int64_t min_samples;
+	int32_t min_samples;
 };
 
 /* Another flag that entering a stage writes. */
@@ -63,13 +65,14 @@ struct stage {
 	const char *name, *environment; /* environment: global.environment unless given */
 	int32_t pct;                    /* hundredths */
 	int64_t duration_us;            /* clean time; 0: for good */
-	const char **approvals;         /* owned, NULL-terminated: roles */
+	const char **approvals;         /* NULL-terminated: roles */
 	const char *checklist;          /* NULL: none */
 	struct criterion *criteria;
 	size_t n_criteria;
 	struct stage_flag *set;
 	size_t n_set;
 	const char *release_notes; /* "": none */
+	const char *frozen;
 };
 
 struct check_item {
@@ -80,6 +83,7 @@ struct checklist {
 	const char *name;
 	struct check_item *items;
 	size_t n_items;
+	const char *frozen;
 };
 
 /* A time in which nothing is raised. */
@@ -109,7 +113,7 @@ struct watch {
 
 struct baseline_query {
 	const char *metric, *query, *samples; /* samples NULL: not asked */
-	int64_t min_samples;
+	int32_t min_samples;
 };
 
 /* New way against old way (handlers/rollout/compare.h). */
@@ -123,8 +127,9 @@ struct compare_metric {
 	struct compare_queries candidate, baseline;
 	double absolute; /* errors: accepted difference of the ratios */
 	bool lower_is_worse;
-	double *quantiles; /* owned; of a histogram */
+	double *quantiles; /* of a histogram */
 	size_t n_quantiles;
+	const char **quantile_words, *worse; /* what those stand for in the file */
 };
 struct compare_options {
 	int64_t step_us;   /* 0: nothing is configured */
@@ -137,13 +142,19 @@ struct snapshot_query {
 	const char *name, *unit, *query;
 };
 
+/* One of the other flags of a rollout. */
+struct flag_value {
+	const char *name, *type;
+};
+
 struct rollout {
-	struct json_object *tree; /* owned reference */
-	char *frozen; /* owned: tree as text, for plans: a shared tree is never printed (json-c caches in it) */
+	const char *frozen;
 	const char *name, *title, *dashboard_url; /* title: the name unless given; dashboard_url "" */
 	struct matchers alerts;
 	const char *flags_file, *flags_key; /* NULL: no flags file */
 	const char *salt;                   /* of the sampling rule */
+	struct flag_value *values;
+	size_t n_values;
 	struct act *apply;
 	size_t n_apply;
 	int64_t verify_delay_us, verify_every_us, verify_timeout_us;
@@ -182,8 +193,7 @@ struct followup {
 };
 
 struct playbook {
-	struct json_object *tree;    /* owned reference */
-	char *frozen;                /* owned: as in struct rollout */
+	const char *frozen;
 	const char *name, *severity; /* severity "" : the alert's own label */
 	struct matchers match;
 	bool hold;           /* no rollback: tells people */
@@ -199,11 +209,13 @@ struct playbook {
 /* Budgets in microseconds. */
 struct sla {
 	int64_t detection_us, decision_us, execution_us, verification_us, total_us, manual_decision_us, manual_total_us;
+	const char *frozen;
 };
 
 struct limits {
 	int64_t cooldown_us, quiet_us, stale_us;
 	int rollbacks_per_day;
+	const char *frozen;
 };
 
 struct report_plan {
@@ -213,16 +225,28 @@ struct report_plan {
 struct prometheus_options {
 	const char *url; /* "" : none */
 	int64_t timeout_us;
+	const char *frozen;
 };
 
-/* Who hears what: the name of a channel and its event classes; the rest of a channel is handlers/notify's. */
-struct audience {
-	const char *channel;
+enum channel_kind { CHANNEL_SLACK = 1, CHANNEL_WEBHOOK, CHANNEL_KIND_N };
+
+/* Who hears what, and where: what stands in the files is handlers/notify's. */
+struct channel_options {
+	const char *name;
 	unsigned events; /* bits of enum event_class */
+	const char **event_words;
+	enum channel_kind kind;
+	const char *url, *url_file, *secret, *secret_file; /* NULL: not given */
+	const char *program;                               /* NULL: the shipped one */
+};
+
+/* Somebody who is authenticated, and what they may do. */
+struct user_options {
+	const char *name, **roles; /* NULL-terminated */
 };
 
 struct settings {
-	struct json_object *tree; /* owned: the whole normalised config */
+	struct arena arena;
 	const char *external_url, *environment, *timezone;
 	struct prometheus_options prometheus;
 	const char *alertmanager_url; /* "": none */
@@ -238,16 +262,22 @@ struct settings {
 	struct sla sla;
 	struct limits limits;
 	int64_t retention_us;
-	struct audience *audiences;
-	size_t n_audiences;
-	char *frozen; /* owned: the rest of a plan as text */
-	char sha[65]; /* of the whole: another one means that somebody changed the config */
-	int refs;     /* atomic */
+	struct channel_options *channels;
+	size_t n_channels;
+	struct user_options *users;
+	size_t n_users;
+	const char *frozen; /* the rest of a plan */
+	char sha[65];       /* of the whole: another one means that somebody changed the config */
+	int refs;           /* atomic */
 };
 
-/* Builds the views. The tree is already checked: a failure (-EINVAL, -ENOMEM) is a bug or out of memory; why (>= 200)
- * says which key. Takes its own reference of tree. */
-int settings_read(struct json_object *tree, struct settings **ret, char *why, size_t why_size);
+/* Rules over several sections, for settings_read: adds its faults to r. */
+typedef void settings_check_fn(const struct config_reader *r, const struct settings *s, void *arg);
+
+/* The settings that the text means, which a NUL follows: YAML as people write it, judged by check too; check NULL: JSON
+ * as it is kept. 0, or -EINVAL with faults in r. */
+int settings_read(const struct config_reader *r, const char *text, size_t len, settings_check_fn *check, void *arg,
+                  struct settings **ret);
 struct settings *settings_ref(struct settings *s);
 void settings_unref(struct settings *s); /* NULL is fine; any thread */
 void settings_cleanup(struct settings **s);
@@ -256,20 +286,13 @@ const struct rollout *settings_rollout(const struct settings *s, const char *nam
 const struct playbook *settings_playbook(const struct settings *s, const char *name);
 const struct checklist *rollout_checklist(const struct rollout *r, const char *name); /* NULL; name may be NULL */
 
-/* The parts of a rollout that make up its plan (options_plan.c). */
-int rollout_read_plan(struct json_object *o, struct rollout *r);
-void rollout_free_plan(struct rollout *r);
-/* Its section compare (options_compare.c). o may be NULL. */
-int compare_options_read(struct json_object *o, struct compare_options *ret);
-void compare_options_free(struct compare_options *c);
-
 /* What an incident freezes: {"rollout": …, "playbook": …, "prometheus": …, "sla": …, "limits": …, "external_url": …}.
  */
 char *plan_text(const struct settings *s, const struct rollout *r, const struct playbook *p);
 
 /* A frozen plan, read back. */
 struct plan {
-	struct json_object *tree;
+	struct arena arena;
 	struct rollout rollout;
 	struct playbook playbook;
 	struct sla sla;
@@ -283,7 +306,8 @@ struct plan *plan_ref(struct plan *p);
 void plan_unref(struct plan *p); /* NULL is fine; any thread */
 void plan_cleanup(struct plan **p);
 
-/* One act as the JSON of a step's spec, and back. act_free releases the owned array; strings borrow from spec. */
+/* One act as the JSON of a step's spec, and back. act_free releases the array of one that was read so; strings borrow
+ * from spec. */
 char *act_text(const struct act *a);
 int act_read(struct json_object *spec, struct act *ret);
 void act_free(struct act *a);

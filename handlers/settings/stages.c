@@ -12,6 +12,15 @@ const struct stage *rollout_stage(const struct rollout *r, int32_t number)
 	return NULL;
 }
 
+const struct checklist *rollout_checklist(const struct rollout *r, const char *name)
+{
+	assert(r);
+	for (size_t i = 0; name && i < r->n_checklists; i++)
+		if (!strcmp(r->checklists[i].name, name))
+			return &r->checklists[i];
+	return NULL;
+}
+
 static bool is_here(const struct settings *s, const struct stage *st)
 {
 	return !strcmp(st->environment, s->environment);

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "server/core/http_reply.h"
-#include "server/core/json.h"
 
 void auth_people_free(struct auth_people *p)
 {
@@ -14,33 +13,28 @@ void auth_people_free(struct auth_people *p)
 	*p = (struct auth_people) {0};
 }
 
-static unsigned roles_in(struct json_object *user)
+static unsigned roles_in(const struct user_options *user)
 {
-	struct json_object *arr = NULL;
 	unsigned roles = ROLE_USER;
 
-	for (size_t i = 0; json_get_arr(user, "roles", &arr) == 1 && i < json_object_array_length(arr); i++)
-		roles |= http_role_find(json_object_get_string(json_object_array_get_idx(arr, i)));
+	for (const char **role = user->roles; role && *role; role++)
+		roles |= http_role_find(*role);
 	return roles & ROLE_OPERATOR ? roles | ROLE_VIEWER : roles;
 }
 
 int auth_people_read(const struct settings *s, struct auth_people *ret)
 {
-	struct json_object *arr = NULL;
-	size_t n = json_get_arr(s->tree, "users", &arr) == 1 ? json_object_array_length(arr) : 0;
-
-	ret->item = calloc(n + 1, sizeof(*ret->item));
+	ret->item = calloc(s->n_users + 1, sizeof(*ret->item));
 	if (!ret->item)
 		return -ENOMEM;
-	for (; ret->n < n; ret->n++) {
-		struct json_object *user = json_object_array_get_idx(arr, ret->n);
-		char *name = strdup(json_str_or(user, "name", ""));
+	for (; ret->n < s->n_users; ret->n++) {
+		char *name = strdup(s->users[ret->n].name);
 
 		if (!name) {
 			auth_people_free(ret);
 			return -ENOMEM;
 		}
-		ret->item[ret->n] = (struct auth_person) {name, roles_in(user)};
+		ret->item[ret->n] = (struct auth_person) {name, roles_in(&s->users[ret->n])};
 	}
 	return 0;
 }

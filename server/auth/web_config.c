@@ -6,26 +6,14 @@
 #include <yaml.h>
 
 #include "server/auth/basic.h"
-#include "server/config/yaml.h"
+#include "handlers/settings/yaml.h"
+#include "server/config/load.h"
 #include "server/core/buf.h"
 #include "server/core/http_types.h"
 #include "server/core/text.h"
 
 #define COST_MAX  14 /* more than a second for each guess, of the daemon's time too */
 #define SHOWN_MAX 60
-
-static size_t line_of(const yaml_node_t *n)
-{
-	return n->start_mark.line + 1;
-}
-
-/* NULL: no text, or one that C cannot hold. */
-static const char *text_of(const yaml_node_t *n)
-{
-	const char *v = (const char *)n->data.scalar.value;
-
-	return n->type == YAML_SCALAR_NODE && strlen(v) == n->data.scalar.length ? v : NULL;
-}
 
 /* "key:" with nothing behind it. */
 static bool is_nothing(const yaml_node_t *n)
@@ -71,34 +59,35 @@ static void add_user(struct web_config *w, const char *name, const char *hash)
 
 static void read_user(const struct config_reader *r, const yaml_node_t *kn, const yaml_node_t *vn, struct web_config *w)
 {
-	const char *name = text_of(kn), *hash = text_of(vn), *why = wrong_name(name);
+	const char *name = yaml_text(kn), *hash = yaml_text(vn), *why = wrong_name(name);
 
 	if (!why && web_config_hash(w, name))
 		why = "this user stands here twice; only one password can hold";
 	if (why) {
-		config_fault(r, line_of(kn), "basic_auth_users", "%s", why);
+		config_fault(r, yaml_line(kn), "basic_auth_users", "%s", why);
 		return;
 	}
 	why = wrong_hash(hash);
 	if (why)
-		config_fault(r, line_of(vn), "basic_auth_users", "%s: %s", name, why);
+		config_fault(r, yaml_line(vn), "basic_auth_users", "%s: %s", name, why);
 	else if (w->n == WEB_USERS_MAX)
-		config_fault(r, line_of(kn), "basic_auth_users", "more than %d users", WEB_USERS_MAX);
+		config_fault(r, yaml_line(kn), "basic_auth_users", "more than %d users", WEB_USERS_MAX);
 	else
 		add_user(w, name, hash);
 }
 
-static void read_users(const struct config_reader *r, yaml_document_t *doc, const yaml_node_t *n, struct web_config *w)
+static void read_users(const struct config_reader *r, const yaml_node_t *n, struct web_config *w)
 {
 	if (n->type != YAML_MAPPING_NODE && !is_nothing(n)) {
-		config_fault(r, line_of(n), "basic_auth_users",
+		config_fault(r, yaml_line(n), "basic_auth_users",
 		             "this must be users and the hashes of their passwords: \"name: $2y$10$...\"");
 		return;
 	}
 	if (n->type == YAML_MAPPING_NODE)
 		for (yaml_node_pair_t *it = n->data.mapping.pairs.start;
 		     it < n->data.mapping.pairs.top && w->n <= WEB_USERS_MAX && r->faults->n < 100; it++)
-			read_user(r, yaml_document_get_node(doc, it->key), yaml_document_get_node(doc, it->value), w);
+			read_user(r, yaml_document_get_node(r->doc, it->key), yaml_document_get_node(r->doc, it->value),
+			          w);
 }
 
 /* --- keys --- */
@@ -132,37 +121,36 @@ struct reading {
 	bool seen;
 };
 
-static void read_pair(const struct config_reader *r, yaml_document_t *doc, const yaml_node_pair_t *it,
-                      struct reading *g)
+static void read_pair(const struct config_reader *r, const yaml_node_pair_t *it, struct reading *g)
 {
-	yaml_node_t *kn = yaml_document_get_node(doc, it->key);
-	const char *key = text_of(kn);
+	yaml_node_t *kn = yaml_document_get_node(r->doc, it->key);
+	const char *key = yaml_text(kn);
 
 	if (!key) {
-		config_fault(r, line_of(kn), "", "a key must be a text");
+		config_fault(r, yaml_line(kn), "", "a key must be a text");
 	} else if (strcmp(key, "basic_auth_users") != 0) {
-		unknown_key(r, line_of(kn), key);
+		unknown_key(r, yaml_line(kn), key);
 	} else if (g->seen) {
-		config_fault(r, line_of(kn), key, "this key stands here twice; only one can hold");
+		config_fault(r, yaml_line(kn), key, "this key stands here twice; only one can hold");
 	} else {
 		g->seen = true;
-		read_users(r, doc, yaml_document_get_node(doc, it->value), g->w);
+		read_users(r, yaml_document_get_node(r->doc, it->value), g->w);
 	}
 }
 
-static bool read_document(const struct config_reader *r, yaml_document_t *doc, void *reading)
+static bool read_document(const struct config_reader *r, void *reading)
 {
-	yaml_node_t *root = yaml_document_get_root_node(doc);
+	yaml_node_t *root = yaml_document_get_root_node(r->doc);
 
 	if (root && root->type != YAML_MAPPING_NODE) {
-		config_fault(r, line_of(root), "",
+		config_fault(r, yaml_line(root), "",
 		             "this must be keys and values: \"basic_auth_users:\", then the users");
 		return false;
 	}
 	if (root)
 		for (yaml_node_pair_t *it = root->data.mapping.pairs.start;
 		     it < root->data.mapping.pairs.top && r->faults->n < 100; it++)
-			read_pair(r, doc, it, reading);
+			read_pair(r, it, reading);
 	return true;
 }
 

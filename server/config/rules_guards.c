@@ -3,139 +3,96 @@
  * knows, stages out of order. Each would be found out only when it was needed, or never.
  */
 #include <assert.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "server/config/yaml.h"
+#include "handlers/settings/keys.h"
+#include "handlers/settings/yaml.h"
+#include "server/config/rules.h"
 #include "server/core/text.h"
 
-#define PATH_LEN    200
 #define PERSONS_MAX 1000 /* users beyond these approve nothing as far as this check is concerned */
 
 struct guards {
 	const struct config_reader *r;
-	struct json_object *rollouts, *playbooks, *users;
+	const struct settings *s;
 };
 
-static struct json_object *list_in(struct json_object *o, const char *key)
+static bool has_text(const char **list, const char *text)
 {
-	struct json_object *arr = NULL;
-
-	return json_get_arr(o, key, &arr) == 1 ? arr : NULL;
-}
-
-static size_t length(struct json_object *arr)
-{
-	return arr ? json_object_array_length(arr) : 0;
-}
-
-static struct json_object *item(struct json_object *arr, size_t i)
-{
-	return json_object_array_get_idx(arr, i);
-}
-
-static const char *text_at(struct json_object *arr, size_t i)
-{
-	const char *text = json_object_get_string(item(arr, i));
-
-	return text ? text : ""; /* null where a fault was found before */
-}
-
-static bool has_text(struct json_object *arr, const char *text)
-{
-	for (size_t i = 0; i < length(arr); i++)
-		if (!strcmp(text_at(arr, i), text))
+	for (; list && *list; list++)
+		if (!strcmp(*list, text))
 			return true;
 	return false;
 }
 
-/* --- restart_at --- */
-
-static bool any_stage(const struct guards *g, int64_t number)
+static bool has_any(const char **list)
 {
-	for (size_t i = 0; i < length(g->rollouts); i++) {
-		struct json_object *stages = list_in(item(g->rollouts, i), "stages");
-
-		for (size_t n = 0; n < length(stages); n++)
-			if (json_int_or(item(stages, n), "number", -1) == number)
-				return true;
-	}
-	return false;
+	return list && *list;
 }
 
-static void check_restart(const struct guards *g, struct json_object *playbook, size_t i)
-{
-	int64_t stage = json_int_or(playbook, "restart_at", -1);
-	char where[PATH_LEN];
+/* --- restart_at --- */
 
-	snprintf(where, sizeof(where), "playbooks[%zu].restart_at", i);
-	if (stage >= 0 && !any_stage(g, stage))
-		config_fault(g->r, config_line(playbook, "restart_at"), where,
-		             "no rollout has a stage %lld: give the number of one", (long long)stage);
+static void check_restart(const struct guards *g, size_t i)
+{
+	int32_t stage = g->s->playbooks[i].restart_at;
+	bool any = stage < 0;
+
+	for (size_t n = 0; n < g->s->n_rollouts && !any; n++)
+		any = rollout_stage(&g->s->rollouts[n], stage) != NULL;
+	if (!any)
+		config_fault_at(g->r, CONFIG_PATH("playbooks[%zu].restart_at", i),
+		                "no rollout has a stage %d: give the number of one", stage);
 }
 
 /* --- roles --- */
 
+/* Whether a stage asks for the role; NULL: for any. */
 static bool is_asked_for(const struct guards *g, const char *role)
 {
-	for (size_t i = 0; i < length(g->rollouts); i++) {
-		struct json_object *stages = list_in(item(g->rollouts, i), "stages");
+	for (size_t i = 0; i < g->s->n_rollouts; i++) {
+		const struct rollout *r = &g->s->rollouts[i];
 
-		for (size_t n = 0; n < length(stages); n++)
-			if (has_text(list_in(item(stages, n), "approvals"), role))
-				return true;
-	}
-	return false;
-}
-
-static bool asks_for_any(const struct guards *g)
-{
-	for (size_t i = 0; i < length(g->rollouts); i++) {
-		struct json_object *stages = list_in(item(g->rollouts, i), "stages");
-
-		for (size_t n = 0; n < length(stages); n++)
-			if (length(list_in(item(stages, n), "approvals")))
+		for (size_t n = 0; n < r->n_stages; n++)
+			if (role ? has_text(r->stages[n].approvals, role) : has_any(r->stages[n].approvals))
 				return true;
 	}
 	return false;
 }
 
 /* A role that nothing asks for does no harm where nothing asks for any, unless it was meant to be another. */
-static void check_role(const struct guards *g, size_t line, const char *where, const char *role)
+static void check_role(const struct guards *g, const char *path, const char *role)
 {
-	assert(where && role);
+	assert(path && role);
 	static const char *const known[] = {"webhook", "viewer", "operator"};
 	const char *near = text_nearest(known, ARRAY_LEN(known), role);
 
 	if (!config_is_name(role) || text_enum_find(known, ARRAY_LEN(known), role) >= 0 || is_asked_for(g, role))
 		return;
 	if (near)
-		config_fault(g->r, line, where, "there is no role \"%s\": did you mean %s?", role, near);
-	else if (asks_for_any(g))
-		config_fault(g->r, line, where,
-		             "there is no role \"%s\": webhook, viewer, operator, or one of a stage's approvals", role);
+		config_fault_at(g->r, path, "there is no role \"%s\": did you mean %s?", role, near);
+	else if (is_asked_for(g, NULL))
+		config_fault_at(g->r, path,
+		                "there is no role \"%s\": webhook, viewer, operator, or one of a stage's approvals",
+		                role);
 }
 
-static void check_roles(const struct guards *g, struct json_object *user, size_t i)
+static void check_roles(const struct guards *g, size_t i)
 {
-	struct json_object *roles = list_in(user, "roles");
-	char where[PATH_LEN];
+	const char **roles = g->s->users[i].roles;
 
-	for (size_t n = 0; n < length(roles); n++) {
-		snprintf(where, sizeof(where), "users[%zu].roles[%zu]", i, n);
-		check_role(g, config_line(user, "roles"), where, text_at(roles, n));
-	}
+	for (size_t n = 0; roles && roles[n]; n++)
+		check_role(g, CONFIG_PATH("users[%zu].roles[%zu]", i, n), roles[n]);
 }
 
 /* --- approvals --- */
 
 /* Gives the role of approvals[at] to a person, who may have to leave another role to somebody else (augmenting path).
  * role_of[p]: which of them person p gives, -1 none. */
-static bool give(const struct guards *g, struct json_object *approvals, size_t at, int *role_of, bool *asked, size_t n)
+static bool give(const struct guards *g, const char **approvals, size_t at, int *role_of, bool *asked, size_t n)
 {
 	assert(n <= PERSONS_MAX);
 	for (size_t p = 0; p < n; p++) {
-		if (asked[p] || !has_text(list_in(item(g->users, p), "roles"), text_at(approvals, at)))
+		if (asked[p] || !has_text(g->s->users[p].roles, approvals[at]))
 			continue;
 		asked[p] = true;
 		if (role_of[p] < 0 || give(g, approvals, (size_t)role_of[p], role_of, asked, n)) {
@@ -148,102 +105,85 @@ static bool give(const struct guards *g, struct json_object *approvals, size_t a
 
 static bool somebody_has(const struct guards *g, const char *role)
 {
-	for (size_t i = 0; i < length(g->users); i++)
-		if (has_text(list_in(item(g->users, i), "roles"), role))
+	for (size_t i = 0; i < g->s->n_users; i++)
+		if (has_text(g->s->users[i].roles, role))
 			return true;
 	return false;
 }
 
 /* Each by another person. */
-static void check_approvals(const struct guards *g, struct json_object *stage, const char *path)
+static void check_approvals(const struct guards *g, const char **approvals, const char *path)
 {
-	struct json_object *approvals = list_in(stage, "approvals");
-	size_t n = length(g->users) < PERSONS_MAX ? length(g->users) : PERSONS_MAX;
+	size_t n = g->s->n_users < PERSONS_MAX ? g->s->n_users : PERSONS_MAX;
 	int role_of[PERSONS_MAX];
-	char where[PATH_LEN + 64];
 
 	for (size_t p = 0; p < n; p++)
 		role_of[p] = -1;
-	for (size_t i = 0; n && i < length(approvals); i++) {
+	for (size_t i = 0; n && has_any(approvals + i); i++) {
 		bool asked[PERSONS_MAX] = {false};
-		const char *role = text_at(approvals, i);
+		const char *where = CONFIG_PATH("%s.approvals[%zu]", path, i);
 
-		snprintf(where, sizeof(where), "%.180s.approvals[%zu]", path, i);
-		if (!somebody_has(g, role))
-			config_fault(g->r, config_line(stage, "approvals"), where,
-			             "nobody in users has the role %s, so this stage could never be left", role);
+		if (!somebody_has(g, approvals[i]))
+			config_fault_at(g->r, where,
+			                "nobody in users has the role %s, so this stage could never be left",
+			                approvals[i]);
 		else if (!give(g, approvals, i, role_of, asked, n))
-			config_fault(g->r, config_line(stage, "approvals"), where,
-			             "each approval is another person's, and users has too few for all of them: "
-			             "nobody is left for %s",
-			             role);
+			config_fault_at(g->r, where,
+			                "each approval is another person's, and users has too few for all of them: "
+			                "nobody is left for %s",
+			                approvals[i]);
 	}
 }
 
 /* --- the order of stages --- */
 
-static double percentage(struct json_object *stage)
+/* The one before it in the same environment; NULL: it is the first there, or no stage at all. */
+static const struct stage *stage_before(const struct rollout *r, size_t i)
 {
-	double v = 0;
-
-	json_get_double(stage, "percentage", &v);
-	return v;
-}
-
-/* The one before it in the same environment; NULL: it is the first there. */
-static struct json_object *stage_before(struct json_object *stages, size_t i)
-{
-	const char *environment = json_str_or(item(stages, i), "environment", "");
-
-	for (size_t n = i; n-- > 0;)
-		if (!strcmp(json_str_or(item(stages, n), "environment", ""), environment))
-			return item(stages, n);
+	for (size_t n = r->stages[i].environment ? i : 0; n-- > 0;)
+		if (r->stages[n].environment && !strcmp(r->stages[n].environment, r->stages[i].environment))
+			return &r->stages[n];
 	return NULL;
 }
 
-static void check_order(const struct guards *g, struct json_object *stages, size_t i, const char *path)
+static void check_order(const struct guards *g, const struct rollout *r, size_t i, const char *path)
 {
-	struct json_object *stage = item(stages, i), *before = stage_before(stages, i);
-	int64_t number = json_int_or(stage, "number", -1), last = json_int_or(before, "number", -1);
-	char where[PATH_LEN + 64];
+	const struct stage *stage = &r->stages[i], *before = stage_before(r, i);
 
-	if (!before || number < 0 || last < 0)
+	if (!before || stage->number < 0 || before->number < 0)
 		return;
-	if (number < last) {
-		snprintf(where, sizeof(where), "%.180s.number", path);
-		config_fault(g->r, config_line(stage, "number"), where,
-		             "stage %lld stands after stage %lld: write the stages in their order", (long long)number,
-		             (long long)last);
-	} else if (percentage(stage) < percentage(before)) {
-		snprintf(where, sizeof(where), "%.180s.percentage", path);
-		config_fault(g->r, config_line(stage, "percentage"), where,
-		             "entering it would lower the traffic from the %g%% of stage %lld to %g%%: a stage has "
-		             "at least as much as the one before",
-		             percentage(before), (long long)last, percentage(stage));
+	if (stage->number < before->number)
+		config_fault_at(g->r, CONFIG_PATH("%s.number", path),
+		                "stage %d stands after stage %d: write the stages in their order", stage->number,
+		                before->number);
+	else if (stage->pct >= 0 && stage->pct < before->pct)
+		config_fault_at(g->r, CONFIG_PATH("%s.percentage", path),
+		                "entering it would lower the traffic from the %g%% of stage %d to %g%%: a stage has at "
+		                "least as much as the one before",
+		                before->pct / 100.0, before->number, stage->pct / 100.0);
+}
+
+static void check_stages(const struct guards *g, size_t at)
+{
+	const struct rollout *r = &g->s->rollouts[at];
+
+	for (size_t i = 0; i < r->n_stages; i++) {
+		const char *path = CONFIG_PATH("rollouts[%zu].stages[%zu]", at, i);
+
+		check_order(g, r, i, path);
+		check_approvals(g, r->stages[i].approvals, path);
 	}
 }
 
-static void check_stages(const struct guards *g, struct json_object *rollout, size_t at)
+void config_check_guards(const struct config_reader *r, const struct settings *s)
 {
-	struct json_object *stages = list_in(rollout, "stages");
-	char path[PATH_LEN];
+	assert(r && s);
+	const struct guards g = {r, s};
 
-	for (size_t i = 0; i < length(stages); i++) {
-		snprintf(path, sizeof(path), "rollouts[%zu].stages[%zu]", at, i);
-		check_order(g, stages, i, path);
-		check_approvals(g, item(stages, i), path);
-	}
-}
-
-void config_check_guards(const struct config_reader *r, struct json_object *tree)
-{
-	assert(r && tree);
-	const struct guards g = {r, list_in(tree, "rollouts"), list_in(tree, "playbooks"), list_in(tree, "users")};
-
-	for (size_t i = 0; i < length(g.rollouts); i++)
-		check_stages(&g, item(g.rollouts, i), i);
-	for (size_t i = 0; i < length(g.playbooks); i++)
-		check_restart(&g, item(g.playbooks, i), i);
-	for (size_t i = 0; i < length(g.users); i++)
-		check_roles(&g, item(g.users, i), i);
+	for (size_t i = 0; i < s->n_rollouts; i++)
+		check_stages(&g, i);
+	for (size_t i = 0; i < s->n_playbooks; i++)
+		check_restart(&g, i);
+	for (size_t i = 0; i < s->n_users; i++)
+		check_roles(&g, i);
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <yaml.h>
 
-#include "server/config/yaml.h"
+#include "handlers/settings/yaml.h"
 
 #define NODES_MAX 200000 /* visited, aliases each time */
 #define DEPTH_MAX 40     /* an alias may lead back into what it stands in */
@@ -61,12 +61,12 @@ static struct json_object *read_node(struct reading *g, yaml_node_t *n)
 	return o;
 }
 
-static bool read_document(const struct config_reader *r, yaml_document_t *doc, void *arg)
+static bool read_document(const struct config_reader *r, void *arg)
 {
 	struct reading *g = arg;
 
-	g->doc = doc;
-	g->tree = read_node(g, yaml_document_get_root_node(doc));
+	g->doc = r->doc;
+	g->tree = read_node(g, yaml_document_get_root_node(r->doc));
 	if (g->visited > NODES_MAX)
 		config_fault(r, 0, "", "more than %d values", NODES_MAX);
 	return true;

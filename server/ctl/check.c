@@ -42,7 +42,7 @@ int cmd_check_config(struct ctl *c, int n, char **argv)
 	for (size_t i = 0; i < cfg->notes.n; i++)
 		fprintf(stderr, "cannot tell here: %s\n", cfg->notes.line[i]);
 	printf("%s is right: %zu rollout(s), %zu playbook(s), %zu channel(s)\n", argv[0], cfg->settings->n_rollouts,
-	       cfg->settings->n_playbooks, cfg->settings->n_audiences);
+	       cfg->settings->n_playbooks, cfg->settings->n_channels);
 	config_free(cfg);
 	return CTL_YES;
 }

@@ -13,8 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "handlers/settings/keys.h"
 #include "server/config/load.h"
-#include "server/config/keys.h"
 #include "server/core/buf.h"
 #include "server/core/clock.h"
 

@@ -124,11 +124,9 @@ static struct web_config *passwords(const char *name, const char *hash)
 
 static void set(struct auth *a, struct web_config *w)
 {
-	CLEANUP(json_cleanup)
-	struct json_object *tree =
-		json_tokener_parse("{\"users\":[{\"name\":\"alice\",\"roles\":[\"operator\",\"engineering-lead\"]},"
-	                           "{\"name\":\"am\",\"roles\":[\"webhook\"]}]}");
-	struct settings s = {.tree = tree};
+	const char *alice[] = {"operator", "engineering-lead", NULL}, *am[] = {"webhook", NULL};
+	struct user_options users[] = {{"alice", alice}, {"am", am}};
+	struct settings s = {.users = users, .n_users = ARRAY_LEN(users)};
 
 	assert_int_equal(auth_set(a, w, &s), 0);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 #include "handlers/compare/compare.h"
 #include "handlers/compare/run.h"
+#include "tests/unit/settings_fixture.h"
 
 #define HOUR_US (3600 * US_PER_S)
 #define T0      (INT64_C(1760432400) * US_PER_S) /* 2025-10-14T09:00:00Z */
@@ -116,34 +117,32 @@ static void what_is_no_histogram(void **state)
 
 static void section_is_read(void **state)
 {
-	CLEANUP(json_cleanup)
-	struct json_object *o =
-		parsed("{\"step\":3600,\"metrics\":["
-	               "{\"name\":\"e\",\"unit\":\"\",\"errors\":{\"candidate\":{\"events\":\"a\",\"bad\":\"b\"},"
-	               "\"baseline\":{\"events\":\"c\",\"bad\":\"d\"},\"absolute\":0.002}},"
-	               "{\"name\":\"l\",\"unit\":\"seconds\",\"histogram\":{\"candidate\":\"e\",\"baseline\":\"f\"}},"
-	               "{\"name\":\"h\",\"unit\":\"\",\"histogram\":{\"candidate\":\"e\",\"baseline\":\"f\","
-	               "\"quantiles\":[\"0.9\"]}},"
-	               "{\"name\":\"c\",\"unit\":\"\",\"value\":{\"candidate\":\"g\",\"baseline\":\"h\",\"worse\":"
-	               "\"lower\"}}]}");
-	struct compare_options c = {0};
+	static const char text[] =
+		"{\"rollouts\":[{\"name\":\"with\",\"compare\":{\"step\":3600,\"metrics\":["
+		"{\"name\":\"e\",\"unit\":\"\",\"errors\":{\"candidate\":{\"events\":\"a\",\"bad\":\"b\"},"
+		"\"baseline\":{\"events\":\"c\",\"bad\":\"d\"},\"absolute\":0.002}},"
+		"{\"name\":\"l\",\"unit\":\"seconds\",\"histogram\":{\"candidate\":\"e\",\"baseline\":\"f\"}},"
+		"{\"name\":\"h\",\"unit\":\"\",\"histogram\":{\"candidate\":\"e\",\"baseline\":\"f\","
+		"\"quantiles\":[\"0.9\"]}},"
+		"{\"name\":\"c\",\"unit\":\"\",\"value\":{\"candidate\":\"g\",\"baseline\":\"h\",\"worse\":"
+		"\"lower\"}}]}},{\"name\":\"without\"}]}";
+	CLEANUP(settings_cleanup) struct settings *s = NULL;
+	char why[300];
 
 	(void)state;
-	assert_int_equal(compare_options_read(o, &c), 0);
-	assert_int_equal(c.n_metrics, 4);
-	assert_int_equal(c.metrics[0].kind, COMPARE_ERRORS);
-	assert_string_equal(c.metrics[0].baseline.bad, "d");
-	assert_true(c.metrics[0].absolute == 0.002);
-	assert_int_equal(c.metrics[1].n_quantiles, 3);
-	assert_true(c.metrics[1].quantiles[1] == 0.95 && c.metrics[2].n_quantiles == 1 &&
-	            c.metrics[2].quantiles[0] == 0.9);
-	assert_true(c.metrics[3].lower_is_worse && !c.metrics[1].lower_is_worse);
-	assert_string_equal(c.metrics[3].candidate.query, "g");
-	compare_options_free(&c);
-	c = (struct compare_options) {0};
-	assert_int_equal(compare_options_read(NULL, &c), 0);
-	assert_true(c.step_us == 0 && c.n_metrics == 0);
-	compare_options_free(&c);
+	assert_int_equal(settings_of(text, &s, why, sizeof(why)), 0);
+	const struct compare_options *c = &s->rollouts[0].compare, *none = &s->rollouts[1].compare;
+
+	assert_int_equal(c->n_metrics, 4);
+	assert_int_equal(c->metrics[0].kind, COMPARE_ERRORS);
+	assert_string_equal(c->metrics[0].baseline.bad, "d");
+	assert_true(c->metrics[0].absolute == 0.002);
+	assert_int_equal(c->metrics[1].n_quantiles, 3);
+	assert_true(c->metrics[1].quantiles[1] == 0.95 && c->metrics[2].n_quantiles == 1 &&
+	            c->metrics[2].quantiles[0] == 0.9);
+	assert_true(c->metrics[3].lower_is_worse && !c->metrics[1].lower_is_worse);
+	assert_string_equal(c->metrics[3].candidate.query, "g");
+	assert_true(c->step_us == 3600 * INT64_C(1000000) && none->step_us == 0 && none->n_metrics == 0);
 }
 
 /* --- the report --- */

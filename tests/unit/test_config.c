@@ -153,6 +153,8 @@ static void wrong_values_are_refused_with_what_would_be_right(void **state)
 		{SHOP "users: {name: a}\n", 5, "users", "a list of sections"},
 		{SHOP "users: [a]\n", 5, "users[0]", "a section"},
 		{SHOP "users:\n  - name: a\n    roles: [viewer]\n  - 7\n", 8, "users[1]", "a section"},
+		{SHOP "    stages: [{number: 1, name: A, percentage: 1}, 7]\nusers: [{name: a, roles: [viewer]}]\n", 5,
+	         "rollouts[0].stages[1]", "a section"},
 	};
 
 	(void)state;

@@ -58,6 +58,38 @@ static void aliases_of_aliases_are_cut_off(void **state)
 	assert_int_equal(faults.n, 1);
 }
 
+/* Few values, each of them long. */
+static void aliases_of_long_texts_are_cut_off(void **state)
+{
+	CLEANUP(buf_free) struct buf b = BUF(CONFIG_FILE_MAX);
+
+	(void)state;
+	buf_str(&b, "rollouts:\n- name: shop\n  verify: {checks: [{command: [/bin/true]}]}\n  apply:\n  - command:\n"
+	            "    - /bin/true\n    - &long ");
+	while (b.len < CONFIG_FILE_MAX / 2)
+		buf_str(&b, "0123456789");
+	buf_char(&b, '\n');
+	for (int i = 0; i < 10000; i++)
+		buf_str(&b, "    - *long\n");
+	assert_true(load_big(&b) < 5 * US_PER_S);
+	assert_int_equal(faults.n, 1);
+	expect_fault("", 0, 7, "", "aliases");
+}
+
+static void a_list_that_is_too_long_is_cut_off(void **state)
+{
+	CLEANUP(buf_free) struct buf b = BUF(CONFIG_FILE_MAX);
+
+	(void)state;
+	buf_str(&b, "rollouts: [");
+	while (b.len + 10 < CONFIG_FILE_MAX)
+		buf_str(&b, "a,");
+	buf_str(&b, "a]\n");
+	assert_true(load_big(&b) < 5 * US_PER_S);
+	assert_int_equal(faults.n, 1);
+	expect_fault("", 0, 1, "", "more than 20000 values");
+}
+
 static void a_file_of_anchors_is_refused_before_it_takes_long(void **state)
 {
 	CLEANUP(buf_free) struct buf b = BUF(CONFIG_FILE_MAX);
@@ -101,9 +133,10 @@ static void nesting_too_deep_is_refused_before_it_takes_long(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(a_file_over_the_limit_is_refused), T(a_file_of_faults_ends_in_a_line_that_says_so),
-		T(aliases_of_aliases_are_cut_off),   T(a_file_of_anchors_is_refused_before_it_takes_long),
-		T(an_alias_of_itself_ends),          T(nesting_too_deep_is_refused_before_it_takes_long),
+		T(a_file_over_the_limit_is_refused),  T(a_file_of_faults_ends_in_a_line_that_says_so),
+		T(aliases_of_aliases_are_cut_off),    T(a_file_of_anchors_is_refused_before_it_takes_long),
+		T(aliases_of_long_texts_are_cut_off), T(a_list_that_is_too_long_is_cut_off),
+		T(an_alias_of_itself_ends),           T(nesting_too_deep_is_refused_before_it_takes_long),
 	};
 
 	return cmocka_run_group_tests_name("config", tests, NULL, NULL);

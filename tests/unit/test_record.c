@@ -1,6 +1,7 @@
 /* What a round of verification leads to: fallbacks in their order and time, rolled back, what follows, and whether it
  * helped. */
 #include "tests/unit/db_fixture.h"
+#include "tests/unit/settings_fixture.h"
 
 #include "db/event.h"
 #include "db/rollout.h"
@@ -481,10 +482,9 @@ static void which_step_may_run_when(void **state)
 
 static int setup(void **state)
 {
-	CLEANUP(json_cleanup) struct json_object *tree = json_tokener_parse(config);
 	char why[300] = "";
 
-	if (!tree || settings_read(tree, &settings, why, sizeof(why)) < 0) {
+	if (settings_of(config, &settings, why, sizeof(why)) < 0) {
 		print_error("%s\n", why);
 		return -1;
 	}

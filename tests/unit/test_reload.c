@@ -4,12 +4,12 @@
 #include <poll.h>
 #include "db/incident.h"
 #include "server/reload.h"
+#include "tests/unit/settings_fixture.h"
 
 static struct db *db;
 
 static struct settings *settings_with(const char *rollout)
 {
-	CLEANUP(json_cleanup) struct json_object *tree = NULL;
 	struct settings *s = NULL;
 	char text[400], why[300] = "";
 
@@ -17,8 +17,7 @@ static struct settings *settings_with(const char *rollout)
 	         "{\"rollouts\":[{\"name\":\"%s\",\"alerts\":[],\"apply\":[],\"verify\":{\"delay\":1,\"every\":1,"
 	         "\"passes\":1,\"timeout\":60,\"checks\":[]}}]}",
 	         rollout);
-	tree = json_tokener_parse(text);
-	if (!tree || settings_read(tree, &s, why, sizeof(why)) < 0)
+	if (settings_of(text, &s, why, sizeof(why)) < 0)
 		fail_msg("settings: %s", why);
 	return s;
 }

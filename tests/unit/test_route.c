@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "handlers/incident/intake.h"
+#include "tests/unit/settings_fixture.h"
 
 #define DOUBTFUL "\"path=~\\\".*foo.*bar.*\\\"\"" /* runs into a limit on some values */
 
@@ -26,13 +27,10 @@ static struct settings *settings;
 
 static int setup(void **state)
 {
-	struct json_object *tree = json_tokener_parse(tree_text);
 	char why[300];
-	int r = settings_read(tree, &settings, why, sizeof(why));
 
 	(void)state;
-	json_object_put(tree);
-	return r;
+	return settings_of(tree_text, &settings, why, sizeof(why));
 }
 
 static int teardown(void **state)

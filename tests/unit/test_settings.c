@@ -11,6 +11,7 @@
 #include "handlers/notify/options.h"
 #include "handlers/settings/settings.h"
 #include "server/core/clock.h"
+#include "tests/unit/settings_fixture.h"
 
 /* A normalised config with something in every place. */
 static const char full[] =
@@ -83,10 +84,9 @@ static struct json_object *parsed(const char *text)
 
 static struct settings *read_full(void)
 {
-	CLEANUP(json_cleanup) struct json_object *tree = parsed(full);
 	struct settings *s = NULL;
 
-	assert_int_equal(settings_read(tree, &s, why, sizeof(why)), 0);
+	assert_int_equal(settings_of(full, &s, why, sizeof(why)), 0);
 	return s;
 }
 
@@ -164,10 +164,10 @@ static void everything_of_the_tree_arrives_in_the_settings(void **state)
 	assert_int_equal(s->limits.rollbacks_per_day, 3);
 	assert_int_equal(s->n_rollouts, 1);
 	check_rollout(&s->rollouts[0]);
-	assert_int_equal(s->n_audiences, 2);
-	assert_string_equal(s->audiences[0].channel, "chat");
-	assert_int_equal(s->audiences[0].events, EVENT_ROLLOUT | EVENT_INCIDENT);
-	assert_int_equal(s->audiences[1].events, EVENT_ALL);
+	assert_int_equal(s->n_channels, 2);
+	assert_string_equal(s->channels[0].name, "chat");
+	assert_int_equal(s->channels[0].events, EVENT_ROLLOUT | EVENT_INCIDENT);
+	assert_int_equal(s->channels[1].events, EVENT_ALL);
 }
 
 static void playbooks_say_whether_they_lower_or_hold(void **state)
@@ -205,17 +205,16 @@ static void what_is_not_in_the_config_is_not_found(void **state)
 
 static void a_config_of_almost_nothing_can_be_read(void **state)
 {
-	CLEANUP(json_cleanup)
-	struct json_object *tree = parsed("{\"global\":{},\"sla\":{},\"limits\":{},\"rollouts\":[],\"playbooks\":[],"
-	                                  "\"channels\":[],\"users\":[]}");
+	static const char text[] = "{\"global\":{},\"sla\":{},\"limits\":{},\"rollouts\":[],\"playbooks\":[],"
+				   "\"channels\":[],\"users\":[]}";
 	CLEANUP(settings_cleanup) struct settings *s = NULL;
 
 	(void)state;
-	assert_int_equal(settings_read(tree, &s, why, sizeof(why)), 0);
+	assert_int_equal(settings_of(text, &s, why, sizeof(why)), 0);
 	assert_int_equal(s->n_rollouts, 0);
 	assert_string_equal(s->prometheus.url, "");
 	assert_int_equal(s->heartbeat.n, 0);
-	assert_int_equal(s->n_audiences, 0);
+	assert_int_equal(s->n_channels, 0);
 }
 
 static void a_tree_that_was_never_checked_is_refused_and_nothing_is_given(void **state)
@@ -230,11 +229,9 @@ static void a_tree_that_was_never_checked_is_refused_and_nothing_is_given(void *
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(trees); i++) {
-		CLEANUP(json_cleanup) struct json_object *tree = parsed(trees[i]);
 		struct settings *s = (struct settings *)dir;
 
-		why[0] = '\0';
-		assert_int_equal(settings_read(tree, &s, why, sizeof(why)), -EINVAL);
+		assert_int_equal(settings_of(trees[i], &s, why, sizeof(why)), -EINVAL);
 		assert_ptr_equal(s, dir);
 		assert_true(why[0]);
 	}
@@ -431,11 +428,11 @@ static void the_percentage_stands_in_the_body_wherever_it_is_asked_for(void **st
 
 static void channels_know_where_to_send_and_what(void **state)
 {
-	CLEANUP(json_cleanup) struct json_object *tree = parsed(full);
+	CLEANUP(settings_cleanup) struct settings *s = read_full();
 	struct channels c = {0};
 
 	(void)state;
-	assert_int_equal(channels_read(tree, &c, why, sizeof(why)), 0);
+	assert_int_equal(channels_read(s, &c, why, sizeof(why)), 0);
 	assert_int_equal(c.n, 2);
 	const struct channel *chat = channels_find(&c, "chat"), *all = channels_find(&c, "all");
 
@@ -465,10 +462,10 @@ static int read_file_channel(const char *content, size_t len, struct channels *c
 		assert_int_equal(fclose(f), 0);
 	}
 	snprintf(text, sizeof(text), "{\"channels\":[{\"name\":\"a\",\"slack\":{\"url_file\":\"%s\"}}]}", file);
-	CLEANUP(json_cleanup) struct json_object *tree = parsed(text);
+	CLEANUP(settings_cleanup) struct settings *s = NULL;
 
-	why[0] = '\0';
-	return channels_read(tree, c, why, sizeof(why));
+	assert_int_equal(settings_of(text, &s, why, sizeof(why)), 0);
+	return channels_read(s, c, why, sizeof(why));
 }
 
 static void a_secret_is_the_first_line_of_its_file(void **state)

@@ -1,8 +1,9 @@
-#include "server/config/yaml.h"
+#include "handlers/settings/faults.h"
 
 #include <assert.h>
 #include <stdarg.h>
-#include <string.h>
+#include <stdint.h>
+#include <stdlib.h>
 
 #include "server/core/buf.h"
 
