@@ -40,7 +40,7 @@ all: deps-build
 	+@$(MAKE) --no-print-directory programs
 programs: $(PROGRAMS)
 
-$O/rollbackd: $O/server/main.o $(LIB_OBJS)
+$O/rollbackd: $O/server/main.o $(LIB_OBJS) | $O/rollbackd-run
 	@echo "  LD $@"
 	@$(CC) $(mode.$(MODE)) $(LDFLAGS) -o $@ $^ $(libs) $(LDLIBS)
 $O/rollbackd-run: $(RUN_SRCS:%.c=$O/%.o)
