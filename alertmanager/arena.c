@@ -3,7 +3,9 @@
 #include <assert.h>
 #include <stdalign.h>
 #include <stdlib.h>
+#include <string.h>
 
+#define FIRST (4 * 1024) /* a group of one alert needs no more */
 #define PIECE (64 * 1024)
 
 struct arena_piece {
@@ -18,12 +20,12 @@ static struct arena_piece *piece_for(struct arena *a, size_t size)
 
 	if (p && p->size - p->used >= size)
 		return p;
-	size_t room = size > PIECE / 4 ? size : PIECE;
-	p = calloc(1, sizeof(*p) + room);
+	size_t usual = p ? PIECE : FIRST, room = size > usual / 4 ? size : usual;
+	p = malloc(sizeof(*p) + room);
 	if (!p)
 		return NULL;
-	p->size = room;
-	if (a->pieces && room != PIECE) { /* a large one must not end the filling of the first */
+	*p = (struct arena_piece) {.size = room};
+	if (a->pieces && room != usual) { /* a large one must not end the filling of the first */
 		p->next = a->pieces->next;
 		a->pieces->next = p;
 	} else {
@@ -45,7 +47,7 @@ void *arena_take(struct arena *a, size_t size)
 	struct arena_piece *p = piece_for(a, whole);
 	if (!p)
 		return NULL;
-	void *given = p->data + p->used;
+	void *given = memset(p->data + p->used, 0, whole);
 	p->used += whole;
 	a->used += whole;
 	return given;

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Six times what is kept: that is what JSON makes of control characters. */
+#define TEXT_MAX (6 * (PAYLOAD_ANNOTATIONS_MAX + KEPT_LABEL_BYTES) + 4096)
+
 /* They name the alert, or are asked for again when it is over. */
 static const char *const first_kept[] = {"alertname", "rollout", "action", "severity", "scenario", "drill"};
 
@@ -64,61 +67,102 @@ static int choose(const struct alert *a, struct candidate **ret, size_t *ret_n)
 
 		list[i] = (struct candidate) {p, strlen(p->name) + strlen(p->value), is_first(p->name)};
 	}
+	*ret_n = that_fit(list, a->n_labels);
+	*ret = list;
+	if (*ret_n == a->n_labels) /* nearly always; and they are in order */
+		return 0;
 	qsort(list, a->n_labels, sizeof(*list), by_worth);
 	*ret_n = that_fit(list, a->n_labels);
 	qsort(list, *ret_n, sizeof(*list), by_name);
-	*ret = list;
 	return 0;
 }
 
-static struct json_object *labels_json(const struct candidate *list, size_t n)
+static void write_pair(struct buf *b, const struct text_pair *p)
+{
+	buf_char(b, b->len ? ',' : '{');
+	json_write_str(b, p->name);
+	buf_char(b, ':');
+	json_write_str(b, p->value);
+}
+
+static char *object(struct buf *b)
+{
+	buf_str(b, b->len ? "}" : "{}");
+	if (!b->error)
+		return buf_take(b);
+	buf_free(b);
+	return NULL;
+}
+
+static char *labels_json(const struct candidate *list, size_t n)
 {
 	assert(n <= KEPT_LABELS_MAX);
-	struct json_object *o = json_object_new_object();
+	struct buf b = BUF(TEXT_MAX);
 
 	for (size_t i = 0; i < n; i++)
-		json_add_str(o, list[i].pair->name, list[i].pair->value);
-	return o;
+		write_pair(&b, list[i].pair);
+	return object(&b);
 }
 
-static void say_missing(struct json_object *annotations, const struct alert *a, size_t labels_missing)
+/* What is missing, or "". */
+static void missing(const struct alert *a, size_t labels_missing, char *out, size_t size)
 {
-	struct buf text = BUF(200);
+	char labels[60] = "", annotations[100] = "";
 
 	if (labels_missing)
-		buf_printf(&text, "%zu labels", labels_missing);
+		snprintf(labels, sizeof(labels), "%zu labels%s", labels_missing, a->annotations_cut ? " and " : "");
 	if (a->annotations_cut)
-		buf_printf(&text, "%s%zu bytes of %zu annotations", labels_missing ? " and " : "", a->bytes_cut,
-		           a->annotations_cut);
-	if (text.len)
-		json_add_str(annotations, KEPT_SAID, buf_text(&text));
-	buf_free(&text);
+		snprintf(annotations, sizeof(annotations), "%zu bytes of %zu annotations", a->bytes_cut,
+		         a->annotations_cut);
+	snprintf(out, size, "%s%s", labels, annotations);
 }
 
-static struct json_object *annotations_json(const struct alert *a, size_t labels_missing)
+/* Odd characters may have made two names one, and our own may be there already: of those, the last counts. */
+static bool may_be_twice(const struct alert *a)
 {
-	struct json_object *o = json_object_new_object();
+	for (size_t i = 0; i < a->n_annotations; i++)
+		if (text_was_replaced(a->annotations[i].name) || !strcmp(a->annotations[i].name, KEPT_SAID))
+			return true;
+	return false;
+}
+
+static char *each_once(const struct alert *a, const char *not_kept)
+{
+	CLEANUP(json_cleanup) struct json_object *o = json_object_new_object();
 
 	for (size_t i = 0; i < a->n_annotations; i++)
 		json_add_str(o, a->annotations[i].name, a->annotations[i].value);
-	say_missing(o, a, labels_missing);
-	return o;
+	if (not_kept[0])
+		json_add_str(o, KEPT_SAID, not_kept);
+	return strdup(json_text(o));
+}
+
+static char *annotations_json(const struct alert *a, size_t labels_missing)
+{
+	struct buf b = BUF(TEXT_MAX);
+	char not_kept[200];
+
+	missing(a, labels_missing, not_kept, sizeof(not_kept));
+	if (may_be_twice(a))
+		return each_once(a, not_kept);
+	for (size_t i = 0; i < a->n_annotations; i++)
+		write_pair(&b, &a->annotations[i]);
+	if (not_kept[0])
+		write_pair(&b, &(struct text_pair) {KEPT_SAID, not_kept});
+	return object(&b);
 }
 
 int alert_keep(const struct alert *a, struct alert_kept *ret)
 {
 	assert(a && ret);
 	assert(!a->rejected || a->n_labels == 0);
-	CLEANUP(json_cleanup) struct json_object *labels = NULL, *annotations = NULL;
 	CLEANUP(cleanup_free) struct candidate *list = NULL;
 	size_t n = 0;
 	int r = choose(a, &list, &n);
 
 	if (r < 0)
 		return r;
-	labels = labels_json(list, n);
-	annotations = annotations_json(a, a->n_labels - n);
-	struct alert_kept k = {strdup(json_text(labels)), strdup(json_text(annotations))};
+	struct alert_kept k = {labels_json(list, n), annotations_json(a, a->n_labels - n)};
 	if (!k.labels || !k.annotations) {
 		alert_kept_free(&k);
 		return -ENOMEM;

@@ -383,6 +383,15 @@ static enum matchers_say says(const struct matcher *m, const char *value)
 	return m->negative ? MATCHERS_YES - same : same; /* MAYBE stays what it is */
 }
 
+bool matchers_are_plain(const struct matchers *m)
+{
+	assert(m && (m->list || m->n == 0));
+	for (size_t i = 0; i < m->n; i++)
+		if (m->list[i]->regex)
+			return false;
+	return true;
+}
+
 enum matchers_say matchers_judge(const struct matchers *m, const struct text_pair *labels, size_t n,
                                  const char **ret_which)
 {

@@ -35,6 +35,9 @@ enum matchers_say { MATCHERS_NO, MATCHERS_MAYBE, MATCHERS_YES };
 enum matchers_say matchers_judge(const struct matchers *m, const struct text_pair *labels, size_t n,
                                  const char **ret_which) MUST_CHECK;
 
+/* None is a regular expression, so judging them takes no time worth speaking of. */
+bool matchers_are_plain(const struct matchers *m);
+
 /* The same when not all labels are known. open tells of a label that is not among labels whether it may have a value
  * that nobody knows; else it counts as "". MAYBE also: it depends on the label *ret_label (may be NULL; borrowed). */
 typedef bool matchers_open_fn(void *arg, const char *label);

@@ -10,10 +10,20 @@
 #define WORD_MAX 64
 #define ELLIPSIS "\xe2\x80\xa6"
 
+/* What is read of an alert. */
+enum part { STATUS, LABELS, ANNOTATIONS, STARTS_AT, ENDS_AT, GENERATOR_URL, FINGERPRINT, PARTS };
+
+static const char *const part_names[PARTS] = {
+	[STATUS] = "status",           [LABELS] = "labels",  [ANNOTATIONS] = "annotations",
+	[STARTS_AT] = "startsAt",      [ENDS_AT] = "endsAt", [GENERATOR_URL] = "generatorURL",
+	[FINGERPRINT] = "fingerprint",
+};
+
 /* One alert being read. */
 struct reading {
 	struct alert *alert;
-	struct json_raw raw; /* the alert as sent */
+	struct json_raw raw;         /* the alert as sent */
+	struct json_raw part[PARTS]; /* text NULL: absent, or null */
 	struct arena *memory;
 	char *why; /* owned: why it is rejected */
 };
@@ -33,10 +43,27 @@ static int refuse(struct reading *r, const char *fmt, ...)
 	return r->why ? -EINVAL : -ENOMEM;
 }
 
-/* The beginning of a string member; false when it is absent, null or no string. */
-static bool find_string(struct json_raw object, const char *name, struct json_raw *ret)
+static bool is_there(const struct reading *r, enum part p)
 {
-	return json_raw_find(object, name, ret) && json_raw_is_string(*ret);
+	return r->part[p].text != NULL;
+}
+
+static bool is_string(const struct reading *r, enum part p)
+{
+	return is_there(r, p) && json_raw_is_string(r->part[p]);
+}
+
+/* In one pass, whatever an alert holds beside. */
+static void find_parts(struct reading *r)
+{
+	struct json_raw rest = json_raw_inside(r->raw), key, value;
+
+	while (json_raw_member(&rest, &key, &value))
+		for (size_t i = 0; *value.text != 'n' && i < PARTS; i++)
+			if (!r->part[i].text && json_raw_is(key, part_names[i])) {
+				r->part[i] = value;
+				break;
+			}
 }
 
 /* ---- labels ---- */
@@ -74,6 +101,15 @@ static int read_label(struct reading *r, struct json_raw name, struct json_raw v
 	return 0;
 }
 
+/* Alertmanager sends them so. */
+static bool is_in_order(const struct alert *a)
+{
+	for (size_t i = 1; i < a->n_labels; i++)
+		if (by_name(&a->labels[i - 1], &a->labels[i]) >= 0)
+			return false;
+	return true;
+}
+
 /* JSON has no name twice, but odd characters may have made two names one. */
 static int names_differ(struct reading *r)
 {
@@ -89,11 +125,10 @@ static int names_differ(struct reading *r)
 
 static int read_labels(struct reading *r)
 {
-	struct json_raw labels = {"", 0}, name, value;
-	bool there = json_raw_find(r->raw, "labels", &labels);
+	struct json_raw labels = is_there(r, LABELS) ? r->part[LABELS] : (struct json_raw) {"{}", 2}, name, value;
 	struct alert *a = r->alert;
 
-	if (there && *labels.text != '{')
+	if (*labels.text != '{')
 		return refuse(r, "the alert's labels are no JSON object");
 	size_t n = count_members(labels);
 	if (n == 0)
@@ -107,6 +142,8 @@ static int read_labels(struct reading *r)
 			return err;
 	}
 	assert(a->n_labels == n);
+	if (is_in_order(a))
+		return 0;
 	qsort(a->labels, n, sizeof(*a->labels), by_name);
 	return names_differ(r);
 }
@@ -187,16 +224,19 @@ static int keep_annotations(struct reading *r, struct json_raw annotations)
 static int read_shape(struct reading *r)
 {
 	assert(r->raw.len > 0);
-	return *r->raw.text == '{' ? 0 : refuse(r, "the alert is no JSON object");
+	if (*r->raw.text != '{')
+		return refuse(r, "the alert is no JSON object");
+	find_parts(r);
+	return 0;
 }
 
 static int read_status(struct reading *r)
 {
 	static const char *const names[] = {[ALERT_FIRING] = "firing", [ALERT_RESOLVED] = "resolved"};
-	struct json_raw status;
+	struct json_raw status = r->part[STATUS];
 	char q[QUOTE_SIZE], word[WORD_MAX];
 
-	if (!find_string(r->raw, "status", &status))
+	if (!is_string(r, STATUS))
 		return refuse(r, "the alert has no status, which should be \"firing\" or \"resolved\"");
 	size_t len = json_raw_decode(status, word, sizeof(word) - 1);
 	int v = text_enum_find(names, ARRAY_LEN(names), word);
@@ -207,13 +247,13 @@ static int read_status(struct reading *r)
 }
 
 /* 0, or -EINVAL. Absent, null and everything before 1970 (Go's zero time, Google's 1970) give 0. */
-static int time_or_zero(struct json_raw alert, const char *key, int64_t *ret_us)
+static int time_or_zero(const struct reading *r, enum part p, int64_t *ret_us)
 {
-	struct json_raw value;
+	struct json_raw value = r->part[p];
 	char text[TIME_MAX];
 	int64_t us = 0;
 
-	if (json_raw_find(alert, key, &value)) {
+	if (is_there(r, p)) {
 		if (!json_raw_is_string(value) || json_raw_size(value) >= sizeof(text))
 			return -EINVAL;
 		size_t len = json_raw_decode(value, text, sizeof(text) - 1);
@@ -228,22 +268,22 @@ static int read_times(struct reading *r)
 {
 	struct alert *a = r->alert;
 
-	if (time_or_zero(r->raw, "startsAt", &a->starts_at_us) < 0)
+	if (time_or_zero(r, STARTS_AT, &a->starts_at_us) < 0)
 		a->starts_at_us = 0; /* a trigger that cannot tell when it began fires all the same */
-	if (a->status == ALERT_RESOLVED && time_or_zero(r->raw, "endsAt", &a->ends_at_us) < 0)
+	if (a->status == ALERT_RESOLVED && time_or_zero(r, ENDS_AT, &a->ends_at_us) < 0)
 		a->ends_at_us = 0;
 	return 0;
 }
 
 static int read_decoration(struct reading *r)
 {
-	struct json_raw annotations, url;
+	struct json_raw annotations = r->part[ANNOTATIONS];
 
-	if (find_string(r->raw, "generatorURL", &url) && json_raw_size(url) <= PAYLOAD_URL_MAX)
-		r->alert->generator_url = arena_string(r->memory, url);
+	if (is_string(r, GENERATOR_URL) && json_raw_size(r->part[GENERATOR_URL]) <= PAYLOAD_URL_MAX)
+		r->alert->generator_url = arena_string(r->memory, r->part[GENERATOR_URL]);
 	if (!r->alert->generator_url)
 		return -ENOMEM;
-	if (json_raw_find(r->raw, "annotations", &annotations) && *annotations.text == '{' && all_strings(annotations))
+	if (is_there(r, ANNOTATIONS) && *annotations.text == '{' && all_strings(annotations))
 		return keep_annotations(r, annotations);
 	return 0;
 }
@@ -251,9 +291,9 @@ static int read_decoration(struct reading *r)
 static int read_fingerprint(struct reading *r)
 {
 	struct alert *a = r->alert;
-	struct json_raw sent;
+	struct json_raw sent = r->part[FINGERPRINT];
 
-	if (find_string(r->raw, "fingerprint", &sent) && json_raw_size(sent) < sizeof(a->fingerprint)) {
+	if (is_string(r, FINGERPRINT) && json_raw_size(sent) < sizeof(a->fingerprint)) {
 		size_t len = json_raw_decode(sent, a->fingerprint, sizeof(a->fingerprint) - 1);
 		if (len > 0 && strspn(a->fingerprint, "0123456789abcdefABCDEF") == len)
 			return 0;
@@ -266,10 +306,9 @@ static int read_fingerprint(struct reading *r)
 /* Whoever is paged for an alert that is rejected has to find it. */
 static const char *name_of(struct reading *r)
 {
-	struct json_raw labels, name;
+	struct json_raw name;
 
-	if (!json_raw_find(r->raw, "labels", &labels) || !json_raw_find(labels, "alertname", &name) ||
-	    !json_raw_is_string(name))
+	if (!is_there(r, LABELS) || !json_raw_find(r->part[LABELS], "alertname", &name) || !json_raw_is_string(name))
 		return NULL;
 	return arena_string(r->memory, name);
 }
@@ -294,7 +333,7 @@ static int alert_read(struct alert *a, struct json_raw raw, struct arena *memory
 	static int (*const parts[])(struct reading *) = {
 		read_shape, read_status, read_labels, read_times, read_decoration, read_fingerprint,
 	};
-	struct reading reading = {a, raw, memory, NULL};
+	struct reading reading = {.alert = a, .raw = raw, .memory = memory};
 
 	a->generator_url = "";
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
@@ -342,7 +381,27 @@ static int group_root(const char *body, size_t len, struct json_raw *ret, struct
 	return r == -ENOMEM ? r : r < 0 ? fail_json(fault, r, &json) : 0;
 }
 
-static int group_alerts(struct json_raw root, struct json_raw *ret, struct payload_fault *fault)
+/* What is read of a body. text NULL: absent, or null. */
+struct group_parts {
+	struct json_raw alerts, truncated;
+};
+
+static struct group_parts parts_of(struct json_raw root)
+{
+	struct json_raw rest = json_raw_inside(root), key, value;
+	struct group_parts p = {0};
+
+	while (json_raw_member(&rest, &key, &value))
+		if (*value.text == 'n')
+			continue;
+		else if (json_raw_is(key, "alerts"))
+			p.alerts = value;
+		else if (json_raw_is(key, "truncatedAlerts"))
+			p.truncated = value;
+	return p;
+}
+
+static int group_parts(struct json_raw root, struct group_parts *ret, struct payload_fault *fault)
 {
 	assert(root.text && ret);
 	assert(root.len > 0);
@@ -353,12 +412,13 @@ static int group_alerts(struct json_raw root, struct json_raw *ret, struct paylo
 		            "Alertmanager, and Alertmanager's webhook_configs here");
 	if (*root.text != '{')
 		return fail(fault, -EINVAL, "the body is no JSON object as Alertmanager's webhook sends it");
-	if (!json_raw_find(root, "alerts", ret))
+	*ret = parts_of(root);
+	if (!ret->alerts.text)
 		return fail(fault, -EINVAL,
 		            "the body has no \"alerts\" array: a custom payload template has to keep the "
 		            "fields of "
 		            "Alertmanager's webhook");
-	return *ret->text == '[' ? 0 : fail(fault, -EINVAL, "\"alerts\" is no array");
+	return *ret->alerts.text == '[' ? 0 : fail(fault, -EINVAL, "\"alerts\" is no array");
 }
 
 static int group_count(struct json_raw alerts, size_t *ret, struct payload_fault *fault)
@@ -373,14 +433,14 @@ static int group_count(struct json_raw alerts, size_t *ret, struct payload_fault
 }
 
 /* Only for counting: a strange value counts as absent. */
-static int64_t group_truncated(struct json_raw root)
+static int64_t group_truncated(struct json_raw value)
 {
-	struct json_raw value;
 	char digits[24];
 
-	if (!json_raw_find(root, "truncatedAlerts", &value) || value.len >= sizeof(digits))
+	if (!value.text || value.len >= sizeof(digits))
 		return 0;
-	snprintf(digits, sizeof(digits), "%.*s", (int)value.len, value.text);
+	memcpy(digits, value.text, value.len);
+	digits[value.len] = '\0';
 	if (strspn(digits, "0123456789") != value.len)
 		return 0;
 	return strtoll(digits, NULL, 10);
@@ -409,18 +469,19 @@ int alert_group_parse(const char *body, size_t len, struct alert_group **ret, st
 	assert(body || len == 0);
 	assert(ret && fault);
 	CLEANUP(alert_group_cleanup) struct alert_group *g = calloc(1, sizeof(*g));
-	struct json_raw root = {0}, alerts = {0};
+	struct json_raw root = {0};
+	struct group_parts parts = {0};
 
 	if (!g)
 		return -ENOMEM;
 	g->memory.max = PAYLOAD_MEMORY_MAX;
 	int r = group_root(body, len, &root, fault);
 	if (r == 0)
-		r = group_alerts(root, &alerts, fault);
+		r = group_parts(root, &parts, fault);
 	if (r < 0)
 		return r;
-	g->truncated = group_truncated(root);
-	r = group_read(g, alerts, fault);
+	g->truncated = group_truncated(parts.truncated);
+	r = group_read(g, parts.alerts, fault);
 	if (r == -ENOMEM && g->memory.full)
 		return fail(fault, -E2BIG, "the body takes too much memory: set max_alerts or group the alerts finer");
 	if (r < 0)

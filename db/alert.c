@@ -37,7 +37,7 @@ int alert_add(struct db_tx *tx, const struct alert_seen *s, int64_t *ret_id)
 
 	return query_insert(tx, ALERT_ADD, ret_id,
 	                    V(s->fingerprint, s->starts_at_us, s->delivery, s->labels, s->annotations, s->generator_url,
-	                      ends_at_us, db_tx_now(tx), s->began_us));
+	                      ends_at_us, db_tx_now(tx), s->began_us, s->decided));
 }
 
 int episode_last(struct db_conn *c, const char *fingerprint, enum delivery status, struct episode *ret)
@@ -64,10 +64,10 @@ int alert_stale(struct db_tx *tx, int64_t id)
 	return query_done(query_run(tx, ALERT_STALE, V(id, db_tx_now(tx))));
 }
 
-int alert_newer(struct db_tx *tx, int64_t id, const char *labels, const char *annotations)
+int alert_copy(struct db_tx *tx, int64_t id, const char *labels, const char *annotations)
 {
 	assert(id > 0 && labels && annotations);
-	return query_done(query_run(tx, ALERT_NEWER, V(id, annotations, labels)));
+	return query_done(query_run(tx, ALERT_COPY, V(id, db_tx_now(tx), labels, annotations)));
 }
 
 int alert_end(struct db_tx *tx, int64_t id, int64_t ends_at_us)

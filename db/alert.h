@@ -36,6 +36,7 @@ struct alert_seen { /* input; all borrowed */
 	const char *annotations;
 	const char *generator_url;
 	int64_t ends_at_us;
+	const char *decided; /* the config by which its dispositions are decided; NULL: by none */
 };
 /* A new episode. */
 int alert_add(struct db_tx *tx, const struct alert_seen *seen, int64_t *ret_id) MUST_CHECK;
@@ -48,7 +49,7 @@ struct episode {
 	int64_t starts_at_us; /* as told; 0: the sender gives none */
 	int64_t began_us;     /* it cannot have begun before: startsAt, or the end of the episode before it */
 	int64_t ends_at_us;   /* as told; 0: it fires, or the sender gives none */
-	int64_t last_at_us;   /* the last delivery */
+	int64_t last_at_us;   /* the last delivery, within a second */
 	int64_t ended_at_us;  /* when its end was reported; 0: it fires */
 	int64_t stale_at_us;  /* the first copy after its end; 0: none came */
 	int64_t stale_times;  /* how many came since */
@@ -63,10 +64,10 @@ int episode_last(struct db_conn *c, const char *fingerprint, enum delivery statu
 /* All that fire: more than one only where a resolved got lost. *ret->item is the caller's to free. */
 int episode_firing(struct db_conn *c, const char *fingerprint, struct episode_list *ret) MUST_CHECK;
 
-/* A copy came; newer labels and annotations of one that fires; its end; a copy after the end; by which config it was
- * decided. 0 or -errno. */
+/* It came again; a copy of one that fires, with its labels and annotations of now; its end; a copy after the end; by
+ * which config it was decided. 0 or -errno. Of copies within a second that say the same one is written, and counted. */
 int alert_again(struct db_tx *tx, int64_t id) MUST_CHECK;
-int alert_newer(struct db_tx *tx, int64_t id, const char *labels, const char *annotations) MUST_CHECK;
+int alert_copy(struct db_tx *tx, int64_t id, const char *labels, const char *annotations) MUST_CHECK;
 int alert_end(struct db_tx *tx, int64_t id, int64_t ends_at_us) MUST_CHECK;
 int alert_stale(struct db_tx *tx, int64_t id) MUST_CHECK;
 int alert_decided(struct db_tx *tx, int64_t id, const char *config) MUST_CHECK;

@@ -79,13 +79,16 @@
 	  "SELECT " COLUMNS(EPISODE_LIST) " FROM alert WHERE fingerprint = ?1 AND status = ?2 ORDER BY began DESC, "   \
 	                                  "id DESC LIMIT 1")                                                           \
 	X(EPISODE_FIRING, 0, "t", "SELECT " COLUMNS(EPISODE_LIST) " FROM alert WHERE fingerprint = ?1 AND status = 1") \
-	X(ALERT_ADD, 1, "tiitttiii",                                                                                   \
+	X(ALERT_ADD, 1, "tiitttiiit",                                                                                  \
 	  "INSERT INTO alert (fingerprint, starts_at, status, labels, annotations, generator_url, ends_at,"            \
-	  " first_at, last_at, times, began, ended, stale_at, stale_times)"                                            \
-	  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, 1, ?9, CASE WHEN ?3 = 2 THEN ?8 ELSE 0 END, 0, "               \
-	  "0)" SQL_RETURNING_ID)                                                                                       \
+	  " first_at, last_at, times, began, ended, stale_at, stale_times, decided)"                                   \
+	  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, 1, ?9, CASE WHEN ?3 = 2 THEN ?8 ELSE 0 END, 0, 0, ?10"         \
+	  ")" SQL_RETURNING_ID)                                                                                        \
 	X(ALERT_AGAIN, 1, "ii", "UPDATE alert SET last_at = ?2, times = times + 1 WHERE id = ?1")                      \
-	X(ALERT_NEWER, 1, "itt", "UPDATE alert SET annotations = ?2, labels = ?3 WHERE id = ?1 AND status = 1")        \
+	/* Nothing is written that is there already; last_at is right within a second. */                              \
+	X(ALERT_COPY, 1, "iitt",                                                                                       \
+	  "UPDATE alert SET last_at = ?2, times = times + 1, labels = ?3, annotations = ?4 WHERE id = ?1 AND"          \
+	  " status = 1 AND NOT (last_at > ?2 - 1000000 AND last_at <= ?2 AND labels = ?3 AND annotations = ?4)")       \
 	X(ALERT_END, 1, "iii", "UPDATE alert SET status = 2, ends_at = ?2, ended = ?3 WHERE id = ?1 AND status = 1")   \
 	X(ALERT_STALE, 1, "ii",                                                                                        \
 	  "UPDATE alert SET stale_at = CASE WHEN stale_at = 0 THEN ?2 ELSE stale_at END, stale_times = stale_times + " \

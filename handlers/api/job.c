@@ -167,7 +167,7 @@ static void written(struct db_job *job, int result)
 	fill(j, r, &reply);
 	if (r == 0 && j->incident_id)
 		engine_notify(j->api->engine, j->incident_id);
-	if (r == 0)
+	if (r == 0 && !j->quiet)
 		j->api->ring(j->api->arg);
 	complete(j, &reply);
 }

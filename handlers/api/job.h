@@ -44,6 +44,7 @@ struct api_job {
 	struct http_req *req;
 	struct settings *settings; /* a reference: those of when it was asked */
 	bool lowers;               /* written when the disk is nearly full, too */
+	bool quiet;                /* set by write: nobody has to be told of anything */
 	int64_t incident_id;       /* set by write: what the engine must look at and the answer shows */
 	struct json_object *data;  /* owned: the answer */
 	char why[700];             /* of a refusal */

@@ -1,6 +1,7 @@
 /*
- * The webhook: a body comes on the http thread, is read and matched on the background thread (16 MiB take longer than
- * anybody may wait for /-/healthy), recorded on the writer's, and answered from there.
+ * The webhook: a body comes on the http thread, is read and matched there if it is small, else on the background thread
+ * (16 MiB, or a regular expression, take longer than anybody may wait for /-/healthy), recorded on the writer's, and
+ * answered from there.
  */
 #include <assert.h>
 #include <errno.h>
@@ -21,7 +22,9 @@
 #include "server/core/metrics.h"
 
 /* Bytes of what is read and not yet recorded, together. One group may have 56 MiB, and is then alone. */
-#define WORK_MAX              (64UL * 1024 * 1024)
+#define WORK_MAX (64UL * 1024 * 1024)
+/* A body up to this size is read where it came, in less time than another thread would take to wake up. */
+#define HERE_MAX              (16 * 1024)
 #define REFUSED_PAGE_EVERY_US (3600 * US_PER_S)
 #define LOGGED_MAX            100 /* lines for the alerts of one webhook */
 
@@ -44,6 +47,7 @@ static int record(struct db_tx *tx, struct api_job *base)
 	assert(tx && d->intake);
 	int r = intake_record(tx, d->intake);
 
+	base->quiet = intake_is_quiet(d->intake);
 	FAILPOINT(FAIL_INTAKE_BEFORE_COMMIT);
 	return r;
 }
@@ -55,6 +59,12 @@ static void count(const struct intake *in)
 		metric_add(M_ALERTS, (unsigned)in->results[i].disposition - 1, !in->results[i].drill);
 	if (in->group->truncated > 0)
 		metric_add(M_TRUNCATED, 0, (uint64_t)in->group->truncated);
+}
+
+/* What changes nothing may come by the ten thousand. Who should know of a trigger that nobody claims is paged. */
+static enum log_level level_of(const struct intake_result *r)
+{
+	return r->disposition == DISP_NO_MATCH ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
 }
 
 static void tell_log(const struct intake *in)
@@ -71,12 +81,9 @@ static void tell_log(const struct intake *in)
 			         log_num((int64_t)(in->n_results - i)));
 			break;
 		}
-		char incident[24];
-
-		snprintf(incident, sizeof(incident), "%lld", (long long)r->incident_id);
-		log_info("alert recorded", "fingerprint", r->fingerprint, "disposition",
-		         disposition_name(r->disposition), "rollout", r->rollout ? r->rollout : "", "incident",
-		         incident);
+		log_write(level_of(r), __FILE__, __LINE__, "alert recorded", "fingerprint", r->fingerprint,
+		          "disposition", disposition_name(r->disposition), "rollout", r->rollout ? r->rollout : "",
+		          "incident", log_num(r->incident_id), NO_MORE, NO_MORE);
 	}
 }
 
@@ -267,5 +274,8 @@ enum http_verdict webhook_post(struct api *a, struct http_req *req, struct http_
 		return HTTP_REPLIED;
 	}
 	api_job_init(&d->base, &delivery_kind, a, req);
-	return api_job_read(&d->base, reply);
+	if (req->body_len > HERE_MAX || !route_is_quick(d->base.settings))
+		return api_job_read(&d->base, reply);
+	read_body(&d->base);
+	return HTTP_DEFERRED;
 }

@@ -259,6 +259,16 @@ int intake_record(struct db_tx *tx, struct intake *in)
 	return r;
 }
 
+bool intake_is_quiet(const struct intake *in)
+{
+	assert(in);
+	bool quiet = in->touched.n == 0;
+
+	for (size_t i = 0; i < UNSEEN_N; i++)
+		quiet &= in->unseen[i].n == 0;
+	return quiet;
+}
+
 bool intake_lowers(const struct intake *in)
 {
 	assert(in && in->group);
@@ -300,15 +310,25 @@ void intake_cleanup(struct intake **in)
 
 static void answer_one(struct buf *b, const struct intake_result *res)
 {
-	CLEANUP(json_cleanup) struct json_object *o = json_object_new_object();
+	char at[40] = "";
 
-	json_add_str(o, "fingerprint", res->fingerprint);
-	json_add_time(o, "starts_at", res->starts_at_us);
-	json_add_str(o, "rollout", res->rollout);
-	json_add_str(o, "disposition", disposition_name(res->disposition));
-	json_add(o, "incident", res->incident_id ? json_object_new_int64(res->incident_id) : NULL);
-	json_add_str(o, "reason", res->reason);
-	buf_str(b, json_text(o));
+	if (res->starts_at_us)
+		text_time(res->starts_at_us, at, sizeof(at));
+	buf_str(b, "{\"fingerprint\":");
+	json_write_str(b, res->fingerprint);
+	buf_str(b, ",\"starts_at\":");
+	json_write_str(b, at[0] ? at : NULL);
+	buf_str(b, ",\"rollout\":");
+	json_write_str(b, res->rollout);
+	buf_str(b, ",\"disposition\":");
+	json_write_str(b, disposition_name(res->disposition));
+	if (res->incident_id)
+		buf_printf(b, ",\"incident\":%lld", (long long)res->incident_id);
+	else
+		buf_str(b, ",\"incident\":null");
+	buf_str(b, ",\"reason\":");
+	json_write_str(b, res->reason);
+	buf_char(b, '}');
 }
 
 /* A tree of all results would take ten times their text. */

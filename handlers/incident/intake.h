@@ -21,6 +21,8 @@ struct route {
 /* Pure. */
 int route_alert(const struct settings *s, const struct alert *a, struct route *ret);
 void route_free(struct route *r);
+/* Routing an alert takes microseconds: no regular expression, and not many of all. */
+bool route_is_quick(const struct settings *s);
 
 struct intake_result {
 	char fingerprint[33];
@@ -85,6 +87,8 @@ int intake_plan(struct settings *s, struct alert_group *group, int64_t received_
 /* Is there a firing alert among them that rolls back? That is taken when the disk is nearly full, too. */
 bool intake_lowers(const struct intake *in);
 int intake_record(struct db_tx *tx, struct intake *in);
+/* What was recorded touches no incident and pages nobody. */
+bool intake_is_quiet(const struct intake *in);
 void intake_free(struct intake *in);
 void intake_cleanup(struct intake **in);
 /* {alerts, rejected, results: […]} as text; of more results than fit into INTAKE_ANSWER_MAX bytes the first, and

@@ -4,6 +4,8 @@
 #include "handlers/incident/intake.h"
 #include "server/core/text.h"
 
+#define QUICK_MAX 256 /* rollouts and playbooks: some 50 ns each */
+
 /*
  * An expression that ran into a limit is no "no". It counts as matching where that can only lower what an alert that is
  * otherwise known to be one is about: a playbook in doubt, if a rollout surely claims the alert; a rollout in doubt, if
@@ -87,6 +89,18 @@ static char *reason(const struct route *r, const struct alert *a, const char *wh
 static bool is_heartbeat(const struct settings *s, const struct alert *a)
 {
 	return s->heartbeat.n > 0 && matchers_judge(&s->heartbeat, a->labels, a->n_labels, NULL) == MATCHERS_YES;
+}
+
+bool route_is_quick(const struct settings *s)
+{
+	assert(s && s->n_playbooks > 0);
+	bool plain = s->n_rollouts + s->n_playbooks <= QUICK_MAX && matchers_are_plain(&s->heartbeat);
+
+	for (size_t i = 0; plain && i < s->n_playbooks; i++)
+		plain = matchers_are_plain(&s->playbooks[i].match);
+	for (size_t i = 0; plain && i < s->n_rollouts; i++)
+		plain = matchers_are_plain(&s->rollouts[i].alerts);
+	return plain;
 }
 
 int route_alert(const struct settings *s, const struct alert *a, struct route *ret)

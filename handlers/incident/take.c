@@ -225,24 +225,33 @@ static int decide_for_none(struct taking *t, const struct alert_disposition_list
 }
 
 /* By the config in force: what it did to a rollout stands, that it concerned none may have changed. */
-static int decide(struct taking *t)
+static int decide(struct taking *t, const struct alert_disposition_list *before)
+{
+	bool for_some = false;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < before->n; i++)
+		if (before->item[i].rollout[0]) {
+			for_some = true;
+			r = answer_duplicate(t, &before->item[i]);
+		}
+	if (r == 0 && !t->rt->n_rollouts && !for_some)
+		r = decide_for_none(t, before);
+	if (r == 0 && t->rt->n_rollouts && has_disposition(before, ""))
+		r = disposition_withdraw(t->tx, t->id, DELIVERY_FIRING);
+	for (size_t i = 0; r == 0 && i < t->rt->n_rollouts; i++)
+		if (!has_disposition(before, t->rt->rollouts[i]->name))
+			r = trigger_one(t, t->rt->rollouts[i]);
+	return r;
+}
+
+static int decide_anew(struct taking *t)
 {
 	struct alert_disposition_list before = {0};
 	int r = disposition_of_alert(db_tx_conn(t->tx), t->id, DELIVERY_FIRING, &before);
-	bool for_some = false;
 
-	for (size_t i = 0; r == 0 && i < before.n; i++)
-		if (before.item[i].rollout[0]) {
-			for_some = true;
-			r = answer_duplicate(t, &before.item[i]);
-		}
-	if (r == 0 && !t->rt->n_rollouts && !for_some)
-		r = decide_for_none(t, &before);
-	if (r == 0 && t->rt->n_rollouts && has_disposition(&before, ""))
-		r = disposition_withdraw(t->tx, t->id, DELIVERY_FIRING);
-	for (size_t i = 0; r == 0 && i < t->rt->n_rollouts; i++)
-		if (!has_disposition(&before, t->rt->rollouts[i]->name))
-			r = trigger_one(t, t->rt->rollouts[i]);
+	if (r == 0)
+		r = decide(t, &before);
 	disposition_list_free(&before);
 	return r < 0 ? r : alert_decided(t->tx, t->id, t->in->settings->sha);
 }
@@ -268,6 +277,7 @@ static int add_episode(struct taking *t, int64_t began_us)
 		.labels = kept.labels,
 		.annotations = kept.annotations,
 		.generator_url = t->a->generator_url,
+		.decided = delivery_of(t->a) == DELIVERY_FIRING ? t->in->settings->sha : NULL,
 	};
 	r = alert_add(t->tx, &seen, &t->id);
 	alert_kept_free(&kept);
@@ -361,14 +371,12 @@ static int take_copy(struct taking *t, const struct episode *known)
 
 	t->id = known->id;
 	if (r == 0)
-		r = alert_again(t->tx, t->id);
-	if (r == 0)
-		r = alert_newer(t->tx, t->id, kept.labels, kept.annotations);
+		r = alert_copy(t->tx, t->id, kept.labels, kept.annotations);
 	alert_kept_free(&kept);
 	if (r < 0)
 		return r;
 	if (strcmp(known->decided, t->in->settings->sha) != 0)
-		return decide(t);
+		return decide_anew(t);
 	if (is_unclaimed(t))
 		unseen_note(t->in, UNSEEN_UNCLAIMED, alert_label(t->a, "alertname"), false);
 	return answer_duplicates(t, DELIVERY_FIRING);
@@ -398,7 +406,7 @@ static int take_new(struct taking *t, const struct episode *known)
 
 	if (r == 0)
 		r = add_episode(t, episode_began(known && !known->firing ? known : NULL, t->a->starts_at_us));
-	return r < 0 ? r : decide(t);
+	return r < 0 ? r : decide(t, &(struct alert_disposition_list) {0}); /* add_episode says by which config */
 }
 
 static int take_firing(struct taking *t)

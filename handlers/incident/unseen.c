@@ -91,7 +91,8 @@ static int page_or_count(struct db_tx *tx, const struct intake *in, enum unseen_
 		return r;
 	if (now >= last &&
 	    now - last < PAGE_EVERY_US) /* a clock that was set back pages once too often, not too late */
-		return meta_set(tx, kinds[kind].more, more + (int64_t)in->unseen[kind].n_new);
+		return in->unseen[kind].n_new ? meta_set(tx, kinds[kind].more, more + (int64_t)in->unseen[kind].n_new)
+		                              : 0;
 	r = page(tx, in, kind, more);
 	if (r == 0)
 		r = meta_set(tx, kinds[kind].paged_at, now);

@@ -219,6 +219,43 @@ static struct json_object *repaired(const char *s, size_t len)
 	return must(json_object_new_string(buf_text(&b)));
 }
 
+/* As json-c writes them, so that one text can be compared with the other. */
+static void write_escape(struct buf *b, char c)
+{
+	static const char letters[] = "\"\\\b\f\n\r\t", escapes[] = "\"\\bfnrt";
+	const char *l = strchr(letters, c);
+
+	if (c && l)
+		buf_printf(b, "\\%c", escapes[l - letters]);
+	else
+		buf_printf(b, "\\u%04x", (unsigned char)c);
+}
+
+void json_write_str(struct buf *b, const char *s)
+{
+	assert(b);
+	uint32_t c;
+
+	if (!s) {
+		buf_str(b, "null");
+		return;
+	}
+	buf_char(b, '"');
+	for (size_t len = strlen(s), n; len > 0; s += n, len -= n) {
+		bool ascii = (signed char)*s >= 0;
+
+		n = ascii ? json_raw_plain(s, len) : text_utf8_next(s, len, &c);
+		if (n > 0)
+			buf_add(b, s, n);
+		else if (ascii)
+			write_escape(b, *s);
+		else
+			buf_str(b, "\xef\xbf\xbd");
+		n += n == 0;
+	}
+	buf_char(b, '"');
+}
+
 void json_add_str(struct json_object *obj, const char *key, const char *s)
 {
 	struct json_object *value = NULL;

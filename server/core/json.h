@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <json-c/json.h>
+#include "server/core/buf.h"
 #include "server/core/scope.h"
 
 #define JSON_DEPTH_MAX   32
@@ -75,6 +76,9 @@ void json_add_time(struct json_object *obj, const char *key, int64_t us);
 
 /* Compact text (slashes not escaped), borrowed from obj. */
 const char *json_text(struct json_object *obj);
+
+/* Appends a string to a text as json_text has it; NULL: null. Where there is no tree. */
+void json_write_str(struct buf *b, const char *s);
 
 /* The value at an RFC 6901 pointer; NULL when there is none. Borrowed. */
 struct json_object *json_at(struct json_object *obj, const char *pointer);

@@ -25,6 +25,8 @@
 #define COST_MEMBER_MORE 160 /* the same, beyond ROOM_MEMBERS */
 #define ROOM_MEMBERS     11
 
+#define FEW_KEYS 16
+
 struct member_key {
 	uint64_t hash;
 	size_t at; /* of the byte behind the opening quote */
@@ -161,12 +163,24 @@ static enum json_step check_literal(struct json_reader *c, const char *word)
 	return after_value(c) ? STEP_AFTER_VALUE : refuse(c, "no JSON value begins like this");
 }
 
-/* From the opening quote to behind the closing one; *ret_hash is FNV-1a over the characters. */
+/* Takes what is plain off a string. Returns the hash of the characters up to there (FNV-1a); not asked for: 0. */
+static uint64_t skip_plain(struct json_reader *c, uint64_t hash)
+{
+	size_t n = json_raw_plain(c->text + c->at, c->len - c->at);
+
+	for (size_t i = 0; hash && i < n; i++)
+		hash = (hash ^ (unsigned char)c->text[c->at + i]) * 1099511628211u;
+	c->at += n;
+	return hash;
+}
+
+/* From the opening quote to behind the closing one; *ret_hash (may be NULL) is that of the characters. */
 static bool take_string(struct json_reader *c, uint64_t *ret_hash)
 {
-	uint64_t hash = 14695981039346656037u;
+	uint64_t hash = ret_hash ? 14695981039346656037u : 0;
 
 	c->at++;
+	hash = skip_plain(c, hash);
 	while (c->at < c->len && c->text[c->at] != '"') {
 		uint32_t ch = 0;
 		const char *why = NULL;
@@ -178,12 +192,14 @@ static bool take_string(struct json_reader *c, uint64_t *ret_hash)
 		c->size.odd |= json_raw_odd(ch);
 		hash = (hash ^ ch) * 1099511628211u;
 		c->at += n;
+		hash = skip_plain(c, ret_hash ? hash : 0);
 	}
 	if (!take(c, '"')) {
 		refuse(c, NULL);
 		return false;
 	}
-	*ret_hash = hash;
+	if (ret_hash)
+		*ret_hash = hash;
 	return true;
 }
 
@@ -211,6 +227,18 @@ static int by_hash_and_text(const void *pa, const void *pb, void *check)
 	return compare_text(check, a->at, b->at);
 }
 
+/* Few keys whose hashes all differ, as nearly always, need no sorting. */
+static bool hashes_differ(const struct member_key *keys, size_t n)
+{
+	if (n > FEW_KEYS)
+		return false;
+	for (size_t i = 1; i < n; i++)
+		for (size_t j = 0; j < i; j++)
+			if (keys[i].hash == keys[j].hash)
+				return false;
+	return true;
+}
+
 /* Pops the keys of the object that closes. Of several repeated keys the first repetition is named. */
 static bool keys_differ(struct json_reader *c, size_t first)
 {
@@ -219,7 +247,7 @@ static bool keys_differ(struct json_reader *c, size_t first)
 	size_t n = c->n_keys - first, worst = c->len;
 
 	c->n_keys = first;
-	if (n < 2)
+	if (hashes_differ(keys, n))
 		return true;
 	qsort_r(keys, n, sizeof(*keys), by_hash_and_text, c);
 	for (size_t i = 1; i < n; i++) {
@@ -279,9 +307,8 @@ static enum json_step close_container(struct json_reader *c)
 static enum json_step step_string(struct json_reader *c)
 {
 	size_t from = c->at;
-	uint64_t hash;
 
-	return take_string(c, &hash) && count(c, 0, c->at - from) ? STEP_AFTER_VALUE : STEP_REFUSED;
+	return take_string(c, NULL) && count(c, 0, c->at - from) ? STEP_AFTER_VALUE : STEP_REFUSED;
 }
 
 static enum json_step step_value(struct json_reader *c)

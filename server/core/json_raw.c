@@ -2,12 +2,40 @@
 #include "server/core/text.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <string.h>
 
 #define REPLACEMENT 0xfffd
 #define BROKEN_BYTE 0x110000 /* and above: a byte that belongs to no UTF-8 character */
 
 /* ---- characters ---- */
+
+#define EACH_BYTE(b) (0x0101010101010101u * (b))
+
+/* Which of eight bytes do not stand for themselves: the highest bit of each; right up to the first that is set. */
+static uint64_t not_plain(uint64_t w)
+{
+	uint64_t quote = w ^ EACH_BYTE('"'), slash = w ^ EACH_BYTE('\\');
+	uint64_t below = (w - EACH_BYTE(0x20)) | (quote - EACH_BYTE(1)) | (slash - EACH_BYTE(1));
+
+	return (below | w) & EACH_BYTE(0x80);
+}
+
+size_t json_raw_plain(const char *text, size_t len)
+{
+	assert(text || len == 0);
+	size_t at = 0;
+
+	for (uint64_t w; at + sizeof(w) <= len; at += sizeof(w)) {
+		memcpy(&w, text + at, sizeof(w));
+		uint64_t odd = not_plain(le64toh(w));
+		if (odd)
+			return at + (size_t)__builtin_ctzll(odd) / 8;
+	}
+	while (at < len && text[at] >= 0x20 && text[at] != '"' && text[at] != '\\') /* char: beyond ASCII is below 0 */
+		at++;
+	return at;
+}
 
 /* Four hexadecimal digits at text[at]; -1 if they are none. */
 static int32_t hex4(const char *text, size_t len, size_t at)
@@ -118,6 +146,9 @@ static void skip_between(struct json_raw *r)
 static size_t string_len(const char *text, size_t len)
 {
 	for (size_t at = 1; at < len; at++) {
+		at += json_raw_plain(text + at, len - at);
+		if (at >= len)
+			break;
 		if (text[at] == '\\')
 			at++;
 		else if (text[at] == '"')
@@ -167,10 +198,14 @@ static bool take(struct json_raw *rest, struct json_raw *ret)
 
 struct json_raw json_raw_whole(const char *text, size_t len)
 {
-	struct json_raw rest = {text, len}, value = {text, 0};
-
-	take(&rest, &value);
-	return value;
+	assert(text || len == 0);
+	while (len > 0 && is_blank(*text)) {
+		text++;
+		len--;
+	}
+	while (len > 0 && is_blank(text[len - 1]))
+		len--;
+	return (struct json_raw) {text, len};
 }
 
 struct json_raw json_raw_inside(struct json_raw container)
@@ -214,6 +249,16 @@ bool json_raw_is_string(struct json_raw value)
 	return value.len >= 2 && *value.text == '"';
 }
 
+/* Takes what is plain off the inside of a string. */
+static size_t skip_plain(struct json_raw *inside)
+{
+	size_t n = json_raw_plain(inside->text, inside->len);
+
+	inside->text += n;
+	inside->len -= n;
+	return n;
+}
+
 /* Takes one character off the inside of a string; false at its end. */
 static bool next_char(struct json_raw *inside, uint32_t *ret_char)
 {
@@ -238,11 +283,13 @@ bool json_raw_is(struct json_raw string, const char *text)
 {
 	assert(text);
 	struct json_raw in = inside_quotes(string);
-	size_t len = strlen(text);
+	size_t len = strlen(text), same = json_raw_plain(in.text, in.len);
 	uint32_t c = 0, wanted = 0;
 
 	if (in.len < len)
 		return false;
+	if (same == in.len)
+		return len == same && !memcmp(in.text, text, len);
 	while (next_char(&in, &c)) {
 		size_t n = text_utf8_next(text, len, &wanted);
 		if (n == 0 || c != wanted)
@@ -277,10 +324,20 @@ size_t json_raw_size(struct json_raw string)
 {
 	struct json_raw in = inside_quotes(string);
 	uint32_t c = 0;
-	size_t n = 0;
+	size_t n = skip_plain(&in);
 
-	while (next_char(&in, &c))
+	for (; next_char(&in, &c); n += skip_plain(&in))
 		n += encoded_len(shown(c));
+	return n;
+}
+
+static size_t copy_plain(struct json_raw *inside, char *out, size_t max)
+{
+	size_t n = json_raw_plain(inside->text, inside->len < max ? inside->len : max);
+
+	memcpy(out, inside->text, n);
+	inside->text += n;
+	inside->len -= n;
 	return n;
 }
 
@@ -289,11 +346,12 @@ size_t json_raw_decode(struct json_raw string, char *out, size_t max)
 	assert(out);
 	struct json_raw in = inside_quotes(string);
 	uint32_t c = 0;
-	size_t at = 0, n;
+	size_t at = copy_plain(&in, out, max), n;
 
 	while (next_char(&in, &c) && (n = encoded_len(shown(c))) <= max - at) {
 		encode(shown(c), out + at, n);
 		at += n;
+		at += copy_plain(&in, out + at, max - at);
 	}
 	out[at] = '\0';
 	return at;

@@ -25,6 +25,8 @@ struct json_raw { /* one value, no blanks around it: text[0] tells its kind */
  * were not checked yet, too. */
 size_t json_raw_char(const char *text, size_t len, size_t at, uint32_t *ret_char, const char **ret_why);
 bool json_raw_odd(uint32_t c);
+/* How many bytes from the first on stand for themselves in a string: printable ASCII but quotes and backslashes. */
+size_t json_raw_plain(const char *text, size_t len);
 
 /* The value that a whole text is. */
 struct json_raw json_raw_whole(const char *text, size_t len);

@@ -218,6 +218,7 @@ static void conn_add(struct http *h, int fd, const struct sockaddr_storage *peer
 	c->ip = ip;
 	c->peer.uid = ip.family ? -1 : http_peer_uid(fd);
 	memcpy(c->peer.ip, ip.bytes, sizeof(c->peer.ip));
+	http_local_host(fd, c->local);
 	set_options(h, fd, &ip);
 	LIST_INSERT_HEAD(&h->conns, c, link);
 	h->n_conns++;

@@ -110,12 +110,10 @@ static struct http_names names_of(struct http *h, struct http_origin *room)
 static bool is_our_name(struct request *r, const struct http_names *n)
 {
 	const struct http *h = r->http;
-	char local[HTTP_ADDRESS_MAX];
 
 	if (!r->called.host[0])
 		return false;
-	http_local_host(r->conn->fd, local);
-	if (http_is_our_name(n, &r->called, local))
+	if (http_is_our_name(n, &r->called, r->conn->local))
 		return true;
 	for (size_t i = 0; i < h->n_listeners; i++)
 		if (http_is_our_name(n, &r->called, h->listeners[i].host))

@@ -54,6 +54,7 @@ struct conn {
 	bool gone;               /* … and it has */
 	struct peer_ip ip;
 	struct http_peer peer;
+	char local[HTTP_ADDRESS_MAX]; /* the address that it came to */
 };
 
 /* KNOCKING: who asks is being found out; then ADMITTED or REFUSED, until the library asks again. */

@@ -12,7 +12,7 @@
 #include "server/core/thread.h"
 
 #define MEMORY_PER_CONN 32768                     /* longer headers: 431 or 414 */
-#define BACKSTOP_S      90                        /* the library's own time limit; ours are shorter */
+#define BACKSTOP_S      420                       /* the library's own time limit; ours are shorter */
 #define EVENTS_MAX      (HTTP_LISTENERS_MAX + 32) /* one turn; the rest comes in the next */
 #define TURN_MAX_MS     60000
 #define LAST_REPLIES_US US_PER_S
@@ -30,7 +30,7 @@ const struct http_limits http_default_limits = {
 	.pause_us = 10 * US_PER_S,
 	.defer_us = 20 * US_PER_S,
 	.reply_us = 20 * US_PER_S,
-	.idle_us = 60 * US_PER_S,
+	.idle_us = 360 * US_PER_S, /* Alertmanager closes after 300: whoever closes first never meets a request */
 	.bytes_per_s = 64 * 1000,
 	.streams = 32,
 	.stream_us = 3600 * US_PER_S,

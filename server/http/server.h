@@ -55,7 +55,7 @@ struct http_limits {
 	int64_t pause_us;    /* … and no pause in it longer than 10 s */
 	int64_t defer_us;    /* until a deferred request gets 503: 20 s */
 	int64_t reply_us;    /* 20 s */
-	int64_t idle_us;     /* between two requests: 60 s */
+	int64_t idle_us;     /* between two requests: 360 s */
 	int64_t bytes_per_s; /* at least this fast: 64 kB/s */
 	/* Streams: at most 32, and never more than a quarter of the connections; beyond it 503. */
 	unsigned streams;

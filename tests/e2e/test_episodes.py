@@ -293,7 +293,7 @@ def test_an_old_end_ends_no_later_episode(daemon_of, service):
     assert dispositions(d, old) == ["duplicate"]
 
 
-@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("order", [1, -1], ids=["forwards", "backwards"])
 def test_one_alert_in_both_states_is_taken_in_the_order_of_its_times(daemon_of, service, order):
     d = daemon_of(config(service))
     now = time.time()

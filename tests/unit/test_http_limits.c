@@ -562,6 +562,13 @@ static void it_stops_with_requests_in_every_state(void **state)
 	assert_int_equal(open_files(), before);
 }
 
+/* Alertmanager closes an idle one after five minutes; if we did first, a webhook could meet the end. */
+static void a_connection_is_kept_longer_than_its_client_keeps_it(void **state)
+{
+	(void)state;
+	assert_true(http_default_limits.idle_us > 300 * US_PER_S);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -585,6 +592,7 @@ int main(void)
 		cmocka_unit_test(a_drain_lets_requests_end_and_takes_no_new_connections),
 		cmocka_unit_test(a_drain_that_takes_too_long_gives_503_and_late_replies_are_dropped),
 		cmocka_unit_test(it_stops_with_requests_in_every_state),
+		cmocka_unit_test(a_connection_is_kept_longer_than_its_client_keeps_it),
 	};
 
 	log_setup(LOG_LEVEL_ERROR, false);

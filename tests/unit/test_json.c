@@ -541,6 +541,35 @@ static void a_pointer_finds_a_value_or_nothing(void **state)
 	assert_null(json_at(NULL, "/a"));
 }
 
+static void a_string_is_written_as_json_c_writes_it(void **state)
+{
+	(void)state;
+	for (int c = 1; c < 256; c++) {
+		CLEANUP(json_cleanup) struct json_object *o = json_object_new_object();
+		CLEANUP(buf_free) struct buf b = BUF(200);
+		char text[32] = "eight or more, then one, more ";
+		text[13] = (char)c;
+		json_add_str(o, "k", text);
+		buf_str(&b, "{\"k\":");
+		json_write_str(&b, text);
+		buf_str(&b, "}");
+		assert_string_equal(buf_text(&b), json_text(o));
+	}
+}
+
+static void what_stands_for_itself_ends_at_the_first_that_does_not(void **state)
+{
+	(void)state;
+	for (size_t at = 0; at < 40; at++)
+		for (int c = 0; c < 256; c++) {
+			char text[40];
+			bool plain = c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+			memset(text, 'x', sizeof(text));
+			text[at] = (char)c;
+			assert_int_equal(json_raw_plain(text, sizeof(text)), plain ? sizeof(text) : at);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -563,6 +592,8 @@ int main(void)
 		cmocka_unit_test(added_members_print_as_compact_json),
 		cmocka_unit_test(malformed_text_is_repaired_before_it_is_added),
 		cmocka_unit_test(a_pointer_finds_a_value_or_nothing),
+		cmocka_unit_test(a_string_is_written_as_json_c_writes_it),
+		cmocka_unit_test(what_stands_for_itself_ends_at_the_first_that_does_not),
 	};
 
 	return cmocka_run_group_tests(tests, read_cases, free_cases);
