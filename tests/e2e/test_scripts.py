@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -91,6 +92,15 @@ def test_usage(world):
     assert world.run("compare_pipeline_performance.sh", "--duration").returncode == 2
     assert world.run("rollback_cst_pipeline.sh", "--stage", "1", ROLLOUT="none").returncode == 2
     assert world.service.percentage() == 10
+
+
+def test_the_percentage_is_asked_of_the_other_checks_when_one_of_them_is_who_asks(world):
+    """A check may be get_cst_percentage itself: it is left out, or it would go round in circles."""
+    text = world.daemon.config.read_text()
+    check = re.search(r"      checks:\n", text)
+    world.daemon.config.write_text(text[:check.end()] + f"        - {{command: [{SCRIPTS}/get_cst_percentage]}}\n" + text[check.end():])
+    p = world.run("get_cst_percentage")
+    assert (p.returncode, p.stdout) == (0, "10\n"), p.stderr
 
 
 def test_a_rollback_that_rollbackd_cannot_verify_is_no_success(world):

@@ -32,9 +32,7 @@ static void leave_out(struct plan *p, const char *program)
 	for (size_t i = 0; i < r->n_checks; i++) {
 		const char *slash = r->checks[i].kind == CHECK_COMMAND ? strrchr(r->checks[i].argv[0], '/') : NULL;
 
-		if (program && slash && !strcmp(slash + 1, program))
-			free(r->checks[i].argv);
-		else
+		if (!program || !slash || strcmp(slash + 1, program) != 0)
 			r->checks[kept++] = r->checks[i];
 	}
 	r->n_checks = kept;
