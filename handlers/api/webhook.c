@@ -108,8 +108,8 @@ static void recorded(const struct delivery_job *d, int result, struct http_reply
 	}
 	for (size_t i = 0; i < d->intake->touched.n; i++)
 		engine_notify(d->base.api->engine, d->intake->touched.item[i]);
-	for (size_t i = 0; i < d->intake->stale.n; i++)
-		engine_ask_active(d->base.api->engine, d->intake->stale.item[i]);
+	for (size_t i = 0; i < d->intake->n_stale; i++)
+		engine_ask_active(d->base.api->engine, &d->intake->stale[i]);
 	metric_add(M_WEBHOOKS, ACCEPTED, 1);
 	count(d->intake);
 	tell_log(d->intake);

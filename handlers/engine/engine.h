@@ -11,6 +11,7 @@
 #include "server/core/loop.h"
 
 struct engine;
+struct stale_copy;
 struct engine_options {
 	struct loop *loop;
 	struct db *db;
@@ -30,7 +31,7 @@ void engine_notify(struct engine *e, int64_t incident_id);
 /* Any thread: an alert's episode was reported resolved, and a copy that fires came all the same (stale). Prometheus and
  * Alertmanager are asked; whoever calls it active makes it a new episode. So many at once; more are asked about when
  * their next copy comes. */
-void engine_ask_active(struct engine *e, int64_t alert_id);
+void engine_ask_active(struct engine *e, const struct stale_copy *copy);
 /* After the loop has stopped. Runners of commands live on. */
 void engine_free(struct engine *e);
 

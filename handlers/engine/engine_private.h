@@ -9,6 +9,7 @@
 #include "handlers/engine/engine.h"
 #include "db/config.h"
 #include "handlers/engine/record.h"
+#include "handlers/incident/intake.h"
 
 struct live;
 
@@ -71,12 +72,12 @@ struct live {
 
 struct intake;
 
-/* A stale alert about which somebody is asked (revive.c). Engine thread, but for taken and alert, which the lock
+/* A stale alert about which somebody is asked (revive.c). Engine thread, but for taken and copy, which the lock
  * guards, and intake while its job is with the writer. */
 struct revival {
 	struct engine *engine;
 	bool taken;
-	int64_t alert;
+	struct stale_copy copy;
 	struct activity_question *question;
 	struct intake *intake; /* owned: called active */
 	struct db_job job;

@@ -12,16 +12,16 @@
 #include "server/core/json.h"
 #include "server/core/log.h"
 
-static struct revival *take(struct engine *e, int64_t alert_id)
+static struct revival *take(struct engine *e, const struct stale_copy *copy)
 {
-	assert(alert_id > 0);
+	assert(copy->alert > 0);
 	struct revival *found = NULL;
 
 	pthread_mutex_lock(&e->lock);
 	for (size_t i = 0; i < REVIVALS_MAX; i++) {
 		struct revival *r = &e->revivals[i];
 
-		if (r->taken && r->alert == alert_id) {
+		if (r->taken && r->copy.alert == copy->alert) {
 			found = NULL;
 			break;
 		}
@@ -29,7 +29,7 @@ static struct revival *take(struct engine *e, int64_t alert_id)
 			found = r;
 	}
 	if (found)
-		*found = (struct revival) {.engine = e, .taken = true, .alert = alert_id};
+		*found = (struct revival) {.engine = e, .taken = true, .copy = *copy};
 	pthread_mutex_unlock(&e->lock);
 	return found;
 }
@@ -49,7 +49,7 @@ static void release(struct revival *r)
 /* --- it fires again --- */
 
 /* The row as a body of a webhook, which is read as every other. */
-static struct json_object *body_of(const struct alert_row *a)
+static struct json_object *body_of(const struct alert_row *a, int64_t starts_at_us)
 {
 	struct json_object *root = json_object_new_object(), *list = json_object_new_array(),
 			   *alert = json_object_new_object();
@@ -57,7 +57,7 @@ static struct json_object *body_of(const struct alert_row *a)
 	json_add_str(alert, "status", "firing");
 	json_add_str(alert, "fingerprint", a->fingerprint);
 	json_add_str(alert, "generatorURL", a->generator_url);
-	json_add_time(alert, "startsAt", a->starts_at_us);
+	json_add_time(alert, "startsAt", starts_at_us);
 	json_add(alert, "labels", json_tokener_parse(a->labels));
 	json_add(alert, "annotations", json_tokener_parse(a->annotations));
 	json_object_array_add(list, alert);
@@ -72,11 +72,11 @@ static int plan(struct revival *r)
 	struct payload_fault fault = {.why = ""};
 	struct alert_group *group = NULL;
 	struct alert_list l = {0};
-	int e = alert_load(r->engine->reader, r->alert, &l);
+	int e = alert_load(r->engine->reader, r->copy.alert, &l);
 
 	if (e < 0)
 		return e;
-	body = body_of(&l.item[0]);
+	body = body_of(&l.item[0], r->copy.starts_at_us);
 	alert_list_free(&l);
 	const char *text = json_text(body);
 	e = alert_group_parse(text, strlen(text), &group, &fault);
@@ -125,7 +125,7 @@ static void revive(struct revival *r, const char *why)
 	int e = plan(r);
 
 	if (e == 0) {
-		log_info("an alert that was reported resolved fires", "alert", log_num(r->alert), "why", why);
+		log_info("an alert that was reported resolved fires", "alert", log_num(r->copy.alert), "why", why);
 		r->job = (struct db_job) {.run = record, .done = recorded};
 		e = db_submit(r->engine->o.db, &r->job, DB_URGENT);
 	}
@@ -154,7 +154,7 @@ static void ask(void *arg)
 	struct revival *r = arg;
 	CLEANUP(settings_cleanup) struct settings *s = current_settings();
 	struct alert_list l = {0};
-	int e = alert_load(r->engine->reader, r->alert, &l);
+	int e = alert_load(r->engine->reader, r->copy.alert, &l);
 
 	if (e == 0)
 		e = activity_start(r->engine->o.loop, s, &l.item[0].labels, 1, on_activity, r, &r->question);
@@ -165,10 +165,10 @@ static void ask(void *arg)
 	release(r);
 }
 
-void engine_ask_active(struct engine *e, int64_t alert_id)
+void engine_ask_active(struct engine *e, const struct stale_copy *copy)
 {
-	assert(e);
-	struct revival *r = take(e, alert_id);
+	assert(e && copy);
+	struct revival *r = take(e, copy);
 
 	if (r && loop_post(e->o.loop, ask, r) < 0)
 		release(r);

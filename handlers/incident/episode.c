@@ -3,10 +3,11 @@
 #include <assert.h>
 #include <stddef.h>
 
-/* What startsAt has to be after. Without an endsAt only another, later startsAt tells of another episode. */
+/* What startsAt has to be after. Without an endsAt only another, later startsAt tells of another episode; so it is when
+ * the sender's clock was set back while it fired, and it ended before it began. */
 static int64_t end_of(const struct episode *e)
 {
-	return e->ends_at_us ? e->ends_at_us : e->starts_at_us;
+	return e->ends_at_us > e->starts_at_us ? e->ends_at_us : e->starts_at_us;
 }
 
 /* However the clock was set: a time that lies ahead by more than the span has passed as well. */
@@ -43,8 +44,12 @@ bool episode_ends(const struct episode *e, const struct episode *last_ended, int
 	assert(e && e->firing && (!last_ended || !last_ended->firing));
 	if (ends_at_us && e->began_us < ends_at_us)
 		return true;
-	if (ends_at_us) /* times that make no sense: then the same startsAt says which one is meant */
-		return starts_at_us && starts_at_us == e->starts_at_us && e->began_us == e->starts_at_us;
+	/* Times that make no sense, since the sender's clock was set back: then the same startsAt says which one is
+	 * meant, unless it is what ended the one before, once more. */
+	if (ends_at_us)
+		return starts_at_us && starts_at_us == e->starts_at_us &&
+		       !(last_ended && starts_at_us == last_ended->starts_at_us &&
+		         ends_at_us == last_ended->ends_at_us);
 	/* Now; unless it names, by its startsAt, the one before, which has ended already. */
 	return !(starts_at_us && last_ended && starts_at_us == last_ended->starts_at_us && starts_at_us < e->began_us);
 }

@@ -14,6 +14,8 @@
  *   firing,   one that ended                              a new episode: nothing could tell the two apart
  *   no startsAt
  *   resolved  one that fires and began before endsAt      that one ends
+ *   resolved  one that fires and has this startsAt,       that one ends: the sender's clock was set back. But not by
+ *             and began after endsAt                      what ended the one before
  */
 #ifndef HANDLERS_INCIDENT_EPISODE_H
 #define HANDLERS_INCIDENT_EPISODE_H

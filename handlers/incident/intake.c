@@ -296,7 +296,6 @@ void intake_free(struct intake *in)
 	free(in->results);
 	free(in->touched.item);
 	free(in->calming.item);
-	free(in->stale.item);
 	free(in->applied);
 	alert_group_free(in->group);
 	settings_unref(in->settings);

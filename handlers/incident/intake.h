@@ -64,15 +64,22 @@ struct unseen {
 	char names[UNSEEN_NAMES][128];
 };
 
+/* A copy of an episode that ended: is it active? The sender's clock may have been set back, and it is another one. */
+struct stale_copy {
+	int64_t alert;        /* the row of the ended one */
+	int64_t starts_at_us; /* what the copy says */
+};
+
 struct intake {
 	struct settings *settings;     /* a reference */
 	struct alert_group *group;     /* owned */
 	struct route *routes;          /* owned, one per alert */
 	struct intake_result *results; /* owned; filled by intake_record */
 	size_t n_results, cap_results;
-	struct id_list touched; /* incidents the engine must look at */
-	struct id_list calming; /* incidents of which an alert resolved */
-	struct id_list stale;   /* episodes to ask Prometheus and Alertmanager about: INTAKE_STALE_MAX at most */
+	struct id_list touched;                    /* incidents the engine must look at */
+	struct id_list calming;                    /* incidents of which an alert resolved */
+	struct stale_copy stale[INTAKE_STALE_MAX]; /* to ask Prometheus and Alertmanager about */
+	size_t n_stale;
 	struct unseen unseen[UNSEEN_N];
 	struct applied *applied; /* owned */
 	size_t n_applied, cap_applied;

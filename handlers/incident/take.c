@@ -389,8 +389,8 @@ static int take_stale(struct taking *t, const struct episode *known)
 	t->id = known->id;
 	if (r == 0)
 		r = alert_again(t->tx, t->id);
-	if (r == 0 && t->in->stale.n < INTAKE_STALE_MAX && !drill_is(t->a))
-		r = intake_note_id(&t->in->stale, t->id);
+	if (r == 0 && t->in->n_stale < INTAKE_STALE_MAX && !drill_is(t->a))
+		t->in->stale[t->in->n_stale++] = (struct stale_copy) {t->id, t->a->starts_at_us};
 	if (r < 0)
 		return r;
 	if (known->stale_at_us)

@@ -34,6 +34,7 @@ struct body {
 
 static struct {
 	struct alert_model alert[ALERTS_N];
+	int64_t clock_us; /* how wrong the clock is that dates its alerts */
 	int senders;
 	struct body kept[KEPT]; /* the last ones, which can come late */
 	int n_kept;
@@ -45,6 +46,7 @@ void alerts_begin(void)
 	static const char *const rollouts[] = {"r0", "r0", "r0", "r1", "both"};
 
 	am.n_kept = 0;
+	am.clock_us = 0;
 	am.senders = 1 + rnd_below(2);
 	for (int i = 0; i < ALERTS_N; i++)
 		am.alert[i] = (struct alert_model) {.action = actions[rnd_below(ARRAY_LEN(actions))],
@@ -197,6 +199,19 @@ static void send_soon(int alert)
 	}
 }
 
+static int64_t clock_now(void)
+{
+	return (sim_true_us() + am.clock_us) / US_PER_MS * US_PER_MS;
+}
+
+void alerts_clock_jumps(void)
+{
+	int64_t by = (rnd_chance(30) ? 1 : -1) * rnd_us(US_PER_S, 86400 * US_PER_S);
+
+	say("the clock that dates the alerts jumps by %.3f s", (double)by / (double)US_PER_S);
+	am.clock_us += by;
+}
+
 void alerts_fire(void)
 {
 	int i = rnd_chance(50) ? 0 : rnd_below(ALERTS_N);
@@ -206,7 +221,7 @@ void alerts_fire(void)
 		return;
 	a->fires = true;
 	a->episode++;
-	a->starts_at_us = sim_true_us() / US_PER_MS * US_PER_MS;
+	a->starts_at_us = clock_now();
 	say("alert A%d fires: %s of %s", i, a->action, a->rollout);
 	send_soon(i);
 }
@@ -218,7 +233,7 @@ static void resolve(int i)
 	if (!a->fires)
 		return;
 	a->fires = false;
-	a->ends_at_us = sim_true_us() / US_PER_MS * US_PER_MS;
+	a->ends_at_us = clock_now();
 	say("alert A%d is over", i);
 	send_soon(i);
 }

@@ -14,6 +14,8 @@ void alerts_begin(void);
 void alerts_fire(void);
 /* One ends, or all. */
 void alerts_resolve(bool all);
+/* The clock that dates them is set, back as a rule. */
+void alerts_clock_jumps(void);
 /* An older body comes again, late. */
 void alerts_repeat(void);
 /* Does an alert fire that this query of Prometheus asks about. */

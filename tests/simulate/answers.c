@@ -72,7 +72,7 @@ static double value(const struct instance *in)
 
 static bool is_left_out(int instance)
 {
-	return world_has(FAULT_PROM_PARTIAL) && (instance == 0 || rnd_chance(50));
+	return (world_has(FAULT_PROM_PARTIAL) || world_has(FAULT_PROM_MISSING)) && (instance == 0 || rnd_chance(50));
 }
 
 static void add_percentages(struct buf *b, int *n, const struct service *s)

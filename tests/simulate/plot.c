@@ -274,7 +274,7 @@ static const struct {
 	{"reload", 5, reload},         {"clock", 3, clock_jumps},
 	{"raised", 6, raised_outside}, {"lowered", 5, lowered_outside},
 	{"bounce", 5, bounces},        {"fault", 30, goes_wrong},
-	{"file", 3, file_written},
+	{"file", 3, file_written},     {"amclock", 4, alerts_clock_jumps},
 };
 
 static bool is_on(const char *word)
@@ -379,7 +379,8 @@ static void begins_blind(void)
 /* Not every instance hears of the rollback, and not every one is asked. */
 static void begins_partial(void)
 {
-	static const enum fault partly[] = {FAULT_PROM_PARTIAL, FAULT_PROM_500, FAULT_PROM_REDIRECT};
+	static const enum fault partly[] = {FAULT_PROM_PARTIAL, FAULT_PROM_PARTIAL, FAULT_PROM_MISSING, FAULT_PROM_500,
+	                                    FAULT_PROM_REDIRECT};
 
 	world_fault(FAULT_LAGS, 120 * US_PER_S);
 	world_fault(partly[rnd_below(ARRAY_LEN(partly))], rnd_us(10 * US_PER_S, 120 * US_PER_S));

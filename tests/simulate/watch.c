@@ -22,6 +22,7 @@ struct known {
 	enum incident_state state;
 	int rollout, service;
 	bool advance, drill;
+	bool acted;
 	bool by_alert; /* some alert is one of its own: it ends with them */
 	int32_t wanted;
 };
@@ -121,6 +122,16 @@ bool watch_may_raise(int64_t incident)
 	const struct known *k = known_of(incident);
 
 	return k && k->advance;
+}
+
+bool watch_first_act(int64_t incident)
+{
+	struct known *k = known_of(incident);
+	bool first = k && !k->advance && !k->acted;
+
+	if (k)
+		k->acted = true;
+	return first;
 }
 
 static void check_rolled_back(const struct known *k)

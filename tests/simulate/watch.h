@@ -16,6 +16,8 @@ void watch_world(int service);
 void watch_outside(int service, int32_t pct);
 /* Is this incident one of entering a stage. */
 bool watch_may_raise(int64_t incident);
+/* Has this rollback not acted before. */
+bool watch_first_act(int64_t incident);
 /* A trigger (or a person) asked for at most pct, and the daemon said yes. service: where, by the config of that moment.
  */
 void watch_demand(int rollout, int service, int32_t pct);

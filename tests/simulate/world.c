@@ -23,6 +23,7 @@ const char *const fault_names[FAULT_N] = {
 	[FAULT_PROM_500] = "Prometheus answers 500",
 	[FAULT_PROM_REDIRECT] = "Prometheus answers 302",
 	[FAULT_PROM_PARTIAL] = "Prometheus answers with warnings, in part",
+	[FAULT_PROM_MISSING] = "Prometheus misses instances",
 	[FAULT_PROM_FROZEN] = "Prometheus scrapes nothing",
 	[FAULT_SLOW] = "answers are slow",
 	[FAULT_ACT_FAILS] = "acts fail",
@@ -145,6 +146,7 @@ static void changed(struct service *s, const char *what)
 {
 	int32_t pct = world_pct(s);
 
+	s->changed_us = sim_now();
 	if (pct < s->lowest)
 		s->lowest = pct;
 	tell(s, what);
@@ -182,7 +184,7 @@ void world_applies(struct service *s, int32_t pct)
 		sim_drop(l); /* what it was told last counts */
 		*l = (struct late) {s, i, pct};
 		if (world_has(FAULT_LAGS) && rnd_chance(50))
-			sim_at(sim_now() + rnd_us(100 * US_PER_MS, 30 * US_PER_S), l, take_late, l);
+			sim_at(sim_now() + rnd_us(500 * US_PER_MS, 60 * US_PER_S), l, take_late, l);
 		else
 			take(s, i, pct);
 	}
@@ -199,6 +201,16 @@ static bool scraped_at_least(const struct service *s, int32_t pct)
 	return does;
 }
 
+/* Everybody who was asked could know. */
+static bool is_there_for_long(const struct service *s, int32_t pct)
+{
+	bool all = world_pct(s) <= pct && sim_now() - s->changed_us > OLD_NEWS_US;
+
+	for (int i = 0; i < s->n; i++)
+		all &= s->instance[i].up;
+	return all;
+}
+
 void world_act_begins(struct service *s, int32_t pct, int64_t incident)
 {
 	bool old_news = (s->lowered_outside_us && sim_now() - s->lowered_outside_us < OLD_NEWS_US) ||
@@ -208,6 +220,9 @@ void world_act_begins(struct service *s, int32_t pct, int64_t incident)
 	    !watch_may_raise(incident))
 		violate("raise: incident %lld applies %d to service %d, which runs with %d", (long long)incident, pct,
 		        number(s), world_pct(s));
+	if (watch_first_act(incident) && !s->file[0] && pct > 0 && is_there_for_long(s, pct))
+		violate("needless: incident %lld applies %d to service %d, which has %d for long", (long long)incident,
+		        pct, number(s), world_pct(s));
 }
 
 void world_act_ends(struct service *s)
@@ -300,7 +315,7 @@ static void begin_service(int which, const char *dir)
 	char folder[150];
 
 	*s = (struct service) {.kind = (enum service_kind)rnd_below(SERVICE_KINDS), .n = 1 + rnd_below(INSTANCES)};
-	s->checks = 1 + (unsigned)rnd_below(7);
+	s->checks = rnd_chance(35) ? CHECK_BY_PROMETHEUS : 1 + (unsigned)rnd_below(7);
 	for (int i = 0; i < s->n; i++)
 		s->instance[i] = (struct instance) {.pct = pct, .up = true};
 	s->lowest = pct;

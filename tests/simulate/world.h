@@ -34,6 +34,7 @@ struct service {
 	unsigned checks;
 	int n;
 	struct instance instance[INSTANCES];
+	int64_t changed_us;         /* when anything of it last changed */
 	int32_t lowest;             /* the lowest it was as a whole since the last act of the daemon ended */
 	int64_t lowered_outside_us; /* when somebody else last lowered it; what was seen before is old */
 	int64_t file_written_us;    /* when somebody else last wrote the file alone */
@@ -46,6 +47,7 @@ enum fault {
 	FAULT_PROM_500,      /* a good looking body with status 500 */
 	FAULT_PROM_REDIRECT, /* 302, with a body */
 	FAULT_PROM_PARTIAL,  /* "warnings", and instances missing */
+	FAULT_PROM_MISSING,  /* instances missing, and not a word about it */
 	FAULT_PROM_FROZEN,   /* nothing is scraped */
 	FAULT_SLOW,          /* answers near and beyond their time limit */
 	FAULT_ACT_FAILS,     /* commands and requests of steps fail */

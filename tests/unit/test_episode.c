@@ -22,6 +22,12 @@ static const struct episode ended = {
 	.id = 1, .starts_at_us = T0, .began_us = T0, .ends_at_us = END, .last_at_us = TOLD, .ended_at_us = TOLD};
 static const struct episode ended_unknown_when = {
 	.id = 1, .starts_at_us = T0, .began_us = T0, .last_at_us = TOLD, .ended_at_us = TOLD};
+static const struct episode ended_before_it_began = {.id = 1,
+                                                     .starts_at_us = T0,
+                                                     .began_us = T0,
+                                                     .ends_at_us = T0 - 3600 * S,
+                                                     .last_at_us = TOLD,
+                                                     .ended_at_us = TOLD};
 static const struct episode ended_undated = {.id = 1, .last_at_us = TOLD, .ended_at_us = TOLD};
 
 static void every_cell_of_firing(void **state)
@@ -60,6 +66,10 @@ static void every_cell_of_firing(void **state)
 	         EPISODE_NEW},
 		{"it ended, undated; no startsAt", &ended_undated, 0, TOLD + S, false, EPISODE_NEW},
 		{"it ended, undated; a start", &ended_undated, T0, TOLD + S, false, EPISODE_NEW},
+		{"the clock was set back before it ended; the same", &ended_before_it_began, T0, TOLD + S, false,
+	         EPISODE_STALE},
+		{"the clock was set back before it ended; a later start", &ended_before_it_began, T0 + 1, TOLD + S,
+	         false, EPISODE_NEW},
 	};
 
 	(void)state;
@@ -98,6 +108,11 @@ static void every_cell_of_resolved(void **state)
 	                             .starts_at_us = END + 60 * S,
 	                             .began_us = END + 60 * S,
 	                             .last_at_us = TOLD + 90 * S};
+	const struct episode set_back = {.id = 2, /* its start lies before the end of the one before */
+	                                 .firing = true,
+	                                 .starts_at_us = T0 - 7200 * S,
+	                                 .began_us = END,
+	                                 .last_at_us = TOLD + STALE};
 	const struct {
 		const char *what;
 		const struct episode *e, *before;
@@ -119,6 +134,10 @@ static void every_cell_of_resolved(void **state)
 		{"its own, no endsAt, after another", &next, &ended, END + 60 * S, 0, true},
 		{"alive again: the old end once more", &alive_again, &ended, T0, END, false},
 		{"alive again: a new end", &alive_again, &ended, T0, END + 600 * S, true},
+		{"alive again, and the clock was set back: a new end", &alive_again, &ended, T0, END - 7200 * S, true},
+		{"after the clock was set back: its own", &set_back, &ended, T0 - 7200 * S, T0 - 7000 * S, true},
+		{"after the clock was set back: the one before", &set_back, &ended, T0, END, false},
+		{"after the clock was set back: one long ago", &set_back, &ended, T0 - 9000 * S, T0 - 8000 * S, false},
 	};
 
 	(void)state;
