@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "alertmanager/promql.h"
 #include "server/core/answer.h"
 #include "handlers/checks/prom_query.h"
 #include "handlers/steps/flags_file.h"
@@ -173,7 +174,7 @@ static void on_samples(void *arg, const struct prom_reply *reply)
 	struct run *r = arg;
 
 	r->query = NULL;
-	r->stale = reply->stale;
+	r->stale |= reply->stale;
 	if (reply->why[0])
 		trouble(r, "%s", reply->why);
 	else if (prom_vector_copy(&reply->vector, &r->samples) < 0)
@@ -187,6 +188,7 @@ static void on_instances(void *arg, const struct prom_reply *reply)
 	double n = !reply->why[0] && reply->vector.n == 1 ? reply->vector.samples[0].value : NAN;
 
 	r->instances = NULL;
+	r->stale |= reply->stale;
 	if (n >= 0 && n <= INSTANCES_MAX && n == floor(n))
 		r->n_instances = (int64_t)n;
 	else if (reply->why[0])
@@ -209,11 +211,22 @@ static void ask_prometheus(struct run *r, const char *query, int64_t since_mono_
 		r->waiting++;
 }
 
+/* A number that the config states has no age. */
+static bool names_series(const char *query)
+{
+	struct promql p = {0};
+	bool yes = promql_scan(query, &p) < 0 || p.n > 0;
+
+	promql_free(&p);
+	return yes;
+}
+
 static void start_prometheus(struct run *r)
 {
 	ask_prometheus(r, r->check->query, r->of->since_mono_us, on_samples, &r->query);
 	if (r->check->instances)
-		ask_prometheus(r, r->check->instances, 0, on_instances, &r->instances);
+		ask_prometheus(r, r->check->instances, names_series(r->check->instances) ? r->of->since_mono_us : 0,
+		               on_instances, &r->instances);
 }
 
 /* Programs. */

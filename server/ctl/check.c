@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "alertmanager/payload.h"
+#include "alertmanager/promql.h"
 #include "handlers/incident/drill.h"
 #include "handlers/incident/intake.h"
 #include "server/config/load.h"
@@ -28,6 +29,30 @@ static int load(const char *file, enum config_use use, struct config **ret)
 	return r;
 }
 
+/* Right, and slower than people expect. */
+static void tell_recorded_check(const struct rollout *r, const struct check *c)
+{
+	struct promql p = {0};
+	int e = c->kind == CHECK_PROMETHEUS ? promql_scan(c->query, &p) : 0;
+	size_t i = 0;
+
+	while (e == 0 && i < p.n && !strchr(p.list[i].name, ':'))
+		i++;
+	if (e == 0 && i < p.n)
+		fprintf(stderr,
+		        "note: %s: its check asks for %s, which a rule records: what it says counts only %d s after "
+		        "the last act. A series that the service itself exports is seen sooner\n",
+		        r->name, p.list[i].name, PROMQL_RULE_LAG_S);
+	promql_free(&p);
+}
+
+static void tell_recorded(const struct settings *s)
+{
+	for (size_t i = 0; i < s->n_rollouts; i++)
+		for (size_t k = 0; k < s->rollouts[i].n_checks; k++)
+			tell_recorded_check(&s->rollouts[i], &s->rollouts[i].checks[k]);
+}
+
 int cmd_check_config(struct ctl *c, int n, char **argv)
 {
 	struct config *cfg = NULL;
@@ -41,6 +66,7 @@ int cmd_check_config(struct ctl *c, int n, char **argv)
 		return CTL_NO;
 	for (size_t i = 0; i < cfg->notes.n; i++)
 		fprintf(stderr, "cannot tell here: %s\n", cfg->notes.line[i]);
+	tell_recorded(cfg->settings);
 	printf("%s is right: %zu rollout(s), %zu playbook(s), %zu channel(s)\n", argv[0], cfg->settings->n_rollouts,
 	       cfg->settings->n_playbooks, cfg->settings->n_channels);
 	config_free(cfg);

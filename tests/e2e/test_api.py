@@ -121,6 +121,16 @@ def test_the_links_of_messages_lead_to_something_that_people_can_read(daemon_of,
     assert request(d.port, "GET", "/incidents/77")[0] == 404 and request(d.port, "GET", "/rollouts/other")[0] == 404
 
 
+def test_check_config_says_that_a_recorded_series_is_seen_late(folder):
+    text = (ROOT / "deploy" / "rollbackd.yml").read_text()
+    recorded = folder / "recorded.yml"
+    recorded.write_text(text.replace("prometheus: cst_rollout_percentage", "prometheus: 'job:cst_rollout_percentage:max'"))
+    assert recorded.read_text() != text
+    r, plain = ctl(None, "check-config", recorded), ctl(None, "check-config", ROOT / "deploy" / "rollbackd.yml")
+    assert r.returncode == 0 and "note: cst-pipeline: its check asks for job:cst_rollout_percentage:max" in r.stderr and "60 s" in r.stderr
+    assert plain.returncode == 0 and "which a rule records" not in plain.stderr
+
+
 def test_check_config_names_every_fault_at_once(folder):
     bad = folder / "bad.yml"
     bad.write_text("rollouts:\n  - name: shop\n    flags: {file: relative.env}\n    verfy: {}\nplaybooks:\n  - {match: ['x=']}\nsla: {total: soon}\n")

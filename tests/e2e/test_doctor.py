@@ -318,6 +318,23 @@ def test_rules_that_nothing_comes_of(world):
     assert found["NoSuchSeries data"] == [("bad", "Prometheus has nothing about cst_never_exported_total: it cannot fire")]
 
 
+RECORDED = """
+- name: disguised
+  rules:
+  - {record: cst_rollout_percentage, expr: max(cst_rollout_percentage_of_instance)}
+"""
+
+
+def test_a_check_on_what_a_rule_records_under_the_name_of_a_scraped_series(world):
+    world.prometheus.add_rules(RECORDED)
+    try:
+        code, found = world.ask()
+    finally:
+        world.prometheus.as_shipped()
+    assert code == 1
+    assert [s for s in found["rollout cst-pipeline"] if s[0] == "bad" and "its check asks for cst_rollout_percentage, which a rule records" in s[1]]
+
+
 def test_who_does_not_answer(world):
     nobody = f"127.0.0.1:{free_port()}"
     code, found = world.until_code(3, (f"127.0.0.1:{world.alertmanager.port}", nobody))

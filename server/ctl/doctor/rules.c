@@ -484,10 +484,45 @@ static int judge_all(const struct doctor_facts *d, const struct series_names *st
 	return e;
 }
 
+/* By its name rollbackd takes it for scraped, and its sample for as young as it looks. */
+static bool is_recorded_in_disguise(const struct doctor_facts *d, const char *name)
+{
+	for (size_t i = 0; i < d->book.n && name[0] && !strchr(name, ':'); i++)
+		if (!d->book.list[i].alerting && !strcmp(d->book.list[i].name, name))
+			return true;
+	return false;
+}
+
+static void judge_check(const struct doctor_facts *d, const struct rollout *r, const struct check *c,
+                        struct findings *f)
+{
+	struct promql p = {0};
+	CLEANUP(cleanup_free) char *what = text_format("rollout %s", r->name);
+	int e = c->kind == CHECK_PROMETHEUS ? promql_scan(c->query, &p) : 0;
+
+	for (size_t i = 0; e == 0 && i < p.n; i++)
+		if (is_recorded_in_disguise(d, p.list[i].name))
+			found(f, FOUND_BAD, what ? what : r->name,
+			      "its check asks for %s, which a rule records under a name without a colon: an old value "
+			      "passes for a young one there, and \"rolled back\" may be said too early. Ask for the "
+			      "series that the service exports, or name the rule level:metric:operations",
+			      p.list[i].name);
+	promql_free(&p);
+}
+
+static void judge_checks(const struct doctor_facts *d, struct findings *f)
+{
+	for (size_t i = 0; i < d->settings->n_rollouts; i++)
+		for (size_t k = 0; k < d->settings->rollouts[i].n_checks; k++)
+			judge_check(d, &d->settings->rollouts[i], &d->settings->rollouts[i].checks[k], f);
+}
+
 void judge_rules(const struct doctor_facts *d, struct findings *f)
 {
 	assert(d && d->settings && f);
 	size_t n = d->settings->n_rollouts + 1;
+
+	judge_checks(d, f);
 	struct in_time *times = calloc(n, sizeof(*times));
 	bool *claims = calloc(n, sizeof(*claims));
 	struct series_names still = {0};
