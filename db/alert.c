@@ -25,9 +25,9 @@ const char *disposition_name(enum disposition d)
 	return disposition_names[d];
 }
 
-ROW_TYPE(episode_row, struct episode, EPISODE_LIST);
-ROW_TYPE(alert_type, struct alert_row, ALERT_LIST);
-ROW_TYPE(disposition_row, struct alert_disposition, DISPOSITION_LIST);
+ROW_TYPE(episode_row, struct episode, EPISODE_ROW);
+ROW_TYPE(alert_type, struct alert_row, ALERT_ROW);
+ROW_TYPE(disposition_row, struct alert_disposition, DISPOSITION_ROW);
 
 int alert_add(struct db_tx *tx, const struct alert_seen *s, int64_t *ret_id)
 {

@@ -63,9 +63,9 @@ enum column_kind {
 #define COLUMNS_TYPES(LIST)    LIST(, COLUMN_NONE, COLUMN_LETTER, COLUMN_LETTER)          /* "it…" */
 
 #define INSERT_ROW(table, LIST) "INSERT INTO " table " (" COLUMNS_WRITTEN(LIST) ") VALUES (" COLUMNS_MARKS(LIST) ")"
-/* ON CONFLICT (key): the later one stands. */
-#define UPSERT_ROW(table, key, LIST)                                                                                   \
-	INSERT_ROW(table, LIST) " ON CONFLICT (" key ") DO UPDATE SET " COLUMNS_EXCLUDED(LIST)
+/* The later one stands; REST: all but its key, which SQLite would move the row for. */
+#define UPSERT_ROW(table, key, LIST, REST)                                                                             \
+	INSERT_ROW(table, LIST) " ON CONFLICT (" key ") DO UPDATE SET " COLUMNS_EXCLUDED(REST)
 /* The same for rows of something that is no member of theirs: its columns come first. */
 #define UPSERT_ROW_OF(table, of, marks, key, LIST)                                                                     \
 	"INSERT INTO " table " (" of ", " COLUMNS_WRITTEN(LIST) ") VALUES (" marks ", " COLUMNS_MARKS(                 \
@@ -73,11 +73,11 @@ enum column_kind {
 
 /* --- the lists --- */
 
-#define NUMBER_LIST(S, KEY, FIRST, NEXT)      FIRST(S, I64, first, "")
-#define NUMBER_PAIR_LIST(S, KEY, FIRST, NEXT) FIRST(S, I64, first, "") NEXT(S, I64, second, "")
-#define TEXT_LIST(S, KEY, FIRST, NEXT)        FIRST(S, TEXT, text, "")
+#define NUMBER_ROW(S, KEY, FIRST, NEXT)      FIRST(S, I64, first, "")
+#define NUMBER_PAIR_ROW(S, KEY, FIRST, NEXT) FIRST(S, I64, first, "") NEXT(S, I64, second, "")
+#define TEXT_ROW(S, KEY, FIRST, NEXT)        FIRST(S, TEXT, text, "")
 
-#define STEP_LIST(S, KEY, FIRST, NEXT)                                                                                 \
+#define STEP_ROW(S, KEY, FIRST, NEXT)                                                                                  \
 	KEY(S, I64, id, "id")                                                                                          \
 	FIRST(S, I64, incident_id, "incident_id")                                                                      \
 	NEXT(S, I32, ord, "ord")                                                                                       \
@@ -91,7 +91,7 @@ enum column_kind {
 	NEXT(S, I64, ended_at_us, "ended_at")                                                                          \
 	NEXT(S, NULLABLE, output, "output")
 
-#define EPISODE_LIST(S, KEY, FIRST, NEXT)                                                                              \
+#define EPISODE_ROW(S, KEY, FIRST, NEXT)                                                                               \
 	KEY(S, I64, id, "id")                                                                                          \
 	FIRST(S, BOOL, firing, "CASE WHEN status = 1 THEN 1 ELSE 0 END")                                               \
 	NEXT(S, I64, starts_at_us, "starts_at")                                                                        \
@@ -104,7 +104,7 @@ enum column_kind {
 	NEXT(S, CHARS, decided, "decided")
 
 /* alert a */
-#define ALERT_LIST(S, KEY, FIRST, NEXT)                                                                                \
+#define ALERT_ROW(S, KEY, FIRST, NEXT)                                                                                 \
 	KEY(S, I64, id, "a.id")                                                                                        \
 	FIRST(S, TEXT, fingerprint, "a.fingerprint")                                                                   \
 	NEXT(S, TEXT, labels, LABELS_READ)                                                                             \
@@ -117,13 +117,13 @@ enum column_kind {
 	NEXT(S, I64, last_at_us, "a.last_at")                                                                          \
 	NEXT(S, I64, times, "a.times")
 
-#define DISPOSITION_LIST(S, KEY, FIRST, NEXT)                                                                          \
+#define DISPOSITION_ROW(S, KEY, FIRST, NEXT)                                                                           \
 	FIRST(S, TEXT, rollout, "rollout")                                                                             \
 	NEXT(S, ENUM, disposition, "disposition")                                                                      \
 	NEXT(S, I64, incident_id, "coalesce(incident_id, 0)")
 
 /* The body itself only where one message is loaded: a list may be long. */
-#define MESSAGE_LIST(S, KEY, FIRST, NEXT)                                                                              \
+#define MESSAGE_ROW(S, KEY, FIRST, NEXT)                                                                               \
 	KEY(S, I64, id, "id")                                                                                          \
 	FIRST(S, I64, incident_id, "incident_id")                                                                      \
 	NEXT(S, NULLABLE, rollout, "rollout")                                                                          \
@@ -141,7 +141,7 @@ enum column_kind {
 	NEXT(S, I64, sent_at_us, "sent_at")                                                                            \
 	NEXT(S, NULLABLE, error, "error")
 
-#define EVENT_LIST(S, KEY, FIRST, NEXT)                                                                                \
+#define EVENT_ROW(S, KEY, FIRST, NEXT)                                                                                 \
 	KEY(S, I64, id, "id")                                                                                          \
 	FIRST(S, I64, at_us, "at")                                                                                     \
 	NEXT(S, I64, incident_id, "incident_id")                                                                       \
@@ -150,9 +150,8 @@ enum column_kind {
 	NEXT(S, TEXT, what, "what")                                                                                    \
 	NEXT(S, NULLABLE, note, "note")
 
-#define ROLLOUT_LIST(S, KEY, FIRST, NEXT)                                                                              \
-	FIRST(S, TEXT, name, "name")                                                                                   \
-	NEXT(S, I32, stage, "stage")                                                                                   \
+#define ROLLOUT_ROW_REST(S, KEY, FIRST, NEXT)                                                                          \
+	FIRST(S, I32, stage, "stage")                                                                                  \
 	NEXT(S, I64, stage_since_us, "stage_since")                                                                    \
 	NEXT(S, I32, pct_wanted, "pct_wanted")                                                                         \
 	NEXT(S, I32, pct_seen, "pct_seen")                                                                             \
@@ -160,10 +159,10 @@ enum column_kind {
 	NEXT(S, I64, seen_at_us, "seen_at")                                                                            \
 	NEXT(S, I64, generation, "generation")                                                                         \
 	NEXT(S, NULLABLE, flags_sha, "flags_sha")
+#define ROLLOUT_ROW(S, KEY, FIRST, NEXT) FIRST(S, TEXT, name, "name") ROLLOUT_ROW_REST(S, KEY, NEXT, NEXT)
 
-#define PROGRESS_LIST(S, KEY, FIRST, NEXT)                                                                             \
-	FIRST(S, TEXT, rollout, "rollout")                                                                             \
-	NEXT(S, I64, run, "run")                                                                                       \
+#define PROGRESS_ROW_REST(S, KEY, FIRST, NEXT)                                                                         \
+	FIRST(S, I64, run, "run")                                                                                      \
 	NEXT(S, I64, run_since_us, "run_since")                                                                        \
 	NEXT(S, I64, entered_us, "entered")                                                                            \
 	NEXT(S, I64, clean_us, "clean")                                                                                \
@@ -178,16 +177,17 @@ enum column_kind {
 	NEXT(S, I64, frozen_until_us, "frozen_until")                                                                  \
 	NEXT(S, NULLABLE, frozen_by, "frozen_by")                                                                      \
 	NEXT(S, NULLABLE, freeze_note, "freeze_note")
+#define PROGRESS_ROW(S, KEY, FIRST, NEXT) FIRST(S, TEXT, rollout, "rollout") PROGRESS_ROW_REST(S, KEY, NEXT, NEXT)
 
 /* of a rollout and run */
-#define APPROVAL_LIST(S, KEY, FIRST, NEXT)                                                                             \
+#define APPROVAL_ROW(S, KEY, FIRST, NEXT)                                                                              \
 	FIRST(S, TEXT, role, "role")                                                                                   \
 	NEXT(S, TEXT, person, "person")                                                                                \
 	NEXT(S, I64, at_us, "at")                                                                                      \
 	NEXT(S, NULLABLE, note, "note")
 
 /* of a rollout and run */
-#define CHECKMARK_LIST(S, KEY, FIRST, NEXT)                                                                            \
+#define CHECKMARK_ROW(S, KEY, FIRST, NEXT)                                                                             \
 	FIRST(S, TEXT, list, "list")                                                                                   \
 	NEXT(S, TEXT, item, "item")                                                                                    \
 	NEXT(S, TEXT, person, "person")                                                                                \
@@ -195,24 +195,91 @@ enum column_kind {
 	NEXT(S, NULLABLE, note, "note")
 
 /* of a rollout */
-#define BASELINE_LIST(S, KEY, FIRST, NEXT)                                                                             \
+#define BASELINE_ROW(S, KEY, FIRST, NEXT)                                                                              \
 	FIRST(S, TEXT, metric, "metric")                                                                               \
 	NEXT(S, REAL, value, "value")                                                                                  \
 	NEXT(S, I64, at_us, "at")
 
 /* of a rollout */
-#define HOLD_LIST(S, KEY, FIRST, NEXT)                                                                                 \
+#define HOLD_ROW(S, KEY, FIRST, NEXT)                                                                                  \
 	FIRST(S, I64, since_us, "since")                                                                               \
 	NEXT(S, I64, until_us, "until")                                                                                \
 	NEXT(S, TEXT, why, "why")
 
 /* of a rollout */
-#define STAGE_RUN_LIST(S, KEY, FIRST, NEXT)                                                                            \
+#define STAGE_RUN_ROW(S, KEY, FIRST, NEXT)                                                                             \
 	FIRST(S, I64, run, "run")                                                                                      \
 	NEXT(S, I32, stage, "stage")                                                                                   \
 	NEXT(S, I64, entered_us, "entered")                                                                            \
 	NEXT(S, I64, clean_us, "clean")                                                                                \
 	NEXT(S, I64, until_us, "until")                                                                                \
 	NEXT(S, TEXT, results, "results")
+
+/* What stays as it was opened is not saved again: indexes go by it. */
+#define INCIDENT_ROW_REST(S, KEY, FIRST, NEXT)                                                                         \
+	FIRST(S, TEXT, playbook, "playbook")                                                                           \
+	NEXT(S, TEXT, severity, "severity")                                                                            \
+	NEXT(S, TEXT, summary, "summary")                                                                              \
+	NEXT(S, ENUM, state, "state")                                                                                  \
+	NEXT(S, TEXT, config, "config")                                                                                \
+	NEXT(S, NULLABLE, reason, "reason")                                                                            \
+	NEXT(S, TEXT, opened_by, "opened_by")                                                                          \
+	NEXT(S, I32, stage, "stage")                                                                                   \
+	NEXT(S, I32, pct_before, "pct_before")                                                                         \
+	NEXT(S, I32, pct_wanted, "pct_wanted")                                                                         \
+	NEXT(S, I32, pct_seen, "pct_seen")                                                                             \
+	NEXT(S, BOOL, already_there, "already_there")                                                                  \
+	NEXT(S, I64, onset_at_us, "onset_at")                                                                          \
+	NEXT(S, NULLABLE, onset_from, "onset_from")                                                                    \
+	NEXT(S, I64, due_at_us, "due_at")                                                                              \
+	NEXT(S, I64, started_at_us, "started_at")                                                                      \
+	NEXT(S, I64, applied_at_us, "applied_at")                                                                      \
+	NEXT(S, I64, verify_until_us, "verify_until")                                                                  \
+	NEXT(S, I64, next_probe_us, "next_probe")                                                                      \
+	NEXT(S, I64, verify_rounds, "verify_rounds")                                                                   \
+	NEXT(S, I64, verify_passes, "verify_passes")                                                                   \
+	NEXT(S, BOOL, late, "late")                                                                                    \
+	NEXT(S, I64, rolled_back_at_us, "rolled_back_at")                                                              \
+	NEXT(S, I64, failed_at_us, "failed_at")                                                                        \
+	NEXT(S, I64, resolved_at_us, "resolved_at")                                                                    \
+	NEXT(S, I64, quiet_since_us, "quiet_since")                                                                    \
+	NEXT(S, NULLABLE, acknowledged_by, "acknowledged_by")                                                          \
+	NEXT(S, I64, acknowledged_at_us, "acknowledged_at")                                                            \
+	NEXT(S, NULLABLE, eta, "eta")                                                                                  \
+	NEXT(S, ENUM, condition[CONDITION_WRITTEN].state, "written")                                                   \
+	NEXT(S, I64, condition[CONDITION_WRITTEN].at_us, "written_at")                                                 \
+	NEXT(S, NULLABLE, condition[CONDITION_WRITTEN].note, "written_note")                                           \
+	NEXT(S, ENUM, condition[CONDITION_ACKNOWLEDGED].state, "acknowledged")                                         \
+	NEXT(S, I64, condition[CONDITION_ACKNOWLEDGED].at_us, "acked_at")                                              \
+	NEXT(S, NULLABLE, condition[CONDITION_ACKNOWLEDGED].note, "acknowledged_note")                                 \
+	NEXT(S, ENUM, condition[CONDITION_EFFECTIVE].state, "effective")                                               \
+	NEXT(S, I64, condition[CONDITION_EFFECTIVE].at_us, "effective_at")                                             \
+	NEXT(S, NULLABLE, condition[CONDITION_EFFECTIVE].note, "effective_note")                                       \
+	NEXT(S, ENUM, condition[CONDITION_CURED].state, "cured")                                                       \
+	NEXT(S, I64, condition[CONDITION_CURED].at_us, "cured_at")                                                     \
+	NEXT(S, NULLABLE, condition[CONDITION_CURED].note, "cured_note")                                               \
+	NEXT(S, ENUM, review, "review")                                                                                \
+	NEXT(S, NULLABLE, reviewed_by, "reviewed_by")                                                                  \
+	NEXT(S, I64, reviewed_at_us, "reviewed_at")                                                                    \
+	NEXT(S, I64, seen_at_us, "seen_at")                                                                            \
+	NEXT(S, I64, evidence_since_us, "evidence_since")                                                              \
+	NEXT(S, BOOL, asking, "asking")                                                                                \
+	NEXT(S, I64, unknown_rounds, "unknown_rounds")
+#define INCIDENT_ROW(S, KEY, FIRST, NEXT)                                                                              \
+	KEY(S, I64, id, "id")                                                                                          \
+	KEY(S, I64, seq, "seq")                                                                                        \
+	FIRST(S, TEXT, rollout, "rollout")                                                                             \
+	NEXT(S, ENUM, kind, "kind")                                                                                    \
+	NEXT(S, I64, opened_at_us, "opened_at")                                                                        \
+	NEXT(S, I64, place, "place")                                                                                   \
+	INCIDENT_ROW_REST(S, KEY, NEXT, NEXT)
+
+/* of an incident */
+#define SNAPSHOT_ROW(S, KEY, FIRST, NEXT)                                                                              \
+	FIRST(S, TEXT, name, "name")                                                                                   \
+	NEXT(S, TEXT, unit, "unit")                                                                                    \
+	NEXT(S, NULLABLE, series, SERIES_READ)                                                                         \
+	NEXT(S, NULLABLE, error,                                                                                       \
+	     "coalesce(error, CASE WHEN length(series) > 524288 THEN 'too large to be shown' ELSE NULL END)")
 
 #endif

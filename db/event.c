@@ -5,7 +5,7 @@
 #include "db/private.h"
 #include "db/query.h"
 
-ROW_TYPE(event_row, struct event, EVENT_LIST);
+ROW_TYPE(event_row, struct event, EVENT_ROW);
 
 int event_add(struct db_tx *tx, const struct event *e)
 {

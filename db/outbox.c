@@ -21,7 +21,7 @@ const char *message_state_name(enum message_state s)
 	return state_names[s];
 }
 
-ROW_TYPE(message_row, struct message, MESSAGE_LIST);
+ROW_TYPE(message_row, struct message, MESSAGE_ROW);
 
 void message_free(struct message *m)
 {

@@ -7,12 +7,12 @@
 #include "db/event.h"
 #include "db/query.h"
 
-ROW_TYPE(progress_row, struct progress, PROGRESS_LIST);
-ROW_TYPE(approval_row, struct approval, APPROVAL_LIST);
-ROW_TYPE(checkmark_row, struct checkmark, CHECKMARK_LIST);
-ROW_TYPE(baseline_row, struct baseline, BASELINE_LIST);
-ROW_TYPE(hold_span_row, struct hold_span, HOLD_LIST);
-ROW_TYPE(stage_run_row, struct stage_run, STAGE_RUN_LIST);
+ROW_TYPE(progress_row, struct progress, PROGRESS_ROW);
+ROW_TYPE(approval_row, struct approval, APPROVAL_ROW);
+ROW_TYPE(checkmark_row, struct checkmark, CHECKMARK_ROW);
+ROW_TYPE(baseline_row, struct baseline, BASELINE_ROW);
+ROW_TYPE(hold_span_row, struct hold_span, HOLD_ROW);
+ROW_TYPE(stage_run_row, struct stage_run, STAGE_RUN_ROW);
 
 void progress_free(struct progress *p)
 {

@@ -19,9 +19,9 @@ struct text {
 #define PUBLIC_ROW_TYPE(name, type, LIST)                                                                              \
 	static const struct row_column name##_columns[] = {LIST(type, COLUMN_READ, COLUMN_WRITTEN, COLUMN_WRITTEN)};   \
 	const struct row_type name = {name##_columns, ARRAY_LEN(name##_columns), sizeof(type)}
-PUBLIC_ROW_TYPE(number_row, struct number, NUMBER_LIST);
-PUBLIC_ROW_TYPE(number_pair_row, struct number_pair, NUMBER_PAIR_LIST);
-PUBLIC_ROW_TYPE(text_row, struct text, TEXT_LIST);
+PUBLIC_ROW_TYPE(number_row, struct number, NUMBER_ROW);
+PUBLIC_ROW_TYPE(number_pair_row, struct number_pair, NUMBER_PAIR_ROW);
+PUBLIC_ROW_TYPE(text_row, struct text, TEXT_ROW);
 
 /* --- binding --- */
 

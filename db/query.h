@@ -89,20 +89,22 @@ static inline struct value row_value(const struct row_type *type, const void *ro
 	        struct value: value_itself,                                                                            \
 	        default: value_number)(x),
 #define V_0()
-#define V_1(x)                                                   VALUE(x)
-#define V_2(x, ...)                                              VALUE(x) V_1(__VA_ARGS__)
-#define V_3(x, ...)                                              VALUE(x) V_2(__VA_ARGS__)
-#define V_4(x, ...)                                              VALUE(x) V_3(__VA_ARGS__)
-#define V_5(x, ...)                                              VALUE(x) V_4(__VA_ARGS__)
-#define V_6(x, ...)                                              VALUE(x) V_5(__VA_ARGS__)
-#define V_7(x, ...)                                              VALUE(x) V_6(__VA_ARGS__)
-#define V_8(x, ...)                                              VALUE(x) V_7(__VA_ARGS__)
-#define V_9(x, ...)                                              VALUE(x) V_8(__VA_ARGS__)
-#define V_10(x, ...)                                             VALUE(x) V_9(__VA_ARGS__)
-#define V_N(_0, _1, _2, _3, _4, _5, _6, _7, _8, _9, _10, N, ...) N
+#define V_1(x)                                                             VALUE(x)
+#define V_2(x, ...)                                                        VALUE(x) V_1(__VA_ARGS__)
+#define V_3(x, ...)                                                        VALUE(x) V_2(__VA_ARGS__)
+#define V_4(x, ...)                                                        VALUE(x) V_3(__VA_ARGS__)
+#define V_5(x, ...)                                                        VALUE(x) V_4(__VA_ARGS__)
+#define V_6(x, ...)                                                        VALUE(x) V_5(__VA_ARGS__)
+#define V_7(x, ...)                                                        VALUE(x) V_6(__VA_ARGS__)
+#define V_8(x, ...)                                                        VALUE(x) V_7(__VA_ARGS__)
+#define V_9(x, ...)                                                        VALUE(x) V_8(__VA_ARGS__)
+#define V_10(x, ...)                                                       VALUE(x) V_9(__VA_ARGS__)
+#define V_11(x, ...)                                                       VALUE(x) V_10(__VA_ARGS__)
+#define V_12(x, ...)                                                       VALUE(x) V_11(__VA_ARGS__)
+#define V_N(_0, _1, _2, _3, _4, _5, _6, _7, _8, _9, _10, _11, _12, N, ...) N
 #define V(...)                                                                                                         \
-	((const struct value[]) {                                                                                      \
-		V_N(0, ##__VA_ARGS__, V_10, V_9, V_8, V_7, V_6, V_5, V_4, V_3, V_2, V_1, V_0)(__VA_ARGS__) {0}})
+	((const struct value[]) {V_N(0, ##__VA_ARGS__, V_12, V_11, V_10, V_9, V_8, V_7, V_6, V_5, V_4, V_3, V_2, V_1,  \
+	                             V_0)(__VA_ARGS__) {0}})
 
 /* --- the calls --- */
 

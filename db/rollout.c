@@ -4,7 +4,7 @@
 
 #include "db/query.h"
 
-ROW_TYPE(rollout_type, struct rollout_row, ROLLOUT_LIST);
+ROW_TYPE(rollout_type, struct rollout_row, ROLLOUT_ROW);
 
 void rollout_row_free(struct rollout_row *r)
 {

@@ -8,20 +8,11 @@
 #include <stdbool.h>
 #include "db/columns.h"
 
-#define INCIDENT_COLUMNS                                                                                               \
-	"id, seq, rollout, playbook, severity, summary, kind, state, config, reason, opened_by, stage, pct_before, "   \
-	"pct_wanted,"                                                                                                  \
-	" pct_seen, already_there, opened_at, onset_at, onset_from, due_at, started_at, applied_at, verify_until, "    \
-	"next_probe,"                                                                                                  \
-	" verify_rounds, verify_passes, late, rolled_back_at, failed_at, resolved_at, quiet_since, acknowledged_by,"   \
-	" acknowledged_at, eta, written, written_at, written_note, acknowledged, acked_at, acknowledged_note, "        \
-	"effective,"                                                                                                   \
-	" effective_at, effective_note, cured, cured_at, cured_note, review, reviewed_by, reviewed_at, "               \
-	"seen_at, evidence_since, asking, unknown_rounds, place"
+#define INCIDENT_COLUMNS COLUMNS(INCIDENT_ROW)
 /* Between two numbers, which are not among them. */
 #define EVENTS_WHERE(where)                                                                                            \
-	"SELECT " COLUMNS(EVENT_LIST) " FROM event WHERE " where "id > ?3 AND id < ?4 ORDER BY "                       \
-				      "id"
+	"SELECT " COLUMNS(EVENT_ROW) " FROM event WHERE " where "id > ?3 AND id < ?4 ORDER BY "                        \
+				     "id"
 #define EVENTS_NEWEST(where) EVENTS_WHERE(where) " DESC LIMIT ?5"
 #define EVENTS_OLDEST(where) EVENTS_WHERE(where) " LIMIT ?5"
 /* Last in a statement that query_insert runs. */
@@ -76,9 +67,9 @@
 	X(SQL_RELEASE, 1, "", "RELEASE job")                                                                           \
 	X(SQL_UNDO, 1, "", "ROLLBACK TO job")                                                                          \
 	X(EPISODE_LAST, 0, "ti",                                                                                       \
-	  "SELECT " COLUMNS(EPISODE_LIST) " FROM alert WHERE fingerprint = ?1 AND status = ?2 ORDER BY began DESC, "   \
-	                                  "id DESC LIMIT 1")                                                           \
-	X(EPISODE_FIRING, 0, "t", "SELECT " COLUMNS(EPISODE_LIST) " FROM alert WHERE fingerprint = ?1 AND status = 1") \
+	  "SELECT " COLUMNS(EPISODE_ROW) " FROM alert WHERE fingerprint = ?1 AND status = ?2 ORDER BY began DESC, "    \
+	                                 "id DESC LIMIT 1")                                                            \
+	X(EPISODE_FIRING, 0, "t", "SELECT " COLUMNS(EPISODE_ROW) " FROM alert WHERE fingerprint = ?1 AND status = 1")  \
 	X(ALERT_ADD, 1, "tiitttiiit",                                                                                  \
 	  "INSERT INTO alert (fingerprint, starts_at, status, labels, annotations, generator_url, ends_at,"            \
 	  " first_at, last_at, times, began, ended, stale_at, stale_times, decided)"                                   \
@@ -95,18 +86,18 @@
 	  "1 WHERE id = ?1")                                                                                           \
 	X(ALERT_DECIDED, 1, "it", "UPDATE alert SET decided = ?2 WHERE id = ?1")                                       \
 	X(DISPOSITION_WITHDRAW, 1, "ii", "DELETE FROM said WHERE alert_id = ?1 AND delivery = ?2 AND rollout = ''")    \
-	X(ALERT_LOAD, 0, "i", "SELECT " COLUMNS(ALERT_LIST) " FROM alert a WHERE id = ?1")                             \
+	X(ALERT_LOAD, 0, "i", "SELECT " COLUMNS(ALERT_ROW) " FROM alert a WHERE id = ?1")                              \
 	X(DISPOSITION_ADD, 1, "iitiiti",                                                                               \
 	  "INSERT INTO said (alert_id, delivery, rollout, disposition, incident_id, reason, at)"                       \
 	  " VALUES (?1, ?2, ?3, ?4, nullif(?5, 0), ?6, ?7)")                                                           \
 	X(DISPOSITION_OF_ALERT, 0, "ii",                                                                               \
-	  "SELECT " COLUMNS(DISPOSITION_LIST) " FROM said WHERE alert_id = ?1 AND delivery = ?2 ORDER BY rollout")     \
+	  "SELECT " COLUMNS(DISPOSITION_ROW) " FROM said WHERE alert_id = ?1 AND delivery = ?2 ORDER BY rollout")      \
 	X(ALERT_ATTACH, 1, "ii",                                                                                       \
 	  "INSERT INTO incident_alert (incident_id, alert_id) VALUES (?1, ?2) ON CONFLICT (incident_id, alert_id) DO " \
 	  "NOTHING")                                                                                                   \
 	X(ALERT_OF_INCIDENT, 0, "ii",                                                                                  \
-	  "SELECT " COLUMNS(ALERT_LIST) " FROM incident_alert i JOIN alert a ON a.id = i.alert_id"                     \
-	                                " WHERE i.incident_id = ?1 ORDER BY i.alert_id LIMIT ?2")                      \
+	  "SELECT " COLUMNS(ALERT_ROW) " FROM incident_alert i JOIN alert a ON a.id = i.alert_id"                      \
+	                               " WHERE i.incident_id = ?1 ORDER BY i.alert_id LIMIT ?2")                       \
 	X(ALERT_COUNT, 0, "i",                                                                                         \
 	  "SELECT count(*), count(*) FILTER (WHERE a.status = 1) FROM incident_alert i JOIN alert a ON a.id = "        \
 	  "i.alert_id WHERE i.incident_id = ?1")                                                                       \
@@ -116,25 +107,9 @@
 	X(ALERT_INCIDENTS, 0, "ii",                                                                                    \
 	  "SELECT i.incident_id FROM incident_alert i JOIN incident n ON n.id = i.incident_id"                         \
 	  " WHERE i.alert_id = ?1 AND n." LIVE " ORDER BY i.incident_id LIMIT ?2")                                     \
-	X(INCIDENT_ADD, 1, "iittttiitttiiiiiiitiiiiiiiiiiiititiitiitiitiititiiiiii",                                   \
-	  "INSERT INTO incident (" INCIDENT_COLUMNS ") VALUES (NULL, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,"         \
-	  " ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, " \
-	  "?33, ?34,"                                                                                                  \
-	  " ?35, ?36, ?37, ?38, ?39, ?40, ?41, ?42, ?43, ?44, ?45, ?46, ?47, ?48, ?49, ?50, ?51, ?52, ?53, ?54)")      \
-	X(INCIDENT_SAVE, 1, "iittttiitttiiiiiiitiiiiiiiiiiiititiitiitiitiititiiiii",                                   \
-	  "UPDATE incident SET seq = seq + 1, playbook = ?4, severity = ?5, summary = ?6,"                             \
-	  " state = ?8, config = ?9, reason = ?10, opened_by = ?11, stage = ?12, pct_before = ?13, "                   \
-	  "pct_wanted = ?14,"                                                                                          \
-	  " pct_seen = ?15, already_there = ?16, onset_at = ?18, onset_from = ?19, due_at = ?20,"                      \
-	  " started_at = ?21, applied_at = ?22, verify_until = ?23, next_probe = ?24, verify_rounds = ?25,"            \
-	  " verify_passes = ?26, late = ?27, rolled_back_at = ?28, failed_at = ?29, resolved_at = ?30, quiet_since = " \
-	  "?31,"                                                                                                       \
-	  " acknowledged_by = ?32, acknowledged_at = ?33, eta = ?34, written = ?35, written_at = ?36, written_note = " \
-	  "?37,"                                                                                                       \
-	  " acknowledged = ?38, acked_at = ?39, acknowledged_note = ?40, effective = ?41, effective_at = ?42,"         \
-	  " effective_note = ?43, cured = ?44, cured_at = ?45, cured_note = ?46, review = ?47, "                       \
-	  "reviewed_by = ?48, reviewed_at = ?49, seen_at = ?50, evidence_since = ?51, asking = ?52, "                  \
-	  "unknown_rounds = ?53 WHERE id = ?1 AND seq = ?2")                                                           \
+	X(INCIDENT_ADD, 1, COLUMNS_TYPES(INCIDENT_ROW), INSERT_ROW("incident", INCIDENT_ROW) SQL_RETURNING_ID)         \
+	X(INCIDENT_SAVE, 1, COLUMNS_TYPES(INCIDENT_ROW_REST) "ii",                                                     \
+	  "UPDATE incident SET seq = seq + 1, " COLUMNS_SET(INCIDENT_ROW_REST) " WHERE id = ? AND seq = ?")            \
 	X(CONFIG_PUT, 1, "tt", "INSERT INTO config (sha, text) VALUES (?1, ?2) ON CONFLICT (sha) DO NOTHING")          \
 	X(CONFIG_DROP, 1, "t",                                                                                         \
 	  "DELETE FROM config WHERE sha = ?1 AND NOT EXISTS (SELECT 1 FROM incident i WHERE i.config = ?1)")           \
@@ -168,12 +143,12 @@
 	  "SELECT state, count(*) FROM incident WHERE " LIVE " AND kind < 3 GROUP BY state")                           \
 	X(SNAPSHOT_PUT, 1, "itttt",                                                                                    \
 	  "INSERT INTO snapshot (incident_id, name, unit, series, error) VALUES (?1, ?2, ?3, ?4, ?5)"                  \
-	  " ON CONFLICT DO UPDATE SET unit = ?3, error = iif(?4 IS NULL AND series IS NOT NULL, error, ?5),"           \
-	  " series = coalesce(?4, series)")                                                                            \
-	X(SNAPSHOT_OF, 0, "i",                                                                                         \
-	  "SELECT name, unit, " SERIES_READ ", coalesce(error, iif(length(series) > 524288, 'too large to be shown', " \
-	  "NULL)) FROM snapshot WHERE incident_id = ?1 ORDER BY name")                                                 \
-	X(STEP_ADD, 1, COLUMNS_TYPES(STEP_LIST), INSERT_ROW("step", STEP_LIST) SQL_RETURNING_ID)                       \
+	  " ON CONFLICT (incident_id, name) DO UPDATE SET unit = excluded.unit,"                                       \
+	  " error = CASE WHEN excluded.series IS NULL AND snapshot.series IS NOT NULL THEN snapshot.error ELSE "       \
+	  "excluded.error END,"                                                                                        \
+	  " series = coalesce(excluded.series, snapshot.series)")                                                      \
+	X(SNAPSHOT_OF, 0, "i", "SELECT " COLUMNS(SNAPSHOT_ROW) " FROM snapshot WHERE incident_id = ?1 ORDER BY name")  \
+	X(STEP_ADD, 1, COLUMNS_TYPES(STEP_ROW), INSERT_ROW("step", STEP_ROW) SQL_RETURNING_ID)                         \
 	X(STEP_SAVE, 1, "iiiiit",                                                                                      \
 	  "UPDATE step SET state = ?2, attempts = ?3, started_at = ?4, ended_at = ?5, output = ?6 WHERE id = ?1")      \
 	X(STEP_RUNNING_IN, 0, "",                                                                                      \
@@ -182,12 +157,12 @@
 	  "SELECT count(*) FROM step s JOIN incident i ON i.id = s.incident_id WHERE s.state = 2 AND s.phase IN (1, "  \
 	  "5) AND i.rollout = ?1"                                                                                      \
 	  " AND i.id <> ?2")                                                                                           \
-	X(STEP_LOAD, 0, "i", "SELECT " COLUMNS(STEP_LIST) " FROM step WHERE id = ?1")                                  \
+	X(STEP_LOAD, 0, "i", "SELECT " COLUMNS(STEP_ROW) " FROM step WHERE id = ?1")                                   \
 	X(STEP_FOLLOWUPS_OPEN, 0, "i",                                                                                 \
 	  "SELECT id, incident_id, ord, phase, kind, name, '', state, attempts, started_at, ended_at, NULL FROM step"  \
 	  " WHERE incident_id = ?1 AND phase = 4 AND state IN (4, 5, 7) ORDER BY ord")                                 \
-	X(STEP_OF_INCIDENT, 0, "i", "SELECT " COLUMNS(STEP_LIST) " FROM step WHERE incident_id = ?1 ORDER BY ord")     \
-	X(EVENT_ADD, 1, COLUMNS_TYPES(EVENT_LIST), INSERT_ROW("event", EVENT_LIST))                                    \
+	X(STEP_OF_INCIDENT, 0, "i", "SELECT " COLUMNS(STEP_ROW) " FROM step WHERE incident_id = ?1 ORDER BY ord")      \
+	X(EVENT_ADD, 1, COLUMNS_TYPES(EVENT_ROW), INSERT_ROW("event", EVENT_ROW))                                      \
 	X(EVENT_NEWEST, 0, "itiii", EVENTS_NEWEST(""))                                                                 \
 	X(EVENT_OLDEST, 0, "itiii", EVENTS_OLDEST(""))                                                                 \
 	X(EVENT_NEWEST_OF, 0, "itiii", EVENTS_NEWEST("incident_id = ?1 AND (?2 IS NULL OR +rollout = ?2) AND "))       \
@@ -231,17 +206,17 @@
 	X(BODY_DROP, 1, "i",                                                                                           \
 	  "DELETE FROM message_body WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM outbox WHERE body = ?1 AND state = "   \
 	  "1)")                                                                                                        \
-	X(OUTBOX_ADD, 1, COLUMNS_TYPES(MESSAGE_LIST), INSERT_ROW("outbox", MESSAGE_LIST) SQL_RETURNING_ID)             \
+	X(OUTBOX_ADD, 1, COLUMNS_TYPES(MESSAGE_ROW), INSERT_ROW("outbox", MESSAGE_ROW) SQL_RETURNING_ID)               \
 	/* A page waits for nothing. Anything else waits for the message before it, of the same incident, but for one  \
 	 * that was tried and has waited since before ?4. */                                                           \
 	X(OUTBOX_DUE, 0, "iiti",                                                                                       \
-	  "SELECT " COLUMNS(MESSAGE_LIST) " FROM outbox o WHERE state = 1 AND due_at <= ?1 AND channel = ?3 AND "      \
-	                                  "(page = 1 OR NOT"                                                           \
-	                                  " EXISTS (SELECT 1 FROM outbox e WHERE e.state = 1 AND e.channel = "         \
-	                                  "o.channel AND e.incident_id = "                                             \
-	                                  "o.incident_id"                                                              \
-	                                  " AND e.id < o.id AND (e.attempts = 0 OR e.since > ?4))) ORDER BY page "     \
-	                                  "DESC, attempts > 0, id LIMIT ?2")                                           \
+	  "SELECT " COLUMNS(MESSAGE_ROW) " FROM outbox o WHERE state = 1 AND due_at <= ?1 AND channel = ?3 AND "       \
+	                                 "(page = 1 OR NOT"                                                            \
+	                                 " EXISTS (SELECT 1 FROM outbox e WHERE e.state = 1 AND e.channel = "          \
+	                                 "o.channel AND e.incident_id = "                                              \
+	                                 "o.incident_id"                                                               \
+	                                 " AND e.id < o.id AND (e.attempts = 0 OR e.since > ?4))) ORDER BY page "      \
+	                                 "DESC, attempts > 0, id LIMIT ?2")                                            \
 	X(OUTBOX_CHANNELS, 0, "", "SELECT DISTINCT channel FROM outbox INDEXED BY outbox_queued WHERE state = 1")      \
 	X(OUTBOX_NEXT, 0, "", "SELECT min(due_at) FROM outbox WHERE state = 1")                                        \
 	X(OUTBOX_QUEUE, 0, "ti",                                                                                       \
@@ -250,15 +225,15 @@
 	  "SELECT coalesce(max(id), 0), coalesce(max(id) FILTER (WHERE page = 1), 0) FROM outbox WHERE incident_id = " \
 	  "?1 AND channel = ?2 AND id > ?3 "                                                                           \
 	  "AND state = 2")                                                                                             \
-	X(OUTBOX_LOAD, 0, "i", "SELECT " COLUMNS(MESSAGE_LIST) " FROM outbox WHERE id = ?1")                           \
+	X(OUTBOX_LOAD, 0, "i", "SELECT " COLUMNS(MESSAGE_ROW) " FROM outbox WHERE id = ?1")                            \
 	X(OUTBOX_SAVE, 1, "iiiiit",                                                                                    \
 	  "UPDATE outbox SET state = ?2, attempts = ?3, due_at = ?4, sent_at = ?5, error = ?6, body = CASE WHEN ?2 = " \
 	  "1 THEN body ELSE 0 END WHERE id = ?1")                                                                      \
 	X(OUTBOX_OF_INCIDENT, 0, "i",                                                                                  \
-	  "SELECT " COLUMNS(MESSAGE_LIST) " FROM outbox WHERE incident_id = ?1 ORDER BY id")                           \
+	  "SELECT " COLUMNS(MESSAGE_ROW) " FROM outbox WHERE incident_id = ?1 ORDER BY id")                            \
 	X(OUTBOX_COUNT, 0, "", "SELECT channel, queued, undeliverable FROM outbox_count ORDER BY channel")             \
-	X(ROLLOUT_LOAD, 0, "t", "SELECT " COLUMNS(ROLLOUT_LIST) " FROM rollout WHERE name = ?1")                       \
-	X(ROLLOUT_SAVE, 1, COLUMNS_TYPES(ROLLOUT_LIST), UPSERT_ROW("rollout", "name", ROLLOUT_LIST))                   \
+	X(ROLLOUT_LOAD, 0, "t", "SELECT " COLUMNS(ROLLOUT_ROW) " FROM rollout WHERE name = ?1")                        \
+	X(ROLLOUT_SAVE, 1, COLUMNS_TYPES(ROLLOUT_ROW), UPSERT_ROW("rollout", "name", ROLLOUT_ROW, ROLLOUT_ROW_REST))   \
 	X(ALERT_UNRESOLVED, 0, "tii",                                                                                  \
 	  "SELECT DISTINCT " LABELS_READ " FROM incident n JOIN incident_alert i ON i.incident_id = n.id JOIN"         \
 	  " alert a ON a.id = i.alert_id WHERE n.rollout = ?1 AND a.status = 1 AND n.opened_at >= ?2 AND n.kind <> 3 " \
@@ -266,33 +241,34 @@
 	X(INCIDENT_UNREVIEWED, 0, "t", "SELECT coalesce(max(id), 0) FROM incident WHERE rollout = ?1 AND review = 1")  \
 	X(INCIDENT_LAST_ROLLBACK, 0, "t",                                                                              \
 	  "SELECT " LAST_ACTED " FROM incident WHERE rollout = ?1 AND kind < 3 ORDER BY " LAST_ACTED " DESC LIMIT 1")  \
-	X(PROGRESS_LOAD, 0, "t", "SELECT " COLUMNS(PROGRESS_LIST) " FROM progress WHERE rollout = ?1")                 \
-	X(PROGRESS_SAVE, 1, COLUMNS_TYPES(PROGRESS_LIST), UPSERT_ROW("progress", "rollout", PROGRESS_LIST))            \
-	X(APPROVAL_ADD, 1, "ti" COLUMNS_TYPES(APPROVAL_LIST),                                                          \
-	  UPSERT_ROW_OF("approval", "rollout, run", "?, ?", "rollout, run, role", APPROVAL_LIST))                      \
+	X(PROGRESS_LOAD, 0, "t", "SELECT " COLUMNS(PROGRESS_ROW) " FROM progress WHERE rollout = ?1")                  \
+	X(PROGRESS_SAVE, 1, COLUMNS_TYPES(PROGRESS_ROW),                                                               \
+	  UPSERT_ROW("progress", "rollout", PROGRESS_ROW, PROGRESS_ROW_REST))                                          \
+	X(APPROVAL_ADD, 1, "ti" COLUMNS_TYPES(APPROVAL_ROW),                                                           \
+	  UPSERT_ROW_OF("approval", "rollout, run", "?, ?", "rollout, run, role", APPROVAL_ROW))                       \
 	X(APPROVAL_OF_RUN, 0, "ti",                                                                                    \
-	  "SELECT " COLUMNS(APPROVAL_LIST) " FROM approval WHERE rollout = ?1 AND run = ?2 ORDER BY at, role")         \
-	X(CHECKMARK_ADD, 1, "ti" COLUMNS_TYPES(CHECKMARK_LIST),                                                        \
-	  UPSERT_ROW_OF("tick", "rollout, run", "?, ?", "rollout, run, list, item", CHECKMARK_LIST))                   \
+	  "SELECT " COLUMNS(APPROVAL_ROW) " FROM approval WHERE rollout = ?1 AND run = ?2 ORDER BY at, role")          \
+	X(CHECKMARK_ADD, 1, "ti" COLUMNS_TYPES(CHECKMARK_ROW),                                                         \
+	  UPSERT_ROW_OF("tick", "rollout, run", "?, ?", "rollout, run, list, item", CHECKMARK_ROW))                    \
 	X(CHECKMARK_OF_RUN, 0, "ti",                                                                                   \
-	  "SELECT " COLUMNS(CHECKMARK_LIST) " FROM tick WHERE rollout = ?1 AND run = ?2 ORDER BY list, item")          \
-	X(BASELINE_SET, 1, "t" COLUMNS_TYPES(BASELINE_LIST),                                                           \
-	  UPSERT_ROW_OF("baseline", "rollout", "?", "rollout, metric", BASELINE_LIST))                                 \
-	X(BASELINE_OF, 0, "t", "SELECT " COLUMNS(BASELINE_LIST) " FROM baseline WHERE rollout = ?1 ORDER BY metric")   \
+	  "SELECT " COLUMNS(CHECKMARK_ROW) " FROM tick WHERE rollout = ?1 AND run = ?2 ORDER BY list, item")           \
+	X(BASELINE_SET, 1, "t" COLUMNS_TYPES(BASELINE_ROW),                                                            \
+	  UPSERT_ROW_OF("baseline", "rollout", "?", "rollout, metric", BASELINE_ROW))                                  \
+	X(BASELINE_OF, 0, "t", "SELECT " COLUMNS(BASELINE_ROW) " FROM baseline WHERE rollout = ?1 ORDER BY metric")    \
 	X(HOLD_ADD, 1, "tiit", "INSERT INTO hold_span (rollout, since, until, why) VALUES (?1, ?2, ?3, ?4)")           \
 	X(HOLD_OF, 0, "tii",                                                                                           \
-	  "SELECT " COLUMNS(HOLD_LIST) " FROM hold_span WHERE rollout = ?1 AND until > ?2 AND since < ?3 ORDER BY "    \
-	                               "since LIMIT 1000")                                                             \
+	  "SELECT " COLUMNS(HOLD_ROW) " FROM hold_span WHERE rollout = ?1 AND until > ?2 AND since < ?3 ORDER BY "     \
+	                              "since LIMIT 1000")                                                              \
 	X(CHECKMARK_EVER, 0, "t",                                                                                      \
 	  "SELECT " COLUMNS(                                                                                           \
-		  CHECKMARK_LIST) " FROM tick t WHERE rollout = ?1 AND NOT EXISTS (SELECT 1 FROM tick l WHERE"         \
-	                          " l.rollout = t.rollout AND l.list = t.list AND l.item = t.item AND (l.at > t.at "   \
-	                          "OR (l.at = t.at AND l.run > t.run))) ORDER BY list, item")                          \
-	X(RUN_SAVE, 1, "t" COLUMNS_TYPES(STAGE_RUN_LIST),                                                              \
-	  UPSERT_ROW_OF("stage_run", "rollout", "?", "rollout, run", STAGE_RUN_LIST))                                  \
+		  CHECKMARK_ROW) " FROM tick t WHERE rollout = ?1 AND NOT EXISTS (SELECT 1 FROM tick l WHERE"          \
+	                         " l.rollout = t.rollout AND l.list = t.list AND l.item = t.item AND (l.at > t.at "    \
+	                         "OR (l.at = t.at AND l.run > t.run))) ORDER BY list, item")                           \
+	X(RUN_SAVE, 1, "t" COLUMNS_TYPES(STAGE_RUN_ROW),                                                               \
+	  UPSERT_ROW_OF("stage_run", "rollout", "?", "rollout, run", STAGE_RUN_ROW))                                   \
 	X(RUN_END, 1, "tii", "UPDATE stage_run SET until = ?3 WHERE rollout = ?1 AND run = ?2")                        \
 	X(RUN_OF, 0, "t",                                                                                              \
-	  "SELECT " COLUMNS(STAGE_RUN_LIST) " FROM stage_run WHERE rollout = ?1 ORDER BY run DESC LIMIT 1000")         \
+	  "SELECT " COLUMNS(STAGE_RUN_ROW) " FROM stage_run WHERE rollout = ?1 ORDER BY run DESC LIMIT 1000")          \
 	X(RETIRE_RUNS, 1, "ii",                                                                                        \
 	  "DELETE FROM stage_run WHERE (rollout, run) IN (SELECT rollout, run FROM stage_run WHERE until < ?1"         \
 	  " ORDER BY until LIMIT ?2)")                                                                                 \

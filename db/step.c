@@ -26,7 +26,7 @@ const char *step_kind_name(enum step_kind k)
 	return kind_names[k];
 }
 
-ROW_TYPE(step_row, struct step, STEP_LIST);
+ROW_TYPE(step_row, struct step, STEP_ROW);
 
 void step_free(struct step *s)
 {

@@ -82,7 +82,7 @@ static bool takes(struct stmt *st, int at, char type)
 	assert(st && at > 0);
 	if (st->error)
 		return false;
-	if (strnlen(st->types, (size_t)at) < (size_t)at || st->types[at - 1] != type)
+	if (at > sqlite3_bind_parameter_count(st->s) || st->types[at - 1] != type)
 		st->error = -EINVAL;
 	return !st->error;
 }

@@ -64,7 +64,7 @@ struct kinds {
 	char *text, *nullable;
 	char chars[8];
 };
-#define KINDS_LIST(S, KEY, FIRST, NEXT)                                                                                \
+#define KINDS_ROW(S, KEY, FIRST, NEXT)                                                                                 \
 	KEY(S, I64, i64, "id")                                                                                         \
 	FIRST(S, I32, i32, "a")                                                                                        \
 	NEXT(S, ENUM, choice, "b")                                                                                     \
@@ -73,16 +73,16 @@ struct kinds {
 	NEXT(S, TEXT, text, "e")                                                                                       \
 	NEXT(S, NULLABLE, nullable, "f")                                                                               \
 	NEXT(S, CHARS, chars, "g")
-ROW_TYPE(kinds_row, struct kinds, KINDS_LIST);
+ROW_TYPE(kinds_row, struct kinds, KINDS_ROW);
 
 static void a_list_writes_the_text_of_statements(void **state)
 {
 	(void)state;
-	assert_string_equal(COLUMNS(KINDS_LIST), "id, a, b, c, d, e, f, g");
-	assert_string_equal(INSERT_ROW("k", KINDS_LIST),
+	assert_string_equal(COLUMNS(KINDS_ROW), "id, a, b, c, d, e, f, g");
+	assert_string_equal(INSERT_ROW("k", KINDS_ROW),
 	                    "INSERT INTO k (a, b, c, d, e, f, g) VALUES (?, ?, ?, ?, ?, ?, ?)");
-	assert_string_equal(COLUMNS_SET(KINDS_LIST), "a = ?, b = ?, c = ?, d = ?, e = ?, f = ?, g = ?");
-	assert_string_equal(COLUMNS_TYPES(KINDS_LIST), "iiidttt");
+	assert_string_equal(COLUMNS_SET(KINDS_ROW), "a = ?, b = ?, c = ?, d = ?, e = ?, f = ?, g = ?");
+	assert_string_equal(COLUMNS_TYPES(KINDS_ROW), "iiidttt");
 	assert_int_equal(kinds_row.n, 8);
 	assert_true(kinds_row.column[0].is_key && !kinds_row.column[1].is_key);
 	assert_int_equal(kinds_row.column[7].size, 8);
