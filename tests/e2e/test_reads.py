@@ -139,9 +139,10 @@ def test_a_webhook_waits_for_no_read(slow_of):
 def test_a_dear_read_holds_up_no_cheap_one_however_many_there_are(slow_of):
     s = slow_of(HOLDS)
     [r] = s.d.post(alert())
-    for _ in range(18):
-        s.ask(COMPARISON)
+    s.ask(COMPARISON)
     busy(s.d)
+    for _ in range(17):
+        s.ask(COMPARISON)
     [refused] = until(lambda: s.answers)        # one is read, 16 wait
     assert refused[0] == 503 and int(refused[1]["Retry-After"]) > 0 and b"too many such questions are waiting; try again" in refused[2]
     for path in ("/metrics", f"/api/v1/incidents/{r['incident']}", "/api/v1/incidents", "/api/v1/rollouts", "/api/v1/rollouts/shop",
