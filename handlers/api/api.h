@@ -75,6 +75,19 @@ int api_body(const struct http_req *req, struct http_reply *reply, struct json_o
 /* Has the one who asks this role: webhook, viewer, operator, or a named one (which only somebody authenticated can
  * have). */
 bool api_may(const struct http_req *req, const char *role);
+/* A page of a list: at most limit items and about a MiB, whichever comes first, but one at least. When it was cut there
+ * is a "next": the place of the last one, which the next page begins behind, so that nothing is lost. */
+#define API_PAGE_BYTES (1024 * 1024)
+struct api_list {
+	struct http_reply *reply;
+	size_t n, limit;
+	int64_t last; /* the place of the last one */
+	bool cut;
+};
+struct api_list api_list_begin(struct http_reply *reply, size_t limit);
+/* Takes item. False: it found no room, and the page is over. */
+bool api_list_add(struct api_list *l, struct json_object *item, int64_t place);
+void api_list_end(struct api_list *l);
 /* limit and cursor of a list. -EINVAL: the reply is filled. */
 int api_page(const struct http_req *req, struct http_reply *reply, size_t *ret_limit, int64_t *ret_before);
 

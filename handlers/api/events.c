@@ -307,24 +307,21 @@ enum http_verdict events_list(const struct api_read *q, struct http_reply *reply
 {
 	struct event_filter f = {.rollout = q->req->param(q->req, "rollout")};
 	struct event_list l = {0};
-	char cursor[24] = "";
 
 	if (q->req->method == HTTP_GET && events_wants_stream(q->req->header(q->req, "Accept")))
 		return events_stream(q, reply);
 	if (api_page(q->req, reply, &f.limit, &f.before_id) < 0)
 		return HTTP_REPLIED;
-	size_t limit = f.limit++;
+	struct api_list page = api_list_begin(reply, f.limit++);
 	int r = event_find(q->conn, &f, &l);
 	if (r < 0) {
+		buf_free(&reply->body);
 		api_answer_errno(reply, r, "");
 		return HTTP_REPLIED;
 	}
-	struct json_object *arr = json_object_new_array();
-	for (size_t i = 0; i < l.n && i < limit; i++)
-		json_object_array_add(arr, event_json(&l.item[i]));
-	if (l.n > limit)
-		snprintf(cursor, sizeof(cursor), "%lld", (long long)l.item[limit - 1].id);
+	for (size_t i = 0; i < l.n && api_list_add(&page, event_json(&l.item[i]), l.item[i].id); i++)
+		;
 	event_list_free(&l);
-	api_answer(reply, 200, arr, cursor[0] ? cursor : NULL);
+	api_list_end(&page);
 	return HTTP_REPLIED;
 }

@@ -69,25 +69,21 @@ enum http_verdict incidents_list(const struct api_read *q, struct http_reply *re
 
 	if (filter(q->req, reply, &f) < 0)
 		return HTTP_REPLIED;
-	size_t limit = f.limit++; /* one more tells whether there is a next page */
+	struct api_list page = api_list_begin(reply, f.limit++); /* one more tells whether there is a next page */
 	int r = incident_find(q->conn, &f, &l);
-	struct json_object *arr = json_object_new_array();
-	for (size_t i = 0; r == 0 && i < l.n && i < limit; i++) {
+	for (size_t i = 0; r == 0 && i < l.n && !page.cut; i++) {
 		struct json_object *o = NULL;
 
 		r = incident_json(q->conn, &l.item[i], 0, &o);
 		if (r == 0)
-			json_object_array_add(arr, o);
+			api_list_add(&page, o, l.item[i].place);
 	}
-	char next[24] = "";
-	if (r == 0 && l.n > limit)
-		snprintf(next, sizeof(next), "%lld", (long long)l.item[limit - 1].place);
 	incident_list_free(&l);
-	if (r < 0) {
-		json_object_put(arr);
-		api_answer_errno(reply, r, "");
+	if (r == 0) {
+		api_list_end(&page);
 	} else {
-		api_answer(reply, 200, arr, next[0] ? next : NULL);
+		buf_free(&reply->body);
+		api_answer_errno(reply, r, "");
 	}
 	return HTTP_REPLIED;
 }

@@ -243,6 +243,43 @@ void api_answer(struct http_reply *reply, int status, struct json_object *data, 
 	}
 }
 
+struct api_list api_list_begin(struct http_reply *reply, size_t limit)
+{
+	assert(reply && limit > 0 && !reply->body.len);
+	reply->body.max = API_BODY_MAX;
+	buf_str(&reply->body, "{\"status\":\"success\",\"data\":[");
+	return (struct api_list) {.reply = reply, .limit = limit};
+}
+
+bool api_list_add(struct api_list *l, struct json_object *item, int64_t place)
+{
+	assert(l && l->reply && place > 0 && !l->cut);
+	struct buf *b = &l->reply->body;
+	const char *text = json_text(item);
+
+	l->cut = l->n >= l->limit || (l->n && b->len + strlen(text) > API_PAGE_BYTES);
+	if (!l->cut) {
+		if (l->n++)
+			buf_char(b, ',');
+		buf_str(b, text);
+		l->last = place;
+	}
+	json_object_put(item);
+	return !l->cut;
+}
+
+void api_list_end(struct api_list *l)
+{
+	assert(l && l->reply);
+	struct buf *b = &l->reply->body;
+
+	buf_char(b, ']');
+	if (l->cut)
+		buf_printf(b, ",\"next\":\"%lld\"", (long long)l->last);
+	buf_str(b, "}\n");
+	l->reply->status = 200;
+}
+
 static const struct {
 	int err, status;
 	const char *type, *text;

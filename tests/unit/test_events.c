@@ -61,7 +61,7 @@ struct fixture {
 
 struct asked {
 	struct http_req req; /* first */
-	const char *accept, *last, *rollout, *limit;
+	const char *accept, *last, *rollout, *limit, *cursor;
 };
 
 static const char *header_of(const struct http_req *req, const char *name)
@@ -75,7 +75,10 @@ static const char *param_of(const struct http_req *req, const char *name)
 {
 	const struct asked *a = (const struct asked *)req;
 
-	return !strcmp(name, "rollout") ? a->rollout : !strcmp(name, "limit") ? a->limit : NULL;
+	return !strcmp(name, "rollout")  ? a->rollout
+	       : !strcmp(name, "limit")  ? a->limit
+	       : !strcmp(name, "cursor") ? a->cursor
+	                                 : NULL;
 }
 
 static struct http_reply ask(struct db *db, struct asked a)
@@ -371,6 +374,41 @@ static void it_may_be_freed_while_it_looks(void **state)
 	close_record(&f);
 }
 
+/* 1001 events of 4 kB: a page of 500 would have 2 MB. */
+static void a_page_is_bounded_in_bytes_and_nothing_is_lost(void **state)
+{
+	static char note[4001];
+	struct fixture f = open_record();
+	char cursor[24] = "";
+	long expected = 1000, pages = 0;
+
+	(void)state;
+	memset(note, 'x', sizeof(note) - 1);
+	assert_int_equal(in_tx(f.db, add_many, note), 0);
+	do {
+		struct http_reply r = ask(
+			f.db, (struct asked) {.accept = "*/*", .limit = "500", .cursor = cursor[0] ? cursor : NULL});
+		CLEANUP(json_cleanup) struct json_object *o = json_tokener_parse(buf_text(&r.body));
+		struct json_object *data = NULL;
+
+		assert_int_equal(r.status, 200);
+		assert_true(r.body.len <= API_PAGE_BYTES + 100);
+		assert_int_equal(json_get_arr(o, "data", &data), 1);
+		for (size_t i = 0; i < json_object_array_length(data); i++) {
+			int64_t id = 0;
+
+			assert_int_equal(json_get_int(json_object_array_get_idx(data, i), "id", &id), 1);
+			assert_int_equal(id, expected--);
+		}
+		snprintf(cursor, sizeof(cursor), "%s", json_str_or(o, "next", ""));
+		buf_free(&r.body);
+		pages++;
+	} while (cursor[0]);
+	assert_int_equal(expected, 0);
+	assert_true(pages >= 4);
+	close_record(&f);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, scratch_make, scratch_remove)
@@ -385,6 +423,7 @@ int main(void)
 		T(it_may_be_freed_while_it_looks),
 		T(what_cannot_be_is_refused),
 		T(others_get_the_list_as_ever),
+		T(a_page_is_bounded_in_bytes_and_nothing_is_lost),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
