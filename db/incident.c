@@ -59,7 +59,7 @@ const char *condition_status_name(enum condition_status s)
 	return condition_status[s];
 }
 
-bool incident_is_live(enum incident_state s)
+bool incident_is_open(enum incident_state s)
 {
 	assert(s > 0 && s < INC_STATE_N);
 	return s != INC_CANCELLED && s != INC_RESOLVED;
@@ -115,20 +115,20 @@ int incident_load(struct db_conn *c, int64_t id, struct incident *ret)
 	return query_found(query_one(c, INCIDENT_LOAD, &incident_row, ret, V(id)));
 }
 
-int incident_live_of(struct db_conn *c, const char *rollout, struct incident *ret)
+int incident_open_of(struct db_conn *c, const char *rollout, struct incident *ret)
 {
 	assert(rollout);
-	return query_one(c, INCIDENT_LIVE_OF, &incident_row, ret, V(rollout));
+	return query_one(c, INCIDENT_OPEN_OF, &incident_row, ret, V(rollout));
 }
 
-int incident_live_ids(struct db_conn *c, int64_t **ret, size_t *ret_n)
+int incident_open_ids(struct db_conn *c, int64_t **ret, size_t *ret_n)
 {
-	return query_list(c, INCIDENT_LIVE_IDS, &number_row, ret, ret_n, V());
+	return query_list(c, INCIDENT_OPEN_IDS, &number_row, ret, ret_n, V());
 }
 
 static bool may_be_ended(const struct incident_filter *f)
 {
-	return !f->live_only && (!f->state || !incident_is_live((enum incident_state)f->state));
+	return !f->open_only && (!f->state || !incident_is_open((enum incident_state)f->state));
 }
 
 /* Live ones are few, whatever the filter; of the others each state and rollout has its index. */
@@ -154,7 +154,7 @@ int incident_find(struct db_conn *c, const struct incident_filter *f, struct inc
 	if (f->q)
 		return query_list(c, list_of(f), &incident_row, &ret->item, &ret->n,
 		                  V(f->rollout, f->state, before, from, f->since_us, until, f->limit, kinds[0],
-		                    kinds[1], kinds[2], f->q, f->live_only));
+		                    kinds[1], kinds[2], f->q, f->open_only));
 	return query_list(
 		c, list_of(f), &incident_row, &ret->item, &ret->n,
 		V(f->rollout, f->state, before, from, f->since_us, until, f->limit, kinds[0], kinds[1], kinds[2]));

@@ -32,7 +32,7 @@ const char *incident_kind_name(enum incident_kind k);
 int incident_kind_find(const char *name);
 const char *condition_name(enum condition_type r);          /* "written" … */
 const char *condition_status_name(enum condition_status s); /* "unknown", "yes", "no" */
-bool incident_is_live(enum incident_state s);               /* neither cancelled nor resolved */
+bool incident_is_open(enum incident_state s);               /* neither cancelled nor resolved */
 
 enum review { REVIEW_NONE, REVIEW_REQUIRED, REVIEW_DONE }; /* stored */
 
@@ -86,15 +86,15 @@ int incident_insert(struct db_tx *tx, struct incident *inc);            /* sets 
 int incident_load(struct db_conn *c, int64_t id, struct incident *ret); /* -ENOENT */
 /* -ESTALE if seq moved on; else seq + 1. Rollout, kind and time of opening stay what they were. */
 int incident_save(struct db_tx *tx, struct incident *inc);
-/* The live incident of a rollout. 1 found, 0 none. */
-int incident_live_of(struct db_conn *c, const char *rollout, struct incident *ret);
-/* Ids of all live incidents, oldest first. *ret is the caller's to free. */
-int incident_live_ids(struct db_conn *c, int64_t **ret, size_t *ret_n);
+/* The open incident of a rollout. 1 found, 0 none. */
+int incident_open_of(struct db_conn *c, const char *rollout, struct incident *ret);
+/* Ids of all open incidents, oldest first. *ret is the caller's to free. */
+int incident_open_ids(struct db_conn *c, int64_t **ret, size_t *ret_n);
 
 struct incident_filter {
 	const char *rollout, *q; /* NULL: any. q: substring of summary, rollout or labels of an alert */
 	int state, kind;         /* 0: any, KIND_ADVANCE only when it is asked for */
-	bool live_only;
+	bool open_only;
 	int64_t since_us, until_us; /* of opened_at; 0: any */
 	int64_t before;             /* cursor: only places below it; 0: any */
 	size_t limit;

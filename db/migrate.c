@@ -35,7 +35,7 @@ static const char *const migrations[] = {
 	" acknowledged INTEGER NOT NULL, acked_at INTEGER NOT NULL, acknowledged_note TEXT,"
 	" effective INTEGER NOT NULL, effective_at INTEGER NOT NULL, effective_note TEXT,"
 	" cured INTEGER NOT NULL, cured_at INTEGER NOT NULL, cured_note TEXT) STRICT;"
-	/* At most one live incident per rollout: states 7 and 8 are cancelled and resolved. */
+	/* At most one open incident per rollout: states 7 and 8 are cancelled and resolved. */
 	"CREATE UNIQUE INDEX incident_live ON incident (rollout) WHERE state NOT IN (7, 8);"
 	"CREATE INDEX incident_rollout ON incident (rollout, opened_at);"
 

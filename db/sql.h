@@ -17,7 +17,7 @@
 #define EVENTS_OLDEST(where) EVENTS_WHERE(where) " LIMIT ?5"
 /* Last in a statement that query_insert runs. */
 #define SQL_RETURNING_ID " RETURNING id"
-#define LIVE             "state NOT IN (7, 8)"
+#define OPEN             "state NOT IN (7, 8)"
 #define ENDED            "state IN (7, 8)"
 #define LAST_ACTED       "max(rolled_back_at, applied_at, started_at)" /* as the index incident_acted has it */
 /* Incidents by their place, newest first: ?1 rollout, ?2 state, ?3 below and ?4 from this place, ?5 to ?6 opened, ?7
@@ -31,7 +31,7 @@
 								     " = i ORDER BY place DESC"
 /* There is one of a rollout at most. */
 #define LISTED_LIVE                                                                                                    \
-	"SELECT " INCIDENT_COLUMNS " FROM incident n WHERE " LIVE " AND (?1 IS NULL OR +rollout = ?1) AND (?2 = 0 OR"  \
+	"SELECT " INCIDENT_COLUMNS " FROM incident n WHERE " OPEN " AND (?1 IS NULL OR +rollout = ?1) AND (?2 = 0 OR"  \
 	" state = ?2) AND +kind IN (?8, ?9, ?10) AND +place < ?3 AND +place >= ?4 AND opened_at BETWEEN ?5 AND ?6"
 /* Rows of before there were limits may hold megabytes in one column. They are never read whole. */
 #define BOUNDED(column, most, instead) "CASE WHEN length(" column ") <= " most " THEN " column " ELSE " instead " END"
@@ -51,7 +51,7 @@
 	  " + ?1 ELSE ?2 END ELSE " c " END"
 /* The incidents that may have a time younger than ?2. */
 #define RECENT                                                                                                         \
-	"(SELECT id FROM incident WHERE " LIVE " UNION ALL SELECT id FROM incident WHERE resolved_at <> 0 AND "        \
+	"(SELECT id FROM incident WHERE " OPEN " UNION ALL SELECT id FROM incident WHERE resolved_at <> 0 AND "        \
 	"resolved_at > ?2)"
 #define MOVED_2(a, b)       MOVED(a) "," MOVED(b)
 #define MOVED_4(a, b, c, d) MOVED_2(a, b) "," MOVED_2(c, d)
@@ -106,7 +106,7 @@
 	  " LIMIT ?2")                                                                                                 \
 	X(ALERT_INCIDENTS, 0, "ii",                                                                                    \
 	  "SELECT i.incident_id FROM incident_alert i JOIN incident n ON n.id = i.incident_id"                         \
-	  " WHERE i.alert_id = ?1 AND n." LIVE " ORDER BY i.incident_id LIMIT ?2")                                     \
+	  " WHERE i.alert_id = ?1 AND n." OPEN " ORDER BY i.incident_id LIMIT ?2")                                     \
 	X(INCIDENT_ADD, 1, COLUMNS_TYPES(INCIDENT_ROW), INSERT_ROW("incident", INCIDENT_ROW) SQL_RETURNING_ID)         \
 	X(INCIDENT_SAVE, 1, COLUMNS_TYPES(INCIDENT_ROW_REST) "ii",                                                     \
 	  "UPDATE incident SET seq = seq + 1, " COLUMNS_SET(INCIDENT_ROW_REST) " WHERE id = ? AND seq = ?")            \
@@ -116,8 +116,8 @@
 	X(CONFIG_OF_INCIDENT, 0, "i", "SELECT config FROM incident WHERE id = ?1")                                     \
 	X(CONFIG_LOAD, 0, "t", "SELECT text FROM config WHERE sha = ?1")                                               \
 	X(INCIDENT_LOAD, 0, "i", "SELECT " INCIDENT_COLUMNS " FROM incident WHERE id = ?1")                            \
-	X(INCIDENT_LIVE_OF, 0, "t", "SELECT " INCIDENT_COLUMNS " FROM incident WHERE rollout = ?1 AND " LIVE)          \
-	X(INCIDENT_LIVE_IDS, 0, "", "SELECT id FROM incident WHERE " LIVE " ORDER BY +id")                             \
+	X(INCIDENT_OPEN_OF, 0, "t", "SELECT " INCIDENT_COLUMNS " FROM incident WHERE rollout = ?1 AND " OPEN)          \
+	X(INCIDENT_OPEN_IDS, 0, "", "SELECT id FROM incident WHERE " OPEN " ORDER BY +id")                             \
 	X(INCIDENT_LIST, 0, "tiiiiiiiii", LISTED(""))                                                                  \
 	X(INCIDENT_LIST_OF, 0, "tiiiiiiiii", LISTED("rollout = ?1 AND "))                                              \
 	X(INCIDENT_LIST_ENDED, 0, "tiiiiiiiii", LISTED("state = ?2 AND " ENDED " AND "))                               \
@@ -126,7 +126,7 @@
 	X(INCIDENT_FIND, 0, "tiiiiiiiiiti",                                                                            \
 	  "SELECT " INCIDENT_COLUMNS " FROM incident n WHERE (?1 IS NULL OR rollout = ?1) AND (?2 = 0 OR"              \
 	  " state = ?2) AND kind IN (?8, ?9, ?10) AND place < ?3 AND place >= ?4 AND opened_at BETWEEN ?5 AND ?6"      \
-	  " AND (?12 = 0 OR " LIVE ") AND (instr(lower(summary), "                                                     \
+	  " AND (?12 = 0 OR " OPEN ") AND (instr(lower(summary), "                                                     \
 	  "lower(?11)) > 0 OR"                                                                                         \
 	  " instr(lower(rollout), lower(?11)) > 0 OR EXISTS (SELECT 1 FROM incident_alert i JOIN alert a ON a.id = "   \
 	  "i.alert_id"                                                                                                 \
@@ -140,7 +140,7 @@
 	  "SELECT count(*) FROM (SELECT 1 FROM incident WHERE rollout = ?1 AND " LAST_ACTED " >= ?2 AND kind < 3 AND"  \
 	  " started_at >= ?2 AND started_at <> 0 AND state <> 7 AND already_there = 0 LIMIT ?3)")                      \
 	X(INCIDENT_COUNT_STATES, 0, "",                                                                                \
-	  "SELECT state, count(*) FROM incident WHERE " LIVE " AND kind < 3 GROUP BY state")                           \
+	  "SELECT state, count(*) FROM incident WHERE " OPEN " AND kind < 3 GROUP BY state")                           \
 	X(SNAPSHOT_PUT, 1, "itttt",                                                                                    \
 	  "INSERT INTO snapshot (incident_id, name, unit, series, error) VALUES (?1, ?2, ?3, ?4, ?5)"                  \
 	  " ON CONFLICT (incident_id, name) DO UPDATE SET unit = excluded.unit,"                                       \

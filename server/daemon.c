@@ -89,7 +89,7 @@ static int sync_run(struct db_tx *tx, struct db_job *job)
 	return percentage_sync_all(tx, ((struct sync_job *)job)->settings);
 }
 
-/* At the start, before the engine takes up what is live: first what was done while nobody was here. */
+/* At the start, before the engine takes up what is open: first what was done while nobody was here. */
 static int start_run(struct db_tx *tx, struct db_job *job)
 {
 	const struct settings *s = ((struct sync_job *)job)->settings;
@@ -179,7 +179,7 @@ static bool try_reload(struct app *a, char *why, size_t size)
 	if (config_load(a->o.config_file, CONFIG_RUN, &cfg, &faults) < 0)
 		join_faults(&faults, why, size);
 	else if (notify_try_programs(&cfg->channels, a->o.exe, why, size) == 0 &&
-	         !reload_drops_live(a->reader, cfg->settings, why, size))
+	         !reload_drops_open(a->reader, cfg->settings, why, size))
 		ok = true;
 	if (ok && put_in_force(a, cfg, TAKE(web)) < 0) {
 		ok = false;

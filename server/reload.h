@@ -31,8 +31,9 @@ void reloads_stop(struct reloads *q);
 /* After that, when nobody can ask any more. NULL is fine. */
 void reloads_free(struct reloads *q);
 
-/* True: it drops a rollout with a live incident, or with a stage that is still being entered; or it cannot be told. why
- * (>= 200 bytes) says which. What is live could not be rolled back, or seen, any more. The connection's thread. */
-bool reload_drops_live(struct db_conn *c, const struct settings *s, char *why, size_t size);
+/* True: it drops a rollout with an open incident, or with a stage that is still being entered; or it cannot be told.
+ * why
+ * (>= 200 bytes) says which. What is open could not be rolled back, or seen, any more. The connection's thread. */
+bool reload_drops_open(struct db_conn *c, const struct settings *s, char *why, size_t size);
 
 #endif

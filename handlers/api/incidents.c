@@ -54,7 +54,7 @@ static int filter(const struct http_req *req, struct http_reply *reply, struct i
 
 	f->rollout = req->param(req, "rollout");
 	f->q = req->param(req, "q");
-	f->live_only = live && !strcmp(live, "true");
+	f->open_only = live && !strcmp(live, "true");
 	if (word_param(req, reply, "state", incident_state_find, &f->state) < 0 ||
 	    word_param(req, reply, "kind", incident_kind_find, &f->kind) < 0 ||
 	    time_param(req, reply, "since", &f->since_us) < 0 || time_param(req, reply, "until", &f->until_us) < 0)

@@ -55,7 +55,7 @@ static int rollout_lines(struct buf *b, struct db_conn *c, const struct rollout 
 		percentage(b, row.pct_wanted, "wanted");
 		percentage(b, row.pct_seen, "seen");
 		buf_printf(b, "\n  /rollouts/%s\n", r->name);
-		err = incident_live_of(c, r->name, &inc);
+		err = incident_open_of(c, r->name, &inc);
 	}
 	if (err == 1 && inc.kind != KIND_ADVANCE) {
 		assert(inc.summary);

@@ -44,7 +44,7 @@ static int add_incident(struct db_conn *c, const struct rollout *ro, struct json
 {
 	struct incident inc = {0};
 	struct json_object *i = NULL;
-	int found = incident_live_of(c, ro->name, &inc);
+	int found = incident_open_of(c, ro->name, &inc);
 
 	if (found < 0)
 		return found;
@@ -82,15 +82,15 @@ static int add_plan(const struct api_read *q, const struct rollout *r, struct js
 /* When the percentage was last changed, or tried to be: what was seen before says nothing about now. */
 static int last_change(struct db_conn *c, const struct rollout_row *row, const char *name, int64_t *ret)
 {
-	struct incident live = {0};
+	struct incident open = {0};
 	int r = incident_last_rollback(c, name, ret);
-	int found = r < 0 ? r : incident_live_of(c, name, &live);
+	int found = r < 0 ? r : incident_open_of(c, name, &open);
 
 	if (*ret < row->pct_changed_us)
 		*ret = row->pct_changed_us;
-	if (found == 1 && live.state == INC_ROLLING_BACK && live.kind != KIND_DRILL)
+	if (found == 1 && open.state == INC_ROLLING_BACK && open.kind != KIND_DRILL)
 		*ret = INT64_MAX; /* it is being changed now */
-	incident_free(&live);
+	incident_free(&open);
 	return found < 0 ? found : 0;
 }
 

@@ -225,7 +225,7 @@ static void write_incidents(struct buf *b, struct db_conn *c)
 	if (incident_count_states(c, counts) < 0)
 		return;
 	for (int i = 1; i < INC_STATE_N; i++)
-		if (incident_is_live((enum incident_state)i))
+		if (incident_is_open((enum incident_state)i))
 			metrics_sample(b, "rollbackd_incidents", (double)counts[i], "state",
 			               incident_state_name((enum incident_state)i), NO_MORE);
 }

@@ -79,7 +79,7 @@ static void intend_again(struct slot *s)
 }
 
 /* After a restart. More than 0 % is not set once more on what an earlier life knew: the incident asks where it is. */
-static void repeat(struct live *l, struct slot *s)
+static void repeat(struct open_incident *l, struct slot *s)
 {
 	if (kind_of(&l->inc)->lowers && l->inc.pct_wanted > 0 && s != &l->slot[SLOT_FOLLOWUP])
 		slot_end(s, STEP_SKIPPED, "not repeated before it is known where the service is");
@@ -87,7 +87,7 @@ static void repeat(struct live *l, struct slot *s)
 		intend_again(s);
 }
 
-static bool may_repeat(const struct live *l, int64_t step_id)
+static bool may_repeat(const struct open_incident *l, int64_t step_id)
 {
 	bool yes = false;
 
@@ -104,7 +104,7 @@ static bool may_repeat(const struct live *l, int64_t step_id)
 
 /* --- commands --- */
 
-static void drop_command(struct live *l, struct slot *s)
+static void drop_command(struct open_incident *l, struct slot *s)
 {
 	(void)l;
 	command_abandon(s->handle);
@@ -122,10 +122,10 @@ static enum step_state state_of(const struct command_outcome *o)
 static void on_command(void *arg, const struct command_outcome *o)
 {
 	struct slot *s = arg;
-	struct live *l = s->of;
+	struct open_incident *l = s->of;
 
 	/* Its runner was killed while we live: the same rule as after a crash of ours, but not for ever. */
-	if (o->end == COMMAND_IN_DOUBT && s->ch.attempt < DOUBTS_MAX && incident_is_live(l->inc.state) &&
+	if (o->end == COMMAND_IN_DOUBT && s->ch.attempt < DOUBTS_MAX && incident_is_open(l->inc.state) &&
 	    may_repeat(l, s->ch.step_id))
 		intend_again(s);
 	else
@@ -134,7 +134,7 @@ static void on_command(void *arg, const struct command_outcome *o)
 }
 
 /* The labels of the incident's first alert, for the command's environment. */
-static size_t labels_of(struct live *l, struct json_object **ret_tree, struct text_pair *pairs, size_t max)
+static size_t labels_of(struct open_incident *l, struct json_object **ret_tree, struct text_pair *pairs, size_t max)
 {
 	struct alert_list alerts = {0};
 	size_t n = 0;
@@ -149,7 +149,7 @@ static size_t labels_of(struct live *l, struct json_object **ret_tree, struct te
 	return n;
 }
 
-static void run_command(struct live *l, const struct step *step, const struct act *act)
+static void run_command(struct open_incident *l, const struct step *step, const struct act *act)
 {
 	CLEANUP(json_cleanup) struct json_object *labels = NULL;
 	struct slot *s = &l->slot[slot_of(step)];
@@ -182,7 +182,7 @@ static void run_command(struct live *l, const struct step *step, const struct ac
 
 /* --- HTTP --- */
 
-static void drop_http(struct live *l, struct slot *s)
+static void drop_http(struct open_incident *l, struct slot *s)
 {
 	(void)l;
 	http_step_cancel(s->handle);
@@ -191,13 +191,13 @@ static void drop_http(struct live *l, struct slot *s)
 static void on_http(void *arg, const struct http_step_result *r)
 {
 	struct slot *s = arg;
-	struct live *l = s->of;
+	struct open_incident *l = s->of;
 
 	slot_end(s, r->done ? STEP_DONE : STEP_FAILED, r->text);
 	engine_advance(l);
 }
 
-static void run_http(struct live *l, const struct step *step, const struct act *act)
+static void run_http(struct open_incident *l, const struct step *step, const struct act *act)
 {
 	struct slot *s = &l->slot[slot_of(step)];
 	struct http_step *h = NULL;
@@ -215,7 +215,7 @@ static void run_http(struct live *l, const struct step *step, const struct act *
 
 /* --- beginning --- */
 
-static void begin_act(struct live *l, const struct step *step)
+static void begin_act(struct open_incident *l, const struct step *step)
 {
 	CLEANUP(json_cleanup) struct json_object *tree = NULL;
 	struct act act = {0};
@@ -236,7 +236,7 @@ static void begin_act(struct live *l, const struct step *step)
 
 /* A drill looks whether the step could be done, and does nothing: this is the one place where steps begin, or begin
  * again. */
-static bool rehearse(struct live *l, const struct step *step)
+static bool rehearse(struct open_incident *l, const struct step *step)
 {
 	struct slot *s = &l->slot[slot_of(step)];
 	char text[400];
@@ -250,7 +250,7 @@ static bool rehearse(struct live *l, const struct step *step)
 }
 
 /* It has not begun, and is to be done as before. */
-static bool wait_for_file(struct live *l, const struct step *step)
+static bool wait_for_file(struct open_incident *l, const struct step *step)
 {
 	struct slot *s = &l->slot[slot_of(step)];
 	char why[256];
@@ -262,7 +262,7 @@ static bool wait_for_file(struct live *l, const struct step *step)
 	return true;
 }
 
-void act_begin(struct live *l, const struct step *step)
+void act_begin(struct open_incident *l, const struct step *step)
 {
 	assert(l && l->plan && thread_may(THREAD_ENGINE));
 	if (rehearse(l, step) || wait_for_file(l, step))
@@ -278,10 +278,10 @@ void act_begin(struct live *l, const struct step *step)
 static void on_resolved(void *arg, const struct command_outcome *o)
 {
 	struct slot *s = arg;
-	struct live *l = s->of;
+	struct open_incident *l = s->of;
 	bool doubt = o->end == COMMAND_IN_DOUBT;
 
-	if (!incident_is_live(l->inc.state))
+	if (!incident_is_open(l->inc.state))
 		slot_end(s, o->end == COMMAND_NOT_STARTED ? STEP_SKIPPED : state_of(o), o->text);
 	else if (o->end == COMMAND_NOT_STARTED || (doubt && may_repeat(l, s->ch.step_id)))
 		repeat(l, s);
@@ -290,14 +290,14 @@ static void on_resolved(void *arg, const struct command_outcome *o)
 	engine_advance(l);
 }
 
-static void recover_command(struct live *l, struct slot *s)
+static void recover_command(struct open_incident *l, struct slot *s)
 {
 	struct command *c = NULL;
 	char name[ATTEMPT_NAME_SIZE];
 
 	attempt_name(l->engine->o.db, s->ch.step_id, s->ch.attempt, name);
 	int r = command_resolve(l->engine->o.loop, l->engine->commands, name, on_resolved, s, &c);
-	if (r == -ENOENT && !incident_is_live(l->inc.state)) {
+	if (r == -ENOENT && !incident_is_open(l->inc.state)) {
 		slot_end(s, STEP_SKIPPED, "nothing of it was begun");
 		return;
 	}
@@ -313,7 +313,7 @@ static void recover_command(struct live *l, struct slot *s)
 	s->drop = drop_command;
 }
 
-static void drop_probe(struct live *l, struct slot *s)
+static void drop_probe(struct open_incident *l, struct slot *s)
 {
 	(void)l;
 	verify_cancel(s->handle);
@@ -322,7 +322,7 @@ static void drop_probe(struct live *l, struct slot *s)
 static void on_reprobe(void *arg, const struct verify_result *r)
 {
 	struct slot *s = arg;
-	struct live *l = s->of;
+	struct open_incident *l = s->of;
 
 	if (r->acknowledged.state == STATUS_YES)
 		slot_end(s, STEP_DONE, "found done after a restart: the service is at the wanted percentage");
@@ -333,7 +333,7 @@ static void on_reprobe(void *arg, const struct verify_result *r)
 	engine_advance(l);
 }
 
-static void recover_http(struct live *l, struct slot *s)
+static void recover_http(struct open_incident *l, struct slot *s)
 {
 	struct verify *p = NULL;
 
@@ -347,7 +347,7 @@ static void recover_http(struct live *l, struct slot *s)
 }
 
 /* What the checks say tells nothing about a step that follows the rollback. */
-static void again_or_doubt(struct live *l, struct slot *s)
+static void again_or_doubt(struct open_incident *l, struct slot *s)
 {
 	if (may_repeat(l, s->ch.step_id))
 		intend_again(s);
@@ -358,19 +358,19 @@ static void again_or_doubt(struct live *l, struct slot *s)
 static void on_waited(void *arg)
 {
 	struct slot *s = arg;
-	struct live *l = s->of;
+	struct open_incident *l = s->of;
 
 	slot_end(s, STEP_SKIPPED, "broken off: something else took its place");
 	engine_advance(l);
 }
 
-static void drop_wait(struct live *l, struct slot *s)
+static void drop_wait(struct open_incident *l, struct slot *s)
 {
 	loop_timer_cancel(l->engine->o.loop, s->handle);
 }
 
 /* A request that nobody here listens to any more may still be carried out over there, as long as it had time. */
-static void wait_for_request(struct live *l, struct slot *s, const struct step *step)
+static void wait_for_request(struct open_incident *l, struct slot *s, const struct step *step)
 {
 	CLEANUP(json_cleanup) struct json_object *tree = NULL;
 	struct act act = {0};
@@ -386,7 +386,7 @@ static void wait_for_request(struct live *l, struct slot *s, const struct step *
 }
 
 /* The incident is over: nothing is repeated, but what runs is seen to its end. */
-void act_watch_end(struct live *l, const struct step *step)
+void act_watch_end(struct open_incident *l, const struct step *step)
 {
 	struct slot *s = &l->slot[slot_of(step)];
 
@@ -399,7 +399,7 @@ void act_watch_end(struct live *l, const struct step *step)
 		slot_end(s, STEP_SKIPPED, "broken off: its incident was over when rollbackd started");
 }
 
-void act_recover(struct live *l, const struct step *step)
+void act_recover(struct open_incident *l, const struct step *step)
 {
 	log_info("a step was under way when rollbackd stopped; finding out what became of it", "incident",
 	         log_num(l->id), "step", step->name);
@@ -423,7 +423,7 @@ void act_recover(struct live *l, const struct step *step)
 
 static void on_round(void *arg, const struct verify_result *r)
 {
-	struct live *l = arg;
+	struct open_incident *l = arg;
 	struct slot *s = &l->slot[SLOT_ROUND];
 	struct change *ch = &s->ch;
 
@@ -455,14 +455,14 @@ static void on_round(void *arg, const struct verify_result *r)
 
 /* The wall time on disk is one that this life wrote a moment ago, or an earlier one did: then what was said before this
  * life began is no evidence either. So it is when this life first saw it, and no clock that jumps matters. */
-static int64_t evidence_mono(struct live *l)
+static int64_t evidence_mono(struct open_incident *l)
 {
 	if (l->evidence.wall_us != l->inc.evidence_since_us || !l->evidence.mono_us)
 		l->evidence = (struct deadline) {.wall_us = l->inc.evidence_since_us, .mono_us = clock_mono_us()};
 	return l->evidence.mono_us;
 }
 
-void round_begin(struct live *l)
+void round_begin(struct open_incident *l)
 {
 	assert(l->plan && !l->slot[SLOT_ROUND].busy);
 	struct slot *s = &l->slot[SLOT_ROUND];
@@ -489,7 +489,7 @@ void round_begin(struct live *l)
 
 /* --- when it began --- */
 
-static void drop_onset(struct live *l, struct slot *s)
+static void drop_onset(struct open_incident *l, struct slot *s)
 {
 	(void)l;
 	onset_cancel(s->handle);
@@ -497,7 +497,7 @@ static void drop_onset(struct live *l, struct slot *s)
 
 static void on_onset(void *arg, int err, int64_t onset_us)
 {
-	struct live *l = arg;
+	struct open_incident *l = arg;
 	struct slot *s = &l->slot[SLOT_ONSET];
 
 	s->busy = false;
@@ -509,7 +509,7 @@ static void on_onset(void *arg, int err, int64_t onset_us)
 	engine_advance(l);
 }
 
-void onset_begin(struct live *l)
+void onset_begin(struct open_incident *l)
 {
 	CLEANUP(json_cleanup) struct json_object *labels = NULL;
 	struct slot *s = &l->slot[SLOT_ONSET];
@@ -526,7 +526,7 @@ void onset_begin(struct live *l)
 	s->drop = drop_onset;
 }
 
-static const struct step *step_in(const struct live *l, const struct slot *s)
+static const struct step *step_in(const struct open_incident *l, const struct slot *s)
 {
 	for (size_t i = 0; i < l->steps.n; i++)
 		if (l->steps.item[i].id == s->ch.step_id)
@@ -534,7 +534,7 @@ static const struct step *step_in(const struct live *l, const struct slot *s)
 	return NULL;
 }
 
-static void stop_one(struct live *l, struct slot *s)
+static void stop_one(struct open_incident *l, struct slot *s)
 {
 	const struct step *step = step_in(l, s);
 
@@ -552,7 +552,7 @@ static void stop_one(struct live *l, struct slot *s)
 }
 
 /* Its incident gave way: what runs is to end at once, and to be seen to have ended. */
-void acts_stop(struct live *l)
+void acts_stop(struct open_incident *l)
 {
 	for (size_t i = 0; i < ARRAY_LEN(act_slots); i++) {
 		struct slot *s = &l->slot[act_slots[i]];
@@ -564,7 +564,7 @@ void acts_stop(struct live *l)
 	}
 }
 
-void acts_drop(struct live *l)
+void acts_drop(struct open_incident *l)
 {
 	for (int i = 0; i < SLOT_N; i++)
 		if (l->slot[i].busy && l->slot[i].handle) {

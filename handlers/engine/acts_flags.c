@@ -16,7 +16,7 @@
 #define FLAGS_PATIENCE_US (1 * US_PER_S) /* no longer do the other steps wait for a lock */
 
 /* Entering a stage sets its other flags, too; a rollback writes nothing but the percentage. */
-static int set_flags(struct live *l, struct flags_change *change, char *why, size_t why_size)
+static int set_flags(struct open_incident *l, struct flags_change *change, char *why, size_t why_size)
 {
 	const struct rollout *r = &l->plan->rollout;
 	const struct stage *st = rollout_stage(r, l->inc.stage);
@@ -31,7 +31,7 @@ static int set_flags(struct live *l, struct flags_change *change, char *why, siz
 	                      n < FLAGS_SET_MAX ? n : FLAGS_SET_MAX, change, why, why_size);
 }
 
-static void drop_pause(struct live *l, struct slot *s)
+static void drop_pause(struct open_incident *l, struct slot *s)
 {
 	loop_timer_cancel(l->engine->o.loop, s->handle);
 }
@@ -62,7 +62,7 @@ static bool pause_flags(struct slot *s, int err)
 
 static void rehearse_flags_now(struct slot *s)
 {
-	struct live *l = s->of;
+	struct open_incident *l = s->of;
 	char text[400 + FLAGS_NOTE_MAX];
 	int err = rehearse_flags(&l->plan->rollout, l->inc.pct_wanted, text, sizeof(text));
 
@@ -72,7 +72,7 @@ static void rehearse_flags_now(struct slot *s)
 
 static void write_flags_now(struct slot *s)
 {
-	struct live *l = s->of;
+	struct open_incident *l = s->of;
 	struct flags_change change = {0};
 	char why[256] = "", text[400 + FLAGS_NOTE_MAX], before[16], after[16];
 	const struct rollout *r = &l->plan->rollout;
@@ -101,7 +101,7 @@ static void write_flags_now(struct slot *s)
 	slot_end(s, STEP_DONE, text);
 }
 
-void act_write_flags(struct live *l, const struct step *step)
+void act_write_flags(struct open_incident *l, const struct step *step)
 {
 	assert(l && step && step->kind == STEP_FLAGS && thread_may(THREAD_ENGINE));
 	struct slot *s = &l->slot[SLOT_FLAGS];

@@ -11,7 +11,7 @@
 
 #define SNAPSHOT_AGAIN_US (60 * US_PER_S)
 
-static void drop_snapshot(struct live *l, struct slot *s)
+static void drop_snapshot(struct open_incident *l, struct slot *s)
 {
 	(void)l;
 	snapshot_cancel(s->handle);
@@ -19,7 +19,7 @@ static void drop_snapshot(struct live *l, struct slot *s)
 
 static void on_snapshot(void *arg, struct snapshot_item *items, size_t n)
 {
-	struct live *l = arg;
+	struct open_incident *l = arg;
 	struct slot *s = &l->slot[SLOT_SNAPSHOT];
 	struct buf b = BUF(8000);
 
@@ -34,7 +34,7 @@ static void on_snapshot(void *arg, struct snapshot_item *items, size_t n)
 	engine_advance(l);
 }
 
-void snapshot_begin(struct live *l, const struct step *step)
+void snapshot_begin(struct open_incident *l, const struct step *step)
 {
 	assert(l && l->plan && step && thread_may(THREAD_ENGINE));
 	struct slot *s = &l->slot[SLOT_SNAPSHOT];

@@ -23,13 +23,13 @@
 
 static void on_timer(void *arg)
 {
-	struct live *l = arg;
+	struct open_incident *l = arg;
 
 	l->timer = NULL;
 	engine_advance(l);
 }
 
-static void wake_at(struct live *l, int64_t mono_us)
+static void wake_at(struct open_incident *l, int64_t mono_us)
 {
 	loop_timer_cancel(l->engine->o.loop, l->timer);
 	l->timer = loop_timer_at(l->engine->o.loop, mono_us, on_timer, l);
@@ -55,7 +55,7 @@ static bool passed(const struct engine *e, struct deadline *d, int64_t wall_us)
 	return wall_us && clock_mono_us() >= deadline_mono(e, d, wall_us);
 }
 
-static bool is_verifying(const struct live *l)
+static bool is_verifying(const struct open_incident *l)
 {
 	return l->inc.state == INC_VERIFYING || l->inc.state == INC_FAILED || watches_cure(&l->inc, l->plan);
 }
@@ -71,7 +71,7 @@ static void sooner(const struct engine *e, int64_t *best, struct deadline *d, in
 }
 
 /* What follows the rollback is not over: silence does not end the incident. */
-bool followup_is_open(const struct live *l)
+bool followup_is_open(const struct open_incident *l)
 {
 	for (size_t i = 0; i < l->steps.n; i++)
 		if (l->steps.item[i].phase == PHASE_FOLLOWUP &&
@@ -81,13 +81,13 @@ bool followup_is_open(const struct live *l)
 	return false;
 }
 
-static bool acted(const struct live *l)
+static bool acted(const struct open_incident *l)
 {
 	return l->inc.state != INC_PENDING && l->inc.state != INC_ROLLING_BACK && l->inc.state != INC_HELD;
 }
 
 /* The snapshot that is due first; NULL: none is to be done any more. */
-static const struct step *next_snapshot(const struct live *l, int64_t *ret_due)
+static const struct step *next_snapshot(const struct open_incident *l, int64_t *ret_due)
 {
 	const struct step *best = NULL;
 
@@ -111,7 +111,7 @@ static bool may_retry(const void *arg, const struct step *s)
 }
 
 /* Not beside an act: what it makes the service read may be what this changes. */
-static const struct step *next_retry(const struct live *l, int64_t *ret_due)
+static const struct step *next_retry(const struct open_incident *l, int64_t *ret_due)
 {
 	bool busy = l->slot[SLOT_FLAGS].busy || l->slot[SLOT_ACT].busy;
 	bool old = l->inc.pct_wanted > 0 && !l->looked; /* what an earlier life saw */
@@ -120,7 +120,7 @@ static const struct step *next_retry(const struct live *l, int64_t *ret_due)
 }
 
 /* One timer for the earliest thing this state waits for. */
-static void arm(struct live *l)
+static void arm(struct open_incident *l)
 {
 	int64_t at = 0, due = 0;
 
@@ -144,7 +144,7 @@ static void arm(struct live *l)
 /* --- committing --- */
 
 /* The outcome is on disk: the runner's files have served. Harmless for steps that are no commands. */
-static void forget_attempt(struct live *l, int64_t step_id, int32_t attempt)
+static void forget_attempt(struct open_incident *l, int64_t step_id, int32_t attempt)
 {
 	assert(step_id > 0);
 	char name[ATTEMPT_NAME_SIZE];
@@ -155,7 +155,7 @@ static void forget_attempt(struct live *l, int64_t step_id, int32_t attempt)
 
 static void on_committed(void *arg)
 {
-	struct live *l = arg;
+	struct open_incident *l = arg;
 	struct change *ch = l->committing;
 	bool intent = ch->kind == CHANGE_INTENT && l->commit_result == 1, outcome = ch->kind == CHANGE_OUTCOME;
 	int64_t step_id = ch->step_id;
@@ -180,7 +180,7 @@ static void on_committed(void *arg)
 		forget_attempt(l, step_id, attempt);
 	if (l->engine->o.on_outbox)
 		l->engine->o.on_outbox(l->engine->o.on_outbox_arg);
-	for (size_t i = 0; intent && live_read(l) == 1 && i < l->steps.n; i++)
+	for (size_t i = 0; intent && open_incident_read(l) == 1 && i < l->steps.n; i++)
 		if (l->steps.item[i].id == step_id) {
 			FAILPOINT(FAIL_STEP_INTENT_COMMITTED);
 			act_begin(l, &l->steps.item[i]);
@@ -191,21 +191,21 @@ static void on_committed(void *arg)
 
 static int job_run(struct db_tx *tx, struct db_job *job)
 {
-	struct live *l = (struct live *)((char *)job - offsetof(struct live, job));
+	struct open_incident *l = (struct open_incident *)((char *)job - offsetof(struct open_incident, job));
 
 	return change_write(tx, l->job_settings, l->committing);
 }
 
 static void job_done(struct db_job *job, int result)
 {
-	struct live *l = (struct live *)((char *)job - offsetof(struct live, job));
+	struct open_incident *l = (struct open_incident *)((char *)job - offsetof(struct open_incident, job));
 
 	l->commit_result = result;
 	if (loop_post(l->engine->o.loop, on_committed, l) < 0)
 		abort(); /* out of memory: a crash is safe, a lost outcome is not */
 }
 
-static void commit(struct live *l, struct change *ch)
+static void commit(struct open_incident *l, struct change *ch)
 {
 	assert(!l->committing && ch->incident_id == l->id);
 	l->committing = ch;
@@ -222,7 +222,7 @@ static void commit(struct live *l, struct change *ch)
 		wake_at(l, clock_mono_us() + RETRY_US);
 }
 
-static void commit_own(struct live *l, struct change ch)
+static void commit_own(struct open_incident *l, struct change ch)
 {
 	change_clear(&l->own);
 	l->own = ch;
@@ -232,7 +232,7 @@ static void commit_own(struct live *l, struct change ch)
 
 /* --- deciding: each rule returns true when it has sent a change on its way --- */
 
-static bool commit_what_is_ready(struct live *l)
+static bool commit_what_is_ready(struct open_incident *l)
 {
 	for (int i = 0; i < SLOT_N; i++) {
 		if (!l->slot[i].ready || (i == SLOT_ONSET && l->inc.state == INC_ROLLING_BACK))
@@ -245,7 +245,7 @@ static bool commit_what_is_ready(struct live *l)
 	return false;
 }
 
-static const struct step *first_step(const struct live *l, enum step_state state, enum slot_id slot)
+static const struct step *first_step(const struct open_incident *l, enum step_state state, enum slot_id slot)
 {
 	for (size_t i = 0; i < l->steps.n; i++) {
 		const struct step *s = &l->steps.item[i];
@@ -258,7 +258,7 @@ static const struct step *first_step(const struct live *l, enum step_state state
 
 const enum slot_id act_slots[ACT_SLOTS] = {SLOT_FLAGS, SLOT_ACT, SLOT_FOLLOWUP};
 
-static bool recover(struct live *l)
+static bool recover(struct open_incident *l)
 {
 	for (size_t i = 0; i < ARRAY_LEN(act_slots); i++) {
 		const struct step *s = first_step(l, STEP_RUNNING, act_slots[i]);
@@ -269,7 +269,7 @@ static bool recover(struct live *l)
 	return commit_what_is_ready(l);
 }
 
-static bool intend(struct live *l, const struct step *s)
+static bool intend(struct open_incident *l, const struct step *s)
 {
 	if (!s)
 		return false;
@@ -278,7 +278,7 @@ static bool intend(struct live *l, const struct step *s)
 }
 
 /* A step that follows the rollback is done in its turn: not before one that still waits for a person. */
-static bool is_its_turn(const struct live *l, const struct step *s)
+static bool is_its_turn(const struct open_incident *l, const struct step *s)
 {
 	for (size_t i = 0; s->phase == PHASE_FOLLOWUP && i < l->steps.n; i++)
 		if (l->steps.item[i].phase == PHASE_FOLLOWUP && l->steps.item[i].ord < s->ord &&
@@ -287,7 +287,7 @@ static bool is_its_turn(const struct live *l, const struct step *s)
 	return true;
 }
 
-static bool may_begin(const struct live *l, const struct step *s)
+static bool may_begin(const struct open_incident *l, const struct step *s)
 {
 	char why[256];
 
@@ -295,7 +295,7 @@ static bool may_begin(const struct live *l, const struct step *s)
 }
 
 /* In their order, but for those that wait for the flags file. */
-static const struct step *first_that_may_begin(const struct live *l, enum slot_id slot)
+static const struct step *first_that_may_begin(const struct open_incident *l, enum slot_id slot)
 {
 	for (size_t i = 0; i < l->steps.n; i++) {
 		const struct step *s = &l->steps.item[i];
@@ -311,7 +311,7 @@ static const struct step *first_that_may_begin(const struct live *l, enum slot_i
 }
 
 /* The percentage goes first, also while an act for an earlier target is still under way; the acts wait for it. */
-static bool next_step(struct live *l)
+static bool next_step(struct open_incident *l)
 {
 	for (size_t i = 0; i < ARRAY_LEN(act_slots); i++) {
 		bool busy = l->slot[act_slots[i]].busy || l->slot[SLOT_FLAGS].busy;
@@ -323,7 +323,7 @@ static bool next_step(struct live *l)
 	return intend(l, file_to_write_again(l));
 }
 
-static bool retry(struct live *l)
+static bool retry(struct open_incident *l)
 {
 	int64_t due = 0;
 	const struct step *s = next_retry(l, &due);
@@ -332,7 +332,7 @@ static bool retry(struct live *l)
 }
 
 /* Its turn has come, and a person has to say yes: that is told once. */
-static bool ask_person(struct live *l)
+static bool ask_person(struct open_incident *l)
 {
 	const struct step *s = first_step(l, STEP_WAITING, SLOT_FOLLOWUP);
 
@@ -346,13 +346,13 @@ static bool ask_person(struct live *l)
 	return true;
 }
 
-static bool fire(struct live *l, enum incident_event ev)
+static bool fire(struct open_incident *l, enum incident_event ev)
 {
 	commit_own(l, (struct change) {.kind = CHANGE_EVENT, .event = ev});
 	return true;
 }
 
-static bool has_open_acts(const struct live *l)
+static bool has_open_acts(const struct open_incident *l)
 {
 	for (size_t i = 0; i < l->steps.n; i++) {
 		const struct step *s = &l->steps.item[i];
@@ -366,7 +366,7 @@ static bool has_open_acts(const struct live *l)
 
 /* What an earlier life had begun was right by what it had seen. Somebody may have lowered it further since: above 0 %
  * it is asked before anything goes on. */
-static bool ask_after_start(struct live *l)
+static bool ask_after_start(struct open_incident *l)
 {
 	const struct kind *k = kind_of(&l->inc);
 	bool acts = l->inc.state == INC_ROLLING_BACK ||
@@ -378,14 +378,14 @@ static bool ask_after_start(struct live *l)
 	return k->lowers && k->acts && l->inc.pct_wanted > 0 && acts && fire(l, EV_ASK);
 }
 
-static bool deadlines(struct live *l)
+static bool deadlines(struct open_incident *l)
 {
 	if (l->inc.state == INC_PENDING && passed(l->engine, &l->due, l->inc.due_at_us))
 		return fire(l, EV_DUE);
 	return false;
 }
 
-static bool verify(struct live *l)
+static bool verify(struct open_incident *l)
 {
 	if (!is_verifying(l) || l->slot[SLOT_ROUND].busy || !passed(l->engine, &l->round, l->inc.next_probe_us))
 		return false;
@@ -395,7 +395,7 @@ static bool verify(struct live *l)
 }
 
 /* Slow and beside the point of the rollback: only after the acts. */
-static bool preserve(struct live *l)
+static bool preserve(struct open_incident *l)
 {
 	int64_t due = 0;
 
@@ -409,7 +409,7 @@ static bool preserve(struct live *l)
 }
 
 /* Whatever the incident waits for, but not beside an act. */
-static bool ask_onset(struct live *l)
+static bool ask_onset(struct open_incident *l)
 {
 	if (l->onset_asked || l->inc.state == INC_ROLLING_BACK || !l->inc.onset_from ||
 	    strcmp(l->inc.onset_from, "startsAt") != 0)
@@ -419,16 +419,16 @@ static bool ask_onset(struct live *l)
 	return false;
 }
 
-void tell_others(struct live *l)
+void tell_others(struct open_incident *l)
 {
 	assert(l && l->engine);
-	for (struct live *o = l->engine->lives; o; o = o->next)
+	for (struct open_incident *o = l->engine->open; o; o = o->next)
 		if (o != l && o->inc.rollout && l->inc.rollout && !strcmp(o->inc.rollout, l->inc.rollout))
 			engine_notify(l->engine, o->id);
 }
 
 /* It is over: what is under way is seen to its end, and made to end where something else took its place. */
-static void see_to_end(struct live *l)
+static void see_to_end(struct open_incident *l)
 {
 	for (size_t i = 0; i < ACT_SLOTS; i++) {
 		const struct step *s = first_step(l, STEP_RUNNING, act_slots[i]);
@@ -448,13 +448,13 @@ static void see_to_end(struct live *l)
 		if (l->slot[act_slots[i]].busy)
 			return;
 	tell_others(l);
-	live_drop(l);
+	open_incident_drop(l);
 }
 
-void engine_advance(struct live *l)
+void engine_advance(struct open_incident *l)
 {
 	assert(l && thread_may(THREAD_ENGINE));
-	static bool (*const rules[])(struct live *) = {
+	static bool (*const rules[])(struct open_incident *) = {
 		commit_what_is_ready,
 		ask_after_start,
 		recover,
@@ -470,7 +470,7 @@ void engine_advance(struct live *l)
 
 	if (l->committing)
 		return;
-	int r = live_read(l);
+	int r = open_incident_read(l);
 	if (r < 0) {
 		log_error("an incident could not be read; trying again", "incident", log_num(l->id), "err",
 		          strerror(-r));

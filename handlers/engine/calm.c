@@ -15,7 +15,7 @@
 #define QUIET_AGAIN_US   (60 * US_PER_S) /* an incident's end is in no hurry */
 
 /* What the incident would do if its alerts are over; 0: nothing. */
-static int event_of(const struct live *l)
+static int event_of(const struct open_incident *l)
 {
 	if (!l->inc.quiet_since_us)
 		return 0;
@@ -24,7 +24,7 @@ static int event_of(const struct live *l)
 	return machine_edge(l->inc.state, EV_QUIET) && !followup_is_open(l) ? EV_QUIET : 0;
 }
 
-int64_t calm_wake(struct live *l)
+int64_t calm_wake(struct open_incident *l)
 {
 	assert(l);
 	int ev = l->slot[SLOT_CALM].busy ? 0 : event_of(l);
@@ -40,14 +40,14 @@ int64_t calm_wake(struct live *l)
 	return at > l->calm.again_us ? at : l->calm.again_us;
 }
 
-static void drop_question(struct live *l, struct slot *s)
+static void drop_question(struct open_incident *l, struct slot *s)
 {
 	(void)l;
 	activity_cancel(s->handle);
 }
 
 /* Said once: a question that is repeated says no more. */
-static void doubt(struct live *l, struct slot *s, enum activity a, const char *why)
+static void doubt(struct open_incident *l, struct slot *s, enum activity a, const char *why)
 {
 	bool pending = s->ch.event == EV_CALM;
 
@@ -62,7 +62,7 @@ static void doubt(struct live *l, struct slot *s, enum activity a, const char *w
 
 static void on_activity(void *arg, enum activity a, const char *why)
 {
-	struct live *l = arg;
+	struct open_incident *l = arg;
 	struct slot *s = &l->slot[SLOT_CALM];
 	/* Without anybody to ask, alerts that stay resolved for long enough end an incident; they call no rollback off.
 	 */
@@ -83,7 +83,7 @@ static void on_activity(void *arg, enum activity a, const char *why)
 	engine_advance(l);
 }
 
-bool calm_ask(struct live *l)
+bool calm_ask(struct open_incident *l)
 {
 	struct slot *s = &l->slot[SLOT_CALM];
 	int64_t at = calm_wake(l);

@@ -17,16 +17,16 @@
 static void look_at(struct engine *e, int64_t id)
 {
 	assert(id > 0);
-	struct live *l = live_find(e, id);
+	struct open_incident *l = open_incident_find(e, id);
 
 	if (l) {
 		engine_advance(l);
 		return;
 	}
-	l = live_new(e, id);
+	l = open_incident_new(e, id);
 	if (!l)
 		return;
-	if (live_read(l) == 1)
+	if (open_incident_read(l) == 1)
 		tell_others(l); /* one of them may have given way to it */
 	engine_advance(l);
 }
@@ -53,7 +53,7 @@ static void on_clock(void *arg)
 	CLEANUP(cleanup_free) int64_t *ids = NULL;
 	size_t n = 0;
 
-	if (incident_live_ids(e->reader, &ids, &n) < 0)
+	if (incident_open_ids(e->reader, &ids, &n) < 0)
 		n = 0; /* each looks again by its own timer */
 	for (size_t i = 0; i < n; i++)
 		look_at(e, ids[i]);
@@ -125,12 +125,12 @@ static void forget_ended_attempts(struct engine *e)
 
 int engine_start(struct engine *e)
 {
-	assert(e && !e->lives);
+	assert(e && !e->open);
 	CLEANUP(cleanup_free) int64_t *ids = NULL;
 	size_t n = 0;
 	CLEANUP(cleanup_free) int64_t *acting = NULL;
 	size_t n_acting = 0;
-	int r = incident_live_ids(e->reader, &ids, &n);
+	int r = incident_open_ids(e->reader, &ids, &n);
 
 	if (r == 0)
 		r = step_running_in(e->reader, &acting, &n_acting);
@@ -140,7 +140,7 @@ int engine_start(struct engine *e)
 	for (size_t i = 0; r == 0 && i < n; i++)
 		engine_notify(e, ids[i]);
 	if (r == 0 && n)
-		log_info("taking up live incidents", "count", log_num(n));
+		log_info("taking up open incidents", "count", log_num(n));
 	return r;
 }
 
@@ -170,8 +170,8 @@ void engine_free(struct engine *e)
 {
 	if (!e)
 		return;
-	while (e->lives)
-		live_drop(e->lives);
+	while (e->open)
+		open_incident_drop(e->open);
 	revivals_drop(e);
 	db_reader_close(e->reader);
 	pthread_mutex_destroy(&e->lock);

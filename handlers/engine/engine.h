@@ -1,5 +1,5 @@
 /*
- * The engine: carries live incidents through their states. One thread, one loop; nothing here waits.
+ * The engine: carries open incidents through their states. One thread, one loop; nothing here waits.
  *
  * Before each act its intention is committed, after it its outcome; what to do next is read from disk every time, so
  * that entering a state again is the whole recovery.
@@ -21,10 +21,10 @@ struct engine_options {
 	void *on_outbox_arg;
 };
 
-/* Before the loop runs; engine_start then takes up every live incident, on the loop's thread or before it runs. */
+/* Before the loop runs; engine_start then takes up every open incident, on the loop's thread or before it runs. */
 int engine_new(const struct engine_options *o, struct engine **ret);
 int engine_start(struct engine *e);
-/* The clock was set, and deadlines on disk moved with it: reads all live incidents again. Any thread. */
+/* The clock was set, and deadlines on disk moved with it: reads all open incidents again. Any thread. */
 void engine_clock_was_set(struct engine *e);
 /* Any thread: something about this incident changed on disk. */
 void engine_notify(struct engine *e, int64_t incident_id);

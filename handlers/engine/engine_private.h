@@ -1,6 +1,6 @@
 /*
- * What the parts of the engine share: live.c (an incident in memory), advance.c (deciding), acts*.c (doing), calm.c.
- * Engine thread only.
+ * What the parts of the engine share: open_incident.c (an incident in memory), advance.c (deciding), acts*.c (doing),
+ * calm.c. Engine thread only.
  */
 #ifndef HANDLERS_ENGINE_ENGINE_PRIVATE_H
 #define HANDLERS_ENGINE_ENGINE_PRIVATE_H
@@ -11,20 +11,20 @@
 #include "handlers/engine/record.h"
 #include "handlers/incident/intake.h"
 
-struct live;
+struct open_incident;
 
 /* Things that run beside each other for one incident. Each ends in a change to commit. */
 enum slot_id { SLOT_FLAGS, SLOT_ACT, SLOT_FOLLOWUP, SLOT_ROUND, SLOT_SNAPSHOT, SLOT_ONSET, SLOT_CALM, SLOT_N };
 #define ACT_SLOTS 3
 struct slot {
-	struct live *of;
+	struct open_incident *of;
 	bool busy;    /* started, has not ended */
 	bool stopped; /* it was told to end early */
 	bool ready;   /* ended: ch waits to be committed */
 	struct change ch;
 	int64_t until_us; /* SLOT_FLAGS: mono; so long is the lock waited for */
 	void *handle;     /* of what is busy: a command, http_step, probe, snapshot, onset query or question */
-	void (*drop)(struct live *, struct slot *); /* lets go of handle */
+	void (*drop)(struct open_incident *, struct slot *); /* lets go of handle */
 };
 
 struct deadline { /* a wall time on disk, waited for on the monotonic clock */
@@ -38,8 +38,8 @@ struct calm {
 	bool doubted;     /* that it is not over, or unknown, was said already */
 };
 
-struct live {
-	struct live *next;
+struct open_incident {
+	struct open_incident *next;
 	struct engine *engine;
 	int64_t id;
 	struct incident inc; /* as last read from disk */
@@ -87,7 +87,7 @@ struct revival {
 struct engine {
 	struct engine_options o;
 	struct db_conn *reader;
-	struct live *lives;
+	struct open_incident *open;
 	char *commands;       /* directory of the runners' files */
 	pthread_mutex_t lock; /* guards inbox, and which revivals are taken */
 	int64_t *inbox;       /* incident ids to look at */
@@ -95,22 +95,22 @@ struct engine {
 	struct revival revivals[REVIVALS_MAX];
 };
 
-/* --- live.c: one incident in memory --- */
-struct live *live_find(struct engine *e, int64_t id); /* NULL */
-struct live *live_new(struct engine *e, int64_t id);  /* NULL: out of memory */
-void live_drop(struct live *l);
-/* Reads the incident again. 1 live, 0 over or gone, -errno. */
-int live_read(struct live *l);
+/* --- open_incident.c: one incident in memory --- */
+struct open_incident *open_incident_find(struct engine *e, int64_t id); /* NULL */
+struct open_incident *open_incident_new(struct engine *e, int64_t id);  /* NULL: out of memory */
+void open_incident_drop(struct open_incident *l);
+/* Reads the incident again. 1 open, 0 over or gone, -errno. */
+int open_incident_read(struct open_incident *l);
 
 /* --- advance.c: deciding --- */
 /* Others of its rollout wait for what it had under way. */
-void tell_others(struct live *l);
+void tell_others(struct open_incident *l);
 
 /* Lets go of what is asked about stale alerts. After the loop has stopped. */
 void revivals_drop(struct engine *e);
 
 /* Looks at the incident and starts or commits what is next. */
-void engine_advance(struct live *l);
+void engine_advance(struct open_incident *l);
 
 /* Slots of acts that change the world; the percentage first. */
 extern const enum slot_id act_slots[ACT_SLOTS];
@@ -122,26 +122,26 @@ enum slot_id slot_of(const struct step *step);
 void slot_begin(struct slot *s, const struct step *step, int32_t attempt);
 void slot_end(struct slot *s, enum step_state outcome, const char *text);
 /* The flags file: in this thread, a few milliseconds (acts_flags.c). */
-void act_write_flags(struct live *l, const struct step *step);
+void act_write_flags(struct open_incident *l, const struct step *step);
 /* After the intent is on disk. step is borrowed. */
-void act_begin(struct live *l, const struct step *step);
+void act_begin(struct open_incident *l, const struct step *step);
 /* The step is running on disk but not here: asks what is true before it repeats anything. */
-void act_recover(struct live *l, const struct step *step);
+void act_recover(struct open_incident *l, const struct step *step);
 /* The incident is over, the step is running on disk: sees it to its end. */
-void act_watch_end(struct live *l, const struct step *step);
-void acts_stop(struct live *l);
-void round_begin(struct live *l);
-void snapshot_begin(struct live *l, const struct step *step);
-void onset_begin(struct live *l);
+void act_watch_end(struct open_incident *l, const struct step *step);
+void acts_stop(struct open_incident *l);
+void round_begin(struct open_incident *l);
+void snapshot_begin(struct open_incident *l, const struct step *step);
+void onset_begin(struct open_incident *l);
 /* Every alert resolved: a waiting rollback is called off, or the incident ends, when those who should know say that it
  * is over. A rule of engine_advance; calm_wake is when it wants to look again (monotonic; 0: not at all). */
-bool calm_ask(struct live *l);
-int64_t calm_wake(struct live *l);
+bool calm_ask(struct open_incident *l);
+int64_t calm_wake(struct open_incident *l);
 /* The deadline on the monotonic clock. */
 int64_t deadline_mono(const struct engine *e, struct deadline *d, int64_t wall_us);
 /* What follows the rollback is not over. */
-bool followup_is_open(const struct live *l);
+bool followup_is_open(const struct open_incident *l);
 /* Lets go of everything that is busy. */
-void acts_drop(struct live *l);
+void acts_drop(struct open_incident *l);
 
 #endif

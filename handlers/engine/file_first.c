@@ -32,7 +32,7 @@ static bool says_percentage(const struct step *s)
 
 /* The lowest that everybody said in a round since the last act; -1 unknown. Once a step that says the percentage has
  * begun it may come down at any moment, also after it was seen. */
-static int32_t there(const struct live *l)
+static int32_t there(const struct open_incident *l)
 {
 	bool known = l->there_since_us == l->inc.evidence_since_us;
 
@@ -44,7 +44,7 @@ static int32_t there(const struct live *l)
 	return known ? l->there : -1;
 }
 
-bool file_comes_first(const struct live *l, const struct step *s, char *why, size_t why_size)
+bool file_comes_first(const struct open_incident *l, const struct step *s, char *why, size_t why_size)
 {
 	assert(l && l->plan && s && why);
 	const struct kind *k = kind_of(&l->inc);
@@ -63,7 +63,7 @@ static const struct step *flags_step(const struct step_list *all)
 }
 
 /* It was lowered, and the last round found more in it; not at once again and again, if it is somebody's program. */
-static bool file_rose(const struct live *l, const struct step *flags)
+static bool file_rose(const struct open_incident *l, const struct step *flags)
 {
 	bool looks = (l->inc.state == INC_VERIFYING || l->inc.state == INC_FAILED) && !l->inc.asking;
 	int64_t ago = clock_wall_us() - flags->ended_at_us;
@@ -72,7 +72,7 @@ static bool file_rose(const struct live *l, const struct step *flags)
 	       (ago < 0 || ago >= retry_pause_us(flags->attempts)); /* below 0: the clock was set back meanwhile */
 }
 
-const struct step *file_to_write_again(const struct live *l)
+const struct step *file_to_write_again(const struct open_incident *l)
 {
 	assert(l && l->plan);
 	const struct step *flags = flags_step(&l->steps);

@@ -7,14 +7,14 @@
 #include "db/step.h"
 #include "handlers/settings/settings.h"
 
-struct live;
+struct open_incident;
 
 /* Would that step make the service read a file that may hold more than is there? Then it does not begin; why (>= 200
  * bytes) says what stands there. Engine thread. */
-bool file_comes_first(const struct live *l, const struct step *s, char *why, size_t why_size);
+bool file_comes_first(const struct open_incident *l, const struct step *s, char *why, size_t why_size);
 /* The flags step, when it was done and the file holds more again: a round found it so, or a step waits for it. NULL.
  * Engine thread. */
-const struct step *file_to_write_again(const struct live *l);
+const struct step *file_to_write_again(const struct open_incident *l);
 
 /* A step that is to be done and that waits for a flags file which could not be lowered: the verification begins without
  * it. It may have begun meanwhile, if it raises nothing. Pure. */

@@ -459,7 +459,7 @@ static int (*const writers[CHANGE_N])(struct work *) = {
 
 static bool may_write(const struct work *w)
 {
-	return incident_is_live(w->inc.state) || w->ch->kind == CHANGE_OUTCOME;
+	return incident_is_open(w->inc.state) || w->ch->kind == CHANGE_OUTCOME;
 }
 
 int change_write(struct db_tx *tx, const struct settings *s, const struct change *ch)
@@ -474,7 +474,7 @@ int change_write(struct db_tx *tx, const struct settings *s, const struct change
 		r = plan_get(db_tx_conn(tx), w.inc.config, &w.plan);
 	if (r == 0)
 		r = !may_write(&w)                  ? 0
-		    : incident_is_live(w.inc.state) ? writers[ch->kind](&w)
+		    : incident_is_open(w.inc.state) ? writers[ch->kind](&w)
 		                                    : record_late_outcome(&w);
 	plan_unref(w.plan);
 	step_free(&w.step);

@@ -31,24 +31,24 @@ int record_acts_open(struct work *w, bool *ret)
 }
 
 /* Nothing that the incident has done or seen so far is the last word. */
-static int act_once_more(struct work *w, struct incident *live)
+static int act_once_more(struct work *w, struct incident *open)
 {
-	bool begun = live->started_at_us != 0;
+	bool begun = open->started_at_us != 0;
 
-	if (!kind_of(live)->lowers || !begun || live->state == INC_HELD || live->state == INC_PENDING)
+	if (!kind_of(open)->lowers || !begun || open->state == INC_HELD || open->state == INC_PENDING)
 		return 0;
-	live->evidence_since_us = w->now;
-	live->verify_passes = 0;
-	live->next_probe_us = w->now;
-	int r = incident_save(w->tx, live);
-	return r < 0 ? r : trigger_add_steps(w->tx, live);
+	open->evidence_since_us = w->now;
+	open->verify_passes = 0;
+	open->next_probe_us = w->now;
+	int r = incident_save(w->tx, open);
+	return r < 0 ? r : trigger_add_steps(w->tx, open);
 }
 
 int record_late_outcome(struct work *w)
 {
-	struct incident live = {0};
+	struct incident open = {0};
 
-	assert(!incident_is_live(w->inc.state) && w->ch->kind == CHANGE_OUTCOME);
+	assert(!incident_is_open(w->inc.state) && w->ch->kind == CHANGE_OUTCOME);
 	if (w->step.state != STEP_RUNNING || w->step.attempts != w->ch->attempt)
 		return 0;
 	w->step.state = w->ch->outcome;
@@ -60,9 +60,9 @@ int record_late_outcome(struct work *w)
 		r = record_note(w, "ended late", w->step.name);
 	if (r < 0 || (w->step.phase != PHASE_APPLY && w->step.phase != PHASE_FALLBACK))
 		return r < 0 ? r : 1;
-	r = incident_live_of(db_tx_conn(w->tx), w->inc.rollout, &live);
+	r = incident_open_of(db_tx_conn(w->tx), w->inc.rollout, &open);
 	if (r == 1)
-		r = act_once_more(w, &live);
-	incident_free(&live);
+		r = act_once_more(w, &open);
+	incident_free(&open);
 	return r < 0 ? r : 1;
 }

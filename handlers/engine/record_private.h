@@ -29,7 +29,7 @@ int record_percentage(struct work *w, int32_t wanted, int32_t seen);
 /* A round has ended. 1 written, 0 it no longer fits, -errno. */
 int record_round(struct work *w);
 
-/* The outcome of a step whose incident is over: an act that ended after the live rollback of the same rollout began may
+/* The outcome of a step whose incident is over: an act that ended after the open rollback of the same rollout began may
  * have had the last word, so that rollback acts once more. */
 int record_late_outcome(struct work *w);
 /* Its steps are done, and yet the service was seen above the target: they are done again, once a minute at most. */

@@ -142,7 +142,7 @@ static int approve(struct db_tx *tx, struct incident *inc, const struct action_r
 	}
 	int r = step_of_incident(db_tx_conn(tx), inc->id, &l);
 	struct step *s = r == 0 ? asked_step(&l) : NULL;
-	if (r == 0 && (!s || !incident_is_live(inc->state))) {
+	if (r == 0 && (!s || !incident_is_open(inc->state))) {
 		snprintf(why, why_size, "no step of incident %lld waits for approval now", (long long)inc->id);
 		r = -EPERM;
 	}
@@ -289,13 +289,13 @@ static int act_on(struct db_tx *tx, const struct settings *s, struct incident *i
 
 	switch (rq->action) {
 	case ACTION_ACKNOWLEDGE:
-		if (!incident_is_live(inc->state))
+		if (!incident_is_open(inc->state))
 			return refuse_ended(inc, why, why_size);
 		return acknowledge(tx, s, inc, rq);
 	case ACTION_NOTE:
 		return on_timeline(tx, inc, rq, "note");
 	case ACTION_ETA:
-		if (!incident_is_live(inc->state))
+		if (!incident_is_open(inc->state))
 			return refuse_ended(inc, why, why_size);
 		return eta(tx, s, inc, rq, why, why_size);
 	case ACTION_CANCEL:

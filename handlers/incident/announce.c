@@ -70,7 +70,7 @@ static void add_end(struct db_conn *c, struct buf *text, const struct incident *
 	const struct event_filter f = {.incident_id = inc->id, .limit = 1};
 	struct event_list l = {0};
 
-	if (!incident_is_live(inc->state) && !drill_passed(inc) && event_find(c, &f, &l) == 0 && l.n == 1)
+	if (!incident_is_open(inc->state) && !drill_passed(inc) && event_find(c, &f, &l) == 0 && l.n == 1)
 		message_ended(text, inc, l.item[0].who, l.item[0].note);
 	event_list_free(&l);
 }

@@ -71,20 +71,20 @@ static int open_it(struct db_tx *tx, const struct settings *s, const struct trig
 
 static int make_room(struct db_tx *tx, const struct settings *s, const char *rollout, char *why, size_t why_size)
 {
-	struct incident live = {0};
-	int found = incident_live_of(db_tx_conn(tx), rollout, &live), r = found < 0 ? found : 1;
+	struct incident open = {0};
+	int found = incident_open_of(db_tx_conn(tx), rollout, &open), r = found < 0 ? found : 1;
 
-	if (found == 1 && live.kind == KIND_DRILL) {
-		r = trigger_supersede(tx, s, &live, "another drill was started");
+	if (found == 1 && open.kind == KIND_DRILL) {
+		r = trigger_supersede(tx, s, &open, "another drill was started");
 		r = r < 0 ? r : 1;
 	} else if (found == 1) {
 		snprintf(why, why_size,
-		         live.kind == KIND_ADVANCE ? "no drill while a stage is being entered"
+		         open.kind == KIND_ADVANCE ? "no drill while a stage is being entered"
 		                                   : "no drill while incident %lld is open",
-		         (long long)live.id);
+		         (long long)open.id);
 		r = 0;
 	}
-	incident_free(&live);
+	incident_free(&open);
 	return r;
 }
 

@@ -270,7 +270,7 @@ static int add_head(struct db_conn *c, const struct incident *inc, struct json_o
 	json_add_str(o, "kind", incident_kind_name(inc->kind));
 	if (inc->kind == KIND_DRILL)
 		json_add(o, "passed",
-		         incident_is_live(inc->state) && inc->state != INC_FAILED
+		         incident_is_open(inc->state) && inc->state != INC_FAILED
 		                 ? NULL
 		                 : json_object_new_boolean(drill_passed(inc)));
 	json_add_str(o, "severity", inc->severity);

@@ -118,7 +118,7 @@ int incident_move(struct db_tx *tx, const struct settings *s, struct incident *i
 	assert(inc->id > 0 && inc->seq > 0 && who && ev > 0 && ev < EV_N);
 	if (!edge)
 		return 0;
-	assert(incident_is_live(inc->state));
+	assert(incident_is_open(inc->state));
 	bool begins = edge->to == INC_ROLLING_BACK && inc->state != INC_ROLLING_BACK && !kind_of(inc)->gives_way;
 	const char *from = incident_state_name(inc->state);
 	enter(inc, ev, edge->to, db_tx_now(tx));

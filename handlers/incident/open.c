@@ -303,8 +303,8 @@ int trigger_attach(struct db_tx *tx, int64_t incident, const struct trigger *t)
 	return t->alert_id ? alert_attach(tx, incident, t->alert_id) : 0;
 }
 
-static int open_incident(struct db_tx *tx, const struct settings *s, const struct trigger *t, int32_t stage,
-                         int32_t there, int64_t *ret_incident, enum disposition *ret_disposition)
+static int insert_open(struct db_tx *tx, const struct settings *s, const struct trigger *t, int32_t stage,
+                       int32_t there, int64_t *ret_incident, enum disposition *ret_disposition)
 {
 	char config[CONFIG_SHA_SIZE];
 	struct incident inc = {
@@ -385,7 +385,7 @@ static bool file_is_above(const struct incident *inc, const struct trigger *t, i
 	return t->rollout->flags_file && (there < 0 || there > inc->pct_wanted);
 }
 
-/* What joining asks of the live incident; 0 for nothing more: its time has not come, or it acts already. */
+/* What joining asks of the open incident; 0 for nothing more: its time has not come, or it acts already. */
 static enum incident_event event_of_joining(const struct incident *inc, const struct trigger *t, bool lower,
                                             bool changed, int32_t there)
 {
@@ -500,9 +500,9 @@ int trigger_apply(struct db_tx *tx, const struct settings *s, const struct trigg
                   enum disposition *ret_disposition)
 {
 	assert(tx && s && t && t->rollout && t->playbook && t->who && ret_incident && ret_disposition);
-	struct incident live = {0};
+	struct incident open = {0};
 	int32_t stage = -1, there = percentage_there(db_tx_conn(tx), t->rollout, NULL, 0);
-	int found = incident_live_of(db_tx_conn(tx), t->rollout->name, &live), err;
+	int found = incident_open_of(db_tx_conn(tx), t->rollout->name, &open), err;
 
 	if (found < 0)
 		return found;
@@ -511,21 +511,21 @@ int trigger_apply(struct db_tx *tx, const struct settings *s, const struct trigg
 		if (err < 0)
 			return err;
 	}
-	if (found && kind_of(&live)->gives_way) {
-		err = trigger_supersede(tx, s, &live,
+	if (found && kind_of(&open)->gives_way) {
+		err = trigger_supersede(tx, s, &open,
 		                        t->playbook->hold ? "an incident was opened" : "a rollback was asked for");
-		incident_free(&live);
+		incident_free(&open);
 		if (err < 0)
 			return err;
 		found = 0;
 	}
 	if (found) {
-		*ret_incident = live.id;
+		*ret_incident = open.id;
 		*ret_disposition = DISP_ATTACHED;
-		err = join(tx, s, t, &live, there);
-		incident_free(&live);
+		err = join(tx, s, t, &open, there);
+		incident_free(&open);
 		return err;
 	}
 	err = stage_now(tx, t->rollout->name, &stage);
-	return err < 0 ? err : open_incident(tx, s, t, stage, there, ret_incident, ret_disposition);
+	return err < 0 ? err : insert_open(tx, s, t, stage, there, ret_incident, ret_disposition);
 }

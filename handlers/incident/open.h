@@ -1,5 +1,5 @@
 /*
- * A trigger meets a rollout: opens an incident or joins the live one. Writer thread, inside a transaction.
+ * A trigger meets a rollout: opens an incident or joins the open one. Writer thread, inside a transaction.
  */
 #ifndef HANDLERS_INCIDENT_OPEN_H
 #define HANDLERS_INCIDENT_OPEN_H
@@ -23,7 +23,7 @@ struct trigger {
 	int64_t alert_id; /* the alert's row, attached before anybody is told; 0: none */
 };
 
-/* The live incident it opened or joined, and what came of it. The same rollout never has two live incidents. */
+/* The open incident it opened or joined, and what came of it. The same rollout never has two open incidents. */
 int trigger_apply(struct db_tx *tx, const struct settings *s, const struct trigger *t, int64_t *ret_incident,
                   enum disposition *ret_disposition);
 

@@ -229,7 +229,7 @@ static void of_drill(struct view *v)
 {
 	if (drill_passed(v->inc)) {
 		because(v, true, "the drill has passed");
-	} else if (!incident_is_live(v->inc->state)) {
+	} else if (!incident_is_open(v->inc->state)) {
 		because(v, true, "the drill was ended, not passed");
 	} else if (v->inc->state == INC_FAILED) {
 		because(v, false, "the drill has FAILED: a real rollback might fail, too");
@@ -247,7 +247,7 @@ static void of_advance(struct view *v)
 	if (v->inc->state == INC_FAILED) {
 		because(v, false, "%s was never verified: %s", v->to, seen);
 		next_rollback(v);
-	} else if (incident_is_live(v->inc->state)) {
+	} else if (incident_is_open(v->inc->state)) {
 		because(v, false, "stage %d is being entered", v->inc->stage);
 	} else {
 		because(v, true,

@@ -75,7 +75,7 @@ static bool is_overdue(const struct incident *inc, const struct sla *sla, int64_
 	int64_t total = inc->kind == KIND_MANUAL ? sla->manual_total_us : sla->total_us;
 
 	return inc->started_at_us && !inc->rolled_back_at_us && !drill_passed(inc) &&
-	       (now_us - onset > total || !incident_is_live(inc->state));
+	       (now_us - onset > total || !incident_is_open(inc->state));
 }
 
 int sla_tally_add(struct sla_tally *t, const struct incident *inc, const struct sla *sla, int64_t now_us)

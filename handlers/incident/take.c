@@ -17,7 +17,7 @@
 
 #define SUMMARY_MAX    500
 #define ONE_BY_ONE_MAX 50 /* triggers of one webhook, rollout and playbook that are looked at one by one */
-#define INCIDENTS_MAX  32 /* live incidents one episode can be attached to: one per rollout it concerns */
+#define INCIDENTS_MAX  32 /* open incidents one episode can be attached to: one per rollout it concerns */
 
 /* One alert on its way to the record. */
 struct taking {
@@ -324,7 +324,7 @@ static int end_episode(struct taking *t, int64_t id, int64_t ends_at_us)
 		r = resolved_in(t, id, ids[i]);
 	t->id = id;
 	if (r == 0 && n == 0 && t->a->status == ALERT_RESOLVED)
-		r = answer(t, DELIVERY_RESOLVED, "", DISP_RESOLVED, 0, "no live incident has this alert");
+		r = answer(t, DELIVERY_RESOLVED, "", DISP_RESOLVED, 0, "no open incident has this alert");
 	return r;
 }
 
@@ -337,7 +337,7 @@ static int end_nothing(struct taking *t, const struct episode *last)
 		return r < 0 ? r : answer_duplicates(t, DELIVERY_RESOLVED);
 	}
 	int r = add_episode(t, episode_began(last, t->a->starts_at_us));
-	return r < 0 ? r : answer(t, DELIVERY_RESOLVED, "", DISP_RESOLVED, 0, "no live incident has this alert");
+	return r < 0 ? r : answer(t, DELIVERY_RESOLVED, "", DISP_RESOLVED, 0, "no open incident has this alert");
 }
 
 static int take_resolved(struct taking *t)

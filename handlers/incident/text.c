@@ -242,7 +242,7 @@ int message_incident(struct buf *b, const struct incident *inc, const struct pla
 	buf_str(b, "- Action: ");
 	message_action(b, inc, facts);
 	buf_printf(b, "\n- Status: %s", status_word(inc));
-	if (inc->acknowledged_by && incident_is_live(inc->state)) {
+	if (inc->acknowledged_by && incident_is_open(inc->state)) {
 		buf_str(b, ", acknowledged by ");
 		text_one_line(b, inc->acknowledged_by, strlen(inc->acknowledged_by), LABEL_SHOWN_MAX);
 	}

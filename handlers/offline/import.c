@@ -192,7 +192,7 @@ static int add_timeline(const struct import *m, const struct incident *inc)
 }
 
 /* As an unverified one stays failed, the engine goes on looking. */
-static int open_incident(const struct import *m, int32_t stage, const char *summary)
+static int insert_open(const struct import *m, int32_t stage, const char *summary)
 {
 	struct playbook by_hand = {.frozen = (char *)"{\"name\":\"offline\"}",
 	                           .name = "offline",
@@ -242,21 +242,21 @@ static int open_incident(const struct import *m, int32_t stage, const char *summ
 	return r;
 }
 
-/* --- or joining the live one --- */
+/* --- or joining the open one --- */
 
-static int join(const struct import *m, struct incident *live)
+static int join(const struct import *m, struct incident *open)
 {
-	assert(live && live->id > 0);
+	assert(open && open->id > 0);
 	CLEANUP(cleanup_free) char *text = in_words(m);
-	CLEANUP(cleanup_free) char *line = text ? text_format("%s (incident %lld)", text, (long long)live->id) : NULL;
-	int r = line ? told(m, live->id, m->at, m->who, "rolled back without rollbackd", text) : -ENOMEM;
+	CLEANUP(cleanup_free) char *line = text ? text_format("%s (incident %lld)", text, (long long)open->id) : NULL;
+	int r = line ? told(m, open->id, m->at, m->who, "rolled back without rollbackd", text) : -ENOMEM;
 
-	assert(incident_is_live(live->state) && m->to >= 0);
-	if (r == 0 && live->pct_wanted > m->to) {
-		live->pct_wanted = m->to;
-		r = incident_save(m->tx, live);
+	assert(incident_is_open(open->state) && m->to >= 0);
+	if (r == 0 && open->pct_wanted > m->to) {
+		open->pct_wanted = m->to;
+		r = incident_save(m->tx, open);
 	}
-	*m->ret_incident = live->id;
+	*m->ret_incident = open->id;
 	return r < 0 ? r
 	             : announce_text(m->tx, m->s, m->verified ? ANNOUNCE_OFFLINE : ANNOUNCE_OFFLINE_UNVERIFIED,
 	                             m->r->name, line);
@@ -288,17 +288,17 @@ static int on_incident(const struct import *m, int32_t stage)
 	CLEANUP(cleanup_free)
 	char *summary = text_format("rolled back without rollbackd by %s%s%s", m->who, m->reason ? ": " : "",
 	                            m->reason ? m->reason : "");
-	struct incident live = {0};
-	int found = summary ? incident_live_of(db_tx_conn(m->tx), m->r->name, &live) : -ENOMEM,
+	struct incident open = {0};
+	int found = summary ? incident_open_of(db_tx_conn(m->tx), m->r->name, &open) : -ENOMEM,
 	    r = found < 0 ? found : 0;
 
-	if (found == 1 && kind_of(&live)->gives_way) {
-		r = trigger_supersede(m->tx, m->s, &live, "a rollback was made");
+	if (found == 1 && kind_of(&open)->gives_way) {
+		r = trigger_supersede(m->tx, m->s, &open, "a rollback was made");
 		found = 0;
 	}
 	if (r == 0)
-		r = found ? join(m, &live) : open_incident(m, stage, summary);
-	incident_free(&live);
+		r = found ? join(m, &open) : insert_open(m, stage, summary);
+	incident_free(&open);
 	return r;
 }
 

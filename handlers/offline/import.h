@@ -8,7 +8,7 @@
 #include "db/db.h"
 #include "handlers/settings/settings.h"
 
-/* Each record becomes an incident of its rollout (or joins its live one) once, however often it is read: its id is
+/* Each record becomes an incident of its rollout (or joins its open one) once, however often it is read: its id is
  * remembered in the same transaction. A journal whose records were all committed by earlier transactions is renamed to
  * *.imported. A journal that is being written waits for the next time. *ret_incident: one that the engine has to look
  * at, left alone when there is none. */

@@ -266,8 +266,8 @@ static int may_set(struct plan_act *w, const struct stage *to)
 
 	if (!to)
 		return refuse(w, -ENOENT, "there is no stage %d", w->rq->stage);
-	if (w->st.live)
-		return refuse(w, -EPERM, "incident %lld is open", (long long)w->st.live);
+	if (w->st.open)
+		return refuse(w, -EPERM, "incident %lld is open", (long long)w->st.open);
 	if (w->st.p.restart_at >= 0 && to->number > w->st.p.restart_at)
 		return refuse(w, -EPERM, "after the last incident it starts again from stage %d only",
 		              w->st.p.restart_at);

@@ -330,8 +330,8 @@ static int read_plan(struct evaluating *e)
 /* Then the engine's rounds are the answer, and ours would only double the questions. */
 static bool engine_asks(const struct rollout_state *st)
 {
-	return st->live && st->live_kind != KIND_DRILL &&
-	       (st->live_state == INC_ROLLING_BACK || st->live_state == INC_VERIFYING || st->live_state == INC_FAILED);
+	return st->open && st->open_kind != KIND_DRILL &&
+	       (st->open_state == INC_ROLLING_BACK || st->open_state == INC_VERIFYING || st->open_state == INC_FAILED);
 }
 
 /* At 0 % there is nothing that a trigger would have to come for. */
@@ -350,7 +350,7 @@ static int probe_start(struct evaluating *e)
 		e->probed = true;
 		e->ev.seen = -1;
 		snprintf(e->ev.there_why, sizeof(e->ev.there_why),
-		         e->st.live ? "it is being verified" : "the wanted percentage is unknown");
+		         e->st.open ? "it is being verified" : "the wanted percentage is unknown");
 		return 0;
 	}
 	return verify_start(e->loop, e->plan, (struct wanted) {.pct = e->st.row.pct_wanted}, 0, on_probe, e, &e->probe);

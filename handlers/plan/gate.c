@@ -199,17 +199,17 @@ static void missing_peace(const struct gate_view *v, struct gate *g)
 {
 	const struct rollout_state *st = v->st;
 
-	if (st->live_kind == KIND_ADVANCE)
-		add(g, "incident", true, "a stage is being entered already (%s)", incident_state_name(st->live_state));
-	else if (st->live_kind == KIND_DRILL && st->live_state != INC_FAILED)
-		add(g, "incident", true, "drill %lld is under way: wait for its end", (long long)st->live);
-	else if (st->live_kind == KIND_DRILL)
+	if (st->open_kind == KIND_ADVANCE)
+		add(g, "incident", true, "a stage is being entered already (%s)", incident_state_name(st->open_state));
+	else if (st->open_kind == KIND_DRILL && st->open_state != INC_FAILED)
+		add(g, "incident", true, "drill %lld is under way: wait for its end", (long long)st->open);
+	else if (st->open_kind == KIND_DRILL)
 		add(g, "incident", true,
 		    "drill %lld has failed: mend what it found and start another, or rollbackctl incident resolve %lld",
-		    (long long)st->live, (long long)st->live);
-	else if (st->live)
+		    (long long)st->open, (long long)st->open);
+	else if (st->open)
 		add(g, "incident", true, "incident %lld is open (%s): rollbackctl incident resolve %lld",
-		    (long long)st->live, incident_state_name(st->live_state), (long long)st->live);
+		    (long long)st->open, incident_state_name(st->open_state), (long long)st->open);
 	if (st->unreviewed)
 		add(g, "review", true,
 		    "incident %lld must be reviewed first: rollbackctl incident review %lld \"what was wrong, and what "

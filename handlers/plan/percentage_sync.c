@@ -61,12 +61,12 @@ static bool is_above(const struct incident *inc, int32_t there)
 	return inc->pct_wanted >= 0 && there > inc->pct_wanted;
 }
 
-/* What the live incident, if there is one, says about this percentage. A drill, which sets none, says nothing. */
+/* What the open incident, if there is one, says about this percentage. A drill, which sets none, says nothing. */
 static bool live_says(struct db_tx *tx, const struct rollout *r, int32_t there,
                       bool (*says)(const struct incident *, int32_t))
 {
 	struct incident inc = {0};
-	bool yes = incident_live_of(db_tx_conn(tx), r->name, &inc) == 1 && inc.kind != KIND_DRILL && says(&inc, there);
+	bool yes = incident_open_of(db_tx_conn(tx), r->name, &inc) == 1 && inc.kind != KIND_DRILL && says(&inc, there);
 
 	incident_free(&inc);
 	return yes;

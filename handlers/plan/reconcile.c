@@ -109,7 +109,7 @@ static void view_of(const struct reconcile *l, struct stage_clock_view *v)
 		.entered = l->stage && l->st->p.entered_us,
 		.elsewhere = elsewhere,
 		.held = l->st->p.held_by,
-		.incident = l->st->live_kind == KIND_DRILL ? 0 : l->st->live,
+		.incident = l->st->open_kind == KIND_DRILL ? 0 : l->st->open,
 		.blind = l->ev->blind[0] ? l->ev->blind : NULL,
 		.percentage_known = l->ev->there != STATUS_UNKNOWN,
 		.percentage_right = l->ev->there == STATUS_YES,
@@ -151,17 +151,17 @@ static int pin_baselines(const struct reconcile *l)
 /* A rollback that is under way goes on, blind or not: only what is not being rolled back needs somebody. */
 static char *blind_text(const struct reconcile *l)
 {
-	bool rollback = l->st->live && (l->st->live_kind == KIND_AUTO || l->st->live_kind == KIND_MANUAL);
-	enum incident_state s = l->st->live_state;
+	bool rollback = l->st->open && (l->st->open_kind == KIND_AUTO || l->st->open_kind == KIND_MANUAL);
+	enum incident_state s = l->st->open_state;
 
 	if (rollback && (s == INC_ROLLING_BACK || s == INC_VERIFYING || s == INC_FAILED))
 		return text_format("MONITORING IS BLIND: %s. A rollback is running (incident %lld); it goes on, but it "
 		                   "cannot be verified meanwhile: look at the service yourself",
-		                   l->ev->blind, (long long)l->st->live);
+		                   l->ev->blind, (long long)l->st->open);
 	if (rollback && s == INC_PENDING)
 		return text_format("MONITORING IS BLIND: %s. A rollback is pending (incident %lld) and will run in its "
 		                   "time; nothing else would be noticed",
-		                   l->ev->blind, (long long)l->st->live);
+		                   l->ev->blind, (long long)l->st->open);
 	return text_format("THE CANARY IS BLIND: %s. It is above 0%% and nothing would roll it back; "
 	                   "watch it yourself or roll it back: rollbackctl rollback %s --stage current",
 	                   l->ev->blind, l->r->name);
@@ -253,8 +253,8 @@ static int watch_unheard(const struct reconcile *l)
 /* While the engine acts or verifies, it is the engine that tells. */
 static bool is_settled(const struct reconcile *l)
 {
-	return !l->st->live || l->st->live_kind == KIND_DRILL || l->st->live_state == INC_ROLLED_BACK ||
-	       l->st->live_state == INC_HELD;
+	return !l->st->open || l->st->open_kind == KIND_DRILL || l->st->open_state == INC_ROLLED_BACK ||
+	       l->st->open_state == INC_HELD;
 }
 
 /* The incident that a person ended before the percentage was ever seen where it should be: nobody raised it then, it

@@ -114,9 +114,9 @@ static int tell_eta(const struct reconcile *l, const struct incident *inc)
 static int remind_eta(const struct reconcile *l)
 {
 	struct incident inc = {0};
-	int r = l->st->live ? incident_load(db_tx_conn(l->tx), l->st->live, &inc) : 0;
+	int r = l->st->open ? incident_load(db_tx_conn(l->tx), l->st->open, &inc) : 0;
 
-	if (r == 0 && l->st->live && incident_is_live(inc.state))
+	if (r == 0 && l->st->open && incident_is_open(inc.state))
 		r = tell_eta(l, &inc);
 	incident_free(&inc);
 	return r == -ENOENT ? 0 : r;

@@ -32,15 +32,15 @@ static int load_rows(struct db_conn *c, const char *name, struct rollout_state *
 
 static int load_incidents(struct db_conn *c, const char *name, int64_t now_us, struct rollout_state *st)
 {
-	struct incident live = {0};
-	int r = incident_live_of(c, name, &live);
+	struct incident open = {0};
+	int r = incident_open_of(c, name, &open);
 
 	if (r == 1) {
-		st->live = live.id;
-		st->live_state = live.state;
-		st->live_kind = live.kind;
+		st->open = open.id;
+		st->open_state = open.state;
+		st->open_kind = open.kind;
 	}
-	incident_free(&live);
+	incident_free(&open);
 	if (r >= 0)
 		r = incident_count_since(c, name, now_us - 86400 * US_PER_S, &st->rollbacks_today);
 	if (r >= 0)

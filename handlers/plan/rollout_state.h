@@ -17,9 +17,9 @@ struct rollout_state {
 	struct approval_list approvals;
 	struct checkmark_list checkmarks;
 	struct baseline_list baselines;
-	int64_t live; /* live incident, or stage being entered; 0 none */
-	enum incident_state live_state;
-	enum incident_kind live_kind; /* 0 none */
+	int64_t open; /* open incident, or stage being entered; 0 none */
+	enum incident_state open_state;
+	enum incident_kind open_kind; /* 0 none */
 	int64_t unreviewed;           /* incident whose review is required and open; 0 none */
 	int64_t rollbacks_today;      /* in the last 24 h */
 	int64_t last_rollback_us;

@@ -11,7 +11,7 @@ struct stage_clock_view {
 	bool entered;                            /* the stage is at its percentage, verified */
 	bool elsewhere;                          /* the stage is of another environment */
 	const char *held;                        /* who holds it; NULL nobody */
-	int64_t incident;                        /* live incident; 0 none */
+	int64_t incident;                        /* open incident; 0 none */
 	const char *blind;                       /* why nobody watches; NULL: somebody does */
 	bool percentage_known, percentage_right; /* what the world was last seen at */
 	const struct criterion *criteria;

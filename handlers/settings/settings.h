@@ -2,7 +2,7 @@
  * What the config says, as everybody else wants it. The table of keys (keys.c) fills these structs from YAML.
  *
  * What belongs to an incident is kept as text as well ("frozen"): the same as JSON, durations in seconds, percentages
- * as numbers, defaults filled in, keys in the order of the file. The same table reads it back, so a live incident goes
+ * as numbers, defaults filled in, keys in the order of the file. The same table reads it back, so an open incident goes
  * on by what it was opened with, whatever release wrote it. A struct settings is immutable and shared behind a
  * reference count: any thread. All it points to dies with it.
  */

@@ -8,7 +8,7 @@
 
 #include "server/core/text.h"
 
-/* More than the configs that live incidents go by at one time; one that fell out is read from the database again. */
+/* More than the configs that open incidents go by at one time; one that fell out is read from the database again. */
 #define KEPT_MAX 64
 
 static struct {

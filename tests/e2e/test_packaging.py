@@ -140,7 +140,7 @@ TimeoutStartSec=180
 WantedBy=multi-user.target
 """
 
-# The example stays: a reload that drops a rollout with a live incident is refused.
+# The example stays: a reload that drops a rollout with an open incident is refused.
 PLAN = """rollouts:
   - name: example
     apply: [{command: [/usr/bin/true]}]

@@ -1,4 +1,4 @@
-"""A database that release 0.1 left behind opens, migrates, and its live incident comes to its right end.
+"""A database that release 0.1 left behind opens, migrates, and its open incident comes to its right end.
 
 tests/data/release-0.1 has one for every state in which the daemon can die; its make.py says how they were made.
 """

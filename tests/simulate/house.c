@@ -322,9 +322,9 @@ void house_crash(void)
 		return;
 	house.up = false;
 	house.crash_after = 0;
-	if (watch_live(0) || watch_live(1))
+	if (watch_open(0) || watch_open(1))
 		count(COUNT_CRASHES);
-	if (acts_of_incident_run(watch_live(0)) || acts_of_incident_run(watch_live(1)))
+	if (acts_of_incident_run(watch_open(0)) || acts_of_incident_run(watch_open(1)))
 		count(COUNT_CRASHES_IN_AN_ACT);
 	sim_drop(&house);
 	house.first = NULL;
@@ -344,14 +344,14 @@ void house_reload(void)
 	struct config *cfg = config_now();
 	char why[300] = "";
 
-	if (reload_drops_live(house.reader, cfg->settings, why, sizeof(why))) {
+	if (reload_drops_open(house.reader, cfg->settings, why, sizeof(why))) {
 		say("the config is not reloaded: %s", why);
 		config_stays();
 		config_free(cfg);
 		return;
 	}
 	say("the config is reloaded");
-	if (watch_live(0) || watch_live(1))
+	if (watch_open(0) || watch_open(1))
 		count(COUNT_RELOADS_THAT_MOVE);
 	put_in_force(cfg);
 	watch_commit();

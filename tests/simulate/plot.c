@@ -114,7 +114,7 @@ static void on_resolve(void *arg, int status, const char *body)
 static void act_on_incident(const char *what, bool ends)
 {
 	int r = some_rollout();
-	int64_t id = watch_live(r);
+	int64_t id = watch_open(r);
 	char path[80];
 
 	if (!id)

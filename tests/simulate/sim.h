@@ -56,13 +56,13 @@ enum sim_count {
 	COUNT_LATE, /* rolled back after it had failed */
 	COUNT_FAILED,
 	COUNT_ALREADY_THERE,
-	COUNT_ATTACHED_ABOVE,    /* a trigger met a live incident while the world was above */
+	COUNT_ATTACHED_ABOVE,    /* a trigger met an open incident while the world was above */
 	COUNT_ADVANCES,          /* stages that were begun to be entered */
 	COUNT_SUPERSEDED_ALIVE,  /* a rollback began while a program of another incident could still act */
-	COUNT_CRASHES,           /* while an incident was live */
+	COUNT_CRASHES,           /* while an incident was open */
 	COUNT_CRASHES_IN_AN_ACT, /* while a program ran */
-	COUNT_RELOADS_THAT_MOVE, /* while an incident was live */
-	COUNT_RAISED_OUTSIDE,    /* while an incident was live */
+	COUNT_RELOADS_THAT_MOVE, /* while an incident was open */
+	COUNT_RAISED_OUTSIDE,    /* while an incident was open */
 	COUNT_DRIFTED,           /* a trigger met a world that is lower than what is on record */
 	COUNT_DOUBTS,            /* a runner died */
 	COUNT_FILE_REFUSED,

@@ -200,11 +200,11 @@ static void look_at(int64_t id)
 
 static void one_of_each(const int64_t *ids, size_t n)
 {
-	int live[ROLLOUTS] = {0};
+	int open[ROLLOUTS] = {0};
 
 	for (size_t i = 0; i < n; i++)
-		if (known_of(ids[i]) && ++live[known_of(ids[i])->rollout] > 1)
-			violate("rollout r%d has two live incidents", known_of(ids[i])->rollout);
+		if (known_of(ids[i]) && ++open[known_of(ids[i])->rollout] > 1)
+			violate("rollout r%d has two open incidents", known_of(ids[i])->rollout);
 }
 
 void watch_commit(void)
@@ -212,10 +212,10 @@ void watch_commit(void)
 	int64_t *ids = NULL;
 	size_t n = 0;
 
-	if (incident_live_ids(house_reader(), &ids, &n) < 0)
-		violate("the live incidents cannot be read");
+	if (incident_open_ids(house_reader(), &ids, &n) < 0)
+		violate("the open incidents cannot be read");
 	for (int i = 0; i < watch.n_known; i++) /* those that may have ended */
-		if (incident_is_live(watch.known[i].state))
+		if (incident_is_open(watch.known[i].state))
 			look_at(watch.known[i].id);
 	for (size_t i = 0; i < n; i++)
 		if (!known_of(ids[i]))
@@ -226,10 +226,10 @@ void watch_commit(void)
 
 /* --- what was asked for --- */
 
-int64_t watch_live(int rollout)
+int64_t watch_open(int rollout)
 {
 	for (int i = 0; i < watch.n_known; i++)
-		if (watch.known[i].rollout == rollout && incident_is_live(watch.known[i].state))
+		if (watch.known[i].rollout == rollout && incident_is_open(watch.known[i].state))
 			return watch.known[i].id;
 	return 0;
 }
@@ -242,7 +242,7 @@ void watch_world(int service)
 void watch_outside(int service, int32_t pct)
 {
 	for (int i = 0; i < ROLLOUTS; i++)
-		if (watch_live(i) && config_service(i) == service && pct > world_pct(world_service(service)))
+		if (watch_open(i) && config_service(i) == service && pct > world_pct(world_service(service)))
 			count(COUNT_RAISED_OUTSIDE);
 	if (pct > world_pct(world_service(service)))
 		watch.risen_at_us[service] = sim_now();
@@ -256,7 +256,7 @@ void watch_demand(int rollout, int service, int32_t pct)
 	struct demand *d = &watch.demand[rollout];
 
 	for (int i = 0; i < watch.n_known; i++)
-		if (watch.known[i].rollout == rollout && incident_is_live(watch.known[i].state))
+		if (watch.known[i].rollout == rollout && incident_is_open(watch.known[i].state))
 			watch.known[i].service = service;
 	if (d->made && d->service == service && d->pct >= 0 && (pct < 0 || d->pct < pct))
 		pct = d->pct;
@@ -298,8 +298,8 @@ void watch_opened(int rollout, int alert, int64_t starts_at_us, int64_t incident
 static void end_of_demand(int rollout)
 {
 	const struct demand *d = &watch.demand[rollout];
-	int64_t live = watch_live(rollout);
-	int32_t pct = d->pct >= 0 ? d->pct : live ? known_of(live)->wanted : -1;
+	int64_t open = watch_open(rollout);
+	int32_t pct = d->pct >= 0 ? d->pct : open ? known_of(open)->wanted : -1;
 
 	if (!d->made || pct < 0 || world_pct(world_service(d->service)) <= pct || paged_since(d->at_us))
 		return;
@@ -336,7 +336,7 @@ static void end_of_incident(const struct known *k)
 {
 	bool waits = k->state == INC_ROLLED_BACK || k->state == INC_HELD;
 
-	if (!incident_is_live(k->state))
+	if (!incident_is_open(k->state))
 		return;
 	if (k->state == INC_FAILED && k->service >= 0 && !k->advance)
 		violate("incident %lld is failed at the end, though nothing is in its way", (long long)k->id);

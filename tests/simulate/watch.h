@@ -29,7 +29,7 @@ void watch_opened(int rollout, int alert, int64_t starts_at_us, int64_t incident
 void watch_attached(int64_t incident, int service);
 /* Nothing has gone wrong for long. */
 void watch_end(void);
-/* The live incident of a rollout, as far as was seen; 0: none. */
-int64_t watch_live(int rollout);
+/* The open incident of a rollout, as far as was seen; 0: none. */
+int64_t watch_open(int rollout);
 
 #endif

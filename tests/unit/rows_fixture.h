@@ -166,7 +166,7 @@ static inline int save_incident(struct db_tx *tx, void *inc)
 	return incident_save(tx, inc);
 }
 
-/* One in this state, live or not; the id. */
+/* One in this state, open or not; the id. */
 static inline int64_t add_incident(const char *rollout, enum incident_state s, int64_t opened_at, const char *summary)
 {
 	struct incident i = make_incident(rollout, true, 100);

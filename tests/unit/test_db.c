@@ -272,7 +272,7 @@ static void what_an_old_database_knew_is_still_known(void **state)
 	make_from("tests/data/schema/v1.sql");
 	struct db *db = fixture_open();
 	assert_int_equal(db_reader_open(db, &c), 0);
-	assert_int_equal(incident_live_of(c, "shop", &inc), 1);
+	assert_int_equal(incident_open_of(c, "shop", &inc), 1);
 	assert_int_equal(inc.id, 7);
 	assert_string_equal(inc.condition[CONDITION_ACKNOWLEDGED].note, "6 of 6");
 	assert_int_equal(alert_count(c, 7, &all, &firing), 0);

@@ -133,7 +133,7 @@ static void a_webhook_that_fails_at_its_last_alert_leaves_nothing(void **state)
 	struct db *db = fixture_start();
 	assert_int_equal(in_tx(db, take_all, &broken), -EINVAL);
 	assert_int_equal(db_reader_open(db, &c), 0);
-	assert_int_equal(incident_live_of(c, "shop", &inc), 0);
+	assert_int_equal(incident_open_of(c, "shop", &inc), 0);
 	db_reader_close(c);
 	assert_int_equal(in_tx(db, take_all, &whole), 0);
 	assert_int_equal(whole.news, ALERTS);

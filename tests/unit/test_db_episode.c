@@ -104,7 +104,7 @@ static int say(struct db_tx *tx, void *arg)
 	return disposition_add(tx, s->alert, s->delivery, s->rollout, s->disposition, s->incident, "because");
 }
 
-static int open_incident(struct db_tx *tx, void *arg)
+static int open_one(struct db_tx *tx, void *arg)
 {
 	struct incident i = {.rollout = arg,
 	                     .playbook = (char *)"p",
@@ -146,7 +146,7 @@ static int attach(struct db_tx *tx, void *arg)
 /* Opens an incident with one alert attached. */
 static int64_t incident_with(const char *rollout, int64_t alert)
 {
-	int id = in_tx(db, open_incident, (void *)rollout);
+	int id = in_tx(db, open_one, (void *)rollout);
 
 	assert_true(id > 0);
 	struct pair p = {id, alert};
@@ -336,7 +336,7 @@ static void each_disposition_is_said_once_per_episode_delivery_and_rollout(void 
 		{id, 0, DELIVERY_RESOLVED, "", DISP_RESOLVED},
 		{id, 0, DELIVERY_STALE, "", DISP_STALE},
 	};
-	all[0].incident = in_tx(db, open_incident, (void *)"shop");
+	all[0].incident = in_tx(db, open_one, (void *)"shop");
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
 		assert_int_equal(in_tx(db, say, &all[i]), 0);
 		assert_int_equal(in_tx(db, say, &all[i]), -EEXIST);

@@ -47,10 +47,10 @@ static void a_rollout_has_one_live_incident_at_most(void **state)
 	struct incident got = {0};
 
 	(void)state;
-	assert_int_equal(incident_live_of(reader, "shop", &got), 0);
+	assert_int_equal(incident_open_of(reader, "shop", &got), 0);
 	int64_t old = add_incident("shop", INC_RESOLVED, 1, "old"),
 		gone = add_incident("shop", INC_CANCELLED, 2, "gone");
-	assert_int_equal(incident_live_of(reader, "shop", &got), 0);
+	assert_int_equal(incident_open_of(reader, "shop", &got), 0);
 	int64_t live = add_incident("shop", INC_HELD, 3, "live");
 	assert_true(old < gone && gone < live);
 	for (int s = 1; s < INC_STATE_N; s++) {
@@ -58,10 +58,10 @@ static void a_rollout_has_one_live_incident_at_most(void **state)
 
 		second.state = (enum incident_state)s;
 		assert_int_equal(in_tx(db, insert_incident, &second),
-		                 incident_is_live((enum incident_state)s) ? -EEXIST : 0);
+		                 incident_is_open((enum incident_state)s) ? -EEXIST : 0);
 		incident_free(&second);
 	}
-	assert_int_equal(incident_live_of(reader, "shop", &got), 1);
+	assert_int_equal(incident_open_of(reader, "shop", &got), 1);
 	assert_int_equal(got.id, live);
 	incident_free(&got);
 	add_incident("other", INC_PENDING, 4, "other");
@@ -116,7 +116,7 @@ static void incidents_are_found_by_every_filter_newest_first(void **state)
 	assert_string_equal(found((struct incident_filter) {.rollout = "shop"}), "3 2 1");
 	assert_string_equal(found((struct incident_filter) {.rollout = "sho"}), "");
 	assert_string_equal(found((struct incident_filter) {.state = INC_CANCELLED}), "2");
-	assert_string_equal(found((struct incident_filter) {.kind = KIND_MANUAL, .live_only = true}), "4 3");
+	assert_string_equal(found((struct incident_filter) {.kind = KIND_MANUAL, .open_only = true}), "4 3");
 	assert_string_equal(found((struct incident_filter) {.kind = KIND_AUTO}), "");
 	assert_string_equal(found((struct incident_filter) {.since_us = 200}), "4 3 2");
 	assert_string_equal(found((struct incident_filter) {.until_us = 200}), "2 1");
@@ -145,9 +145,9 @@ static void add_many(void)
 		int r = rand_r(&seed) % 3, s = 1 + rand_r(&seed) % (INC_STATE_N - 1);
 		struct incident inc = make_incident((const char *[]) {"a", "b", "c"}[r], true, 100);
 
-		if (incident_is_live((enum incident_state)s) && live[r])
+		if (incident_is_open((enum incident_state)s) && live[r])
 			s = i % 4 ? INC_RESOLVED : INC_CANCELLED;
-		live[r] = live[r] || incident_is_live((enum incident_state)s);
+		live[r] = live[r] || incident_is_open((enum incident_state)s);
 		inc.state = (enum incident_state)s;
 		inc.kind = (enum incident_kind)(1 + rand_r(&seed) % (KIND_N - 1));
 		inc.opened_at_us = 1700000000000000 + rand_r(&seed) % 20 * 1000 + i;
@@ -160,7 +160,7 @@ static bool fits(const struct incident_filter *f, const struct incident *i)
 {
 	return (!f->rollout || !strcmp(f->rollout, i->rollout)) && (!f->state || f->state == (int)i->state) &&
 	       (f->kind ? f->kind == (int)i->kind : i->kind != KIND_ADVANCE) &&
-	       (!f->live_only || incident_is_live(i->state)) && i->opened_at_us >= f->since_us &&
+	       (!f->open_only || incident_is_open(i->state)) && i->opened_at_us >= f->since_us &&
 	       (!f->until_us || i->opened_at_us <= f->until_us);
 }
 
@@ -227,7 +227,7 @@ static void filters_combine(void **state)
 		f.state = (int)(k % INC_STATE_N);
 		k /= INC_STATE_N;
 		f.kind = (int)(k % KIND_N);
-		f.live_only = k / KIND_N;
+		f.open_only = k / KIND_N;
 		same_as_asked_of_the_array(f);
 	}
 	for (size_t i = 0; i < MANY; i++)
@@ -252,7 +252,7 @@ static void long_lists_come_whole(void **state)
 			assert_int_equal(l.item[k].id, i - k);
 		incident_list_free(&l);
 	}
-	assert_int_equal(incident_live_ids(reader, &ids, &n), 0);
+	assert_int_equal(incident_open_ids(reader, &ids, &n), 0);
 	assert_int_equal(n, 70);
 	for (size_t i = 0; i < n; i++)
 		assert_int_equal(ids[i], i + 1);

@@ -154,7 +154,7 @@ static void a_further_trigger_always_lowers_while_the_incident_lives(void **stat
 {
 	(void)state;
 	for (int s = 1; s < INC_STATE_N; s++)
-		if (incident_is_live((enum incident_state)s)) {
+		if (incident_is_open((enum incident_state)s)) {
 			assert_non_null(edge(s, EV_TRIGGER));
 			assert_int_equal(edge(s, EV_TRIGGER)->to, INC_ROLLING_BACK);
 		}

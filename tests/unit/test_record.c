@@ -399,7 +399,7 @@ static int end_it(struct db_tx *tx, void *arg)
 
 	(void)arg;
 	assert_int_equal(incident_load(db_tx_conn(tx), id, &inc), 0);
-	inc.state = INC_RESOLVED; /* for the next one: a rollout has one that is live */
+	inc.state = INC_RESOLVED; /* for the next one: a rollout has one that is open */
 	assert_int_equal(incident_save(tx, &inc), 0);
 	incident_free(&inc);
 	return 0;

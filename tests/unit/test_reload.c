@@ -50,7 +50,7 @@ static bool refused(enum incident_kind kind, enum incident_state state, const ch
 
 	assert_int_equal(in_tx(db, insert, &(struct row) {kind, state}), 0);
 	assert_int_equal(db_reader_open(db, &c), 0);
-	bool drops = reload_drops_live(c, s, why, sizeof(why));
+	bool drops = reload_drops_open(c, s, why, sizeof(why));
 	assert_int_equal(drops, strstr(why, "drops rollout canary") != NULL);
 	db_reader_close(c);
 	settings_unref(s);

@@ -1,4 +1,4 @@
-/* Forgetting: what is old and over goes, what is live or owed stays. */
+/* Forgetting: what is old and over goes, what is open or owed stays. */
 #include "tests/unit/db_fixture.h"
 
 #include "db/alert.h"

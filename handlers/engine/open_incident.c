@@ -9,19 +9,19 @@
 #include "handlers/settings/snapshot.h"
 #include "server/core/thread.h"
 
-struct live *live_find(struct engine *e, int64_t id)
+struct open_incident *open_incident_find(struct engine *e, int64_t id)
 {
 	assert(e && id > 0);
-	for (struct live *l = e->lives; l; l = l->next)
+	for (struct open_incident *l = e->open; l; l = l->next)
 		if (l->id == id)
 			return l;
 	return NULL;
 }
 
-struct live *live_new(struct engine *e, int64_t id)
+struct open_incident *open_incident_new(struct engine *e, int64_t id)
 {
 	assert(e && id > 0);
-	struct live *l = calloc(1, sizeof(*l));
+	struct open_incident *l = calloc(1, sizeof(*l));
 
 	if (!l)
 		return NULL;
@@ -30,18 +30,18 @@ struct live *live_new(struct engine *e, int64_t id)
 	l->there = l->file = -1;
 	for (int i = 0; i < SLOT_N; i++)
 		l->slot[i].of = l;
-	l->next = e->lives;
-	e->lives = l;
+	l->next = e->open;
+	e->open = l;
 	return l;
 }
 
-static void live_forget_rows(struct live *l)
+static void forget_rows(struct open_incident *l)
 {
 	incident_free(&l->inc);
 	step_list_free(&l->steps);
 }
 
-static void forget_older(struct live *l)
+static void forget_older(struct open_incident *l)
 {
 	for (size_t i = 0; i < l->n_older; i++)
 		plan_unref(l->older[i]);
@@ -50,7 +50,7 @@ static void forget_older(struct live *l)
 	l->n_older = 0;
 }
 
-static void live_free(struct live *l)
+static void open_incident_free(struct open_incident *l)
 {
 	acts_drop(l);
 	for (int i = 0; i < SLOT_N; i++)
@@ -58,24 +58,24 @@ static void live_free(struct live *l)
 	change_clear(&l->own);
 	loop_timer_cancel(l->engine->o.loop, l->timer);
 	settings_unref(l->job_settings);
-	live_forget_rows(l);
+	forget_rows(l);
 	forget_older(l);
 	plan_unref(l->plan);
 	free(l);
 }
 
-void live_drop(struct live *l)
+void open_incident_drop(struct open_incident *l)
 {
-	assert(l && l->engine && l->engine->lives);
-	struct live **at = &l->engine->lives;
+	assert(l && l->engine && l->engine->open);
+	struct open_incident **at = &l->engine->open;
 
 	while (*at != l)
 		at = &(*at)->next;
 	*at = l->next;
-	live_free(l);
+	open_incident_free(l);
 }
 
-static bool is_busy(const struct live *l)
+static bool is_busy(const struct open_incident *l)
 {
 	for (int i = 0; i < SLOT_N; i++)
 		if (l->slot[i].busy)
@@ -84,7 +84,7 @@ static bool is_busy(const struct live *l)
 }
 
 /* The incident goes by another config since somebody met it: what is under way goes on by the one it began with. */
-static int follow_config(struct live *l)
+static int follow_config(struct open_incident *l)
 {
 	struct plan *next = NULL;
 
@@ -110,12 +110,12 @@ static int follow_config(struct live *l)
 	return 0;
 }
 
-int live_read(struct live *l)
+int open_incident_read(struct open_incident *l)
 {
 	assert(l && thread_may(THREAD_ENGINE));
 	struct db_conn *c = l->engine->reader;
 
-	live_forget_rows(l);
+	forget_rows(l);
 	int r = incident_load(c, l->id, &l->inc);
 	if (r == -ENOENT)
 		return 0;
@@ -123,5 +123,5 @@ int live_read(struct live *l)
 		r = step_of_incident(c, l->id, &l->steps);
 	if (r == 0)
 		r = follow_config(l);
-	return r < 0 ? r : incident_is_live(l->inc.state);
+	return r < 0 ? r : incident_is_open(l->inc.state);
 }
