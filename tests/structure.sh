@@ -52,6 +52,12 @@ for tag in $public; do
 	complain "\"$tag\" has two meanings: $(grep -lE "^[[:space:]]*(static )?(const )?(struct|enum|union) $tag \{" $sources | tr '\n' ' ')"
 done
 
+# --- kinds: what follows from one stands in the table of handlers/incident/kinds.c; db/ stores and filters it ---
+
+asked=$(grep -nE '[!=]= KIND_[A-Z]+|KIND_[A-Z]+ [!=]=' -r server handlers --include='*.[ch]' || true)
+[ -z "$asked" ] || complain "a kind is asked for instead of what follows from it:
+$asked"
+
 # --- sizes ---
 
 for f in $sources $(find tests -name '*.[ch]' -o -name '*.py' | sort); do

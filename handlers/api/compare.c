@@ -9,6 +9,7 @@
 #include "db/progress.h"
 #include "handlers/api/api.h"
 #include "handlers/api/job.h"
+#include "handlers/incident/kinds.h"
 #include "handlers/settings/current.h"
 #include "handlers/plan/stage_clock.h"
 #include "handlers/compare/run.h"
@@ -109,7 +110,7 @@ static int add_incident(struct compare_spans *spans, const struct incident *inc,
 	CLEANUP(cleanup_free)
 	char *reason = text_format("incident %lld: %s", (long long)inc->id, incident_state_name(inc->state));
 
-	if (inc->state == INC_CANCELLED || inc->already_there || inc->kind == KIND_DRILL)
+	if (inc->state == INC_CANCELLED || inc->already_there || !kind_of(inc)->acts)
 		return 0;
 	return reason ? compare_spans_add(spans, inc->opened_at_us, inc->resolved_at_us ? inc->resolved_at_us : now_us,
 	                                  reason)

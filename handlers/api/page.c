@@ -9,6 +9,7 @@
 #include "db/incident.h"
 #include "db/rollout.h"
 #include "handlers/api/api.h"
+#include "handlers/incident/kinds.h"
 #include "handlers/incident/text.h"
 #include "server/core/text.h"
 
@@ -57,7 +58,7 @@ static int rollout_lines(struct buf *b, struct db_conn *c, const struct rollout 
 		buf_printf(b, "\n  /rollouts/%s\n", r->name);
 		err = incident_open_of(c, r->name, &inc);
 	}
-	if (err == 1 && inc.kind != KIND_ADVANCE) {
+	if (err == 1 && !kind_of(&inc)->enters) {
 		assert(inc.summary);
 		buf_printf(b, "  %s, %s: ", message_title(&inc), incident_state_name(inc.state));
 		text_one_line(b, inc.summary, strlen(inc.summary), LINE_SHOWN);

@@ -48,8 +48,8 @@ static int add_incident(struct db_conn *c, const struct rollout *ro, struct json
 
 	if (found < 0)
 		return found;
-	json_add_str(o, "entering", found && inc.kind == KIND_ADVANCE ? incident_state_name(inc.state) : NULL);
-	json_add(o, "drill", found && inc.kind == KIND_DRILL ? json_object_new_int64(inc.id) : NULL);
+	json_add_str(o, "entering", found && kind_of(&inc)->enters ? incident_state_name(inc.state) : NULL);
+	json_add(o, "drill", found && !kind_of(&inc)->acts ? json_object_new_int64(inc.id) : NULL);
 	if (!found || kind_of(&inc)->gives_way) {
 		json_add(o, "incident", NULL);
 		incident_free(&inc);
@@ -88,7 +88,7 @@ static int last_change(struct db_conn *c, const struct rollout_row *row, const c
 
 	if (*ret < row->pct_changed_us)
 		*ret = row->pct_changed_us;
-	if (found == 1 && open.state == INC_ROLLING_BACK && open.kind != KIND_DRILL)
+	if (found == 1 && open.state == INC_ROLLING_BACK && kind_of(&open)->acts)
 		*ret = INT64_MAX; /* it is being changed now */
 	incident_free(&open);
 	return found < 0 ? found : 0;

@@ -23,7 +23,7 @@ static int set_flags(struct open_incident *l, struct flags_change *change, char 
 	struct flags_value values[FLAGS_SET_MAX];
 	size_t n = st ? st->n_set : 0;
 
-	if (!kind_of(&l->inc)->sets)
+	if (!kind_of(&l->inc)->enters)
 		return flags_file_write(r->flags_file, r->flags_key, l->inc.pct_wanted, change, why, why_size);
 	for (size_t i = 0; i < n && i < FLAGS_SET_MAX; i++)
 		values[i] = (struct flags_value) {st->set[i].name, st->set[i].value};

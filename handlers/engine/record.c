@@ -307,7 +307,7 @@ static int write_outcome(struct work *w)
 		r = flags_outcome(w);
 	if (r == 0 && w->ch->outcome == STEP_IN_DOUBT)
 		r = page_doubt(w);
-	if (r == 0 && w->ch->outcome == STEP_FAILED && w->step.phase == PHASE_FOLLOWUP && w->inc.kind != KIND_DRILL)
+	if (r == 0 && w->ch->outcome == STEP_FAILED && w->step.phase == PHASE_FOLLOWUP && kind_of(&w->inc)->acts)
 		r = page_followup(w);
 	if (r == 0 && w->ch->outcome != STEP_TODO) /* that has not begun */
 		r = acted_late(w);
@@ -317,7 +317,7 @@ static int write_outcome(struct work *w)
 		r = apply_ended(w, &ended);
 	if (r == 0 && ended && w->inc.state == INC_ROLLING_BACK)
 		r = start_verifying(w);
-	if (r >= 0 && w->inc.kind != KIND_DRILL && w->ch->outcome != STEP_TODO)
+	if (r >= 0 && kind_of(&w->inc)->acts && w->ch->outcome != STEP_TODO)
 		metric_add(M_STEPS, metric_index[w->ch->outcome], 1);
 	return r < 0 ? r : 1;
 }

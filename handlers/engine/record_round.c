@@ -131,7 +131,7 @@ int record_seen(struct work *w, enum incident_event ev)
 		r = trigger_add_followups(w->tx, &w->inc, &w->plan->playbook);
 	if (r == 0)
 		r = incident_move(w->tx, w->settings, &w->inc, ev, "rollbackd", text);
-	if (r == 1 && w->inc.kind == KIND_ADVANCE)
+	if (r == 1 && kind_of(&w->inc)->enters)
 		return stage_entered(w);
 	if (r == 1)
 		observe_phases(&w->inc, &w->plan->sla);
@@ -354,7 +354,7 @@ int record_round(struct work *w)
 		r = record_apply_again(w, above);
 	if (r < 0)
 		return r;
-	if (w->inc.kind == KIND_DRILL)
+	if (!kind_of(&w->inc)->acts)
 		r = drill_round(w);
 	else if (w->inc.verify_passes >= w->plan->rollout.passes)
 		r = record_seen(w, EV_SEEN);

@@ -59,7 +59,7 @@ static char *incident_link(const struct incident *inc, const struct plan *plan)
 {
 	if (!plan || !plan->external_url[0])
 		return text_format("%s", "");
-	if (inc->kind == KIND_ADVANCE)
+	if (kind_of(inc)->enters)
 		return text_format("%s/rollouts/%s", plan->external_url, inc->rollout);
 	return text_format("%s/incidents/%lld", plan->external_url, (long long)inc->id);
 }
@@ -83,14 +83,14 @@ static int add_text(struct db_tx *tx, struct buf *text, const struct incident *i
 	struct incident_facts facts = {0};
 	struct alert_list alerts = {0};
 
-	if (inc->kind == KIND_ADVANCE) {
+	if (kind_of(inc)->texts == TEXTS_STAGE) {
 		message_stage(text, inc, plan, now);
 		return 0;
 	}
 	int r = incident_facts_load(c, inc, &facts);
 	if (r < 0)
 		return r;
-	if (inc->kind == KIND_DRILL)
+	if (kind_of(inc)->texts == TEXTS_DRILL)
 		drill_message(text, inc, plan, now);
 	else
 		message_incident(text, inc, plan, &facts, now);

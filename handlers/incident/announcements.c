@@ -3,30 +3,30 @@
 #include <assert.h>
 #include <stddef.h>
 
+#include "handlers/incident/kinds.h"
+
 #define LOUD (EVENT_INCIDENT | EVENT_PAGE)
 
-/* Entering a stage and a drill have words of their own, or none. */
-static const struct row {
-	struct announcement usual, drill, stage;
-} rows[ANNOUNCE_N] = {
-	[ANNOUNCE_OPENED] = {.usual = {"opened", EVENT_INCIDENT}},
+/* In the words of a rollback, a drill, a stage; each has some of its own, or none. */
+static const struct announcement rows[ANNOUNCE_N][TEXTS_N] = {
+	[ANNOUNCE_OPENED] = {{"opened", EVENT_INCIDENT}},
 	[ANNOUNCE_STARTED] = {{"rollback_started", LOUD}, {"drill_started", LOUD}},
 	[ANNOUNCE_ROLLED_BACK] = {{"rolled_back", LOUD}, {"drill_passed", LOUD}, {"stage_entered", EVENT_STAGE}},
-	[ANNOUNCE_ROLLED_BACK_LATE] = {.usual = {"rolled_back_late", LOUD},
-                                       .stage = {"stage_entered", EVENT_STAGE | EVENT_PAGE}},
+	[ANNOUNCE_ROLLED_BACK_LATE] = {[TEXTS_ROLLBACK] = {"rolled_back_late", LOUD},
+                                       [TEXTS_STAGE] = {"stage_entered", EVENT_STAGE | EVENT_PAGE}},
 	[ANNOUNCE_FAILED] = {{"failed", LOUD},
                              {"drill_failed", LOUD},
                              {"stage_not_verified", EVENT_STAGE | EVENT_PAGE}},
-	[ANNOUNCE_HELD] = {.usual = {"held", EVENT_INCIDENT}},
+	[ANNOUNCE_HELD] = {{"held", EVENT_INCIDENT}},
 	[ANNOUNCE_CANCELLED] = {{"cancelled", EVENT_INCIDENT}, {"drill_called_off", LOUD}},
-	[ANNOUNCE_RESOLVED] = {.usual = {"resolved", EVENT_INCIDENT}},
+	[ANNOUNCE_RESOLVED] = {{"resolved", EVENT_INCIDENT}},
 	/* the all-clear of "failed" */
 	[ANNOUNCE_ENDED_BY_HAND] = {{"resolved", LOUD},
                                     {"drill_ended", LOUD},
                                     {"stage_given_up", EVENT_STAGE | EVENT_PAGE}},
-	[ANNOUNCE_ACKNOWLEDGED] = {.usual = {"acknowledged", EVENT_INCIDENT}},
-	[ANNOUNCE_ETA] = {.usual = {"eta", EVENT_INCIDENT}},
-	[ANNOUNCE_ETA_PASSED] = {.usual = {"eta_passed", EVENT_INCIDENT}},
+	[ANNOUNCE_ACKNOWLEDGED] = {{"acknowledged", EVENT_INCIDENT}},
+	[ANNOUNCE_ETA] = {{"eta", EVENT_INCIDENT}},
+	[ANNOUNCE_ETA_PASSED] = {{"eta_passed", EVENT_INCIDENT}},
 
 	[ANNOUNCE_FLAGS_UNKNOWN] = {{"flags_unknown", EVENT_PAGE}},
 	[ANNOUNCE_IN_DOUBT] = {{"in_doubt", EVENT_PAGE}},
@@ -72,10 +72,8 @@ static const struct row {
 
 const struct announcement *announcement_of(enum incident_kind kind, enum announcement_id id)
 {
-	assert(kind > 0 && kind < KIND_N && id <= ANNOUNCE_INCIDENT_LAST);
-	const struct announcement *a = kind == KIND_DRILL     ? &rows[id].drill
-	                               : kind == KIND_ADVANCE ? &rows[id].stage
-	                                                      : &rows[id].usual;
+	assert(id <= ANNOUNCE_INCIDENT_LAST);
+	const struct announcement *a = &rows[id][kind_get(kind)->texts];
 
 	return a->what ? a : NULL;
 }
@@ -83,5 +81,5 @@ const struct announcement *announcement_of(enum incident_kind kind, enum announc
 const struct announcement *announcement_get(enum announcement_id id)
 {
 	assert(id > ANNOUNCE_INCIDENT_LAST && id < ANNOUNCE_N);
-	return &rows[id].usual;
+	return &rows[id][TEXTS_ROLLBACK];
 }

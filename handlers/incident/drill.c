@@ -7,6 +7,7 @@
 
 #include "db/event.h"
 #include "db/rollout.h"
+#include "handlers/incident/kinds.h"
 #include "handlers/steps/percentage.h"
 #include "handlers/incident/announce.h"
 #include "handlers/settings/snapshot.h"
@@ -74,13 +75,13 @@ static int make_room(struct db_tx *tx, const struct settings *s, const char *rol
 	struct incident open = {0};
 	int found = incident_open_of(db_tx_conn(tx), rollout, &open), r = found < 0 ? found : 1;
 
-	if (found == 1 && open.kind == KIND_DRILL) {
+	if (found == 1 && !kind_of(&open)->acts) {
 		r = trigger_supersede(tx, s, &open, "another drill was started");
 		r = r < 0 ? r : 1;
 	} else if (found == 1) {
 		snprintf(why, why_size,
-		         open.kind == KIND_ADVANCE ? "no drill while a stage is being entered"
-		                                   : "no drill while incident %lld is open",
+		         kind_of(&open)->enters ? "no drill while a stage is being entered"
+		                                : "no drill while incident %lld is open",
 		         (long long)open.id);
 		r = 0;
 	}
@@ -115,7 +116,7 @@ int drill_open(struct db_tx *tx, const struct settings *s, const struct trigger 
 bool drill_passed(const struct incident *inc)
 {
 	assert(inc);
-	return inc->kind == KIND_DRILL && inc->state == INC_RESOLVED && !inc->failed_at_us;
+	return !kind_of(inc)->acts && inc->state == INC_RESOLVED && !inc->failed_at_us;
 }
 
 static const char *status(const struct incident *inc)

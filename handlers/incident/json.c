@@ -8,6 +8,7 @@
 #include "db/outbox.h"
 #include "db/step.h"
 #include "handlers/incident/drill.h"
+#include "handlers/incident/kinds.h"
 #include "handlers/incident/over.h"
 #include "handlers/incident/sla.h"
 #include "handlers/incident/text.h"
@@ -268,7 +269,7 @@ static int add_head(struct db_conn *c, const struct incident *inc, struct json_o
 	json_add_str(o, "rollout", inc->rollout);
 	json_add_str(o, "playbook", inc->playbook);
 	json_add_str(o, "kind", incident_kind_name(inc->kind));
-	if (inc->kind == KIND_DRILL)
+	if (!kind_of(inc)->acts)
 		json_add(o, "passed",
 		         incident_is_open(inc->state) && inc->state != INC_FAILED
 		                 ? NULL
@@ -283,7 +284,7 @@ static int add_head(struct db_conn *c, const struct incident *inc, struct json_o
 	json_add_pct(o, "percentage_wanted", inc->pct_wanted);
 	json_add_pct(o, "percentage_seen", inc->pct_seen);
 	json_add_bool(o, "already_there", inc->already_there);
-	json_add_str(o, "headline", inc->kind == KIND_ADVANCE ? "Stage" : message_title(inc));
+	json_add_str(o, "headline", message_title(inc));
 	message_action(&action, inc, &facts);
 	json_add_str(o, "action", buf_text(&action));
 	buf_free(&action);

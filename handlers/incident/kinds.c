@@ -3,16 +3,23 @@
 #include <assert.h>
 
 static const struct kind kinds[KIND_N] = {
-	[KIND_AUTO] = {.acts = true, .lowers = true, .follows = true},
-	[KIND_MANUAL] = {.acts = true, .lowers = true, .follows = true},
-	[KIND_DRILL] = {.gives_way = true, .follows = true},
-	[KIND_ADVANCE] = {.gives_way = true, .acts = true, .sets = true},
+	[KIND_AUTO] = {"Auto-Rollback", TEXTS_ROLLBACK, .acts = true, .lowers = true, .follows = true},
+	[KIND_MANUAL] = {"Manual Rollback", TEXTS_ROLLBACK, .acts = true, .lowers = true, .follows = true,
+                         .by_hand = true},
+	[KIND_DRILL] = {"Drill", TEXTS_DRILL, .gives_way = true, .follows = true},
+	[KIND_ADVANCE] = {"Stage", TEXTS_STAGE, .gives_way = true, .acts = true, .enters = true},
 };
+
+const struct kind *kind_get(enum incident_kind kind)
+{
+	assert(kind > 0 && kind < KIND_N);
+	return &kinds[kind];
+}
 
 const struct kind *kind_of(const struct incident *inc)
 {
-	assert(inc->kind > 0 && inc->kind < KIND_N);
-	return &kinds[inc->kind];
+	assert(inc);
+	return kind_get(inc->kind);
 }
 
 struct wanted incident_wanted(const struct incident *inc)

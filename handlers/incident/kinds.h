@@ -1,5 +1,6 @@
 /*
- * What the kinds of an incident are: one table. Pure; any thread.
+ * What the kinds of an incident are: one table. Nobody else asks which kind one is, but for what follows from it. Pure;
+ * any thread.
  */
 #ifndef HANDLERS_INCIDENT_KINDS_H
 #define HANDLERS_INCIDENT_KINDS_H
@@ -7,14 +8,21 @@
 #include "db/incident.h"
 #include "handlers/checks/verify.h"
 
+/* In whose words it is told, announced, and judged over or not. */
+enum kind_texts { TEXTS_ROLLBACK, TEXTS_DRILL, TEXTS_STAGE, TEXTS_N };
+
 struct kind {
+	const char *title;
+	enum kind_texts texts;
 	bool gives_way; /* to whatever is real: superseded at once, begins no stage anew, counts nowhere */
-	bool acts;      /* changes the world; else every step is only rehearsed */
+	bool acts;      /* changes the world; else it is a rehearsal: no step is done, nobody waits for its outcome */
 	bool lowers;    /* below its target counts as there, and what that did to the world is judged */
 	bool follows;   /* metrics are preserved, and the steps that follow a rollback are done */
-	bool sets;      /* sets the other flags of its stage, too */
+	bool enters;  /* a stage: sets its other flags, too, and has served once it was seen; no incident for people */
+	bool by_hand; /* a person asked: budgets of its own */
 };
 
+const struct kind *kind_get(enum incident_kind kind);
 const struct kind *kind_of(const struct incident *inc);
 /* What its checks are judged by. */
 struct wanted incident_wanted(const struct incident *inc);

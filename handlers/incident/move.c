@@ -80,12 +80,16 @@ void incident_log(const struct incident *inc, const char *from, const char *who,
 		[INC_CANCELLED] = "an incident was called off",
 		[INC_RESOLVED] = "an incident was resolved",
 	};
+	static const char *const other_names[TEXTS_N] = {
+		[TEXTS_DRILL] = "a drill",
+		[TEXTS_STAGE] = "entering a stage",
+	};
 	static const char *const others[INC_STATE_N] = {
 		[INC_ROLLING_BACK] = "has begun",   [INC_VERIFYING] = "is being verified",
 		[INC_ROLLED_BACK] = "was verified", [INC_FAILED] = "HAS FAILED",
 		[INC_CANCELLED] = "was called off", [INC_RESOLVED] = "has ended",
 	};
-	const char *other = inc->kind == KIND_ADVANCE ? "entering a stage" : inc->kind == KIND_DRILL ? "a drill" : NULL;
+	const char *other = other_names[kind_of(inc)->texts];
 	char pct[16], msg[100];
 
 	snprintf(msg, sizeof(msg), "%s%s%s", other ? other : words[inc->state], other ? " " : "",
@@ -101,12 +105,11 @@ void incident_log(const struct incident *inc, const char *from, const char *who,
 
 static const char *word_of(const struct incident *inc, enum incident_event ev, enum incident_state to)
 {
-	return ev == EV_ENTERED            ? NULL /* said when it was seen */
-	       : ev == EV_SUPERSEDED       ? "called off"
-	       : ev == EV_PASSED           ? "drill passed"
-	       : ev == EV_ASK              ? "asked again"
-	       : inc->kind == KIND_ADVANCE ? message_stage_word(to)
-	                                   : incident_state_name(to);
+	return ev == EV_ENTERED      ? NULL /* said when it was seen */
+	       : ev == EV_SUPERSEDED ? "called off"
+	       : ev == EV_PASSED     ? "drill passed"
+	       : ev == EV_ASK        ? "asked again"
+	                             : message_state_word(inc, to);
 }
 
 int incident_move(struct db_tx *tx, const struct settings *s, struct incident *inc, enum incident_event ev,

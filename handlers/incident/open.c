@@ -75,8 +75,7 @@ int trigger_add_followups(struct db_tx *tx, const struct incident *inc, const st
 	step_list_free(&l);
 	for (size_t i = 0; err == 0 && !there && i < p->n_followups; i++)
 		err = trigger_add_act(tx, inc->id, ord++, PHASE_FOLLOWUP, &p->followups[i].act,
-		                      p->followups[i].needs_approval && inc->kind != KIND_DRILL ? STEP_WAITING
-		                                                                                : STEP_TODO);
+		                      p->followups[i].needs_approval && kind_of(inc)->acts ? STEP_WAITING : STEP_TODO);
 	return err;
 }
 
@@ -102,7 +101,7 @@ static int add_snapshots(struct db_tx *tx, const struct incident *inc, int32_t *
 
 	snprintf(spec, sizeof(spec), "{\"after\":[%lld,%lld,%lld]}", span / 10, span / 2, span);
 	int err = add_step(tx, inc->id, ord, PHASE_SNAPSHOT, STEP_SNAPSHOT, "preserve metrics", "{}");
-	if (err == 0 && inc->kind != KIND_DRILL)
+	if (err == 0 && kind_of(inc)->acts)
 		err = add_step(tx, inc->id, ord, PHASE_SNAPSHOT, STEP_SNAPSHOT, "metrics afterwards", spec);
 	return err;
 }
@@ -440,7 +439,7 @@ static void join_times(const struct trigger *t, struct incident *inc, int64_t no
 
 	if (t->playbook->after_us > 0 && (!inc->due_at_us || due < inc->due_at_us))
 		inc->due_at_us = due;
-	if (t->kind == KIND_AUTO)
+	if (t->alert_id)
 		inc->quiet_since_us = 0; /* an alert fires again; a person's wish is none that could resolve */
 	if (t->playbook->review && inc->review == REVIEW_NONE)
 		inc->review = REVIEW_REQUIRED;

@@ -258,6 +258,8 @@ static void of_advance(struct view *v)
 
 void incident_over(const struct incident *inc, const struct incident_facts *facts, struct incident_over *ret)
 {
+	static void (*const judges[TEXTS_N])(struct view *) = {
+		[TEXTS_ROLLBACK] = of_rollback, [TEXTS_DRILL] = of_drill, [TEXTS_STAGE] = of_advance};
 	assert(facts && ret);
 	struct view v = {.inc = inc, .facts = facts, .ret = ret};
 	char pct[16];
@@ -266,11 +268,6 @@ void incident_over(const struct incident *inc, const struct incident_facts *fact
 	*ret = (struct incident_over) {0};
 	text_pct(inc->pct_wanted, pct, sizeof(pct));
 	snprintf(v.to, sizeof(v.to), "%s%s", pct, inc->pct_wanted >= 0 ? "%" : "");
-	if (inc->kind == KIND_ADVANCE)
-		of_advance(&v);
-	else if (inc->kind == KIND_DRILL)
-		of_drill(&v);
-	else
-		of_rollback(&v);
+	judges[kind_of(inc)->texts](&v);
 	assert(ret->because[0]);
 }

@@ -7,13 +7,14 @@
 #include <string.h>
 
 #include "handlers/incident/drill.h"
+#include "handlers/incident/kinds.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
 
 size_t sla_spans(const struct incident *inc, const struct sla *sla, struct sla_span ret[PHASE_N])
 {
 	assert(inc && sla && ret);
-	bool manual = inc->kind == KIND_MANUAL;
+	bool manual = kind_of(inc)->by_hand;
 	int64_t onset = inc->onset_at_us ? inc->onset_at_us : inc->opened_at_us;
 	int64_t seen = drill_passed(inc) ? inc->resolved_at_us : inc->rolled_back_at_us;
 	const struct {
@@ -72,7 +73,7 @@ struct json_object *sla_json(const struct incident *inc, const struct sla *sla)
 static bool is_overdue(const struct incident *inc, const struct sla *sla, int64_t now_us)
 {
 	int64_t onset = inc->onset_at_us ? inc->onset_at_us : inc->opened_at_us;
-	int64_t total = inc->kind == KIND_MANUAL ? sla->manual_total_us : sla->total_us;
+	int64_t total = kind_of(inc)->by_hand ? sla->manual_total_us : sla->total_us;
 
 	return inc->started_at_us && !inc->rolled_back_at_us && !drill_passed(inc) &&
 	       (now_us - onset > total || !incident_is_open(inc->state));

@@ -157,13 +157,14 @@ static int trigger_one(struct taking *t, const struct rollout *rollout)
 {
 	const struct alert *a = t->a;
 	const struct route *rt = t->rt;
-	struct applied *before = drill_is(a) ? NULL : applied_of(t->in, rollout, rt->playbook);
+	bool drill = drill_is(a);
+	struct applied *before = drill ? NULL : applied_of(t->in, rollout, rt->playbook);
 	if (is_one_of_many(before, a))
 		return attach_more(t, before);
 	CLEANUP(cleanup_free) char *summary = summary_of(a);
 	struct trigger tr = {.rollout = rollout,
 	                     .playbook = rt->playbook,
-	                     .kind = drill_is(a) ? KIND_DRILL : KIND_AUTO,
+	                     .kind = drill ? KIND_DRILL : KIND_AUTO,
 	                     .who = "alertmanager",
 	                     .summary = summary,
 	                     .severity = severity_of(rt->playbook, a),
@@ -176,7 +177,7 @@ static int trigger_one(struct taking *t, const struct rollout *rollout)
 
 	if (!summary)
 		return -ENOMEM;
-	if (tr.kind == KIND_DRILL)
+	if (drill)
 		return drill_one(t, &tr);
 	int r = trigger_apply(t->tx, t->in->settings, &tr, &incident, &d);
 	if (r == 0)

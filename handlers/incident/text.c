@@ -11,12 +11,6 @@
 #define ETA_EXACT_US    (600 * US_PER_S) /* what is farther away is told to the minute */
 #define LABEL_SHOWN_MAX 300              /* bytes of a text from outside in one line */
 
-static const char *const kind_titles[KIND_N] = {
-	[KIND_AUTO] = "Auto-Rollback",
-	[KIND_MANUAL] = "Manual Rollback",
-	[KIND_DRILL] = "Drill",
-};
-
 static const char *const status_words[INC_STATE_N] = {
 	[INC_PENDING] = "Waiting",
 	[INC_ROLLING_BACK] = "Rolling back",
@@ -37,7 +31,7 @@ static const char *status_word(const struct incident *inc)
 /* What a person reported and nobody asked to roll back. */
 static bool is_report(const struct incident *inc)
 {
-	return inc->kind == KIND_MANUAL && inc->pct_wanted < 0 && !strcmp(inc->playbook, "reported");
+	return kind_of(inc)->by_hand && inc->pct_wanted < 0 && !strcmp(inc->playbook, "reported");
 }
 
 const char *message_title(const struct incident *inc)
@@ -46,16 +40,15 @@ const char *message_title(const struct incident *inc)
 	bool begun = inc->started_at_us || inc->rolled_back_at_us || inc->already_there;
 	bool never = inc->state == INC_RESOLVED && !begun && !inc->failed_at_us;
 
-	assert(inc->kind > 0 && inc->kind < KIND_N);
 	if (is_report(inc))
 		return "Reported Incident";
-	if (inc->kind == KIND_DRILL)
-		return kind_titles[inc->kind];
+	if (kind_of(inc)->texts != TEXTS_ROLLBACK)
+		return kind_of(inc)->title;
 	if (inc->state == INC_HELD || (never && inc->pct_wanted < 0))
 		return "Held";
 	if (inc->state == INC_PENDING)
 		return "Rollback Pending";
-	return inc->state == INC_CANCELLED || never ? "Called Off" : kind_titles[inc->kind];
+	return inc->state == INC_CANCELLED || never ? "Called Off" : kind_of(inc)->title;
 }
 
 static int action_pending(struct buf *b, const struct incident *inc, const char *to)
@@ -158,11 +151,11 @@ static int followups(struct buf *b, const struct incident_facts *f)
 int message_action(struct buf *b, const struct incident *inc, const struct incident_facts *facts)
 {
 	assert(b && inc && facts);
-	if (inc->kind == KIND_ADVANCE)
+	if (kind_of(inc)->texts == TEXTS_STAGE)
 		return stage_action(b, inc);
 	if (is_report(inc))
 		return buf_str(b, "None: a report; nothing was rolled back");
-	if (inc->kind == KIND_DRILL)
+	if (kind_of(inc)->texts == TEXTS_DRILL)
 		return buf_printf(b, "None: a drill; a real one %s", inc->reason ? inc->reason : "would roll back");
 	rollback_action(b, inc);
 	return followups(b, facts);
@@ -310,7 +303,7 @@ static void time_line(struct buf *b, const struct incident *inc, const struct pl
 
 static void over_lines(struct buf *b, const struct incident *inc, const struct incident_facts *facts)
 {
-	bool drill = inc->kind == KIND_DRILL && inc->state == INC_FAILED;
+	bool drill = !kind_of(inc)->acts && inc->state == INC_FAILED;
 	struct incident_over o;
 
 	incident_over(inc, facts, &o);
@@ -357,6 +350,12 @@ const char *message_stage_word(enum incident_state s)
 	};
 
 	return words[s] ? words[s] : incident_state_name(s);
+}
+
+const char *message_state_word(const struct incident *inc, enum incident_state s)
+{
+	assert(inc);
+	return kind_of(inc)->texts == TEXTS_STAGE ? message_stage_word(s) : incident_state_name(s);
 }
 
 static void stage_state(struct buf *b, const struct incident *advance)

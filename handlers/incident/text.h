@@ -29,6 +29,8 @@ int message_ended(struct buf *b, const struct incident *inc, const char *who, co
 int message_stage(struct buf *b, const struct incident *advance, const struct plan *plan, int64_t at_us);
 /* The word for a state of a stage being entered: it is not rolling back. */
 const char *message_stage_word(enum incident_state s);
+/* The word for a state of it, whatever its kind. */
+const char *message_state_word(const struct incident *inc, enum incident_state s);
 /* The action line alone ("Rolled back to 0%; validate FAILED, restore waits for you"), for lists and pages. */
 int message_action(struct buf *b, const struct incident *inc, const struct incident_facts *facts);
 /* What happened: "Auto-Rollback", "Manual Rollback", "Held", "Rollback Pending", "Called Off", "Drill", "Reported

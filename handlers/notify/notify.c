@@ -419,8 +419,7 @@ static char *since_then(struct sending *s)
 	    incident_load(s->notify->reader, s->message.incident_id, &inc) < 0)
 		return NULL;
 	if (strcmp(json_str_or(then, "state", ""), incident_state_name(inc.state)) != 0)
-		word = text_format("%s", inc.kind == KIND_ADVANCE ? message_stage_word(inc.state)
-		                                                  : incident_state_name(inc.state));
+		word = text_format("%s", message_state_word(&inc, inc.state));
 	incident_free(&inc);
 	for (char *at = word; at && *at; at++)
 		*at = *at == '_' ? ' ' : *at;

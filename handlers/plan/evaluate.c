@@ -330,7 +330,7 @@ static int read_plan(struct evaluating *e)
 /* Then the engine's rounds are the answer, and ours would only double the questions. */
 static bool engine_asks(const struct rollout_state *st)
 {
-	return st->open && st->open_kind != KIND_DRILL &&
+	return st->open && st->kind->acts &&
 	       (st->open_state == INC_ROLLING_BACK || st->open_state == INC_VERIFYING || st->open_state == INC_FAILED);
 }
 

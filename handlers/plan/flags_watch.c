@@ -8,6 +8,7 @@
 #include "db/incident.h"
 #include "db/rollout.h"
 #include "handlers/incident/announce.h"
+#include "handlers/incident/kinds.h"
 #include "handlers/steps/flags_file.h"
 #include "server/core/log.h"
 #include "server/core/text.h"
@@ -62,7 +63,7 @@ static bool is_at_zero(const struct flags_look *w)
 static bool incident_tells(const struct flags_look *w)
 {
 	struct incident inc = {0};
-	bool tells = incident_open_of(db_tx_conn(w->tx), w->r->name, &inc) == 1 && inc.kind != KIND_DRILL &&
+	bool tells = incident_open_of(db_tx_conn(w->tx), w->r->name, &inc) == 1 && kind_of(&inc)->acts &&
 	             (inc.state == INC_ROLLING_BACK || inc.state == INC_VERIFYING || inc.state == INC_FAILED);
 
 	incident_free(&inc);

@@ -199,11 +199,11 @@ static void missing_peace(const struct gate_view *v, struct gate *g)
 {
 	const struct rollout_state *st = v->st;
 
-	if (st->open_kind == KIND_ADVANCE)
+	if (st->open && st->kind->enters)
 		add(g, "incident", true, "a stage is being entered already (%s)", incident_state_name(st->open_state));
-	else if (st->open_kind == KIND_DRILL && st->open_state != INC_FAILED)
+	else if (st->open && !st->kind->acts && st->open_state != INC_FAILED)
 		add(g, "incident", true, "drill %lld is under way: wait for its end", (long long)st->open);
-	else if (st->open_kind == KIND_DRILL)
+	else if (st->open && !st->kind->acts)
 		add(g, "incident", true,
 		    "drill %lld has failed: mend what it found and start another, or rollbackctl incident resolve %lld",
 		    (long long)st->open, (long long)st->open);

@@ -9,6 +9,7 @@
 #include "db/progress.h"
 #include "db/rollout.h"
 #include "handlers/incident/announce.h"
+#include "handlers/incident/kinds.h"
 #include "handlers/offline/import.h"
 #include "handlers/plan/flags_watch.h"
 #include "handlers/steps/percentage.h"
@@ -62,11 +63,11 @@ static bool is_above(const struct incident *inc, int32_t there)
 }
 
 /* What the open incident, if there is one, says about this percentage. A drill, which sets none, says nothing. */
-static bool live_says(struct db_tx *tx, const struct rollout *r, int32_t there,
-                      bool (*says)(const struct incident *, int32_t))
+static bool incident_says(struct db_tx *tx, const struct rollout *r, int32_t there,
+                          bool (*says)(const struct incident *, int32_t))
 {
 	struct incident inc = {0};
-	bool yes = incident_open_of(db_tx_conn(tx), r->name, &inc) == 1 && inc.kind != KIND_DRILL && says(&inc, there);
+	bool yes = incident_open_of(db_tx_conn(tx), r->name, &inc) == 1 && kind_of(&inc)->acts && says(&inc, there);
 
 	incident_free(&inc);
 	return yes;
@@ -77,7 +78,7 @@ static int sync_changed(struct db_tx *tx, const struct settings *s, const struct
 {
 	assert(row && there >= 0 && there <= 10000);
 	char was[16], is[16], text[400];
-	bool page = live_says(tx, r, there, is_above);
+	bool page = incident_says(tx, r, there, is_above);
 
 	text_pct(row->pct_wanted, was, sizeof(was));
 	text_pct(there, is, sizeof(is));
@@ -131,7 +132,7 @@ int percentage_sync_rollout(struct db_tx *tx, const struct settings *s, const st
 	else if (differs && there < row.pct_wanted && import_expected(tx, r))
 		err = 0; /* somebody is lowering it without us, and is writing down why */
 	else if (differs &&
-	         !live_says(tx, r, there, is_ours)) /* written before a crash, its outcome is not on record yet */
+	         !incident_says(tx, r, there, is_ours)) /* written before a crash, its outcome is not on record yet */
 		err = sync_changed(tx, s, r, &row, there);
 	rollout_row_free(&row);
 	return err == 0 ? sync_run(tx, r) : err;

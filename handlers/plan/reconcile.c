@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "db/event.h"
+#include "handlers/incident/kinds.h"
 #include "handlers/plan/flags_watch.h"
 #include "handlers/plan/percentage_sync.h"
 #include "handlers/offline/import.h"
@@ -109,7 +110,7 @@ static void view_of(const struct reconcile *l, struct stage_clock_view *v)
 		.entered = l->stage && l->st->p.entered_us,
 		.elsewhere = elsewhere,
 		.held = l->st->p.held_by,
-		.incident = l->st->open_kind == KIND_DRILL ? 0 : l->st->open,
+		.incident = l->st->open && l->st->kind->acts ? l->st->open : 0,
 		.blind = l->ev->blind[0] ? l->ev->blind : NULL,
 		.percentage_known = l->ev->there != STATUS_UNKNOWN,
 		.percentage_right = l->ev->there == STATUS_YES,
@@ -151,7 +152,7 @@ static int pin_baselines(const struct reconcile *l)
 /* A rollback that is under way goes on, blind or not: only what is not being rolled back needs somebody. */
 static char *blind_text(const struct reconcile *l)
 {
-	bool rollback = l->st->open && (l->st->open_kind == KIND_AUTO || l->st->open_kind == KIND_MANUAL);
+	bool rollback = l->st->open && l->st->kind->lowers;
 	enum incident_state s = l->st->open_state;
 
 	if (rollback && (s == INC_ROLLING_BACK || s == INC_VERIFYING || s == INC_FAILED))
@@ -253,7 +254,7 @@ static int watch_unheard(const struct reconcile *l)
 /* While the engine acts or verifies, it is the engine that tells. */
 static bool is_settled(const struct reconcile *l)
 {
-	return !l->st->open || l->st->open_kind == KIND_DRILL || l->st->open_state == INC_ROLLED_BACK ||
+	return !l->st->open || !l->st->kind->acts || l->st->open_state == INC_ROLLED_BACK ||
 	       l->st->open_state == INC_HELD;
 }
 
@@ -266,7 +267,7 @@ static int ended_unverified(const struct reconcile *l, int64_t *ret_id)
 	int r = l->st->p.entered_us ? 0 : incident_find(db_tx_conn(l->tx), &f, &list);
 
 	for (size_t i = 0; r == 0 && i < list.n; i++) {
-		if (list.item[i].kind == KIND_DRILL || list.item[i].pct_wanted < 0)
+		if (!kind_of(&list.item[i])->acts || list.item[i].pct_wanted < 0)
 			continue; /* they set nothing */
 		if (incident_ended_unverified(&list.item[i]))
 			*ret_id = list.item[i].id;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "handlers/incident/kinds.h"
 #include "handlers/plan/forecast.h"
 #include "handlers/plan/report_private.h"
 #include "handlers/plan/success.h"
@@ -20,18 +21,18 @@ static const struct {
 	enum report_kind kind;
 	int64_t back_us, ahead_us; /* 0: all */
 	size_t incidents;
-} kinds[] = {
+} report_kinds[] = {
 	{"daily", REPORT_DAILY, DAY_US, 7 * DAY_US, 10},
 	{"weekly", REPORT_WEEKLY, 7 * DAY_US, 28 * DAY_US, 10},
 	{"final", REPORT_FINAL, 0, 0, 50},
 };
 
-static size_t kind_of(const char *name)
+static size_t report_kind_of(const char *name)
 {
 	assert(name);
 	size_t i = 0;
 
-	while (i + 1 < ARRAY_LEN(kinds) && strcmp(kinds[i].name, name) != 0)
+	while (i + 1 < ARRAY_LEN(report_kinds) && strcmp(report_kinds[i].name, name) != 0)
 		i++;
 	return i;
 }
@@ -114,7 +115,7 @@ static int missing(struct report *p)
 /* A rollback is one that began, however it ended. */
 static int count_one(const struct report *p, const struct incident *i, struct tally *t)
 {
-	if (i->kind == KIND_DRILL) {
+	if (!kind_of(i)->acts) {
 		t->drills++;
 		return 0;
 	}
@@ -124,7 +125,7 @@ static int count_one(const struct report *p, const struct incident *i, struct ta
 	if (!i->started_at_us)
 		return 0;
 	t->rollbacks++;
-	return sla_tally_add(i->kind == KIND_MANUAL ? &t->by_hand : &t->automatic, i, &p->s->sla, p->now);
+	return sla_tally_add(kind_of(i)->by_hand ? &t->by_hand : &t->automatic, i, &p->s->sla, p->now);
 }
 
 static int count_incidents(struct report *p)
@@ -146,7 +147,7 @@ static void incident_line(struct report *p, const struct incident *i)
 	char at[40];
 
 	text_time_words(i->opened_at_us, at, sizeof(at));
-	buf_printf(p->b, "  - %s: %s %lld, %s: ", at, i->kind == KIND_DRILL ? "[DRILL] incident" : "incident",
+	buf_printf(p->b, "  - %s: %s %lld, %s: ", at, !kind_of(i)->acts ? "[DRILL] incident" : "incident",
 	           (long long)i->id, incident_state_name(i->state));
 	text_one_line(p->b, i->summary, strlen(i->summary), 120);
 	buf_char(p->b, '\n');
@@ -155,7 +156,8 @@ static void incident_line(struct report *p, const struct incident *i)
 static int incidents(struct report *p)
 {
 	const struct tally *t = &p->span;
-	size_t max = kinds[kind_of(p->kind_name)].incidents, all = (size_t)t->incidents + (size_t)t->drills;
+	size_t max = report_kinds[report_kind_of(p->kind_name)].incidents,
+	       all = (size_t)t->incidents + (size_t)t->drills;
 
 	buf_printf(p->b, "- Incidents: %d (rollbacks %d, failed %d, without a rollback %d, P0 %d); drills %d\n",
 	           t->incidents, t->rollbacks, t->failed, t->incidents - t->rollbacks, t->p0, t->drills);
@@ -227,7 +229,7 @@ static int checklist(struct report *p)
 
 static int milestones(struct report *p)
 {
-	int64_t ahead = kinds[kind_of(p->kind_name)].ahead_us;
+	int64_t ahead = report_kinds[report_kind_of(p->kind_name)].ahead_us;
 	size_t left_out = 0;
 	char at[40];
 
@@ -305,7 +307,7 @@ int report_text(struct buf *b, struct db_conn *c, const struct settings *s, cons
                 const struct rollout_state *st, const struct evaluation *ev, const char *kind, int64_t now_us)
 {
 	assert(b && c && s && r && st && ev && kind);
-	size_t k = kind_of(kind);
+	size_t k = report_kind_of(kind);
 	struct report p = {.b = b,
 	                   .c = c,
 	                   .s = s,
@@ -313,9 +315,9 @@ int report_text(struct buf *b, struct db_conn *c, const struct settings *s, cons
 	                   .st = st,
 	                   .ev = ev,
 	                   .stage = rollout_state_stage(st, r),
-	                   .kind = kinds[k].kind,
-	                   .kind_name = kinds[k].name,
-	                   .from = kinds[k].back_us ? now_us - kinds[k].back_us : 0,
+	                   .kind = report_kinds[k].kind,
+	                   .kind_name = report_kinds[k].name,
+	                   .from = report_kinds[k].back_us ? now_us - report_kinds[k].back_us : 0,
 	                   .now = now_us};
 	int e = sections(&p);
 	struct sla_tally *const tallies[] = {&p.span.automatic, &p.span.by_hand, &p.whole.automatic, &p.whole.by_hand};

@@ -38,7 +38,7 @@ static int load_incidents(struct db_conn *c, const char *name, int64_t now_us, s
 	if (r == 1) {
 		st->open = open.id;
 		st->open_state = open.state;
-		st->open_kind = open.kind;
+		st->kind = kind_of(&open);
 	}
 	incident_free(&open);
 	if (r >= 0)

@@ -9,6 +9,7 @@
 #include "db/incident.h"
 #include "db/progress.h"
 #include "db/rollout.h"
+#include "handlers/incident/kinds.h"
 #include "handlers/settings/settings.h"
 
 struct rollout_state {
@@ -19,9 +20,9 @@ struct rollout_state {
 	struct baseline_list baselines;
 	int64_t open; /* open incident, or stage being entered; 0 none */
 	enum incident_state open_state;
-	enum incident_kind open_kind; /* 0 none */
-	int64_t unreviewed;           /* incident whose review is required and open; 0 none */
-	int64_t rollbacks_today;      /* in the last 24 h */
+	const struct kind *kind; /* of it; NULL none */
+	int64_t unreviewed;      /* incident whose review is required and open; 0 none */
+	int64_t rollbacks_today; /* in the last 24 h */
 	int64_t last_rollback_us;
 	int32_t there;        /* percentage in the flags file, else last seen; -1 unknown */
 	char there_why[256];  /* why it is unknown */
