@@ -8,7 +8,7 @@ PREFIX  ?= /usr
 
 DEPS_BUILD := pkg-config libmicrohttpd-dev libjson-c-dev libcurl4-gnutls-dev libsqlite3-dev libyaml-dev libpcre2-dev \
               libjq-dev libonig-dev libgnutls28-dev libsystemd-dev libcrypt-dev
-DEPS_CHECK := libfaketime strace e2fsprogs libcmocka-dev python3 python3-pytest python3-pytest-xdist systemd duktape clang-format-19 clang-tidy-19 cppcheck shellcheck
+DEPS_CHECK := libfaketime valgrind strace e2fsprogs libcmocka-dev python3 python3-pytest python3-pytest-xdist systemd duktape clang-format-19 clang-tidy-19 cppcheck shellcheck
 DEPS_DEB   := dpkg-dev binutils lintian
 DEPS_DEMO  := python3 procps
 
@@ -95,6 +95,7 @@ check-waits:
 	$(PYTEST) -m 'not alone' tests/e2e tests/crash
 check-computes:
 	+nice $(MAKE) --no-print-directory -j$(JOBS) simulate
+	+nice $(MAKE) --no-print-directory instructions
 	+nice $(MAKE) --no-print-directory -j$(JOBS) lint
 	+nice $(MAKE) --no-print-directory -j$(JOBS) MODE=asan all-units programs
 	+$(MAKE) --no-print-directory MODE=asan unit
@@ -166,6 +167,9 @@ bench: deps-build deps-tools deps-bench
 bench-smoke: programs bench-programs deps-bench
 	@MODE=$(MODE) /usr/bin/python3 tests/bench/bench.py --smoke --json=build/bench-smoke.json >build/bench-smoke.txt 2>&1 || \
 	  { cat build/bench-smoke.txt; exit 1; }
+# What a webhook costs in instructions, against tests/bench/instructions.txt.
+instructions: programs bench-programs
+	MODE=$(MODE) /usr/bin/python3 tests/bench/instructions.py
 bench-programs: $(BENCH:%=$O/tests/bench/%)
 $(BENCH:%=$O/tests/bench/%): $O/tests/bench/%: $O/tests/bench/%.o $(BENCH_PARTS)
 	@echo "  LD $@"
@@ -268,7 +272,7 @@ clean:
 	rm -rf build
 
 FORCE:
-.PHONY: all programs all-units bench bench-smoke bench-programs deps-bench fuzz simulate unit check check-waits check-computes check-tools check-long check-sanitized e2e long crash crash-short rules lint lint-structure lint-format lint-gcc lint-tidy \
+.PHONY: all programs all-units bench bench-smoke bench-programs instructions deps-bench fuzz simulate unit check check-waits check-computes check-tools check-long check-sanitized e2e long crash crash-short rules lint lint-structure lint-format lint-gcc lint-tidy \
         lint-cppcheck lint-shell objects demo install deb deps-deb deps deps-build deps-check deps-demo deps-tools clean FORCE
 .SECONDARY:
 -include $(shell find $O -name '*.d' 2>/dev/null)

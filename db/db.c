@@ -68,24 +68,35 @@ static bool is_as_written(const struct sql_statement *written, sqlite3_stmt *s, 
 	       sqlite3_bind_parameter_count(s) == (int)strlen(written->types);
 }
 
-static int prepare_all(struct db_conn *c, bool read_only, char *why, size_t size)
+int db_prepare(struct db_conn *c, enum sql which)
 {
-	assert(c && c->sql && why);
-	for (int i = 0; i < SQL_N; i++) {
-		const struct sql_statement *written = &sql_statements[i];
-		const char *tail = NULL;
+	assert(c && c->sql && which < SQL_N && !c->stmt[which]);
+	const struct sql_statement *written = &sql_statements[which];
+	const char *tail = NULL;
 
-		if (written->writes && read_only)
-			continue;
-		int code = sqlite3_prepare_v3(c->sql, written->text, length_without_returning(written->text),
-		                              SQLITE_PREPARE_PERSISTENT, &c->stmt[i], &tail);
-		if (code == SQLITE_OK && is_as_written(written, c->stmt[i], tail))
-			continue;
-		snprintf(why, size, "a statement does not fit the database: %s: %.60s", sqlite3_errmsg(c->sql),
-		         written->text);
-		return code == SQLITE_OK ? -EINVAL : db_errno(code);
+	if (written->writes && c->read_only)
+		return -EIO;
+	int code = sqlite3_prepare_v3(c->sql, written->text, length_without_returning(written->text),
+	                              SQLITE_PREPARE_PERSISTENT, &c->stmt[which], &tail);
+	if (code != SQLITE_OK)
+		return db_errno(code);
+	return is_as_written(written, c->stmt[which], tail) ? 0 : -EINVAL;
+}
+
+/* The writer has no time for it later, and a statement that does not fit stops the start. Readers prepare what they
+ * use: all of it would be a megabyte for each. */
+static int prepare_all(struct db_conn *c, char *why, size_t size)
+{
+	int r = 0;
+
+	assert(c && why && !c->read_only);
+	for (int i = 0; r == 0 && i < SQL_N; i++) {
+		r = db_prepare(c, (enum sql)i);
+		if (r < 0)
+			snprintf(why, size, "a statement does not fit the database: %s: %.60s", sqlite3_errmsg(c->sql),
+			         sql_statements[i].text);
 	}
-	return 0;
+	return r;
 }
 
 static int setup_reader(struct db_conn *c)
@@ -160,13 +171,14 @@ static int conn_new(struct db *db, bool read_only, bool check, struct db_conn **
 
 	if (!c)
 		return -ENOMEM;
+	c->read_only = read_only;
 	int r = connect(db, read_only, c, why, size);
 	if (r == 0 && check)
 		r = check_pages(c, why, size);
 	if (r == 0 && !read_only)
 		r = db_migrate(c->sql, why, size);
-	if (r == 0)
-		r = prepare_all(c, read_only, why, size);
+	if (r == 0 && !read_only)
+		r = prepare_all(c, why, size);
 	if (r < 0) {
 		db_conn_close(c);
 		return r;

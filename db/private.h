@@ -18,7 +18,8 @@ struct sqlite3_stmt;
 
 struct db_conn {
 	struct sqlite3 *sql;
-	struct sqlite3_stmt *stmt[SQL_N];
+	bool read_only;
+	struct sqlite3_stmt *stmt[SQL_N]; /* of a reader: those it has used */
 	bool owned; /* by a thread that has a name: the first one that used it, and from then on nobody else */
 	pthread_t owner;
 	/* Of a reading thread's (readers.c): what runs at that time is ended. 0: no bound */
@@ -89,5 +90,8 @@ void db_room_check(struct db *db);
 int db_test_commit(struct db_conn *c);
 /* One statement without arguments. */
 int db_run(struct db_conn *c, enum sql which);
+
+/* Prepares a statement of a connection that has not yet done so. 0 or -errno. */
+int db_prepare(struct db_conn *c, enum sql which);
 
 #endif

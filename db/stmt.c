@@ -65,7 +65,9 @@ struct stmt stmt_use(struct db_conn *c, enum sql which)
 	const char *types = sql_statements[which].types;
 	if (c->until_us && db_conn_over(c))
 		return (struct stmt) {.conn = c, .types = types, .error = -ETIMEDOUT};
-	return (struct stmt) {.s = c->stmt[which], .conn = c, .types = types, .error = c->stmt[which] ? 0 : -EIO};
+	int r = c->stmt[which] ? 0 : db_prepare(c, which);
+
+	return (struct stmt) {.s = c->stmt[which], .conn = c, .types = types, .error = r};
 }
 
 void stmt_end(struct stmt *st)
