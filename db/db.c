@@ -3,23 +3,18 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
-#include <linux/magic.h>
 #include <sqlite3.h>
 
 #include "db/event.h"
 #include "db/private.h"
+#include "db/state_dir.h"
 #include "db/stmt.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
 #include "server/core/thread.h"
-
-#define CIFS_MAGIC 0xFF534D42 /* not in linux/magic.h; kernel fs/smb */
 
 /* WAL and FULL: a commit is on the disk. One writer only, so readers may not
  * checkpoint. */
@@ -204,64 +199,6 @@ void db_conn_close(struct db_conn *c)
 
 /* --- opening the directory --- */
 
-static int sync_dir(const char *dir)
-{
-	assert(dir);
-	CLEANUP(cleanup_fd) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
-}
-
-static int make_dir(const char *dir, char *why, size_t size)
-{
-	if (mkdir(dir, 0700) < 0 && errno != EEXIST) {
-		int err = errno;
-
-		snprintf(why, size, "the state directory %s cannot be created: %s", dir, strerror(err));
-		return -err;
-	}
-	return 0;
-}
-
-/* WAL needs shared memory of one host. */
-static int is_local(const char *dir, char *why, size_t size)
-{
-	static const long remote[] = {NFS_SUPER_MAGIC, CIFS_MAGIC, SMB_SUPER_MAGIC, V9FS_MAGIC, AFS_SUPER_MAGIC};
-	struct statfs fs;
-
-	if (statfs(dir, &fs) < 0) {
-		int err = errno;
-
-		snprintf(why, size, "the state directory %s cannot be used: %s", dir, strerror(err));
-		return -err;
-	}
-	for (size_t i = 0; i < ARRAY_LEN(remote); i++)
-		if ((unsigned long)fs.f_type == (unsigned long)remote[i]) {
-			snprintf(why, size,
-			         "the state directory %s is on a network file system: it must be on a local disk", dir);
-			return -ENOTSUP;
-		}
-	return 0;
-}
-
-static int take_lock(struct db *db, char *why, size_t size)
-{
-	assert(db && db->lock < 0);
-	CLEANUP(cleanup_free) char *name = text_format("%s/lock", db->dir);
-
-	db->lock = name ? open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
-	if (db->lock < 0) {
-		int err = errno;
-
-		snprintf(why, size, "the lock of the state directory %s cannot be opened: %s", db->dir, strerror(err));
-		return -err;
-	}
-	if (flock(db->lock, LOCK_EX | LOCK_NB) == 0)
-		return 0;
-	snprintf(why, size, "the state directory %s is in use by another rollbackd", db->dir);
-	return -EBUSY;
-}
-
 int db_test_commit(struct db_conn *c)
 {
 	assert(c && c->sql);
@@ -282,8 +219,8 @@ static int prove(struct db *db, char *why, size_t size)
 	int r = parent ? db_test_commit(db->writer) : -ENOMEM;
 
 	if (r == 0)
-		r = sync_dir(db->dir);
-	int above = r == 0 ? sync_dir(parent) : 0;
+		r = state_dir_sync(db->dir);
+	int above = r == 0 ? state_dir_sync(parent) : 0;
 	if (above != -EACCES) /* may it not be read, then somebody else made the directory, long ago */
 		r = r < 0 ? r : above;
 	if (r < 0)
@@ -321,12 +258,8 @@ static int know_itself(struct db *db)
 
 static int open_all(struct db *db, char *why, size_t size)
 {
-	int r = make_dir(db->dir, why, size);
+	int r = state_dir_take(db->dir, &db->lock, why, size);
 
-	if (r == 0)
-		r = is_local(db->dir, why, size);
-	if (r == 0)
-		r = take_lock(db, why, size);
 	if (r < 0)
 		return r;
 	db_room_check(db); /* a full disk: the ballast makes room for the first commit */
