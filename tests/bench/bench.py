@@ -59,7 +59,7 @@ def options():
     p.add_argument("--smoke", action="store_true")
     p.add_argument("--json", default=str(ROOT / "build" / "bench.json"))
     for name, value in FULL.items():
-        p.add_argument(f"--{name}", type=type(value))
+        p.add_argument(f"--{name}", type=float if name in ("seconds", "long", "rest") else int)
     o = p.parse_args()
     for name, value in (SMOKE if o.smoke else FULL).items():
         if getattr(o, name) is None:
