@@ -10,22 +10,26 @@
 #include "alertmanager/promql.h"
 #include "handlers/incident/drill.h"
 #include "handlers/incident/intake.h"
-#include "server/config/load.h"
 #include "server/core/text.h"
 #include "server/ctl/ctl.h"
 #include "server/auth/web_config.h"
 
 #define BODY_MAX (16 * 1024 * 1024)
 
-static int load(const char *file, enum config_use use, struct config **ret)
+static void print_faults(struct config_faults *f)
+{
+	for (size_t i = 0; i < f->n; i++)
+		fprintf(stderr, "%s\n", f->line[i]);
+	config_faults_free(f);
+}
+
+int ctl_load(const char *file, enum config_use use, struct config **ret)
 {
 	assert(file && ret);
 	struct config_faults faults = {0};
 	int r = config_load(file, use, ret, &faults);
 
-	for (size_t i = 0; i < faults.n; i++)
-		fprintf(stderr, "%s\n", faults.line[i]);
-	config_faults_free(&faults);
+	print_faults(&faults);
 	return r;
 }
 
@@ -58,11 +62,9 @@ int cmd_check_config(struct ctl *c, int n, char **argv)
 	struct config *cfg = NULL;
 
 	(void)c;
-	if (n != 1) {
-		fputs("usage: rollbackctl check-config FILE\n", stderr);
-		return CTL_USAGE;
-	}
-	if (load(argv[0], CONFIG_CHECK, &cfg) < 0)
+	if (n != 1)
+		return ctl_usage("check-config FILE");
+	if (ctl_load(argv[0], CONFIG_CHECK, &cfg) < 0)
 		return CTL_NO;
 	for (size_t i = 0; i < cfg->notes.n; i++)
 		fprintf(stderr, "cannot tell here: %s\n", cfg->notes.line[i]);
@@ -79,14 +81,10 @@ int cmd_check_web_config(struct ctl *c, int n, char **argv)
 	struct web_config *w = NULL;
 
 	(void)c;
-	if (n != 1) {
-		fputs("usage: rollbackctl check-web-config FILE\n", stderr);
-		return CTL_USAGE;
-	}
+	if (n != 1)
+		return ctl_usage("check-web-config FILE");
 	int r = web_config_load(argv[0], &w, &faults);
-	for (size_t i = 0; i < faults.n; i++)
-		fprintf(stderr, "%s\n", faults.line[i]);
-	config_faults_free(&faults);
+	print_faults(&faults);
 	if (r < 0)
 		return CTL_NO;
 	printf("%s is right: %zu user(s)\n", argv[0], w->n);
@@ -193,11 +191,9 @@ int cmd_check_alert(struct ctl *c, int n, char **argv)
 	struct config *cfg = NULL;
 
 	(void)c;
-	if (ctl_options(n, argv, options, ARRAY_LEN(options), rest, 1) != 1) {
-		fputs("usage: rollbackctl check-alert [--config.file rollbackd.yml] FILE\n", stderr);
-		return CTL_USAGE;
-	}
-	if (load(file, CONFIG_OFFLINE, &cfg) < 0)
+	if (ctl_options(n, argv, options, ARRAY_LEN(options), rest, 1) != 1)
+		return ctl_usage("check-alert [--config.file rollbackd.yml] FILE");
+	if (ctl_load(file, CONFIG_OFFLINE, &cfg) < 0)
 		return CTL_USAGE;
 	if (read_file(rest[0], &body) < 0) {
 		config_free(cfg);

@@ -1,6 +1,7 @@
 #include <assert.h>
 #include <curl/curl.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -177,6 +178,39 @@ int ctl_call(const struct ctl *c, const char *method, const char *path, struct j
 	return r ? r : read_answer(status, &answer, ret_data);
 }
 
+static void path_of(struct buf *path, const char *list, const char *name, const char *what)
+{
+	buf_printf(path, "/api/v1/%s/", list);
+	ctl_escape(path, name);
+	buf_str(path, what);
+}
+
+int ctl_ask(const struct ctl *c, const char *method, const char *list, const char *name, const char *what,
+            struct json_object *body, struct json_object **ret_data)
+{
+	assert(list && name && what);
+	CLEANUP(buf_free) struct buf path = BUF(8192);
+
+	path_of(&path, list, name, what);
+	return ctl_call(c, method, buf_text(&path), body, ret_data);
+}
+
+struct json_object *ctl_body(const char *key, ...)
+{
+	struct json_object *o = json_object_new_object();
+	va_list ap;
+
+	va_start(ap, key);
+	for (; key; key = va_arg(ap, const char *)) {
+		const char *value = va_arg(ap, const char *);
+
+		if (value)
+			json_add_str(o, key, value);
+	}
+	va_end(ap);
+	return o;
+}
+
 int ctl_send(const struct ctl *c, const char *whom, const char *path, struct json_object *body)
 {
 	assert(c && whom && path);
@@ -208,4 +242,16 @@ int ctl_fetch(const struct ctl *c, const char *path, struct buf *ret)
 	if (status != 200)
 		return read_answer(status, &answer, &ignored);
 	return buf_add(ret, answer.data, answer.len) < 0 ? CTL_UNREACHABLE : 0;
+}
+
+int ctl_print_text(const struct ctl *c, const char *list, const char *name, const char *what)
+{
+	assert(list && name && what);
+	CLEANUP(buf_free) struct buf path = BUF(8192), text = BUF(1024 * 1024);
+
+	path_of(&path, list, name, what);
+	int r = ctl_fetch(c, buf_text(&path), &text);
+	if (r == 0)
+		fputs(buf_text(&text), stdout);
+	return r;
 }

@@ -13,22 +13,13 @@
 #define STATUS_MS     10000L /* a glance does not wait longer */
 #define SILENT_MAX    3      /* questions in a row without an answer */
 
-static int wrong(const char *usage)
-{
-	fprintf(stderr, "usage: rollbackctl %s\n", usage);
-	return CTL_USAGE;
-}
-
 /* --- status --- */
 
 static int status_of(struct ctl *c, const char *rollout)
 {
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
-	CLEANUP(buf_free) struct buf path = BUF(1024);
+	int r = ctl_ask(c, "GET", "rollouts", rollout, "", NULL, &data);
 
-	buf_str(&path, "/api/v1/rollouts/");
-	ctl_escape(&path, rollout);
-	int r = ctl_call(c, "GET", buf_text(&path), NULL, &data);
 	if (r == 0)
 		ctl_print(c, data, show_rollout);
 	return r == CTL_NO ? CTL_USAGE : r; /* there is no such rollout */
@@ -116,7 +107,6 @@ int cmd_incidents(struct ctl *c, int n, char **argv)
 	                                 {"--state", &w.state, NULL},
 	                                 {"--since", &w.since, NULL},
 	                                 {"--limit", &w.limit, NULL}};
-	CLEANUP(buf_free) struct buf path = BUF(4096);
 
 	if (ctl_options(n, argv, options, ARRAY_LEN(options), NULL, 0) != 0)
 		return CTL_USAGE;
@@ -124,9 +114,7 @@ int cmd_incidents(struct ctl *c, int n, char **argv)
 	if (r == 0 && w.rollout && !json_object_array_length(data)) { /* none, or a slip of the pen */
 		CLEANUP(json_cleanup) struct json_object *ignored = NULL;
 
-		buf_str(&path, "/api/v1/rollouts/");
-		ctl_escape(&path, w.rollout);
-		r = ctl_call(c, "GET", buf_text(&path), NULL, &ignored);
+		r = ctl_ask(c, "GET", "rollouts", w.rollout, "", NULL, &ignored);
 	}
 	if (r == 0)
 		ctl_print(c, data, show_incidents);
@@ -138,14 +126,14 @@ int cmd_incidents(struct ctl *c, int n, char **argv)
 static const struct {
 	const char *word, *path, *key, *done;
 } actions[] = {
-	{"ack", "acknowledge", "note", "acknowledged"},
-	{"note", "note", "note", "noted"},
-	{"eta", "eta", "eta", "its ETA"},
-	{"cancel", "cancel", "note", "called off"},
-	{"retry", "retry", "note", "tried again"},
-	{"resolve", "resolve", "note", "resolved"},
-	{"approve", "approve", "note", "approved"},
-	{"review", "review", "note", "reviewed"},
+	{"ack", "/acknowledge", "note", "acknowledged"},
+	{"note", "/note", "note", "noted"},
+	{"eta", "/eta", "eta", "its ETA"},
+	{"cancel", "/cancel", "note", "called off"},
+	{"retry", "/retry", "note", "tried again"},
+	{"resolve", "/resolve", "note", "resolved"},
+	{"approve", "/approve", "note", "approved"},
+	{"review", "/review", "note", "reviewed"},
 };
 
 /* One line: what was done, and how it stands. Who wants all of it asks for it. */
@@ -166,12 +154,8 @@ static void show_done(struct json_object *o, const char *done)
 static int show_one(struct ctl *c, const char *id, bool verbose)
 {
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
-	struct buf path = BUF(300);
+	int r = ctl_ask(c, "GET", "incidents", id, "", NULL, &data);
 
-	buf_str(&path, "/api/v1/incidents/");
-	ctl_escape(&path, id);
-	int r = ctl_call(c, "GET", buf_text(&path), NULL, &data);
-	buf_free(&path);
 	if (r == 0)
 		ctl_print(c, data, verbose ? show_incident_verbose : show_incident);
 	return r;
@@ -181,18 +165,9 @@ static int act(struct ctl *c, size_t which, const char *id, const char *text, co
 {
 	assert(which < ARRAY_LEN(actions) && id);
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
-	struct json_object *body = json_object_new_object();
-	struct buf path = BUF(300);
+	struct json_object *body = ctl_body(actions[which].key, text, "step", step, NO_MORE);
+	int r = ctl_ask(c, "POST", "incidents", id, actions[which].path, body, &data);
 
-	if (text)
-		json_add_str(body, actions[which].key, text);
-	if (step)
-		json_add_str(body, "step", step);
-	buf_str(&path, "/api/v1/incidents/");
-	ctl_escape(&path, id);
-	buf_printf(&path, "/%s", actions[which].path);
-	int r = ctl_call(c, "POST", buf_text(&path), body, &data);
-	buf_free(&path);
 	if (r == 0 && c->json)
 		ctl_print(c, data, show_incident);
 	else if (r == 0)
@@ -200,29 +175,10 @@ static int act(struct ctl *c, size_t which, const char *id, const char *text, co
 	return r;
 }
 
-static int report_one(struct ctl *c, const char *id)
-{
-	struct buf path = BUF(300), text = BUF(1024 * 1024);
-
-	buf_str(&path, "/api/v1/incidents/");
-	ctl_escape(&path, id);
-	buf_str(&path, "/report");
-	int r = ctl_fetch(c, buf_text(&path), &text);
-	buf_free(&path);
-	if (r == 0)
-		fputs(buf_text(&text), stdout);
-	buf_free(&text);
-	return r;
-}
-
 static int open_one(struct ctl *c, const char *rollout, const char *severity, const char *summary)
 {
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
-	struct json_object *body = json_object_new_object();
-
-	json_add_str(body, "rollout", rollout);
-	json_add_str(body, "severity", severity);
-	json_add_str(body, "summary", summary);
+	struct json_object *body = ctl_body("rollout", rollout, "severity", severity, "summary", summary, NO_MORE);
 	int r = ctl_call(c, "POST", "/api/v1/incidents", body, &data);
 	if (r == 0)
 		ctl_print(c, data, show_incident);
@@ -254,10 +210,10 @@ static int unknown_word(const char *word)
 	for (size_t i = 0; i < ARRAY_LEN(actions); i++) {
 		names[i + 3] = actions[i].word;
 		if (!strcmp(actions[i].word, word))
-			return wrong("incident ack|note|eta|approve|cancel|retry|review|resolve ID [TEXT]");
+			return ctl_usage("incident ack|note|eta|approve|cancel|retry|review|resolve ID [TEXT]");
 	}
 	if (!strcmp(word, "report") || !strcmp(word, "open"))
-		return wrong("incident report ID | open ROLLOUT --severity P0 --summary TEXT");
+		return ctl_usage("incident report ID | open ROLLOUT --severity P0 --summary TEXT");
 	ctl_unknown("action on an incident", word, names, ARRAY_LEN(names));
 	return CTL_USAGE;
 }
@@ -274,7 +230,7 @@ int cmd_incident(struct ctl *c, int n, char **argv)
 	if (found < 0)
 		return CTL_USAGE;
 	if (found == 0)
-		return wrong(
+		return ctl_usage(
 			"incident ID|last [-v] | ack|note|eta|approve|cancel|retry|review|resolve ID [TEXT] | report "
 			"ID | open ROLLOUT --severity P0 --summary TEXT");
 	if (found == 2 && !strcmp(rest[0], "open") && severity && summary)
@@ -284,7 +240,7 @@ int cmd_incident(struct ctl *c, int n, char **argv)
 	if (found == 1 && strspn(rest[0], "0123456789") == strlen(rest[0]))
 		return show_one(c, rest[0], verbose);
 	if (found == 2 && !strcmp(rest[0], "report"))
-		return report_one(c, rest[1]);
+		return ctl_print_text(c, "incidents", rest[1], "/report");
 	for (size_t i = 0; found >= 2 && i < ARRAY_LEN(actions); i++)
 		if (!strcmp(rest[0], actions[i].word))
 			return act(c, i, rest[1], rest[2] ? rest[2] : text, step);

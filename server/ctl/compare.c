@@ -21,11 +21,8 @@ int cmd_compare(struct ctl *c, int n, char **argv)
 	const struct option options[] = {
 		{"--percentage", &value[0], NULL}, {"--duration", &value[1], NULL}, {"--threshold", &value[2], NULL}};
 
-	if (ctl_options(n, argv, options, ARRAY_LEN(options), rest, 1) != 1) {
-		fputs("usage: rollbackctl compare ROLLOUT [--percentage 50] [--duration 7d] [--threshold 0.05]\n",
-		      stderr);
-		return CTL_USAGE;
-	}
+	if (ctl_options(n, argv, options, ARRAY_LEN(options), rest, 1) != 1)
+		return ctl_usage("compare ROLLOUT [--percentage 50] [--duration 7d] [--threshold 0.05]");
 	buf_str(&path, "/api/v1/rollouts/");
 	ctl_escape(&path, rest[0]);
 	buf_str(&path, "/compare?");

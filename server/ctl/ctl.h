@@ -5,6 +5,7 @@
 #define SERVER_CTL_CTL_H
 
 #include <stdbool.h>
+#include "server/config/load.h"
 #include "server/core/buf.h"
 #include "server/core/json.h"
 
@@ -26,11 +27,18 @@ struct ctl {
  * (may be NULL). Else an exit code, with the daemon's or curl's sentence on stderr. */
 int ctl_call(const struct ctl *c, const char *method, const char *path, struct json_object *body,
              struct json_object **ret_data);
+/* The same of one thing in a list: "rollouts", NAME, "/advance". what: "" for itself. */
+int ctl_ask(const struct ctl *c, const char *method, const char *list, const char *name, const char *what,
+            struct json_object *body, struct json_object **ret_data);
+/* Texts for a body: keys and values in turn, then NO_MORE. A value that is NULL is left out. */
+struct json_object *ctl_body(const char *key, ...);
 /* POST to somebody else, named whom in the sentence when it fails. 0: taken (2xx); else CTL_UNREACHABLE. body is taken.
  */
 int ctl_send(const struct ctl *c, const char *whom, const char *path, struct json_object *body);
 /* GET of a text that is no JSON. 0, or an exit code as above. */
 int ctl_fetch(const struct ctl *c, const char *path, struct buf *ret);
+/* Prints the text of one thing in a list. 0, or an exit code. */
+int ctl_print_text(const struct ctl *c, const char *list, const char *name, const char *what);
 /* Does it answer within 3 s, and can it record? Says nothing. */
 bool ctl_is_ready(const struct ctl *c);
 /* Follows an incident, or a stage being entered, until it is decided; prints what happens; with -o json, if print, it
@@ -65,6 +73,10 @@ struct option {
  * many, or -1 with a sentence on stderr. */
 int ctl_options(int n, char **argv, const struct option *options, size_t n_options, const char **rest, int max);
 
+/* How a command is used, on stderr: CTL_USAGE. */
+int ctl_usage(const char *usage);
+/* The config, or -EINVAL with its faults on stderr. */
+int ctl_load(const char *file, enum config_use use, struct config **ret);
 /* "unknown command statsu: did you mean status?": one line on stderr. */
 void ctl_unknown(const char *what, const char *word, const char *const names[], size_t n);
 

@@ -145,12 +145,9 @@ static int send_alert(const struct ctl *c, const struct drill *d)
 static int could_begin(const struct ctl *c, const struct drill *d)
 {
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
-	CLEANUP(buf_free) struct buf path = BUF(1000);
 	struct json_object *incident = NULL;
+	int r = ctl_ask(c, "GET", "rollouts", d->rollout, "", NULL, &data);
 
-	buf_str(&path, "/api/v1/rollouts/");
-	ctl_escape(&path, d->rollout);
-	int r = ctl_call(c, "GET", buf_text(&path), NULL, &data);
 	if (r || !d->alertmanager)
 		return r;
 	if (json_get_obj(data, "incident", &incident) == 1)
@@ -311,10 +308,8 @@ int cmd_drill(struct ctl *c, int n, char **argv)
 	int found = ctl_options(n, argv, options, ARRAY_LEN(options), words, ARRAY_LEN(words));
 	uint64_t random = 0;
 
-	if (found < 1) {
-		fputs("usage: rollbackctl drill ROLLOUT [LABEL=VALUE ...] [--alertmanager URL]\n", stderr);
-		return CTL_USAGE;
-	}
+	if (found < 1)
+		return ctl_usage("drill ROLLOUT [LABEL=VALUE ...] [--alertmanager URL]");
 	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
 		random = (uint64_t)d.began_us;
 	snprintf(d.id, sizeof(d.id), "%016llx", (unsigned long long)random);

@@ -9,18 +9,6 @@
 #include "server/core/text.h"
 #include "server/ctl/ctl.h"
 
-static int get(struct ctl *c, const char *rollout, const char *what, struct json_object **ret)
-{
-	struct buf path = BUF(1024);
-
-	buf_str(&path, "/api/v1/rollouts/");
-	ctl_escape(&path, rollout);
-	buf_str(&path, what);
-	int r = ctl_call(c, "GET", buf_text(&path), NULL, ret);
-	buf_free(&path);
-	return r;
-}
-
 static void show_flags(struct json_object *o)
 {
 	struct json_object *flags = NULL;
@@ -148,11 +136,9 @@ int cmd_flags(struct ctl *c, int n, char **argv)
 	int found = ctl_options(n, argv, options, ARRAY_LEN(options), rest, 2);
 	bool explains = found == 2 && !strcmp(rest[0], "explain") && key;
 
-	if (!explains && (found != 1 || key)) {
-		fputs("usage: rollbackctl flags ROLLOUT | flags explain ROLLOUT --key K\n", stderr);
-		return CTL_USAGE;
-	}
-	int r = get(c, rest[found - 1], explains ? "" : "/flags", &data);
+	if (!explains && (found != 1 || key))
+		return ctl_usage("flags ROLLOUT | flags explain ROLLOUT --key K");
+	int r = ctl_ask(c, "GET", "rollouts", rest[found - 1], explains ? "" : "/flags", NULL, &data);
 	if (r == 0 && explains)
 		return explain(data, key, c->json);
 	if (r == 0)

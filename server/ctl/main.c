@@ -219,6 +219,12 @@ int main(int argc, char **argv)
 	return n > 1 ? unknown_command(argv[1]) : (usage(stderr), r);
 }
 
+int ctl_usage(const char *usage)
+{
+	fprintf(stderr, "usage: rollbackctl %s\n", usage);
+	return CTL_USAGE;
+}
+
 void ctl_unknown(const char *what, const char *word, const char *const names[], size_t n)
 {
 	assert(what && word && names);

@@ -15,21 +15,6 @@
 
 #define WORDS_MAX 4
 
-static int wrong(const char *usage)
-{
-	fprintf(stderr, "usage: rollbackctl %s\n", usage);
-	return CTL_USAGE;
-}
-
-static void path_of(struct buf *path, const char *rollout, const char *what)
-{
-	assert(path && rollout);
-	buf_str(path, "/api/v1/rollouts/");
-	ctl_escape(path, rollout);
-	if (what)
-		buf_printf(path, "/%s", what);
-}
-
 /* The rollout that was not named: the only one there is. The caller's to free; NULL with a sentence on stderr. */
 static char *only_rollout(struct ctl *c, int *ret_code)
 {
@@ -181,11 +166,8 @@ static void show_checklists(struct json_object *o)
 static int get_and_show(struct ctl *c, const char *rollout, void (*show)(struct json_object *))
 {
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
-	struct buf path = BUF(1024);
+	int r = ctl_ask(c, "GET", "rollouts", rollout, "", NULL, &data);
 
-	path_of(&path, rollout, NULL);
-	int r = ctl_call(c, "GET", buf_text(&path), NULL, &data);
-	buf_free(&path);
 	if (r == 0)
 		ctl_print(c, data, show);
 	return r;
@@ -193,22 +175,11 @@ static int get_and_show(struct ctl *c, const char *rollout, void (*show)(struct 
 
 /* --- acting --- */
 
-static int post(struct ctl *c, const char *rollout, const char *what, struct json_object *body,
-                struct json_object **ret)
-{
-	struct buf path = BUF(1024);
-
-	path_of(&path, rollout, what);
-	int r = ctl_call(c, "POST", buf_text(&path), body, ret);
-	buf_free(&path);
-	return r;
-}
-
 /* Does the stage, then shows it as it stands. */
 static int post_and_show(struct ctl *c, const char *rollout, const char *what, struct json_object *body)
 {
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
-	int r = post(c, rollout, what, body, &data);
+	int r = ctl_ask(c, "POST", "rollouts", rollout, what, body, &data);
 
 	return r ? r : get_and_show(c, rollout, show_stage);
 }
@@ -221,13 +192,11 @@ struct stage_words {
 static int advance(struct ctl *c, const char *rollout, const struct stage_words *w)
 {
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
-	struct json_object *body = json_object_new_object();
+	struct json_object *body = ctl_body("reason", w->reason, NO_MORE);
 
 	if (w->force)
 		json_add_bool(body, "force", true);
-	if (w->reason)
-		json_add_str(body, "reason", w->reason);
-	int r = post(c, rollout, "advance", body, &data);
+	int r = ctl_ask(c, "POST", "rollouts", rollout, "/advance", body, &data);
 	if (r)
 		return r;
 	if (w->wait)
@@ -238,30 +207,27 @@ static int advance(struct ctl *c, const char *rollout, const struct stage_words 
 
 static int with_note(struct ctl *c, const char *rollout, const char *what, const struct stage_words *w)
 {
-	struct json_object *body = json_object_new_object();
+	struct json_object *body = ctl_body("note", w->reason, "role", w->role, NO_MORE);
 	char *end = NULL;
 
-	if (w->reason)
-		json_add_str(body, "note", w->reason);
-	if (w->role)
-		json_add_str(body, "role", w->role);
 	if (w->force)
 		json_add_bool(body, "force", true);
 	if (w->number) {
 		json_add_int(body, "stage", strtol(w->number, &end, 10));
 		if (end == w->number || *end) {
 			json_object_put(body);
-			return wrong("stage set [ROLLOUT] N");
+			return ctl_usage("stage set [ROLLOUT] N");
 		}
 	}
 	return post_and_show(c, rollout, what, body);
 }
 
 static const struct {
-	const char *word;
+	const char *word, *path;
 	bool number; /* its last word is a stage */
 } verbs[] = {
-	{"advance", false}, {"set", true}, {"hold", false}, {"resume", false}, {"approve", false}, {"publish", false},
+	{"advance", "/advance", false}, {"set", "/set", true},          {"hold", "/hold", false},
+	{"resume", "/resume", false},   {"approve", "/approve", false}, {"publish", "/publish", false},
 };
 
 static int verb_of(const char *word)
@@ -277,7 +243,7 @@ static int do_verb(struct ctl *c, int verb, const char *rollout, struct stage_wo
 	assert(verb >= 0 && (size_t)verb < ARRAY_LEN(verbs));
 	if (!strcmp(verbs[verb].word, "advance"))
 		return advance(c, rollout, w);
-	return with_note(c, rollout, verbs[verb].word, w);
+	return with_note(c, rollout, verbs[verb].path, w);
 }
 
 int cmd_stage(struct ctl *c, int n, char **argv)
@@ -299,7 +265,7 @@ int cmd_stage(struct ctl *c, int n, char **argv)
 	if (found == 1 && verb < 0)
 		return get_and_show(c, rest[0], show_stage);
 	if (verb < 0 || found > 2 + verbs[verb].number || found < 1 + verbs[verb].number)
-		return wrong(usage);
+		return ctl_usage(usage);
 	if (verbs[verb].number)
 		w.number = rest[found - 1];
 	bool named = found == 2 + verbs[verb].number;
@@ -315,20 +281,13 @@ int cmd_checklist(struct ctl *c, int n, char **argv)
 	int found = ctl_options(n, argv, options, ARRAY_LEN(options), rest, 1), code = 0;
 
 	if (found < 0)
-		return wrong("checklist [ROLLOUT] [--done ITEM [--list NAME] [--note TEXT]]");
+		return ctl_usage("checklist [ROLLOUT] [--done ITEM [--list NAME] [--note TEXT]]");
 	CLEANUP(cleanup_free) char *rollout = found ? strdup(rest[0]) : only_rollout(c, &code);
 	if (!rollout)
 		return code;
-	if (done) {
-		struct json_object *body = json_object_new_object();
-
-		json_add_str(body, "item", done);
-		if (list)
-			json_add_str(body, "checklist", list);
-		if (text)
-			json_add_str(body, "note", text);
-		code = post(c, rollout, "check", body, &data);
-	}
+	if (done)
+		code = ctl_ask(c, "POST", "rollouts", rollout, "/check",
+		               ctl_body("item", done, "checklist", list, "note", text, NO_MORE), &data);
 	return code ? code : get_and_show(c, rollout, show_checklists);
 }
 
@@ -339,15 +298,11 @@ int cmd_freeze(struct ctl *c, int n, char **argv)
 	int found = ctl_options(n, argv, options, ARRAY_LEN(options), rest, 2), code = 0;
 
 	if (found < 1)
-		return wrong("freeze [ROLLOUT] DURATION --reason TEXT (0s ends it)");
+		return ctl_usage("freeze [ROLLOUT] DURATION --reason TEXT (0s ends it)");
 	CLEANUP(cleanup_free) char *rollout = found == 2 ? strdup(rest[0]) : only_rollout(c, &code);
 	if (!rollout)
 		return code;
-	struct json_object *body = json_object_new_object();
-	json_add_str(body, "duration", rest[found - 1]);
-	if (reason)
-		json_add_str(body, "note", reason);
-	return post_and_show(c, rollout, "freeze", body);
+	return post_and_show(c, rollout, "/freeze", ctl_body("duration", rest[found - 1], "note", reason, NO_MORE));
 }
 
 int cmd_report(struct ctl *c, int n, char **argv)
@@ -359,16 +314,12 @@ int cmd_report(struct ctl *c, int n, char **argv)
 	int found = ctl_options(n, argv, options, ARRAY_LEN(options), rest, 1), code = 0;
 
 	if (found < 0 || daily + weekly + final > 1)
-		return wrong("report [ROLLOUT] [--daily | --weekly | --final]");
+		return ctl_usage("report [ROLLOUT] [--daily | --weekly | --final]");
 	CLEANUP(cleanup_free) char *rollout = found ? strdup(rest[0]) : only_rollout(c, &code);
 	if (!rollout)
 		return code;
-	struct buf path = BUF(1024), text = BUF(64 * 1024);
-	path_of(&path, rollout, final ? "report?kind=final" : weekly ? "report?kind=weekly" : "report?kind=daily");
-	code = ctl_fetch(c, buf_text(&path), &text);
-	buf_free(&path);
-	if (code == 0)
-		fputs(buf_text(&text), stdout);
-	buf_free(&text);
-	return code;
+	return ctl_print_text(c, "rollouts", rollout,
+	                      final    ? "/report?kind=final"
+	                      : weekly ? "/report?kind=weekly"
+	                               : "/report?kind=daily");
 }

@@ -70,22 +70,12 @@ static int check(const struct words *w)
 	return w->to && number_of(w->to, &to) < 0 ? -1 : 0;
 }
 
-static void path_of(struct buf *path, const struct words *w, const char *what)
-{
-	assert(path && w->rollout && what);
-	buf_str(path, "/api/v1/rollouts/");
-	ctl_escape(path, w->rollout);
-	buf_str(path, what);
-}
-
 /* The stage it is at; -1 none. */
 static int ask_stage(struct ctl *c, const struct words *w, int64_t *ret)
 {
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
-	CLEANUP(buf_free) struct buf path = BUF(1024);
+	int r = ctl_ask(c, "GET", "rollouts", w->rollout, "", NULL, &data);
 
-	path_of(&path, w, "");
-	int r = ctl_call(c, "GET", buf_text(&path), NULL, &data);
 	if (r == 0)
 		*ret = json_int_or(data, "stage", -1);
 	return r;
@@ -93,7 +83,6 @@ static int ask_stage(struct ctl *c, const struct words *w, int64_t *ret)
 
 static int ask_rollback(struct ctl *c, const struct words *w, struct json_object **ret)
 {
-	CLEANUP(buf_free) struct buf path = BUF(1024);
 	struct json_object *body;
 	int64_t stage = -1;
 	double to;
@@ -103,15 +92,12 @@ static int ask_rollback(struct ctl *c, const struct words *w, struct json_object
 		return r;
 	if (w->stage && !is_current(w))
 		stage_of(w->stage, &stage);
-	body = json_object_new_object();
+	body = ctl_body("reason", w->reason, NO_MORE);
 	if (stage >= 0)
 		json_add_int(body, "stage", stage);
 	if (w->to && number_of(w->to, &to) == 0)
 		json_add_double(body, "to", to);
-	if (w->reason)
-		json_add_str(body, "reason", w->reason);
-	path_of(&path, w, "/rollback");
-	return ctl_call(c, "POST", buf_text(&path), body, ret);
+	return ctl_ask(c, "POST", "rollouts", w->rollout, "/rollback", body, ret);
 }
 
 static int ask_and_wait(struct ctl *c, const struct words *w)

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "server/core/answer.h"
-#include "server/config/load.h"
 #include "server/config/yaml_any.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
@@ -457,30 +456,17 @@ static void doctor_free(struct doctor *d)
 		loop_free(d->loop);
 }
 
-static int load(const char *file, struct config **ret)
-{
-	struct config_faults faults = {0};
-	int r = config_load(file, CONFIG_OFFLINE, ret, &faults);
-
-	for (size_t i = 0; i < faults.n; i++)
-		fprintf(stderr, "%s\n", faults.line[i]);
-	config_faults_free(&faults);
-	return r < 0 ? CTL_USAGE : 0;
-}
-
 int cmd_doctor(struct ctl *c, int n, char **argv)
 {
 	const char *file = CONFIG_DEF, *rest[1];
 	const struct option options[] = {{"--config", &file, NULL}};
 	struct config *config = NULL;
 
-	if (ctl_options(n, argv, options, ARRAY_LEN(options), rest, 1) != 0) {
-		fputs("usage: rollbackctl doctor [--config FILE]\n", stderr);
+	if (ctl_options(n, argv, options, ARRAY_LEN(options), rest, 1) != 0)
+		return ctl_usage("doctor [--config FILE]");
+	if (ctl_load(file, CONFIG_OFFLINE, &config) < 0)
 		return CTL_USAGE;
-	}
-	int r = load(file, &config);
-	if (r)
-		return r;
+	int r;
 	struct doctor d = {.ctl = c,
 	                   .facts = {.settings = config->settings, .url = c->url},
 	                   .findings = {.list = json_object_new_array()}};

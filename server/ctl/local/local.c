@@ -15,17 +15,6 @@
 
 #define OUTPUT_MAX 4096
 
-static int load(const char *file, struct config **ret)
-{
-	struct config_faults faults = {0};
-	int r = config_load(file, CONFIG_OFFLINE, ret, &faults);
-
-	for (size_t i = 0; i < faults.n; i++)
-		fprintf(stderr, "%s\n", faults.line[i]);
-	config_faults_free(&faults);
-	return r < 0 ? CTL_NO : 0; /* nothing was rolled back: the script that asked says CRITICAL */
-}
-
 static int plan_of(struct local *w, int32_t to_pct)
 {
 	struct playbook by_hand = {.frozen = (char *)"{\"name\":\"offline\"}",
@@ -42,10 +31,10 @@ int local_open(const char *file, const char *rollout, int32_t to_pct, struct loc
 {
 	assert(file && rollout && to_pct >= 0 && to_pct <= 10000 && ret);
 	struct local w = {0};
-	int r = load(file, &w.config);
+	int r = 0;
 
-	if (r)
-		return r;
+	if (ctl_load(file, CONFIG_OFFLINE, &w.config) < 0)
+		return CTL_NO; /* nothing was rolled back: the script that asked says CRITICAL */
 	w.rollout = settings_rollout(w.config->settings, rollout);
 	if (!w.rollout) {
 		fprintf(stderr, "rollbackctl: %s has no rollout %s\n", file, rollout);

@@ -58,7 +58,6 @@ static int ask_checks(struct local *w, int32_t *ret)
 static int ask_daemon(struct ctl *c, const char *rollout)
 {
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
-	CLEANUP(buf_free) struct buf path = BUF(1024);
 	const char *at = NULL;
 	int64_t seen_at = 0;
 	int32_t pct = -1;
@@ -66,9 +65,7 @@ static int ask_daemon(struct ctl *c, const char *rollout)
 	double v = 0;
 
 	c->timeout_ms = ASK_MS;
-	buf_str(&path, "/api/v1/rollouts/");
-	ctl_escape(&path, rollout);
-	if (ctl_call(c, "GET", buf_text(&path), NULL, &data))
+	if (ctl_ask(c, "GET", "rollouts", rollout, "", NULL, &data))
 		return CTL_UNKNOWN;
 	if (json_get_double(data, "percentage_seen", &v) == 1 && text_pct_from_double(v, &pct) == 0 &&
 	    json_get_str(data, "seen_at", &at) == 1 && text_time_parse(at, strlen(at), &seen_at) == 0 &&
@@ -86,10 +83,8 @@ int cmd_percentage(struct ctl *c, int n, char **argv)
 	struct local w = {0};
 	int32_t pct = -1;
 
-	if (ctl_options(n, argv, options, ARRAY_LEN(options), &rollout, 1) != 1) {
-		fputs("usage: rollbackctl percentage ROLLOUT [--config FILE] [--except PROGRAM]\n", stderr);
-		return CTL_USAGE;
-	}
+	if (ctl_options(n, argv, options, ARRAY_LEN(options), &rollout, 1) != 1)
+		return ctl_usage("percentage ROLLOUT [--config FILE] [--except PROGRAM]");
 	if (!config)
 		config = CONFIG_DEF;
 	if (access(config, R_OK) < 0)
