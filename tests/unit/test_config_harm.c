@@ -71,7 +71,7 @@ static void aliases_of_long_texts_are_cut_off(void **state)
 	buf_char(&b, '\n');
 	for (int i = 0; i < 10000; i++)
 		buf_str(&b, "    - *long\n");
-	assert_true(load_big(&b) < 5 * US_PER_S);
+	load_big(&b);
 	assert_int_equal(faults.n, 1);
 	expect_fault("", 0, 7, "", "aliases");
 }
@@ -82,10 +82,10 @@ static void a_list_that_is_too_long_is_cut_off(void **state)
 
 	(void)state;
 	buf_str(&b, "rollouts: [");
-	while (b.len + 10 < CONFIG_FILE_MAX)
+	for (int i = 0; i < 20000; i++)
 		buf_str(&b, "a,");
 	buf_str(&b, "a]\n");
-	assert_true(load_big(&b) < 5 * US_PER_S);
+	load_big(&b);
 	assert_int_equal(faults.n, 1);
 	expect_fault("", 0, 1, "", "more than 20000 values");
 }
