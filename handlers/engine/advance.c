@@ -102,12 +102,21 @@ static const struct step *next_snapshot(const struct open_incident *l, int64_t *
 	return best;
 }
 
-/* What would raise waits for the file, which is tried again by itself. */
+/* Has everybody who was asked been seen at that, or above, since the last act? */
+static bool all_have(const struct live *l, int32_t pct)
+{
+	return l->there >= pct && l->there_since_us == l->inc.evidence_since_us;
+}
+
+/* What would raise waits: for the file, which is tried again by itself; for a round in which nobody has less than the
+ * target. When some have less, what is applied again is asked about anew (record_again.c). */
 static bool may_retry(const void *arg, const struct step *s)
 {
+	const struct live *l = arg;
 	char why[256];
 
-	return !file_comes_first(arg, s, why, sizeof(why));
+	return s->kind == STEP_FLAGS || ((l->inc.pct_wanted <= 0 || all_have(l, l->inc.pct_wanted)) &&
+	                                 !file_comes_first(l, s, why, sizeof(why)));
 }
 
 /* Not beside an act: what it makes the service read may be what this changes. */

@@ -32,7 +32,8 @@ int record_round(struct work *w);
 /* The outcome of a step whose incident is over: an act that ended after the open rollback of the same rollout began may
  * have had the last word, so that rollback acts once more. */
 int record_late_outcome(struct work *w);
-/* Its steps are done, and yet the service was seen above the target: they are done again, once a minute at most. */
+/* Its steps are done, and yet the service was seen above the target: they are done again, once a minute at most. More
+ * than 0 % is asked about first: 1, and the round has served. 0; -errno. */
 int record_apply_again(struct work *w, bool above); /* above: seen so; else nobody can tell */
 /* A round that asks whether anything has to be done. */
 int record_asking(struct work *w);

@@ -348,11 +348,12 @@ int record_round(struct work *w)
 		r = incident_save(w->tx, &w->inc);
 	if (r < 0)
 		return r;
-	bool above = w->ch->acknowledged == STATUS_NO && w->ch->seen > w->inc.pct_wanted;
+	bool above = (w->ch->acknowledged == STATUS_NO && w->ch->seen > w->inc.pct_wanted) ||
+	             (w->ch->written == STATUS_NO && w->ch->file > w->inc.pct_wanted);
 	bool in_doubt = w->ch->acknowledged == STATUS_UNKNOWN && w->inc.pct_wanted == 0;
 	if (w->inc.state == INC_FAILED && (above || in_doubt))
 		r = record_apply_again(w, above);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	if (!kind_of(&w->inc)->acts)
 		r = drill_round(w);

@@ -51,6 +51,26 @@ def two_parts(service, other):
     return text.replace("get.sh]}", f"get.sh]}}\n        - {{command: [{asks}]}}")
 
 
+def test_what_failed_is_not_tried_again_where_an_instance_has_less_by_now(daemon_of, service):
+    service.live.write_text("50")
+    text = two_parts(service, "50")
+    sets, broken = service.dir / "set.sh", service.dir / "broken"
+    sets.write_text(sets.read_text().replace("#!/bin/sh\n", f"#!/bin/sh\n[ ! -e {broken} ] || exit 1\n"))
+    broken.touch()
+    d = daemon_of(text)
+    [r] = d.post(alert())
+
+    def attempts():
+        return sum(s["attempts"] for s in d.incident(r["incident"])["steps"] if s["kind"] == "command")
+
+    until(lambda: attempts() >= 2)
+    (service.dir / "other").write_text("5")             # a person helps where he can
+    until(lambda: "1 of 2" in d.incident(r["incident"])["verification"]["acknowledged"]["note"])
+    broken.unlink()
+    d.wait_state(r["incident"], "failed")
+    assert service.reloads() == [] and (service.dir / "other").read_text() == "5", "that would have raised it from 5% to 10%"
+
+
 def test_an_instance_that_has_less_than_the_others_is_not_raised(daemon_of, service):
     service.live.write_text("50")
     d = daemon_of(two_parts(service, "5"))
