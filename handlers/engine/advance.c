@@ -103,7 +103,7 @@ static const struct step *next_snapshot(const struct open_incident *l, int64_t *
 }
 
 /* Has everybody who was asked been seen at that, or above, since the last act? */
-static bool all_have(const struct live *l, int32_t pct)
+static bool all_have(const struct open_incident *l, int32_t pct)
 {
 	return l->there >= pct && l->there_since_us == l->inc.evidence_since_us;
 }
@@ -112,7 +112,7 @@ static bool all_have(const struct live *l, int32_t pct)
  * target. When some have less, what is applied again is asked about anew (record_again.c). */
 static bool may_retry(const void *arg, const struct step *s)
 {
-	const struct live *l = arg;
+	const struct open_incident *l = arg;
 	char why[256];
 
 	return s->kind == STEP_FLAGS || ((l->inc.pct_wanted <= 0 || all_have(l, l->inc.pct_wanted)) &&

@@ -44,12 +44,14 @@ bool episode_ends(const struct episode *e, const struct episode *last_ended, int
 	assert(e && e->firing && (!last_ended || !last_ended->firing));
 	if (ends_at_us && e->began_us < ends_at_us)
 		return true;
+	bool same = starts_at_us && starts_at_us == e->starts_at_us;
+	bool of_both = same && last_ended && starts_at_us == last_ended->starts_at_us;
+
 	/* Times that make no sense, since the sender's clock was set back: then the same startsAt says which one is
-	 * meant, unless it is what ended the one before, once more. */
+	 * meant. If the one before has it, too, it is what ended that one, unless it tells of such a clock by itself.
+	 */
 	if (ends_at_us)
-		return starts_at_us && starts_at_us == e->starts_at_us &&
-		       !(last_ended && starts_at_us == last_ended->starts_at_us &&
-		         ends_at_us == last_ended->ends_at_us);
+		return same && (!of_both || (ends_at_us < starts_at_us && ends_at_us != last_ended->ends_at_us));
 	/* Now; unless it names, by its startsAt, the one before, which has ended already. */
 	return !(starts_at_us && last_ended && starts_at_us == last_ended->starts_at_us && starts_at_us < e->began_us);
 }

@@ -15,7 +15,7 @@
  *   no startsAt
  *   resolved  one that fires and began before endsAt      that one ends
  *   resolved  one that fires and has this startsAt,       that one ends: the sender's clock was set back. But not by
- *             and began after endsAt                      what ended the one before
+ *             and began after endsAt                      what ended the one before, which may have it, too
  */
 #ifndef HANDLERS_INCIDENT_EPISODE_H
 #define HANDLERS_INCIDENT_EPISODE_H

@@ -264,7 +264,8 @@ static void comes_back(void *arg)
 				int32_t file = world_file_pct(&world.service[k]);
 
 				in->pct = file >= 0 ? file : in->pct;
-				if (in->pct > world_pct(&world.service[k]))
+				if (file < 0 &&
+				    in->pct > world_pct(&world.service[k])) /* what a file holds was written before */
 					watch_outside(k, in->pct);
 				in->up = true;
 				changed(&world.service[k], "has an instance back");

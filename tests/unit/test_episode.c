@@ -133,6 +133,7 @@ static void every_cell_of_resolved(void **state)
 		{"a late copy of the one before, no endsAt", &next, &ended_unknown_when, T0, 0, false},
 		{"its own, no endsAt, after another", &next, &ended, END + 60 * S, 0, true},
 		{"alive again: the old end once more", &alive_again, &ended, T0, END, false},
+		{"alive again: the old end, as another replica dates it", &alive_again, &ended, T0, END - S, false},
 		{"alive again: a new end", &alive_again, &ended, T0, END + 600 * S, true},
 		{"alive again, and the clock was set back: a new end", &alive_again, &ended, T0, END - 7200 * S, true},
 		{"after the clock was set back: its own", &set_back, &ended, T0 - 7200 * S, T0 - 7000 * S, true},
