@@ -297,11 +297,12 @@ static void an_error_cuts_it_off(void **state)
 	int fd = open_stream(b);
 
 	(void)state;
+	bench_feed(b, "last");
+	expect(fd, "last");
 	pthread_mutex_lock(&b->lock);
 	b->feed_error = -EIO;
 	pthread_mutex_unlock(&b->lock);
-	bench_feed(b, "last");
-	expect(fd, "last");
+	bench_feed(b, "");
 	assert_int_equal(read_chunk(fd, &rest), -1);
 	close(fd);
 	bench_wait_streams(b, 0);
