@@ -16,6 +16,8 @@
 #include "server/core/text.h"
 #include "server/core/thread.h"
 
+#define CHECKED_WHOLE (16 * 1024 * 1024) /* bytes: a tenth of a second */
+
 /* WAL and FULL: a commit is on the disk. One writer only, so readers may not
  * checkpoint. */
 static const char *const pragmas[] = {
@@ -149,11 +151,23 @@ static int connect(struct db *db, bool read_only, struct db_conn *c, char *why, 
 	return read_only ? setup_reader(c) : setup_writer(c, why, size);
 }
 
-/* All pages are looked at, before anything is written: nothing is rolled back from a doubtful record. */
-static int check_pages(struct db_conn *c, char *why, size_t size)
-{
-	int r = is_answer(c->sql, "PRAGMA quick_check(1)", "ok");
+/* Nothing is rolled back from a doubtful record. All pages are looked at before anything is written, as long as that
+ * takes a moment; of a larger record, what does not grow with it and every rollback rests on. The rest is looked at
+ * page by page as it is read (cell_size_check), and a damaged page is an error there, too. */
+static const char *const small_checks[] = {"PRAGMA quick_check('meta')", "PRAGMA quick_check('rollout')",
+                                           "PRAGMA quick_check('progress')", "PRAGMA quick_check('config')"};
+static const char *const all_checked[] = {"PRAGMA quick_check(1)"};
 
+static int check_pages(struct db *db, struct db_conn *c, char *why, size_t size)
+{
+	struct stat st;
+	bool all = stat(db->file, &st) < 0 || st.st_size <= CHECKED_WHOLE;
+	const char *const *checks = all ? all_checked : small_checks;
+	size_t n = all ? ARRAY_LEN(all_checked) : ARRAY_LEN(small_checks);
+	int r = 1;
+
+	for (size_t i = 0; r == 1 && i < n; i++)
+		r = is_answer(c->sql, checks[i], "ok");
 	if (r < 0)
 		snprintf(why, size, "the database could not be checked: %s", sqlite3_errmsg(c->sql));
 	return r == 1 ? 0 : r == 0 ? -EUCLEAN : r;
@@ -169,7 +183,7 @@ static int conn_new(struct db *db, bool read_only, bool check, struct db_conn **
 	c->read_only = read_only;
 	int r = connect(db, read_only, c, why, size);
 	if (r == 0 && check)
-		r = check_pages(c, why, size);
+		r = check_pages(db, c, why, size);
 	if (r == 0 && !read_only)
 		r = db_migrate(c->sql, why, size);
 	if (r == 0 && !read_only)
@@ -361,6 +375,20 @@ int db_reader_open(struct db *db, struct db_conn **ret)
 void db_reader_close(struct db_conn *conn)
 {
 	db_conn_close(conn);
+}
+
+void db_moment_begin(struct db_conn *conn)
+{
+	assert(conn && conn->sql);
+	if (sqlite3_get_autocommit(conn->sql))
+		(void)!db_run(conn, SQL_MOMENT);
+}
+
+void db_moment_end(struct db_conn *conn)
+{
+	assert(conn && conn->sql);
+	if (!sqlite3_get_autocommit(conn->sql))
+		(void)!db_run(conn, SQL_MOMENT_END);
 }
 
 struct db_conn *db_tx_conn(struct db_tx *tx)

@@ -73,6 +73,9 @@ int64_t db_last_turn_us(const struct db *db);
 /* A read-only connection for the calling thread. */
 int db_reader_open(struct db *db, struct db_conn **ret);
 void db_reader_close(struct db_conn *conn);
+/* What is read between the two is of one moment, and the locks are taken once. A failure costs only that. */
+void db_moment_begin(struct db_conn *conn);
+void db_moment_end(struct db_conn *conn);
 /* The transaction's own connection, to read what this transaction sees. */
 struct db_conn *db_tx_conn(struct db_tx *tx);
 /* db_dir of the database it changes. */

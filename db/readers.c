@@ -143,8 +143,10 @@ static int run(struct reader *r, struct db_read_job *job, int64_t now_us, int64_
 
 	c->until_us = now_us + bound_us;
 	c->ended = false;
+	db_moment_begin(c);
 	int result = job->run(c, job);
 	c->until_us = 0;
+	db_moment_end(c);
 	if (!c->ended) {
 		metric_add(M_READS, READ_DONE, 1);
 		return result;

@@ -20,7 +20,7 @@ enum db_read_lane { DB_READ_URGENT, DB_READ_CHEAP, DB_READ_DEAR, DB_READ_LANES }
 #define DB_READ_DEAR_MAX   16
 
 struct db_read_job {
-	/* A reading thread, with its connection. */
+	/* A reading thread, with its connection; all that it reads is of one moment. */
 	int (*run)(struct db_conn *c, struct db_read_job *job);
 	/* The same thread, then: what run returned, but -ETIMEDOUT if it ran into its bound, whatever it made of that.
 	 * -EAGAIN: it waited too long; -ESHUTDOWN: stopping; run may not have been called then. Must not block. The job

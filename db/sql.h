@@ -66,6 +66,8 @@
 	X(SQL_SAVEPOINT, 1, "", "SAVEPOINT job")                                                                       \
 	X(SQL_RELEASE, 1, "", "RELEASE job")                                                                           \
 	X(SQL_UNDO, 1, "", "ROLLBACK TO job")                                                                          \
+	X(SQL_MOMENT, 0, "", "BEGIN")                                                                                  \
+	X(SQL_MOMENT_END, 0, "", "END")                                                                                \
 	X(EPISODE_LAST, 0, "ti",                                                                                       \
 	  "SELECT " COLUMNS(EPISODE_ROW) " FROM alert WHERE fingerprint = ?1 AND status = ?2 ORDER BY began DESC, "    \
 	                                 "id DESC LIMIT 1")                                                            \

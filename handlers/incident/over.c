@@ -36,7 +36,7 @@ int incident_facts_load(struct db_conn *c, const struct incident *inc, struct in
 	struct buf failed = BUF(sizeof(f.failed) - 1);
 	struct step_list l = {0};
 	int64_t all = 0;
-	int r = alert_count(c, inc->id, &all, &f.firing);
+	int r = inc->state == INC_ROLLED_BACK ? alert_count(c, inc->id, &all, &f.firing) : 0;
 
 	if (r == 0)
 		r = step_followups_open(c, inc->id, &l);

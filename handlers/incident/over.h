@@ -13,7 +13,7 @@
 
 /* What beside its row decides whether an incident is over. Zeros: nothing does. */
 struct incident_facts {
-	int64_t firing;   /* alerts of it that fire */
+	int64_t firing;   /* alerts of it that fire; asked for where it says whether it is over: rolled back */
 	char failed[200]; /* follow-up steps that were not done: "validate FAILED, purge in doubt"; "" none */
 	char waiting[80]; /* the follow-up step that waits for a person now; "" none */
 };

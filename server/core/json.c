@@ -192,10 +192,12 @@ static struct json_object *must(struct json_object *obj)
 	return obj;
 }
 
-void json_add(struct json_object *obj, const char *key, struct json_object *value_taken)
+void json_add_under(struct json_object *obj, const char *key, bool lasts, struct json_object *value_taken)
 {
 	assert(obj && key);
-	if (json_object_object_add(obj, key, value_taken) < 0)
+	unsigned how = lasts ? JSON_C_OBJECT_ADD_CONSTANT_KEY : 0;
+
+	if (json_object_object_add_ex(obj, key, value_taken, how) < 0)
 		abort();
 }
 
@@ -256,7 +258,7 @@ void json_write_str(struct buf *b, const char *s)
 	buf_char(b, '"');
 }
 
-void json_add_str(struct json_object *obj, const char *key, const char *s)
+void json_add_str_under(struct json_object *obj, const char *key, bool lasts, const char *s)
 {
 	struct json_object *value = NULL;
 
@@ -264,47 +266,47 @@ void json_add_str(struct json_object *obj, const char *key, const char *s)
 		value = must(json_object_new_string(s));
 	else if (s)
 		value = repaired(s, strlen(s));
-	json_add(obj, key, value);
+	json_add_under(obj, key, lasts, value);
 }
 
-void json_add_int(struct json_object *obj, const char *key, int64_t v)
+void json_add_int_under(struct json_object *obj, const char *key, bool lasts, int64_t v)
 {
-	json_add(obj, key, must(json_object_new_int64(v)));
+	json_add_under(obj, key, lasts, must(json_object_new_int64(v)));
 }
 
-void json_add_double(struct json_object *obj, const char *key, double v)
+void json_add_double_under(struct json_object *obj, const char *key, bool lasts, double v)
 {
 	char text[32];
 
 	if (!isfinite(v)) {
-		json_add(obj, key, NULL);
+		json_add_under(obj, key, lasts, NULL);
 		return;
 	}
 	text_double(v, text, sizeof(text));
-	json_add(obj, key, must(json_object_new_double_s(v, text)));
+	json_add_under(obj, key, lasts, must(json_object_new_double_s(v, text)));
 }
 
-void json_add_bool(struct json_object *obj, const char *key, bool v)
+void json_add_bool_under(struct json_object *obj, const char *key, bool lasts, bool v)
 {
-	json_add(obj, key, must(json_object_new_boolean(v)));
+	json_add_under(obj, key, lasts, must(json_object_new_boolean(v)));
 }
 
-void json_add_pct(struct json_object *obj, const char *key, int32_t pct)
+void json_add_pct_under(struct json_object *obj, const char *key, bool lasts, int32_t pct)
 {
 	if (pct < 0)
-		json_add(obj, key, NULL);
+		json_add_under(obj, key, lasts, NULL);
 	else if (pct % 100 == 0)
-		json_add_int(obj, key, pct / 100);
+		json_add_int_under(obj, key, lasts, pct / 100);
 	else
-		json_add_double(obj, key, pct / 100.0);
+		json_add_double_under(obj, key, lasts, pct / 100.0);
 }
 
-void json_add_time(struct json_object *obj, const char *key, int64_t us)
+void json_add_time_under(struct json_object *obj, const char *key, bool lasts, int64_t us)
 {
 	char text[40];
 
 	text_time(us, text, sizeof(text));
-	json_add_str(obj, key, us == 0 ? NULL : text);
+	json_add_str_under(obj, key, lasts, us == 0 ? NULL : text);
 }
 
 const char *json_text(struct json_object *obj)

@@ -66,13 +66,22 @@ int64_t json_int_or(struct json_object *obj, const char *key, int64_t def);
 
 /* Add to an object; out of memory aborts the process (crash-only: json-c 0.16 cannot report it everywhere).
  * str: NULL adds null, malformed UTF-8 is repaired. pct: -1 adds null. time: 0 adds null, else RFC 3339. */
-void json_add(struct json_object *obj, const char *key, struct json_object *value_taken);
-void json_add_str(struct json_object *obj, const char *key, const char *s);
-void json_add_int(struct json_object *obj, const char *key, int64_t v);
-void json_add_double(struct json_object *obj, const char *key, double v); /* NaN and infinities: null */
-void json_add_bool(struct json_object *obj, const char *key, bool v);
-void json_add_pct(struct json_object *obj, const char *key, int32_t pct);
-void json_add_time(struct json_object *obj, const char *key, int64_t us);
+void json_add_under(struct json_object *obj, const char *key, bool lasts, struct json_object *value_taken);
+void json_add_str_under(struct json_object *obj, const char *key, bool lasts, const char *s);
+void json_add_int_under(struct json_object *obj, const char *key, bool lasts, int64_t v);
+void json_add_double_under(struct json_object *obj, const char *key, bool lasts, double v); /* NaN, infinities: null */
+void json_add_bool_under(struct json_object *obj, const char *key, bool lasts, bool v);
+void json_add_pct_under(struct json_object *obj, const char *key, bool lasts, int32_t pct);
+void json_add_time_under(struct json_object *obj, const char *key, bool lasts, int64_t us);
+/* A key that is a literal lasts: it is not copied. */
+#define JSON_KEY(key)                key, __builtin_constant_p(key)
+#define json_add(obj, key, value)    json_add_under(obj, JSON_KEY(key), value)
+#define json_add_str(obj, key, s)    json_add_str_under(obj, JSON_KEY(key), s)
+#define json_add_int(obj, key, v)    json_add_int_under(obj, JSON_KEY(key), v)
+#define json_add_double(obj, key, v) json_add_double_under(obj, JSON_KEY(key), v)
+#define json_add_bool(obj, key, v)   json_add_bool_under(obj, JSON_KEY(key), v)
+#define json_add_pct(obj, key, pct)  json_add_pct_under(obj, JSON_KEY(key), pct)
+#define json_add_time(obj, key, us)  json_add_time_under(obj, JSON_KEY(key), us)
 
 /* Compact text (slashes not escaped), borrowed from obj. */
 const char *json_text(struct json_object *obj);

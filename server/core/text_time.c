@@ -297,19 +297,49 @@ static int64_t day_and_rest(int64_t us, int64_t *ret_rest)
 	return days;
 }
 
+/* n digits and what follows them; where the next go. */
+static char *put_digits(char *at, size_t n, unsigned v, char behind)
+{
+	for (size_t i = n; i-- > 0; v /= 10)
+		at[i] = (char)('0' + v % 10);
+	at[n] = behind;
+	return at + n + 1;
+}
+
+static void text_time_far(const struct date *d, int second, int fraction, char *out, size_t size)
+{
+	char digits[12] = "";
+
+	if (fraction)
+		snprintf(digits, sizeof(digits), ".%06d", fraction);
+	snprintf(out, size, "%s%04lld-%02u-%02uT%02d:%02d:%02d%sZ", d->year < 0 ? "-" : "",
+	         (long long)(d->year < 0 ? -d->year : d->year), d->month, d->day, second / 3600, second / 60 % 60,
+	         second % 60, digits);
+}
+
+/* By hand, for a list holds thousands. */
 void text_time(int64_t us, char *out, size_t size)
 {
 	assert(out && size > 0);
 	int64_t rest;
 	struct date d = date_from_days(day_and_rest(us, &rest));
 	int second = (int)(rest / US_PER_S), fraction = (int)(rest % US_PER_S);
-	char digits[12] = "";
+	char text[32], *at = text;
 
+	if (d.year < 0 || d.year > 9999 || size < sizeof(text)) {
+		text_time_far(&d, second, fraction, out, size);
+		return;
+	}
+	at = put_digits(at, 4, (unsigned)d.year, '-');
+	at = put_digits(at, 2, d.month, '-');
+	at = put_digits(at, 2, d.day, 'T');
+	at = put_digits(at, 2, (unsigned)(second / 3600), ':');
+	at = put_digits(at, 2, (unsigned)(second / 60 % 60), ':');
+	at = put_digits(at, 2, (unsigned)(second % 60), fraction ? '.' : 'Z');
 	if (fraction)
-		snprintf(digits, sizeof(digits), ".%06d", fraction);
-	snprintf(out, size, "%s%04lld-%02u-%02uT%02d:%02d:%02d%sZ", d.year < 0 ? "-" : "",
-	         (long long)(d.year < 0 ? -d.year : d.year), d.month, d.day, second / 3600, second / 60 % 60,
-	         second % 60, digits);
+		at = put_digits(at, 6, (unsigned)fraction, 'Z');
+	memcpy(out, text, (size_t)(at - text));
+	out[at - text] = '\0';
 }
 
 void text_time_local(int64_t us, char *out, size_t size)

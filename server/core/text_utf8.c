@@ -55,13 +55,30 @@ bool text_was_replaced(const char *s)
 	return strstr(s, REPLACEMENT) != NULL;
 }
 
+/* How many bytes of plain ASCII s begins with, as far as eights go. */
+static size_t ascii_run(const char *s, size_t len)
+{
+	size_t n = 0;
+	uint64_t eight;
+
+	for (; len - n >= sizeof(eight); n += sizeof(eight)) {
+		memcpy(&eight, s + n, sizeof(eight));
+		if (eight & 0x8080808080808080)
+			break;
+	}
+	return n;
+}
+
 bool text_utf8_valid(const char *s, size_t len)
 {
 	assert(s || len == 0);
 	uint32_t c;
 
 	while (len > 0) {
-		size_t n = text_utf8_next(s, len, &c);
+		size_t n = ascii_run(s, len);
+
+		if (n == 0)
+			n = text_utf8_next(s, len, &c);
 		if (n == 0)
 			return false;
 		s += n;

@@ -364,6 +364,43 @@ static void a_backup_holds_what_was_committed(void **state)
 	db_close(db);
 }
 
+static off_t root_of(const char *table)
+{
+	char sql[100];
+	sqlite3 *db = NULL;
+
+	snprintf(sql, sizeof(sql), "SELECT rootpage FROM sqlite_schema WHERE name = '%s'", table);
+	assert_int_equal(sqlite3_open(scratch_path("state/rollbackd.db"), &db), SQLITE_OK);
+	off_t at = (off_t)(first_number(db, sql) - 1) * 4096;
+	sqlite3_close(db);
+	return at;
+}
+
+/* A start reads no more than it must: a damaged page of old steps is met by whoever reads it. */
+static void a_large_record_is_not_read_whole_at_a_start(void **state)
+{
+	static const char *const rests_on[] = {"meta", "rollout", "progress", "config"};
+
+	(void)state;
+	assert_int_equal(try_open(), 0);
+	meddle("INSERT INTO event (at, incident_id, rollout, who, what, note) SELECT 1, 0, '', '', '', zeroblob(0) || "
+	       "hex(zeroblob(12000000))");
+	meddle("PRAGMA wal_checkpoint(TRUNCATE)");
+	overwrite("state/rollbackd.db", root_of("step"), 4096);
+	assert_int_equal(try_open(), 0);
+	for (size_t i = 0; i < ARRAY_LEN(rests_on); i++) {
+		char page[4096];
+		int fd = open(scratch_path("state/rollbackd.db"), O_RDWR);
+		off_t at = root_of(rests_on[i]);
+
+		assert_int_equal(pread(fd, page, sizeof(page), at), sizeof(page));
+		overwrite("state/rollbackd.db", at, sizeof(page));
+		check_damaged();
+		assert_int_equal(pwrite(fd, page, sizeof(page), at), sizeof(page));
+		close(fd);
+	}
+}
+
 static void a_file_that_was_moved_away_is_noticed(void **state)
 {
 	const char *text = NULL;
@@ -402,6 +439,7 @@ int main(void)
 		T(each_database_has_a_uuid_of_its_own_for_ever),
 		T(rows_from_before_the_uuid_keep_their_names),
 		T(a_backup_holds_what_was_committed),
+		T(a_large_record_is_not_read_whole_at_a_start),
 		T(a_file_that_was_moved_away_is_noticed),
 	};
 
