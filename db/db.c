@@ -154,20 +154,31 @@ static int connect(struct db *db, bool read_only, struct db_conn *c, char *why, 
 /* Nothing is rolled back from a doubtful record. All pages are looked at before anything is written, as long as that
  * takes a moment; of a larger record, what does not grow with it and every rollback rests on. The rest is looked at
  * page by page as it is read (cell_size_check), and a damaged page is an error there, too. */
-static const char *const small_checks[] = {"PRAGMA quick_check('meta')", "PRAGMA quick_check('rollout')",
-                                           "PRAGMA quick_check('progress')", "PRAGMA quick_check('config')"};
-static const char *const all_checked[] = {"PRAGMA quick_check(1)"};
+static const char *const rests_on[] = {"meta", "rollout", "progress", "config"};
+
+/* 1 it is whole, or not there yet: a migration will make it. */
+static int check_table(sqlite3 *sql, const char *table)
+{
+	char text[100];
+
+	snprintf(text, sizeof(text), "SELECT count(*) FROM sqlite_schema WHERE name = '%s'", table);
+	int r = is_answer(sql, text, "0");
+	if (r != 0)
+		return r;
+	snprintf(text, sizeof(text), "PRAGMA quick_check('%s')", table);
+	return is_answer(sql, text, "ok");
+}
 
 static int check_pages(struct db *db, struct db_conn *c, char *why, size_t size)
 {
 	struct stat st;
-	bool all = stat(db->file, &st) < 0 || st.st_size <= CHECKED_WHOLE;
-	const char *const *checks = all ? all_checked : small_checks;
-	size_t n = all ? ARRAY_LEN(all_checked) : ARRAY_LEN(small_checks);
 	int r = 1;
 
-	for (size_t i = 0; r == 1 && i < n; i++)
-		r = is_answer(c->sql, checks[i], "ok");
+	if (stat(db->file, &st) < 0 || st.st_size <= CHECKED_WHOLE)
+		r = is_answer(c->sql, "PRAGMA quick_check(1)", "ok");
+	else
+		for (size_t i = 0; r == 1 && i < ARRAY_LEN(rests_on); i++)
+			r = check_table(c->sql, rests_on[i]);
 	if (r < 0)
 		snprintf(why, size, "the database could not be checked: %s", sqlite3_errmsg(c->sql));
 	return r == 1 ? 0 : r == 0 ? -EUCLEAN : r;
