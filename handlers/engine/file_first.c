@@ -12,7 +12,6 @@
 #include "handlers/engine/retry.h"
 #include "handlers/incident/kinds.h"
 #include "handlers/steps/reads_file.h"
-#include "server/core/clock.h"
 
 static bool changes_percentage(const struct step *s)
 {
@@ -66,7 +65,7 @@ static const struct step *flags_step(const struct step_list *all)
 static bool file_rose(const struct open_incident *l, const struct step *flags)
 {
 	bool looks = (l->inc.state == INC_VERIFYING || l->inc.state == INC_FAILED) && !l->inc.asking;
-	int64_t ago = clock_wall_us() - flags->ended_at_us;
+	int64_t ago = db_now(l->engine->o.db) - flags->ended_at_us;
 
 	return looks && l->there_since_us == l->inc.evidence_since_us && l->file > l->inc.pct_wanted &&
 	       (ago < 0 || ago >= retry_pause_us(flags->attempts)); /* below 0: the clock was set back meanwhile */
