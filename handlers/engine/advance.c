@@ -300,7 +300,9 @@ static bool may_begin(const struct open_incident *l, const struct step *s)
 {
 	char why[256];
 
-	return step_may_run(l->inc.state, s->phase) && is_its_turn(l, s) && !file_comes_first(l, s, why, sizeof(why));
+	return step_may_run(l->inc.state, s->phase) && is_its_turn(l, s) &&
+	       (!step_waits_for_round(&l->inc, s) || all_have(l, l->inc.pct_wanted)) &&
+	       !file_comes_first(l, s, why, sizeof(why));
 }
 
 /* In their order, but for those that wait for the flags file. */

@@ -93,6 +93,13 @@ const struct step *file_to_write_again(const struct open_incident *l)
 	return NULL;
 }
 
+bool step_waits_for_round(const struct incident *inc, const struct step *s)
+{
+	assert(inc && s);
+	return (inc->state == INC_VERIFYING || inc->state == INC_FAILED) && inc->pct_wanted > 0 &&
+	       kind_of(inc)->lowers && s->state == STEP_TODO && changes_percentage(s);
+}
+
 bool step_waits_for_file(const struct rollout *r, const struct step_list *all, const struct step *s)
 {
 	assert(r && all && s);

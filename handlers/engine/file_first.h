@@ -4,6 +4,7 @@
 #ifndef HANDLERS_ENGINE_FILE_FIRST_H
 #define HANDLERS_ENGINE_FILE_FIRST_H
 
+#include "db/incident.h"
 #include "db/step.h"
 #include "handlers/settings/settings.h"
 
@@ -15,6 +16,11 @@ bool file_comes_first(const struct open_incident *l, const struct step *s, char 
 /* The flags step, when it was done and the file holds more again: a round found it so, or a step waits for it. NULL.
  * Engine thread. */
 const struct step *file_to_write_again(const struct open_incident *l);
+
+/* A step that is to be done late, for more than 0 %: not before a round in which everybody has at least that, since
+ * somebody may have lowered it further since it was asked. When that never comes, the verification goes on without it.
+ * Pure. */
+bool step_waits_for_round(const struct incident *inc, const struct step *s);
 
 /* A step that is to be done and that waits for a flags file which could not be lowered: the verification begins without
  * it. It may have begun meanwhile, if it raises nothing. Pure. */

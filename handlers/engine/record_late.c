@@ -22,7 +22,8 @@ int record_acts_open(struct work *w, bool *ret)
 
 	*ret = false;
 	for (size_t i = 0; i < l.n; i++)
-		*ret |= is_open_act(&l.item[i]) && !step_waits_for_file(&w->plan->rollout, &l, &l.item[i]);
+		*ret |= is_open_act(&l.item[i]) && !step_waits_for_file(&w->plan->rollout, &l, &l.item[i]) &&
+		        !step_waits_for_round(&w->inc, &l.item[i]);
 	step_list_free(&l);
 	if (r == 0)
 		r = step_running_elsewhere(db_tx_conn(w->tx), w->inc.rollout, w->inc.id, &elsewhere);

@@ -104,7 +104,8 @@ static int skip_waiting(struct work *w)
 	int r = step_of_incident(db_tx_conn(w->tx), w->inc.id, &l);
 
 	for (size_t i = 0; r == 0 && i < l.n; i++)
-		if (step_waits_for_file(&w->plan->rollout, &l, &l.item[i])) {
+		if (step_waits_for_file(&w->plan->rollout, &l, &l.item[i]) ||
+		    step_waits_for_round(&w->inc, &l.item[i])) {
 			l.item[i].state = STEP_SKIPPED;
 			r = step_save(w->tx, &l.item[i]);
 		}

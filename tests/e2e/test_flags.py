@@ -275,3 +275,22 @@ def test_a_file_that_is_written_again_meanwhile_is_lowered_again(daemon_of, serv
     service.follow_again()
     d.wait_state(r["incident"], "rolled_back")
     assert service.percentage() == 0
+
+
+def test_a_file_that_is_lowered_at_last_raises_nobody_who_was_lowered_further_meanwhile(daemon_of, service, lock):
+    service.raise_to(50)
+    to_ten = "playbooks:\n  - {name: auto-rollback, match: ['action=\"auto_rollback\"'], rollback: {to: 10}}\n"
+    d = daemon_of(config(service, timeout="1s", apply=saying(service), playbooks=to_ten))
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    [r] = d.post(alert())
+    until(lambda: service.percentage() == 10)
+    service.live.write_text("5")        # a person goes further down
+
+    def rounds():
+        return next(s for s in d.incident(r["incident"])["steps"] if s["kind"] == "verify")["attempts"]
+
+    seen = rounds()
+    until(lambda: rounds() >= seen + 2)     # the one that is under way may have asked before
+    fcntl.flock(lock, fcntl.LOCK_UN)
+    d.wait_state(r["incident"], "rolled_back")
+    assert service.percentage() == 5 and service.file_percentage() == "10"
