@@ -265,6 +265,7 @@ static bool wait_for_file(struct open_incident *l, const struct step *step)
 void act_begin(struct open_incident *l, const struct step *step)
 {
 	assert(l && l->plan && thread_may(THREAD_ENGINE));
+	FAILPOINT(FAIL_STEP_INTENT_COMMITTED);
 	if (rehearse(l, step) || wait_for_file(l, step))
 		return;
 	if (step->kind == STEP_FLAGS)
@@ -401,8 +402,10 @@ void act_watch_end(struct open_incident *l, const struct step *step)
 
 void act_recover(struct open_incident *l, const struct step *step)
 {
-	log_info("a step was under way when rollbackd stopped; finding out what became of it", "incident",
-	         log_num(l->id), "step", step->name);
+	if (step->started_at_us < l->engine->began_us)
+		log_info("a step was under way when rollbackd stopped; finding out what became of it", "incident",
+		         log_num(l->id), "step", step->name);
+	FAILPOINT(FAIL_STEP_INTENT_COMMITTED);
 	if (rehearse(l, step))
 		return;
 	if (step->kind == STEP_FLAGS) {

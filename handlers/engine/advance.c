@@ -162,12 +162,14 @@ static void forget_attempt(struct open_incident *l, int64_t step_id, int32_t att
 	command_forget(l->engine->commands, name);
 }
 
+static void advance_as_read(struct open_incident *l, int r);
+
 static void on_committed(void *arg)
 {
 	struct open_incident *l = arg;
 	struct change *ch = l->committing;
 	bool intent = ch->kind == CHANGE_INTENT && l->commit_result == 1, outcome = ch->kind == CHANGE_OUTCOME;
-	int64_t step_id = ch->step_id;
+	int64_t step_id = ch->step_id, begin = intent ? step_id : outcome && l->commit_result == 2 ? ch->next_id : 0;
 	int32_t attempt = ch->attempt;
 
 	l->committing = NULL;
@@ -189,13 +191,13 @@ static void on_committed(void *arg)
 		forget_attempt(l, step_id, attempt);
 	if (l->engine->o.on_outbox)
 		l->engine->o.on_outbox(l->engine->o.on_outbox_arg);
-	for (size_t i = 0; intent && open_incident_read(l) == 1 && i < l->steps.n; i++)
-		if (l->steps.item[i].id == step_id) {
-			FAILPOINT(FAIL_STEP_INTENT_COMMITTED);
+	int r = open_incident_read(l);
+	for (size_t i = 0; begin && r == 1 && i < l->steps.n; i++)
+		if (l->steps.item[i].id == begin) {
 			act_begin(l, &l->steps.item[i]);
 			break;
 		}
-	engine_advance(l);
+	advance_as_read(l, r);
 }
 
 static int job_run(struct db_tx *tx, struct db_job *job)
@@ -241,19 +243,6 @@ static void commit_own(struct open_incident *l, struct change ch)
 
 /* --- deciding: each rule returns true when it has sent a change on its way --- */
 
-static bool commit_what_is_ready(struct open_incident *l)
-{
-	for (int i = 0; i < SLOT_N; i++) {
-		if (!l->slot[i].ready || (i == SLOT_ONSET && l->inc.state == INC_ROLLING_BACK))
-			continue; /* no act waits until the onset is on disk */
-		FAILPOINT(i == SLOT_ROUND ? FAIL_VERIFY_ROUND_UNCOMMITTED : FAIL_STEP_DONE_UNCOMMITTED);
-		l->slot[i].ch.incident_id = l->id;
-		commit(l, &l->slot[i].ch);
-		return true;
-	}
-	return false;
-}
-
 static const struct step *first_step(const struct open_incident *l, enum step_state state, enum slot_id slot)
 {
 	for (size_t i = 0; i < l->steps.n; i++) {
@@ -266,25 +255,6 @@ static const struct step *first_step(const struct open_incident *l, enum step_st
 }
 
 const enum slot_id act_slots[ACT_SLOTS] = {SLOT_FLAGS, SLOT_ACT, SLOT_FOLLOWUP};
-
-static bool recover(struct open_incident *l)
-{
-	for (size_t i = 0; i < ARRAY_LEN(act_slots); i++) {
-		const struct step *s = first_step(l, STEP_RUNNING, act_slots[i]);
-
-		if (s && !l->slot[act_slots[i]].busy)
-			act_recover(l, s);
-	}
-	return commit_what_is_ready(l);
-}
-
-static bool intend(struct open_incident *l, const struct step *s)
-{
-	if (!s)
-		return false;
-	commit_own(l, (struct change) {.kind = CHANGE_INTENT, .step_id = s->id, .attempt = s->attempts});
-	return true;
-}
 
 /* A step that follows the rollback is done in its turn: not before one that still waits for a person. */
 static bool is_its_turn(const struct open_incident *l, const struct step *s)
@@ -319,6 +289,54 @@ static const struct step *first_that_may_begin(const struct open_incident *l, en
 			return NULL;
 	}
 	return NULL;
+}
+
+/* What next_step will find once the outcome of this slot is on disk: committed together with it. */
+static int64_t next_after(const struct open_incident *l, const struct slot *ended)
+{
+	for (size_t i = 0; i < ARRAY_LEN(act_slots); i++) {
+		const struct slot *s = &l->slot[act_slots[i]];
+		bool busy = s->busy || l->slot[SLOT_FLAGS].busy || (s->ready && s != ended);
+		const struct step *next = busy ? NULL : first_that_may_begin(l, act_slots[i]);
+
+		if (next)
+			return next->phase == PHASE_APPLY ? next->id : 0;
+	}
+	return 0;
+}
+
+static bool commit_what_is_ready(struct open_incident *l)
+{
+	for (int i = 0; i < SLOT_N; i++) {
+		if (!l->slot[i].ready || (i == SLOT_ONSET && l->inc.state == INC_ROLLING_BACK))
+			continue; /* no act waits until the onset is on disk */
+		FAILPOINT(i == SLOT_ROUND ? FAIL_VERIFY_ROUND_UNCOMMITTED : FAIL_STEP_DONE_UNCOMMITTED);
+		l->slot[i].ch.incident_id = l->id;
+		if (l->slot[i].ch.kind == CHANGE_OUTCOME)
+			l->slot[i].ch.next_id = next_after(l, &l->slot[i]);
+		commit(l, &l->slot[i].ch);
+		return true;
+	}
+	return false;
+}
+
+static bool recover(struct open_incident *l)
+{
+	for (size_t i = 0; i < ARRAY_LEN(act_slots); i++) {
+		const struct step *s = first_step(l, STEP_RUNNING, act_slots[i]);
+
+		if (s && !l->slot[act_slots[i]].busy)
+			act_recover(l, s);
+	}
+	return commit_what_is_ready(l);
+}
+
+static bool intend(struct open_incident *l, const struct step *s)
+{
+	if (!s)
+		return false;
+	commit_own(l, (struct change) {.kind = CHANGE_INTENT, .step_id = s->id, .attempt = s->attempts});
+	return true;
 }
 
 /* The percentage goes first, also while an act for an earlier target is still under way; the acts wait for it. */
@@ -462,9 +480,9 @@ static void see_to_end(struct open_incident *l)
 	open_incident_drop(l);
 }
 
-void engine_advance(struct open_incident *l)
+/* r: what live_read said just now. */
+static void advance_as_read(struct open_incident *l, int r)
 {
-	assert(l && thread_may(THREAD_ENGINE));
 	static bool (*const rules[])(struct open_incident *) = {
 		commit_what_is_ready,
 		ask_after_start,
@@ -479,9 +497,6 @@ void engine_advance(struct open_incident *l)
 		ask_onset,
 	};
 
-	if (l->committing)
-		return;
-	int r = open_incident_read(l);
 	if (r < 0) {
 		log_error("an incident could not be read; trying again", "incident", log_num(l->id), "err",
 		          strerror(-r));
@@ -496,4 +511,11 @@ void engine_advance(struct open_incident *l)
 		if (rules[i](l))
 			return;
 	arm(l);
+}
+
+void engine_advance(struct open_incident *l)
+{
+	assert(l && thread_may(THREAD_ENGINE));
+	if (!l->committing)
+		advance_as_read(l, open_incident_read(l));
 }

@@ -10,6 +10,7 @@
 
 #include "handlers/steps/command.h"
 #include "handlers/steps/names.h"
+#include "server/core/clock.h"
 #include "server/core/log.h"
 #include "server/core/text.h"
 #include "server/core/thread.h"
@@ -152,6 +153,7 @@ int engine_new(const struct engine_options *o, struct engine **ret)
 	if (!e)
 		return -ENOMEM;
 	e->o = *o;
+	e->began_us = clock_wall_us();
 	pthread_mutex_init(&e->lock, NULL);
 	CLEANUP(cleanup_free) char *dir = realpath(db_dir(o->db), NULL); /* a runner works in / */
 	e->commands = dir ? text_format("%s/commands", dir) : NULL;

@@ -86,6 +86,7 @@ struct revival {
 
 struct engine {
 	struct engine_options o;
+	int64_t began_us; /* wall: what is running on disk since before was begun by an earlier life */
 	struct db_conn *reader;
 	struct open_incident *open;
 	char *commands;       /* directory of the runners' files */
@@ -125,7 +126,8 @@ void slot_end(struct slot *s, enum step_state outcome, const char *text);
 void act_write_flags(struct open_incident *l, const struct step *step);
 /* After the intent is on disk. step is borrowed. */
 void act_begin(struct open_incident *l, const struct step *step);
-/* The step is running on disk but not here: asks what is true before it repeats anything. */
+/* The step is running on disk but not here: an earlier life began it, or whoever opened the incident committed the
+ * intention together with it (trigger_add_steps). Asks what is true before it repeats anything. */
 void act_recover(struct open_incident *l, const struct step *step);
 /* The incident is over, the step is running on disk: sees it to its end. */
 void act_watch_end(struct open_incident *l, const struct step *step);

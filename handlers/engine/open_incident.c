@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "handlers/settings/current.h"
 #include "handlers/settings/snapshot.h"
 #include "server/core/thread.h"
 
@@ -90,7 +91,7 @@ static int follow_config(struct open_incident *l)
 
 	if (!is_busy(l))
 		forget_older(l);
-	if (l->plan && !strcmp(l->plan_sha, l->inc.config))
+	if (l->plan && !strcmp(l->plan_sha, l->inc.config) && !plan_is_outdated(l->plan))
 		return 0;
 	int r = plan_get(l->engine->reader, l->inc.config, &next);
 	if (r < 0)

@@ -112,6 +112,19 @@ static bool is_file_again(const struct work *w)
 	       kind_of(&w->inc)->lowers;
 }
 
+static int begin_step(struct work *w)
+{
+	w->step.state = STEP_RUNNING;
+	w->step.attempts++;
+	w->step.started_at_us = w->now;
+	int r = step_save(w->tx, &w->step);
+
+	if (r < 0 || w->inc.started_at_us)
+		return r;
+	w->inc.started_at_us = w->now;
+	return incident_save(w->tx, &w->inc);
+}
+
 static int write_intent(struct work *w)
 {
 	bool again = w->step.state == STEP_RUNNING && w->step.attempts == w->ch->attempt;
@@ -122,15 +135,24 @@ static int write_intent(struct work *w)
 	if (!step_may_run(w->inc.state, w->step.phase) ||
 	    !(w->step.state == STEP_TODO || again || retry || is_file_again(w)))
 		return 0;
-	w->step.state = STEP_RUNNING;
-	w->step.attempts++;
-	w->step.started_at_us = w->now;
-	int r = step_save(w->tx, &w->step);
-	if (r < 0 || w->inc.started_at_us)
-		return r < 0 ? r : 1;
-	w->inc.started_at_us = w->now;
-	r = incident_save(w->tx, &w->inc);
+	int r = begin_step(w);
 	return r < 0 ? r : 1;
+}
+
+/* The next step's intention, in the same commit as the outcome of the one before. 2: it is; 1: it does not fit. */
+static int intend_next(struct work *w)
+{
+	if (!w->ch->next_id)
+		return 1;
+	step_free(&w->step);
+	w->step = (struct step) {0};
+	int r = step_load(db_tx_conn(w->tx), w->ch->next_id, &w->step);
+	if (r < 0)
+		return r;
+	if (w->step.state != STEP_TODO || !step_may_run(w->inc.state, w->step.phase))
+		return 1;
+	r = begin_step(w);
+	return r < 0 ? r : 2;
 }
 
 static int apply_ended(struct work *w, bool *ret)
@@ -319,7 +341,7 @@ static int write_outcome(struct work *w)
 		r = start_verifying(w);
 	if (r >= 0 && kind_of(&w->inc)->acts && w->ch->outcome != STEP_TODO)
 		metric_add(M_STEPS, metric_index[w->ch->outcome], 1);
-	return r < 0 ? r : 1;
+	return r < 0 ? r : intend_next(w);
 }
 
 /* --- the rest --- */

@@ -29,6 +29,7 @@ struct change {
 	int64_t incident_id, step_id;
 	int32_t attempt;                             /* OUTCOME: of which attempt */
 	enum step_state outcome;                     /* OUTCOME */
+	int64_t next_id;                             /* OUTCOME: the step that is to be done next; 0: none */
 	char *text;                                  /* owned: OUTCOME, ROUND: for people */
 	int error;                                   /* OUTCOME of a flags step that failed: -errno, else 0 */
 	int32_t pct_after;                           /* OUTCOME of a flags step: what the file holds now; -1 unknown */
@@ -50,7 +51,7 @@ struct change {
 	int64_t onset_us; /* ONSET */
 };
 
-/* 1 written, 0 it no longer fits (nothing written), -errno. */
+/* 1 written, 2 written and next_id is intended, 0 it no longer fits (nothing written), -errno. */
 int change_write(struct db_tx *tx, const struct settings *s, const struct change *ch);
 /* Frees what it owns and zeroes it. */
 void change_clear(struct change *ch);

@@ -44,6 +44,15 @@ static int tell(struct db_tx *tx, const struct settings *s, unsigned classes, st
 	return 0;
 }
 
+/* What nobody hears is not made: it takes more than all the rest of opening an incident. */
+static bool is_heard(const struct settings *s, unsigned classes)
+{
+	for (size_t i = 0; i < s->n_channels; i++)
+		if (event_heard(classes, s->channels[i].events))
+			return true;
+	return false;
+}
+
 static struct json_object *body_new(const char *what, const char *text, const char *link)
 {
 	assert(what && text);
@@ -112,7 +121,7 @@ int announce_incident(struct db_tx *tx, const struct settings *s, const struct i
 	struct json_object *tree = NULL;
 	struct buf text = BUF(MESSAGE_MAX);
 
-	if (!a)
+	if (!a || !is_heard(s, a->classes))
 		return 0;
 	if (plan_get(db_tx_conn(tx), inc->config, &plan) == -ENOMEM)
 		return -ENOMEM;

@@ -79,17 +79,31 @@ int trigger_add_followups(struct db_tx *tx, const struct incident *inc, const st
 	return err;
 }
 
-static int steps_so_far(struct db_tx *tx, int64_t incident, int32_t *ret_ord, bool *ret_verify, bool *ret_snapshot)
-{
-	struct step_list l = {0};
-	int r = step_of_incident(db_tx_conn(tx), incident, &l);
+/* What an incident has already: read once for all that is added to it. */
+struct so_far {
+	struct step_list list; /* owned */
+	int32_t ord;           /* of the next one */
+	bool verify, snapshot;
+	bool writing; /* its flags file is being written */
+};
 
-	*ret_ord = (int32_t)l.n;
-	for (size_t i = 0; i < l.n; i++) {
-		*ret_verify |= l.item[i].kind == STEP_VERIFY;
-		*ret_snapshot |= l.item[i].kind == STEP_SNAPSHOT;
+static void so_far_free(struct so_far *s)
+{
+	step_list_free(&s->list);
+}
+
+static int so_far_load(struct db_tx *tx, int64_t incident, struct so_far *s)
+{
+	int r = step_of_incident(db_tx_conn(tx), incident, &s->list);
+
+	s->ord = (int32_t)s->list.n;
+	for (size_t i = 0; i < s->list.n; i++) {
+		const struct step *st = &s->list.item[i];
+
+		s->verify |= st->kind == STEP_VERIFY;
+		s->snapshot |= st->kind == STEP_SNAPSHOT;
+		s->writing |= st->kind == STEP_FLAGS && st->state == STEP_RUNNING;
 	}
-	step_list_free(&l);
 	return r;
 }
 
@@ -106,56 +120,94 @@ static int add_snapshots(struct db_tx *tx, const struct incident *inc, int32_t *
 	return err;
 }
 
-int trigger_add_tail(struct db_tx *tx, const struct incident *inc, const struct rollout *r)
+static int add_tail(struct db_tx *tx, const struct incident *inc, const struct rollout *r, struct so_far *so_far)
 {
-	assert(tx && inc && inc->id > 0 && r);
-	bool verify = false, snapshot = false;
-	int32_t ord = 0;
-	int err = steps_so_far(tx, inc->id, &ord, &verify, &snapshot);
+	int err = 0;
 
-	if (err == 0 && !verify)
-		err = add_step(tx, inc->id, &ord, PHASE_VERIFY, STEP_VERIFY, "verify", "{}");
-	if (err == 0 && !snapshot && r->n_queries && kind_of(inc)->follows)
-		err = add_snapshots(tx, inc, &ord, r);
+	if (!so_far->verify)
+		err = add_step(tx, inc->id, &so_far->ord, PHASE_VERIFY, STEP_VERIFY, "verify", "{}");
+	if (err == 0 && !so_far->snapshot && r->n_queries && kind_of(inc)->follows)
+		err = add_snapshots(tx, inc, &so_far->ord, r);
 	return err;
 }
 
-/* What was to be done for what was asked before: what is applied now has its own steps and its own time. */
-static int skip_older(struct db_tx *tx, int64_t incident)
+int trigger_add_tail(struct db_tx *tx, const struct incident *inc, const struct rollout *r)
 {
-	struct step_list l = {0};
-	int r = step_of_incident(db_tx_conn(tx), incident, &l);
+	assert(tx && inc && inc->id > 0 && r);
+	CLEANUP(so_far_free) struct so_far so_far = {0};
+	int err = so_far_load(tx, inc->id, &so_far);
 
-	for (size_t i = 0; r == 0 && i < l.n; i++)
-		if ((l.item[i].phase == PHASE_FALLBACK || l.item[i].phase == PHASE_APPLY) &&
-		    (l.item[i].state == STEP_TODO || l.item[i].state == STEP_FAILED)) {
-			l.item[i].state = STEP_SKIPPED;
-			r = step_save(tx, &l.item[i]);
+	return err < 0 ? err : add_tail(tx, inc, r, &so_far);
+}
+
+/* What was to be done for what was asked before: what is applied now has its own steps and its own time. */
+static int skip_these(struct db_tx *tx, const struct step_list *l)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < l->n; i++)
+		if ((l->item[i].phase == PHASE_FALLBACK || l->item[i].phase == PHASE_APPLY) &&
+		    (l->item[i].state == STEP_TODO || l->item[i].state == STEP_FAILED)) {
+			l->item[i].state = STEP_SKIPPED;
+			r = step_save(tx, &l->item[i]);
 		}
-	step_list_free(&l);
 	return r;
 }
 
-int trigger_add_steps(struct db_tx *tx, const struct incident *inc)
+static int skip_older(struct db_tx *tx, int64_t incident)
+{
+	CLEANUP(so_far_free) struct so_far so_far = {0};
+	int r = so_far_load(tx, incident, &so_far);
+
+	return r < 0 ? r : skip_these(tx, &so_far.list);
+}
+
+/* Lowering to 0 % is right in any doubt, and may be done again: its intention is committed together with what asked for
+ * it, and the file is written without another commit on the way. */
+static bool begins_at_once(const struct incident *inc, const struct rollout *r)
+{
+	return r->flags_file && inc->pct_wanted == 0 && kind_of(inc)->lowers && kind_of(inc)->acts;
+}
+
+static int add_flags(struct db_tx *tx, struct incident *inc, const struct rollout *r, struct so_far *so_far)
+{
+	bool at_once = begins_at_once(inc, r) && !so_far->writing; /* one write at a time */
+	struct step st = {.incident_id = inc->id,
+	                  .ord = so_far->ord++,
+	                  .phase = PHASE_APPLY,
+	                  .kind = STEP_FLAGS,
+	                  .name = (char *)"set percentage",
+	                  .spec = (char *)"{}",
+	                  .state = at_once ? STEP_RUNNING : STEP_TODO,
+	                  .attempts = at_once,
+	                  .started_at_us = at_once ? db_tx_now(tx) : 0};
+	int r2 = step_insert(tx, &st);
+
+	if (r2 < 0 || !at_once || inc->started_at_us)
+		return r2;
+	inc->started_at_us = st.started_at_us;
+	return incident_save(tx, inc);
+}
+
+int trigger_add_steps(struct db_tx *tx, struct incident *inc)
 {
 	assert(tx && inc && inc->id > 0 && inc->config);
 	CLEANUP(plan_cleanup) struct plan *plan = NULL;
-	bool verify = false, snapshot = false;
-	int32_t ord = 0;
+	CLEANUP(so_far_free) struct so_far so_far = {0};
 	int err = plan_get(db_tx_conn(tx), inc->config, &plan);
 
 	if (err == 0)
-		err = skip_older(tx, inc->id);
+		err = so_far_load(tx, inc->id, &so_far);
 	if (err == 0)
-		err = steps_so_far(tx, inc->id, &ord, &verify, &snapshot);
+		err = skip_these(tx, &so_far.list);
 	if (err < 0)
 		return err;
 	const struct rollout *r = &plan->rollout;
 	if (r->flags_file)
-		err = add_step(tx, inc->id, &ord, PHASE_APPLY, STEP_FLAGS, "set percentage", "{}");
+		err = add_flags(tx, inc, r, &so_far);
 	for (size_t i = 0; err == 0 && i < r->n_apply; i++)
-		err = trigger_add_act(tx, inc->id, ord++, PHASE_APPLY, &r->apply[i], STEP_TODO);
-	return err == 0 ? trigger_add_tail(tx, inc, r) : err;
+		err = trigger_add_act(tx, inc->id, so_far.ord++, PHASE_APPLY, &r->apply[i], STEP_TODO);
+	return err == 0 ? add_tail(tx, inc, r, &so_far) : err;
 }
 
 /* Nothing is applied before it is known that it is needed, and cannot raise. */
@@ -279,7 +331,7 @@ static int stage_now(struct db_tx *tx, const char *rollout, int32_t *ret)
 	return err == -ENOENT ? 0 : err;
 }
 
-static int steps_of_opening(struct db_tx *tx, const struct incident *inc, const struct trigger *t)
+static int steps_of_opening(struct db_tx *tx, struct incident *inc, const struct trigger *t)
 {
 	return inc->state == INC_ROLLING_BACK ? trigger_add_steps(tx, inc)
 	       : inc->state == INC_VERIFYING  ? trigger_add_tail(tx, inc, t->rollout)
@@ -327,6 +379,8 @@ static int insert_open(struct db_tx *tx, const struct settings *s, const struct 
 
 	inc.evidence_since_us = db_tx_now(tx);
 	*ret_disposition = open_state(t, &inc, there, db_tx_now(tx));
+	if (inc.state == INC_ROLLING_BACK && begins_at_once(&inc, t->rollout))
+		inc.started_at_us = db_tx_now(tx);
 	int err = plan_put(tx, s, t->rollout, t->playbook, config);
 	if (err == 0)
 		err = incident_insert(tx, &inc);

@@ -39,8 +39,9 @@ int incident_begin(struct db_tx *tx, const struct settings *s, struct incident *
 /* The trigger's alert becomes one of the incident's. */
 int trigger_attach(struct db_tx *tx, int64_t incident, const struct trigger *t);
 
-/* Appends the rollout's apply steps (flags first) as todo: at opening, at a lower target, at a retry. */
-int trigger_add_steps(struct db_tx *tx, const struct incident *inc);
+/* Appends the rollout's apply steps (flags first) as todo: at opening, at a lower target, at a retry. To 0 % the first
+ * one, the flags file, is running already, for the engine to write it. */
+int trigger_add_steps(struct db_tx *tx, struct incident *inc);
 
 /* Verifying and preserving metrics, as far as the incident has them not yet. */
 int trigger_add_tail(struct db_tx *tx, const struct incident *inc, const struct rollout *r);

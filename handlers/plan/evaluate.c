@@ -318,13 +318,13 @@ static void on_probe(void *arg, const struct verify_result *r)
 	finish(e);
 }
 
-/* The checks are read from a plan, as an incident's are. */
-static int read_plan(struct evaluating *e)
+/* The checks take a plan, as an incident's. */
+static int make_plan(struct evaluating *e)
 {
-	struct playbook none = {
-		.frozen = (char *)"{\"name\":\"evaluation\"}", .name = "evaluation", .restart_at = -1, .severity = ""};
+	static const struct playbook none = {.name = "evaluation", .restart_at = -1, .severity = ""};
 
-	return plan_in_force(e->settings, e->rollout, &none, &e->plan);
+	e->plan = plan_of_settings(e->settings, e->rollout, &none);
+	return e->plan ? 0 : -ENOMEM;
 }
 
 /* Then the engine's rounds are the answer, and ours would only double the questions. */
@@ -390,7 +390,7 @@ int evaluate_start(struct loop *l, struct db_conn *reader, struct settings *s, c
 	                          .arg = arg};
 	int err = rollout_state_load(reader, r, e->now_us, &e->st);
 	if (err == 0)
-		err = read_plan(e);
+		err = make_plan(e);
 	if (err == 0) {
 		const struct stage *stage = rollout_state_stage(&e->st, r);
 

@@ -2,6 +2,8 @@
 
 #include <pthread.h>
 
+#include "handlers/settings/snapshot.h"
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct settings *in_force;
 
@@ -21,5 +23,14 @@ void current_set(struct settings *s)
 	struct settings *old = in_force;
 	in_force = mine;
 	pthread_mutex_unlock(&lock);
+	plans_forget_others(mine);
 	settings_unref(old);
+}
+
+bool plan_is_outdated(const struct plan *p)
+{
+	pthread_mutex_lock(&lock);
+	bool outdated = p->of && p->of != in_force;
+	pthread_mutex_unlock(&lock);
+	return outdated;
 }

@@ -10,5 +10,7 @@
 struct settings *current_settings(void);
 /* Takes a reference of its own. Any thread. */
 void current_set(struct settings *s);
+/* It keeps a whole config in memory that is not in force any more: plan_get has a smaller one. Any thread. */
+bool plan_is_outdated(const struct plan *p);
 
 #endif

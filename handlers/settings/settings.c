@@ -167,6 +167,25 @@ int plan_read(const char *text, struct plan **ret)
 	return 0;
 }
 
+struct plan *plan_of_settings(const struct settings *s, const struct rollout *r, const struct playbook *p)
+{
+	assert(s && r >= s->rollouts && r < s->rollouts + s->n_rollouts && p);
+	struct plan *plan = malloc(sizeof(*plan));
+
+	if (plan)
+		*plan = (struct plan) {.of = settings_ref((struct settings *)s),
+		                       .rollout = *r,
+		                       .playbook = *p,
+		                       .sla = s->sla,
+		                       .limits = s->limits,
+		                       .prometheus = s->prometheus,
+		                       .external_url = s->external_url,
+		                       .refs = 1};
+	if (plan && !plan->prometheus.url)
+		plan->prometheus.url = "";
+	return plan;
+}
+
 struct plan *plan_ref(struct plan *p)
 {
 	assert(p && p->refs > 0);
@@ -178,9 +197,12 @@ void plan_unref(struct plan *p)
 {
 	if (!p || __atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
-	rollout_free(&p->rollout);
-	playbook_free(&p->playbook);
+	if (!p->of) {
+		rollout_free(&p->rollout);
+		playbook_free(&p->playbook);
+	}
 	arena_free(&p->arena);
+	settings_unref(p->of);
 	free(p);
 }
 

@@ -290,9 +290,10 @@ const struct checklist *rollout_checklist(const struct rollout *r, const char *n
  */
 char *plan_text(const struct settings *s, const struct rollout *r, const struct playbook *p);
 
-/* A frozen plan, read back. */
+/* A frozen plan: read back from its text, or the parts of the config that is in force. */
 struct plan {
-	struct arena arena;
+	struct arena arena;  /* of the text; empty: */
+	struct settings *of; /* owned reference: rollout and playbook are this config's own, nothing was read */
 	struct rollout rollout;
 	struct playbook playbook;
 	struct sla sla;
@@ -302,6 +303,8 @@ struct plan {
 	int refs; /* atomic; nobody changes a plan that was read */
 };
 int plan_read(const char *text, struct plan **ret); /* a plan of its own: one reference. -EINVAL, -ENOMEM */
+/* Without reading anything: what p points to is s's or static, r is s's. NULL: out of memory. */
+struct plan *plan_of_settings(const struct settings *s, const struct rollout *r, const struct playbook *p);
 struct plan *plan_ref(struct plan *p);
 void plan_unref(struct plan *p); /* NULL is fine; any thread */
 void plan_cleanup(struct plan **p);

@@ -4,33 +4,46 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "server/core/text.h"
+/* Places for the plans of 500 rollouts whose incidents are open, and none is far from where it is looked for; one that
+ * fell out is read from the database again. */
+#define SETS 64
+#define WAYS 8
 
-/* More than the configs that open incidents go by at one time; one that fell out is read from the database again. */
-#define KEPT_MAX 64
+struct kept {
+	char sha[CONFIG_SHA_SIZE];
+	struct plan *plan; /* one reference; NULL: free */
+	uint64_t used;
+};
 
 static struct {
 	pthread_mutex_t lock;
-	struct {
-		char sha[CONFIG_SHA_SIZE];
-		struct plan *plan; /* one reference; NULL: free */
-		uint64_t used;
-	} kept[KEPT_MAX];
+	struct kept kept[SETS][WAYS];
 	uint64_t clock;
 } cache = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* The first digits of a hash are as good as any. */
+static struct kept *set_of(const char *sha)
+{
+	char digits[4] = "";
+
+	memcpy(digits, sha, strnlen(sha, sizeof(digits) - 1));
+	return cache.kept[strtoul(digits, NULL, 16) % SETS];
+}
 
 static struct plan *find(const char *sha)
 {
 	assert(sha);
+	struct kept *set = set_of(sha);
 	struct plan *found = NULL;
 
 	pthread_mutex_lock(&cache.lock);
-	for (size_t i = 0; i < KEPT_MAX && !found; i++)
-		if (cache.kept[i].plan && !strcmp(cache.kept[i].sha, sha)) {
-			cache.kept[i].used = ++cache.clock;
-			found = plan_ref(cache.kept[i].plan);
+	for (size_t i = 0; i < WAYS && !found; i++)
+		if (set[i].plan && !strcmp(set[i].sha, sha)) {
+			set[i].used = ++cache.clock;
+			found = plan_ref(set[i].plan);
 		}
 	pthread_mutex_unlock(&cache.lock);
 	return found;
@@ -40,19 +53,33 @@ static struct plan *find(const char *sha)
 static void keep(const char *sha, struct plan *p)
 {
 	assert(sha && p);
-	struct plan *gone;
-	size_t at = 0;
+	struct kept *at = set_of(sha), *set = at;
 
 	pthread_mutex_lock(&cache.lock);
-	for (size_t i = 1; i < KEPT_MAX; i++)
-		if (cache.kept[i].used < cache.kept[at].used)
-			at = i;
-	gone = cache.kept[at].plan;
-	cache.kept[at].plan = plan_ref(p);
-	cache.kept[at].used = ++cache.clock;
-	snprintf(cache.kept[at].sha, sizeof(cache.kept[at].sha), "%s", sha);
+	for (size_t i = 0; i < WAYS; i++)
+		if (!set[i].plan || set[i].used < at->used)
+			at = &set[i];
+	struct plan *gone = at->plan;
+	*at = (struct kept) {.plan = plan_ref(p), .used = ++cache.clock};
+	snprintf(at->sha, sizeof(at->sha), "%s", sha);
 	pthread_mutex_unlock(&cache.lock);
 	plan_unref(gone);
+}
+
+void plans_forget_others(const struct settings *s)
+{
+	for (size_t i = 0; i < SETS * WAYS; i++) {
+		struct kept *k = &cache.kept[i / WAYS][i % WAYS];
+		struct plan *gone = NULL;
+
+		pthread_mutex_lock(&cache.lock);
+		if (k->plan && k->plan->of && k->plan->of != s) {
+			gone = k->plan;
+			*k = (struct kept) {0};
+		}
+		pthread_mutex_unlock(&cache.lock);
+		plan_unref(gone);
+	}
 }
 
 int plan_get(struct db_conn *c, const char *sha, struct plan **ret)
@@ -72,29 +99,31 @@ int plan_get(struct db_conn *c, const char *sha, struct plan **ret)
 	return r;
 }
 
+static bool is_own(const struct settings *s, const struct playbook *p)
+{
+	return p >= s->playbooks && p < s->playbooks + s->n_playbooks;
+}
+
+/* Whoever asks for it next finds it without a row to be read. Out of memory: he reads it. */
+static void keep_own(const struct settings *s, const struct rollout *r, const struct playbook *p, const char *sha)
+{
+	CLEANUP(plan_cleanup) struct plan *plan = find(sha);
+
+	if (plan || !is_own(s, p))
+		return;
+	plan = plan_of_settings(s, r, p);
+	if (plan)
+		keep(sha, plan);
+}
+
 int plan_put(struct db_tx *tx, const struct settings *s, const struct rollout *r, const struct playbook *p,
              char sha[CONFIG_SHA_SIZE])
 {
 	assert(tx && sha);
 	CLEANUP(cleanup_free) char *text = plan_text(s, r, p);
+	int e = text ? config_row_put(tx, text, sha) : -ENOMEM;
 
-	return text ? config_row_put(tx, text, sha) : -ENOMEM;
-}
-
-int plan_in_force(const struct settings *s, const struct rollout *r, const struct playbook *p, struct plan **ret)
-{
-	assert(ret);
-	CLEANUP(cleanup_free) char *text = plan_text(s, r, p);
-	char sha[CONFIG_SHA_SIZE];
-	int err = text ? text_sha256(text, strlen(text), sha) : -ENOMEM;
-
-	if (err < 0)
-		return err;
-	*ret = find(sha);
-	if (*ret)
-		return 0;
-	err = plan_read(text, ret);
-	if (err == 0)
-		keep(sha, *ret);
-	return err;
+	if (e == 0)
+		keep_own(s, r, p, sha);
+	return e;
 }

@@ -15,8 +15,8 @@ int plan_get(struct db_conn *c, const char *sha, struct plan **ret) MUST_CHECK;
 int plan_put(struct db_tx *tx, const struct settings *s, const struct rollout *r, const struct playbook *p,
              char sha[CONFIG_SHA_SIZE]) MUST_CHECK;
 
-/* The same of the config in force, without a database. Any thread. */
-int plan_in_force(const struct settings *s, const struct rollout *r, const struct playbook *p,
-                  struct plan **ret) MUST_CHECK;
+/* Lets go of the plans that are parts of another config than s, so that none stays longer than what goes by it: they
+ * are read from their text when somebody asks again. After a reload. */
+void plans_forget_others(const struct settings *s);
 
 #endif

@@ -11,7 +11,7 @@ IN_PLACE_POINTS = ["flags-copy-kept", "flags-half-written"]     # only where the
 RUNNER_POINTS = ["runner-claimed", "runner-ran"]        # reached by the process that runs a command, not by the daemon
 LATER_VISITS = {                                        # points that one rollback reaches more than once
     "intake-before-commit": 4, "intake-after-commit": 4, "step-intent-committed": 3, "step-done-uncommitted": 3,
-    "runner-spawned": 2, "verify-round-uncommitted": 2, "move-committed": 8, "message-accepted": 2, "checkpoint": 2,
+    "runner-spawned": 2, "verify-round-uncommitted": 2, "move-committed": 5, "message-accepted": 2, "checkpoint": 2,
 }
 WALK = [p for p in POINTS if p not in RUNNER_POINTS + IN_PLACE_POINTS] + [
     f"{p}:{n}" for p, last in LATER_VISITS.items() for n in range(2, last + 1)]
@@ -224,7 +224,7 @@ def test_a_runner_killed_under_a_living_daemon_is_ruled_by_the_step(world, idemp
 
 LADDER_WALK = [f"{p}:{n}" for p, first, last in (       # beyond the visits that the apply steps make
     ("step-intent-committed", 4, 6), ("step-done-uncommitted", 4, 6), ("runner-spawned", 3, 5), ("verify-round-uncommitted", 1, 4),
-    ("move-committed", 7, 14)) for n in range(first, last + 1)]
+    ("move-committed", 4, 12)) for n in range(first, last + 1)]
 
 
 class LadderWorld(World):
@@ -279,7 +279,7 @@ def test_other_ways_and_what_follows_survive_a_kill_at(folder, failpoint):
 
 DRILL_WALK = [f"{p}:{n}" for p, last in (               # seven steps, two rounds, two messages; one commit for each of theirs
     ("intake-before-commit", 1), ("intake-after-commit", 1), ("step-intent-committed", 7), ("step-done-uncommitted", 7),
-    ("verify-round-uncommitted", 2), ("move-committed", 16), ("message-accepted", 2)) for n in range(1, last + 1)]
+    ("verify-round-uncommitted", 2), ("move-committed", 13), ("message-accepted", 2)) for n in range(1, last + 1)]
 
 
 class Asked(Server):
