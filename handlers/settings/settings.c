@@ -8,7 +8,6 @@
 
 #include "handlers/settings/keys.h"
 #include "handlers/settings/read.h"
-#include "server/core/buf.h"
 #include "server/core/text.h"
 
 static void rollout_free(struct rollout *r)
@@ -66,36 +65,6 @@ const struct playbook *settings_playbook(const struct settings *s, const char *n
 
 /* --- reading --- */
 
-/* Bytes of a character that may stand in JSON, but in YAML only escaped: it is no text there, or ends the line. 0: it
- * is none of these. */
-static size_t odd_char(const char *at, size_t len, uint32_t *ret_char)
-{
-	size_t n = (unsigned char)*at < 0x7f ? 0 : text_utf8_next(at, len, ret_char);
-	uint32_t c = n ? *ret_char : 0;
-
-	return (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029 || c == 0xfeff || c == 0xfffe || c == 0xffff ? n
-	                                                                                                          : 0;
-}
-
-/* JSON as YAML: all but a few characters is the same. */
-static void kept_document(const struct config_reader *r, const char *text, size_t len, config_visit_fn *visit,
-                          void *arg)
-{
-	CLEANUP(buf_free) struct buf b = BUF(len * 6);
-	uint32_t c = 0;
-
-	for (size_t at = 0, n; at < len; at += n ? n : 1) {
-		n = odd_char(text + at, len - at, &c);
-		if (n)
-			buf_printf(&b, "\\u%04x", c);
-		else
-			buf_add(&b, text + at, 1);
-	}
-	if (b.error)
-		abort(); /* out of memory */
-	config_document(r, buf_text(&b), b.len, visit, arg);
-}
-
 struct visit {
 	struct settings *settings;
 	struct plan *plan;
@@ -124,7 +93,7 @@ int settings_read(const struct config_reader *r, const char *text, size_t len, s
 		abort(); /* out of memory */
 	s->refs = 1;
 	s->arena.max = CONFIG_ARENA_MAX;
-	(check ? config_document : kept_document)(r, text, len, visit_settings, &v);
+	(check ? config_document : config_json)(r, text, len, visit_settings, &v);
 	if (r->faults->n)
 		return -EINVAL;
 	*ret = TAKE(s);
@@ -157,7 +126,7 @@ int plan_read(const char *text, struct plan **ret)
 		return -ENOMEM;
 	p->refs = 1;
 	p->arena.max = CONFIG_ARENA_MAX;
-	kept_document(&r, text, strlen(text), visit_plan, &(struct visit) {.plan = p});
+	config_json(&r, text, strlen(text), visit_plan, &(struct visit) {.plan = p});
 	bool ok = !faults.n && p->rollout.frozen && p->playbook.frozen;
 	config_faults_free(&faults);
 	if (!ok)

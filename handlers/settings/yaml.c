@@ -7,6 +7,10 @@
 #include <string.h>
 #include <yaml.h>
 
+#include "server/core/buf.h"
+#include "server/core/json.h"
+#include "server/core/text.h"
+
 #define DEPTH_MAX   32 /* the table of keys needs a third of it */
 #define ANCHORS_MAX 1000
 
@@ -234,14 +238,12 @@ static void refuse_more(const struct config_reader *r, yaml_parser_t *y, const c
 	yaml_document_delete(&doc);
 }
 
-void config_document(const struct config_reader *r, const char *text, size_t len, config_visit_fn *visit, void *arg)
+static void load(const struct config_reader *r, const char *text, size_t len, config_visit_fn *visit, void *arg)
 {
-	assert(r && (text || len == 0) && visit);
+	assert(r && visit);
 	yaml_parser_t y;
 	yaml_document_t doc;
 
-	if (!is_readable(r, text, len))
-		return;
 	if (!yaml_parser_initialize(&y))
 		abort(); /* out of memory */
 	yaml_parser_set_input_string(&y, (const unsigned char *)text, len);
@@ -258,4 +260,49 @@ void config_document(const struct config_reader *r, const char *text, size_t len
 		not_yaml(r, &y, text, len);
 	}
 	yaml_parser_delete(&y);
+}
+
+void config_document(const struct config_reader *r, const char *text, size_t len, config_visit_fn *visit, void *arg)
+{
+	assert(r && (text || len == 0) && visit);
+	if (is_readable(r, text, len))
+		load(r, text, len, visit, arg);
+}
+
+/* Bytes of a character that may stand in JSON, but in YAML only escaped: it is no text there, or ends the line. 0: it
+ * is none of these. */
+static size_t odd_char(const char *at, size_t len, uint32_t *ret_char)
+{
+	size_t n = (unsigned char)*at < 0x7f ? 0 : text_utf8_next(at, len, ret_char);
+	uint32_t c = n ? *ret_char : 0;
+
+	return (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029 || c == 0xfeff || c == 0xfffe || c == 0xffff ? n
+	                                                                                                          : 0;
+}
+
+void config_json(const struct config_reader *r, const char *text, size_t len, config_visit_fn *visit, void *arg)
+{
+	assert(r && (text || len == 0) && visit);
+	CLEANUP(buf_free) struct buf b = BUF(len * 6);
+	struct json_fault fault = {0};
+	size_t done = 0, n;
+	uint32_t c = 0;
+
+	if (json_check(text, len, &fault) < 0) {
+		config_fault(r, 0, "", "this is not JSON: %s", fault.why ? fault.why : "out of memory");
+		return;
+	}
+	for (size_t at = 0; at < len; at += n ? n : 1) {
+		n = odd_char(text + at, len - at, &c);
+		if (!n)
+			continue;
+		buf_add(&b, text + done, at - done);
+		buf_printf(&b, "\\u%04x", c);
+		done = at + n;
+	}
+	if (done)
+		buf_add(&b, text + done, len - done);
+	if (b.error)
+		abort(); /* out of memory */
+	load(r, done ? buf_text(&b) : text, done ? b.len : len, visit, arg);
 }

@@ -13,6 +13,9 @@
 typedef bool config_visit_fn(const struct config_reader *r, void *arg);
 void config_document(const struct config_reader *r, const char *text, size_t len, config_visit_fn *visit, void *arg);
 
+/* The same of JSON, which is YAML but for a few characters. Its depth is bounded too, and it has no anchors. */
+void config_json(const struct config_reader *r, const char *text, size_t len, config_visit_fn *visit, void *arg);
+
 #define CONFIG_PATH_LEN 512
 /* "rollouts[0].verify", for as long as the statement lasts. */
 #define CONFIG_PATH(...) config_path((char[CONFIG_PATH_LEN]) {""}, __VA_ARGS__)

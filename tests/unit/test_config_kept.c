@@ -143,6 +143,26 @@ static void a_plan_is_kept_as_it_was_written(void **state)
 	assert_string_equal(q->playbook.frozen, by_hand);
 }
 
+/* Nothing of it is parsed or copied. */
+static void a_plan_of_the_config_in_force_outlives_it(void **state)
+{
+	(void)state;
+	must_load(RELEASE_0_1);
+	struct settings *s = settings_ref(cfg->settings);
+	struct plan *p = plan_of_settings(s, &s->rollouts[0], &s->playbooks[0]);
+
+	assert_non_null(p);
+	settings_unref(s);
+	config_free(cfg);
+	cfg = NULL;
+	assert_string_equal(p->rollout.stages[0].name, "Canary");
+	assert_string_equal(p->playbook.name, "auto-rollback");
+	assert_string_equal(p->prometheus.url, "http://p:9090");
+	assert_int_equal(p->limits.cooldown_us, 600 * US_PER_S);
+	assert_int_equal(p->rollout.alerts.n, 1);
+	plan_unref(p);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -153,6 +173,7 @@ int main(void)
 		T(what_another_release_kept_is_read),
 		T(the_largest_config_comes_back),
 		T(a_plan_is_kept_as_it_was_written),
+		T(a_plan_of_the_config_in_force_outlives_it),
 	};
 
 	return cmocka_run_group_tests_name("config", tests, NULL, NULL);
