@@ -353,7 +353,7 @@ void matchers_free(struct matchers *m)
 /* ---- matching ---- */
 
 /* Whatever PCRE2 says but "it matches" and "it does not" is a limit, or a lack of memory. */
-static enum matchers_say regex_says(const struct matcher *m, const char *value)
+static enum matchers_result regex_says(const struct matcher *m, const char *value)
 {
 	assert(m->code && value);
 	pcre2_match_data *data = pcre2_match_data_create_from_pattern(m->code, NULL);
@@ -373,12 +373,12 @@ static const char *value_of(const struct text_pair *labels, size_t n, const char
 	return NULL;
 }
 
-static enum matchers_say says(const struct matcher *m, const char *value)
+static enum matchers_result says(const struct matcher *m, const char *value)
 {
 	assert(value);
-	enum matchers_say same = m->regex                       ? regex_says(m, value)
-	                         : strcmp(value, m->value) == 0 ? MATCHERS_YES
-	                                                        : MATCHERS_NO;
+	enum matchers_result same = m->regex                       ? regex_says(m, value)
+	                            : strcmp(value, m->value) == 0 ? MATCHERS_YES
+	                                                           : MATCHERS_NO;
 
 	return m->negative ? MATCHERS_YES - same : same; /* MAYBE stays what it is */
 }
@@ -392,8 +392,8 @@ bool matchers_are_plain(const struct matchers *m)
 	return true;
 }
 
-enum matchers_say matchers_judge(const struct matchers *m, const struct text_pair *labels, size_t n,
-                                 const char **ret_which)
+enum matchers_result matchers_judge(const struct matchers *m, const struct text_pair *labels, size_t n,
+                                    const char **ret_which)
 {
 	assert(m);
 	assert(labels || n == 0);
@@ -402,7 +402,7 @@ enum matchers_say matchers_judge(const struct matchers *m, const struct text_pai
 	for (size_t i = 0; i < m->n; i++) {
 		const struct matcher *one = m->list[i];
 		const char *value = value_of(labels, n, one->name);
-		enum matchers_say say = says(one, value ? value : "");
+		enum matchers_result say = says(one, value ? value : "");
 
 		if (say == MATCHERS_MAYBE && !unsure)
 			unsure = one;
@@ -417,8 +417,8 @@ enum matchers_say matchers_judge(const struct matchers *m, const struct text_pai
 	return unsure ? MATCHERS_MAYBE : MATCHERS_YES;
 }
 
-enum matchers_say matchers_might_hold(const struct matchers *m, const struct text_pair *labels, size_t n,
-                                      matchers_open_fn *open, void *arg, const char **ret_label)
+enum matchers_result matchers_might_hold(const struct matchers *m, const struct text_pair *labels, size_t n,
+                                         matchers_open_fn *open, void *arg, const char **ret_label)
 {
 	assert(m && open);
 	assert(labels || n == 0);
@@ -428,7 +428,8 @@ enum matchers_say matchers_might_hold(const struct matchers *m, const struct tex
 		const struct matcher *one = m->list[i];
 		const char *value = value_of(labels, n, one->name);
 
-		enum matchers_say say = !value && open(arg, one->name) ? MATCHERS_MAYBE : says(one, value ? value : "");
+		enum matchers_result say =
+			!value && open(arg, one->name) ? MATCHERS_MAYBE : says(one, value ? value : "");
 
 		if (say == MATCHERS_NO)
 			return MATCHERS_NO;

@@ -28,12 +28,12 @@ void matchers_free(struct matchers *m);
 
 /* Whether all hold. MAYBE: nobody can tell, because a regular expression ran into a limit (of steps, depth or memory)
  * before it was done. That is not "no", and each caller decides what it does with it. */
-enum matchers_say { MATCHERS_NO, MATCHERS_MAYBE, MATCHERS_YES };
+enum matchers_result { MATCHERS_NO, MATCHERS_MAYBE, MATCHERS_YES };
 
 /* A missing label counts as "". Labels sorted or not. *ret_which (may be NULL) tells, unless YES, the first matcher
  * that did not hold, or the first that gave up: its text, borrowed. */
-enum matchers_say matchers_judge(const struct matchers *m, const struct text_pair *labels, size_t n,
-                                 const char **ret_which) MUST_CHECK;
+enum matchers_result matchers_judge(const struct matchers *m, const struct text_pair *labels, size_t n,
+                                    const char **ret_which) MUST_CHECK;
 
 /* None is a regular expression, so judging them takes no time worth speaking of. */
 bool matchers_are_plain(const struct matchers *m);
@@ -41,7 +41,7 @@ bool matchers_are_plain(const struct matchers *m);
 /* The same when not all labels are known. open tells of a label that is not among labels whether it may have a value
  * that nobody knows; else it counts as "". MAYBE also: it depends on the label *ret_label (may be NULL; borrowed). */
 typedef bool matchers_open_fn(void *arg, const char *label);
-enum matchers_say matchers_might_hold(const struct matchers *m, const struct text_pair *labels, size_t n,
-                                      matchers_open_fn *open, void *arg, const char **ret_label);
+enum matchers_result matchers_might_hold(const struct matchers *m, const struct text_pair *labels, size_t n,
+                                         matchers_open_fn *open, void *arg, const char **ret_label);
 
 #endif

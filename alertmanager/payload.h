@@ -12,7 +12,7 @@
  * decoration (annotations, generatorURL, startsAt, endsAt, fingerprint) only counts as absent.
  *
  * All labels are there to be matched, however many and long they are; what of them and of the annotations goes on
- * record is bounded (kept.h).
+ * record is bounded (truncate.h).
  */
 #ifndef ALERTMANAGER_PAYLOAD_H
 #define ALERTMANAGER_PAYLOAD_H

@@ -219,7 +219,7 @@ static void walk_node(struct walk *w, const struct route_node *node, const char 
 	for (size_t i = 0; i < node->n && left; i++) {
 		const struct route_node *child = &node->children[i];
 		const char *on = NULL;
-		enum matchers_say say =
+		enum matchers_result say =
 			matchers_might_hold(&child->matchers, w->labels, w->n_labels, w->open, w->arg, &on);
 
 		if (say == MATCHERS_NO)

@@ -28,14 +28,14 @@ static const struct playbook *stronger(const struct playbook *a, const struct pl
 }
 
 /* The first that matches; if some before it may match, the strongest of them all. */
-static enum matchers_say playbook_of(const struct settings *s, const struct alert *a, struct route *ret,
-                                     const char **ret_which)
+static enum matchers_result playbook_of(const struct settings *s, const struct alert *a, struct route *ret,
+                                        const char **ret_which)
 {
-	enum matchers_say best = MATCHERS_NO;
+	enum matchers_result best = MATCHERS_NO;
 
 	for (size_t i = 0; i < s->n_playbooks && best != MATCHERS_YES; i++) {
 		const char *which = NULL;
-		enum matchers_say say = matchers_judge(&s->playbooks[i].match, a->labels, a->n_labels, &which);
+		enum matchers_result say = matchers_judge(&s->playbooks[i].match, a->labels, a->n_labels, &which);
 
 		if (say == MATCHERS_NO)
 			continue;
@@ -55,7 +55,7 @@ static int rollouts_of(const struct settings *s, const struct alert *a, bool sur
 		return -ENOMEM;
 	for (size_t i = 0; i < s->n_rollouts; i++) {
 		const char *which = NULL;
-		enum matchers_say say = matchers_judge(&s->rollouts[i].alerts, a->labels, a->n_labels, &which);
+		enum matchers_result say = matchers_judge(&s->rollouts[i].alerts, a->labels, a->n_labels, &which);
 
 		if (say == MATCHERS_YES || (say == MATCHERS_MAYBE && sure))
 			ret->rollouts[ret->n_rollouts++] = &s->rollouts[i];

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "alertmanager/kept.h"
+#include "alertmanager/truncate.h"
 #include "db/event.h"
 #include "db/incident.h"
 #include "handlers/incident/drill.h"
@@ -264,8 +264,8 @@ static enum delivery delivery_of(const struct alert *a)
 
 static int add_episode(struct taking *t, int64_t began_us)
 {
-	struct alert_kept kept = {0};
-	int r = alert_keep(t->a, &kept);
+	struct truncated_alert kept = {0};
+	int r = alert_truncate(t->a, &kept);
 
 	if (r < 0)
 		return r;
@@ -281,7 +281,7 @@ static int add_episode(struct taking *t, int64_t began_us)
 		.decided = delivery_of(t->a) == DELIVERY_FIRING ? t->in->settings->sha : NULL,
 	};
 	r = alert_add(t->tx, &seen, &t->id);
-	alert_kept_free(&kept);
+	truncated_alert_free(&kept);
 	return r;
 }
 
@@ -367,13 +367,13 @@ static int take_resolved(struct taking *t)
 
 static int take_copy(struct taking *t, const struct episode *known)
 {
-	struct alert_kept kept = {0};
-	int r = alert_keep(t->a, &kept);
+	struct truncated_alert kept = {0};
+	int r = alert_truncate(t->a, &kept);
 
 	t->id = known->id;
 	if (r == 0)
 		r = alert_copy(t->tx, t->id, kept.labels, kept.annotations);
-	alert_kept_free(&kept);
+	truncated_alert_free(&kept);
 	if (r < 0)
 		return r;
 	if (strcmp(known->decided, t->in->settings->sha) != 0)

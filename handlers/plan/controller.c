@@ -16,7 +16,7 @@
 
 #define ADVANCES_MAX 16 /* waiting at once: each asks Prometheus */
 
-/* One look at one rollout, from its questions to the commit. With advance: a person wants the next stage. */
+/* One pass over one rollout, from its questions to the commit. With advance: a person wants the next stage. */
 struct round {
 	struct round *next;
 	struct controller *of;
@@ -197,7 +197,7 @@ static void round_done(struct db_job *job, int result)
 	struct controller *c = r->of;
 
 	if (result < 0 && !r->advance && result != -ESHUTDOWN)
-		log_error("a look at a rollout could not be recorded; the next one follows", "rollout", r->rollout,
+		log_error("a pass over a rollout could not be recorded; the next one follows", "rollout", r->rollout,
 		          "err", strerror(-result));
 	if (result >= 0 && r->incident)
 		c->o.on_incident(c->o.arg, r->incident);

@@ -20,7 +20,7 @@ struct controller_options {
 	void (*on_outbox)(void *arg);
 	void *arg;
 };
-/* Before the loop runs; the first look comes as soon as it does. */
+/* Before the loop runs; the first pass comes as soon as it does. */
 int controller_new(const struct controller_options *o, struct controller **ret);
 /* After the loop and the writer have stopped: answers what still waits (-ESHUTDOWN). Then free. NULL is fine. */
 void controller_stop(struct controller *c);

@@ -13,7 +13,7 @@
 #include "server/core/log.h"
 #include "server/core/text.h"
 
-struct flags_look {
+struct flags_watch {
 	struct db_tx *tx;
 	const struct settings *s;
 	const struct rollout *r;
@@ -22,7 +22,7 @@ struct flags_look {
 	char why[256];
 };
 
-static int64_t mark(const struct flags_look *w, const char *what)
+static int64_t mark(const struct flags_watch *w, const char *what)
 {
 	assert(what);
 	CLEANUP(cleanup_free) char *key = text_format("%s:%s", what, w->r->name);
@@ -31,7 +31,7 @@ static int64_t mark(const struct flags_look *w, const char *what)
 	return key && meta_get(db_tx_conn(w->tx), key, &value) == 0 ? value : 0;
 }
 
-static int set_mark(const struct flags_look *w, const char *what, int64_t value)
+static int set_mark(const struct flags_watch *w, const char *what, int64_t value)
 {
 	CLEANUP(cleanup_free) char *key = text_format("%s:%s", what, w->r->name);
 
@@ -39,7 +39,7 @@ static int set_mark(const struct flags_look *w, const char *what, int64_t value)
 }
 
 /* 0: a rollback could lower it; -errno. */
-static int look(struct flags_look *w, bool rehearse)
+static int probe(struct flags_watch *w, bool rehearse)
 {
 	assert(w->r->flags_file && w->r->flags_key);
 	struct flags_change ch = {.before = -1};
@@ -51,7 +51,7 @@ static int look(struct flags_look *w, bool rehearse)
 }
 
 /* Nothing to roll back, as far as is known. */
-static bool is_at_zero(const struct flags_look *w)
+static bool is_at_zero(const struct flags_watch *w)
 {
 	struct rollout_row row = {0};
 	bool zero = rollout_load(db_tx_conn(w->tx), w->r->name, &row) == 0 && row.pct_wanted == 0 && row.pct_seen <= 0;
@@ -60,7 +60,7 @@ static bool is_at_zero(const struct flags_look *w)
 	return zero;
 }
 
-static bool incident_tells(const struct flags_look *w)
+static bool incident_tells(const struct flags_watch *w)
 {
 	struct incident inc = {0};
 	bool tells = incident_open_of(db_tx_conn(w->tx), w->r->name, &inc) == 1 && kind_of(&inc)->acts &&
@@ -70,7 +70,7 @@ static bool incident_tells(const struct flags_look *w)
 	return tells;
 }
 
-static int say(const struct flags_look *w, enum announcement_id id, const char *text)
+static int say(const struct flags_watch *w, enum announcement_id id, const char *text)
 {
 	assert(text);
 	CLEANUP(cleanup_free) char *line = text_format("%s: %s", w->r->title, text);
@@ -83,7 +83,7 @@ static int say(const struct flags_look *w, enum announcement_id id, const char *
 	return r < 0 ? r : announce_text(w->tx, w->s, id, w->r->name, line);
 }
 
-static int tell(const struct flags_look *w, int error)
+static int tell(const struct flags_watch *w, int error)
 {
 	assert(error < 0);
 	CLEANUP(cleanup_free)
@@ -96,7 +96,7 @@ static int tell(const struct flags_look *w, int error)
 	return r < 0 ? r : set_mark(w, "flags_told", -error);
 }
 
-static int all_clear(const struct flags_look *w)
+static int all_clear(const struct flags_watch *w)
 {
 	CLEANUP(cleanup_free) char *text = NULL;
 	char pct[16];
@@ -109,13 +109,13 @@ static int all_clear(const struct flags_look *w)
 
 int flags_watch(struct db_tx *tx, const struct settings *s, const struct rollout *r, bool at_start)
 {
-	struct flags_look w = {.tx = tx, .s = s, .r = r, .at_start = at_start, .there = -1};
+	struct flags_watch w = {.tx = tx, .s = s, .r = r, .at_start = at_start, .there = -1};
 
 	assert(tx && s && r);
 	if (!r->flags_file)
 		return 0;
 	int64_t told = mark(&w, "flags_told"), before = mark(&w, "flags_wrong");
-	int error = look(&w, at_start || told);
+	int error = probe(&w, at_start || told);
 	if (error == -EBUSY || error == -EAGAIN)
 		return 0; /* somebody is writing it */
 	if (-error != before) {

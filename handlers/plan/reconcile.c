@@ -21,7 +21,7 @@
 #include "server/core/thread.h"
 
 #define UNHEARD_EVERY_US (3600 * US_PER_S)
-#define GAP_LEAST_US     (60 * US_PER_S) /* a look that is later than this, or three intervals, saw nothing in between */
+#define GAP_LEAST_US     (60 * US_PER_S) /* a pass that is later than this, or three intervals, saw nothing in between */
 
 /* --- marks, telling --- */
 
@@ -314,7 +314,7 @@ static int watch_percentage(const struct reconcile *l)
 		return r < 0 ? r : reconcile_set_mark(l, "above_since", NULL, 0);
 	}
 	if (!since)
-		return reconcile_set_mark(l, "above_since", NULL, l->now); /* one look may fall into a change */
+		return reconcile_set_mark(l, "above_since", NULL, l->now); /* one pass may fall into a change */
 	if (told)
 		return 0;
 	int64_t ended = 0;
@@ -334,7 +334,7 @@ static int watch_percentage(const struct reconcile *l)
 	return r < 0 ? r : reconcile_set_mark(l, "above_told", NULL, l->now);
 }
 
-/* The rollout's row follows what was seen, so that status and metrics are as young as the last look. */
+/* The rollout's row follows what was seen, so that status and metrics are as young as the last pass. */
 static int note_seen(const struct reconcile *l)
 {
 	struct rollout_row row = {0};
@@ -350,14 +350,14 @@ static int note_seen(const struct reconcile *l)
 	return r;
 }
 
-/* --- one look --- */
+/* --- one pass --- */
 
 static int look_on(struct reconcile *l, struct rollout_state *st)
 {
 	int r = plan_changed(l, &st->p);
 
 	if (r != 0)
-		return r < 0 ? r : 0; /* a new run: the next look counts for it */
+		return r < 0 ? r : 0; /* a new run: the next pass counts for it */
 	r = count_clock(l, &st->p);
 	if (r == 0)
 		r = success_keep(l->tx, l->r, st, l->ev);

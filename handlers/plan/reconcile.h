@@ -1,5 +1,5 @@
 /*
- * What follows from one look at a rollout: its clock, pinned baselines, who must be told what. Writer thread.
+ * What follows from one pass over a rollout: its clock, pinned baselines, who must be told what. Writer thread.
  */
 #ifndef HANDLERS_PLAN_RECONCILE_H
 #define HANDLERS_PLAN_RECONCILE_H

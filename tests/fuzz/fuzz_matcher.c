@@ -8,7 +8,7 @@ static void hold_twice(const struct matchers *m, const char *value)
 {
 	struct text_pair label = {"a", value};
 	const char *failed = NULL;
-	enum matchers_say first = matchers_judge(m, &label, 1, &failed);
+	enum matchers_result first = matchers_judge(m, &label, 1, &failed);
 
 	MUST((first == MATCHERS_YES) == (failed == NULL));
 	MUST(first == matchers_judge(m, &label, 1, NULL));

@@ -1,20 +1,20 @@
 /* The webhook decoder: whatever the bytes, every alert is either rejected with a sentence or complete. */
 #include <stdlib.h>
 #include <string.h>
-#include "alertmanager/kept.h"
+#include "alertmanager/truncate.h"
 #include "tests/fuzz/fuzz.h"
 
 static void check_kept(const struct alert *a)
 {
-	struct alert_kept k = {0};
+	struct truncated_alert k = {0};
 
-	MUST(alert_keep(a, &k) == 0);
+	MUST(alert_truncate(a, &k) == 0);
 	/* Every byte may need six, and names and values four quotes, a colon and a comma more. */
-	MUST(strlen(k.labels) <= 6 * KEPT_LABEL_BYTES + 6 * KEPT_LABELS_MAX + 2);
+	MUST(strlen(k.labels) <= 6 * TRUNCATE_LABEL_BYTES + 6 * TRUNCATE_LABELS_MAX + 2);
 	MUST(strlen(k.annotations) <= 6 * (PAYLOAD_ANNOTATIONS_MAX + 400) + 6 * a->n_annotations + 2);
 	MUST(json_check(k.labels, strlen(k.labels), NULL) == 0);
 	MUST(json_check(k.annotations, strlen(k.annotations), NULL) == 0);
-	alert_kept_free(&k);
+	truncated_alert_free(&k);
 }
 
 static void check(const struct alert *a)

@@ -460,7 +460,7 @@ static char *endless_value(void)
 	return buf_take(&b);
 }
 
-static enum matchers_say judge(const char *text, const char *value, const char **which)
+static enum matchers_result judge(const char *text, const char *value, const char **which)
 {
 	struct text_pair labels[] = {{"a", value}, {"b", "x"}};
 	struct matcher_fault fault = {""};
@@ -469,7 +469,7 @@ static enum matchers_say judge(const char *text, const char *value, const char *
 
 	assert_int_equal(matchers_add(&m, text, &fault), 0);
 	*which = NULL;
-	enum matchers_say say = matchers_judge(&m, labels, 2, which);
+	enum matchers_result say = matchers_judge(&m, labels, 2, which);
 	if (*which) {
 		snprintf(kept, sizeof(kept), "%s", *which);
 		*which = kept;
@@ -484,7 +484,7 @@ static void an_expression_that_gives_up_says_neither_yes_nor_no(void **state)
 	CLEANUP(cleanup_free) char *value = endless_value();
 	static const struct {
 		const char *text, *which;
-		enum matchers_say say;
+		enum matchers_result say;
 	} cases[] = {
 		{"a=~\".*foo.*bar.*\"", "a=~\".*foo.*bar.*\"", MATCHERS_MAYBE},
 		{"a!~\".*foo.*bar.*\"", "a!~\".*foo.*bar.*\"", MATCHERS_MAYBE},

@@ -1,5 +1,5 @@
 /* What bounds a webhook body: how many alerts, how much of one is kept, what odd bytes and floods of values do. */
-#include "alertmanager/kept.h"
+#include "alertmanager/truncate.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -88,35 +88,35 @@ static struct json_object *parsed(const char *text)
 /* How many labels and alertname itself are kept, and whether it is said that some are not. */
 static void check_kept(const struct alert *a, int most, bool all)
 {
-	struct alert_kept k = {0};
+	struct truncated_alert k = {0};
 
-	assert_int_equal(alert_keep(a, &k), 0);
+	assert_int_equal(alert_truncate(a, &k), 0);
 	CLEANUP(json_cleanup) struct json_object *labels = parsed(k.labels), *annotations = parsed(k.annotations);
 	assert_true(json_object_object_length(labels) <= most);
 	assert_int_equal(all, (size_t)json_object_object_length(labels) == a->n_labels);
 	assert_string_equal(json_str_or(labels, "alertname", ""), alert_label(a, "alertname"));
-	assert_int_equal(all, json_object_object_get(annotations, KEPT_SAID) == NULL);
-	assert_true(strlen(k.labels) < KEPT_LABEL_BYTES + 8 * KEPT_LABELS_MAX);
-	alert_kept_free(&k);
+	assert_int_equal(all, json_object_object_get(annotations, TRUNCATE_NOTE) == NULL);
+	assert_true(strlen(k.labels) < TRUNCATE_LABEL_BYTES + 8 * TRUNCATE_LABELS_MAX);
+	truncated_alert_free(&k);
 }
 
 /* What decides is never cut; what goes on record is. */
 static void all_labels_are_matched_and_a_bounded_part_of_them_kept(void **state)
 {
 	(void)state;
-	CLEANUP(alert_group_cleanup) struct alert_group *few = parse_labels(KEPT_LABELS_MAX - 1, "v");
+	CLEANUP(alert_group_cleanup) struct alert_group *few = parse_labels(TRUNCATE_LABELS_MAX - 1, "v");
 	CLEANUP(alert_group_cleanup) struct alert_group *many = parse_labels(5000, "v");
 	CLEANUP(alert_group_cleanup)
 	struct alert_group *large = parse_labels(
 		250, "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 		     "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
 
-	check_kept(&few->alerts[0], KEPT_LABELS_MAX, true);
+	check_kept(&few->alerts[0], TRUNCATE_LABELS_MAX, true);
 	assert_false(many->alerts[0].rejected);
 	assert_string_equal(alert_label(&many->alerts[0], "l4999"), "v");
-	check_kept(&many->alerts[0], KEPT_LABELS_MAX, false);
+	check_kept(&many->alerts[0], TRUNCATE_LABELS_MAX, false);
 	assert_string_equal(alert_label(&large->alerts[0], "l249"), alert_label(&large->alerts[0], "l0"));
-	check_kept(&large->alerts[0], KEPT_LABELS_MAX, false);
+	check_kept(&large->alerts[0], TRUNCATE_LABELS_MAX, false);
 }
 
 static struct alert_group *parse_long(const char *before, size_t n, const char *after)
@@ -167,7 +167,7 @@ static void the_summary_is_kept_before_all_other_annotations(void **state)
 {
 	(void)state;
 	struct buf b = BUF(1 << 20);
-	struct alert_kept k = {0};
+	struct truncated_alert k = {0};
 
 	buf_str(&b, "{\"alerts\":[{\"status\":\"firing\",\"labels\":{\"a\":\"b\"},\"annotations\":{");
 	for (int i = 0; i < 400; i++)
@@ -175,11 +175,11 @@ static void the_summary_is_kept_before_all_other_annotations(void **state)
 	buf_str(&b, "\"summary\":\"too many errors\"}}]}");
 	CLEANUP(alert_group_cleanup) struct alert_group *g = parse_text(buf_text(&b));
 	assert_string_equal(alert_annotation(&g->alerts[0], "summary"), "too many errors");
-	assert_int_equal(alert_keep(&g->alerts[0], &k), 0);
+	assert_int_equal(alert_truncate(&g->alerts[0], &k), 0);
 	assert_true(strlen(k.annotations) < PAYLOAD_ANNOTATIONS_MAX + 2000);
-	assert_non_null(strstr(k.annotations, KEPT_SAID));
+	assert_non_null(strstr(k.annotations, TRUNCATE_NOTE));
 	assert_true(alert_group_size(g) < 3 * PAYLOAD_ANNOTATIONS_MAX);
-	alert_kept_free(&k);
+	truncated_alert_free(&k);
 	buf_free(&b);
 }
 

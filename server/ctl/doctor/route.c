@@ -279,8 +279,8 @@ static int silence_matcher(struct json_object *m, struct matchers *to)
 }
 
 /* label: of the matcher that it depends on. */
-static enum matchers_say silence_says(const struct doctor_alert *a, struct json_object *silence, char *label,
-                                      size_t size)
+static enum matchers_result silence_says(const struct doctor_alert *a, struct json_object *silence, char *label,
+                                         size_t size)
 {
 	const char *on = "a matcher that is not understood";
 	struct json_object *arr = NULL;
@@ -289,7 +289,7 @@ static enum matchers_say silence_says(const struct doctor_alert *a, struct json_
 
 	for (size_t i = 0; r == 0 && i < json_object_array_length(arr); i++)
 		r = silence_matcher(json_object_array_get_idx(arr, i), &m);
-	enum matchers_say say =
+	enum matchers_result say =
 		r < 0 ? MATCHERS_MAYBE
 		      : matchers_might_hold(&m, a->labels, a->n, label_may_come_from_series, (void *)a, &on);
 	snprintf(label, size, "%s", on);
@@ -307,7 +307,7 @@ static void judge_silences(const struct doctor_alert *a, const char *what, struc
 
 		if (json_get_obj(s, "status", &status) != 1 || strcmp(json_str_or(status, "state", ""), "active") != 0)
 			continue;
-		enum matchers_say say = silence_says(a, s, label, sizeof(label));
+		enum matchers_result say = silence_says(a, s, label, sizeof(label));
 		if (say == MATCHERS_YES)
 			found(f, FOUND_BAD, what,
 			      "is silenced until %s: nothing reaches rollbackd meanwhile (silence %s)",

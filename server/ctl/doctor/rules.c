@@ -26,7 +26,7 @@ static struct meaning meaning_of(const struct settings *s, struct doctor_alert *
 		return (struct meaning) {.role = ROLE_HEARTBEAT, .sure = true};
 	for (size_t i = 0; i < s->n_playbooks; i++) {
 		const char *label = NULL;
-		enum matchers_say say =
+		enum matchers_result say =
 			matchers_might_hold(&s->playbooks[i].match, a->labels, a->n, label_is_template, a, &label);
 
 		if (say != MATCHERS_NO)
@@ -247,8 +247,8 @@ static void claim(struct rule_look *l, bool *claims, bool *ret_maybe, const char
 	const struct settings *s = l->d->settings;
 
 	for (size_t i = 0; i < s->n_rollouts; i++) {
-		enum matchers_say one = matchers_might_hold(&s->rollouts[i].alerts, l->alert.labels, l->alert.n,
-		                                            label_may_come_from_series, &l->alert, ret_label);
+		enum matchers_result one = matchers_might_hold(&s->rollouts[i].alerts, l->alert.labels, l->alert.n,
+		                                               label_may_come_from_series, &l->alert, ret_label);
 
 		claims[i] = one == MATCHERS_YES;
 		*ret_maybe = *ret_maybe || one == MATCHERS_MAYBE;

@@ -1,4 +1,4 @@
-#include "alertmanager/kept.h"
+#include "alertmanager/truncate.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -7,10 +7,10 @@
 #include <string.h>
 
 /* Six times what is kept: that is what JSON makes of control characters. */
-#define TEXT_MAX (6 * (PAYLOAD_ANNOTATIONS_MAX + KEPT_LABEL_BYTES) + 4096)
+#define TEXT_MAX (6 * (PAYLOAD_ANNOTATIONS_MAX + TRUNCATE_LABEL_BYTES) + 4096)
 
 /* They name the alert, or are asked for again when it is over. */
-static const char *const first_kept[] = {"alertname", "rollout", "action", "severity", "scenario", "drill"};
+static const char *const first_labels[] = {"alertname", "rollout", "action", "severity", "scenario", "drill"};
 
 struct candidate {
 	const struct text_pair *pair;
@@ -20,8 +20,8 @@ struct candidate {
 
 static bool is_first(const char *name)
 {
-	for (size_t i = 0; i < ARRAY_LEN(first_kept); i++)
-		if (strcmp(first_kept[i], name) == 0)
+	for (size_t i = 0; i < ARRAY_LEN(first_labels); i++)
+		if (strcmp(first_labels[i], name) == 0)
 			return true;
 	return false;
 }
@@ -47,9 +47,9 @@ static size_t that_fit(const struct candidate *list, size_t n)
 {
 	size_t bytes = 0, i;
 
-	for (i = 0; i < n && i < KEPT_LABELS_MAX; i++) {
+	for (i = 0; i < n && i < TRUNCATE_LABELS_MAX; i++) {
 		bytes += list[i].size;
-		if (bytes > KEPT_LABEL_BYTES)
+		if (bytes > TRUNCATE_LABEL_BYTES)
 			break;
 	}
 	return i;
@@ -96,7 +96,7 @@ static char *object(struct buf *b)
 
 static char *labels_json(const struct candidate *list, size_t n)
 {
-	assert(n <= KEPT_LABELS_MAX);
+	assert(n <= TRUNCATE_LABELS_MAX);
 	struct buf b = BUF(TEXT_MAX);
 
 	for (size_t i = 0; i < n; i++)
@@ -121,7 +121,7 @@ static void missing(const struct alert *a, size_t labels_missing, char *out, siz
 static bool may_be_twice(const struct alert *a)
 {
 	for (size_t i = 0; i < a->n_annotations; i++)
-		if (text_was_replaced(a->annotations[i].name) || !strcmp(a->annotations[i].name, KEPT_SAID))
+		if (text_was_replaced(a->annotations[i].name) || !strcmp(a->annotations[i].name, TRUNCATE_NOTE))
 			return true;
 	return false;
 }
@@ -133,7 +133,7 @@ static char *each_once(const struct alert *a, const char *not_kept)
 	for (size_t i = 0; i < a->n_annotations; i++)
 		json_add_str(o, a->annotations[i].name, a->annotations[i].value);
 	if (not_kept[0])
-		json_add_str(o, KEPT_SAID, not_kept);
+		json_add_str(o, TRUNCATE_NOTE, not_kept);
 	return strdup(json_text(o));
 }
 
@@ -148,11 +148,11 @@ static char *annotations_json(const struct alert *a, size_t labels_missing)
 	for (size_t i = 0; i < a->n_annotations; i++)
 		write_pair(&b, &a->annotations[i]);
 	if (not_kept[0])
-		write_pair(&b, &(struct text_pair) {KEPT_SAID, not_kept});
+		write_pair(&b, &(struct text_pair) {TRUNCATE_NOTE, not_kept});
 	return object(&b);
 }
 
-int alert_keep(const struct alert *a, struct alert_kept *ret)
+int alert_truncate(const struct alert *a, struct truncated_alert *ret)
 {
 	assert(a && ret);
 	assert(!a->rejected || a->n_labels == 0);
@@ -162,19 +162,19 @@ int alert_keep(const struct alert *a, struct alert_kept *ret)
 
 	if (r < 0)
 		return r;
-	struct alert_kept k = {labels_json(list, n), annotations_json(a, a->n_labels - n)};
+	struct truncated_alert k = {labels_json(list, n), annotations_json(a, a->n_labels - n)};
 	if (!k.labels || !k.annotations) {
-		alert_kept_free(&k);
+		truncated_alert_free(&k);
 		return -ENOMEM;
 	}
 	*ret = k;
 	return 0;
 }
 
-void alert_kept_free(struct alert_kept *k)
+void truncated_alert_free(struct truncated_alert *k)
 {
 	assert(k);
 	free(k->labels);
 	free(k->annotations);
-	*k = (struct alert_kept) {0};
+	*k = (struct truncated_alert) {0};
 }

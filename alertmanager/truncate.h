@@ -8,20 +8,20 @@
  * A label is kept whole or not at all, since one with half its value would select other series than it names; the
  * short ones come first, and of all those that say what an alert is. What is missing is said in an annotation of ours.
  */
-#ifndef ALERTMANAGER_KEPT_H
-#define ALERTMANAGER_KEPT_H
+#ifndef ALERTMANAGER_TRUNCATE_H
+#define ALERTMANAGER_TRUNCATE_H
 
 #include "alertmanager/payload.h"
 
-#define KEPT_LABELS_MAX  256
-#define KEPT_LABEL_BYTES (32 * 1024) /* of all labels of an alert, names included */
-#define KEPT_SAID        "rollbackd_not_kept"
+#define TRUNCATE_LABELS_MAX  256
+#define TRUNCATE_LABEL_BYTES (32 * 1024) /* of all labels of an alert, names included */
+#define TRUNCATE_NOTE        "rollbackd_not_kept"
 
-struct alert_kept {
+struct truncated_alert {
 	char *labels, *annotations; /* owned: JSON objects of strings; "{}" of a rejected alert */
 };
 /* 0 or -ENOMEM. */
-int alert_keep(const struct alert *a, struct alert_kept *ret) MUST_CHECK;
-void alert_kept_free(struct alert_kept *k);
+int alert_truncate(const struct alert *a, struct truncated_alert *ret) MUST_CHECK;
+void truncated_alert_free(struct truncated_alert *k);
 
 #endif
