@@ -20,7 +20,8 @@
 #include "server/core/text.h"
 #include "server/core/thread.h"
 
-#define DOUBTS_MAX 10 /* attempts of a command whose runner is killed again and again under us */
+#define DOUBTS_MAX     10                /* attempts of a command whose runner is killed again and again under us */
+#define DOUBT_PAUSE_US (100 * US_PER_MS) /* times the attempt */
 
 /* What an act in SLOT_ACT is about; the slot's change names step and attempt. */
 void slot_begin(struct slot *s, const struct step *step, int32_t attempt)
@@ -119,6 +120,27 @@ static enum step_state state_of(const struct command_outcome *o)
 	                                                     : STEP_FAILED;
 }
 
+static void on_paused(void *arg)
+{
+	struct slot *s = arg;
+
+	s->handle = NULL;
+	if (incident_is_open(s->of->inc.state))
+		intend_again(s);
+	else
+		slot_end(s, STEP_IN_DOUBT, "its runner was stopped before it could say how the command ended");
+	engine_advance(s->of);
+}
+
+/* A runner that found no room for its result finds none in the same moment: the attempts are spread over seconds. */
+static void repeat_soon(struct open_incident *l, struct slot *s)
+{
+	s->drop = drop_pause;
+	s->handle = loop_timer_at(l->engine->o.loop, clock_mono_us() + s->ch.attempt * DOUBT_PAUSE_US, on_paused, s);
+	if (!s->handle)
+		intend_again(s);
+}
+
 static void on_command(void *arg, const struct command_outcome *o)
 {
 	struct slot *s = arg;
@@ -127,7 +149,7 @@ static void on_command(void *arg, const struct command_outcome *o)
 	/* Its runner was killed while we live: the same rule as after a crash of ours, but not for ever. */
 	if (o->end == COMMAND_IN_DOUBT && s->ch.attempt < DOUBTS_MAX && incident_is_open(l->inc.state) &&
 	    may_repeat(l, s->ch.step_id))
-		intend_again(s);
+		repeat_soon(l, s);
 	else
 		slot_end(s, state_of(o), o->text);
 	engine_advance(l);

@@ -31,7 +31,7 @@ static int set_flags(struct open_incident *l, struct flags_change *change, char 
 	                      n < FLAGS_SET_MAX ? n : FLAGS_SET_MAX, change, why, why_size);
 }
 
-static void drop_pause(struct open_incident *l, struct slot *s)
+void drop_pause(struct open_incident *l, struct slot *s)
 {
 	loop_timer_cancel(l->engine->o.loop, s->handle);
 }

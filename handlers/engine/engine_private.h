@@ -124,6 +124,8 @@ void slot_begin(struct slot *s, const struct step *step, int32_t attempt);
 void slot_end(struct slot *s, enum step_state outcome, const char *text);
 /* The flags file: in this thread, a few milliseconds (acts_flags.c). */
 void act_write_flags(struct open_incident *l, const struct step *step);
+/* A slot's drop, while its handle is a timer after which it goes on. */
+void drop_pause(struct open_incident *l, struct slot *s);
 /* After the intent is on disk. step is borrowed. */
 void act_begin(struct open_incident *l, const struct step *step);
 /* The step is running on disk but not here: an earlier life began it, or whoever opened the incident committed the

@@ -324,7 +324,7 @@ void text_time(int64_t us, char *out, size_t size)
 	int64_t rest;
 	struct date d = date_from_days(day_and_rest(us, &rest));
 	int second = (int)(rest / US_PER_S), fraction = (int)(rest % US_PER_S);
-	char text[32], *at = text;
+	char text[32] = "", *at = text;
 
 	if (d.year < 0 || d.year > 9999 || size < sizeof(text)) {
 		text_time_far(&d, second, fraction, out, size);

@@ -121,6 +121,8 @@ class World:
         self.names = [f"rollout-{n}" for n in range(CLIENTS)]
         self.services = {n: Service(folder / n) for n in self.names}
         self.tools = {n: tool(self.services[n], "tool") for n in self.names}
+        for s in self.services.values():    # long enough for a runner to be found among the processes
+            s.reload.write_text(s.reload.read_text().replace("#!/bin/sh\n", "#!/bin/sh\nsleep 0.05\n", 1))
         self.hook = Hook("known-to-both")
         usual = Service(folder / "usual")   # the harness' config has a rollout of its own; nothing happens to it
         self.all = [*self.services.values(), usual]
