@@ -297,13 +297,10 @@ static int64_t day_and_rest(int64_t us, int64_t *ret_rest)
 	return days;
 }
 
-/* n digits and what follows them; where the next go. */
-static char *put_digits(char *at, size_t n, unsigned v, char behind)
+static void put_digits(char *at, size_t n, unsigned v)
 {
 	for (size_t i = n; i-- > 0; v /= 10)
 		at[i] = (char)('0' + v % 10);
-	at[n] = behind;
-	return at + n + 1;
 }
 
 static void text_time_far(const struct date *d, int second, int fraction, char *out, size_t size)
@@ -324,22 +321,23 @@ void text_time(int64_t us, char *out, size_t size)
 	int64_t rest;
 	struct date d = date_from_days(day_and_rest(us, &rest));
 	int second = (int)(rest / US_PER_S), fraction = (int)(rest % US_PER_S);
-	char text[32] = "", *at = text;
+	char text[] = "0000-00-00T00:00:00.000000Z";
 
 	if (d.year < 0 || d.year > 9999 || size < sizeof(text)) {
 		text_time_far(&d, second, fraction, out, size);
 		return;
 	}
-	at = put_digits(at, 4, (unsigned)d.year, '-');
-	at = put_digits(at, 2, d.month, '-');
-	at = put_digits(at, 2, d.day, 'T');
-	at = put_digits(at, 2, (unsigned)(second / 3600), ':');
-	at = put_digits(at, 2, (unsigned)(second / 60 % 60), ':');
-	at = put_digits(at, 2, (unsigned)(second % 60), fraction ? '.' : 'Z');
+	put_digits(text, 4, (unsigned)d.year);
+	put_digits(text + 5, 2, d.month);
+	put_digits(text + 8, 2, d.day);
+	put_digits(text + 11, 2, (unsigned)(second / 3600));
+	put_digits(text + 14, 2, (unsigned)(second / 60 % 60));
+	put_digits(text + 17, 2, (unsigned)(second % 60));
 	if (fraction)
-		at = put_digits(at, 6, (unsigned)fraction, 'Z');
-	memcpy(out, text, (size_t)(at - text));
-	out[at - text] = '\0';
+		put_digits(text + 20, 6, (unsigned)fraction);
+	else
+		memcpy(text + 19, "Z", 2);
+	memcpy(out, text, sizeof(text));
 }
 
 void text_time_local(int64_t us, char *out, size_t size)
