@@ -184,7 +184,11 @@ static int load(const struct flags *f, struct config **ret)
 	for (size_t i = 0; i < faults.n; i++)
 		fprintf(stderr, "%s\n", faults.line[i]);
 	config_faults_free(&faults);
-	if (r == 0 && notify_try_programs(&(*ret)->channels, f->app.exe, why, sizeof(why)) < 0) {
+	int tried = r == 0 ? notify_try_programs(&(*ret)->channels, f->app.exe, why, sizeof(why)) : 0;
+	if (tried ==
+	    -ETIMEDOUT) { /* a machine that is busy after a crash: its messages go out as plain text, if need be */
+		log_warn("a channel's program could not be tried", "config", f->app.config_file, "why", why);
+	} else if (tried < 0) {
 		fprintf(stderr, "%s: %s\n", f->app.config_file, why);
 		config_free(*ret);
 		r = -EINVAL;

@@ -23,7 +23,7 @@ void notify_ring(struct notify *n);
 void notify_free(struct notify *n);
 
 /* Tries every channel's program on a sample in a child of its own, some at a time: waits at most 3 s for each and 10 s
- * for all. 0, or -EINVAL with why (>= 300). Main thread. */
+ * for all. 0; with why (>= 300) -EINVAL, or -ETIMEDOUT if nothing worse than time is against one. Main thread. */
 int notify_try_programs(const struct channels *c, const char *exe, char *why, size_t why_size);
 
 /* What `rollbackd --run-program` executes: reads {"program": text, "input": …} from stdin, prints the program's one

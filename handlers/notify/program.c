@@ -187,7 +187,7 @@ struct trial {
 	struct trials *all;
 	const struct channel *channel;
 	struct child *child; /* NULL: not begun, or ended */
-	bool ended, works;
+	bool ended, works, too_long;
 	char output[300]; /* of one that does not */
 };
 
@@ -207,6 +207,7 @@ static void on_trial(void *arg, const struct child_result *r)
 	t->child = NULL;
 	t->ended = true;
 	t->works = r->error == 0 && r->signal == 0 && r->exit_code == 0;
+	t->too_long = r->error == -ETIMEDOUT;
 	snprintf(t->output, sizeof(t->output), "%s", r->output_len ? r->output : r->error_text);
 	t->all->ended++;
 	begin_more(t->all);
@@ -267,19 +268,23 @@ static int run_trials(struct trials *all)
 	return r;
 }
 
-/* The first one, in the order of the config, that does not work. */
+/* The first one, in the order of the config, that does not work; one that only took too long comes after all others. */
 static int judge_trials(const struct trials *all, char *why, size_t size)
 {
+	const struct trial *bad = NULL;
+
 	for (size_t i = 0; i < all->n; i++) {
 		const struct trial *t = &all->item[i];
+		bool slow = t->too_long || !t->ended;
 
-		if (t->works)
-			continue;
-		snprintf(why, size, "channel %s: its program fails on a sample: %.200s", t->channel->name,
-		         t->output[0] ? t->output : "it took too long or died");
-		return -EINVAL;
+		if (!t->works && (!bad || ((bad->too_long || !bad->ended) && !slow)))
+			bad = t;
 	}
-	return 0;
+	if (!bad)
+		return 0;
+	snprintf(why, size, "channel %s: its program fails on a sample: %.200s", bad->channel->name,
+	         bad->output[0] ? bad->output : "it took too long or died");
+	return bad->too_long || !bad->ended ? -ETIMEDOUT : -EINVAL;
 }
 
 int notify_try_programs(const struct channels *c, const char *exe, char *why, size_t why_size)
