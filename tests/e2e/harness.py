@@ -288,7 +288,7 @@ class Service:
         self.web = Answer()
 
     def percentage(self):
-        text = self.live.read_text().strip()
+        text = until(lambda: self.live.read_text().strip())      # a script may be writing it
         return float(text) if "." in text else int(text)
 
     def file_percentage(self):
