@@ -26,7 +26,7 @@ static const char *script(const char *text)
 static int try(size_t n, const char *exe, char *why, size_t size)
 {
 	struct channel item[9];
-	char names[9][3];
+	char names[9][24];
 
 	assert_true(n <= ARRAY_LEN(item));
 	for (size_t i = 0; i < n; i++) {
