@@ -1,31 +1,10 @@
 /* The outbox: rows with rules of their own. */
-#include "tests/unit/db_fixture.h"
+#include "tests/unit/db_reader_fixture.h"
 
 #include "db/alert.h"
 #include "db/incident.h"
 #include "db/outbox.h"
 #include "server/core/buf.h"
-
-static struct db *db;
-static struct db_conn *reader;
-
-static int setup(void **state)
-{
-	int r = scratch_make(state);
-
-	if (r == 0) {
-		db = fixture_start();
-		r = db_reader_open(db, &reader);
-	}
-	return r;
-}
-
-static int teardown(void **state)
-{
-	db_reader_close(reader);
-	db_close(db);
-	return scratch_remove(state);
-}
 
 /* --- the outbox --- */
 

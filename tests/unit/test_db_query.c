@@ -1,28 +1,7 @@
-#include "tests/unit/db_fixture.h"
+#include "tests/unit/db_reader_fixture.h"
 
 #include "db/event.h"
 #include "db/query.h"
-
-static struct db *db;
-static struct db_conn *reader;
-
-static int setup(void **state)
-{
-	int r = scratch_make(state);
-
-	if (r == 0) {
-		db = fixture_start();
-		r = db_reader_open(db, &reader);
-	}
-	return r;
-}
-
-static int teardown(void **state)
-{
-	db_reader_close(reader);
-	db_close(db);
-	return scratch_remove(state);
-}
 
 static void what_is_given_fits_the_statement_or_nothing_is_done(void **state)
 {

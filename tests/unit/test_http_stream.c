@@ -236,12 +236,11 @@ static void silence_is_broken_by_a_beat(void **state)
 	bench_stop(b);
 }
 
-/* Not told of, but found. */
-static void a_beat_looks_first(void **state)
+/* Not told of, but found when the beat is due. */
+static void is_found_at_a_beat(const char *comes)
 {
 	struct http_limits l = http_default_limits;
 
-	(void)state;
 	l.beat_us = 200 * US_PER_MS;
 	struct bench *b = start_with(l);
 	int fd = open_stream(b);
@@ -249,9 +248,15 @@ static void a_beat_looks_first(void **state)
 	pthread_mutex_lock(&b->lock);
 	assert_int_equal(buf_str(&b->feed, "found"), 0);
 	pthread_mutex_unlock(&b->lock);
-	expect(fd, "found");
+	expect(fd, comes);
 	close(fd);
 	bench_stop(b);
+}
+
+static void a_beat_looks_first(void **state)
+{
+	(void)state;
+	is_found_at_a_beat("found");
 }
 
 /* --- what ends it --- */
@@ -476,19 +481,8 @@ static int here(void **state)
 
 static void after_a_beat_it_looks(void **state)
 {
-	struct http_limits l = http_default_limits;
-
 	(void)state;
-	l.beat_us = 200 * US_PER_MS;
-	struct bench *b = start_with(l);
-	int fd = open_stream(b);
-	wait_looks(b, 1);
-	pthread_mutex_lock(&b->lock);
-	assert_int_equal(buf_str(&b->feed, "found"), 0);
-	pthread_mutex_unlock(&b->lock);
-	expect(fd, ": beat\n\nfound");
-	close(fd);
-	bench_stop(b);
+	is_found_at_a_beat(": beat\n\nfound");
 }
 
 /* Its client has gone, or was told 503, before it was there. */

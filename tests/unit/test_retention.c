@@ -1,5 +1,5 @@
 /* Forgetting: what is old and over goes, what is open or owed stays. */
-#include "tests/unit/db_fixture.h"
+#include "tests/unit/db_reader_fixture.h"
 
 #include "db/alert.h"
 #include "db/event.h"
@@ -9,27 +9,7 @@
 #include "db/retention.h"
 #include "db/step.h"
 
-static struct db *db;
-static struct db_conn *reader;
 static int64_t ended, live, attached, lone;
-
-static int setup(void **state)
-{
-	int r = scratch_make(state);
-
-	if (r == 0) {
-		db = fixture_start();
-		r = db_reader_open(db, &reader);
-	}
-	return r;
-}
-
-static int teardown(void **state)
-{
-	db_reader_close(reader);
-	db_close(db);
-	return scratch_remove(state);
-}
 
 static int add_incident(struct db_tx *tx, const char *rollout, enum incident_state s, int64_t *ret)
 {
