@@ -1,5 +1,6 @@
 """A reload is the main thread's: it may take its time, and nobody waits for it but who asked."""
 import os
+import pathlib
 import signal
 import threading
 
@@ -50,6 +51,36 @@ def test_nobody_waits_for_a_reload_whose_program_hangs(daemon_of, service):
     [(status, body)] = asked.wait()
     assert status == 400 and b"channel own: its program fails on a sample" in body, body
     assert d.metric("rollbackd_config_last_reload_successful") == 0
+    hook.close()
+
+
+def programs_of(config_file):
+    """The processes that try or run message programs for the daemon with this config."""
+    for entry in pathlib.Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and b"--run-program" in (entry / "cmdline").read_bytes():
+                parent = (entry / "stat").read_text().rsplit(")", 1)[1].split()[1]
+                if str(config_file).encode() in pathlib.Path("/proc", parent, "cmdline").read_bytes():
+                    yield int(entry.name)
+        except OSError:
+            pass
+
+
+def test_a_start_is_not_refused_for_a_program_that_has_no_time(daemon_of, service):
+    """After a crash, on a machine that is busy: rollbacks come before the looks of a message."""
+    hook = Hook("s")
+    d = daemon_of(config(service, channels=channel(hook, "{a: 1}")))
+    d.stop()
+
+    def stop_the_first():
+        os.kill(until(lambda: next(programs_of(d.config), None), every=0.001), signal.SIGSTOP)
+    stopper = threading.Thread(target=stop_the_first)
+    stopper.start()
+    d.start()
+    stopper.join()
+    assert "a channel's program could not be tried" in d.log() and "took too long" in d.log()
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
     hook.close()
 
 
