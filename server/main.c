@@ -185,8 +185,8 @@ static int load(const struct flags *f, struct config **ret)
 		fprintf(stderr, "%s\n", faults.line[i]);
 	config_faults_free(&faults);
 	int tried = r == 0 ? notify_try_programs(&(*ret)->channels, f->app.exe, why, sizeof(why)) : 0;
-	if (tried ==
-	    -ETIMEDOUT) { /* a machine that is busy after a crash: its messages go out as plain text, if need be */
+	/* A machine that is busy after a crash: its messages go out as plain text, if need be. */
+	if (tried == -ETIMEDOUT) {
 		log_warn("a channel's program could not be tried", "config", f->app.config_file, "why", why);
 	} else if (tried < 0) {
 		fprintf(stderr, "%s: %s\n", f->app.config_file, why);
