@@ -76,6 +76,12 @@ int alert_end(struct db_tx *tx, int64_t id, int64_t ends_at_us)
 	return query_done(query_run(tx, ALERT_END, V(id, ends_at_us, db_tx_now(tx))));
 }
 
+int alert_ended_again(struct db_tx *tx, int64_t id)
+{
+	assert(id > 0);
+	return query_done(query_run(tx, ALERT_ENDED_AGAIN, V(id, db_tx_now(tx))));
+}
+
 int alert_decided(struct db_tx *tx, int64_t id, const char *config)
 {
 	assert(id > 0 && config);

@@ -50,9 +50,9 @@ struct episode {
 	int64_t began_us;     /* it cannot have begun before: startsAt, or the end of the episode before it */
 	int64_t ends_at_us;   /* as told; 0: it fires, or the sender gives none */
 	int64_t last_at_us;   /* the last delivery, within a second */
-	int64_t ended_at_us;  /* when its end was reported; 0: it fires */
+	int64_t ended_at_us;  /* when its end was reported, last; 0: it fires */
 	int64_t stale_at_us;  /* the first copy after its end; 0: none came */
-	int64_t stale_times;  /* how many came since */
+	int64_t stale_times;  /* how many came since the end was reported */
 	char decided[65];     /* the config by which its dispositions were decided; "" : not known */
 };
 struct episode_list {
@@ -64,11 +64,13 @@ int episode_last(struct db_conn *c, const char *fingerprint, enum delivery statu
 /* All that fire: more than one only where a resolved got lost. *ret->item is the caller's to free. */
 int episode_firing(struct db_conn *c, const char *fingerprint, struct episode_list *ret) MUST_CHECK;
 
-/* It came again; a copy of one that fires, with its labels and annotations of now; its end; a copy after the end; by
- * which config it was decided. 0 or -errno. Of copies within a second that say the same one is written, and counted. */
+/* It came again; a copy of one that fires, with its labels and annotations of now; its end; its end, told anew; a copy
+ * after the end; by which config it was decided. 0 or -errno. Of copies within a second that say the same one is
+ * written, and counted. */
 int alert_again(struct db_tx *tx, int64_t id) MUST_CHECK;
 int alert_copy(struct db_tx *tx, int64_t id, const char *labels, const char *annotations) MUST_CHECK;
 int alert_end(struct db_tx *tx, int64_t id, int64_t ends_at_us) MUST_CHECK;
+int alert_ended_again(struct db_tx *tx, int64_t id) MUST_CHECK;
 int alert_stale(struct db_tx *tx, int64_t id) MUST_CHECK;
 int alert_decided(struct db_tx *tx, int64_t id, const char *config) MUST_CHECK;
 

@@ -83,6 +83,9 @@
 	  "UPDATE alert SET last_at = ?2, times = times + 1, labels = ?3, annotations = ?4 WHERE id = ?1 AND"          \
 	  " status = 1 AND NOT (last_at > ?2 - 1000000 AND last_at <= ?2 AND labels = ?3 AND annotations = ?4)")       \
 	X(ALERT_END, 1, "iii", "UPDATE alert SET status = 2, ends_at = ?2, ended = ?3 WHERE id = ?1 AND status = 1")   \
+	X(ALERT_ENDED_AGAIN, 1, "ii",                                                                                  \
+	  "UPDATE alert SET last_at = ?2, times = times + 1, ended = ?2, stale_times = 0 WHERE id = ?1 AND status = "  \
+	  "2")                                                                                                         \
 	X(ALERT_STALE, 1, "ii",                                                                                        \
 	  "UPDATE alert SET stale_at = CASE WHEN stale_at = 0 THEN ?2 ELSE stale_at END, stale_times = stale_times + " \
 	  "1 WHERE id = ?1")                                                                                           \

@@ -62,6 +62,12 @@ bool episode_ended_already(const struct episode *e, int64_t starts_at_us)
 	return starts_at_us <= end_of(e);
 }
 
+bool episode_end_is_known(const struct episode *e, int64_t starts_at_us, int64_t ends_at_us)
+{
+	assert(e && !e->firing);
+	return starts_at_us == e->starts_at_us || (ends_at_us && ends_at_us == e->ends_at_us);
+}
+
 int64_t episode_began(const struct episode *before, int64_t starts_at_us)
 {
 	int64_t end = before ? end_of(before) : 0;

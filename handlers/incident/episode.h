@@ -16,6 +16,9 @@
  *   resolved  one that fires and began before endsAt      that one ends
  *   resolved  one that fires and has this startsAt,       that one ends: the sender's clock was set back. But not by
  *             and began after endsAt                      what ended the one before, which may have it, too
+ *   resolved  one that ended, startsAt not after it       a copy. Of other times it is a replica's, or that of an
+ *                                                         episode after the clock was set back, whose firing is still
+ *                                                         to come: limits.stale begins anew
  */
 #ifndef HANDLERS_INCIDENT_EPISODE_H
 #define HANDLERS_INCIDENT_EPISODE_H
@@ -44,6 +47,9 @@ bool episode_ends(const struct episode *e, const struct episode *last_ended, int
 
 /* Is a resolved that ends nothing a copy of the one that ended e? Else it is of an episode that was never heard of. */
 bool episode_ended_already(const struct episode *e, int64_t starts_at_us);
+
+/* If so: are its times those of e's end as it is known? A replica moves one of them. */
+bool episode_end_is_known(const struct episode *e, int64_t starts_at_us, int64_t ends_at_us);
 
 /* When a new episode began, as far as that is known: not before the end of the one before it (NULL: none). */
 int64_t episode_began(const struct episode *before, int64_t starts_at_us);

@@ -333,8 +333,9 @@ static int end_episode(struct taking *t, int64_t id, int64_t ends_at_us)
 static int end_nothing(struct taking *t, const struct episode *last)
 {
 	if (last && episode_ended_already(last, t->a->starts_at_us)) {
+		bool known = episode_end_is_known(last, t->a->starts_at_us, t->a->ends_at_us);
 		t->id = last->id;
-		int r = alert_again(t->tx, t->id);
+		int r = known ? alert_again(t->tx, t->id) : alert_ended_again(t->tx, t->id);
 		return r < 0 ? r : answer_duplicates(t, DELIVERY_RESOLVED);
 	}
 	int r = add_episode(t, episode_began(last, t->a->starts_at_us));

@@ -280,6 +280,24 @@ def test_a_resolved_ends_what_began_before_its_end_whatever_its_start(daemon_of,
     d.wait_state(r["incident"], "resolved")
 
 
+def test_after_the_senders_clock_was_set_back_an_end_that_comes_before_its_beginning_is_no_copy_of_the_last(daemon_of, service):
+    d = daemon_of(config(service, limits="limits: {stale: 3s}"))
+    now = time.time()
+    first = alert(starts=now - 60)
+    [r] = d.post(first)
+    d.wait_state(r["incident"], "rolled_back")
+    assert dispositions(d, over(first, endsAt=rfc3339(now - 7200))) == ["resolved"]
+    ended = time.monotonic()
+    enter_again(d, service, r["incident"])
+    until(lambda: time.monotonic() - ended > 3)
+    next_one, told = alert(starts=now - 7100), time.monotonic()
+    assert dispositions(d, over(next_one, endsAt=rfc3339(now - 7099))) == ["duplicate"]
+    assert dispositions(d, next_one) == ["stale"]
+    # Copies of an end that is known do not put it off.
+    said_now = until(lambda: [x for x in dispositions(d, over(first, endsAt=rfc3339(now - 7200)), next_one) if x != "duplicate"], every=0.5)
+    assert said_now == ["rollback_started"] and time.monotonic() - told >= 3
+
+
 def test_an_old_end_ends_no_later_episode(daemon_of, service):
     d = daemon_of(config(service))
     now = time.time()

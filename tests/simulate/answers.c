@@ -11,6 +11,7 @@
 #include "server/core/text.h"
 #include "tests/simulate/alerts.h"
 #include "tests/simulate/sim.h"
+#include "tests/simulate/watch.h"
 #include "tests/simulate/world.h"
 
 #define LOOKBACK_US (300 * US_PER_S)
@@ -177,14 +178,20 @@ static void ask_service(int which, bool json, struct world_answer *ret)
 struct put {
 	int service;
 	int32_t pct;
+	bool late; /* nobody listens any more */
 };
 
 static void put_arrives(void *arg)
 {
 	struct put *p = arg;
 
+	if (p->late) {
+		say("  a request of long ago is carried out");
+		watch_outside(p->service, p->pct); /* nobody can know, but somebody must be told */
+	}
 	world_applies(world_service(p->service), p->pct);
-	world_act_ends(world_service(p->service));
+	if (!p->late)
+		world_act_ends(world_service(p->service));
 	free(p);
 }
 
@@ -213,13 +220,16 @@ static void put_service(int which, const struct fetch_spec *spec, struct world_a
 
 	if (!p)
 		abort();
-	*p = (struct put) {which, (int32_t)(pct * 100 + 0.5)};
+	*p = (struct put) {.service = which, .pct = (int32_t)(pct * 100 + 0.5)};
 	say("  request sets service %d to %d%s%s", which, p->pct, fails ? ", fails" : "", heard ? "" : ", unheard");
 	world_act_begins(world_service(which), p->pct, incident_of(spec));
 	if (world_has(FAULT_ACT_HANGS) && rnd_chance(60))
 		ret->took_us = spec->timeout_us;
 	ret->status = fails ? 500 : 200;
 	int64_t arrives = ret->took_us < spec->timeout_us ? ret->took_us : spec->timeout_us;
+	p->late = arrives == spec->timeout_us && rnd_chance(40);
+	if (p->late)
+		arrives = 2 * (spec->timeout_us + rnd_us(US_PER_S, 120 * US_PER_S));
 	if (heard)
 		sim_at(sim_now() + arrives / 2, p, put_arrives, p);
 	else

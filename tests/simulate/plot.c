@@ -345,6 +345,11 @@ static void begins_lower(void)
 	lowered_outside();
 	pass(60 * US_PER_S);
 	count(COUNT_DRIFTED);
+	if (rnd_chance(50)) { /* and nobody can tell */
+		world_fault(FAULT_PROM_DOWN, 120 * US_PER_S);
+		world_fault(FAULT_CHECK_FAILS, 120 * US_PER_S);
+		alerts_fire();
+	}
 	if (rnd_chance(50))
 		rollback_by_hand();
 	pass(rnd_us(10 * US_PER_MS, 30 * US_PER_S));

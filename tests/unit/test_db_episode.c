@@ -51,6 +51,11 @@ static int end(struct db_tx *tx, void *id)
 	return alert_end(tx, *(int64_t *)id, 99);
 }
 
+static int ended_again(struct db_tx *tx, void *id)
+{
+	return alert_ended_again(tx, *(int64_t *)id);
+}
+
 static int stale(struct db_tx *tx, void *id)
 {
 	return alert_stale(tx, *(int64_t *)id);
@@ -256,6 +261,11 @@ static void what_comes_after_the_end_is_counted_from_its_first(void **state)
 	assert_true(first.stale_at_us >= first.ended_at_us && second.stale_at_us == first.stale_at_us);
 	assert_int_equal(first.stale_times, 1);
 	assert_int_equal(second.stale_times, 2);
+	sqlite3_exec(db->writer->sql, "UPDATE alert SET ended = ended - 5000000", NULL, NULL, NULL);
+	assert_int_equal(in_tx(db, ended_again, &id), 0);
+	struct episode anew = last(DELIVERY_RESOLVED);
+	assert_true(anew.ended_at_us >= first.ended_at_us && anew.ended_at_us == anew.last_at_us);
+	assert_true(anew.stale_times == 0 && anew.stale_at_us == first.stale_at_us);
 }
 
 static void by_which_config_it_was_decided_is_kept(void **state)

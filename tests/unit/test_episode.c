@@ -158,6 +158,22 @@ static void a_resolved_that_ends_nothing_is_a_copy_unless_it_tells_of_a_later_ep
 	assert_false(episode_ended_already(&ended_unknown_when, T0 + 1));
 }
 
+/* What comes of another sender, or of an episode whose firing is still to come, after the clock was set back. */
+static void an_end_of_other_times_is_told_anew(void **state)
+{
+	(void)state;
+	assert_false(episode_end_is_known(&ended_before_it_began, T0 - 3000 * S, T0 - 2000 * S));
+	assert_false(episode_end_is_known(&ended, T0 - 20 * S, END - S));
+	assert_false(episode_end_is_known(&ended, T0 - 20 * S, 0));
+	assert_true(episode_end_is_known(&ended, T0, END));
+	assert_true(episode_end_is_known(&ended, T0, END - S)); /* as another replica dates it */
+	assert_true(episode_end_is_known(&ended, T0 - 20 * S, END));
+	assert_true(episode_end_is_known(&ended, END, END)); /* Grafana's */
+	assert_true(episode_end_is_known(&ended, T0, 0));
+	assert_true(episode_end_is_known(&ended_unknown_when, T0, 0));
+	assert_true(episode_end_is_known(&ended_undated, 0, 0));
+}
+
 static int64_t drawn(int64_t least, int64_t most)
 {
 	return least + random() % (most - least + 1);
@@ -223,6 +239,7 @@ int main(void)
 		cmocka_unit_test(many_copies_over_a_quarter_of_the_time_are_no_late_ones),
 		cmocka_unit_test(every_cell_of_resolved),
 		cmocka_unit_test(a_resolved_that_ends_nothing_is_a_copy_unless_it_tells_of_a_later_episode),
+		cmocka_unit_test(an_end_of_other_times_is_told_anew),
 		cmocka_unit_test(properties_over_drawn_times),
 	};
 
