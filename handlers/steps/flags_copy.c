@@ -145,9 +145,9 @@ struct copy {
 	bool down;
 };
 
-static int read_file(int dir, const char *name, struct buf *ret)
+static int read_file(int dir, const char *name, struct buf *ret, uid_t *ret_owner)
 {
-	assert(name && ret->len == 0);
+	assert(name && ret->len == 0 && ret_owner);
 	CLEANUP(cleanup_fd) int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
 	char part[16384];
@@ -155,8 +155,11 @@ static int read_file(int dir, const char *name, struct buf *ret)
 
 	if (fd < 0)
 		return -errno;
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || (st.st_uid != geteuid() && geteuid() != 0))
-		return -EPERM; /* a stranger's is nobody's */
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	*ret_owner = st.st_uid;
 	while ((n = read(fd, part, sizeof(part))) > 0)
 		if (buf_add(ret, part, (size_t)n) < 0)
 			return ret->error;
@@ -213,17 +216,47 @@ static int put_back(const struct file *f, const struct copy *c)
 	return 0;
 }
 
+static int cannot_recover(const struct file *f, int err)
+{
+	errno = -err;
+	return flags_cannot(f, "see whether a crash left half written");
+}
+
+/* 1 it is a copy that we kept, 0 it is none: torn itself, or a stranger's. */
+static int read_copy(const struct file *f, int dir, const char *name, struct copy *c)
+{
+	uid_t owner = (uid_t)-1;
+	int r = read_file(dir, name, &c->all, &owner);
+
+	if (r == -ENOENT || r == -EACCES || r == -ENOSPC || r == -EINVAL || r == -ELOOP)
+		return 0;
+	return r < 0 ? cannot_recover(f, r) : (owner == geteuid() || geteuid() == 0) && parse_copy(c);
+}
+
+/* Whoever owns the file: a stranger's is the first that is written in place. 1 torn, 0 not. */
+static int find_torn(const struct file *f, const struct copy *c)
+{
+	CLEANUP(buf_free) struct buf now = BUF(2 * FLAGS_FILE_MAX);
+	uid_t owner;
+	int r = read_file(f->dir, f->base, &now, &owner);
+
+	if (r == -ENOENT || r == -ENOSPC || r == -EINVAL || r == -ELOOP)
+		return 0;
+	return r < 0 ? cannot_recover(f, r) : is_torn(c, &now);
+}
+
+/* On failure the copy stays, for whoever looks next. */
 static int recover_from(const struct file *f, int dir, const char *name)
 {
 	struct copy c = {.all = BUF(COPY_MAX)};
-	struct buf now = BUF(2 * FLAGS_FILE_MAX);
-	int r = read_file(dir, name, &c.all);
+	int r = read_copy(f, dir, name, &c);
 
-	if (r == 0 && parse_copy(&c) && read_file(f->dir, f->base, &now) == 0 && is_torn(&c, &now))
+	if (r > 0)
+		r = find_torn(f, &c);
+	if (r > 0)
 		r = put_back(f, &c);
 	buf_free(&c.all);
-	buf_free(&now);
-	return r == -ENOENT || r == -EPERM ? 0 : r;
+	return r;
 }
 
 int flags_copy_recover(struct file *f)

@@ -1,73 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <sys/xattr.h>
-#include "handlers/steps/flags_file.h"
-#include "server/core/clock.h"
-#include "server/core/failpoint.h"
-
-#define KEY "CST_ROLLOUT_PERCENTAGE"
-
-static char dir[64], path[128], why[200];
-
-static void put_file(const char *at, const char *text, mode_t mode)
-{
-	int fd = open(at, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-	assert_int_equal(fchmod(fd, mode), 0);
-	close(fd);
-}
-
-static const char *file_text(void)
-{
-	static char text[4096];
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-
-	assert_true(n >= 0);
-	close(fd);
-	text[n] = '\0';
-	return text;
-}
-
-static const char *temp_path(void)
-{
-	static char temp[200];
-
-	snprintf(temp, sizeof(temp), "%s/.flags.env.rollbackd-tmp", dir);
-	return temp;
-}
-
-static int setup(void **state)
-{
-	(void)state;
-	strcpy(dir, "/tmp/flags-XXXXXX");
-	if (!mkdtemp(dir))
-		return -1;
-	snprintf(path, sizeof(path), "%s/flags.env", dir);
-	why[0] = '\0';
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	char command[100];
-
-	(void)state;
-	snprintf(command, sizeof(command), "rm -rf %s", dir);
-	return system(command);
-}
+#include "tests/unit/flags_fixture.h"
 
 static void expect_refused(int err, const char *says)
 {
@@ -252,35 +183,6 @@ static void an_immutable_file_stays_as_it_is(void **state)
 	assert_string_equal(file_text(), KEY "=10\n");
 }
 
-static void in_child(void (*what)(void))
-{
-	int status;
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		what();
-		_exit(0);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
-}
-
-static ino_t inode_of(const char *file)
-{
-	struct stat st;
-
-	assert_int_equal(stat(file, &st), 0);
-	return st.st_ino;
-}
-
-static const char *copy_path(void)
-{
-	static char copy[200];
-
-	snprintf(copy, sizeof(copy), "%s/.flags.env.rollbackd-copy", dir);
-	return copy;
-}
-
 /* As a user who may write the file, and is in none of its owner's groups. */
 static void lower_as_nobody(void)
 {
@@ -411,142 +313,6 @@ static void a_rehearsal_says_what_the_act_would_and_changes_nothing(void **state
 	}
 }
 
-static void what_a_crash_left_behind_is_removed(void **state)
-{
-	struct flags_change ch;
-
-	(void)state;
-	put_file(path, KEY "=10\n", 0600);
-	put_file(temp_path(), "torn", 0600);
-	assert_int_equal(flags_file_write(path, KEY, 0, &ch, why, sizeof(why)), 1);
-	assert_int_equal(access(temp_path(), F_OK), -1);
-	put_file(temp_path(), "torn", 0600);
-	assert_int_equal(flags_file_write(path, KEY, 0, &ch, why, sizeof(why)), 0);
-	assert_int_equal(access(temp_path(), F_OK), -1);
-	assert_string_equal(file_text(), KEY "=0\n");
-}
-
-static void die_at(const char *point)
-{
-	struct flags_change ch;
-	int status;
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		if (failpoint_setup(point) == 0)
-			(void)!flags_file_write(path, KEY, 0, &ch, why, sizeof(why));
-		_exit(0);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFSIGNALED(status));
-}
-
-static void a_crash_leaves_the_old_file_or_the_new_one(void **state)
-{
-	struct flags_change ch;
-
-	(void)state;
-	put_file(path, KEY "=10\n", 0600);
-	die_at("flags-temp-written");
-	assert_string_equal(file_text(), KEY "=10\n");
-	die_at("flags-renamed");
-	assert_string_equal(file_text(), KEY "=0\n");
-	assert_int_equal(flags_file_write(path, KEY, 0, &ch, why, sizeof(why)), 0);
-	assert_int_equal(ch.before, 0);
-}
-
-/* In place there is a moment when the file is neither the old one nor the new one: whoever looks next makes it whole.
- */
-static void a_crash_in_the_middle_of_writing_in_place_is_made_good(void **state)
-{
-	static const char old[] = "A=1\n" KEY "=10\nB=2\nC=3\n", new[] = "A=1\n" KEY "=0\nB=2\nC=3\n";
-	struct buf text = BUF(FLAGS_FILE_MAX);
-	char other[128];
-	int32_t pct = -1;
-
-	(void)state;
-	snprintf(other, sizeof(other), "%s/other.env", dir);
-	put_file(path, old, 0600);
-	assert_int_equal(link(path, other), 0);
-	die_at("flags-copy-kept");
-	assert_string_equal(file_text(), old);
-	assert_int_equal(flags_file_read(path, KEY, &pct, why, sizeof(why)), 0);
-	assert_int_equal(pct, 1000);
-	assert_int_equal(access(copy_path(), F_OK), -1);
-	die_at("flags-half-written");
-	assert_string_not_equal(file_text(), old);
-	assert_string_not_equal(file_text(), new);
-	assert_int_equal(flags_file_load(path, &text, why, sizeof(why)), 0);
-	assert_string_equal(buf_text(&text), new);
-	assert_string_equal(file_text(), new);
-	assert_int_equal(access(copy_path(), F_OK), -1);
-	assert_int_equal(inode_of(path), inode_of(other));
-	buf_free(&text);
-}
-
-/* A raise that a crash left half written is taken back. */
-static void a_crash_never_raises(void **state)
-{
-	static const char old[] = KEY "=5\nB=2\n";
-	char other[128];
-	int32_t pct = -1;
-	int status;
-
-	(void)state;
-	snprintf(other, sizeof(other), "%s/other.env", dir);
-	put_file(path, old, 0600);
-	assert_int_equal(link(path, other), 0);
-	pid_t pid = fork();
-	if (pid == 0) {
-		struct flags_change ch;
-
-		if (failpoint_setup("flags-half-written") == 0)
-			(void)!flags_file_set(path, KEY, 500, 1000, NULL, 0, &ch, why, sizeof(why));
-		_exit(0);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFSIGNALED(status));
-	assert_int_equal(truncate(path, strlen(old)), 0); /* as if the power had gone before its length was on disk */
-	assert_string_not_equal(file_text(), old);
-	assert_int_equal(flags_file_read(path, KEY, &pct, why, sizeof(why)), 0);
-	assert_int_equal(pct, 500);
-	assert_string_equal(file_text(), old);
-}
-
-static void what_somebody_mended_after_a_crash_stays(void **state)
-{
-	char other[128];
-	int32_t pct = -1;
-
-	(void)state;
-	snprintf(other, sizeof(other), "%s/other.env", dir);
-	put_file(path, KEY "=10\nB=2\n", 0600);
-	assert_int_equal(link(path, other), 0);
-	die_at("flags-half-written");
-	put_file(path, KEY "=3\nB=mine\n", 0600);
-	assert_int_equal(flags_file_read(path, KEY, &pct, why, sizeof(why)), 0);
-	assert_int_equal(pct, 300);
-	assert_string_equal(file_text(), KEY "=3\nB=mine\n");
-	assert_int_equal(access(copy_path(), F_OK), -1);
-}
-
-static void a_copy_that_is_torn_itself_does_no_harm(void **state)
-{
-	static const char *const torn[] = {"", "rollbackd-copy new 4 4 ", "rollbackd-copy new 1 1 00\nab",
-	                                   "rollbackd-copy new 99999999999 1 00\nab"};
-	int32_t pct = -1;
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(torn); i++) {
-		put_file(path, KEY "=10\n", 0600);
-		put_file(copy_path(), torn[i], 0600);
-		assert_int_equal(flags_file_read(path, KEY, &pct, why, sizeof(why)), 0);
-		assert_int_equal(pct, 1000);
-		assert_string_equal(file_text(), KEY "=10\n");
-		assert_int_equal(access(copy_path(), F_OK), -1);
-	}
-}
-
 /* It is called from the engine's thread: whoever wants to wait comes again. */
 static void a_lock_that_somebody_holds_is_not_waited_for(void **state)
 {
@@ -564,7 +330,6 @@ static void a_lock_that_somebody_holds_is_not_waited_for(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define WITH_FILES(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 		WITH_FILES(writing_lowers_the_value_and_keeps_mode_and_attributes),
 		WITH_FILES(the_owner_and_group_of_somebody_else_are_kept_by_root),
 		WITH_FILES(a_rollback_never_writes_more_than_is_there),
@@ -581,12 +346,6 @@ int main(void)
 		WITH_FILES(a_directory_that_may_not_be_written_does_not_stop_it),
 		WITH_FILES(what_cannot_be_kept_is_said_and_stops_nothing),
 		WITH_FILES(a_rehearsal_says_what_the_act_would_and_changes_nothing),
-		WITH_FILES(what_a_crash_left_behind_is_removed),
-		WITH_FILES(a_crash_leaves_the_old_file_or_the_new_one),
-		WITH_FILES(a_crash_in_the_middle_of_writing_in_place_is_made_good),
-		WITH_FILES(a_crash_never_raises),
-		WITH_FILES(what_somebody_mended_after_a_crash_stays),
-		WITH_FILES(a_copy_that_is_torn_itself_does_no_harm),
 		WITH_FILES(a_lock_that_somebody_holds_is_not_waited_for),
 	};
 
