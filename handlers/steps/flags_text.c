@@ -8,6 +8,7 @@
 #include "server/core/text.h"
 
 #define SHOWN_MAX 40 /* bytes of a wrong value that people are shown */
+#define ROUNDS    8
 
 /* The first one is asked first, and its view of the text is the one that is kept where readers differ. */
 enum reader { SYSTEMD, DOTENV, DOCKER, READER_N };
@@ -66,10 +67,23 @@ static bool is_plain_text(const char *value, size_t len)
 	return true;
 }
 
-/* A value that somebody could act on: such as we write. */
+/* Such as we write. */
 static bool is_plain(const struct assignment *a)
 {
 	return !a->too_long && is_plain_text(a->value, a->significant);
+}
+
+static int32_t pct_of(const struct assignment *a)
+{
+	int32_t pct = -1;
+
+	return a->too_long || text_pct_parse(a->value, a->significant, &pct) < 0 ? -1 : pct;
+}
+
+/* A percentage may have blanks around it, inside its quotes. */
+static bool could_act(const struct assignment *a)
+{
+	return is_plain(a) || pct_of(a) >= 0;
 }
 
 /* The other readers' views of the same text, which walk along with systemd's. */
@@ -128,16 +142,30 @@ static int replace_all(const char *text, size_t len, const char *key, const char
 	return out->error ? out->error : n;
 }
 
-/* What another reader would still take instead. only: nobody before has found the key. How many assignments are there
- * or were replaced, -errno. */
-static int replace_for(enum reader who, struct buf *text, const char *key, const char *value, bool only)
+static bool is_value(const struct assignment *a, const char *value)
+{
+	return a->significant == strlen(value) && !memcmp(a->value, value, a->significant);
+}
+
+static bool is_taken(const struct buf *text, const char *key, const char *value)
 {
 	struct assignment a;
 
-	if (!in_effect(who, buf_text(text), text->len, key, &a) || !(only || is_plain(&a)))
+	for (int who = SYSTEMD; who < READER_N; who++)
+		if (in_effect((enum reader)who, buf_text(text), text->len, key, &a) && is_value(&a, value))
+			return true;
+	return false;
+}
+
+/* What a reader would still take instead: what he could act on, and anything while nobody takes the value. 1 replaced,
+ * 0 there is nothing to do, -errno. */
+static int replace_for(enum reader who, struct buf *text, const char *key, const char *value)
+{
+	struct assignment a;
+
+	if (!in_effect(who, buf_text(text), text->len, key, &a) || is_value(&a, value) ||
+	    !(could_act(&a) || !is_taken(text, key, value)))
 		return 0;
-	if (a.significant == strlen(value) && !memcmp(a.value, value, a.significant))
-		return only;
 	struct buf next = BUF(FLAGS_FILE_MAX);
 	buf_add(&next, text->data, a.from);
 	buf_str(&next, value);
@@ -152,6 +180,24 @@ static int replace_for(enum reader who, struct buf *text, const char *key, const
 	return 1;
 }
 
+/* What is replaced for one reader may be another text for the next: until none takes anything else. How many were. */
+static int replace_for_each(struct buf *text, const char *key, const char *value)
+{
+	int n = 0, before = -1;
+
+	for (int round = 0; round < ROUNDS && n != before; round++) {
+		before = n;
+		for (int who = SYSTEMD; who < READER_N; who++) {
+			int r = replace_for((enum reader)who, text, key, value);
+
+			if (r < 0)
+				return r;
+			n += r;
+		}
+	}
+	return n;
+}
+
 int flags_text_replace(const char *text, size_t len, const char *key, const char *value, struct buf *out)
 {
 	CLEANUP(buf_free) struct buf next = BUF(FLAGS_FILE_MAX);
@@ -160,15 +206,15 @@ int flags_text_replace(const char *text, size_t len, const char *key, const char
 	if (!is_plain_text(value, strlen(value)))
 		return -EINVAL;
 	int n = replace_all(text, len, key, value, &next);
-	for (int who = DOTENV; n >= 0 && who < READER_N; who++) {
-		int r = replace_for((enum reader)who, &next, key, value, n == 0);
-
-		n = r < 0 ? r : n + r;
-	}
-	if (n <= 0)
-		return n < 0 ? n : -ENOENT;
+	if (n < 0)
+		return n;
+	int more = replace_for_each(&next, key, value);
+	if (more < 0)
+		return more;
+	if (!is_taken(&next, key, value))
+		return -ENOENT;
 	int r = buf_add(out, next.data, next.len);
-	return r < 0 ? r : n;
+	return r < 0 ? r : n + more > 0 ? n + more : 1;
 }
 
 /* --- reading --- */
@@ -182,13 +228,6 @@ static int no_percentage(const char *key, const struct assignment *a, char *why,
 	         buf_text(&shown));
 	buf_free(&shown);
 	return -EINVAL;
-}
-
-static int32_t pct_of(const struct assignment *a)
-{
-	int32_t pct = -1;
-
-	return a->too_long || text_pct_parse(a->value, a->significant, &pct) < 0 ? -1 : pct;
 }
 
 static void name_reader(enum reader who, int32_t pct, int32_t of_systemd, char *why, size_t why_size)

@@ -261,6 +261,39 @@ static void any_mixture_of_lines_is_replaced_as_its_lines_are(void **state)
 	}
 }
 
+/* Lines as people write them, in any order: quotes that are never closed, blanks in quotes, continued lines. */
+static void whatever_was_replaced_is_what_every_reader_takes(void **state)
+{
+	static const char *const pieces[] = {
+		KEY "=",   KEY ": ",  " " KEY " = ", "export " KEY "=",
+		"A=",      "# ",      "10",          "\" 10 \"",
+		"`5",      "\"10",    "'10",         "10\\",
+		"`10`",    "5\" x",   "it's",        "#",
+		"\"#",     "\"a b\"", "{\"a\":1}",   "#10\\",
+		"C:\\x\\", "\n",      "\n",          "\n",
+		"\r\n",    "\n",
+	};
+	unsigned seed = 5;
+
+	(void)state;
+	for (int round = 0; round < 100000; round++) {
+		struct buf text = BUF(2000), out = BUF(2000);
+		int32_t pct = -1;
+
+		for (int i = rand_r(&seed) % 14; i >= 0; i--)
+			buf_str(&text, pieces[(size_t)rand_r(&seed) % ARRAY_LEN(pieces)]);
+		int known = flags_text_get(buf_text(&text), text.len, KEY, &pct, why, sizeof(why));
+		int n = flags_text_replace(buf_text(&text), text.len, KEY, "0", &out);
+		assert_int_equal(n > 0 ? 0 : n, known == -ENOENT ? -ENOENT : 0);
+		if (n > 0 && flags_text_get(buf_text(&out), out.len, KEY, &pct, why, sizeof(why)) != 0)
+			fail_msg("%s became %s: %s", buf_text(&text), buf_text(&out), why);
+		if (n > 0 && pct != 0)
+			fail_msg("%s became %s", buf_text(&text), buf_text(&out));
+		buf_free(&text);
+		buf_free(&out);
+	}
+}
+
 static void no_bytes_make_it_read_beyond_the_text(void **state)
 {
 	static const char alphabet[] = KEY "==\"'\\\\\n\r #;export 05\t";
@@ -300,6 +333,7 @@ int main(void)
 		cmocka_unit_test(any_value_can_be_read_as_far_as_it_fits),
 		cmocka_unit_test(the_reader_who_takes_the_most_counts_and_is_named),
 		cmocka_unit_test(any_mixture_of_lines_is_replaced_as_its_lines_are),
+		cmocka_unit_test(whatever_was_replaced_is_what_every_reader_takes),
 		cmocka_unit_test(no_bytes_make_it_read_beyond_the_text),
 	};
 
