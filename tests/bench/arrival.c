@@ -5,7 +5,8 @@
  *   arrival -p 9595 -d DIR -n 50 /webhook       one rollout after the other; the times of both, in one line of JSON
  *   arrival -p 9595 -d DIR -n 100 -t /webhook   all in one webhook: when the last is there
  *
- * -f M: the first is r0M. A name's two files are awaited, which must not be there (nor 0) before.
+ * -f M: the first is r0M. A name's two files are awaited. Where one of them is there (or holds 0) before its webhook
+ * was sent, somebody else makes them: nothing was measured then, and it fails.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -20,6 +21,7 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -89,13 +91,16 @@ static void look_at(const char *name, int64_t now)
 		done_us[i] = now;
 }
 
-static void look(void)
+static void look(int patience_ms)
 {
 	_Alignas(struct inotify_event) char events[65536];
 	struct pollfd p = {.fd = notes, .events = POLLIN};
 
-	if (poll(&p, 1, PATIENCE_MS) <= 0)
-		fail("nothing happens on disk");
+	if (poll(&p, 1, patience_ms) <= 0) {
+		if (patience_ms)
+			fail("nothing happens on disk");
+		return;
+	}
 	int64_t now = now_us();
 	ssize_t len = read(notes, events, sizeof(events));
 	for (char *e = events; e < events + len;) {
@@ -104,6 +109,22 @@ static void look(void)
 		if (ev->len)
 			look_at(ev->name, now);
 		e += sizeof(*ev) + ev->len;
+	}
+}
+
+/* What is seen until now is not the webhook's doing: neither of its files may be there. */
+static void must_not_be_there(int i)
+{
+	char name[32];
+	struct stat st;
+
+	look(0);
+	snprintf(name, sizeof(name), "r%03d.env", first + i);
+	bool there = zero_us[i] || done_us[i] || holds_zero(name);
+	snprintf(name, sizeof(name), "r%03d.done", first + i);
+	if (there || fstatat(at, name, &st, 0) == 0) {
+		fprintf(stderr, "arrival: r%03d is done before its webhook was sent\n", first + i);
+		exit(1);
 	}
 }
 
@@ -172,11 +193,12 @@ static void one_by_one(int fd, struct histogram *zero, struct histogram *done)
 {
 	for (int i = 0; i < n; i++) {
 		struct body b = body_of(i);
-		int64_t begun = now_us();
 
+		must_not_be_there(i);
+		int64_t begun = now_us();
 		post(fd, b.text, b.len);
 		while (!zero_us[i] || !done_us[i])
-			look();
+			look(PATIENCE_MS);
 		drain(fd);
 		histogram_add(zero, (uint64_t)(zero_us[i] - begun));
 		histogram_add(done, (uint64_t)(done_us[i] - begun));
@@ -218,13 +240,15 @@ static void all_at_once(int fd, struct histogram *zero, struct histogram *done)
 {
 	size_t len = 0;
 	char *text = join(&len);
-	int64_t begun = now_us();
 
 	if (!text)
 		fail("out of memory");
+	for (int i = 0; i < n; i++)
+		must_not_be_there(i);
+	int64_t begun = now_us();
 	post(fd, text, len);
 	while (!all_there())
-		look();
+		look(PATIENCE_MS);
 	drain(fd);
 	for (int i = 0; i < n; i++) {
 		histogram_add(zero, (uint64_t)(zero_us[i] - begun));

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """make bench: how fast rollbackd is, beside its peers and what the machine gives, as ratios taken in one run. Prints a table and
-writes build/bench.json. --rows 1,3 measures only those; --smoke runs everything for a moment and says nothing of time."""
+writes build/bench.json. --rows 1,3 measures only those; --smoke runs everything for a moment and says nothing of time. What could not be
+measured (a peer that did not do its part, a time that is none) is said in the table, and the exit code is 1."""
 
 import argparse
 import datetime
@@ -67,13 +68,21 @@ def options():
     return o
 
 
+def measured(o, measure, failed):
+    try:
+        for r in measure(o):
+            print(f"{r.number}: {r.text}: {short(r.value)}{r.unit}", file=sys.stderr, flush=True)
+            yield r
+    except (RuntimeError, ArithmeticError, OSError, subprocess.SubprocessError) as e:
+        failed.append(f"not measured ({measure.__name__}): {e}")
+        print(failed[-1], file=sys.stderr, flush=True)
+
+
 def main():
     o = options()
-    found, result = [], {"machine": machine(), "limits": limits(o.seconds), "options": vars(o), "rows": []}
-    for measure in rows.named([n for n in o.rows.split(",") if n]):
-        for r in measure(o):
-            found.append(r)
-            print(f"{r.number}: {r.text}: {short(r.value)}{r.unit}", file=sys.stderr, flush=True)
+    failed, result = [], {"machine": machine(), "limits": limits(o.seconds), "options": vars(o), "rows": []}
+    found = [r for m in rows.named([n for n in o.rows.split(",") if n]) for r in measured(o, m, failed)]
+    result["not_measured"] = failed
     result["rows"] = [{"row": r.number, "figure": r.text, "value": r.value, "unit": r.unit.strip(), "wanted": r.wanted, "met": r.met, **r.more}
                       for r in found]
     pathlib.Path(o.json).parent.mkdir(exist_ok=True)
@@ -84,7 +93,9 @@ def main():
           f"{short(disk['commit']['rate'])} FULL commits a second, {short(disk['atomic_file']['rate'])} atomic files a second")
     if not o.rows and "PEER_AMX" not in os.environ:
         print("Not beside prometheus-am-executor: Debian has none; PEER_AMX=path names one.")
+    print("".join(f"\n{f}" for f in failed))
+    return bool(failed)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

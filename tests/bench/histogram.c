@@ -1,7 +1,10 @@
 #include "tests/bench/histogram.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 /* Below HISTOGRAM_STEPS every value has a place of its own. */
 static size_t place_of(uint64_t value)
@@ -10,8 +13,7 @@ static size_t place_of(uint64_t value)
 
 	while (value >> power >= 2 * (uint64_t)HISTOGRAM_STEPS)
 		power++;
-	size_t place = power * HISTOGRAM_STEPS + (size_t)(value >> power);
-	return place < HISTOGRAM_SIZE ? place : HISTOGRAM_SIZE - 1;
+	return power * HISTOGRAM_STEPS + (size_t)(value >> power);
 }
 
 static uint64_t value_of(size_t place)
@@ -25,7 +27,13 @@ static uint64_t value_of(size_t place)
 void histogram_add(struct histogram *h, uint64_t value)
 {
 	assert(h);
-	h->count[place_of(value)]++;
+	size_t place = place_of(value);
+
+	if (place >= HISTOGRAM_SIZE) { /* an end before its beginning, as a rule */
+		fprintf(stderr, "histogram: %" PRIu64 " is no time that was measured\n", value);
+		exit(1);
+	}
+	h->count[place]++;
 	h->n++;
 	if (value > h->most)
 		h->most = value;

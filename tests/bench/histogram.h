@@ -14,6 +14,7 @@ struct histogram {
 	uint64_t count[HISTOGRAM_SIZE];
 };
 
+/* A value that no table holds (a negative one) ends the program: then nothing was measured. */
 void histogram_add(struct histogram *h, uint64_t value);
 /* The value that part of all (0 to 1) do not exceed; 0 when there is none. */
 uint64_t histogram_at(const struct histogram *h, double part);

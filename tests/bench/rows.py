@@ -13,10 +13,16 @@ MIB = 1024 * 1024
 ROLLBACK = '"action":"auto_rollback","rollout":"r{:03}",'
 
 
+class Nonsense(RuntimeError):
+    """What was to be measured was not."""
+
+
 class Row:
     """number and text as in the table; bound(value) is what it must reach."""
 
     def __init__(self, number, text, value, wanted, met, unit="", **more):
+        if not 0 <= value < float("inf"):
+            raise Nonsense(f"row {number}, {text}: {value} is no figure")
         self.__dict__.update(number=number, text=text, value=value, wanted=wanted, met=met, unit=unit, more=more)
 
 
@@ -86,10 +92,11 @@ def copies(o):
 def to_zero(o):
     n, each = o.triggers, []
     for _ in range(o.rounds):
-        with Rollbackd(rollouts=n) as d, Webhook(files=d.files) as w:
-            raw = limits(o.seconds)["two_commits_and_a_file"]
+        raw = limits(o.seconds)["two_commits_and_a_file"]
+        with Rollbackd(rollouts=n) as d:
             ours = arrival(d, d.files, n)
-            d.reset()
+        d.reset()  # after it has stopped: it would lower them again
+        with Webhook(files=d.files) as w:
             each.append((ours, arrival(w, d.files, n, path="/hooks/acts"), raw))
     zero = median(a["zero"]["p50_us"] / raw["p50_us"] for a, _, raw in each)
     tail = median(a["zero"]["p99_us"] / a["zero"]["p50_us"] for a, _, _ in each)
