@@ -35,6 +35,24 @@ static int make_dir(const char *dir, char *why, size_t size)
 	return 0;
 }
 
+/* Whoever may write here may put another record, or the files of a command, in place of ours. */
+static int is_closed(const char *dir, char *why, size_t size)
+{
+	struct stat st;
+
+	if (stat(dir, &st) < 0) {
+		int err = errno;
+
+		snprintf(why, size, "the state directory %s cannot be used: %s", dir, strerror(err));
+		return -err;
+	}
+	if (!(st.st_mode & S_IWOTH))
+		return 0;
+	snprintf(why, size, "everybody may write in the state directory %s (mode %03o): chmod 700 %s", dir,
+	         (unsigned)st.st_mode & 07777, dir);
+	return -EPERM;
+}
+
 /* WAL needs shared memory of one host. */
 static int is_local(const char *dir, char *why, size_t size)
 {
@@ -82,6 +100,8 @@ int state_dir_take(const char *dir, int *ret_lock, char *why, size_t size)
 	assert(why && size > 0);
 	int r = make_dir(dir, why, size);
 
+	if (r == 0)
+		r = is_closed(dir, why, size);
 	if (r == 0)
 		r = is_local(dir, why, size);
 	return r < 0 ? r : take_lock(dir, ret_lock, why, size);

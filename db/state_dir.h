@@ -9,7 +9,8 @@
 #include "server/core/scope.h"
 
 /* Makes dir (0700) if missing and takes its lock: *ret_lock is held for as long as it is open, the caller's to close.
- * -EBUSY: another daemon has it; -ENOTSUP: network file system; other -errno. why gets one sentence on failure. */
+ * -EBUSY: another daemon has it; -ENOTSUP: network file system; -EPERM: everybody may write in it; other -errno. why
+ * gets one sentence on failure. */
 int state_dir_take(const char *dir, int *ret_lock, char *why, size_t size) MUST_CHECK;
 /* The names in it are on the disk. */
 int state_dir_sync(const char *dir) MUST_CHECK;

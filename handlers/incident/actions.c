@@ -16,6 +16,7 @@
 #include "handlers/incident/open.h"
 #include "handlers/incident/kinds.h"
 #include "handlers/incident/over.h"
+#include "handlers/settings/keys.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
 
@@ -414,21 +415,14 @@ int manual_report(struct db_tx *tx, const struct settings *s, const struct manua
 	assert(tx && s && rq && rq->rollout && rq->who && rq->severity && rq->summary && ret_incident && why &&
 	       why_size >= 200);
 	const struct rollout *r = settings_rollout(s, rq->rollout);
-	static const char *const known[] = {"P0", "P1", "P2", "P3", "P4", "critical", "error", "warning", "info"};
 	bool urgent = !strcasecmp(rq->severity, "P0"); /* whoever types it in a hurry means it */
-	bool is_known = false;
 	enum disposition d;
 
-	for (size_t i = 0; i < ARRAY_LEN(known); i++)
-		is_known |= !strcasecmp(rq->severity, known[i]);
-	if (!is_known) {
-		snprintf(why, why_size,
-		         "severity must be P0 (rolls back at once), P1 to P4, critical, error, warning or info, not "
-		         "\"%.30s\"",
+	if (!urgent && !config_in_words(SEVERITIES, rq->severity)) {
+		snprintf(why, why_size, "severity must be one of %s (P0 rolls back at once), not \"%.30s\"", SEVERITIES,
 		         rq->severity);
 		return -EINVAL;
 	}
-
 	if (!r) {
 		snprintf(why, why_size, "there is no rollout %.100s", rq->rollout);
 		return -ENOENT;

@@ -110,8 +110,9 @@ void incident_seen_text(const struct incident *inc, char *out, size_t size)
 	char seen[16];
 
 	text_pct(inc->pct_seen, seen, sizeof(seen));
-	if (said->state == STATUS_NO && said->note && said->note[0])
-		snprintf(out, size, "%s", said->note);
+	if (said->state != STATUS_YES && said->note && said->note[0])
+		snprintf(out, size, "%s",
+		         said->note); /* who lags, or who does not answer: older numbers would mislead */
 	else if (inc->pct_seen < 0)
 		snprintf(out, size, "no answer what the percentage is");
 	else

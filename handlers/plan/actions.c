@@ -230,6 +230,8 @@ static int freeze(struct plan_act *w)
 
 	if (w->rq->for_us < 0 || w->rq->for_us > FREEZE_MAX_US)
 		return refuse(w, -EINVAL, "a freeze lasts a year at most; 0s ends it");
+	if (ends && p->frozen_until_us <= db_tx_now(w->tx))
+		return refuse(w, -EPERM, "%s is not frozen by anybody", w->r->name);
 	if (!ends && !reason_of(w))
 		return refuse(w, -EINVAL, "say why (note; --reason TEXT)");
 	p->frozen_until_us = ends ? 0 : db_tx_now(w->tx) + w->rq->for_us;

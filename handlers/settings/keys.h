@@ -99,4 +99,8 @@ bool key_read(const struct key *k, const char *v, bool kept, struct key_value *r
 bool config_is_name(const char *v);
 bool config_in_words(const char *words, const char *word);
 
+/* What a severity may be where a person writes it. Only P0 means more than the word: it rolls back at once, and begins
+ * the stage anew; so a slip like "PO" must not pass. */
+#define SEVERITIES "P0 P1 P2 P3 P4 critical error warning info"
+
 #endif

@@ -38,14 +38,12 @@ void text_duration_words(int64_t us, char *out, size_t size);
 int text_time_parse(const char *s, size_t len, int64_t *ret_us);
 /* "2025-10-14T10:00:00.123456Z", the fraction left out when zero. At least 40 bytes. */
 void text_time(int64_t us, char *out, size_t size);
-/* "2025-10-14 10:00 UTC" for messages. At least 40 bytes. */
+/* "2025-10-14 12:00 CEST" and "2025-10-14 12:00:24 CEST", for people: in the process's time zone (TZ), which is set
+ * once before threads start. At least 40 bytes, 60 for the second. */
 void text_time_words(int64_t us, char *out, size_t size);
+void text_time_local(int64_t us, char *out, size_t size);
 /* Whether a URL names a user, with or without a password: "http://alice:secret@host/". */
 bool text_url_has_user(const char *url);
-
-/* "2025-10-14 19:50:24 CEST": in the process's time zone (TZ), which is set once before threads start. At least 60
- * bytes. */
-void text_time_local(int64_t us, char *out, size_t size);
 
 /* A percentage as written in a flags file or an answer: 0 to 100, at most two decimals, optional surrounding
  * blanks and line ends, nothing else ("10%", "1e1", "010", ".5", "" and "-1" are none: -EINVAL). Hundredths of a

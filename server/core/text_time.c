@@ -340,23 +340,24 @@ void text_time(int64_t us, char *out, size_t size)
 	memcpy(out, text, sizeof(text));
 }
 
-void text_time_local(int64_t us, char *out, size_t size)
+static void local_text(int64_t us, bool to_the_second, char *out, size_t size)
 {
-	assert(out && size > 0);
-	time_t seconds = (time_t)(us / US_PER_S);
+	assert(out && size >= 40);
+	int64_t rest, day = day_and_rest(us, &rest);
+	time_t seconds = day * (DAY_US / US_PER_S) + rest / US_PER_S;
 	struct tm local;
 
-	if (!localtime_r(&seconds, &local) || strftime(out, size, "%Y-%m-%d %H:%M:%S %Z", &local) == 0)
-		text_time_words(us, out, size);
+	if (!localtime_r(&seconds, &local) ||
+	    strftime(out, size, to_the_second ? "%Y-%m-%d %H:%M:%S %Z" : "%Y-%m-%d %H:%M %Z", &local) == 0)
+		text_time(us, out, size);
+}
+
+void text_time_local(int64_t us, char *out, size_t size)
+{
+	local_text(us, true, out, size);
 }
 
 void text_time_words(int64_t us, char *out, size_t size)
 {
-	assert(out && size > 0);
-	int64_t rest;
-	struct date d = date_from_days(day_and_rest(us, &rest));
-	int minute = (int)(rest / MINUTE_US);
-
-	snprintf(out, size, "%s%04lld-%02u-%02u %02d:%02d UTC", d.year < 0 ? "-" : "",
-	         (long long)(d.year < 0 ? -d.year : d.year), d.month, d.day, minute / 60, minute % 60);
+	local_text(us, false, out, size);
 }

@@ -272,6 +272,15 @@ def stopped(daemon_of, service):
     return d
 
 
+def test_a_state_directory_that_everybody_may_write_is_refused(daemon_of, service):
+    d = stopped(daemon_of, service)
+    d.state.chmod(0o777)
+    refuses_to_start(d, "everybody may write", f"chmod 700 {d.state}")
+    d.state.chmod(0o700)
+    d.start()
+    assert d.incidents()[0]["state"] == "rolled_back"
+
+
 @pytest.mark.parametrize("damage", ["header", "page", "cut off"])
 def test_a_damaged_database_is_refused_with_a_sentence(daemon_of, service, damage):
     d = stopped(daemon_of, service)

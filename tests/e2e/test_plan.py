@@ -257,6 +257,8 @@ def test_hold_freeze_and_stage_set(daemon_of, service, prometheus, chat):
     assert "freeze" in missing(d) and "release day" in rollout(d)["freeze"]
     assert ctl(d, "freeze", "0s").returncode == 0
     assert "freeze" not in missing(d)
+    r = ctl(d, "freeze", "0s")
+    assert r.returncode == 1 and "is not frozen by anybody" in r.stderr
     p = ctl(d, "stage", "set", "2")         # entering again would ask no gate, so nobody gets there by word
     assert p.returncode == 1 and "it is at 10%, stage 2 has 25%: that would skip the gates before it" in p.stderr
     assert ctl(d, "stage", "set", "2", "--force").returncode == 2 and rollout(d)["stage"] == 1

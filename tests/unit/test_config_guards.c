@@ -126,6 +126,17 @@ static void stages_stand_in_order_and_never_lower_the_traffic(void **state)
 	         8, "rollouts[0].stages[1].number", "stage 1 stands after stage 2");
 }
 
+/* Only P0 rolls back at once and begins the stage anew: "PO" would do neither, without a word. */
+static void a_severity_is_one_of_those_that_mean_something(void **state)
+{
+#define SEVERE(of) HEAD "playbooks: [{name: a, match: [a=b], severity: " of ", rollback: {to: 0}}]\n"
+	(void)state;
+	fault_is(SEVERE("P0"), 0, NULL, NULL);
+	fault_is(SEVERE("critical"), 0, NULL, NULL);
+	fault_is(SEVERE("PO"), 6, "playbooks[0].severity", "P0");
+	fault_is(SEVERE("P9"), 6, "playbooks[0].severity", "P0");
+}
+
 static void a_query_must_be_closed(void **state)
 {
 	static const char *const good[] = {"sum(rate(x{a=\"(\"}[5m]))", "x{a='\\''} # )", "(a[5m:1m] offset 1h)",
@@ -181,6 +192,7 @@ int main(void)
 		T(roles_are_those_that_are_known_or_asked_for),
 		T(every_approval_can_be_given_by_somebody_of_its_own),
 		T(stages_stand_in_order_and_never_lower_the_traffic),
+		T(a_severity_is_one_of_those_that_mean_something),
 		T(a_query_must_be_closed),
 		T(slips_in_yaml_are_named),
 		T(a_secret_that_is_not_there_is_said),

@@ -75,6 +75,11 @@ static void a_failed_one_says_who_lags_and_how_to_try_again(void **state)
 	inc.condition[CONDITION_ACKNOWLEDGED].note = (char *)"19 of 20 at 0%; at 25%: pod=\"web-7\"";
 	is(&inc, NOTHING, false, "0% was never verified: 19 of 20 at 0%; at 25%: pod=\"web-7\"",
 	   "rollbackctl incident retry 7");
+	inc.pct_seen = 0; /* of before: nobody can tell whether it still is */
+	inc.condition[CONDITION_ACKNOWLEDGED].state = STATUS_UNKNOWN;
+	inc.condition[CONDITION_ACKNOWLEDGED].note = (char *)"Prometheus percentage: answered 503: away";
+	is(&inc, NOTHING, false, "0% was never verified: Prometheus percentage: answered 503: away",
+	   "rollbackctl incident retry 7");
 }
 
 static void rolled_back_is_not_over_while_something_is_open(void **state)

@@ -287,7 +287,7 @@ static void the_calendar_agrees_with_the_c_library(void **state)
 	}
 }
 
-static void times_are_written_for_programs_and_for_people(void **state)
+static void times_are_written_for_programs(void **state)
 {
 	(void)state;
 	char text[40];
@@ -298,8 +298,26 @@ static void times_are_written_for_programs_and_for_people(void **state)
 	assert_string_equal(text, "2025-10-14T10:00:00.000001Z");
 	text_time(-1, text, sizeof(text));
 	assert_string_equal(text, "1969-12-31T23:59:59.999999Z");
+}
+
+/* The zone is that of global.timezone, which the process has as its own. */
+static void times_for_people_are_in_the_zone_of_the_process(void **state)
+{
+	(void)state;
+	char text[60];
+
+	setenv("TZ", "UTC", 1);
+	tzset();
 	text_time_words(INT64_C(1760436059999999), text, sizeof(text));
 	assert_string_equal(text, "2025-10-14 10:00 UTC");
+	setenv("TZ", "Europe/Berlin", 1);
+	tzset();
+	text_time_words(INT64_C(1760436059999999), text, sizeof(text));
+	assert_string_equal(text, "2025-10-14 12:00 CEST");
+	text_time_local(INT64_C(1760436059999999), text, sizeof(text));
+	assert_string_equal(text, "2025-10-14 12:00:59 CEST");
+	setenv("TZ", "UTC", 1);
+	tzset();
 }
 
 int main(void)
@@ -316,7 +334,8 @@ int main(void)
 		cmocka_unit_test(what_is_no_rfc_3339_time_is_refused),
 		cmocka_unit_test(the_length_of_a_time_is_believed),
 		cmocka_unit_test(the_calendar_agrees_with_the_c_library),
-		cmocka_unit_test(times_are_written_for_programs_and_for_people),
+		cmocka_unit_test(times_are_written_for_programs),
+		cmocka_unit_test(times_for_people_are_in_the_zone_of_the_process),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
