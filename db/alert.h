@@ -66,7 +66,7 @@ int episode_firing(struct db_conn *c, const char *fingerprint, struct episode_li
 
 /* It came again; a copy of one that fires, with its labels and annotations of now; its end; its end, told anew; a copy
  * after the end; by which config it was decided. 0 or -errno. Of copies within a second that say the same one is
- * written, and counted. */
+ * written, and counted: alert_copy says 1 for it, 0 for the others. */
 int alert_again(struct db_tx *tx, int64_t id) MUST_CHECK;
 int alert_copy(struct db_tx *tx, int64_t id, const char *labels, const char *annotations) MUST_CHECK;
 int alert_end(struct db_tx *tx, int64_t id, int64_t ends_at_us) MUST_CHECK;

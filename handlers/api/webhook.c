@@ -14,6 +14,7 @@
 #include "handlers/api/job.h"
 #include "handlers/incident/announce.h"
 #include "handlers/incident/intake.h"
+#include "handlers/incident/repeats.h"
 #include "handlers/settings/current.h"
 #include "server/core/clock.h"
 #include "server/core/failpoint.h"
@@ -114,6 +115,7 @@ static void recorded(const struct delivery_job *d, int result, struct http_reply
 	count(d->intake);
 	tell_log(d->intake);
 	say_results(reply, d->intake);
+	repeats_note(d->intake, d->base.req->body, d->base.req->body_len, &reply->body);
 }
 
 /* --- what is too much to be looked at: refused, and somebody is told --- */
@@ -256,6 +258,23 @@ static void delivery_free(struct api_job *base)
 static const struct api_job_kind delivery_kind = {
 	.read = read_body, .write = record, .answer = answer, .free = delivery_free};
 
+/* The very bytes that were recorded and answered within a second. Where the disk is not well, nothing is known. */
+static bool answer_repeat(const struct api *a, const struct http_req *req, struct http_reply *reply)
+{
+	CLEANUP(settings_cleanup) struct settings *s = current_settings();
+
+	if (!db_healthy(a->db, NULL))
+		return false;
+	reply->body.max = API_BODY_MAX;
+	size_t n = repeats_find(req->body, req->body_len, s->sha, req->received_us, &reply->body);
+
+	if (n == 0)
+		return false;
+	metric_add(M_WEBHOOKS, ACCEPTED, 1);
+	metric_add(M_ALERTS, DISP_DUPLICATE - 1, n);
+	return true;
+}
+
 enum http_verdict webhook_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
                                const char *word)
 {
@@ -268,6 +287,8 @@ enum http_verdict webhook_post(struct api *a, struct http_req *req, struct http_
 		api_answer_errno(reply, -EIO, why ? why : "");
 		return HTTP_REPLIED;
 	}
+	if (answer_repeat(a, req, reply))
+		return HTTP_REPLIED;
 	struct delivery_job *d = calloc(1, sizeof(*d));
 	if (!d) {
 		refuse(a, reply, -ENOMEM, "");

@@ -6,6 +6,7 @@
 #include "db/event.h"
 #include "db/incident.h"
 #include "handlers/incident/intake_private.h"
+#include "handlers/incident/repeats.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
 #include "server/core/thread.h"
@@ -256,6 +257,8 @@ int intake_record(struct db_tx *tx, struct intake *in)
 	if (r == 0)
 		r = unseen_page(tx, in);
 	sort_results(in);
+	if (r == 0)
+		in->mark = repeats_mark(in);
 	return r;
 }
 

@@ -70,6 +70,13 @@ struct stale_copy {
 	int64_t starts_at_us; /* what the copy says */
 };
 
+/* What was on record of up to eight alerts, all of which were copies (repeats.h); n 0: nothing that may be kept. */
+struct repeats_mark {
+	size_t n;
+	unsigned short counter[8];
+	unsigned changes;
+};
+
 struct intake {
 	struct settings *settings;     /* a reference */
 	struct alert_group *group;     /* owned */
@@ -83,6 +90,9 @@ struct intake {
 	struct unseen unseen[UNSEEN_N];
 	struct applied *applied; /* owned */
 	size_t n_applied, cap_applied;
+	size_t n_copies;                         /* alerts that said no more than what is on record … */
+	int64_t copies_from_us, copies_until_us; /* … since when, and how long that is no older than a second */
+	struct repeats_mark mark;
 	bool called_active; /* not a webhook, but an episode that Prometheus or Alertmanager call active */
 	int64_t received_us;
 };

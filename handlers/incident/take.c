@@ -11,6 +11,7 @@
 #include "handlers/incident/drill.h"
 #include "handlers/incident/episode.h"
 #include "handlers/incident/open.h"
+#include "handlers/incident/repeats.h"
 #include "server/core/clock.h"
 #include "server/core/metrics.h"
 #include "server/core/text.h"
@@ -366,6 +367,19 @@ static int take_resolved(struct taking *t)
 
 /* --- one fires --- */
 
+/* It says no more than what was written at that time. */
+static void note_copy(struct taking *t, int64_t written_us)
+{
+	struct intake *in = t->in;
+
+	if (t->rt->heartbeat)
+		return;
+	if (!in->n_copies || written_us + US_PER_S < in->copies_until_us)
+		in->copies_until_us = written_us + US_PER_S;
+	in->copies_from_us = db_tx_now(t->tx);
+	in->n_copies++;
+}
+
 static int take_copy(struct taking *t, const struct episode *known)
 {
 	struct truncated_alert kept = {0};
@@ -379,6 +393,9 @@ static int take_copy(struct taking *t, const struct episode *known)
 		return r;
 	if (strcmp(known->decided, t->in->settings->sha) != 0)
 		return decide_anew(t);
+	if (r > 0)
+		repeats_changed(t->fingerprint);
+	note_copy(t, r > 0 ? db_tx_now(t->tx) : known->last_at_us);
 	if (is_unclaimed(t))
 		unseen_note(t->in, UNSEEN_UNCLAIMED, alert_label(t->a, "alertname"), false);
 	return answer_duplicates(t, DELIVERY_FIRING);
@@ -472,8 +489,11 @@ int take_alert(struct db_tx *tx, struct intake *in, const struct alert *a, const
 	assert(tx && in && a && rt);
 	struct taking t = {.tx = tx, .in = in, .a = a, .rt = rt};
 
+	size_t copies = in->n_copies;
+
 	fingerprint_of(a, t.fingerprint, sizeof(t.fingerprint));
-	if (a->rejected)
-		return take_rejected(&t);
-	return a->status == ALERT_RESOLVED ? take_resolved(&t) : take_firing(&t);
+	int r = a->rejected ? take_rejected(&t) : a->status == ALERT_RESOLVED ? take_resolved(&t) : take_firing(&t);
+	if (in->n_copies == copies)
+		repeats_changed(t.fingerprint);
+	return r;
 }

@@ -26,6 +26,59 @@ def test_a_copy_is_a_duplicate_also_after_a_restart(daemon):
     assert copy["disposition"] == "duplicate" and copy["incident"] == first["incident"]
 
 
+def answered_from_memory(daemon, *alerts):
+    """Copies until one of them was none of the writer's business; its results."""
+    seen = []
+
+    def unwritten():
+        jobs = daemon.metric("rollbackd_db_jobs_total")
+        seen[:] = daemon.post(*alerts)
+        return daemon.metric("rollbackd_db_jobs_total") == jobs
+    until(unwritten)
+    return seen
+
+
+def test_copies_within_a_second_cost_the_writer_nothing_and_are_counted(daemon):
+    alerts = [alert(f"N{n}", action=None, rollout=None) for n in range(3)]
+    daemon.post(*alerts)
+    told = daemon.post(*alerts)
+    before = daemon.metric("rollbackd_alerts_total", disposition="duplicate")
+    assert answered_from_memory(daemon, *alerts) == told
+    assert (daemon.metric("rollbackd_alerts_total", disposition="duplicate") - before) % 3 == 0
+    assert daemon.metric("rollbackd_alerts_total", disposition="duplicate") > before
+
+
+def test_what_is_answered_from_memory_ends_with_the_episode(daemon):
+    a = alert(action=None, starts=time.time() - 60)
+    for _ in range(3):
+        answered_from_memory(daemon, a)
+        [r] = daemon.post({**a, "status": "resolved", "endsAt": alert(status="resolved")["endsAt"]})
+        assert r["disposition"] == "resolved"
+        [late] = daemon.post(a)
+        assert late["disposition"] == "stale"
+        a = alert(action=None, starts=time.time())
+        assert daemon.post(a)[0]["disposition"] == "no_match"
+
+
+def test_what_is_answered_from_memory_ends_with_the_config(daemon_of, service):
+    d = daemon_of(config(service))
+    a = alert(action="later")
+    assert d.post(a)[0]["disposition"] == "no_match"
+    answered_from_memory(d, a)
+    d.config.write_text(config(service, playbooks="playbooks: [{name: later, match: ['action=\"later\"'], rollback: {to: 0}}]"))
+    assert d.call("POST", "/-/reload")[0] == 200
+    assert d.post(a)[0]["disposition"] == "rollback_started"
+
+
+def test_a_heartbeat_is_taken_each_time(daemon_of, service):
+    d = daemon_of(config(service, heartbeat="heartbeat: {match: ['alertname=\"Watchdog\"'], timeout: 5m}"))
+    a = alert("Watchdog", action=None, rollout=None)
+    jobs = d.metric("rollbackd_db_jobs_total")
+    for _ in range(20):
+        d.post(a)
+    assert d.metric("rollbackd_db_jobs_total") >= jobs + 20
+
+
 def test_an_alert_that_matches_nothing_is_recorded_too(daemon):
     a = alert(action=None)
     assert daemon.post(a)[0]["disposition"] == "no_match"
