@@ -18,7 +18,7 @@ def announced(plan, stage, percentage, duration):
     """What a stage that was entered says, line by line."""
     lines = plan.told(f"Stage {stage}: {percentage}% traffic").splitlines()
     assert lines[0] == f"[ROLLOUT] CST Pipeline Stage {stage}: {percentage}% traffic"
-    assert re.fullmatch(r"- Started: \d{4}-\d\d-\d\d \d\d:\d\d UTC", lines[1])
+    assert re.fullmatch(r"- Started: \d{4}-\d\d-\d\d \d\d:\d\d CES?T", lines[1])
     assert lines[2] == f"- Duration: {duration}"
     assert lines[3] == "- Monitoring: https://grafana.example.com/d/cst-rollout"
     assert lines[4] == f"- Rollback: rollbackctl rollback cst-pipeline --stage {stage}"
