@@ -141,6 +141,11 @@ enum column_kind {
 	NEXT(S, I64, sent_at_us, "sent_at")                                                                            \
 	NEXT(S, NULLABLE, error, "error")
 
+#define CHANNEL_COUNT_ROW(S, KEY, FIRST, NEXT)                                                                         \
+	FIRST(S, TEXT, channel, "channel")                                                                             \
+	NEXT(S, I64, queued, "queued")                                                                                 \
+	NEXT(S, I64, undeliverable, "undeliverable")
+
 #define EVENT_ROW(S, KEY, FIRST, NEXT)                                                                                 \
 	KEY(S, I64, id, "id")                                                                                          \
 	FIRST(S, I64, at_us, "at")                                                                                     \

@@ -142,7 +142,7 @@ int deadlines_begin(struct db *db)
 
 	db->clock.offset_us = offset;
 	if (r == 0)
-		r = db_run(db->writer, SQL_BEGIN);
+		r = query_plain(db->writer, SQL_BEGIN);
 	if (r < 0)
 		return r;
 	r = deadlines_move(db, &tx);
@@ -150,9 +150,9 @@ int deadlines_begin(struct db *db)
 		r = meta_set(&tx, "clock jumped", tx.now);
 	if (r == 0)
 		r = note_clock(db, &tx);
-	r = r == 0 ? db_run(db->writer, SQL_COMMIT) : r;
+	r = r == 0 ? query_plain(db->writer, SQL_COMMIT) : r;
 	if (r < 0) {
-		(void)!db_run(db->writer, SQL_ROLLBACK);
+		(void)!query_plain(db->writer, SQL_ROLLBACK);
 		return r;
 	}
 	deadlines_moved(db, &tx);

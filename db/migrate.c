@@ -1,11 +1,11 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sqlite3.h>
 
-#include "db/private.h"
-#include "db/stmt.h"
+#include "db/sqlite.h"
 #include "server/core/text.h"
 
 /* Append only: the n-th entry takes a database from version n to n + 1. Never change one that was shipped. */
@@ -265,18 +265,6 @@ static const char *const migrations[] = {
 	" (SELECT 1 FROM outbox WHERE channel = old.channel); END;",
 };
 
-static int version_of(sqlite3 *sql, int *ret)
-{
-	assert(sql && ret);
-	sqlite3_stmt *s = NULL;
-	int code = sqlite3_prepare_v2(sql, "PRAGMA user_version", -1, &s, NULL);
-
-	if (code == SQLITE_OK && (code = sqlite3_step(s)) == SQLITE_ROW)
-		*ret = sqlite3_column_int(s, 0);
-	sqlite3_finalize(s);
-	return code == SQLITE_ROW ? 0 : db_errno(code);
-}
-
 /* sha256(text), for the statements above. */
 static void sql_sha256(sqlite3_context *ctx, int n, sqlite3_value **v)
 {
@@ -294,33 +282,30 @@ static void sql_sha256(sqlite3_context *ctx, int n, sqlite3_value **v)
  * (sqlite.org/lang_altertable.html, section 7). */
 static int check_references(sqlite3 *sql)
 {
-	sqlite3_stmt *s = NULL;
-	int code = sqlite3_prepare_v2(sql, "PRAGMA foreign_key_check", -1, &s, NULL);
+	char table[100];
+	int r = sqlite_ask(sql, "PRAGMA foreign_key_check", table, sizeof(table));
 
-	if (code == SQLITE_OK)
-		code = sqlite3_step(s);
-	sqlite3_finalize(s);
-	return code == SQLITE_DONE ? SQLITE_OK : code == SQLITE_ROW ? SQLITE_CONSTRAINT : code;
+	return r == 1 ? -EEXIST : r;
 }
 
 static int migrate_one(sqlite3 *sql, int from)
 {
 	assert(from >= 0 && from < (int)ARRAY_LEN(migrations));
 	char version[64];
-	int code = sqlite3_exec(sql, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+	int r = sqlite_do(sql, "BEGIN IMMEDIATE");
 
 	snprintf(version, sizeof(version), "PRAGMA user_version = %d", from + 1);
-	if (code == SQLITE_OK)
-		code = sqlite3_exec(sql, migrations[from], NULL, NULL, NULL);
-	if (code == SQLITE_OK)
-		code = sqlite3_exec(sql, version, NULL, NULL, NULL);
-	if (code == SQLITE_OK && strstr(migrations[from], "DROP TABLE"))
-		code = check_references(sql);
-	if (code == SQLITE_OK)
-		code = sqlite3_exec(sql, "COMMIT", NULL, NULL, NULL);
-	if (code != SQLITE_OK)
-		sqlite3_exec(sql, "ROLLBACK", NULL, NULL, NULL);
-	return db_errno(code);
+	if (r == 0)
+		r = sqlite_do(sql, migrations[from]);
+	if (r == 0)
+		r = sqlite_do(sql, version);
+	if (r == 0 && strstr(migrations[from], "DROP TABLE"))
+		r = check_references(sql);
+	if (r == 0)
+		r = sqlite_do(sql, "COMMIT");
+	if (r < 0)
+		(void)!sqlite_do(sql, "ROLLBACK");
+	return r;
 }
 
 static int prepare(sqlite3 *sql)
@@ -328,33 +313,30 @@ static int prepare(sqlite3 *sql)
 	int code = sqlite3_create_function(sql, "sha256", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, sql_sha256, NULL,
 	                                   NULL);
 
-	if (code == SQLITE_OK)
-		code = sqlite3_exec(sql, "PRAGMA foreign_keys = OFF", NULL, NULL, NULL);
-	return db_errno(code);
+	return code == SQLITE_OK ? sqlite_do(sql, "PRAGMA foreign_keys = OFF") : db_errno(code);
 }
 
 int db_migrate(sqlite3 *sql, char *why, size_t size)
 {
 	assert(sql && why && size > 0);
 	const int newest = (int)ARRAY_LEN(migrations);
-	int version = 0, r = version_of(sql, &version);
+	char number[20] = "";
+	int r = sqlite_ask(sql, "PRAGMA user_version", number, sizeof(number)), version = atoi(number);
 
-	if (r == 0 && version > newest) {
+	if (r == 1 && version > newest) {
 		snprintf(why, size,
 		         "the database was written by a newer rollbackd (version %d, this one knows %d): install that "
 		         "one",
 		         version, newest);
 		return -EPROTO;
 	}
-	if (r == 0 && version < newest)
-		r = prepare(sql);
-	bool changed = version < newest;
+	if (r == 1 && version == newest)
+		return 0;
+	r = r < 0 ? r : prepare(sql);
 	for (; r == 0 && version < newest; version++)
 		r = migrate_one(sql, version);
-	if (r == 0 && changed) /* the room of tables that were made anew is given back */
-		r = db_errno(sqlite3_exec(sql, "PRAGMA incremental_vacuum", NULL, NULL, NULL));
-	if (r == 0)
-		r = db_errno(sqlite3_exec(sql, "PRAGMA foreign_keys = ON", NULL, NULL, NULL));
+	if (r == 0) /* the room of tables that were made anew is given back */
+		r = sqlite_do(sql, "PRAGMA incremental_vacuum; PRAGMA foreign_keys = ON");
 	if (r < 0)
 		snprintf(why, size, "the database could not be brought up to date: %s", sqlite3_errmsg(sql));
 	return r;

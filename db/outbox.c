@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "db/query.h"
-#include "db/stmt.h"
 
 static const char *const state_names[MSG_STATE_N] = {
 	[MSG_QUEUED] = "queued",
@@ -22,6 +21,7 @@ const char *message_state_name(enum message_state s)
 }
 
 ROW_TYPE(message_row, struct message, MESSAGE_ROW);
+ROW_TYPE(channel_count_row, struct channel_count, CHANNEL_COUNT_ROW);
 
 void message_free(struct message *m)
 {
@@ -153,18 +153,12 @@ int outbox_of_incident(struct db_conn *c, int64_t incident_id, struct message_li
 	return query_list(c, OUTBOX_OF_INCIDENT, &message_row, &ret->item, &ret->n, V(incident_id));
 }
 
-int outbox_count(struct db_conn *c, outbox_count_fn *fn, void *arg)
+int outbox_count(struct db_conn *c, struct channel_count_list *ret)
 {
-	assert(c && fn);
-	CLEANUP(stmt_end) struct stmt st = stmt_use(c, OUTBOX_COUNT);
-	int r;
+	return query_list(c, OUTBOX_COUNT, &channel_count_row, &ret->item, &ret->n, V());
+}
 
-	while ((r = stmt_step(&st)) == 1) {
-		CLEANUP(cleanup_free) char *channel = column_text(&st, 0);
-
-		r = channel ? fn(arg, channel, column_i64(&st, 1), column_i64(&st, 2)) : -ENOMEM;
-		if (r < 0)
-			return r;
-	}
-	return r;
+void channel_count_list_free(struct channel_count_list *l)
+{
+	rows_free(&channel_count_row, &l->item, &l->n);
 }

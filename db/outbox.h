@@ -60,7 +60,15 @@ int outbox_of_incident(struct db_conn *c, int64_t incident_id, struct message_li
 void message_free(struct message *m);
 void message_list_free(struct message_list *l);
 /* For metrics: per channel how many are queued and undeliverable. */
-typedef int outbox_count_fn(void *arg, const char *channel, int64_t queued, int64_t undeliverable);
-int outbox_count(struct db_conn *c, outbox_count_fn *fn, void *arg);
+struct channel_count {
+	char *channel; /* owned */
+	int64_t queued, undeliverable;
+};
+struct channel_count_list {
+	struct channel_count *item;
+	size_t n;
+};
+int outbox_count(struct db_conn *c, struct channel_count_list *ret);
+void channel_count_list_free(struct channel_count_list *l);
 
 #endif

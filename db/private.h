@@ -14,8 +14,6 @@
 struct sqlite3;
 struct sqlite3_stmt;
 
-#define DB_BUSY_MS 5000 /* only a person at the sqlite3 prompt can hold a lock against the writer */
-
 struct db_conn {
 	struct sqlite3 *sql;
 	bool read_only;
@@ -77,21 +75,11 @@ void db_readers_free(struct db_readers *r);
 /* Whether the time of what runs on it is over, which it then remembers. Its thread. */
 bool db_conn_over(struct db_conn *c);
 
-/* A connection with its settings and statements. For the writer read_only is false. */
-int db_conn_open(struct db *db, bool read_only, struct db_conn **ret, char *why, size_t why_size);
-void db_conn_close(struct db_conn *c);
-/* Brings the schema up to date. -EPROTO: it is newer than this program. */
-int db_migrate(struct sqlite3 *sql, char *why, size_t why_size);
 /* Looks at the disk: room and the file. Sets no_room and gone, drops or takes the ballast. Writer thread, or before it
  * runs. */
 void db_disk_check(struct db *db);
 void db_room_check(struct db *db);
 /* A small commit of its own ("tried"), which proves that writing works. */
-int db_test_commit(struct db_conn *c);
-/* One statement without arguments. */
-int db_run(struct db_conn *c, enum sql which);
-
-/* Prepares a statement of a connection that has not yet done so. 0 or -errno. */
-int db_prepare(struct db_conn *c, enum sql which);
+int db_test_commit(struct db *db);
 
 #endif

@@ -2,11 +2,14 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "db/stmt.h"
+#include "db/engine.h"
+#include "db/private.h"
 #include "server/core/text.h"
+#include "server/core/thread.h"
 
 #define CHUNK 16
 
@@ -16,120 +19,162 @@ struct number {
 struct text {
 	char *text;
 };
-#define PUBLIC_ROW_TYPE(name, type, LIST)                                                                              \
-	static const struct row_column name##_columns[] = {LIST(type, COLUMN_READ, COLUMN_WRITTEN, COLUMN_WRITTEN)};   \
-	const struct row_type name = {name##_columns, ARRAY_LEN(name##_columns), sizeof(type)}
 PUBLIC_ROW_TYPE(number_row, struct number, NUMBER_ROW);
 PUBLIC_ROW_TYPE(number_pair_row, struct number_pair, NUMBER_PAIR_ROW);
 PUBLIC_ROW_TYPE(text_row, struct text, TEXT_ROW);
 
+/* A statement in use, which remembers its first error; then nothing more is done with it. */
+struct use {
+	struct db_conn *conn;
+	enum sql which;
+	const char *types; /* of the parameters that are still to come */
+	int at, error;
+};
+
 /* --- binding --- */
 
-static void bind_column(struct stmt *st, int at, const struct row_column *c, const void *member)
+/* Threads without a name are alone (server/core/thread.h): they use what they like. */
+static void own(struct db_conn *c)
+{
+	if (c->owned || thread_self() == THREAD_UNNAMED)
+		return;
+	c->owned = true;
+	c->owner = pthread_self();
+}
+
+/* The http thread waits for nobody, so no connection is its own. */
+static bool is_mine(const struct db_conn *c)
+{
+	enum thread_name self = thread_self();
+
+	return self == THREAD_UNNAMED || (self != THREAD_HTTP && pthread_equal(c->owner, pthread_self()));
+}
+
+/* SQLite itself would take anything, an engine with types does not. */
+static void give(struct use *u, struct value v)
+{
+	if (!u->error)
+		u->error = *u->types++ == v.type ? engine_bind(u->conn, u->which, ++u->at, &v) : -EINVAL;
+}
+
+static struct value value_of(const struct row_column *c, const void *member)
 {
 	switch (c->kind) {
 	case COLUMN_I64:
-		return stmt_i64(st, at, *(const int64_t *)member);
+		return value_number(*(const int64_t *)member);
 	case COLUMN_I32:
-		return stmt_i64(st, at, *(const int32_t *)member);
+		return value_number(*(const int32_t *)member);
 	case COLUMN_ENUM:
-		return stmt_i64(st, at, *(const unsigned *)member);
+		return value_number(*(const unsigned *)member);
 	case COLUMN_BOOL:
-		return stmt_i64(st, at, *(const bool *)member);
+		return value_number(*(const bool *)member);
 	case COLUMN_REAL:
-		return stmt_double(st, at, *(const double *)member);
+		return value_real(*(const double *)member);
+	case COLUMN_CHARS:
+		return value_text(member);
 	case COLUMN_TEXT:
 	case COLUMN_NULLABLE:
-		return stmt_text(st, at, *(char *const *)member);
-	case COLUMN_CHARS:
-		return stmt_text(st, at, member);
+	default:
+		return value_text(*(char *const *)member);
 	}
 }
 
-/* From parameter at on; returns the next. */
-static int bind_row(struct stmt *st, int at, const struct row_type *type, const char *row)
+static void give_row(struct use *u, const struct row_type *type, const char *row)
 {
 	assert(type && row);
 	for (size_t i = 0; i < type->n; i++)
 		if (!type->column[i].is_key)
-			bind_column(st, at++, &type->column[i], row + type->column[i].offset);
-	return at;
+			give(u, value_of(&type->column[i], row + type->column[i].offset));
 }
 
-static int bind_value(struct stmt *st, int at, const struct value *v)
+static struct use begin(struct db_conn *c, enum sql which, const struct value *v)
 {
-	switch (v->type) {
-	case 'i':
-		stmt_i64(st, at, v->number);
-		break;
-	case 'd':
-		stmt_double(st, at, v->real);
-		break;
-	case 't':
-		stmt_text(st, at, v->text);
-		break;
-	default:
-		assert(v->type == 'r');
-		return bind_row(st, at, v->row.type, v->row.row);
-	}
-	return at + 1;
-}
+	own(c);
+	assert(which < SQL_N && v && is_mine(c));
+	struct use u = {.conn = c, .which = which, .types = sql_statements[which].types};
 
-static struct stmt use(struct db_conn *c, enum sql which, const struct value *v)
-{
-	assert(v);
-	struct stmt st = stmt_use(c, which);
-	int at = 1;
-
+	u.error = c->until_us && db_conn_over(c) ? -ETIMEDOUT : engine_prepare(c, which);
 	for (; v->type; v++)
-		at = bind_value(&st, at, v);
-	if (!st.error && st.types[at - 1] != '\0')
-		st.error = -EINVAL;
-	return st;
+		if (v->type == 'r')
+			give_row(&u, v->row.type, v->row.row);
+		else
+			give(&u, *v);
+	if (!u.error && *u.types)
+		u.error = -EINVAL;
+	return u;
+}
+
+static void end(struct use *u)
+{
+	engine_reset(u->conn, u->which);
+}
+
+/* A row (1), no more rows (0), or the error. */
+static int step(struct use *u)
+{
+	int r = u->error ? u->error : engine_step(u->conn, u->which);
+
+	if (r < 0)
+		u->error = r;
+	return r;
 }
 
 /* --- reading --- */
 
-static void read_column(struct stmt *st, int at, const struct row_column *c, void *member)
+static int copy_text(const char *text, char **ret)
+{
+	*ret = text ? strdup(text) : NULL;
+	return text && !*ret ? -ENOMEM : 0;
+}
+
+static int read_text(const struct row_column *c, const char *text, void *member)
+{
+	if (!text && c->kind != COLUMN_NULLABLE)
+		text = "";
+	if (c->kind != COLUMN_CHARS)
+		return copy_text(text, member);
+	snprintf(member, c->size, "%s", text);
+	return 0;
+}
+
+static int read_column(const struct use *u, int at, const struct row_column *c, void *member)
 {
 	switch (c->kind) {
 	case COLUMN_I64:
-		*(int64_t *)member = column_i64(st, at);
-		break;
+		*(int64_t *)member = engine_number(u->conn, u->which, at);
+		return 0;
 	case COLUMN_I32:
-		*(int32_t *)member = (int32_t)column_i64(st, at);
-		break;
+		*(int32_t *)member = (int32_t)engine_number(u->conn, u->which, at);
+		return 0;
 	case COLUMN_ENUM:
-		*(unsigned *)member = (unsigned)column_i64(st, at);
-		break;
+		*(unsigned *)member = (unsigned)engine_number(u->conn, u->which, at);
+		return 0;
 	case COLUMN_BOOL:
-		*(bool *)member = column_i64(st, at) != 0;
-		break;
+		*(bool *)member = engine_number(u->conn, u->which, at) != 0;
+		return 0;
 	case COLUMN_REAL:
-		*(double *)member = column_double(st, at);
-		break;
+		*(double *)member = engine_real(u->conn, u->which, at);
+		return 0;
 	case COLUMN_TEXT:
-		*(char **)member = column_text(st, at);
-		break;
 	case COLUMN_NULLABLE:
-		*(char **)member = column_text_or_null(st, at);
-		break;
 	case COLUMN_CHARS:
-		column_chars(st, at, member, c->size);
-		break;
+	default:
+		return read_text(c, engine_text(u->conn, u->which, at), member);
 	}
 }
 
-/* 0, or what st remembers: then to has nothing to free. */
-static int read_row(struct stmt *st, const struct row_type *type, char *to)
+/* 0, or the error: then to has nothing to free. */
+static int read_row(const struct use *u, const struct row_type *type, char *to)
 {
 	assert(type && to);
+	int r = 0;
+
 	memset(to, 0, type->size);
-	for (size_t i = 0; i < type->n; i++)
-		read_column(st, (int)i, &type->column[i], to + type->column[i].offset);
-	if (st->error)
+	for (size_t i = 0; r == 0 && i < type->n; i++)
+		r = read_column(u, (int)i, &type->column[i], to + type->column[i].offset);
+	if (r < 0)
 		row_free(type, to);
-	return st->error;
+	return r;
 }
 
 void row_free(const struct row_type *type, void *row)
@@ -160,41 +205,51 @@ void rows_free(const struct row_type *type, void *item_at, size_t *n)
 
 /* --- the calls --- */
 
+int query_plain(struct db_conn *c, enum sql which)
+{
+	CLEANUP(end) struct use u = begin(c, which, V());
+
+	return query_done(u.error ? u.error : engine_run(c, which, NULL));
+}
+
 int query_run(struct db_tx *tx, enum sql which, const struct value *v)
 {
-	CLEANUP(stmt_end) struct stmt st = use(db_tx_conn(tx), which, v);
+	CLEANUP(end) struct use u = begin(db_tx_conn(tx), which, v);
 
-	return stmt_run(&st);
+	return u.error ? u.error : engine_run(u.conn, which, NULL);
 }
 
 int query_insert(struct db_tx *tx, enum sql which, int64_t *ret_id, const struct value *v)
 {
-	CLEANUP(stmt_end) struct stmt st = use(db_tx_conn(tx), which, v);
+	assert(ret_id);
+	CLEANUP(end) struct use u = begin(db_tx_conn(tx), which, v);
 
-	return stmt_insert(&st, ret_id);
+	return query_done(u.error ? u.error : engine_run(u.conn, which, ret_id));
 }
 
 int query_number(struct db_conn *c, enum sql which, int64_t *ret, const struct value *v)
 {
 	assert(ret);
-	CLEANUP(stmt_end) struct stmt st = use(c, which, v);
-	int r = stmt_step(&st);
+	CLEANUP(end) struct use u = begin(c, which, v);
+	int r = step(&u);
 
-	if (r != 1 || column_is_null(&st, 0))
+	if (r != 1 || engine_is_null(c, which, 0))
 		return r == 1 ? 0 : r;
-	*ret = column_i64(&st, 0);
+	*ret = engine_number(c, which, 0);
 	return 1;
 }
 
 int query_text(struct db_conn *c, enum sql which, char **ret, const struct value *v)
 {
 	assert(ret);
-	CLEANUP(stmt_end) struct stmt st = use(c, which, v);
-	int r = stmt_step(&st);
-	char *text = r == 1 ? column_text_or_null(&st, 0) : NULL;
+	CLEANUP(end) struct use u = begin(c, which, v);
+	int r = step(&u);
+	char *text = NULL;
 
+	if (r == 1)
+		r = copy_text(engine_text(c, which, 0), &text);
 	if (!text)
-		return st.error;
+		return r;
 	*ret = text;
 	return 1;
 }
@@ -202,12 +257,12 @@ int query_text(struct db_conn *c, enum sql which, char **ret, const struct value
 int query_one(struct db_conn *c, enum sql which, const struct row_type *type, void *ret, const struct value *v)
 {
 	assert(type && ret);
-	CLEANUP(stmt_end) struct stmt st = use(c, which, v);
-	int r = stmt_step(&st);
+	CLEANUP(end) struct use u = begin(c, which, v);
+	int r = step(&u);
 
 	if (r != 1)
 		return r;
-	r = read_row(&st, type, ret);
+	r = read_row(&u, type, ret);
 	return r < 0 ? r : 1;
 }
 
@@ -223,14 +278,14 @@ static int grow(struct rows *rows, size_t size)
 	return 0;
 }
 
-static int read_rows(struct stmt *st, const struct row_type *type, struct rows *to)
+static int read_rows(struct use *u, const struct row_type *type, struct rows *to)
 {
 	int r = 0;
 
-	while ((!to->max || to->n < to->max) && (r = stmt_step(st)) == 1) {
+	while ((!to->max || to->n < to->max) && (r = step(u)) == 1) {
 		r = grow(to, type->size);
 		if (r == 0)
-			r = read_row(st, type, (char *)to->item + to->n * type->size);
+			r = read_row(u, type, (char *)to->item + to->n * type->size);
 		if (r < 0)
 			return r;
 		to->n++;
@@ -241,8 +296,8 @@ static int read_rows(struct stmt *st, const struct row_type *type, struct rows *
 int query_rows(struct db_conn *c, enum sql which, const struct row_type *type, struct rows *to, const struct value *v)
 {
 	assert(type && to);
-	CLEANUP(stmt_end) struct stmt st = use(c, which, v);
-	int r = read_rows(&st, type, to);
+	CLEANUP(end) struct use u = begin(c, which, v);
+	int r = read_rows(&u, type, to);
 
 	if (r < 0) {
 		while (to->n)

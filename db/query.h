@@ -33,11 +33,12 @@ struct row_type {
 	{COLUMN_KIND(kind, ((type *)0)->member), key, offsetof(type, member), sizeof(((type *)0)->member)},
 #define COLUMN_READ(type, kind, member, sql)    COLUMN_AT(type, kind, member, true)
 #define COLUMN_WRITTEN(type, kind, member, sql) COLUMN_AT(type, kind, member, false)
-/* static const struct row_type name, of struct type and its list in columns.h */
-#define ROW_TYPE(name, type, LIST)                                                                                     \
-	static const struct row_column name##_columns[] = {LIST(type, COLUMN_READ, COLUMN_WRITTEN, COLUMN_WRITTEN)};   \
-	static const struct row_type name = {name##_columns, sizeof(name##_columns) / sizeof(name##_columns[0]),       \
-	                                     sizeof(type)}
+/* const struct row_type name, of struct type and its list in columns.h */
+#define PUBLIC_ROW_TYPE(name, type, LIST)                                                                              \
+	const struct row_type name = {ROW_COLUMNS(type, LIST),                                                         \
+	                              sizeof(ROW_COLUMNS(type, LIST)) / sizeof(struct row_column), sizeof(type)}
+#define ROW_COLUMNS(type, LIST)    ((const struct row_column[]) {LIST(type, COLUMN_READ, COLUMN_WRITTEN, COLUMN_WRITTEN)})
+#define ROW_TYPE(name, type, LIST) static PUBLIC_ROW_TYPE(name, type, LIST)
 
 /* Frees the texts of a row and leaves zeros; of a list, its rows and itself. item_at: the address of the list's
  * pointer. */
@@ -108,6 +109,8 @@ static inline struct value row_value(const struct row_type *type, const void *ro
 
 /* --- the calls --- */
 
+/* One without parameters, outside a transaction or for its beginning and end. 0 or -errno. */
+int query_plain(struct db_conn *c, enum sql which) MUST_CHECK;
 /* How many rows it changed, or -errno. */
 int query_run(struct db_tx *tx, enum sql which, const struct value *v) MUST_CHECK;
 /* A new row; its id. 0 or -errno, and then *ret_id is untouched. */

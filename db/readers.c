@@ -3,16 +3,14 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <sqlite3.h>
 
-#include "db/private.h"
+#include "db/engine.h"
 #include "server/core/clock.h"
 #include "server/core/metrics.h"
 #include "server/core/thread.h"
 
 #define THREADS   2
-#define DEAR_ONES 1     /* the thread that takes them */
-#define OPS       10000 /* of SQLite's machine between two looks at the clock: less than 1 ms */
+#define DEAR_ONES 1 /* the thread that takes them */
 
 enum outcome { READ_DONE, READ_REFUSED, READ_TIMEOUT }; /* order of rollbackd_db_reads_total */
 
@@ -53,11 +51,6 @@ bool db_conn_over(struct db_conn *c)
 	if (clock_mono_us() >= c->until_us || (c->stop && atomic_load(c->stop)))
 		c->ended = true;
 	return c->ended;
-}
-
-static int interrupt_if_over(void *conn)
-{
-	return db_conn_over(conn);
 }
 
 /* --- the queue --- */
@@ -185,7 +178,7 @@ static int start_one(struct db *db, struct reader *r)
 	if (err < 0)
 		return err;
 	r->conn->stop = &r->all->stopping;
-	sqlite3_progress_handler(r->conn->sql, OPS, interrupt_if_over, r->conn);
+	engine_bound(r->conn);
 	err = -pthread_create(&r->thread, NULL, reader_main, r);
 	r->started = err == 0;
 	return err;

@@ -236,7 +236,7 @@
 	  "1 THEN body ELSE 0 END WHERE id = ?1")                                                                      \
 	X(OUTBOX_OF_INCIDENT, 0, "i",                                                                                  \
 	  "SELECT " COLUMNS(MESSAGE_ROW) " FROM outbox WHERE incident_id = ?1 ORDER BY id")                            \
-	X(OUTBOX_COUNT, 0, "", "SELECT channel, queued, undeliverable FROM outbox_count ORDER BY channel")             \
+	X(OUTBOX_COUNT, 0, "", "SELECT " COLUMNS(CHANNEL_COUNT_ROW) " FROM outbox_count ORDER BY channel")             \
 	X(ROLLOUT_LOAD, 0, "t", "SELECT " COLUMNS(ROLLOUT_ROW) " FROM rollout WHERE name = ?1")                        \
 	X(ROLLOUT_SAVE, 1, COLUMNS_TYPES(ROLLOUT_ROW), UPSERT_ROW("rollout", "name", ROLLOUT_ROW, ROLLOUT_ROW_REST))   \
 	X(ALERT_UNRESOLVED, 0, "tii",                                                                                  \

@@ -3,11 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include <sqlite3.h>
 
 #include "db/deadlines.h"
-#include "db/private.h"
-#include "db/stmt.h"
+#include "db/engine.h"
 #include "server/core/clock.h"
 #include "server/core/failpoint.h"
 #include "server/core/log.h"
@@ -17,8 +15,6 @@
 #define BATCH_MAX 256
 #define BATCH_US  (50 * US_PER_MS)
 #define TURN_S    1 /* the idle writer turns so often */
-#define CUT_MS    100
-#define WAL_MOST  (8 * 1024 * 1024 / 4096) /* pages: SQLite begins anew at 1000 unless one transaction is larger */
 
 struct batch {
 	struct db_job *job[BATCH_MAX];
@@ -96,28 +92,20 @@ static struct db_job *wait_job(struct db *db, bool *ret_stop)
 
 /* --- one transaction --- */
 
-int db_run(struct db_conn *c, enum sql which)
-{
-	CLEANUP(stmt_end) struct stmt st = stmt_use(c, which);
-	int r = stmt_run(&st);
-
-	return r < 0 ? r : 0;
-}
-
-/* 0 when the transaction still stands. SQLite may have ended it by itself (disk full, I/O error). */
+/* 0 when the transaction still stands. The engine may have ended it by itself (disk full, I/O error). */
 static int run_job(struct db_tx *tx, struct db_job *job, int *ret_result)
 {
-	int r = db_run(tx->conn, SQL_SAVEPOINT);
+	int r = query_plain(tx->conn, SQL_SAVEPOINT);
 
 	if (r == 0)
 		*ret_result = job->run(tx, job);
 	if (r < 0)
 		return r;
-	if (sqlite3_get_autocommit(tx->conn->sql))
+	if (!engine_in_transaction(tx->conn))
 		return *ret_result == -ENOSPC ? -ENOSPC : -EIO;
 	if (*ret_result < 0)
-		r = db_run(tx->conn, SQL_UNDO);
-	return r < 0 ? r : db_run(tx->conn, SQL_RELEASE);
+		r = query_plain(tx->conn, SQL_UNDO);
+	return r < 0 ? r : query_plain(tx->conn, SQL_RELEASE);
 }
 
 /* Runs jobs until the batch is full, its time is up or nothing waits. -errno: all of them failed. */
@@ -143,7 +131,7 @@ static int transaction(struct db *db, struct batch *b)
 	struct db_tx tx = {.db = db, .conn = db->writer};
 
 	deadlines_read_clock(&tx);
-	int r = db_run(db->writer, SQL_BEGIN);
+	int r = query_plain(db->writer, SQL_BEGIN);
 
 	if (r < 0)
 		return r;
@@ -152,10 +140,10 @@ static int transaction(struct db *db, struct batch *b)
 		r = run_batch(db, &tx, b);
 	b->events = tx.events;
 	if (r == 0)
-		r = db_run(db->writer, SQL_COMMIT);
+		r = query_plain(db->writer, SQL_COMMIT);
 	if (r == 0)
 		deadlines_moved(db, &tx);
-	if (r < 0 && !sqlite3_get_autocommit(db->writer->sql) && db_run(db->writer, SQL_ROLLBACK) < 0)
+	if (r < 0 && engine_in_transaction(db->writer) && query_plain(db->writer, SQL_ROLLBACK) < 0)
 		log_error("a failed transaction could not be rolled back");
 	return r;
 }
@@ -172,15 +160,15 @@ static int reopen(struct db *db, char *why, size_t size)
 {
 	assert(thread_may(THREAD_WRITER) && db->failed);
 	struct db_conn *fresh = NULL;
-	int r = db_conn_open(db, false, &fresh, why, size);
+	int r = engine_open(db->file, ENGINE_WRITES, &fresh, why, size);
 
 	if (r < 0)
 		return r;
-	db_conn_close(db->writer);
+	engine_close(db->writer);
 	db->writer = fresh;
-	r = db_test_commit(fresh);
+	r = db_test_commit(db);
 	if (r < 0)
-		snprintf(why, size, "%s", sqlite3_errmsg(fresh->sql));
+		snprintf(why, size, "%s", engine_error(fresh));
 	return r;
 }
 
@@ -272,24 +260,6 @@ static void turn(struct db *db, struct db_job *first)
 		tell_events(db);
 }
 
-/* A reader that stays open keeps the log from being cut: that is waited for a moment only. */
-static void checkpoint(struct db *db)
-{
-	assert(thread_may(THREAD_WRITER));
-	sqlite3 *sql = db->writer->sql;
-	int pages = 0, code = sqlite3_wal_checkpoint_v2(sql, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, NULL);
-
-	if (code == SQLITE_OK && pages > WAL_MOST) {
-		FAILPOINT(FAIL_CHECKPOINT);
-		sqlite3_busy_timeout(sql, CUT_MS);
-		code = sqlite3_wal_checkpoint_v2(sql, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-		sqlite3_busy_timeout(sql, DB_BUSY_MS);
-	}
-	if (code != SQLITE_OK && code != SQLITE_BUSY)
-		log_error("the database's log could not be written into the database; it is kept", "err",
-		          sqlite3_errstr(code));
-}
-
 static void every_second(struct db *db)
 {
 	db_disk_check(db);
@@ -300,7 +270,9 @@ static void every_second(struct db *db)
 
 		settle(db, transaction(db, &none), &none);
 	}
-	checkpoint(db);
+	if (engine_upkeep(db->writer) < 0)
+		log_error("the database's log could not be written into the database; it is kept", "err",
+		          engine_error(db->writer));
 }
 
 static void *writer_main(void *arg)

@@ -230,29 +230,21 @@ static void write_incidents(struct buf *b, struct db_conn *c)
 			               incident_state_name((enum incident_state)i), NO_MORE);
 }
 
-struct outbox_lines {
-	struct buf *b;
-	const char *name;
-	bool undeliverable;
-};
-
-static int outbox_line(void *arg, const char *channel, int64_t queued, int64_t undeliverable)
-{
-	struct outbox_lines *o = arg;
-
-	return metrics_sample(o->b, o->name, (double)(o->undeliverable ? undeliverable : queued), "channel", channel,
-	                      NO_MORE);
-}
-
 static void write_outbox(struct buf *b, struct db_conn *c)
 {
-	struct outbox_lines queued = {b, "rollbackd_notifications_queued", false};
-	struct outbox_lines dead = {b, "rollbackd_notifications_undeliverable", true};
+	struct channel_count_list l = {0};
 
-	metrics_family(b, queued.name, "gauge", "Messages waiting to be sent, by channel.");
-	outbox_count(c, outbox_line, &queued);
-	metrics_family(b, dead.name, "gauge", "Messages that could not be delivered, by channel.");
-	outbox_count(c, outbox_line, &dead);
+	(void)!outbox_count(c, &l);
+	metrics_family(b, "rollbackd_notifications_queued", "gauge", "Messages waiting to be sent, by channel.");
+	for (size_t i = 0; i < l.n; i++)
+		metrics_sample(b, "rollbackd_notifications_queued", (double)l.item[i].queued, "channel",
+		               l.item[i].channel, NO_MORE);
+	metrics_family(b, "rollbackd_notifications_undeliverable", "gauge",
+	               "Messages that could not be delivered, by channel.");
+	for (size_t i = 0; i < l.n; i++)
+		metrics_sample(b, "rollbackd_notifications_undeliverable", (double)l.item[i].undeliverable, "channel",
+		               l.item[i].channel, NO_MORE);
+	channel_count_list_free(&l);
 }
 
 void metrics_own(struct api *a, struct http_reply *reply)

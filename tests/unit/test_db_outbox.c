@@ -306,22 +306,9 @@ static void what_was_overtaken_knows_by_whom(void **state)
 	assert_true(by == 0 && by_page == 0);
 }
 
-struct tally {
-	char text[200];
-};
-
-static int tell(void *arg, const char *channel, int64_t queued, int64_t undeliverable)
-{
-	struct tally *t = arg;
-
-	snprintf(t->text + strlen(t->text), sizeof(t->text) - strlen(t->text), "%s:%lld/%lld ", channel,
-	         (long long)queued, (long long)undeliverable);
-	return 0;
-}
-
 static void messages_are_counted_per_channel_and_listed_without_bodies(void **state)
 {
-	struct tally t = {""};
+	struct channel_count_list counts = {0};
 	struct message_list l = {0};
 
 	(void)state;
@@ -329,8 +316,13 @@ static void messages_are_counted_per_channel_and_listed_without_bodies(void **st
 	(void)a;
 	move(&b, MSG_UNDELIVERABLE, 0);
 	move(&c, MSG_SENT, 0);
-	assert_int_equal(outbox_count(reader, tell, &t), 0);
-	assert_string_equal(t.text, "chat:1/1 page:0/0 ");
+	assert_int_equal(outbox_count(reader, &counts), 0);
+	assert_int_equal(counts.n, 2);
+	assert_string_equal(counts.item[0].channel, "chat");
+	assert_true(counts.item[0].queued == 1 && counts.item[0].undeliverable == 1);
+	assert_string_equal(counts.item[1].channel, "page");
+	assert_true(counts.item[1].queued == 0 && counts.item[1].undeliverable == 0);
+	channel_count_list_free(&counts);
 	assert_int_equal(outbox_of_incident(reader, 1, &l), 0);
 	assert_int_equal(l.n, 3);
 	for (size_t i = 0; i < l.n; i++) {

@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
-#include "db/private.h"
-#include "db/stmt.h"
+#include "db/engine.h"
+#include "db/sqlite.h"
+
+#define NOBODY ((const char *)NULL)
 
 static struct db *db;
 
@@ -25,71 +27,56 @@ static int teardown(void **state)
 
 static void row_no_row_and_error_are_three_answers(void **state)
 {
+	struct db_tx tx = {.db = db, .conn = db->writer};
+	int64_t n = 0;
+
 	(void)state;
-	CLEANUP(stmt_end) struct stmt st = stmt_use(db->writer, META_GET);
-	stmt_text(&st, 1, "tried"); /* the test commit of every start */
-	assert_int_equal(stmt_step(&st), 1);
-	assert_true(column_i64(&st, 0) > 0);
-	assert_int_equal(stmt_step(&st), 0);
-	stmt_end(&st);
-	st = stmt_use(db->writer, META_GET);
-	stmt_text(&st, 1, "never set");
-	assert_int_equal(stmt_step(&st), 0);
-	stmt_end(&st);
-	st = stmt_use(db->writer, META_SET);
-	stmt_text(&st, 1, "no value"); /* NOT NULL */
-	assert_int_equal(stmt_step(&st), -EEXIST);
+	assert_int_equal(query_number(db->writer, META_GET, &n, V("tried")), 1); /* the test commit of every start */
+	assert_true(n > 0);
+	assert_int_equal(query_number(db->writer, META_GET, &n, V("never set")), 0);
+	assert_int_equal(query_run(&tx, EVENT_ADD, V(1, 0, "", NOBODY, "what", NOBODY)), -EEXIST); /* who: NOT NULL */
 }
 
-static void the_first_error_sticks_and_nothing_is_done(void **state)
+/* The second parameter is no number, the statement is not run. */
+static void after_the_first_error_nothing_is_done(void **state)
 {
-	(void)state;
-	{
-		CLEANUP(stmt_end) struct stmt st = stmt_use(db->writer, META_SET);
+	struct db_tx tx = {.db = db, .conn = db->writer};
+	int64_t n = 0;
 
-		stmt_text(&st, 1, "doubtful");
-		stmt_i64(&st, 9, 1); /* there is no ninth */
-		int first = st.error;
-		assert_true(first < 0);
-		stmt_i64(&st, 2, 1);
-		assert_int_equal(stmt_run(&st), first);
-		assert_int_equal(stmt_step(&st), first);
-	}
-	CLEANUP(stmt_end) struct stmt st = stmt_use(db->writer, META_GET);
-	stmt_text(&st, 1, "doubtful");
-	assert_int_equal(stmt_step(&st), 0);
+	(void)state;
+	assert_int_equal(query_run(&tx, META_SET_TEXT, V("doubtful", "1", "text")), -EINVAL);
+	assert_int_equal(query_number(db->writer, META_GET, &n, V("doubtful")), 0);
+	assert_int_equal(query_run(&tx, META_SET_TEXT, V("doubtful", 1, "text")), 1);
+	assert_int_equal(query_number(db->writer, META_GET, &n, V("doubtful")), 1);
 }
 
 /* SQLite takes a text for a number; an engine with types does not. */
 static void a_parameter_has_the_type_that_the_statement_names(void **state)
 {
+	struct db_tx tx = {.db = db, .conn = db->writer};
+
 	(void)state;
-	CLEANUP(stmt_end) struct stmt st = stmt_use(db->writer, META_SET);
-	stmt_text(&st, 1, "typed");
-	stmt_text(&st, 2, "1");
-	assert_int_equal(stmt_run(&st), -EINVAL);
-	stmt_end(&st);
-	st = stmt_use(db->writer, META_SET);
-	stmt_i64(&st, 1, 1);
-	assert_int_equal(st.error, -EINVAL);
-	stmt_end(&st);
-	st = stmt_use(db->writer, BASELINE_SET);
-	stmt_text(&st, 1, "shop");
-	stmt_text(&st, 2, "errors");
-	stmt_i64(&st, 3, 1);
-	assert_int_equal(st.error, -EINVAL);
+	assert_int_equal(query_run(&tx, META_SET, V("typed", "1")), -EINVAL);
+	assert_int_equal(query_run(&tx, META_SET, V(1, 1)), -EINVAL);
+	assert_int_equal(query_run(&tx, META_SET, V("typed", 1.0)), -EINVAL);
+	assert_int_equal(query_run(&tx, BASELINE_SET, V("shop", "errors", 1, 1)), -EINVAL);
+	assert_int_equal(query_run(&tx, BASELINE_SET, V("shop", "errors", 1.0, 1)), 1);
 }
 
 static void a_statement_forgets_its_last_use(void **state)
 {
-	(void)state;
-	for (int i = 0; i < 2; i++) {
-		CLEANUP(stmt_end) struct stmt st = stmt_use(db->writer, META_GET);
+	struct db_tx tx = {.db = db, .conn = db->writer};
+	char *text = NULL;
 
-		if (i == 0)
-			stmt_text(&st, 1, "tried");
-		assert_int_equal(stmt_step(&st), i == 0 ? 1 : 0);
-	}
+	(void)state;
+	assert_int_equal(query_run(&tx, META_SET_TEXT, V("kept", 1, "text")), 1);
+	assert_int_equal(query_run(&tx, META_SET_TEXT, V("kept", 1)), -EINVAL);
+	assert_int_equal(query_text(db->writer, META_TEXT, &text, V("kept")), 1);
+	assert_string_equal(text, "text");
+	free(text);
+	assert_int_equal(engine_prepare(db->writer, META_GET), 0);
+	assert_int_equal(engine_step(db->writer, META_GET), 0); /* of no key */
+	engine_reset(db->writer, META_GET);
 }
 
 static void a_reader_has_no_statement_that_writes(void **state)
@@ -98,13 +85,8 @@ static void a_reader_has_no_statement_that_writes(void **state)
 
 	(void)state;
 	assert_int_equal(db_reader_open(db, &c), 0);
-	{
-		CLEANUP(stmt_end) struct stmt st = stmt_use(c, META_SET);
-
-		stmt_text(&st, 1, "reader");
-		stmt_i64(&st, 2, 1);
-		assert_int_equal(stmt_run(&st), -EIO);
-	}
+	struct db_tx tx = {.db = db, .conn = c};
+	assert_int_equal(query_run(&tx, META_SET, V("reader", 1)), -EIO);
 	db_reader_close(c);
 }
 
@@ -157,7 +139,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(row_no_row_and_error_are_three_answers),
-		T(the_first_error_sticks_and_nothing_is_done),
+		T(after_the_first_error_nothing_is_done),
 		T(a_parameter_has_the_type_that_the_statement_names),
 		T(a_statement_forgets_its_last_use),
 		T(a_reader_has_no_statement_that_writes),

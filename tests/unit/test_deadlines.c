@@ -6,7 +6,7 @@
 #include "db/private.h"
 #include "db/progress.h"
 #include "db/retention.h"
-#include "db/stmt.h"
+#include "db/query.h"
 
 #define DAY  (24 * 3600 * US_PER_S)
 #define YEAR (365 * DAY)
@@ -118,11 +118,7 @@ static int future(struct db_tx *tx, void *arg)
 	(void)arg;
 	assert_int_equal(meta_set(tx, "heartbeat_at", db_tx_now(tx) + 3 * DAY), 0);
 	assert_int_equal(meta_set(tx, "clock seen", db_tx_now(tx) + 3 * DAY), 0);
-	CLEANUP(stmt_end) struct stmt st = stmt_use(db_tx_conn(tx), META_SET_TEXT);
-	stmt_text(&st, 1, "clock offset");
-	stmt_i64(&st, 2, 1);
-	stmt_text(&st, 3, "another boot");
-	return stmt_run(&st) < 0 ? -1 : 0;
+	return query_done(query_run(tx, META_SET_TEXT, V("clock offset", 1, "another boot")));
 }
 
 static void after_a_reboot_time_has_not_run_backwards(void **state)
