@@ -9,12 +9,12 @@
 
 #include "db/engine.h"
 #include "db/event.h"
-#include "db/state_dir.h"
 #include "server/core/clock.h"
+#include "server/core/log.h"
 #include "server/core/text.h"
 #include "server/core/thread.h"
 
-/* --- opening the directory --- */
+/* --- opening --- */
 
 int db_test_commit(struct db *db)
 {
@@ -27,17 +27,12 @@ int db_test_commit(struct db *db)
  * on disk. */
 static int prove(struct db *db, char *why, size_t size)
 {
-	assert(db->writer && db->lock >= 0);
-	CLEANUP(cleanup_free) char *parent = text_format("%s/..", db->dir);
-	int r = parent ? db_test_commit(db) : -ENOMEM;
+	int r = db_test_commit(db);
 
 	if (r == 0)
-		r = state_dir_sync(db->dir);
-	int above = r == 0 ? state_dir_sync(parent) : 0;
-	if (above != -EACCES) /* may it not be read, then somebody else made the directory, long ago */
-		r = r < 0 ? r : above;
+		r = state_dir_sync(&db->dir);
 	if (r < 0)
-		snprintf(why, size, "nothing can be recorded in %s: %s", db->dir, strerror(-r));
+		snprintf(why, size, "nothing can be recorded in %s: %s", db_dir(db), strerror(-r));
 	return r;
 }
 
@@ -69,12 +64,7 @@ static int know_itself(struct db *db)
 
 static int open_all(struct db *db, char *why, size_t size)
 {
-	int r = state_dir_take(db->dir, &db->lock, why, size);
-
-	if (r < 0)
-		return r;
-	db_room_check(db); /* a full disk: the ballast makes room for the first commit */
-	r = engine_open(db->file, ENGINE_WRITES_CHECKED, &db->writer, why, size);
+	int r = engine_open(db->file, ENGINE_WRITES_CHECKED, &db->writer, why, size);
 	if (r == 0)
 		r = know_itself(db);
 	if (r == 0)
@@ -92,22 +82,11 @@ static int open_all(struct db *db, char *why, size_t size)
 	return r;
 }
 
-int db_open(const char *dir, struct db **ret, char *why, size_t why_size)
+static void init(struct db *db)
 {
-	assert(dir && ret && why && why_size >= 300);
-	struct db *db = calloc(1, sizeof(*db));
-	size_t len = strlen(dir);
-
-	if (!db)
-		return -ENOMEM;
-	while (len > 1 && dir[len - 1] == '/')
-		len--;
-	db->lock = -1;
-	db->dir = text_format("%.*s", (int)len, dir);
-	db->file = db->dir ? text_format("%s/rollbackd.db", db->dir) : NULL;
-	db->ballast_file = db->dir ? text_format("%s/ballast", db->dir) : NULL;
-	pthread_mutex_init(&db->mutex, NULL);
 	pthread_condattr_t mono;
+
+	pthread_mutex_init(&db->mutex, NULL);
 	pthread_condattr_init(&mono);
 	pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
 	pthread_cond_init(&db->more, &mono);
@@ -115,7 +94,21 @@ int db_open(const char *dir, struct db **ret, char *why, size_t why_size)
 	db->tail[0] = &db->head[0];
 	db->tail[1] = &db->head[1];
 	db->last_turn = clock_mono_us();
-	int r = db->file && db->ballast_file ? open_all(db, why, why_size) : -ENOMEM;
+}
+
+int db_open(const char *dir, struct db **ret, char *why, size_t why_size)
+{
+	assert(dir && ret && why && why_size >= 300);
+	struct db *db = calloc(1, sizeof(*db));
+
+	if (!db)
+		return -ENOMEM;
+	init(db);
+	int r = state_dir_open(&db->dir, dir, why, why_size); /* a full disk: its reserve makes room for a commit */
+	if (r == 0) {
+		db->file = text_format("%s/rollbackd.db", db_dir(db));
+		r = db->file ? open_all(db, why, why_size) : -ENOMEM;
+	}
 	if (r < 0) {
 		db_close(db);
 		return r;
@@ -131,33 +124,74 @@ void db_close(struct db *db)
 	db_stop(db);
 	db_readers_free(db->readers);
 	engine_close(db->writer);
-	if (db->lock >= 0)
-		close(db->lock);
+	state_dir_close(&db->dir);
 	pthread_cond_destroy(&db->more);
 	pthread_mutex_destroy(&db->mutex);
-	free(db->ballast_file);
 	free(db->file);
-	free(db->dir);
 	free(db);
 }
 
+/* --- whether it can be written --- */
+
+/* stat does not open the file: a close of it would drop SQLite's locks. */
+static bool is_gone(const struct db *db)
+{
+	struct stat st;
+
+	return stat(db->file, &st) < 0 || st.st_ino != db->inode || st.st_dev != db->device;
+}
+
+void db_disk_check(struct db *db)
+{
+	bool gone = is_gone(db);
+
+	if (gone && !db->gone)
+		log_error(
+			"the database file was removed or replaced: webhooks are refused until rollbackd is restarted",
+			"directory", db_dir(db));
+	else if (!gone && db->gone)
+		log_info("the database file is back", "directory", db_dir(db));
+	db->gone = gone;
+	state_dir_check_room(&db->dir);
+}
+
+bool db_writes(const struct db *db, const char **why)
+{
+	assert(db && why);
+	*why = db->gone     ? "the database file was removed or replaced: restart rollbackd"
+	       : db->failed ? "the last write to the database failed"
+	                    : NULL;
+	return !*why;
+}
+
+bool db_healthy(const struct db *db, const char **why)
+{
+	const char *text = NULL;
+
+	if (db_writes(db, &text) && !db->dir.has_room)
+		text = "the disk is nearly full: less than 32 MiB or 100 files are free";
+	if (why)
+		*why = text;
+	return !text;
+}
+
+/* --- what is asked of it --- */
+
 const char *db_dir(const struct db *db)
 {
-	assert(db && db->dir);
-	return db->dir;
+	assert(db && db->dir.path);
+	return db->dir.path;
 }
 
 const char *db_uuid(const struct db *db)
 {
-	assert(db->uuid[0] != '\0');
-	assert(db);
+	assert(db && db->uuid[0] != '\0');
 	return db->uuid;
 }
 
 const char *db_uuid_of(const struct db *db, enum db_numbered what, int64_t id)
 {
-	assert(what < ARRAY_LEN(db->before_uuid) && id > 0);
-	assert(db);
+	assert(db && what < ARRAY_LEN(db->before_uuid) && id > 0);
 	return id > db->before_uuid[what] ? db_uuid(db) : "";
 }
 
@@ -194,8 +228,8 @@ struct db_conn *db_tx_conn(struct db_tx *tx)
 
 const char *db_tx_dir(const struct db_tx *tx)
 {
-	assert(tx && tx->db && tx->db->dir);
-	return tx->db->dir;
+	assert(tx);
+	return db_dir(tx->db);
 }
 
 int64_t db_tx_now(const struct db_tx *tx)

@@ -67,44 +67,52 @@ static int note_jump(struct db_tx *tx, int64_t by_us)
 	return by_us > 0 ? meta_set(tx, "clock jumped", db_tx_now(tx)) : 0;
 }
 
+/* By how much the clock was set since; 0: a leap second at most. */
+static int64_t jump(const struct db *db, int64_t offset)
+{
+	int64_t by = offset - db->clock.offset_us;
+
+	return by > CLOCK_LEAST_US || by < -CLOCK_LEAST_US ? by : 0;
+}
+
 bool deadlines_must_move(const struct db *db)
 {
 	struct db_tx tx = {.db = db};
 
 	deadlines_read_clock(&tx);
-	int64_t by = tx.offset - db->clock.offset_us;
-	return by > CLOCK_LEAST_US || by < -CLOCK_LEAST_US;
+	return jump(db, tx.offset) != 0;
 }
 
 int64_t db_now(const struct db *db)
 {
 	assert(db);
-	int64_t wall = clock_wall_us(), on_disk = clock_boot_us() + db->clock.offset_us, by = wall - on_disk;
+	int64_t wall = clock_wall_us(), boot = clock_boot_us();
 
-	return by > CLOCK_LEAST_US || by < -CLOCK_LEAST_US ? on_disk : wall;
+	return jump(db, wall - boot) ? boot + db->clock.offset_us : wall;
+}
+
+static bool must_note(const struct db *db, const struct db_tx *tx)
+{
+	return tx->now - db->clock.seen_us >= SEEN_EVERY_US || tx->now < db->clock.seen_us;
 }
 
 int deadlines_move(struct db *db, struct db_tx *tx)
 {
-	int64_t by = tx->offset - db->clock.offset_us, since = db_tx_now(tx) - db->clock.seen_us;
+	int64_t by = jump(db, tx->offset);
 
-	if (by > CLOCK_LEAST_US || by < -CLOCK_LEAST_US) {
-		int r = move_all(tx, by);
-
-		if (r == 0)
-			r = note_jump(tx, by);
-		return r < 0 ? r : note_clock(db, tx);
-	}
-	return since >= SEEN_EVERY_US || since < 0 ? meta_set(tx, "clock seen", db_tx_now(tx)) : 0;
+	if (!by)
+		return must_note(db, tx) ? meta_set(tx, "clock seen", db_tx_now(tx)) : 0;
+	int r = move_all(tx, by);
+	if (r == 0)
+		r = note_jump(tx, by);
+	return r < 0 ? r : note_clock(db, tx);
 }
 
 void deadlines_moved(struct db *db, const struct db_tx *tx)
 {
-	int64_t by = tx->offset - db->clock.offset_us;
-
-	if (by > CLOCK_LEAST_US || by < -CLOCK_LEAST_US)
+	if (jump(db, tx->offset))
 		db->clock.offset_us = tx->offset;
-	if (tx->now - db->clock.seen_us >= SEEN_EVERY_US || tx->now < db->clock.seen_us)
+	if (must_note(db, tx))
 		db->clock.seen_us = tx->now;
 }
 

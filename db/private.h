@@ -9,6 +9,7 @@
 #include <sys/types.h>
 #include "db/db.h"
 #include "db/sql.h"
+#include "db/state_dir.h"
 #include "server/core/clock.h"
 
 struct sqlite3;
@@ -35,8 +36,8 @@ struct db_tx {
 };
 
 struct db {
-	char *dir, *file, *ballast_file;
-	int lock;                            /* flock on DIR/lock, held for life */
+	struct state_dir dir;
+	char *file;
 	char uuid[DB_UUID_SIZE];             /* this and the next: set when it is opened */
 	int64_t before_uuid[DB_MESSAGE + 1]; /* highest row of each kind that was there before the uuid */
 	struct db_conn *writer;              /* the writer thread's, once it runs */
@@ -44,15 +45,16 @@ struct db {
 	bool started;
 	struct db_readers *readers; /* NULL: not started */
 
-	pthread_mutex_t mutex; /* guards the queues, stopping and on_events */
+	pthread_mutex_t mutex; /* guards the queues, stopping and listeners */
 	pthread_cond_t more;
 	struct db_job *head[2], **tail[2];
 	size_t queued;
 	bool stopping;
-	void (*on_events)(void *arg); /* NULL: nobody wants to know */
-	void *on_events_arg;
+	struct db_listener {
+		void (*fn)(void *arg); /* NULL: nobody wants to know */
+		void *arg;
+	} on_events, on_clock;
 
-	bool ballast; /* taken, or cannot be: the writer's (room.c) */
 	dev_t device; /* of the database file, and its inode, when it was opened */
 	ino_t inode;
 	struct { /* the writer's (deadlines.c) */
@@ -61,11 +63,8 @@ struct db {
 		int64_t seen_us;           /* wall time of the last note of it */
 		bool gap;                  /* when it was opened, nobody had written for long */
 	} clock;
-	void (*on_clock)(void *arg); /* guarded by mutex, as on_events; NULL: nobody wants to know */
-	void *on_clock_arg;
 	atomic_bool failed; /* a commit failed and none worked since: the writer connection is not believed */
-	atomic_bool no_room;
-	atomic_bool gone; /* the name no longer leads to the file that is open */
+	atomic_bool gone;   /* the name no longer leads to the file that is open */
 	atomic_llong last_turn;
 };
 
@@ -75,10 +74,8 @@ void db_readers_free(struct db_readers *r);
 /* Whether the time of what runs on it is over, which it then remembers. Its thread. */
 bool db_conn_over(struct db_conn *c);
 
-/* Looks at the disk: room and the file. Sets no_room and gone, drops or takes the ballast. Writer thread, or before it
- * runs. */
+/* Looks at the disk: the file and the room. Writer thread, or before it runs. */
 void db_disk_check(struct db *db);
-void db_room_check(struct db *db);
 /* A small commit of its own ("tried"), which proves that writing works. */
 int db_test_commit(struct db *db);
 

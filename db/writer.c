@@ -31,7 +31,7 @@ int db_submit(struct db *db, struct db_job *job, enum db_lane lane)
 	int r = 0;
 
 	if (lane == DB_NORMAL && !db_healthy(db, NULL))
-		return db->no_room ? -ENOSPC : -EIO;
+		return db->dir.has_room ? -EIO : -ENOSPC;
 	pthread_mutex_lock(&db->mutex);
 	if (db->stopping)
 		r = -ESHUTDOWN;
@@ -209,41 +209,32 @@ static void tell(const struct batch *b, int r)
 		b->job[i]->done(b->job[i], r < 0 ? (r == -ENOSPC ? r : -EIO) : b->result[i]);
 }
 
+static void listen_to(struct db *db, struct db_listener *l, void (*fn)(void *arg), void *arg)
+{
+	pthread_mutex_lock(&db->mutex);
+	*l = (struct db_listener) {fn, arg};
+	pthread_mutex_unlock(&db->mutex);
+}
+
 void db_on_events(struct db *db, void (*fn)(void *arg), void *arg)
 {
 	assert(db);
-	pthread_mutex_lock(&db->mutex);
-	db->on_events = fn;
-	db->on_events_arg = arg;
-	pthread_mutex_unlock(&db->mutex);
+	listen_to(db, &db->on_events, fn, arg);
 }
 
 void db_on_clock(struct db *db, void (*fn)(void *arg), void *arg)
 {
-	pthread_mutex_lock(&db->mutex);
-	db->on_clock = fn;
-	db->on_clock_arg = arg;
-	pthread_mutex_unlock(&db->mutex);
+	assert(db);
+	listen_to(db, &db->on_clock, fn, arg);
 }
 
-static void tell_clock(struct db *db)
+static void tell_listener(struct db *db, const struct db_listener *l)
 {
 	pthread_mutex_lock(&db->mutex);
-	void (*fn)(void *) = db->on_clock;
-	void *arg = db->on_clock_arg;
+	struct db_listener now = *l;
 	pthread_mutex_unlock(&db->mutex);
-	if (fn)
-		fn(arg);
-}
-
-static void tell_events(struct db *db)
-{
-	pthread_mutex_lock(&db->mutex);
-	void (*fn)(void *) = db->on_events;
-	void *arg = db->on_events_arg;
-	pthread_mutex_unlock(&db->mutex);
-	if (fn)
-		fn(arg);
+	if (now.fn)
+		now.fn(now.arg);
 }
 
 static void turn(struct db *db, struct db_job *first)
@@ -257,7 +248,7 @@ static void turn(struct db *db, struct db_job *first)
 	}
 	tell(&b, r);
 	if (r == 0 && b.events)
-		tell_events(db);
+		tell_listener(db, &db->on_events);
 }
 
 static void every_second(struct db *db)
@@ -294,7 +285,7 @@ static void *writer_main(void *arg)
 		}
 		if (db->clock.offset_us != offset) {
 			offset = db->clock.offset_us;
-			tell_clock(db);
+			tell_listener(db, &db->on_clock);
 		}
 	}
 	return NULL;
