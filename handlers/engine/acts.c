@@ -9,6 +9,7 @@
 #include "handlers/steps/command.h"
 #include "handlers/engine/file_first.h"
 #include "handlers/engine/rehearsal.h"
+#include "handlers/engine/round.h"
 #include "handlers/incident/kinds.h"
 #include "handlers/steps/http_step.h"
 #include "handlers/steps/names.h"
@@ -246,7 +247,7 @@ static void begin_act(struct open_incident *l, const struct step *step)
 	struct slot *s = &l->slot[slot_of(step)];
 	slot_begin(s, step, step->attempts);
 	if (step->phase != PHASE_FOLLOWUP)
-		l->there = -1; /* seen before this act */
+		l->seen.there = -1; /* before this act */
 	if (r < 0)
 		end_errno(s, "the step cannot be read", r);
 	else if (act.kind == ACT_HTTP)
@@ -275,9 +276,10 @@ static bool rehearse(struct open_incident *l, const struct step *step)
 static bool wait_for_file(struct open_incident *l, const struct step *step)
 {
 	struct slot *s = &l->slot[slot_of(step)];
+	struct situation now = situation_of(l);
 	char why[256];
 
-	if (!file_comes_first(l, step, why, sizeof(why)))
+	if (!file_comes_first(&now, step, why, sizeof(why)))
 		return false;
 	slot_begin(s, step, step->attempts);
 	slot_end(s, STEP_TODO, why);
@@ -456,24 +458,8 @@ static void on_round(void *arg, const struct verify_result *r)
 	s->ready = true;
 	s->handle = NULL;
 	l->looked = true;
-	l->there = r->asked && !r->partial ? r->least : -1;
-	l->file = r->file;
-	l->there_since_us = ch->evidence_since_us;
-	ch->written = r->written.state;
-	ch->acknowledged = r->acknowledged.state;
-	ch->written_note = strdup(r->written.note ? r->written.note : "");
-	ch->acknowledged_note = strdup(r->acknowledged.note ? r->acknowledged.note : "");
-	ch->effective = r->effective.state;
-	ch->effective_note = strdup(r->effective.note ? r->effective.note : "");
-	ch->cured = r->cured.state;
-	ch->cured_note = strdup(r->cured.note ? r->cured.note : "");
-	ch->text = strdup(r->text ? r->text : "");
-	ch->seen = r->seen;
-	ch->least = r->least;
-	ch->partial = r->partial;
-	ch->file = r->file;
-	ch->stale = r->stale;
-	ch->asked = r->asked;
+	round_hear(ch, r);
+	l->seen = round_sighting(ch);
 	ch->deadline_passed = l->inc.state == INC_VERIFYING && clock_mono_us() >= l->until.mono_us;
 	engine_advance(l);
 }
@@ -494,12 +480,7 @@ void round_begin(struct open_incident *l)
 	struct verify *p = NULL;
 
 	change_clear(&s->ch);
-	s->ch = (struct change) {.kind = CHANGE_ROUND,
-	                         .seen = -1,
-	                         .least = -1,
-	                         .partial = true,
-	                         .file = -1,
-	                         .evidence_since_us = l->inc.evidence_since_us};
+	s->ch = round_unheard(l->inc.evidence_since_us);
 	int r = verify_start(l->engine->o.loop, l->plan, incident_wanted(&l->inc), evidence_mono(l), on_round, l, &p);
 	if (r < 0) {
 		s->ch.text = text_format("the checks could not be started: %s", strerror(-r));

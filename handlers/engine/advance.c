@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "handlers/engine/file_first.h"
-#include "handlers/engine/retry.h"
 #include "handlers/incident/kinds.h"
 #include "handlers/settings/current.h"
 #include "handlers/steps/command.h"
@@ -102,30 +101,24 @@ static const struct step *next_snapshot(const struct open_incident *l, int64_t *
 	return best;
 }
 
-/* Has everybody who was asked been seen at that, or above, since the last act? */
-static bool all_have(const struct open_incident *l, int32_t pct)
+struct situation situation_of(const struct open_incident *l)
 {
-	return l->there >= pct && l->there_since_us == l->inc.evidence_since_us;
-}
-
-/* What would raise waits: for the file, which is tried again by itself; for a round in which nobody has less than the
- * target. When some have less, what is applied again is asked about anew (record_again.c). */
-static bool may_retry(const void *arg, const struct step *s)
-{
-	const struct open_incident *l = arg;
-	char why[256];
-
-	return s->kind == STEP_FLAGS || ((l->inc.pct_wanted <= 0 || all_have(l, l->inc.pct_wanted)) &&
-	                                 !file_comes_first(l, s, why, sizeof(why)));
+	assert(l && l->plan);
+	return (struct situation) {.inc = &l->inc,
+	                           .steps = &l->steps,
+	                           .rollout = &l->plan->rollout,
+	                           .seen = l->seen,
+	                           .now_us = db_now(l->engine->o.db)};
 }
 
 /* Not beside an act: what it makes the service read may be what this changes. */
-static const struct step *next_retry(const struct open_incident *l, int64_t *ret_due)
+static const struct step *due_first(const struct open_incident *l, int64_t *ret_due)
 {
+	struct situation s = situation_of(l);
 	bool busy = l->slot[SLOT_FLAGS].busy || l->slot[SLOT_ACT].busy;
 	bool old = l->inc.pct_wanted > 0 && !l->looked; /* what an earlier life saw */
 
-	return busy || old ? NULL : retry_first(&l->inc, &l->steps, may_retry, l, ret_due);
+	return busy || old ? NULL : next_retry(&s, ret_due);
 }
 
 /* One timer for the earliest thing this state waits for. */
@@ -137,7 +130,7 @@ static void arm(struct open_incident *l)
 		sooner(l->engine, &at, &l->snapshot, due);
 	if (at && at < l->no_snapshot_before)
 		at = l->no_snapshot_before;
-	if (next_retry(l, &due))
+	if (due_first(l, &due))
 		sooner(l->engine, &at, &l->retry, due);
 	if (l->inc.state == INC_PENDING)
 		sooner(l->engine, &at, &l->due, l->inc.due_at_us);
@@ -256,34 +249,17 @@ static const struct step *first_step(const struct open_incident *l, enum step_st
 
 const enum slot_id act_slots[ACT_SLOTS] = {SLOT_FLAGS, SLOT_ACT, SLOT_FOLLOWUP};
 
-/* A step that follows the rollback is done in its turn: not before one that still waits for a person. */
-static bool is_its_turn(const struct open_incident *l, const struct step *s)
-{
-	for (size_t i = 0; s->phase == PHASE_FOLLOWUP && i < l->steps.n; i++)
-		if (l->steps.item[i].phase == PHASE_FOLLOWUP && l->steps.item[i].ord < s->ord &&
-		    l->steps.item[i].state == STEP_WAITING)
-			return false;
-	return true;
-}
-
-static bool may_begin(const struct open_incident *l, const struct step *s)
-{
-	char why[256];
-
-	return step_may_run(l->inc.state, s->phase) && is_its_turn(l, s) &&
-	       (!step_waits_for_round(&l->inc, s) || all_have(l, l->inc.pct_wanted)) &&
-	       !file_comes_first(l, s, why, sizeof(why));
-}
-
 /* In their order, but for those that wait for the flags file. */
 static const struct step *first_that_may_begin(const struct open_incident *l, enum slot_id slot)
 {
+	struct situation now = situation_of(l);
+
 	for (size_t i = 0; i < l->steps.n; i++) {
 		const struct step *s = &l->steps.item[i];
 
 		if (s->state != STEP_TODO || s->kind == STEP_VERIFY || s->kind == STEP_SNAPSHOT || slot_of(s) != slot)
 			continue;
-		if (may_begin(l, s))
+		if (next_may_begin(&now, s))
 			return s;
 		if (slot != SLOT_ACT)
 			return NULL;
@@ -349,13 +325,15 @@ static bool next_step(struct open_incident *l)
 		if (intend(l, s))
 			return true;
 	}
-	return intend(l, file_to_write_again(l));
+	struct situation now = situation_of(l);
+
+	return !l->slot[SLOT_FLAGS].busy && intend(l, file_to_write_again(&now));
 }
 
 static bool retry(struct open_incident *l)
 {
 	int64_t due = 0;
-	const struct step *s = next_retry(l, &due);
+	const struct step *s = due_first(l, &due);
 
 	return s && passed(l->engine, &l->retry, due) && intend(l, s);
 }

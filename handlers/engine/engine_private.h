@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include "handlers/engine/engine.h"
 #include "db/config.h"
+#include "handlers/engine/next.h"
 #include "handlers/engine/record.h"
 #include "handlers/incident/intake.h"
 
@@ -50,10 +51,9 @@ struct open_incident {
 	struct step_list steps;
 	struct slot slot[SLOT_N];
 	bool onset_asked;
-	bool met;            /* what an earlier life left under way was asked about */
-	bool looked;         /* a round has ended in this life */
-	int32_t there, file; /* of the last round: the lowest, when everybody has said, and the flags file; else -1 */
-	int64_t there_since_us;     /* what that round's evidence was since */
+	bool met;                   /* what an earlier life left under way was asked about */
+	bool looked;                /* a round has ended in this life */
+	struct sighting seen;       /* of the last round */
 	int64_t no_snapshot_before; /* monotonic: after one that could not be started */
 	struct calm calm;
 
@@ -110,6 +110,8 @@ void tell_others(struct open_incident *l);
 /* Lets go of what is asked about stale alerts. After the loop has stopped. */
 void revivals_drop(struct engine *e);
 
+/* It, as the rules of what comes next see it; borrows from l. */
+struct situation situation_of(const struct open_incident *l);
 /* Looks at the incident and starts or commits what is next. */
 void engine_advance(struct open_incident *l);
 

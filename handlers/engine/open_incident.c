@@ -28,7 +28,7 @@ struct open_incident *open_incident_new(struct engine *e, int64_t id)
 		return NULL;
 	l->engine = e;
 	l->id = id;
-	l->there = l->file = -1;
+	l->seen = (struct sighting) {.there = -1, .file = -1};
 	for (int i = 0; i < SLOT_N; i++)
 		l->slot[i].of = l;
 	l->next = e->open;

@@ -6,7 +6,6 @@
 
 #include "db/event.h"
 #include "db/rollout.h"
-#include "handlers/engine/file_first.h"
 #include "handlers/engine/retry.h"
 #include "handlers/incident/announce.h"
 #include "handlers/incident/move.h"
@@ -80,16 +79,24 @@ int record_percentage(struct work *w, int32_t wanted, int32_t seen)
 	return r;
 }
 
-/* --- intent and outcome of a step --- */
-
-bool step_may_run(enum incident_state state, enum step_phase phase)
+int record_situation(struct work *w, struct step_list *steps, struct situation *ret)
 {
-	bool looks = state == INC_VERIFYING || state == INC_FAILED;
-
-	return phase == PHASE_APPLY      ? state == INC_ROLLING_BACK || looks
-	       : phase == PHASE_FALLBACK ? looks
-	                                 : phase == PHASE_FOLLOWUP && (looks || state == INC_ROLLED_BACK);
+	assert(w && w->plan && steps && ret);
+	*ret = (struct situation) {.inc = &w->inc,
+	                           .steps = steps,
+	                           .rollout = &w->plan->rollout,
+	                           .seen = {.there = -1, .file = -1},
+	                           .now_us = w->now};
+	return step_of_incident(db_tx_conn(w->tx), w->inc.id, steps);
 }
+
+struct finding record_finding(struct work *w)
+{
+	assert(w && w->ch && w->ch->kind == CHANGE_ROUND);
+	return (struct finding) {w->settings, w->plan, &w->inc, w->ch, w->now};
+}
+
+/* --- intent and outcome of a step --- */
 
 /* A step that failed, and whose time has come. */
 static int is_retry(struct work *w)
@@ -158,14 +165,10 @@ static int intend_next(struct work *w)
 static int apply_ended(struct work *w, bool *ret)
 {
 	struct step_list l = {0};
-	int r = step_of_incident(db_tx_conn(w->tx), w->inc.id, &l);
+	struct situation now;
+	int r = record_situation(w, &l, &now);
 
-	*ret = true;
-	for (size_t i = 0; i < l.n; i++)
-		if (l.item[i].phase == PHASE_APPLY &&
-		    (l.item[i].state == STEP_TODO || l.item[i].state == STEP_RUNNING) &&
-		    !step_waits_for_file(&w->plan->rollout, &l, &l.item[i]))
-			*ret = false;
+	*ret = r == 0 && !apply_is_open(&now);
 	step_list_free(&l);
 	return r;
 }

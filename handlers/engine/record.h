@@ -56,8 +56,6 @@ int change_write(struct db_tx *tx, const struct settings *s, const struct change
 /* Frees what it owns and zeroes it. */
 void change_clear(struct change *ch);
 
-/* May a step of that phase be done in that state. Pure. */
-bool step_may_run(enum incident_state state, enum step_phase phase);
 /* Is an incident that was rolled back still looked at, for whether it helped. Pure. */
 bool watches_cure(const struct incident *inc, const struct plan *plan);
 

@@ -2,28 +2,19 @@
 
 #include <assert.h>
 
-#include "handlers/engine/file_first.h"
 #include "handlers/incident/kinds.h"
 #include "handlers/incident/open.h"
 #include "server/core/text.h"
-
-static bool is_open_act(const struct step *st)
-{
-	return (st->phase == PHASE_APPLY || st->phase == PHASE_FALLBACK) &&
-	       (st->state == STEP_TODO || st->state == STEP_RUNNING);
-}
 
 int record_acts_open(struct work *w, bool *ret)
 {
 	assert(w && ret);
 	struct step_list l = {0};
+	struct situation now;
 	int64_t elsewhere = 0;
-	int r = step_of_incident(db_tx_conn(w->tx), w->inc.id, &l);
+	int r = record_situation(w, &l, &now);
 
-	*ret = false;
-	for (size_t i = 0; i < l.n; i++)
-		*ret |= is_open_act(&l.item[i]) && !step_waits_for_file(&w->plan->rollout, &l, &l.item[i]) &&
-		        !step_waits_for_round(&w->inc, &l.item[i]);
+	*ret = r == 0 && acts_are_open(&now);
 	step_list_free(&l);
 	if (r == 0)
 		r = step_running_elsewhere(db_tx_conn(w->tx), w->inc.rollout, w->inc.id, &elsewhere);

@@ -4,7 +4,7 @@
 #ifndef HANDLERS_ENGINE_RECORD_PRIVATE_H
 #define HANDLERS_ENGINE_RECORD_PRIVATE_H
 
-#include "handlers/engine/record.h"
+#include "handlers/engine/round.h"
 #include "handlers/incident/announcements.h"
 
 struct work { /* what a change looks at: all loaded in this transaction */
@@ -14,9 +14,13 @@ struct work { /* what a change looks at: all loaded in this transaction */
 	struct incident inc;
 	struct step step;
 	struct plan *plan;
-	bool wants_effect; /* of a round: rolled back is not said before the traffic is gone, too */
 	int64_t now;
 };
+
+/* The incident as the rules of what comes next see it, with its steps as they stand: the caller's to free. */
+int record_situation(struct work *w, struct step_list *steps, struct situation *ret);
+/* The round that ch is, as it is judged. */
+struct finding record_finding(struct work *w);
 
 /* A line on the timeline; a page with the rollout's title; a condition as it stands now; what was written (-1: nothing)
  * and seen

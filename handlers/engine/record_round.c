@@ -101,11 +101,11 @@ static int32_t wanted_from_now_on(const struct work *w)
 static int skip_waiting(struct work *w)
 {
 	struct step_list l = {0};
-	int r = step_of_incident(db_tx_conn(w->tx), w->inc.id, &l);
+	struct situation now;
+	int r = record_situation(w, &l, &now);
 
 	for (size_t i = 0; r == 0 && i < l.n; i++)
-		if (step_waits_for_file(&w->plan->rollout, &l, &l.item[i]) ||
-		    step_waits_for_round(&w->inc, &l.item[i])) {
+		if (step_waits_for_file(&now, &l.item[i]) || step_waits_for_round(&w->inc, &l.item[i])) {
 			l.item[i].state = STEP_SKIPPED;
 			r = step_save(w->tx, &l.item[i]);
 		}
@@ -201,29 +201,19 @@ bool watches_cure(const struct incident *inc, const struct plan *plan)
 
 /* --- other ways to get there --- */
 
-/* At most one at a time: the next one waits until the one before has ended. */
 static int add_fallback(struct work *w)
 {
 	struct step_list l = {0};
-	size_t used = 0;
-	bool busy = false;
-	int r = step_of_incident(db_tx_conn(w->tx), w->inc.id, &l);
-
-	for (size_t i = 0; i < l.n; i++)
-		if (l.item[i].phase == PHASE_FALLBACK && l.item[i].state != STEP_SKIPPED) {
-			used++;
-			busy |= (l.item[i].state == STEP_TODO || l.item[i].state == STEP_RUNNING) &&
-			        !step_waits_for_file(&w->plan->rollout, &l, &l.item[i]);
-		}
+	struct situation now;
+	int r = record_situation(w, &l, &now);
+	const struct fallback *next = r < 0 ? NULL : next_fallback(&now);
 	int32_t ord = (int32_t)l.n;
+
 	step_list_free(&l);
-	if (r < 0 || busy || used >= w->plan->rollout.n_fallbacks ||
-	    w->now < w->inc.applied_at_us + w->plan->rollout.fallbacks[used].after_us)
+	if (!next)
 		return r;
-	r = record_note(w, "fallback", w->plan->rollout.fallbacks[used].act.name);
-	return r < 0 ? r
-	             : trigger_add_act(w->tx, w->inc.id, ord, PHASE_FALLBACK, &w->plan->rollout.fallbacks[used].act,
-	                               STEP_TODO);
+	r = record_note(w, "fallback", next->act.name);
+	return r < 0 ? r : trigger_add_act(w->tx, w->inc.id, ord, PHASE_FALLBACK, &next->act, STEP_TODO);
 }
 
 int record_deadline(struct work *w)
@@ -248,27 +238,21 @@ static int take_conditions(struct work *w)
 	w->inc.next_probe_us = next_round_us(&w->inc, w->plan->rollout.verify_every_us, w->now);
 	if (r == 0)
 		r = record_condition(w, CONDITION_ACKNOWLEDGED, ch->acknowledged, ch->acknowledged_note);
-	if (r == 0 && w->wants_effect)
+	if (r == 0 && round_wants_effect(w->plan, &w->inc))
 		r = record_condition(w, CONDITION_EFFECTIVE, ch->effective, ch->effective_note);
 	if (r == 0 && w->plan->rollout.cured_query && kind_of(&w->inc)->lowers)
 		r = record_condition(w, CONDITION_CURED, ch->cured, ch->cured_note);
 	return r;
 }
 
-/* 1: this round saw it where it should be, and nothing is under way that could change that. */
 static int take_in_round(struct work *w)
 {
-	const struct change *ch = w->ch;
-	bool yes = ch->written == STATUS_YES && ch->acknowledged == STATUS_YES &&
-	           (!w->wants_effect || ch->effective == STATUS_YES);
+	struct finding f = record_finding(w);
 	bool open = false;
 	int r = record_acts_open(w, &open);
 
-	w->inc.verify_rounds++;
-	w->inc.verify_passes = yes && !open ? w->inc.verify_passes + 1 : 0;
-	if (r == 0 && ch->acknowledged != STATUS_YES && kind_of(&w->inc)->acts)
-		r = add_fallback(w);
-	return r;
+	round_count(&f, open);
+	return r == 0 && kind_of(&w->inc)->acts ? add_fallback(w) : r;
 }
 
 /* --- a drill's end --- */
@@ -328,10 +312,8 @@ static int drill_round(struct work *w)
 int record_round(struct work *w)
 {
 	assert(w && w->plan && w->ch);
-	bool lowers = kind_of(&w->inc)->lowers;
 	bool asked = w->inc.state == INC_VERIFYING || w->inc.state == INC_FAILED;
 
-	w->wants_effect = w->plan->rollout.effective_query && w->inc.pct_wanted == 0 && lowers;
 	if (w->ch->evidence_since_us != w->inc.evidence_since_us)
 		return 0; /* the answer to an older question */
 	if (watches_cure(&w->inc, w->plan))

@@ -70,23 +70,6 @@ int64_t retry_due_us(const struct incident *inc, const struct step_list *all, co
 	return step->ended_at_us + retry_pause_us(step->attempts);
 }
 
-const struct step *retry_first(const struct incident *inc, const struct step_list *all, retry_may_fn *may,
-                               const void *arg, int64_t *ret_due)
-{
-	const struct step *best = NULL;
-
-	assert(inc && all && may && ret_due);
-	for (size_t i = 0; i < all->n; i++) {
-		int64_t due = retry_due_us(inc, all, &all->item[i]);
-
-		if (!due || (best && due >= *ret_due) || !may(arg, &all->item[i]))
-			continue;
-		best = &all->item[i];
-		*ret_due = due;
-	}
-	return best;
-}
-
 bool retry_follows(const struct step *flags, const struct step *step)
 {
 	assert(flags->kind == STEP_FLAGS);

@@ -16,11 +16,6 @@ int64_t retry_pause_us(int32_t attempts);
  * took the place of. */
 int64_t retry_due_us(const struct incident *inc, const struct step_list *all, const struct step *step);
 
-/* The one of those that may be done that is due first, and when; NULL: none. */
-typedef bool retry_may_fn(const void *arg, const struct step *step);
-const struct step *retry_first(const struct incident *inc, const struct step_list *all, retry_may_fn *may,
-                               const void *arg, int64_t *ret_due);
-
 /* A flags step was done at last: is that step, which ran before it, to be done again, for what it made the service read
  * was the old file? */
 bool retry_follows(const struct step *flags, const struct step *step);

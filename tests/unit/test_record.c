@@ -5,6 +5,7 @@
 
 #include "db/event.h"
 #include "db/rollout.h"
+#include "handlers/engine/next.h"
 #include "handlers/engine/record.h"
 #include "handlers/settings/snapshot.h"
 #include "handlers/incident/open.h"
