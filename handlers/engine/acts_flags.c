@@ -74,8 +74,7 @@ static void write_flags_now(struct slot *s)
 {
 	struct open_incident *l = s->of;
 	struct flags_change change = {0};
-	char why[256] = "", text[400 + FLAGS_NOTE_MAX], before[16], after[16];
-	const struct rollout *r = &l->plan->rollout;
+	char why[256] = "", text[FLAGS_TEXT_MAX];
 
 	if (!kind_of(&l->inc)->acts) {
 		rehearse_flags_now(s);
@@ -90,14 +89,7 @@ static void write_flags_now(struct slot *s)
 		return;
 	}
 	s->ch.pct_after = change.after;
-	text_pct(change.before, before, sizeof(before));
-	text_pct(change.after, after, sizeof(after));
-	if (err == 1)
-		snprintf(text, sizeof(text), "%s: %s%s to %s%%%s%s", r->flags_key, before, change.before < 0 ? "" : "%",
-		         after, change.note[0] ? "; " : "", change.note);
-	else
-		snprintf(text, sizeof(text), "%s: is at %s%% already%s%s", r->flags_key, after,
-		         change.note[0] ? "; " : "", change.note);
+	flags_change_text(&change, l->plan->rollout.flags_key, err == 1, text, sizeof(text));
 	slot_end(s, STEP_DONE, text);
 }
 

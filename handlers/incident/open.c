@@ -210,9 +210,9 @@ int trigger_add_steps(struct db_tx *tx, struct incident *inc)
 	return err == 0 ? add_tail(tx, inc, r, &so_far) : err;
 }
 
-/* Nothing is applied before it is known that it is needed, and cannot raise. */
-static void ask(struct incident *inc, const struct rollout *r, int64_t now)
+void incident_ask(struct incident *inc, const struct rollout *r, int64_t now)
 {
+	assert(inc && r);
 	int64_t limit = r->verify_timeout_us;
 
 	if (inc->pct_wanted == 0 && limit > ASK_MAX_US)
@@ -229,7 +229,7 @@ int incident_ask_anew(struct db_tx *tx, const struct settings *s, struct inciden
 	assert(inc->pct_wanted > 0 && kind_of(inc)->lowers);
 	int r = skip_older(tx, inc->id);
 
-	ask(inc, &plan->rollout, db_tx_now(tx));
+	incident_ask(inc, &plan->rollout, db_tx_now(tx));
 	inc->applied_at_us = 0;
 	return r < 0 ? r : incident_move(tx, s, inc, EV_ASK, "rollbackd", note);
 }
@@ -262,7 +262,7 @@ static int begin(struct db_tx *tx, const struct settings *s, struct incident *in
 		int r = plan_get(db_tx_conn(tx), inc->config, &plan);
 		if (r < 0)
 			return r;
-		ask(inc, &plan->rollout, db_tx_now(tx));
+		incident_ask(inc, &plan->rollout, db_tx_now(tx));
 		inc->applied_at_us = 0;
 		r = incident_move(tx, s, inc, EV_ASK, who, note);
 		if (r == 1)
@@ -309,7 +309,7 @@ static enum disposition open_state(const struct trigger *t, struct incident *inc
 	if (inc->pct_wanted > 0 || below) {
 		inc->state = INC_VERIFYING;
 		inc->already_there = below;
-		ask(inc, t->rollout, now);
+		incident_ask(inc, t->rollout, now);
 		return below ? DISP_ALREADY_THERE : DISP_ROLLBACK_STARTED;
 	}
 	inc->state = INC_ROLLING_BACK;
@@ -470,7 +470,7 @@ static int ask_again(struct db_tx *tx, const struct settings *s, struct incident
 	bool acts = inc->state == INC_VERIFYING && !inc->asking;
 	int64_t until = inc->verify_until_us;
 
-	ask(inc, t->rollout, db_tx_now(tx));
+	incident_ask(inc, t->rollout, db_tx_now(tx));
 	if (acts)
 		inc->verify_until_us = until;
 	int r = incident_move(tx, s, inc, EV_ASK, t->who, t->summary);

@@ -27,6 +27,9 @@ struct trigger {
 int trigger_apply(struct db_tx *tx, const struct settings *s, const struct trigger *t, int64_t *ret_incident,
                   enum disposition *ret_disposition);
 
+/* From now on it is asked where it is: nothing is applied before it is known that it is needed, and cannot raise. Sets
+ * the members only. Pure. */
+void incident_ask(struct incident *inc, const struct rollout *r, int64_t now);
 /* What it was about to do rests on what was seen before a restart: it is asked anew whether it is still above its
  * target, which is above 0 %. 1 moved, 0 that is no more fitting, -errno. */
 int incident_ask_anew(struct db_tx *tx, const struct settings *s, struct incident *inc, const struct plan *plan,

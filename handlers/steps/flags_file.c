@@ -385,6 +385,21 @@ static int change(const char *path, const char *key, const struct setting *want,
 	return r;
 }
 
+void flags_change_text(const struct flags_change *ch, const char *key, bool written, char *text, size_t size)
+{
+	assert(ch && key && text && size >= FLAGS_TEXT_MAX);
+	const char *sep = ch->note[0] ? "; " : "";
+	char before[16], after[16];
+
+	text_pct(ch->before, before, sizeof(before));
+	text_pct(ch->after, after, sizeof(after));
+	if (written)
+		snprintf(text, size, "%s: %s%s to %s%%%s%s", key, before, ch->before < 0 ? "" : "%", after, sep,
+		         ch->note);
+	else
+		snprintf(text, size, "%s: is at %s%% already%s%s", key, after, sep, ch->note);
+}
+
 int flags_file_write(const char *path, const char *key, int32_t pct, struct flags_change *ret, char *why,
                      size_t why_size)
 {

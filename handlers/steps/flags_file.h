@@ -9,6 +9,7 @@
 #ifndef HANDLERS_STEPS_FLAGS_FILE_H
 #define HANDLERS_STEPS_FLAGS_FILE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "server/core/buf.h"
 
@@ -46,6 +47,10 @@ struct flags_change {
 	char note[FLAGS_NOTE_MAX]; /* what people should know of it: who reads it so, what could not be kept. May be ""
 	                            */
 };
+
+/* "SHOP_PERCENTAGE: 10% to 0%", or that it is there already, with the note. text: >= FLAGS_TEXT_MAX. */
+#define FLAGS_TEXT_MAX (400 + FLAGS_NOTE_MAX)
+void flags_change_text(const struct flags_change *ch, const char *key, bool written, char *text, size_t size);
 
 /* Brings the percentage down to pct: 1 written, 0 it was there or below already (nothing written, after =
  * before). A file that does not exist or does not set the key is refused, never made up. A value that nobody can read

@@ -75,6 +75,17 @@ def test_another_instance_is_not_raised_either(offline, service, answer, wanted)
     assert set(was_set(service)) == {wanted}
 
 
+def test_one_that_does_not_say_at_first_is_asked_again(offline, service):
+    """As rollbackd asks, three times: it is no reason yet to go to 0 %."""
+    other = service.dir / "other.sh"
+    other.write_text(f"#!/bin/sh\n[ -e {service.dir}/asked ] || {{ touch {service.dir}/asked; exit 1; }}\ncat {service.live}\n")
+    other.chmod(0o755)
+    service.live.write_text("50")
+    checks = f"        - {{command: [/bin/cat, {service.live}]}}\n        - {{command: [{other}]}}"
+    code, out = offline(without_flags(config(service, apply=setter(service), checks=checks)), "--to", "25")
+    assert code == 0 and was_set(service) == ["25"], out
+
+
 def test_a_lock_and_a_command_that_fails_are_tried_again(offline, service):
     fd = os.open(service.dir, os.O_RDONLY | os.O_DIRECTORY)
     fcntl.flock(fd, fcntl.LOCK_EX)

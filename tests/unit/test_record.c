@@ -5,7 +5,6 @@
 
 #include "db/event.h"
 #include "db/rollout.h"
-#include "handlers/engine/next.h"
 #include "handlers/engine/record.h"
 #include "handlers/settings/snapshot.h"
 #include "handlers/incident/open.h"
@@ -467,20 +466,6 @@ static void without_a_flags_file_the_target_is_what_is_watched_from_then_on(void
 	assert_int_equal(recorded, 0);
 }
 
-static void which_step_may_run_when(void **state)
-{
-	(void)state;
-	for (int s = 1; s < INC_STATE_N; s++) {
-		bool looks = s == INC_VERIFYING || s == INC_FAILED;
-
-		assert_int_equal(step_may_run((enum incident_state)s, PHASE_APPLY), s == INC_ROLLING_BACK || looks);
-		assert_int_equal(step_may_run((enum incident_state)s, PHASE_FALLBACK), looks);
-		assert_int_equal(step_may_run((enum incident_state)s, PHASE_FOLLOWUP), looks || s == INC_ROLLED_BACK);
-		assert_false(step_may_run((enum incident_state)s, PHASE_VERIFY));
-		assert_false(step_may_run((enum incident_state)s, PHASE_SNAPSHOT));
-	}
-}
-
 static int setup(void **state)
 {
 	char why[300] = "";
@@ -519,7 +504,6 @@ int main(void)
 		T(a_round_that_asked_about_the_apply_before_counts_for_nothing),
 		T(the_cure_is_watched_until_yes_or_its_time_is_up),
 		T(nobody_watches_longer_than_its_timeout),
-		cmocka_unit_test(which_step_may_run_when),
 	};
 
 	return cmocka_run_group_tests_name("record", tests, NULL, NULL);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "handlers/engine/round.h"
 #include "handlers/steps/command.h"
 #include "handlers/steps/http_step.h"
 #include "handlers/steps/runner.h"
@@ -79,39 +80,30 @@ void local_wait(struct local *w, int64_t us)
 
 struct looking {
 	struct local *w;
-	struct local_round *round;
+	struct change *round;
 };
 
 static void on_round(void *arg, const struct verify_result *r)
 {
 	struct looking *l = arg;
-	const struct verify_condition *conditions[] = {&r->written, &r->acknowledged, &r->effective};
 
-	l->round->written = r->written.state;
-	l->round->acknowledged = r->acknowledged.state;
-	l->round->effective = r->effective.state;
-	l->round->seen = r->seen;
-	l->round->least = r->least;
-	l->round->partial = r->partial;
-	for (size_t i = 0; i < ARRAY_LEN(conditions); i++)
-		snprintf(l->round->note[i], PROBE_NOTE_MAX, "%s", conditions[i]->note ? conditions[i]->note : "");
-	snprintf(l->round->text, sizeof(l->round->text), "%s", r->text ? r->text : "");
+	round_hear(l->round, r);
 	loop_stop(l->w->loop);
 }
 
-void local_check(struct local *w, int32_t wanted, bool exactly, struct local_round *ret)
+void local_check(struct local *w, struct wanted wanted, struct change *round)
 {
-	assert(w && w->loop && w->plan && ret);
-	struct looking l = {w, ret};
+	assert(w && w->loop && w->plan && round);
+	struct looking l = {w, round};
 	struct verify *p = NULL;
+	int r = verify_start(w->loop, w->plan, wanted, w->acted_mono_us, on_round, &l, &p);
 
-	*ret = (struct local_round) {.seen = -1, .least = -1};
-	int r = verify_start(w->loop, w->plan, (struct wanted) {.pct = wanted, .at_most = !exactly}, w->acted_mono_us,
-	                     on_round, &l, &p);
 	if (r == 0)
 		r = loop_run(w->loop);
-	if (r < 0)
-		snprintf(ret->text, sizeof(ret->text), "the checks could not be started: %s\n", strerrordesc_np(-r));
+	if (r == 0 || round->text)
+		return;
+	CLEANUP(cleanup_free) char *why = text_format("the checks could not be started: %s\n", strerrordesc_np(-r));
+	round_hear(round, &(struct verify_result) {.partial = true, .file = -1, .seen = -1, .least = -1, .text = why});
 }
 
 struct acting {

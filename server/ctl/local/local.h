@@ -7,6 +7,7 @@
 #define SERVER_CTL_LOCAL_LOCAL_H
 
 #include "handlers/checks/verify.h"
+#include "handlers/engine/record.h"
 #include "server/config/load.h"
 
 struct local {
@@ -22,15 +23,8 @@ void local_close(struct local *w);
 
 void local_wait(struct local *w, int64_t us);
 
-struct local_round {
-	enum condition_status written, acknowledged, effective;
-	char note[3][PROBE_NOTE_MAX]; /* of each */
-	int32_t seen, least;          /* highest and lowest; -1 none */
-	bool partial;                 /* somebody who was asked has not said where it is */
-	char text[2000];              /* a line per answer */
-};
-/* One round of all checks. exactly: as verify_start. */
-void local_check(struct local *w, int32_t wanted, bool exactly, struct local_round *ret);
+/* One round of all checks. round: one that has heard nothing yet (handlers/engine/round.h). */
+void local_check(struct local *w, struct wanted wanted, struct change *round);
 
 /* Runs a command or sends a request. True: done. text (>= 600) says what came of it. */
 bool local_act(struct local *w, const struct act *a, int32_t pct, char *text, size_t size);

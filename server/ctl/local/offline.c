@@ -6,15 +6,18 @@
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 
-#include "handlers/checks/target.h"
+#include "handlers/engine/file_first.h"
 #include "handlers/engine/retry.h"
+#include "handlers/engine/round.h"
+#include "handlers/incident/kinds.h"
+#include "handlers/incident/open.h"
 #include "handlers/steps/flags_file.h"
-#include "handlers/steps/reads_file.h"
 #include "handlers/offline/journal.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
@@ -28,35 +31,34 @@ struct run {
 	const struct offline_rollback *rq;
 	struct local w;
 	struct json_object *record; /* owned: what the journal will say */
-	struct json_object *steps;  /* borrowed: of record */
-	int32_t to;                 /* the target: what was asked for, or less */
-	struct tried *tried;        /* owned: the flags file, then each apply step, then each fallback */
+	struct json_object *done;   /* borrowed: of record */
 	int journal;                /* -1: nowhere */
-	int32_t from, after;        /* hundredths, -1 unknown */
-	bool written;
-	bool said;                  /* a step that says the percentage has begun: what was seen before is old */
-	int64_t applied_at, rounds; /* wall time */
-	struct local_round last;
+	int32_t from, after;        /* hundredths, what the file held and holds; -1 unknown */
+	int64_t began_us, began_mono_us;
+	/* What rollbackd would have on disk, as far as its rules go by it; the rules are handlers/engine's. */
+	struct incident inc;
+	struct step_list steps; /* owned */
+	struct change round;    /* owned: the last one */
 };
 
-/* The same steps as rollbackd's, and tried again as there. */
-struct tried {
-	bool failed;
-	int32_t attempts;
-	int64_t due_us; /* mono: not again before */
-};
-
-static void tried_now(struct tried *t, bool ok)
+/* Wall time as it would be without a jump of the clock since it began. */
+static int64_t now_us(const struct run *r)
 {
-	t->failed = !ok;
-	t->attempts++;
-	t->due_us = clock_mono_us() + retry_pause_us(t->attempts);
+	return r->began_us + clock_mono_us() - r->began_mono_us;
 }
 
-static bool is_due(const struct tried *t)
+static struct situation situation(const struct run *r)
 {
-	assert(t);
-	return t->failed && clock_mono_us() >= t->due_us;
+	return (struct situation) {.inc = &r->inc,
+	                           .steps = &r->steps,
+	                           .rollout = &r->w.plan->rollout,
+	                           .seen = round_sighting(&r->round),
+	                           .now_us = now_us(r)};
+}
+
+static struct finding finding(struct run *r)
+{
+	return (struct finding) {r->w.config->settings, r->w.plan, &r->inc, &r->round, now_us(r)};
 }
 
 static void PRINTF_LIKE(1, 2) say(const char *fmt, ...)
@@ -141,7 +143,7 @@ static void begin_record(struct run *r)
 	snprintf(id, sizeof(id), "%016llx", (unsigned long long)random);
 	who_it_is(who, sizeof(who));
 	r->record = json_object_new_object();
-	r->steps = json_object_new_array();
+	r->done = json_object_new_array();
 	json_add_int(r->record, "version", 1);
 	json_add_str(r->record, "id", id);
 	json_add_str(r->record, "rollout", r->rq->rollout);
@@ -150,23 +152,23 @@ static void begin_record(struct run *r)
 	json_add_str(r->record, "reason", r->rq->reason);
 	if (r->rq->stage >= 0)
 		json_add_int(r->record, "stage", r->rq->stage);
-	json_add_pct(r->record, "to", r->to);
 	json_add_str(r->record, "verified", "unknown");
-	json_add(r->record, "steps", r->steps);
+	json_add(r->record, "steps", r->done);
 }
 
-static void step_done(struct run *r, const char *kind, const char *name, bool ok, const char *text, int64_t since)
+static void step_done(struct run *r, const struct step *s, const char *text, int64_t since)
 {
 	struct json_object *o = json_object_new_object();
+	bool ok = s->state == STEP_DONE;
 
-	json_add_str(o, "name", name);
-	json_add_str(o, "kind", kind);
+	json_add_str(o, "name", s->name);
+	json_add_str(o, "kind", step_kind_name(s->kind));
 	json_add_bool(o, "ok", ok);
 	json_add_str(o, "text", text);
 	json_add_time(o, "at", since);
 	json_add_time(o, "ended_at", clock_wall_us());
-	json_object_array_add(r->steps, o);
-	say("%s: %s%s%s", name, ok ? "done" : "FAILED", text[0] ? ": " : "", text);
+	json_object_array_add(r->done, o);
+	say("%s: %s%s%s", s->name, ok ? "done" : "FAILED", text[0] ? ": " : "", text);
 }
 
 static bool try_journal(struct run *r, char *path)
@@ -195,179 +197,222 @@ static void open_journal(struct run *r)
 static void write_journal(struct run *r)
 {
 	assert(r->record);
+	json_add_pct(r->record, "from", r->from);
+	json_add_pct(r->record, "to", r->inc.pct_wanted);
+	json_add_pct(r->record, "after", r->after);
 	int e = r->journal >= 0 ? journal_add(r->journal, r->record) : 0;
 
 	if (e < 0)
 		say("journal: cannot be written: %s", strerrordesc_np(-e));
 }
 
-/* --- lowering --- */
+/* --- steps --- */
 
-static int lower_flags(struct run *r, char *text, size_t size)
+/* One more step to be done, of those roll_back() made room for; a NULL: the flags file is lowered. False: out of
+ * memory. */
+static bool add_step(struct run *r, enum step_phase phase, const struct act *a)
+{
+	assert(r && r->steps.item);
+	struct step *s = &r->steps.item[r->steps.n];
+
+	*s = (struct step) {.ord = (int32_t)r->steps.n++,
+	                    .phase = phase,
+	                    .kind = !a                    ? STEP_FLAGS
+	                            : a->kind == ACT_HTTP ? STEP_HTTP
+	                                                  : STEP_COMMAND,
+	                    .name = strdup(a ? a->name : "set percentage"),
+	                    .spec = a ? act_text(a) : strdup("{}"),
+	                    .state = STEP_TODO};
+	return s->name && s->spec;
+}
+
+static bool lower_flags(struct run *r, char *text, size_t size)
 {
 	const struct rollout *ro = &r->w.plan->rollout;
 	struct flags_change change = {.before = -1, .after = -1};
-	char why[256] = "", before[16], after[16];
 	int e = -EBUSY;
 
 	for (int i = 0; i < BUSY_TRIES && (e == -EBUSY || e == -EAGAIN); i++) {
 		if (i)
 			local_wait(&r->w, BUSY_US);
-		e = flags_file_write(ro->flags_file, ro->flags_key, r->to, &change, why, sizeof(why));
+		e = flags_file_write(ro->flags_file, ro->flags_key, r->inc.pct_wanted, &change, text, size);
 	}
-	if (e < 0) {
-		snprintf(text, size, "%s", why);
-		return e;
-	}
+	if (e < 0)
+		return false;
 	r->from = change.before;
 	r->after = change.after;
-	if (change.after < r->to)
-		r->to = change.after; /* nothing may ask for more than is there */
-	text_pct(change.before, before, sizeof(before));
-	text_pct(change.after, after, sizeof(after));
-	const char *sep = change.note[0] ? "; " : "";
-	if (e == 1)
-		snprintf(text, size, "%s: %s%s to %s%%%s%s", ro->flags_key, before, change.before < 0 ? "" : "%", after,
-		         sep, change.note);
-	else
-		snprintf(text, size, "%s: is at %s%% already%s%s", ro->flags_key, after, sep, change.note);
-	return e;
-}
-
-/* 1 written, 0 it was there already, -errno. Without a flags file: 1, but that above 0 the service is asked first. */
-static int lower(struct run *r)
-{
-	int64_t since = clock_wall_us();
-	char text[NOTE_MAX];
-
-	if (!r->w.plan->rollout.flags_file)
-		return r->to == 0;
-	int e = lower_flags(r, text, sizeof(text));
-	r->written = e >= 0;
-	tried_now(&r->tried[0], r->written);
-	step_done(r, "flags", "set percentage", e >= 0, text, since);
-	json_add_pct(r->record, "from", r->from);
-	json_add_pct(r->record, "after", r->after);
-	return e;
-}
-
-/* It would make the service read a file that may hold more than is there: not before the file was lowered, as
- * rollbackd does it. */
-static bool must_wait(const struct run *r, const struct act *a, char *why, size_t why_size)
-{
-	bool known = !r->said && r->rounds > 0 && !r->last.partial;
-
-	return act_reads_file(&r->w.plan->rollout, a) &&
-	       reading_may_raise(&r->w.plan->rollout, r->to, known ? r->last.least : -1, why, why_size);
-}
-
-/* False: it waits, and has not begun. */
-static bool act(struct run *r, const struct act *a, struct tried *t)
-{
-	int64_t since = clock_wall_us();
-	char text[NOTE_MAX], why[256];
-
-	if (must_wait(r, a, why, sizeof(why))) {
-		if (!t->failed)
-			say("%s: waits: %s", a->name, why);
-		t->failed = true;
-		return false;
-	}
-	r->said |= act_says_percentage(a);
-	bool ok = local_act(&r->w, a, r->to, text, sizeof(text));
-	r->last.least = -1; /* seen before this act */
-	step_done(r, a->kind == ACT_HTTP ? "http" : "command", a->name, ok, text, since);
-	tried_now(t, ok);
+	if (change.after < r->inc.pct_wanted)
+		r->inc.pct_wanted = change.after; /* nothing may ask for more than is there */
+	flags_change_text(&change, ro->flags_key, e == 1, text, size);
 	return true;
 }
 
-static void apply(struct run *r)
+static bool do_act(struct run *r, const struct step *s, char *text, size_t size)
 {
-	for (size_t i = 0; i < r->w.plan->rollout.n_apply; i++)
-		act(r, &r->w.plan->rollout.apply[i], &r->tried[i + 1]);
-	r->applied_at = clock_wall_us();
+	CLEANUP(json_cleanup) struct json_object *spec = json_tokener_parse(s->spec);
+	struct act act = {0};
+	bool done = spec && act_read(spec, &act) == 0 && local_act(&r->w, &act, r->inc.pct_wanted, text, size);
+
+	act_free(&act);
+	return done;
 }
 
-/* --- verifying --- */
-
-static bool is_seen(const struct run *r)
+/* What was seen before it ended says nothing any more; what ran before a file that is lowered at last made the service
+ * read the old one. */
+static void acted_late(struct run *r, const struct step *s)
 {
-	const struct local_round *l = &r->last;
-	bool wants_effect = r->w.plan->rollout.effective_query && r->to == 0;
-
-	return l->written == STATUS_YES && l->acknowledged == STATUS_YES &&
-	       (!wants_effect || l->effective == STATUS_YES);
-}
-
-/* Said when it changes, not every round. */
-static void look(struct run *r)
-{
-	char before[sizeof(r->last.text)];
-
-	memcpy(before, r->last.text, sizeof(before));
-	local_check(&r->w, r->to, false, &r->last);
-	r->rounds++;
-	if (!strcmp(before, r->last.text))
+	r->inc.evidence_since_us = s->ended_at_us;
+	r->inc.verify_passes = 0;
+	r->inc.next_probe_us = s->ended_at_us + r->w.plan->rollout.verify_delay_us;
+	if (s->state != STEP_DONE)
 		return;
-	for (char *line = strtok(memcpy(before, r->last.text, sizeof(before)), "\n"); line; line = strtok(NULL, "\n"))
-		say("seen: %s", line);
+	for (size_t i = 0; s->kind == STEP_FLAGS && i < r->steps.n; i++)
+		if (retry_follows(s, &r->steps.item[i]))
+			r->steps.item[i].state = STEP_TODO;
+	struct situation now = situation(r);
+	if (!apply_is_open(&now))
+		r->inc.applied_at_us = s->ended_at_us;
 }
 
-static void fall_back(struct run *r, int64_t since_mono)
+static void do_step(struct run *r, struct step *s)
 {
-	const struct rollout *ro = &r->w.plan->rollout;
+	assert(r && s);
+	int64_t since = clock_wall_us();
+	char text[NOTE_MAX] = "";
 
-	for (size_t i = 0; i < ro->n_fallbacks && r->last.acknowledged != STATUS_YES; i++) {
-		struct tried *t = &r->tried[1 + ro->n_apply + i];
+	s->attempts++;
+	bool done = s->kind == STEP_FLAGS ? lower_flags(r, text, sizeof(text)) : do_act(r, s, text, sizeof(text));
+	s->state = done ? STEP_DONE : STEP_FAILED;
+	s->ended_at_us = now_us(r);
+	step_done(r, s, text, since);
+	if (s->kind != STEP_FLAGS)
+		r->inc.evidence_since_us = s->ended_at_us;
+	if (r->inc.state == INC_VERIFYING)
+		acted_late(r, s);
+}
 
-		if (t->attempts == 0 && clock_mono_us() >= since_mono + ro->fallbacks[i].after_us &&
-		    act(r, &ro->fallbacks[i].act, t))
+/* Said once for each reason. */
+static void say_waiting(struct run *r)
+{
+	assert(r && (r->steps.item || !r->steps.n));
+	struct situation now = situation(r);
+	char why[256];
+
+	for (size_t i = 0; i < r->steps.n; i++) {
+		struct step *s = &r->steps.item[i];
+
+		if (s->state != STEP_TODO || !file_comes_first(&now, s, why, sizeof(why)) ||
+		    (s->output && !strcmp(s->output, why)))
+			continue;
+		say("%s: waits: %s", s->name, why);
+		if (text_set(&s->output, why) < 0)
 			return;
 	}
 }
 
-/* A file that is lowered at last: what ran before made the service read the old one. True: something was done, and only
- * what is seen from now on counts. */
-static bool try_again(struct run *r)
+static const struct step *next_step(const struct run *r)
 {
-	const struct rollout *ro = &r->w.plan->rollout;
-	bool done = false;
+	assert(r && (r->steps.item || !r->steps.n));
+	struct situation now = situation(r);
+	int64_t due = 0;
 
-	if (is_due(&r->tried[0])) {
-		if (lower(r) < 0)
-			return false;
-		apply(r);
-		return true;
-	}
-	for (size_t i = 0; i < ro->n_apply; i++) {
-		struct tried *t = &r->tried[i + 1];
-
-		if (is_due(t) && (ro->apply[i].idempotent || t->attempts == 0) && !is_seen(r))
-			done |= act(r, &ro->apply[i], t) && !t->failed;
-	}
-	if (done)
-		r->applied_at = clock_wall_us();
-	return done;
+	for (size_t i = 0; i < r->steps.n; i++)
+		if (r->steps.item[i].state == STEP_TODO && next_may_begin(&now, &r->steps.item[i]))
+			return &r->steps.item[i];
+	const struct step *s = next_retry(&now, &due);
+	return s && due <= now.now_us ? s : NULL;
 }
 
+/* All that may begin or is due; the file that holds more again is written once, then looked at. */
+static void do_steps(struct run *r)
+{
+	const struct step *s;
+	bool again = true;
+
+	for (;;) {
+		s = next_step(r);
+		if (!s && again) {
+			struct situation now = situation(r);
+
+			s = file_to_write_again(&now);
+			again = false;
+		}
+		if (!s)
+			break;
+		do_step(r, &r->steps.item[s->ord]);
+	}
+	say_waiting(r);
+}
+
+/* --- looking --- */
+
+/* Said when it changes, not every round. */
+static void look(struct run *r)
+{
+	CLEANUP(cleanup_free) char *before = TAKE(r->round.text);
+
+	change_clear(&r->round);
+	r->round = round_unheard(r->inc.evidence_since_us);
+	local_check(&r->w, incident_wanted(&r->inc), &r->round);
+	r->round.deadline_passed = now_us(r) >= r->inc.verify_until_us;
+	r->inc.condition[CONDITION_ACKNOWLEDGED].state = r->round.acknowledged;
+	if (!r->round.text || (before && !strcmp(before, r->round.text)))
+		return;
+	CLEANUP(cleanup_free) char *lines = strdup(r->round.text);
+	for (char *line = lines ? strtok(lines, "\n") : NULL; line; line = strtok(NULL, "\n"))
+		say("seen: %s", line);
+}
+
+/* Until it is known whether anything has to be done. */
+static enum asked_answer ask(struct run *r)
+{
+	const struct rollout *ro = &r->w.plan->rollout;
+
+	incident_ask(&r->inc, ro, now_us(r));
+	for (;;) {
+		look(r);
+		struct finding f = finding(r);
+		enum asked_answer what = round_asked(&f);
+		if (what == ASKED_THERE ? r->inc.verify_passes >= ro->passes : what != ASKED_WAIT)
+			return what;
+		local_wait(&r->w, ro->verify_every_us);
+	}
+}
+
+static void wait_for_round(struct run *r)
+{
+	struct situation now = situation(r);
+	int64_t due = 0;
+
+	while (now.now_us < r->inc.next_probe_us) {
+		int64_t until = r->inc.next_probe_us;
+
+		if (next_retry(&now, &due) && due < until)
+			until = due;
+		local_wait(&r->w, until - now.now_us);
+		do_steps(r);
+		now = situation(r);
+	}
+}
+
+/* True: it was seen. */
 static bool verify(struct run *r)
 {
 	const struct rollout *ro = &r->w.plan->rollout;
-	int64_t since = clock_mono_us(), until = since + ro->verify_timeout_us;
-	int passes = 0;
 
-	local_wait(&r->w, ro->verify_delay_us);
 	for (;;) {
+		wait_for_round(r);
 		look(r);
-		passes = is_seen(r) ? passes + 1 : 0;
-		if (passes >= ro->passes)
-			return true;
-		if (clock_mono_us() >= until)
+		struct finding f = finding(r);
+		struct situation now = situation(r);
+		round_count(&f, acts_are_open(&now));
+		if (r->inc.verify_passes >= ro->passes || r->round.deadline_passed)
+			return r->inc.verify_passes >= ro->passes;
+		const struct fallback *next = next_fallback(&now);
+		if (next && !add_step(r, PHASE_FALLBACK, &next->act))
 			return false;
-		fall_back(r, since);
-		if (try_again(r))
-			passes = 0;
-		local_wait(&r->w, ro->verify_every_us);
+		r->inc.next_probe_us = now_us(r) + ro->verify_every_us;
+		do_steps(r);
 	}
 }
 
@@ -384,7 +429,8 @@ static void add_condition(struct json_object *to, const char *name, enum conditi
 
 static const char *verdict(const struct run *r, bool seen)
 {
-	bool no = r->last.written == STATUS_NO || r->last.acknowledged == STATUS_NO || r->last.effective == STATUS_NO;
+	bool no =
+		r->round.written == STATUS_NO || r->round.acknowledged == STATUS_NO || r->round.effective == STATUS_NO;
 
 	return seen ? "yes" : no ? "no" : "unknown";
 }
@@ -392,16 +438,16 @@ static const char *verdict(const struct run *r, bool seen)
 static void end_record(struct run *r, bool seen, const char *note)
 {
 	struct json_object *conditions = json_object_new_object();
-	const struct local_round *l = &r->last;
+	const struct change *l = &r->round;
 
-	add_condition(conditions, condition_name(CONDITION_WRITTEN), l->written, l->note[0]);
-	add_condition(conditions, condition_name(CONDITION_ACKNOWLEDGED), l->acknowledged, l->note[1]);
+	add_condition(conditions, condition_name(CONDITION_WRITTEN), l->written, l->written_note);
+	add_condition(conditions, condition_name(CONDITION_ACKNOWLEDGED), l->acknowledged, l->acknowledged_note);
 	if (r->w.plan->rollout.effective_query)
-		add_condition(conditions, condition_name(CONDITION_EFFECTIVE), l->effective, l->note[2]);
+		add_condition(conditions, condition_name(CONDITION_EFFECTIVE), l->effective, l->effective_note);
 	json_add(r->record, "verification", conditions);
 	json_add_pct(r->record, "seen", l->seen);
-	json_add_int(r->record, "rounds", r->rounds);
-	json_add_time(r->record, "applied_at", r->applied_at);
+	json_add_int(r->record, "rounds", r->inc.verify_rounds);
+	json_add_time(r->record, "applied_at", r->inc.applied_at_us);
 	json_add_time(r->record, "ended_at", clock_wall_us());
 	json_add_str(r->record, "verified", verdict(r, seen));
 	json_add_str(r->record, "note", note);
@@ -410,61 +456,86 @@ static void end_record(struct run *r, bool seen, const char *note)
 
 static int finish(struct run *r, bool seen)
 {
-	char note[1200], to[16], pct[16], found[16];
+	const struct rollout *ro = &r->w.plan->rollout;
+	bool lowered = !ro->flags_file || (r->steps.item && r->steps.item[0].state == STEP_DONE);
+	char note[1200], to[16], found[16];
 
-	text_pct(r->to, to, sizeof(to));
-	text_pct(r->to, pct, sizeof(pct));
-	text_pct(r->last.seen, found, sizeof(found));
+	text_pct(r->inc.pct_wanted, to, sizeof(to));
+	text_pct(r->round.seen, found, sizeof(found));
 	if (seen)
-		snprintf(note, sizeof(note), "rolled back and verified: %s%% seen %d times in a row", pct,
-		         r->w.plan->rollout.passes);
+		snprintf(note, sizeof(note), "rolled back and verified: %s%% seen %d times in a row", to, ro->passes);
 	else
 		snprintf(note, sizeof(note),
 		         "NOT VERIFIED: %s%% wanted, %s%s seen%s; written: %s (%.200s), acknowledged: %s (%.300s)", to,
-		         found, r->last.seen < 0 ? "" : "%",
-		         r->written || !r->w.plan->rollout.flags_file ? "" : ", and the flags file was not lowered",
-		         condition_status_name(r->last.written), r->last.note[0],
-		         condition_status_name(r->last.acknowledged), r->last.note[1]);
+		         found, r->round.seen < 0 ? "" : "%", lowered ? "" : ", and the flags file was not lowered",
+		         condition_status_name(r->round.written), r->round.written_note,
+		         condition_status_name(r->round.acknowledged), r->round.acknowledged_note);
 	end_record(r, seen, note);
 	say("%s (without rollbackd, which takes it from the journal at its next start)", note);
 	return seen ? CTL_YES : CTL_NO;
 }
 
-/* Above 0 only what somebody can tell is no raise. */
-static void find_target(struct run *r)
+/* Nothing may ask for more than is there. */
+static void settle_target(struct run *r, enum asked_answer what)
 {
+	struct finding f = finding(r);
 	char to[16], asked[16];
 
-	r->to = r->rq->to_pct;
-	if (r->to == 0)
+	text_pct(r->inc.pct_wanted, asked, sizeof(asked));
+	if (what == ASKED_NOBODY) {
+		r->inc.pct_wanted = 0;
+		say("%s where it is, and %s%% may be more than is there: it goes to 0%%",
+		    r->round.seen < 0 ? "nobody can tell" : "not everybody says", asked);
 		return;
-	local_check(&r->w, r->to, false, &r->last);
-	bool open = r->last.partial && r->w.plan->rollout.n_checks; /* the one that does not answer might be raised */
-	r->to = open ? 0 : rollback_target(r->to, r->from, r->last.least);
-	text_pct(r->to, to, sizeof(to));
-	text_pct(r->rq->to_pct, asked, sizeof(asked));
-	if (r->from < 0 && r->last.seen < 0)
-		say("nobody can tell where it is, and %s%% may be more than is there: it goes to 0%%", asked);
-	else if (open)
-		say("not everybody says where it is, and %s%% may be more than is there: it goes to 0%%", asked);
-	else if (r->to < r->rq->to_pct)
+	}
+	r->inc.pct_wanted = round_target(&f);
+	text_pct(r->inc.pct_wanted, to, sizeof(to));
+	if (r->inc.pct_wanted < r->rq->to_pct)
 		say("it is at %s%% already: it stays there, %s%% would be more", to, asked);
-	r->last = (struct local_round) {.seen = -1};
+	else if (what == ASKED_THERE)
+		say("it is at %s%% already", to);
+}
+
+/* The percentage first; then it is on record, if we are killed now, who lowered it. False: out of memory. */
+static bool roll_back(struct run *r)
+{
+	const struct rollout *ro = &r->w.plan->rollout;
+
+	r->steps.item = calloc(1 + ro->n_apply + ro->n_fallbacks, sizeof(*r->steps.item));
+	bool ok = r->steps.item && (!ro->flags_file || add_step(r, PHASE_APPLY, NULL));
+
+	for (size_t i = 0; ok && i < ro->n_apply; i++)
+		ok = add_step(r, PHASE_APPLY, &ro->apply[i]);
+	if (!ok)
+		return false;
+	r->inc.state = INC_ROLLING_BACK;
+	r->inc.asking = false;
+	if (ro->flags_file)
+		do_step(r, &r->steps.item[0]);
+	open_journal(r);
+	write_journal(r);
+	do_steps(r);
+	r->inc.state = INC_VERIFYING;
+	r->inc.applied_at_us = r->inc.evidence_since_us = now_us(r);
+	r->inc.verify_until_us = r->inc.applied_at_us + ro->verify_timeout_us;
+	r->inc.next_probe_us = r->inc.applied_at_us + ro->verify_delay_us;
+	return true;
 }
 
 static int run(struct run *r)
 {
-	find_target(r);
+	bool below = r->from >= 0 && r->from <= r->inc.pct_wanted;
+	enum asked_answer what = ASKED_ABOVE;
+
+	if (r->inc.pct_wanted > 0 || below) {
+		what = ask(r);
+		settle_target(r, what);
+	}
+	r->inc.applied_at_us = now_us(r);
 	begin_record(r);
-	int lowered = lower(r);
-	r->applied_at = clock_wall_us();
-	open_journal(r);
-	write_journal(r); /* if we are killed now, it is known who lowered it */
-	if (lowered == 0)
-		look(r); /* found where it should be: nothing is applied when the service says so, too */
-	if (lowered != 0 || !is_seen(r))
-		apply(r);
-	return finish(r, verify(r));
+	if (what == ASKED_THERE)
+		open_journal(r);
+	return finish(r, what == ASKED_THERE || (roll_back(r) && verify(r)));
 }
 
 /* What is there, for the check of the stage; a file that cannot be read stops nothing. */
@@ -475,12 +546,19 @@ static void look_at_file(struct run *r)
 
 	if (ro->flags_file && flags_file_read(ro->flags_file, ro->flags_key, &r->from, why, sizeof(why)) < 0)
 		say("flags file: %s", why);
+	r->after = r->from;
 }
 
 int offline_rollback(const struct ctl *c, const struct offline_rollback *rq)
 {
 	assert(c && rq && rq->rollout && rq->config && rq->storage);
-	struct run r = {.rq = rq, .journal = -1, .from = -1, .after = -1, .last = {.seen = -1}};
+	struct run r = {.rq = rq,
+	                .journal = -1,
+	                .from = -1,
+	                .began_us = clock_wall_us(),
+	                .began_mono_us = clock_mono_us(),
+	                .inc = {.kind = KIND_MANUAL, .state = INC_VERIFYING, .stage = -1, .pct_wanted = rq->to_pct},
+	                .round = round_unheard(0)};
 
 	if (!rq->insist && daemon_is_there(c, rq->storage)) {
 		fprintf(stderr, "rollbackctl: rollbackd runs and answers at %s: ask it, without --offline\n", c->url);
@@ -492,12 +570,12 @@ int offline_rollback(const struct ctl *c, const struct offline_rollback *rq)
 	umask(077);
 	say("rolling back %s without rollbackd, by %s", rq->rollout, rq->config);
 	look_at_file(&r);
-	r.tried = calloc(r.w.plan->rollout.n_apply + r.w.plan->rollout.n_fallbacks + 1, sizeof(*r.tried));
-	code = !r.tried ? CTL_NO : is_stage(&r) ? run(&r) : CTL_REFUSED;
-	free(r.tried);
+	code = is_stage(&r) ? run(&r) : CTL_REFUSED;
 	if (r.journal >= 0)
 		close(r.journal);
 	json_object_put(r.record);
+	step_list_free(&r.steps);
+	change_clear(&r.round);
 	local_close(&r.w);
 	return code;
 }

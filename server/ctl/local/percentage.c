@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "handlers/engine/round.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
 #include "server/ctl/local/local.h"
@@ -42,17 +43,23 @@ static void leave_out(struct plan *p, const char *program)
 /* The first round finds the highest number that anybody says, the second whether all say so. */
 static int ask_checks(struct local *w, int32_t *ret)
 {
-	struct local_round round = {.seen = -1};
+	struct change round = round_unheard(0);
 
-	local_check(w, 0, true, &round);
-	if (round.seen >= 0)
-		local_check(w, round.seen, true, &round);
+	local_check(w, (struct wanted) {.pct = 0}, &round);
 	*ret = round.seen;
-	if (round.seen >= 0 && round.acknowledged == STATUS_YES)
-		return CTL_YES;
-	fprintf(stderr, "rollbackctl: the percentage is unknown: %s\n",
-	        w->plan->rollout.n_checks ? round.note[1] : "verify.checks has nobody to ask");
-	return CTL_UNKNOWN;
+	if (round.seen >= 0) {
+		change_clear(&round);
+		round = round_unheard(0);
+		local_check(w, (struct wanted) {.pct = *ret}, &round);
+	}
+	bool yes = round.seen == *ret && *ret >= 0 && round.acknowledged == STATUS_YES;
+	if (!yes)
+		fprintf(stderr, "rollbackctl: the percentage is unknown: %s\n",
+		        !w->plan->rollout.n_checks ? "verify.checks has nobody to ask"
+		        : round.acknowledged_note  ? round.acknowledged_note
+		                                   : "the checks could not be started");
+	change_clear(&round);
+	return yes ? CTL_YES : CTL_UNKNOWN;
 }
 
 static int ask_daemon(struct ctl *c, const char *rollout)
