@@ -399,7 +399,7 @@ class Daemon:
             if self.process.poll() is not None:
                 raise RuntimeError(f"rollbackd ended with {self.process.returncode}:\n{self.log()[-4000:]}")
             return self.call("GET", "/-/ready")[0] == 200
-        until(ready)
+        until(ready, 3 * PATIENCE)           # a start may have a large record of an older release to convert
 
     def stop(self):
         """SIGTERM; returns the exit code, which must be 0 (sanitizers included)."""
