@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "db/query.h"
+#include "db/search.h"
 
 static const char *const disposition_names[DISP_N] = {
 	[DISP_ROLLBACK_STARTED] = "rollback_started",
@@ -118,7 +119,9 @@ void disposition_list_free(struct alert_disposition_list *l)
 int alert_attach(struct db_tx *tx, int64_t incident_id, int64_t alert_id)
 {
 	assert(incident_id > 0 && alert_id > 0);
-	return query_done(query_run(tx, ALERT_ATTACH, V(incident_id, alert_id)));
+	int r = query_run(tx, ALERT_ATTACH, V(incident_id, alert_id));
+
+	return r == 1 ? search_note(tx, incident_id, alert_id) : query_done(r);
 }
 
 int alert_of_incident(struct db_conn *c, int64_t incident_id, size_t limit, struct alert_list *ret)

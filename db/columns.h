@@ -279,6 +279,12 @@ enum column_kind {
 	NEXT(S, I64, place, "place")                                                                                   \
 	INCIDENT_ROW_REST(S, KEY, NEXT, NEXT)
 
+/* What is searched of an incident itself */
+#define SEARCHED_ROW(S, KEY, FIRST, NEXT)                                                                              \
+	FIRST(S, I64, place, "place")                                                                                  \
+	NEXT(S, TEXT, rollout, "rollout")                                                                              \
+	NEXT(S, TEXT, summary, "summary")
+
 /* of an incident */
 #define SNAPSHOT_ROW(S, KEY, FIRST, NEXT)                                                                              \
 	FIRST(S, TEXT, name, "name")                                                                                   \

@@ -2,9 +2,12 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "db/private.h"
 #include "db/query.h"
+#include "db/search.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
 
@@ -94,9 +97,10 @@ int incident_insert(struct db_tx *tx, struct incident *inc)
 
 	if (r == 0)
 		r = query_insert(tx, INCIDENT_ADD, &inc->id, V(row_value(&incident_row, inc)));
-	if (r == 0)
-		inc->seq = 1;
-	return r;
+	if (r < 0)
+		return r;
+	inc->seq = 1;
+	return search_note(tx, inc->id, SEARCH_NEW);
 }
 
 int incident_save(struct db_tx *tx, struct incident *inc)
@@ -126,9 +130,27 @@ int incident_open_ids(struct db_conn *c, int64_t **ret, size_t *ret_n)
 	return query_list(c, INCIDENT_OPEN_IDS, &number_row, ret, ret_n, V());
 }
 
-static bool may_be_ended(const struct incident_filter *f)
+bool incident_filter_is_open(const struct incident_filter *f)
 {
-	return !f->open_only && (!f->state || !incident_is_open((enum incident_state)f->state));
+	return f->open_only || (f->state && incident_is_open((enum incident_state)f->state));
+}
+
+void incident_filter_values(const struct incident_filter *f, struct value *ret)
+{
+	assert(f && ret && f->limit > 0 && f->since_us >= 0 && f->until_us >= 0);
+	int64_t until = f->until_us ? f->until_us : INT64_MAX, last = until / US_PER_MS + PLACES_BETWEEN;
+	int64_t before = f->before && f->before < last ? f->before : last;
+	int64_t numbers[] = {f->state,    before,      f->since_us / US_PER_MS,
+	                     f->since_us, until,       (int64_t)f->limit,
+	                     KIND_AUTO,   KIND_MANUAL, KIND_DRILL};
+	const size_t kind = ARRAY_LEN(numbers) - 3;
+
+	if (f->kind)
+		memcpy(numbers + kind, (const int64_t[]) {f->kind, 0, 0}, 3 * sizeof(*numbers));
+	ret[0] = value_text(f->rollout);
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+		ret[1 + i] = value_number(numbers[i]);
+	static_assert(ARRAY_LEN(numbers) + 1 == FILTER_VALUES, "?1 to ?10");
 }
 
 /* Live ones are few, whatever the filter; of the others each state and rollout has its index. */
@@ -137,27 +159,41 @@ static enum sql list_of(const struct incident_filter *f)
 	static const enum sql ended[2][2] = {{INCIDENT_LIST, INCIDENT_LIST_OF},
 	                                     {INCIDENT_LIST_ENDED, INCIDENT_LIST_ENDED_OF}};
 
-	if (f->q)
-		return INCIDENT_FIND;
-	return may_be_ended(f) ? ended[f->state != 0][f->rollout != NULL] : INCIDENT_LIST_LIVE;
+	return incident_filter_is_open(f) ? INCIDENT_LIST_LIVE : ended[f->state != 0][f->rollout != NULL];
+}
+
+/* Those that the search has found. */
+static int load_found(struct db_conn *c, const struct searched *found, struct incident_list *ret)
+{
+	struct rows rows = {0};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < found->n; i++)
+		r = query_rows(c, INCIDENT_AT, &incident_row, &rows, V(found->place[i]));
+	if (r == 0)
+		*ret = (struct incident_list) {rows.item, rows.n, found->next, found->from};
+	return r;
+}
+
+static int search(struct db_conn *c, const struct incident_filter *f, struct incident_list *ret)
+{
+	struct searched found = {0};
+	int r = search_find(c, f, &found);
+
+	if (r == 0)
+		r = load_found(c, &found, ret);
+	free(found.place);
+	return r;
 }
 
 int incident_find(struct db_conn *c, const struct incident_filter *f, struct incident_list *ret)
 {
-	assert(f && ret && f->limit > 0 && f->since_us >= 0 && f->until_us >= 0);
-	int64_t until = f->until_us ? f->until_us : INT64_MAX, last = until / US_PER_MS + PLACES_BETWEEN;
-	int64_t before = f->before && f->before < last ? f->before : last, from = f->since_us / US_PER_MS;
-	int64_t kinds[] = {KIND_AUTO, KIND_MANUAL, KIND_DRILL};
+	struct value v[FILTER_VALUES + 1] = {0};
 
-	if (f->kind)
-		memcpy(kinds, (const int64_t[]) {f->kind, 0, 0}, sizeof(kinds));
-	if (f->q)
-		return query_list(c, list_of(f), &incident_row, &ret->item, &ret->n,
-		                  V(f->rollout, f->state, before, from, f->since_us, until, f->limit, kinds[0],
-		                    kinds[1], kinds[2], f->q, f->open_only));
-	return query_list(
-		c, list_of(f), &incident_row, &ret->item, &ret->n,
-		V(f->rollout, f->state, before, from, f->since_us, until, f->limit, kinds[0], kinds[1], kinds[2]));
+	if (f->q && f->q[0])
+		return search(c, f, ret);
+	incident_filter_values(f, v);
+	return query_list(c, list_of(f), &incident_row, &ret->item, &ret->n, v);
 }
 
 void incident_list_free(struct incident_list *l)

@@ -92,7 +92,8 @@ int incident_open_of(struct db_conn *c, const char *rollout, struct incident *re
 int incident_open_ids(struct db_conn *c, int64_t **ret, size_t *ret_n);
 
 struct incident_filter {
-	const char *rollout, *q; /* NULL: any. q: substring of summary, rollout or labels of an alert */
+	const char *rollout, *q; /* NULL: any. q: substring of summary, rollout or the labels of an alert, as
+	                          * name="value"; of one or two characters: a word. Plain letters of either case */
 	int state, kind;         /* 0: any, KIND_ADVANCE only when it is asked for */
 	bool open_only;
 	int64_t since_us, until_us; /* of opened_at; 0: any */
@@ -102,6 +103,9 @@ struct incident_filter {
 struct incident_list {
 	struct incident *item;
 	size_t n;
+	/* Of a search. next: so far it has looked, and goes on with that as before; 0: to the end of the page, or of
+	 * all. searched_from: places below are not in the index yet; 0: all are. */
+	int64_t next, searched_from;
 };
 /* Newest first. */
 int incident_find(struct db_conn *c, const struct incident_filter *f, struct incident_list *ret);

@@ -263,6 +263,14 @@ static const char *const migrations[] = {
 	" UPDATE outbox_count SET queued = queued - (old.state = 1), undeliverable = undeliverable - (old.state = 3)"
 	" WHERE channel = old.channel; DELETE FROM outbox_count WHERE channel = old.channel AND NOT EXISTS"
 	" (SELECT 1 FROM outbox WHERE channel = old.channel); END;",
+
+	/* The search (search.h): the texts of incidents by place and number, which trigrams are in them, and which
+           texts are yet to go into the index, or out of it. */
+	"CREATE TABLE search_text (id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT;"
+	"CREATE TABLE search_todo (id INTEGER PRIMARY KEY, gone INTEGER NOT NULL) STRICT;"
+	"CREATE VIRTUAL TABLE search USING fts5 (text, content = 'search_text', content_rowid = 'id', tokenize = "
+	"'trigram', columnsize = 0, detail = none);"
+	"INSERT INTO meta (key, value) SELECT 'search from', coalesce(max(place) + 1, 0) FROM incident;",
 };
 
 /* sha256(text), for the statements above. */

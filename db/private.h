@@ -27,12 +27,18 @@ struct db_conn {
 	bool ended;              /* something was, or was not begun, because of the two */
 };
 
+struct search_note {
+	int64_t incident, what; /* the id of an alert, or as search.h has it */
+};
+
 struct db_tx {
 	const struct db *db;
 	struct db_conn *conn;
-	int64_t now;    /* wall */
-	int64_t offset; /* of the wall against the time since the boot, then */
-	bool events;    /* event_add was called */
+	int64_t now;               /* wall */
+	int64_t offset;            /* of the wall against the time since the boot, then */
+	bool events;               /* event_add was called */
+	struct search_note *notes; /* this and the next: search.c */
+	size_t n_notes, notes_max;
 };
 
 struct db {
@@ -55,7 +61,8 @@ struct db {
 		void *arg;
 	} on_events, on_clock;
 
-	dev_t device; /* of the database file, and its inode, when it was opened */
+	int64_t search_at; /* the next step of the search (search.h): the writer's; mono */
+	dev_t device;      /* of the database file, and its inode, when it was opened */
 	ino_t inode;
 	struct { /* the writer's (deadlines.c) */
 		char boot[CLOCK_BOOT_ID_SIZE];
@@ -67,6 +74,13 @@ struct db {
 	atomic_bool gone;   /* the name no longer leads to the file that is open */
 	atomic_llong last_turn;
 };
+
+/* What the lists and the search of incidents share (incident.c): ?1 to ?10 of their statements. */
+enum { FILTER_BEFORE = 2, FILTER_LIMIT = 6, FILTER_VALUES = 10 };
+struct value;
+struct incident_filter;
+void incident_filter_values(const struct incident_filter *f, struct value *ret);
+bool incident_filter_is_open(const struct incident_filter *f);
 
 struct db_readers;
 /* After they have stopped. NULL is fine. */

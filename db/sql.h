@@ -31,8 +31,15 @@
 								     " = i ORDER BY place DESC"
 /* There is one of a rollout at most. */
 #define LISTED_LIVE                                                                                                    \
-	"SELECT " INCIDENT_COLUMNS " FROM incident n WHERE " OPEN " AND (?1 IS NULL OR +rollout = ?1) AND (?2 = 0 OR"  \
+	"incident n WHERE " OPEN " AND (?1 IS NULL OR +rollout = ?1) AND (?2 = 0 OR"                                   \
 	" state = ?2) AND +kind IN (?8, ?9, ?10) AND +place < ?3 AND +place >= ?4 AND opened_at BETWEEN ?5 AND ?6"
+#define PIECES_OF                                                                                                      \
+	"id >= (SELECT place FROM incident WHERE id = ?1) << 20 AND id < (SELECT place + 1 FROM incident WHERE id ="   \
+	" ?1) << 20"
+/* Does piece t of incident n hold the text, and the incident the rest. */
+#define SEARCH_HOLDS                                                                                                   \
+	"instr(lower(t.text), lower(?11)) > 0 AND (?1 IS NULL OR n.rollout = ?1) AND (?2 = 0 OR n.state = ?2)"         \
+	" AND n.kind IN (?8, ?9, ?10) AND n.place < ?3 AND n.opened_at BETWEEN ?5 AND ?6"
 /* Rows of before there were limits may hold megabytes in one column. They are never read whole. */
 #define BOUNDED(column, most, instead) "CASE WHEN length(" column ") <= " most " THEN " column " ELSE " instead " END"
 #define SERIES_READ                    BOUNDED("series", "524288", "NULL")
@@ -127,15 +134,43 @@
 	X(INCIDENT_LIST_OF, 0, "tiiiiiiiii", LISTED("rollout = ?1 AND "))                                              \
 	X(INCIDENT_LIST_ENDED, 0, "tiiiiiiiii", LISTED("state = ?2 AND " ENDED " AND "))                               \
 	X(INCIDENT_LIST_ENDED_OF, 0, "tiiiiiiiii", LISTED("rollout = ?1 AND state = ?2 AND " ENDED " AND "))           \
-	X(INCIDENT_LIST_LIVE, 0, "tiiiiiiiii", LISTED_LIVE " ORDER BY +place DESC LIMIT ?7")                           \
-	X(INCIDENT_FIND, 0, "tiiiiiiiiiti",                                                                            \
-	  "SELECT " INCIDENT_COLUMNS " FROM incident n WHERE (?1 IS NULL OR rollout = ?1) AND (?2 = 0 OR"              \
-	  " state = ?2) AND kind IN (?8, ?9, ?10) AND place < ?3 AND place >= ?4 AND opened_at BETWEEN ?5 AND ?6"      \
-	  " AND (?12 = 0 OR " OPEN ") AND (instr(lower(summary), "                                                     \
-	  "lower(?11)) > 0 OR"                                                                                         \
-	  " instr(lower(rollout), lower(?11)) > 0 OR EXISTS (SELECT 1 FROM incident_alert i JOIN alert a ON a.id = "   \
-	  "i.alert_id"                                                                                                 \
-	  " WHERE i.incident_id = n.id AND instr(lower(a.labels), lower(?11)) > 0)) ORDER BY place DESC LIMIT ?7")     \
+	X(INCIDENT_LIST_LIVE, 0, "tiiiiiiiii",                                                                         \
+	  "SELECT " INCIDENT_COLUMNS " FROM " LISTED_LIVE " ORDER BY +place DESC LIMIT ?7")                            \
+	X(INCIDENT_AT, 0, "i", "SELECT " INCIDENT_COLUMNS " FROM incident WHERE place = ?1")                           \
+	/* As the lists; ?11 the text, ?12 its trigrams, ?13 the piece above. Whether the rest holds is a column: what \
+	 * was looked at is bounded by ?7. What is not in the index yet is looked at as it is. */                      \
+	X(SEARCH_FIND, 0, "tiiiiiiiiitti",                                                                             \
+	  "SELECT s.rowid AS id, " SEARCH_HOLDS                                                                        \
+	  " FROM search s JOIN search_text t ON t.id = s.rowid JOIN incident n ON n.place = t.id >> 20"                \
+	  " WHERE s.search MATCH ?12 AND s.rowid < ?13 AND s.rowid >= ?4 << 20 UNION ALL SELECT d.id, " SEARCH_HOLDS   \
+	  " FROM search_todo d JOIN search_text t ON t.id = d.id JOIN incident n ON n.place = t.id >> 20"              \
+	  " WHERE d.id < ?13 AND d.id >= ?4 << 20 AND d.gone = 0 ORDER BY id DESC LIMIT ?7")                           \
+	X(SEARCH_LIVE, 0, "tiiiiiiiiit",                                                                               \
+	  "SELECT place FROM " LISTED_LIVE                                                                             \
+	  " AND EXISTS (SELECT 1 FROM search_text t WHERE t.id >= n.place << 20 AND t.id <"                            \
+	  " (n.place + 1) << 20 AND instr(lower(t.text), lower(?11)) > 0) ORDER BY +place DESC LIMIT ?7")              \
+	X(SEARCH_INCIDENT, 0, "i", "SELECT " COLUMNS(SEARCHED_ROW) " FROM incident WHERE id = ?1")                     \
+	X(SEARCH_LABELS, 0, "i", "SELECT " LABELS_READ " FROM alert a WHERE id = ?1")                                  \
+	X(SEARCH_ALERTS, 0, "ii",                                                                                      \
+	  "SELECT alert_id FROM incident_alert WHERE incident_id = ?1 ORDER BY alert_id LIMIT ?2")                     \
+	X(SEARCH_UNFILLED, 0, "ii", "SELECT id, place FROM incident WHERE place < ?1 ORDER BY place DESC LIMIT ?2")    \
+	X(SEARCH_FIRST, 0, "i",                                                                                        \
+	  "SELECT text FROM search_text WHERE id >= ?1 << 20 AND id < (?1 + 1) << 20 ORDER BY id LIMIT 2")             \
+	X(SEARCH_NEXT, 0, "i",                                                                                         \
+	  "SELECT coalesce(max(id) + 1, ?1 << 20) FROM search_text WHERE id >= ?1 << 20 AND id < (?1 + 1) << 20")      \
+	X(SEARCH_TEXT_ADD, 1, "it", "INSERT INTO search_text (id, text) VALUES (?1, ?2)")                              \
+	X(SEARCH_TEXT, 0, "i", "SELECT text FROM search_text WHERE id = ?1")                                           \
+	X(SEARCH_TEXT_REMOVE, 1, "i", "DELETE FROM search_text WHERE id = ?1")                                         \
+	X(SEARCH_TODO_ADD, 1, "i", "INSERT INTO search_todo (id, gone) VALUES (?1, 0)")                                \
+	X(SEARCH_TODO, 0, "i", "SELECT id, gone FROM search_todo ORDER BY id LIMIT ?1")                                \
+	X(SEARCH_TODO_REMOVE, 1, "i", "DELETE FROM search_todo WHERE id = ?1")                                         \
+	X(SEARCH_TODO_EMPTY, 1, "", "DELETE FROM search_todo")                                                         \
+	X(SEARCH_REMOVE, 1, "it", "INSERT INTO search (search, rowid, text) VALUES ('delete', ?1, ?2)")                \
+	X(SEARCH_ADD, 1, "it", "INSERT INTO search (rowid, text) VALUES (?1, ?2)")                                     \
+	X(SEARCH_EMPTY, 1, "", "INSERT INTO search (search) VALUES ('delete-all')")                                    \
+	X(SEARCH_TEXT_EMPTY, 1, "", "DELETE FROM search_text")                                                         \
+	X(SEARCH_FILL_ALL, 1, "",                                                                                      \
+	  "UPDATE meta SET value = (SELECT coalesce(max(place) + 1, 0) FROM incident) WHERE key = 'search from'")      \
 	/* The first place from ?1 on that nobody has. */                                                              \
 	X(INCIDENT_PLACE, 0, "i",                                                                                      \
 	  "SELECT coalesce((SELECT i.place + 1 FROM incident i WHERE i.place >= ?1 AND EXISTS (SELECT 1 FROM incident" \
@@ -285,6 +320,11 @@
 	X(RETIRE_MESSAGES, 1, "i", "DELETE FROM outbox WHERE incident_id = ?1 AND state <> 1")                         \
 	X(RETIRE_EVENTS, 1, "i", "DELETE FROM event WHERE incident_id = ?1")                                           \
 	X(RETIRE_ATTACHED, 1, "i", "DELETE FROM incident_alert WHERE incident_id = ?1")                                \
+	/* Pieces that are in the index go out of it later (search.h); the others are nowhere else. */                 \
+	X(RETIRE_SEARCH_TEXT, 1, "i",                                                                                  \
+	  "DELETE FROM search_text WHERE id IN (SELECT id FROM search_todo WHERE " PIECES_OF ")")                      \
+	X(RETIRE_SEARCH_TODO, 1, "i", "DELETE FROM search_todo WHERE " PIECES_OF)                                      \
+	X(RETIRE_SEARCH, 1, "i", "INSERT INTO search_todo (id, gone) SELECT id, 1 FROM search_text WHERE " PIECES_OF)  \
 	X(RETIRE_INCIDENT, 1, "i", "DELETE FROM incident WHERE id = ?1")                                               \
 	X(RETIRE_DISPOSITIONS, 1, "ii",                                                                                \
 	  "DELETE FROM said WHERE alert_id IN (SELECT id FROM alert a WHERE last_at < ?1 AND NOT EXISTS (SELECT 1"     \

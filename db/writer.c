@@ -6,21 +6,25 @@
 
 #include "db/deadlines.h"
 #include "db/engine.h"
+#include "db/search.h"
 #include "server/core/clock.h"
 #include "server/core/failpoint.h"
 #include "server/core/log.h"
 #include "server/core/metrics.h"
 #include "server/core/thread.h"
 
-#define BATCH_MAX 256
-#define BATCH_US  (50 * US_PER_MS)
-#define TURN_S    1 /* the idle writer turns so often */
+#define BATCH_MAX       256
+#define BATCH_US        (50 * US_PER_MS)
+#define TURN_S          1                /* the idle writer turns so often */
+#define SEARCH_US       (20 * US_PER_MS) /* between two steps of the search, of some 10 ms each */
+#define SEARCH_LATER_US US_PER_S         /* to the first step after something came: many go into the index at once */
 
 struct batch {
 	struct db_job *job[BATCH_MAX];
 	int result[BATCH_MAX];
 	size_t n;
 	bool events; /* there are new ones */
+	bool search; /* it is a step of the search (search.h); then: there is more to do */
 };
 
 /* --- the queue --- */
@@ -74,13 +78,12 @@ static struct db_job *next_job(struct db *db)
 	return job;
 }
 
-/* Waits for a job, at most a second. NULL: none came; *ret_stop: and none will. */
-static struct db_job *wait_job(struct db *db, bool *ret_stop)
+/* Waits for a job, until then or for a second. NULL: none came; *ret_stop: and none will. */
+static struct db_job *wait_job(struct db *db, int64_t until_us, bool *ret_stop)
 {
-	struct timespec until;
+	int64_t turn = clock_mono_us() + TURN_S * US_PER_S, at = until_us < turn ? until_us : turn;
+	struct timespec until = {at / US_PER_S, at % US_PER_S * 1000};
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += TURN_S;
 	pthread_mutex_lock(&db->mutex);
 	struct db_job *job = pop(db);
 	while (!job && !db->stopping && pthread_cond_timedwait(&db->more, &db->mutex, &until) == 0)
@@ -96,6 +99,7 @@ static struct db_job *wait_job(struct db *db, bool *ret_stop)
 static int run_job(struct db_tx *tx, struct db_job *job, int *ret_result)
 {
 	int r = query_plain(tx->conn, SQL_SAVEPOINT);
+	size_t noted = tx->n_notes;
 
 	if (r == 0)
 		*ret_result = job->run(tx, job);
@@ -103,8 +107,10 @@ static int run_job(struct db_tx *tx, struct db_job *job, int *ret_result)
 		return r;
 	if (!engine_in_transaction(tx->conn))
 		return *ret_result == -ENOSPC ? -ENOSPC : -EIO;
-	if (*ret_result < 0)
+	if (*ret_result < 0) {
+		search_forget(tx, noted);
 		r = query_plain(tx->conn, SQL_UNDO);
+	}
 	return r < 0 ? r : query_plain(tx->conn, SQL_RELEASE);
 }
 
@@ -139,8 +145,16 @@ static int transaction(struct db *db, struct batch *b)
 	if (r == 0 && b->n)
 		r = run_batch(db, &tx, b);
 	b->events = tx.events;
+	bool texts = tx.n_notes > 0;
+	if (r == 0)
+		r = b->search ? search_step(&tx, &b->search) : search_write(&tx);
+	search_drop(&tx);
 	if (r == 0)
 		r = query_plain(db->writer, SQL_COMMIT);
+	if (r == -EUCLEAN && b->search)
+		search_suspect();
+	if (r == 0 && texts && db->search_at > clock_mono_us() + SEARCH_LATER_US)
+		db->search_at = clock_mono_us() + SEARCH_LATER_US;
 	if (r == 0)
 		deadlines_moved(db, &tx);
 	if (r < 0 && engine_in_transaction(db->writer) && query_plain(db->writer, SQL_ROLLBACK) < 0)
@@ -266,6 +280,18 @@ static void every_second(struct db *db)
 		          engine_error(db->writer));
 }
 
+static void search_turn(struct db *db)
+{
+	struct batch b = {.search = true};
+	int r = -EIO;
+
+	if (works_again(db) && db->dir.has_room) {
+		r = transaction(db, &b);
+		settle(db, r, &b);
+	}
+	db->search_at = r == 0 && !b.search ? INT64_MAX : clock_mono_us() + (r < 0 ? US_PER_S : SEARCH_US);
+}
+
 static void *writer_main(void *arg)
 {
 	struct db *db = arg;
@@ -274,7 +300,7 @@ static void *writer_main(void *arg)
 
 	thread_is(THREAD_WRITER);
 	while (!stop) {
-		struct db_job *job = wait_job(db, &stop);
+		struct db_job *job = wait_job(db, db->search_at, &stop);
 
 		db->last_turn = clock_mono_us();
 		if (job)
@@ -282,7 +308,10 @@ static void *writer_main(void *arg)
 		if (clock_mono_us() - looked >= US_PER_S) {
 			looked = clock_mono_us();
 			every_second(db);
+			db->search_at = search_is_suspect() ? looked : db->search_at;
 		}
+		if (clock_mono_us() >= db->search_at)
+			search_turn(db);
 		if (db->clock.offset_us != offset) {
 			offset = db->clock.offset_us;
 			tell_listener(db, &db->on_clock);

@@ -83,6 +83,10 @@ struct api_list {
 	size_t n, limit;
 	int64_t last; /* the place of the last one */
 	bool cut;
+	/* Of a list that may not be all there is, for api_list_end: where the next page goes on if this one was not cut
+	 * (0: there is none), and a sentence for "warnings", as in Prometheus' answers (NULL: nothing to say). */
+	int64_t next;
+	const char *warning;
 };
 struct api_list api_list_begin(struct http_reply *reply, size_t limit);
 /* Takes item. False: it found no room, and the page is over. */

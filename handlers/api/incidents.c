@@ -78,6 +78,9 @@ enum http_verdict incidents_list(const struct api_read *q, struct http_reply *re
 		if (r == 0)
 			api_list_add(&page, o, l.item[i].place);
 	}
+	page.next = l.next;
+	if (l.searched_from)
+		page.warning = "the search is being made ready: older incidents are not found yet";
 	incident_list_free(&l);
 	if (r == 0) {
 		api_list_end(&page);

@@ -274,8 +274,10 @@ void api_list_end(struct api_list *l)
 	struct buf *b = &l->reply->body;
 
 	buf_char(b, ']');
-	if (l->cut)
-		buf_printf(b, ",\"next\":\"%lld\"", (long long)l->last);
+	if (l->cut || l->next)
+		buf_printf(b, ",\"next\":\"%lld\"", (long long)(l->cut ? l->last : l->next));
+	if (l->warning)
+		buf_printf(b, ",\"warnings\":[\"%s\"]", l->warning);
 	buf_str(b, "}\n");
 	l->reply->status = 200;
 }

@@ -8,6 +8,7 @@
 #include "db/event.h"
 #include "db/progress.h"
 #include "db/rollout.h"
+#include "db/search.h"
 #include "db/step.h"
 #include "handlers/steps/percentage.h"
 #include "handlers/incident/announce.h"
@@ -421,6 +422,8 @@ static int take_over(struct db_tx *tx, const struct settings *s, const struct tr
 			r = text_set(&inc->summary, t->summary);
 		if (r == 0)
 			r = text_set(&inc->severity, t->severity);
+		if (r == 0)
+			r = search_note(tx, inc->id, SEARCH_CHANGED);
 	}
 	CLEANUP(cleanup_free) char *old = inc->config;
 	char sha[CONFIG_SHA_SIZE];
