@@ -5,6 +5,7 @@
 
 #include "db/query.h"
 #include "db/search.h"
+#include "server/core/text.h"
 
 static const char *const disposition_names[DISP_N] = {
 	[DISP_ROLLBACK_STARTED] = "rollback_started",
@@ -20,15 +21,13 @@ static const char *const disposition_names[DISP_N] = {
 	[DISP_REJECTED] = "rejected",
 };
 
-const char *disposition_name(enum disposition d)
-{
-	assert(d > 0 && d < DISP_N);
-	return disposition_names[d];
-}
+TEXT_ENUM_NAME(disposition_name, enum disposition, disposition_names)
 
 ROW_TYPE(episode_row, struct episode, EPISODE_ROW);
 ROW_TYPE(alert_type, struct alert_row, ALERT_ROW);
 ROW_TYPE(disposition_row, struct alert_disposition, DISPOSITION_ROW);
+ROW_LIST(disposition_list, disposition_row)
+ROW_LIST(alert_list, alert_type)
 
 int alert_add(struct db_tx *tx, const struct alert_seen *s, int64_t *ret_id)
 {
@@ -104,16 +103,10 @@ int disposition_add(struct db_tx *tx, int64_t alert_id, enum delivery delivery, 
 		query_run(tx, DISPOSITION_ADD, V(alert_id, delivery, rollout, d, incident_id, reason, db_tx_now(tx))));
 }
 
-int disposition_of_alert(struct db_conn *c, int64_t alert_id, enum delivery delivery,
-                         struct alert_disposition_list *ret)
+int disposition_of_alert(struct db_conn *c, int64_t alert_id, enum delivery delivery, struct disposition_list *ret)
 {
 	assert(alert_id > 0);
 	return query_list(c, DISPOSITION_OF_ALERT, &disposition_row, &ret->item, &ret->n, V(alert_id, delivery));
-}
-
-void disposition_list_free(struct alert_disposition_list *l)
-{
-	rows_free(&disposition_row, &l->item, &l->n);
 }
 
 int alert_attach(struct db_tx *tx, int64_t incident_id, int64_t alert_id)
@@ -135,11 +128,6 @@ int alert_load(struct db_conn *c, int64_t id, struct alert_list *ret)
 	int r = query_list(c, ALERT_LOAD, &alert_type, &ret->item, &ret->n, V(id));
 
 	return r == 0 && ret->n == 0 ? -ENOENT : r;
-}
-
-void alert_list_free(struct alert_list *l)
-{
-	rows_free(&alert_type, &l->item, &l->n);
 }
 
 int alert_count(struct db_conn *c, int64_t incident_id, int64_t *ret_all, int64_t *ret_firing)

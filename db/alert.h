@@ -79,18 +79,13 @@ struct alert_disposition {
 	enum disposition disposition;
 	int64_t incident_id; /* 0: none */
 };
-struct alert_disposition_list {
-	struct alert_disposition *item;
-	size_t n;
-};
+DB_LIST(disposition_list, struct alert_disposition);
 int disposition_add(struct db_tx *tx, int64_t alert_id, enum delivery delivery, const char *rollout, enum disposition d,
                     int64_t incident_id, const char *reason);
 /* That it concerns no rollout: it is decided anew. */
 int disposition_withdraw(struct db_tx *tx, int64_t alert_id, enum delivery delivery) MUST_CHECK;
 /* Those of an episode and delivery. */
-int disposition_of_alert(struct db_conn *c, int64_t alert_id, enum delivery delivery,
-                         struct alert_disposition_list *ret);
-void disposition_list_free(struct alert_disposition_list *l);
+int disposition_of_alert(struct db_conn *c, int64_t alert_id, enum delivery delivery, struct disposition_list *ret);
 
 /* The alerts of an incident. */
 struct alert_row {
@@ -100,14 +95,10 @@ struct alert_row {
 	int64_t starts_at_us, ends_at_us, first_at_us, last_at_us;
 	int64_t times;
 };
-struct alert_list {
-	struct alert_row *item;
-	size_t n;
-};
+DB_LIST(alert_list, struct alert_row);
 int alert_load(struct db_conn *c, int64_t id, struct alert_list *ret);     /* one, or -ENOENT */
 int alert_attach(struct db_tx *tx, int64_t incident_id, int64_t alert_id); /* again: no harm */
 int alert_of_incident(struct db_conn *c, int64_t incident_id, size_t limit, struct alert_list *ret); /* oldest first */
-void alert_list_free(struct alert_list *l);
 /* How many of an incident's alerts are there, and not resolved. */
 int alert_count(struct db_conn *c, int64_t incident_id, int64_t *ret_all, int64_t *ret_firing);
 /* The open incidents (state not ended) that an episode is attached to. At most max ids; returns how many. */

@@ -125,6 +125,7 @@ enum column_kind {
 /* The body itself only where one message is loaded: a list may be long. */
 #define MESSAGE_ROW(S, KEY, FIRST, NEXT)                                                                               \
 	KEY(S, I64, id, "id")                                                                                          \
+	KEY(S, NULLABLE, body, "NULL")                                                                                 \
 	FIRST(S, I64, incident_id, "incident_id")                                                                      \
 	NEXT(S, NULLABLE, rollout, "rollout")                                                                          \
 	NEXT(S, TEXT, channel, "channel")                                                                              \

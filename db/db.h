@@ -13,6 +13,14 @@
 #include <stdint.h>
 #include "server/core/scope.h"
 
+/* struct name: rows that the caller owns, and how many there are; name_free lets them go. */
+#define DB_LIST(name, type)                                                                                            \
+	struct name {                                                                                                  \
+		type *item;                                                                                            \
+		size_t n;                                                                                              \
+	};                                                                                                             \
+	void name##_free(struct name *l)
+
 struct db;
 struct db_conn; /* a connection with its prepared statements: one thread at a time */
 struct db_tx;   /* the running transaction; only jobs have one */

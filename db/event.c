@@ -6,6 +6,7 @@
 #include "db/query.h"
 
 ROW_TYPE(event_row, struct event, EVENT_ROW);
+ROW_LIST(event_list, event_row)
 
 int event_add(struct db_tx *tx, const struct event *e)
 {
@@ -40,11 +41,6 @@ int event_find(struct db_conn *c, const struct event_filter *f, struct event_lis
 		                  V(f->incident_id, f->rollout, f->after_id, before, f->limit, f->what));
 	return query_list(c, statement_of(f), &event_row, &ret->item, &ret->n,
 	                  V(f->incident_id, f->rollout, f->after_id, before, f->limit));
-}
-
-void event_list_free(struct event_list *l)
-{
-	rows_free(&event_row, &l->item, &l->n);
 }
 
 int meta_set(struct db_tx *tx, const char *key, int64_t value)

@@ -15,10 +15,7 @@ struct event {
 	char *rollout;       /* owned in lists, borrowed in event_add; NULL or "" : none */
 	char *who, *what, *note;
 };
-struct event_list {
-	struct event *item;
-	size_t n;
-};
+DB_LIST(event_list, struct event);
 struct event_filter {
 	int64_t incident_id; /* 0: any */
 	const char *rollout; /* NULL: any */
@@ -29,7 +26,6 @@ struct event_filter {
 };
 int event_add(struct db_tx *tx, const struct event *e);
 int event_find(struct db_conn *c, const struct event_filter *f, struct event_list *ret);
-void event_list_free(struct event_list *l);
 
 /* Named values that outlive the process (heartbeat time, last page of a kind). -ENOENT when never set. */
 int meta_set(struct db_tx *tx, const char *key, int64_t value);

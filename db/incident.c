@@ -26,11 +26,7 @@ static const char *const kind_names[KIND_N] = {
 static const char *const condition_names[CONDITION_N] = {"written", "acknowledged", "effective", "cured"};
 static const char *const condition_status[] = {"unknown", "yes", "no"};
 
-const char *incident_state_name(enum incident_state s)
-{
-	assert(s > 0 && s < INC_STATE_N);
-	return state_names[s];
-}
+TEXT_ENUM_NAME(incident_state_name, enum incident_state, state_names)
 
 int incident_state_find(const char *name)
 {
@@ -38,11 +34,7 @@ int incident_state_find(const char *name)
 	return text_enum_find(state_names, INC_STATE_N, name);
 }
 
-const char *incident_kind_name(enum incident_kind k)
-{
-	assert(k > 0 && k < KIND_N);
-	return kind_names[k];
-}
+TEXT_ENUM_NAME(incident_kind_name, enum incident_kind, kind_names)
 
 int incident_kind_find(const char *name)
 {
@@ -50,17 +42,9 @@ int incident_kind_find(const char *name)
 	return text_enum_find(kind_names, KIND_N, name);
 }
 
-const char *condition_name(enum condition_type r)
-{
-	assert(r < CONDITION_N);
-	return condition_names[r];
-}
+TEXT_ENUM_NAME(condition_name, enum condition_type, condition_names)
 
-const char *condition_status_name(enum condition_status s)
-{
-	assert(s <= STATUS_NO);
-	return condition_status[s];
-}
+TEXT_ENUM_NAME(condition_status_name, enum condition_status, condition_status)
 
 bool incident_is_open(enum incident_state s)
 {
@@ -71,11 +55,9 @@ bool incident_is_open(enum incident_state s)
 ROW_TYPE(incident_row, struct incident, INCIDENT_ROW);
 ROW_TYPE(incident_saved_row, struct incident, INCIDENT_ROW_REST);
 ROW_TYPE(snapshot_type, struct snapshot_row, SNAPSHOT_ROW);
-
-void incident_free(struct incident *inc)
-{
-	row_free(&incident_row, inc);
-}
+ROW_FREE(incident_free, struct incident, incident_row)
+ROW_LIST(incident_list, incident_row)
+ROW_LIST(snapshot_list, snapshot_type)
 
 static int find_place(struct db_conn *c, int64_t opened_at_us, int64_t *ret)
 {
@@ -196,11 +178,6 @@ int incident_find(struct db_conn *c, const struct incident_filter *f, struct inc
 	return query_list(c, list_of(f), &incident_row, &ret->item, &ret->n, v);
 }
 
-void incident_list_free(struct incident_list *l)
-{
-	rows_free(&incident_row, &l->item, &l->n);
-}
-
 int incident_count_since(struct db_conn *c, const char *rollout, int64_t since_us, int64_t *ret)
 {
 	assert(rollout);
@@ -244,9 +221,4 @@ int snapshot_of(struct db_conn *c, int64_t incident_id, struct snapshot_list *re
 {
 	assert(incident_id > 0);
 	return query_list(c, SNAPSHOT_OF, &snapshot_type, &ret->item, &ret->n, V(incident_id));
-}
-
-void snapshot_list_free(struct snapshot_list *l)
-{
-	rows_free(&snapshot_type, &l->item, &l->n);
 }

@@ -107,9 +107,9 @@ struct incident_list {
 	 * all. searched_from: places below are not in the index yet; 0: all are. */
 	int64_t next, searched_from;
 };
+void incident_list_free(struct incident_list *l);
 /* Newest first. */
 int incident_find(struct db_conn *c, const struct incident_filter *f, struct incident_list *ret);
-void incident_list_free(struct incident_list *l);
 /* Rollbacks (not cancelled, not already there) of a rollout begun since; as far as a thousand. */
 int incident_count_since(struct db_conn *c, const char *rollout, int64_t since_us, int64_t *ret);
 /* The newest incident whose review is required and open; 0 none. */
@@ -125,11 +125,7 @@ int snapshot_put(struct db_tx *tx, int64_t incident_id, const char *name, const 
 struct snapshot_row {
 	char *name, *unit, *series, *error;
 }; /* owned; series or error is NULL */
-struct snapshot_list {
-	struct snapshot_row *item;
-	size_t n;
-};
+DB_LIST(snapshot_list, struct snapshot_row);
 int snapshot_of(struct db_conn *c, int64_t incident_id, struct snapshot_list *ret);
-void snapshot_list_free(struct snapshot_list *l);
 
 #endif

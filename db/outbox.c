@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "db/query.h"
+#include "server/core/text.h"
 
 static const char *const state_names[MSG_STATE_N] = {
 	[MSG_QUEUED] = "queued",
@@ -14,29 +15,13 @@ static const char *const state_names[MSG_STATE_N] = {
 	[MSG_DROPPED] = "dropped",
 };
 
-const char *message_state_name(enum message_state s)
-{
-	assert(s > 0 && s < MSG_STATE_N);
-	return state_names[s];
-}
+TEXT_ENUM_NAME(message_state_name, enum message_state, state_names)
 
 ROW_TYPE(message_row, struct message, MESSAGE_ROW);
 ROW_TYPE(channel_count_row, struct channel_count, CHANNEL_COUNT_ROW);
-
-void message_free(struct message *m)
-{
-	assert(m);
-	free(m->body);
-	row_free(&message_row, m);
-}
-
-void message_list_free(struct message_list *l)
-{
-	assert(l);
-	for (size_t i = 0; i < l->n; i++)
-		free(l->item[i].body);
-	rows_free(&message_row, &l->item, &l->n);
-}
+ROW_LIST(message_list, message_row)
+ROW_FREE(message_free, struct message, message_row)
+ROW_LIST(channel_count_list, channel_count_row)
 
 /* 1, 2, … of an incident and channel. */
 static int next_number(struct db_tx *tx, const struct message *m, int64_t *ret)
@@ -156,9 +141,4 @@ int outbox_of_incident(struct db_conn *c, int64_t incident_id, struct message_li
 int outbox_count(struct db_conn *c, struct channel_count_list *ret)
 {
 	return query_list(c, OUTBOX_COUNT, &channel_count_row, &ret->item, &ret->n, V());
-}
-
-void channel_count_list_free(struct channel_count_list *l)
-{
-	rows_free(&channel_count_row, &l->item, &l->n);
 }

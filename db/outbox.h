@@ -36,10 +36,7 @@ struct message {
 	int64_t due_at_us, sent_at_us;
 	char *error; /* owned: the last failure, one sentence; may be NULL */
 };
-struct message_list {
-	struct message *item;
-	size_t n;
-};
+DB_LIST(message_list, struct message);
 
 /* Adds one; id and number are given here, and body_id unless it is there: then that body is told once more. All strings
  * borrowed. */
@@ -58,17 +55,12 @@ int outbox_overtaken(struct db_conn *c, const struct message *m, int64_t *ret_by
 int outbox_save(struct db_tx *tx, const struct message *m); /* state, attempts, due, sent, error */
 int outbox_of_incident(struct db_conn *c, int64_t incident_id, struct message_list *ret); /* without bodies */
 void message_free(struct message *m);
-void message_list_free(struct message_list *l);
 /* For metrics: per channel how many are queued and undeliverable. */
 struct channel_count {
 	char *channel; /* owned */
 	int64_t queued, undeliverable;
 };
-struct channel_count_list {
-	struct channel_count *item;
-	size_t n;
-};
+DB_LIST(channel_count_list, struct channel_count);
 int outbox_count(struct db_conn *c, struct channel_count_list *ret);
-void channel_count_list_free(struct channel_count_list *l);
 
 #endif

@@ -13,11 +13,12 @@ ROW_TYPE(checkmark_row, struct checkmark, CHECKMARK_ROW);
 ROW_TYPE(baseline_row, struct baseline, BASELINE_ROW);
 ROW_TYPE(hold_span_row, struct hold_span, HOLD_ROW);
 ROW_TYPE(stage_run_row, struct stage_run, STAGE_RUN_ROW);
-
-void progress_free(struct progress *p)
-{
-	row_free(&progress_row, p);
-}
+ROW_FREE(progress_free, struct progress, progress_row)
+ROW_LIST(approval_list, approval_row)
+ROW_LIST(checkmark_list, checkmark_row)
+ROW_LIST(baseline_list, baseline_row)
+ROW_LIST(hold_span_list, hold_span_row)
+ROW_LIST(stage_run_list, stage_run_row)
 
 int progress_load(struct db_conn *c, const char *rollout, struct progress *ret)
 {
@@ -120,11 +121,6 @@ int approval_of_run(struct db_conn *c, const char *rollout, int64_t run, struct 
 	return query_list(c, APPROVAL_OF_RUN, &approval_row, &ret->item, &ret->n, V(rollout, run));
 }
 
-void approval_list_free(struct approval_list *l)
-{
-	rows_free(&approval_row, &l->item, &l->n);
-}
-
 /* --- checkmarks --- */
 
 int checkmark_add(struct db_tx *tx, const char *rollout, int64_t run, const struct checkmark *t)
@@ -148,11 +144,6 @@ int checkmark_ever(struct db_conn *c, const char *rollout, struct checkmark_list
 	return query_list(c, CHECKMARK_EVER, &checkmark_row, &ret->item, &ret->n, V(rollout));
 }
 
-void checkmark_list_free(struct checkmark_list *l)
-{
-	rows_free(&checkmark_row, &l->item, &l->n);
-}
-
 /* --- baselines --- */
 
 int baseline_set(struct db_tx *tx, const char *rollout, const char *metric, double value)
@@ -169,11 +160,6 @@ int baseline_of(struct db_conn *c, const char *rollout, struct baseline_list *re
 	return query_list(c, BASELINE_OF, &baseline_row, &ret->item, &ret->n, V(rollout));
 }
 
-void baseline_list_free(struct baseline_list *l)
-{
-	rows_free(&baseline_row, &l->item, &l->n);
-}
-
 /* --- spans without a clock --- */
 
 int hold_span_add(struct db_tx *tx, const char *rollout, const struct hold_span *h)
@@ -188,11 +174,6 @@ int hold_span_of(struct db_conn *c, const char *rollout, int64_t from_us, int64_
 	return query_list(c, HOLD_OF, &hold_span_row, &ret->item, &ret->n, V(rollout, from_us, to_us));
 }
 
-void hold_span_list_free(struct hold_span_list *l)
-{
-	rows_free(&hold_span_row, &l->item, &l->n);
-}
-
 /* --- stays at a stage --- */
 
 int stage_run_save(struct db_tx *tx, const char *rollout, const struct stage_run *run)
@@ -205,9 +186,4 @@ int stage_run_of(struct db_conn *c, const char *rollout, struct stage_run_list *
 {
 	assert(rollout);
 	return query_list(c, RUN_OF, &stage_run_row, &ret->item, &ret->n, V(rollout));
-}
-
-void stage_run_list_free(struct stage_run_list *l)
-{
-	rows_free(&stage_run_row, &l->item, &l->n);
 }

@@ -45,25 +45,17 @@ struct approval {
 	char *role, *person, *note; /* owned; borrowed in approval_add. note may be NULL */
 	int64_t at_us;
 };
-struct approval_list {
-	struct approval *item;
-	size_t n;
-};
+DB_LIST(approval_list, struct approval);
 int approval_add(struct db_tx *tx, const char *rollout, int64_t run, const struct approval *a);
 int approval_of_run(struct db_conn *c, const char *rollout, int64_t run, struct approval_list *ret);
-void approval_list_free(struct approval_list *l);
 
 struct checkmark {                         /* table tick */
 	char *list, *item, *person, *note; /* owned; borrowed in checkmark_add. note may be NULL */
 	int64_t at_us;
 };
-struct checkmark_list {
-	struct checkmark *item;
-	size_t n;
-};
+DB_LIST(checkmark_list, struct checkmark);
 int checkmark_add(struct db_tx *tx, const char *rollout, int64_t run, const struct checkmark *t);
 int checkmark_of_run(struct db_conn *c, const char *rollout, int64_t run, struct checkmark_list *ret);
-void checkmark_list_free(struct checkmark_list *l);
 
 /* The newest checkmark of each item in any run of the rollout. */
 int checkmark_ever(struct db_conn *c, const char *rollout, struct checkmark_list *ret);
@@ -74,13 +66,9 @@ struct baseline {
 	double value;
 	int64_t at_us;
 };
-struct baseline_list {
-	struct baseline *item;
-	size_t n;
-};
+DB_LIST(baseline_list, struct baseline);
 int baseline_set(struct db_tx *tx, const char *rollout, const char *metric, double value);
 int baseline_of(struct db_conn *c, const char *rollout, struct baseline_list *ret);
-void baseline_list_free(struct baseline_list *l);
 
 /* A run at its stage's percentage, as the last look or its end left it; kept after it for the reports. */
 struct stage_run {
@@ -90,27 +78,19 @@ struct stage_run {
 	char *results; /* owned; borrowed in stage_run_save. JSON: what each criterion last said
 	                  (handlers/rollout/success.h) */
 };
-struct stage_run_list {
-	struct stage_run *item;
-	size_t n;
-};
+DB_LIST(stage_run_list, struct stage_run);
 int stage_run_save(struct db_tx *tx, const char *rollout, const struct stage_run *run);
 /* Newest first, at most 1000. */
 int stage_run_of(struct db_conn *c, const char *rollout, struct stage_run_list *ret);
-void stage_run_list_free(struct stage_run_list *l);
 
 /* Spans in which the clock stood still, for comparisons. */
 struct hold_span {
 	int64_t since_us, until_us;
 	char *why; /* owned */
 };
-struct hold_span_list {
-	struct hold_span *item;
-	size_t n;
-};
+DB_LIST(hold_span_list, struct hold_span);
 int hold_span_add(struct db_tx *tx, const char *rollout, const struct hold_span *h);
 /* Those that overlap [from, to], oldest first, at most 1000. */
 int hold_span_of(struct db_conn *c, const char *rollout, int64_t from_us, int64_t to_us, struct hold_span_list *ret);
-void hold_span_list_free(struct hold_span_list *l);
 
 #endif

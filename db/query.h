@@ -40,6 +40,18 @@ struct row_type {
 #define ROW_COLUMNS(type, LIST)    ((const struct row_column[]) {LIST(type, COLUMN_READ, COLUMN_WRITTEN, COLUMN_WRITTEN)})
 #define ROW_TYPE(name, type, LIST) static PUBLIC_ROW_TYPE(name, type, LIST)
 
+/* What DB_LIST declares, and the same of a single row. */
+#define ROW_LIST(name, row)                                                                                            \
+	void name##_free(struct name *l)                                                                               \
+	{                                                                                                              \
+		rows_free(&(row), &l->item, &l->n);                                                                    \
+	}
+#define ROW_FREE(fn, type, row)                                                                                        \
+	void fn(type *r)                                                                                               \
+	{                                                                                                              \
+		row_free(&(row), r);                                                                                   \
+	}
+
 /* Frees the texts of a row and leaves zeros; of a list, its rows and itself. item_at: the address of the list's
  * pointer. */
 void row_free(const struct row_type *type, void *row);

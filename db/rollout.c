@@ -5,11 +5,7 @@
 #include "db/query.h"
 
 ROW_TYPE(rollout_type, struct rollout_row, ROLLOUT_ROW);
-
-void rollout_row_free(struct rollout_row *r)
-{
-	row_free(&rollout_type, r);
-}
+ROW_FREE(rollout_row_free, struct rollout_row, rollout_type)
 
 int rollout_load(struct db_conn *c, const char *name, struct rollout_row *ret)
 {

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "db/query.h"
+#include "server/core/text.h"
 
 static const char *const state_names[STEP_STATE_N] = {
 	[STEP_TODO] = "todo",         [STEP_RUNNING] = "running", [STEP_DONE] = "done",       [STEP_FAILED] = "failed",
@@ -14,29 +15,13 @@ static const char *const kind_names[STEP_KIND_N] = {
 	[STEP_VERIFY] = "verify", [STEP_SNAPSHOT] = "snapshot",
 };
 
-const char *step_state_name(enum step_state s)
-{
-	assert(s > 0 && s < STEP_STATE_N);
-	return state_names[s];
-}
+TEXT_ENUM_NAME(step_state_name, enum step_state, state_names)
 
-const char *step_kind_name(enum step_kind k)
-{
-	assert(k > 0 && k < STEP_KIND_N);
-	return kind_names[k];
-}
+TEXT_ENUM_NAME(step_kind_name, enum step_kind, kind_names)
 
 ROW_TYPE(step_row, struct step, STEP_ROW);
-
-void step_free(struct step *s)
-{
-	row_free(&step_row, s);
-}
-
-void step_list_free(struct step_list *l)
-{
-	rows_free(&step_row, &l->item, &l->n);
-}
+ROW_FREE(step_free, struct step, step_row)
+ROW_LIST(step_list, step_row)
 
 int step_insert(struct db_tx *tx, struct step *s)
 {

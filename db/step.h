@@ -36,13 +36,9 @@ struct step {
 	int64_t started_at_us, ended_at_us; /* of the last attempt (running: of the one before); 0 not yet */
 	char *output;                       /* owned: text for people, bounded by the writer of the step; may be NULL */
 };
-struct step_list {
-	struct step *item;
-	size_t n;
-};
+DB_LIST(step_list, struct step);
 
 void step_free(struct step *s);
-void step_list_free(struct step_list *l);
 int step_insert(struct db_tx *tx, struct step *s);              /* sets id */
 int step_save(struct db_tx *tx, const struct step *s);          /* state, attempts, times, output */
 int step_load(struct db_conn *c, int64_t id, struct step *ret); /* -ENOENT */

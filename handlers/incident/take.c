@@ -48,7 +48,7 @@ static int answer_duplicate(struct taking *t, const struct alert_disposition *s)
 
 static int answer_duplicates(struct taking *t, enum delivery dl)
 {
-	struct alert_disposition_list l = {0};
+	struct disposition_list l = {0};
 	int r = disposition_of_alert(db_tx_conn(t->tx), t->id, dl, &l);
 
 	if (r == 0 && l.n == 0)
@@ -196,7 +196,7 @@ static int take_heartbeat(struct taking *t)
 
 /* --- what it means --- */
 
-static bool has_disposition(const struct alert_disposition_list *l, const char *rollout)
+static bool has_disposition(const struct disposition_list *l, const char *rollout)
 {
 	for (size_t i = 0; i < l->n; i++)
 		if (!strcmp(l->item[i].rollout, rollout))
@@ -211,7 +211,7 @@ static bool is_unclaimed(const struct taking *t)
 }
 
 /* Of what concerns no rollout. */
-static int decide_for_none(struct taking *t, const struct alert_disposition_list *before)
+static int decide_for_none(struct taking *t, const struct disposition_list *before)
 {
 	enum disposition d = t->rt->heartbeat ? DISP_HEARTBEAT : DISP_NO_MATCH;
 	bool same = before->n && !before->item[0].rollout[0] && before->item[0].disposition == d;
@@ -227,7 +227,7 @@ static int decide_for_none(struct taking *t, const struct alert_disposition_list
 }
 
 /* By the config in force: what it did to a rollout stands, that it concerned none may have changed. */
-static int decide(struct taking *t, const struct alert_disposition_list *before)
+static int decide(struct taking *t, const struct disposition_list *before)
 {
 	bool for_some = false;
 	int r = 0;
@@ -249,7 +249,7 @@ static int decide(struct taking *t, const struct alert_disposition_list *before)
 
 static int decide_anew(struct taking *t)
 {
-	struct alert_disposition_list before = {0};
+	struct disposition_list before = {0};
 	int r = disposition_of_alert(db_tx_conn(t->tx), t->id, DELIVERY_FIRING, &before);
 
 	if (r == 0)
@@ -425,7 +425,7 @@ static int take_new(struct taking *t, const struct episode *known)
 
 	if (r == 0)
 		r = add_episode(t, episode_began(known && !known->firing ? known : NULL, t->a->starts_at_us));
-	return r < 0 ? r : decide(t, &(struct alert_disposition_list) {0}); /* add_episode says by which config */
+	return r < 0 ? r : decide(t, &(struct disposition_list) {0}); /* add_episode says by which config */
 }
 
 static int take_firing(struct taking *t)

@@ -4,12 +4,21 @@
 #ifndef SERVER_CORE_TEXT_H
 #define SERVER_CORE_TEXT_H
 
+#include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include "server/core/buf.h"
+
+/* Defines what names a value of an enum by its table; one without a name does not occur. */
+#define TEXT_ENUM_NAME(fn, type, names)                                                                                \
+	const char *fn(type v)                                                                                         \
+	{                                                                                                              \
+		assert((size_t)v < ARRAY_LEN(names) && (names)[v]);                                                    \
+		return (names)[v];                                                                                     \
+	}
 
 /* A table of names for an enum: names[value], NULL for a hole. Index or -EINVAL. Here, for the runner of steps does not
  * link text.c, which needs more than libc. */
