@@ -26,12 +26,13 @@
 	"SELECT id AS i, place AS p FROM incident WHERE " where "kind = " kind " AND place < ?3 AND place >= ?4"       \
 	" AND opened_at BETWEEN ?5 AND ?6"
 #define LISTED(where)                                                                                                  \
-	"SELECT " INCIDENT_COLUMNS " FROM (" LISTED_KIND(where, "?8") " UNION ALL " LISTED_KIND(                       \
-		where, "?9") " UNION ALL " LISTED_KIND(where, "?10") " ORDER BY p DESC LIMIT ?7) JOIN incident ON id"  \
-								     " = i ORDER BY place DESC"
+	"SELECT " INCIDENT_COLUMNS                                                                                     \
+	" FROM (" LISTED_KIND(where, "?8") " UNION ALL " LISTED_KIND(where, "?9") " UNION ALL " LISTED_KIND(           \
+		where, "?10") " ORDER BY p DESC LIMIT ?7) AS l JOIN incident ON id"                                    \
+			      " = i ORDER BY place DESC"
 /* There is one of a rollout at most. */
 #define LISTED_LIVE                                                                                                    \
-	"incident n WHERE " OPEN " AND (?1 IS NULL OR +rollout = ?1) AND (?2 = 0 OR"                                   \
+	"incident n WHERE " OPEN " AND (?1 IS NULL OR rollout = ?1) AND (?2 = 0 OR"                                    \
 	" state = ?2) AND +kind IN (?8, ?9, ?10) AND +place < ?3 AND +place >= ?4 AND opened_at BETWEEN ?5 AND ?6"
 #define PIECES_OF                                                                                                      \
 	"id >= (SELECT place FROM incident WHERE id = ?1) << 20 AND id < (SELECT place + 1 FROM incident WHERE id ="   \
@@ -178,7 +179,7 @@
 	  " ORDER BY i.place LIMIT 1), ?1)")                                                                           \
 	X(INCIDENT_COUNT_SINCE, 0, "tii",                                                                              \
 	  "SELECT count(*) FROM (SELECT 1 FROM incident WHERE rollout = ?1 AND " LAST_ACTED " >= ?2 AND kind < 3 AND"  \
-	  " started_at >= ?2 AND started_at <> 0 AND state <> 7 AND already_there = 0 LIMIT ?3)")                      \
+	  " started_at >= ?2 AND started_at <> 0 AND state <> 7 AND already_there = 0 LIMIT ?3) AS n")                 \
 	X(INCIDENT_COUNT_STATES, 0, "",                                                                                \
 	  "SELECT state, count(*) FROM incident WHERE " OPEN " AND kind < 3 GROUP BY state")                           \
 	X(SNAPSHOT_PUT, 1, "itttt",                                                                                    \
@@ -205,8 +206,8 @@
 	X(EVENT_ADD, 1, COLUMNS_TYPES(EVENT_ROW), INSERT_ROW("event", EVENT_ROW))                                      \
 	X(EVENT_NEWEST, 0, "itiii", EVENTS_NEWEST(""))                                                                 \
 	X(EVENT_OLDEST, 0, "itiii", EVENTS_OLDEST(""))                                                                 \
-	X(EVENT_NEWEST_OF, 0, "itiii", EVENTS_NEWEST("incident_id = ?1 AND (?2 IS NULL OR +rollout = ?2) AND "))       \
-	X(EVENT_OLDEST_OF, 0, "itiii", EVENTS_OLDEST("incident_id = ?1 AND (?2 IS NULL OR +rollout = ?2) AND "))       \
+	X(EVENT_NEWEST_OF, 0, "itiii", EVENTS_NEWEST("incident_id = ?1 AND (?2 IS NULL OR rollout = ?2) AND "))        \
+	X(EVENT_OLDEST_OF, 0, "itiii", EVENTS_OLDEST("incident_id = ?1 AND (?2 IS NULL OR rollout = ?2) AND "))        \
 	X(EVENT_NEWEST_ROLLOUT, 0, "itiii", EVENTS_NEWEST("rollout = ?2 AND "))                                        \
 	X(EVENT_OLDEST_ROLLOUT, 0, "itiii", EVENTS_OLDEST("rollout = ?2 AND "))                                        \
 	X(EVENT_NEWEST_PLAN, 0, "itiiit", EVENTS_NEWEST("incident_id = 0 AND rollout = ?2 AND what = ?6 AND "))        \
@@ -257,7 +258,7 @@
 	                                 "o.incident_id"                                                               \
 	                                 " AND e.id < o.id AND (e.attempts = 0 OR e.since > ?4))) ORDER BY page "      \
 	                                 "DESC, attempts > 0, id LIMIT ?2")                                            \
-	X(OUTBOX_CHANNELS, 0, "", "SELECT DISTINCT channel FROM outbox INDEXED BY outbox_queued WHERE state = 1")      \
+	X(OUTBOX_CHANNELS, 0, "", "SELECT channel FROM outbox_count WHERE queued > 0 ORDER BY channel")                \
 	X(OUTBOX_NEXT, 0, "", "SELECT min(due_at) FROM outbox WHERE state = 1")                                        \
 	X(OUTBOX_QUEUE, 0, "ti",                                                                                       \
 	  "SELECT count(*), min(id) FROM outbox WHERE channel = ?1 AND state = 1 AND page = ?2")                       \

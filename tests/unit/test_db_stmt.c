@@ -1,6 +1,7 @@
 #include "tests/unit/db_fixture.h"
 
 #include <fcntl.h>
+#include <regex.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
 #include "db/engine.h"
@@ -114,6 +115,76 @@ static void errors_keep_their_meaning(void **state)
 		assert_int_equal(db_errno(all[i].sqlite), all[i].want);
 }
 
+/* --- what only SQLite takes: PostgreSQL refuses it, or does something else with it --- */
+
+static const char *const refused[] = {
+	"INDEXED BY",
+	"INSERT OR ",
+	"iif *\\(",
+	"(strf|date|time|julian)[a-z]*\\(",
+	"[^a-z_]rowid",
+	"[^a-z_]changes\\(",
+	"== ",
+	"[^a-z_]total\\(",
+	"group_concat\\(",
+	" GLOB ",
+	"\\?[0-9]* IS \\?",
+	"\\+ *(rollout|channel|name|key|fingerprint|sha)",
+};
+
+static bool matches(const char *text, const char *pattern)
+{
+	regex_t re;
+
+	assert_int_equal(regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB), 0);
+	bool found = regexec(&re, text, 0, NULL, 0) == 0;
+	regfree(&re);
+	return found;
+}
+
+/* "FROM (SELECT …) AS name": PostgreSQL 15 wants the name. */
+static bool has_nameless_table(const char *text)
+{
+	for (const char *at = text; (at = strstr(at, "FROM (")); at++) {
+		const char *end = at + strlen("FROM (");
+
+		for (int deep = 1; deep && *end; end++)
+			deep += (*end == '(') - (*end == ')');
+		if (strncmp(end, " AS ", 4) != 0)
+			return true;
+	}
+	return false;
+}
+
+static bool is_of_one_engine(const char *text)
+{
+	bool is = has_nameless_table(text);
+
+	for (size_t i = 0; i < ARRAY_LEN(refused); i++)
+		is |= matches(text, refused[i]);
+	if (is)
+		print_message("%s\n", text);
+	return is;
+}
+
+/* Every engine has its own way to find trigrams. */
+static bool is_of_the_text_index(const char *text)
+{
+	return matches(text, "(FROM|INTO) search[ (]");
+}
+
+static void statements_are_written_for_more_than_one_engine(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < SQL_N; i++)
+		assert_false(!is_of_the_text_index(sql_statements[i].text) && is_of_one_engine(sql_statements[i].text));
+	assert_true(is_of_one_engine("SELECT id FROM incident INDEXED BY incident_live"));
+	assert_true(is_of_one_engine("SELECT count(*) FROM (SELECT 1 FROM incident LIMIT (1)) LIMIT 1"));
+	assert_true(is_of_one_engine("SELECT id FROM event WHERE +rollout = ?1"));
+	assert_true(is_of_one_engine("INSERT OR IGNORE INTO config (sha, text) VALUES (?1, ?2)"));
+	assert_false(is_of_one_engine("SELECT i FROM (SELECT id AS i FROM incident) AS l ORDER BY +i"));
+}
+
 /* As the daemon runs: umask 077. */
 static void files_are_for_the_owner_only(void **state)
 {
@@ -144,6 +215,7 @@ int main(void)
 		T(a_statement_forgets_its_last_use),
 		T(a_reader_has_no_statement_that_writes),
 		T(errors_keep_their_meaning),
+		T(statements_are_written_for_more_than_one_engine),
 		T(files_are_for_the_owner_only),
 	};
 
