@@ -11,7 +11,8 @@
 #include "server/core/clock.h"
 #include "server/core/text.h"
 
-#define CELL_MAX 300
+#define CELL_MAX  300
+#define VALUE_MAX (1024 * 1024)
 
 /* Text from outside inside one line or cell: nothing in it is Markdown. */
 static void cell(struct buf *b, const char *text)
@@ -27,14 +28,22 @@ static void cell(struct buf *b, const char *text)
 	buf_free(&line);
 }
 
+static void value(struct buf *b, struct json_object *v)
+{
+	CLEANUP(buf_free) struct buf words = BUF(VALUE_MAX);
+
+	json_words(&words, v);
+	cell(b, buf_text(&words));
+}
+
 static void member(struct buf *b, const char *label, struct json_object *o, const char *key)
 {
-	const char *text = NULL;
+	struct json_object *v = NULL;
 
-	if (json_get_str(o, key, &text) != 1 || !text[0])
+	if (!json_object_object_get_ex(o, key, &v) || !v || !json_object_get_string_len(v))
 		return;
 	buf_printf(b, "- %s: ", label);
-	cell(b, text);
+	value(b, v);
 	buf_char(b, '\n');
 }
 
@@ -160,9 +169,7 @@ static void table(struct buf *b, struct json_object *o, const char *list, const 
 		for (size_t k = 0; k < n; k++) {
 			buf_char(b, ' ');
 			json_object_object_get_ex(row, keys[k], &v);
-			cell(b, !v                                         ? ""
-			        : json_object_is_type(v, json_type_string) ? json_object_get_string(v)
-			                                                   : json_text(v));
+			value(b, v);
 			buf_str(b, " |");
 		}
 		buf_char(b, '\n');

@@ -1,5 +1,6 @@
 #include "server/core/json.h"
 #include "server/core/buf.h"
+#include "server/core/clock.h"
 #include "server/core/json_raw.h"
 #include "server/core/text.h"
 
@@ -327,4 +328,42 @@ struct json_object *json_at(struct json_object *obj, const char *pointer)
 	if (json_pointer_get(obj, pointer, &value) < 0)
 		return NULL;
 	return value;
+}
+
+/* To the second: nobody reads microseconds. */
+static void text_words(struct buf *b, const char *text)
+{
+	int64_t us = 0;
+	char out[40];
+
+	if (text_time_parse(text, strlen(text), &us) == 0) {
+		text_time(us - us % US_PER_S, out, sizeof(out));
+		text = out;
+	}
+	buf_str(b, text);
+}
+
+void json_words(struct buf *b, struct json_object *v)
+{
+	assert(b);
+	const char *between = "";
+
+	if (!v)
+		return;
+	if (json_object_is_type(v, json_type_string)) {
+		text_words(b, json_object_get_string(v));
+		return;
+	}
+	if (!json_object_is_type(v, json_type_object)) {
+		buf_str(b, json_text(v));
+		return;
+	}
+	json_object_object_foreach(v, key, one)
+	{
+		const char *text = json_object_is_type(one, json_type_string) ? json_object_get_string(one) : NULL;
+		bool plain = text && text[0] && !text[strcspn(text, " \"=,")];
+
+		buf_printf(b, "%s%s=%s", between, key, plain ? text : json_text(one));
+		between = " ";
+	}
 }

@@ -86,6 +86,10 @@ void json_add_time_under(struct json_object *obj, const char *key, bool lasts, i
 /* Compact text (slashes not escaped), borrowed from obj. */
 const char *json_text(struct json_object *obj);
 
+/* Appends a value as people read it: a text as it is, a time in it to the second, an object as key=value pairs; nothing
+ * for NULL and null. Anything may stand in it: it is not one line. */
+void json_words(struct buf *b, struct json_object *v);
+
 /* Appends a string to a text as json_text has it; NULL: null. Where there is no tree. */
 void json_write_str(struct buf *b, const char *s);
 

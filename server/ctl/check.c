@@ -57,22 +57,62 @@ static void tell_recorded(const struct settings *s)
 			tell_recorded_check(&s->rollouts[i], &s->rollouts[i].checks[k]);
 }
 
-int cmd_check_config(struct ctl *c, int n, char **argv)
+static struct json_object *lines_json(const struct config_faults *f)
 {
-	struct config *cfg = NULL;
+	struct json_object *lines = json_object_new_array();
 
-	(void)c;
-	if (n != 1)
-		return ctl_usage("check-config FILE");
-	if (ctl_load(argv[0], CONFIG_CHECK, &cfg) < 0)
-		return CTL_NO;
+	for (size_t i = 0; i < f->n; i++)
+		json_object_array_add(lines, json_object_new_string(f->line[i]));
+	return lines;
+}
+
+static void say_right(const char *name, const struct config *cfg)
+{
 	for (size_t i = 0; i < cfg->notes.n; i++)
 		fprintf(stderr, "cannot tell here: %s\n", cfg->notes.line[i]);
 	tell_recorded(cfg->settings);
-	printf("%s is right: %zu rollout(s), %zu playbook(s), %zu channel(s)\n", argv[0], cfg->settings->n_rollouts,
-	       cfg->settings->n_playbooks, cfg->settings->n_channels);
+	printf("%s is right%s: %zu rollout(s), %zu playbook(s), %zu channel(s)\n", name,
+	       cfg->notes.n ? " as far as can be told here" : "", cfg->settings->n_rollouts, cfg->settings->n_playbooks,
+	       cfg->settings->n_channels);
+}
+
+/* "-" is the standard input. With -o json its verdict goes to verdicts. */
+static bool is_right(const char *name, struct json_object *verdicts)
+{
+	assert(name);
+	struct config_faults faults = {0}, none = {0};
+	struct config *cfg = NULL;
+	bool right = config_load(strcmp(name, "-") != 0 ? name : "/dev/stdin", CONFIG_CHECK, &cfg, &faults) == 0;
+
+	if (verdicts) {
+		struct json_object *o = json_object_new_object();
+
+		json_add_str(o, "file", name);
+		json_add_bool(o, "right", right);
+		json_add(o, "faults", lines_json(&faults));
+		json_add(o, "notes", lines_json(right ? &cfg->notes : &none));
+		json_object_array_add(verdicts, o);
+		config_faults_free(&faults);
+	} else if (right) {
+		say_right(name, cfg);
+	}
+	print_faults(&faults);
 	config_free(cfg);
-	return CTL_YES;
+	return right;
+}
+
+int cmd_check_config(struct ctl *c, int n, char **argv)
+{
+	CLEANUP(json_cleanup) struct json_object *verdicts = c->json ? json_object_new_array() : NULL;
+	bool right = true;
+
+	if (n < 1)
+		return ctl_usage("check-config FILE|- ...");
+	for (int i = 0; i < n; i++)
+		right &= is_right(argv[i], verdicts);
+	if (verdicts)
+		ctl_print(c, verdicts, NULL);
+	return right ? CTL_YES : CTL_NO;
 }
 
 int cmd_check_web_config(struct ctl *c, int n, char **argv)
@@ -192,7 +232,7 @@ int cmd_check_alert(struct ctl *c, int n, char **argv)
 
 	(void)c;
 	if (ctl_options(n, argv, options, ARRAY_LEN(options), rest, 1) != 1)
-		return ctl_usage("check-alert [--config.file rollbackd.yml] FILE");
+		return ctl_usage("check-alert [--config FILE] FILE|-");
 	if (ctl_load(file, CONFIG_OFFLINE, &cfg) < 0)
 		return CTL_USAGE;
 	if (read_file(rest[0], &body) < 0) {

@@ -251,7 +251,10 @@ int ctl_print_text(const struct ctl *c, const char *list, const char *name, cons
 
 	path_of(&path, list, name, what);
 	int r = ctl_fetch(c, buf_text(&path), &text);
-	if (r == 0)
+	CLEANUP(json_cleanup) struct json_object *o = c->json ? ctl_body("text", buf_text(&text), NO_MORE) : NULL;
+	if (r == 0 && o)
+		ctl_print(c, o, NULL);
+	else if (r == 0)
 		fputs(buf_text(&text), stdout);
 	return r;
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "server/core/clock.h"
 #include "server/core/text.h"
@@ -11,11 +12,12 @@
 #define WAIT_US       (15 * 60 * US_PER_S) /* beyond the longest total of the SLA */
 #define WAIT_EVERY_MS 250
 #define STATUS_MS     10000L /* a glance does not wait longer */
+#define GLANCE_S      2      /* from one to the next */
 #define SILENT_MAX    3      /* questions in a row without an answer */
 
 /* --- status --- */
 
-static int status_of(struct ctl *c, const char *rollout)
+static int status_of(const struct ctl *c, const char *rollout)
 {
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
 	int r = ctl_ask(c, "GET", "rollouts", rollout, "", NULL, &data);
@@ -25,18 +27,10 @@ static int status_of(struct ctl *c, const char *rollout)
 	return r == CTL_NO ? CTL_USAGE : r; /* there is no such rollout */
 }
 
-int cmd_status(struct ctl *c, int n, char **argv)
+static int status_of_all(const struct ctl *c)
 {
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
 	CLEANUP(buf_free) struct buf metrics = BUF(1024 * 1024);
-	const char *rollout = NULL;
-
-	if (ctl_options(n, argv, NULL, 0, &rollout, 1) < 0)
-		return CTL_USAGE;
-	if (!c->timeout_ms)
-		c->timeout_ms = STATUS_MS;
-	if (rollout)
-		return status_of(c, rollout);
 	int r = ctl_call(c, "GET", "/api/v1/rollouts", NULL, &data);
 	if (r == 0)
 		ctl_print(c, data, show_rollouts);
@@ -45,10 +39,32 @@ int cmd_status(struct ctl *c, int n, char **argv)
 	return r;
 }
 
+/* With --watch again and again, on a terminal in the same place, until it is stopped or refused. */
+int cmd_status(struct ctl *c, int n, char **argv)
+{
+	const struct timespec pause = {.tv_sec = GLANCE_S};
+	const char *rollout = NULL;
+	bool watch = false;
+	const struct option options[] = {{"--watch", NULL, &watch}};
+	int r;
+
+	if (ctl_options(n, argv, options, ARRAY_LEN(options), &rollout, 1) < 0)
+		return CTL_USAGE;
+	if (!c->timeout_ms)
+		c->timeout_ms = STATUS_MS;
+	do {
+		if (watch && isatty(STDOUT_FILENO))
+			fputs("\033[H\033[2J", stdout);
+		r = rollout ? status_of(c, rollout) : status_of_all(c);
+		fflush(stdout);
+	} while (watch && (r == CTL_YES || r == CTL_UNREACHABLE) && nanosleep(&pause, NULL) == 0);
+	return r;
+}
+
 /* --- incidents --- */
 
 struct list_words {
-	const char *rollout, *state, *since, *limit;
+	const char *rollout, *state, *since, *until, *limit;
 };
 
 /* One state, or all; "open": whatever is not over. */
@@ -56,7 +72,11 @@ static int list_of_state(struct ctl *c, const struct list_words *w, const char *
 {
 	const struct {
 		const char *name, *value;
-	} params[] = {{"rollout", w->rollout}, {"state", state}, {"since", w->since}, {"limit", w->limit}};
+	} params[] = {{"rollout", w->rollout},
+	              {"state", state},
+	              {"since", w->since},
+	              {"until", w->until},
+	              {"limit", w->limit}};
 	CLEANUP(buf_free) struct buf path = BUF(4096);
 
 	buf_str(&path, "/api/v1/incidents?");
@@ -106,6 +126,7 @@ int cmd_incidents(struct ctl *c, int n, char **argv)
 	const struct option options[] = {{"--rollout", &w.rollout, NULL},
 	                                 {"--state", &w.state, NULL},
 	                                 {"--since", &w.since, NULL},
+	                                 {"--until", &w.until, NULL},
 	                                 {"--limit", &w.limit, NULL}};
 
 	if (ctl_options(n, argv, options, ARRAY_LEN(options), NULL, 0) != 0)
@@ -147,17 +168,35 @@ static void show_done(struct json_object *o, const char *done)
 	printf("incident %lld: %s", (long long)json_int_or(o, "id", 0), done);
 	if (!strcmp(done, "its ETA"))
 		printf(eta ? " is %s" : "%s is not set", eta ? eta : "");
-	printf("; %s. Over: %s, because %s\n", json_str_or(o, "state", "?"), json_str_or(over, "answer", "unknown"),
-	       json_str_or(over, "because", "?"));
+	if (strcmp(json_str_or(o, "state", "?"), done) != 0)
+		printf("; %s", json_str_or(o, "state", "?"));
+	printf(". Over: %s, because %s\n", json_str_or(over, "answer", "unknown"), json_str_or(over, "because", "?"));
 }
 
-static int show_one(struct ctl *c, const char *id, bool verbose)
+bool ctl_is_action(const char *word)
+{
+	assert(word);
+	bool is = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(actions); i++)
+		is |= !strcmp(word, actions[i].word);
+	return is;
+}
+
+/* How one is shown. */
+struct view {
+	bool verbose, watch;
+};
+
+static int show_one(struct ctl *c, const char *id, struct view v)
 {
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
+	if (v.watch)
+		return ctl_follow(c, strtoll(id, NULL, 10), true);
 	int r = ctl_ask(c, "GET", "incidents", id, "", NULL, &data);
 
 	if (r == 0)
-		ctl_print(c, data, verbose ? show_incident_verbose : show_incident);
+		ctl_print(c, data, v.verbose ? show_incident_verbose : show_incident);
 	return r;
 }
 
@@ -186,7 +225,7 @@ static int open_one(struct ctl *c, const char *rollout, const char *severity, co
 }
 
 /* "last" is the newest one. */
-static int show_last(struct ctl *c, bool verbose)
+static int show_last(struct ctl *c, struct view v)
 {
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
 	const struct list_words w = {.limit = "1"};
@@ -200,7 +239,7 @@ static int show_last(struct ctl *c, bool verbose)
 		return CTL_NO;
 	}
 	snprintf(id, sizeof(id), "%lld", (long long)json_int_or(json_object_array_get_idx(data, 0), "id", 0));
-	return show_one(c, id, verbose);
+	return show_one(c, id, v);
 }
 
 static int unknown_word(const char *word)
@@ -221,24 +260,25 @@ static int unknown_word(const char *word)
 int cmd_incident(struct ctl *c, int n, char **argv)
 {
 	const char *text = NULL, *severity = NULL, *summary = NULL, *step = NULL, *rest[3] = {NULL};
-	bool verbose = false;
+	struct view v = {0};
 	const struct option options[] = {{"--note", &text, NULL},         {"--text", &text, NULL},
 	                                 {"--severity", &severity, NULL}, {"--summary", &summary, NULL},
-	                                 {"--step", &step, NULL},         {"-v", NULL, &verbose}};
+	                                 {"--step", &step, NULL},         {"-v", NULL, &v.verbose},
+	                                 {"--watch", NULL, &v.watch}};
 	int found = ctl_options(n, argv, options, ARRAY_LEN(options), rest, 3);
 
 	if (found < 0)
 		return CTL_USAGE;
 	if (found == 0)
-		return ctl_usage(
-			"incident ID|last [-v] | ack|note|eta|approve|cancel|retry|review|resolve ID [TEXT] | report "
-			"ID | open ROLLOUT --severity P0 --summary TEXT");
+		return ctl_usage("incident ID|last [-v | --watch] | ack|note|eta|approve|cancel|retry|review|resolve "
+		                 "ID [TEXT] | report "
+		                 "ID | open ROLLOUT --severity P0 --summary TEXT");
 	if (found == 2 && !strcmp(rest[0], "open") && severity && summary)
 		return open_one(c, rest[1], severity, summary);
 	if (found == 1 && !strcmp(rest[0], "last"))
-		return show_last(c, verbose);
+		return show_last(c, v);
 	if (found == 1 && strspn(rest[0], "0123456789") == strlen(rest[0]))
-		return show_one(c, rest[0], verbose);
+		return show_one(c, rest[0], v);
 	if (found == 2 && !strcmp(rest[0], "report"))
 		return ctl_print_text(c, "incidents", rest[1], "/report");
 	for (size_t i = 0; found >= 2 && i < ARRAY_LEN(actions); i++)

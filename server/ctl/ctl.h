@@ -37,7 +37,7 @@ struct json_object *ctl_body(const char *key, ...);
 int ctl_send(const struct ctl *c, const char *whom, const char *path, struct json_object *body);
 /* GET of a text that is no JSON. 0, or an exit code as above. */
 int ctl_fetch(const struct ctl *c, const char *path, struct buf *ret);
-/* Prints the text of one thing in a list. 0, or an exit code. */
+/* Prints the text of one thing in a list; with -o json as the member text. 0, or an exit code. */
 int ctl_print_text(const struct ctl *c, const char *list, const char *name, const char *what);
 /* Does it answer within 3 s, and can it record? Says nothing. */
 bool ctl_is_ready(const struct ctl *c);
@@ -49,7 +49,7 @@ void ctl_escape(struct buf *b, const char *text);
 
 /* --- show.c, show_incident.c, show_compare.c --- */
 
-/* Prints data: as it came with -o json, else by show. */
+/* Prints data: as it came with -o json, else by show (NULL: there is no other way). */
 void ctl_print(const struct ctl *c, struct json_object *data, void (*show)(struct json_object *));
 void show_rollouts(struct json_object *arr);
 void show_incidents(struct json_object *arr);
@@ -86,6 +86,8 @@ struct ctl_command {
 	const char *name, *args, *help;
 	int (*run)(struct ctl *c, int n, char **argv);
 };
+/* A word that acts on an incident: "ack", "resolve". */
+bool ctl_is_action(const char *word);
 int cmd_status(struct ctl *c, int n, char **argv);
 int cmd_incidents(struct ctl *c, int n, char **argv);
 int cmd_incident(struct ctl *c, int n, char **argv);

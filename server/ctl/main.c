@@ -13,11 +13,12 @@
 #define OPTIONS_MAX 32 /* of a command that are looked at for one that is like another */
 
 static const struct ctl_command commands[] = {
-	{"status", "[ROLLOUT]", "every rollout, or one, at a glance; and how rollbackd itself is", cmd_status},
-	{"incidents", "[--rollout R] [--state S,…|open] [--since 24h] [--limit N]", "list incidents, newest first",
-         cmd_incidents},
+	{"status", "[ROLLOUT] [--watch]", "every rollout, or one, at a glance; and how rollbackd itself is",
+         cmd_status},
+	{"incidents", "[--rollout R] [--state S,…|open] [--since 24h] [--until 1h] [--limit N]",
+         "list incidents, newest first", cmd_incidents},
 	{"incident",
-         "ID|last [-v] | ack|note|eta|approve|cancel|retry|review|resolve ID [TEXT] | report ID | open ROLLOUT …",
+         "ID|last [-v | --watch] | ack|note|eta|approve|cancel|retry|review|resolve ID [TEXT] | report ID | open …",
          "one in full, or act on one", cmd_incident},
 	{"rollback",
          "ROLLOUT --stage N [--reason TEXT] [--to 0] [--wait | --or-offline | --offline] [--config FILE] [--storage "
@@ -39,10 +40,9 @@ static const struct ctl_command commands[] = {
 	{"doctor", "[--config FILE]",
          "asks Prometheus and Alertmanager: does every trigger reach rollbackd, how soon, and is there data",
          cmd_doctor},
-	{"check-config", "FILE", "offline: is this config right", cmd_check_config},
+	{"check-config", "FILE|- …", "offline: is this config right", cmd_check_config},
 	{"check-web-config", "FILE", "offline: is this file of passwords right", cmd_check_web_config},
-	{"check-alert", "[--config.file rollbackd.yml] FILE", "offline: what would this webhook body do, and why",
-         cmd_check_alert},
+	{"check-alert", "[--config FILE] FILE|-", "offline: what would this webhook body do, and why", cmd_check_alert},
 };
 
 /* One line: the whole help would bury it. */
@@ -202,7 +202,8 @@ int main(int argc, char **argv)
 
 	if (n < 0)
 		return r;
-	const struct ctl_command *cmd = n > 1 ? command_named(argv[1]) : NULL;
+	bool acts = n > 1 && ctl_is_action(argv[1]); /* "ack 1" is "incident ack 1" */
+	const struct ctl_command *cmd = n > 1 ? command_named(acts ? "incident" : argv[1]) : NULL;
 	if (help && cmd)
 		return help_of(stdout, cmd), CTL_YES;
 	if ((help && n == 1) || (n == 2 && !strcmp(argv[1], "help")))
@@ -210,7 +211,7 @@ int main(int argc, char **argv)
 	if (n == 2 && !strcmp(argv[1], "--version"))
 		return puts("rollbackctl " ROLLBACKD_VERSION), CTL_YES;
 	if (cmd) {
-		r = run(&c, cmd, n - 2, argv + 2);
+		r = run(&c, cmd, acts ? n - 1 : n - 2, acts ? argv + 1 : argv + 2);
 		free(c.password);
 		return r;
 	}
@@ -237,11 +238,21 @@ void ctl_unknown(const char *what, const char *word, const char *const names[], 
 		fputs(": see rollbackctl --help\n", stderr);
 }
 
+/* Without the ".file" and ".path" that the daemon's flags have: whoever types those means the same. */
+static size_t stem(const char *name, size_t len)
+{
+	bool has = len > 5 && (!strncmp(name + len - 5, ".file", 5) || !strncmp(name + len - 5, ".path", 5));
+
+	return has ? len - 5 : len;
+}
+
 static const struct option *option_named(const char *word, const struct option *options, size_t n, size_t *ret_len)
 {
 	*ret_len = strcspn(word, "=");
+	size_t len = stem(word, *ret_len);
+
 	for (size_t i = 0; i < n; i++)
-		if (strlen(options[i].name) == *ret_len && !strncmp(options[i].name, word, *ret_len))
+		if (stem(options[i].name, strlen(options[i].name)) == len && !strncmp(options[i].name, word, len))
 			return &options[i];
 	return NULL;
 }

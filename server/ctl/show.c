@@ -5,49 +5,39 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "handlers/incident/text.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
 #include "server/ctl/show_private.h"
 
-#define CELL_MAX    200
-#define COLUMNS_MAX 10
+#define CELL_MAX     200
+#define COLUMNS_MAX  10
+#define COLUMN_LEAST 8
 
 void ctl_print(const struct ctl *c, struct json_object *data, void (*show)(struct json_object *))
 {
-	assert(c && show);
+	assert(c && (show || c->json));
 	if (c->json)
 		puts(json_object_to_json_string_ext(data, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
 	else
 		show(data);
 }
 
-/* To the second: nobody reads microseconds. */
-static const char *time_of(const char *key, const char *text, char out[40])
-{
-	size_t len = strlen(key);
-	bool is_time = (len > 2 && !strcmp(key + len - 2, "at")) || !strcmp(key, "earliest") || !strcmp(key, "eta");
-	int64_t us = 0;
-
-	if (!is_time || text_time_parse(text, strlen(text), &us) < 0)
-		return text;
-	text_time(us - us % US_PER_S, out, 40);
-	return out;
-}
-
 char *show_cell(struct json_object *o, const char *key)
 {
 	assert(key);
 	struct json_object *v = NULL;
+	CLEANUP(buf_free) struct buf words = BUF(1024 * 1024);
 	struct buf b = BUF(CELL_MAX * 4);
-	const char *text = "-";
-	char at[40];
 
-	if (json_object_object_get_ex(o, key, &v) && v)
-		text = json_object_is_type(v, json_type_string) ? time_of(key, json_object_get_string(v), at)
-		                                                : json_text(v);
-	text_one_line(&b, text, strlen(text), CELL_MAX);
+	json_object_object_get_ex(o, key, &v);
+	json_words(&words, v);
+	if (!v)
+		buf_char(&words, '-');
+	text_one_line(&b, buf_text(&words), words.len, CELL_MAX);
 	char *line = buf_take(&b);
 	if (!line)
 		abort(); /* out of memory */
@@ -64,18 +54,63 @@ static int width(const char *s)
 	return n;
 }
 
-static void pad(const char *s, int to, bool last)
+/* How many columns the terminal has; 0: it is none, and nothing is cut. */
+static int terminal(void)
 {
-	fputs(s, stdout);
-	for (int i = width(s); !last && i < to + 2; i++)
+	struct winsize size = {0};
+
+	return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+void show_trouble(bool is_trouble, const char *line)
+{
+	assert(line);
+	const char *no = getenv("NO_COLOR"); /* https://no-color.org */
+	bool red = is_trouble && isatty(STDOUT_FILENO) && !(no && no[0]);
+
+	printf("%s%s%s\n", red ? "\033[31m" : "", line, red ? "\033[0m" : "");
+}
+
+/* The widest give way first, so that a row is one line. */
+static void fit(int *w, size_t n, int columns)
+{
+	assert(w && n > 0);
+	int sum = 2 * (int)(n - 1);
+
+	for (size_t c = 0; c < n; c++)
+		sum += w[c];
+	for (; sum > columns; sum--) {
+		size_t widest = 0;
+
+		for (size_t c = 1; c < n; c++)
+			if (w[c] > w[widest])
+				widest = c;
+		if (w[widest] <= COLUMN_LEAST)
+			return;
+		w[widest]--;
+	}
+}
+
+static void put_cell(const char *s, int to, bool last)
+{
+	int n = width(s), left = n > to ? to - 1 : n;
+
+	for (; *s && (left > 0 || ((unsigned char)*s & 0xC0) == 0x80); s++) {
+		left -= ((unsigned char)s[1] & 0xC0) != 0x80;
+		putchar(*s);
+	}
+	if (n > to)
+		fputs("\u2026", stdout);
+	for (int i = n; !last && i < to; i++)
 		putchar(' ');
+	fputs(last ? "\n" : "  ", stdout);
 }
 
 void show_table(struct json_object *arr, const struct column *cols, size_t n)
 {
 	assert(cols && n > 0 && n <= COLUMNS_MAX);
 	size_t rows = json_object_array_length(arr);
-	int w[COLUMNS_MAX];
+	int w[COLUMNS_MAX], columns = terminal();
 
 	for (size_t c = 0; c < n; c++)
 		w[c] = width(cols[c].title);
@@ -83,20 +118,19 @@ void show_table(struct json_object *arr, const struct column *cols, size_t n)
 		for (size_t c = 0; c < n; c++) {
 			CLEANUP(cleanup_free) char *text = show_cell(json_object_array_get_idx(arr, i), cols[c].key);
 
-			if (text && width(text) > w[c])
+			if (width(text) > w[c])
 				w[c] = width(text);
 		}
+	if (columns)
+		fit(w, n, columns);
 	for (size_t c = 0; c < n; c++)
-		pad(cols[c].title, w[c], c + 1 == n);
-	putchar('\n');
-	for (size_t i = 0; i < rows; i++) {
+		put_cell(cols[c].title, w[c], c + 1 == n);
+	for (size_t i = 0; i < rows; i++)
 		for (size_t c = 0; c < n; c++) {
 			CLEANUP(cleanup_free) char *text = show_cell(json_object_array_get_idx(arr, i), cols[c].key);
 
-			pad(text ? text : "", w[c], c + 1 == n);
+			put_cell(text, w[c], c + 1 == n);
 		}
-		putchar('\n');
-	}
 }
 
 void show_field(const char *title, struct json_object *o, const char *key)
@@ -208,8 +242,10 @@ static void say_percentage(struct json_object *o)
 	else
 		printf("  Percentage    %s wanted, %s%% last seen at %s%s\n", want, is, at,
 		       old ? ", before the last change" : "");
-	if (seen >= 0 && wanted >= 0 && seen != wanted && !moves)
-		printf("  !! %s%% SEEN, %s WANTED\n", is, want);
+	if (seen < 0 || wanted < 0 || seen == wanted || moves)
+		return;
+	CLEANUP(cleanup_free) char *line = text_format("  !! %s%% SEEN, %s WANTED", is, want);
+	show_trouble(true, line ? line : "");
 }
 
 static void say_stage(struct json_object *o)

@@ -16,7 +16,9 @@ void show_over(struct json_object *o)
 		return;
 	CLEANUP(cleanup_free) char *because = show_cell(over, "because");
 	bool yes = !strcmp(json_str_or(over, "answer", ""), "yes");
-	printf("Over: %s, because %s\n", json_str_or(over, "answer", "unknown"), because);
+	CLEANUP(cleanup_free)
+	char *line = text_format("Over: %s, because %s", json_str_or(over, "answer", "unknown"), because);
+	show_trouble(!yes, line ? line : "");
 	if (json_get_arr(o, "next", &next) == 1)
 		n = json_object_array_length(next);
 	for (size_t i = 0; i < n; i++)

@@ -1,10 +1,17 @@
 """What people read at three in the morning: is it over, why, what next; who lags; what a reason is for."""
+import fcntl
 import json
+import os
+import pty
+import re
+import struct
+import subprocess
+import termios
 import time
 from urllib.parse import parse_qs, urlparse
 
 import pytest
-from harness import Server, alert, config, ctl, slack_channel, until
+from harness import BUILD, Server, alert, config, ctl, slack_channel, until
 
 
 class Pods(Server):
@@ -189,6 +196,113 @@ def test_lists_by_states_and_what_is_open(daemon_of, service):
 
     assert ids("open") == [2] and ids("resolved") == [1] and ids("rolled_back,resolved") == [2, 1]
     assert ctl(d, "incidents", "--state", "nonsense").returncode == 2
+
+
+def test_what_answers_but_is_not_understood_is_not_out_of_reach(daemon_of, service, chat, pods):
+    d = daemon_of(seen_by(pods, service, chat))
+    r = ctl(d, "doctor", "--config", d.config)
+    assert r.returncode == 4 and "what it answered is not understood" in r.stdout, r
+    pods.away = True
+    r = ctl(d, "doctor", "--config", d.config)
+    assert r.returncode == 3, r
+
+
+def test_what_people_guess_is_understood(daemon_of, service):
+    d = daemon_of(config(service))
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    assert ctl(d, "ack", r["incident"]).stdout.startswith(f"incident {r['incident']}: acknowledged")
+    assert ctl(d, "resolve", r["incident"]).stdout.startswith(f"incident {r['incident']}: resolved. Over: yes")
+    for until_, found in (("1h", 0), ("2100-01-01T00:00:00Z", 1)):
+        r = ctl(d, "-o", "json", "incidents", "--until", until_)
+        assert r.returncode == 0 and len(json.loads(r.stdout)) == found, (until_, r)
+    for name in ("--config", "--config.file"):
+        assert ctl(None, "check-alert", name, d.config, "/nowhere").returncode == 2
+        r = ctl(None, "doctor", name, "/nowhere.yml")
+        assert r.returncode == 2 and "/nowhere.yml: it cannot be read" in r.stderr and "unknown option" not in r.stderr
+
+
+def test_watch_goes_on_until_it_is_decided(daemon_of, service, chat, pods):
+    pods.pods = {"web-1": 10}
+    d = daemon_of(seen_by(pods, service, chat, timeout="60s"))
+    [r] = d.post(alert())
+    p = subprocess.Popen([str(BUILD / "rollbackctl"), "--url", f"http://127.0.0.1:{d.port}", "incident", str(r["incident"]), "--watch"],
+                         stdout=subprocess.PIPE, text=True)
+    assert "opened" in p.stdout.readline() and p.poll() is None
+    pods.pods = {"web-1": 0}
+    assert "rolled_back" in p.communicate(timeout=30)[0] and p.returncode == 0
+    p = subprocess.Popen([str(BUILD / "rollbackctl"), "--url", f"http://127.0.0.1:{d.port}", "status", "--watch"], stdout=subprocess.PIPE, text=True)
+    try:
+        seen = 0
+        while seen < 2:         # once, and again
+            seen += p.stdout.readline().startswith("shop")
+    finally:
+        p.kill()
+        p.communicate()
+
+
+def test_nobody_reads_microseconds_or_braces(daemon_of, service):
+    d = daemon_of(config(service))
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    shown, report = ctl(d, "incident", r["incident"]).stdout, ctl(d, "incident", "report", r["incident"]).stdout
+    assert "alertname=" in shown and '{"' not in shown and '{"' not in report.replace("\\", "")
+    for text in (shown, report):
+        assert re.search(r"\d\d:\d\d:\d\dZ", text) and not re.search(r"\d\d:\d\d:\d\d\.\d+Z", text), text
+
+
+def test_json_is_json_everywhere(daemon_of, service, folder):
+    d = daemon_of(config(service))
+    [r] = d.post(alert())
+    for begins, words in (("[REPORT] Shop, weekly", ["report", "--weekly"]), ("# Incident 1: ", ["incident", "report", r["incident"]])):
+        out = ctl(d, "-o", "json", *words)
+        assert out.returncode == 0 and json.loads(out.stdout)["text"].startswith(begins) and ctl(d, *words).stdout.startswith(begins)
+    bad = folder / "bad.yml"
+    bad.write_text("rollouts: [{name: shop, verfy: {}}]\n")
+    r = ctl(None, "-o", "json", "check-config", d.config, bad)
+    good, wrong = json.loads(r.stdout)
+    assert r.returncode == 1 and good == {"file": str(d.config), "right": True, "faults": [], "notes": []}
+    assert wrong["file"] == str(bad) and wrong["right"] is False and any("verfy" in f for f in wrong["faults"])
+
+
+def test_check_config_takes_many_files_and_its_input(daemon_of, service, folder):
+    text = config(service)
+    (folder / "a.yml").write_text(text)
+    (folder / "b.yml").write_text("rollouts: [")
+    r = ctl(None, "check-config", folder / "a.yml", folder / "b.yml")
+    assert r.returncode == 1 and "a.yml is right" in r.stdout and "b.yml:2: this is not YAML" in r.stderr
+    r = subprocess.run([str(BUILD / "rollbackctl"), "check-config", "-"], input=text, capture_output=True, text=True)
+    assert r.returncode == 0 and "is right" in r.stdout
+
+
+def on_terminal(columns, *words):
+    """What a command writes on a terminal of so many columns."""
+    main, sub = pty.openpty()
+    fcntl.ioctl(sub, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    p = subprocess.Popen([str(BUILD / "rollbackctl"), *map(str, words)], stdout=sub, stdin=subprocess.DEVNULL)
+    os.close(sub)
+    out = b""
+    while True:
+        try:
+            chunk = os.read(main, 65536)
+        except OSError:
+            break
+        if not chunk:
+            break
+        out += chunk
+    os.close(main)
+    p.wait()
+    return out.decode().replace("\r\n", "\n")
+
+
+def test_a_table_is_no_wider_than_the_terminal_and_trouble_is_red(daemon_of, service, chat, pods):
+    d, i = failed(daemon_of, service, chat, pods)
+    url = f"http://127.0.0.1:{d.port}"
+    assert LAG in ctl(d, "incidents").stdout and "\x1b" not in ctl(d, "status").stdout       # what goes into a pipe is whole
+    lines = on_terminal(80, "--url", url, "incidents").splitlines()
+    assert len(lines) == 2 and all(len(line) <= 80 for line in lines) and "\N{HORIZONTAL ELLIPSIS}" in lines[1]
+    assert "\x1b[31mOver: no, because " in on_terminal(80, "--url", url, "incident", i["id"])
+    assert "\x1b[31m  !! 10% SEEN, 0% WANTED\x1b[0m" in on_terminal(80, "--url", url, "status")
 
 
 def test_status_says_how_rollbackd_itself_is(daemon_of, service, chat):

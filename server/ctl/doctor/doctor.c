@@ -227,7 +227,7 @@ static struct json_object *data_of(struct doctor *d, enum page p)
 static void no_answer(struct doctor *d, const char *what, const struct asked *a)
 {
 	found(&d->findings, FOUND_UNKNOWN, what, "%s", a->why[0] ? a->why : "what it answered is not understood");
-	d->findings.unreachable = true;
+	d->findings.unreachable |= a->why[0] != '\0';
 }
 
 static void read_prometheus_config(struct doctor *d)
