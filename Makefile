@@ -237,10 +237,12 @@ install: programs
 	for f in $(SHARED); do install -D -m 644 deploy/$$f $(DESTDIR)$(PREFIX)/share/rollbackd/$$f || exit 1; done
 	install -D -m 644 deploy/sampling.md $(DESTDIR)$(PREFIX)/share/doc/rollbackd/sampling.md
 	install -D -m 644 deploy/systemd/flags-directory.conf $(DESTDIR)$(PREFIX)/share/doc/rollbackd/examples/flags-directory.conf
-	install -D -m 644 deploy/debian/rollbackd.8 $(DESTDIR)$(PREFIX)/share/man/man8/rollbackd.8
-	install -D -m 644 deploy/debian/rollbackctl.1 $(DESTDIR)$(PREFIX)/share/man/man1/rollbackctl.1
+	install -D -m 644 deploy/systemd/rollbackd.socket $(DESTDIR)$(PREFIX)/share/doc/rollbackd/examples/rollbackd.socket
+	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/rollbackd/README.md
+	install -D -m 644 deploy/debian/rollbackctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/rollbackctl
+	sh deploy/debian/pages.sh $O $(DESTDIR)$(PREFIX)/share/man
 	install -d $(DESTDIR)$(UNITS_DIR)
-	sed 's|/usr/bin/rollbackd|$(PREFIX)/bin/rollbackd|' deploy/systemd/rollbackd.service > $(DESTDIR)$(UNITS_DIR)/rollbackd.service
+	sed 's|/usr/bin/rollback|$(PREFIX)/bin/rollback|' deploy/systemd/rollbackd.service > $(DESTDIR)$(UNITS_DIR)/rollbackd.service
 	chmod 644 $(DESTDIR)$(UNITS_DIR)/rollbackd.service
 	install -D -m 644 deploy/systemd/rollbackd.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/rollbackd.conf
 	install -D -m 644 deploy/systemd/rollbackd.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/rollbackd.conf

@@ -195,13 +195,18 @@ static bool try_reload(struct app *a, char *why, size_t size)
 	return ok;
 }
 
+void app_where(const struct app *a, struct buf *b)
+{
+	http_where(a->http, b);
+}
+
 int app_reload_fd(const struct app *a)
 {
 	assert(a);
 	return reloads_fd(a->reloads);
 }
 
-void app_reload(struct app *a)
+bool app_reload(struct app *a)
 {
 	assert(a && thread_self() == THREAD_UNNAMED);
 	struct reload_requests who;
@@ -216,6 +221,7 @@ void app_reload(struct app *a)
 		log_error("config not reloaded, the old one stays", "file", a->o.config_file, "err", why);
 	}
 	reloads_answer(&who, ok ? 0 : -EINVAL, why);
+	return ok;
 }
 
 static int ask_reload(void *app, struct reload_request *rq)

@@ -27,10 +27,12 @@ struct app;
  * (exit code 3), -EADDRINUSE and its like from listening (1). *ret_state tells which. */
 int app_start(const struct app_options *o, struct config *cfg, struct web_config *web, struct app **ret,
               bool *ret_state, char *why, size_t size);
+/* Where it listens, in words. */
+void app_where(const struct app *a, struct buf *b);
 /* Readable when somebody has asked for a reload over HTTP. */
 int app_reload_fd(const struct app *a);
-/* Reads the config again, and tells who asked. A wrong one changes nothing. Some seconds at most. */
-void app_reload(struct app *a);
+/* Reads the config again, and tells who asked. False: it is wrong, and changes nothing. Some seconds at most. */
+bool app_reload(struct app *a);
 /* True while none of its threads is stuck: the writer, the engine's, those that read, the HTTP server's. */
 bool app_alive(const struct app *a);
 /* Drains for at most 5 s, then stops everything. */

@@ -24,7 +24,8 @@
 #include "server/http/server.h"
 #include "server/systemd.h"
 
-#define TURN_MS 1000 /* between two looks at the threads, for the watchdog */
+#define TURN_MS   1000 /* between two looks at the threads, for the watchdog */
+#define WHERE_MAX 2048 /* of all addresses in words */
 
 enum { EXIT_RUNTIME = 1, EXIT_USAGE = 2, EXIT_STATE = 3 };
 
@@ -187,7 +188,7 @@ static int load(const struct flags *f, struct config **ret)
 	int tried = r == 0 ? notify_try_programs(&(*ret)->channels, f->app.exe, why, sizeof(why)) : 0;
 	/* A machine that is busy after a crash: its messages go out as plain text, if need be. */
 	if (tried == -ETIMEDOUT) {
-		log_warn("a channel's program could not be tried", "config", f->app.config_file, "why", why);
+		log_warn("a channel's program could not be tried", "config", f->app.config_file, "err", why);
 	} else if (tried < 0) {
 		fprintf(stderr, "%s: %s\n", f->app.config_file, why);
 		config_free(*ret);
@@ -241,8 +242,8 @@ static int take_signals(void)
 static void reload(struct app *a)
 {
 	systemd_reloading();
-	app_reload(a);
-	systemd_ready();
+	systemd_ready(app_reload(a) ? "the config was reloaded"
+	                            : "THE LAST RELOAD WAS REFUSED: the config of before stays in force, see the log");
 }
 
 /* 0: none came. */
@@ -270,6 +271,18 @@ static void wait_for_the_end(struct app *a, int signals)
 	}
 }
 
+static void say_ready(const struct flags *f, const struct app *a)
+{
+	CLEANUP(buf_free) struct buf where = BUF(WHERE_MAX);
+	char status[WHERE_MAX + 20];
+
+	app_where(a, &where);
+	log_info("rollbackd is ready", "version", ROLLBACKD_VERSION, "address", buf_text(&where), "config",
+	         f->app.config_file);
+	snprintf(status, sizeof(status), "listens on %s", buf_text(&where));
+	systemd_ready(status);
+}
+
 static int serve(const struct flags *f)
 {
 	int signals = take_signals();
@@ -293,9 +306,7 @@ static int serve(const struct flags *f)
 		log_error("cannot start", "err", why[0] ? why : strerror(-r));
 		return state ? EXIT_STATE : EXIT_RUNTIME;
 	}
-	log_info("rollbackd is ready", "version", ROLLBACKD_VERSION, "address", f->app.address.item[0], "config",
-	         f->app.config_file);
-	systemd_ready();
+	say_ready(f, a);
 	wait_for_the_end(a, signals);
 	log_info("stopping");
 	systemd_stopping();

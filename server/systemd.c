@@ -1,13 +1,15 @@
 #include "server/systemd.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <systemd/sd-daemon.h>
 
 #include "server/core/clock.h"
 
-void systemd_ready(void)
+void systemd_ready(const char *status)
 {
-	sd_notify(0, "READY=1");
+	assert(status);
+	sd_notifyf(0, "READY=1\nSTATUS=%s", status);
 }
 
 void systemd_reloading(void)

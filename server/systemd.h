@@ -6,8 +6,8 @@
 
 #include <stddef.h>
 
-void systemd_ready(void);
-void systemd_reloading(void); /* systemd_ready follows */
+void systemd_ready(const char *status); /* the line that systemctl status shows */
+void systemd_reloading(void);           /* systemd_ready follows */
 void systemd_stopping(void);
 void systemd_watchdog(void);
 

@@ -15,10 +15,11 @@ strip --remove-section=.comment "$root/usr/bin/rollbackd" "$root/usr/bin/rollbac
 	"$root/usr/libexec/rollbackd/rollbackd-run"
 install -D -m 640 $here/rollbackd.yml "$root/etc/rollbackd/rollbackd.yml"
 chmod 750 "$root/etc/rollbackd"
+install -D -m 644 $here/default "$root/etc/default/rollbackd"
 install -D -m 644 $here/copyright "$root/usr/share/doc/rollbackd/copyright"
 gzip -9n <$here/changelog >"$out/changelog.gz"
 install -D -m 644 "$out/changelog.gz" "$root/usr/share/doc/rollbackd/changelog.gz"
-gzip -9n "$root/usr/share/man/man8/rollbackd.8" "$root/usr/share/man/man1/rollbackctl.1"
+gzip -9n "$root"/usr/share/man/man?/*
 install -D -m 644 $here/lintian-overrides "$root/usr/share/lintian/overrides/rollbackd"
 
 # The libraries that the programs are linked with, with the versions they need.
@@ -33,7 +34,7 @@ Version: $version
 Architecture: $arch
 Maintainer: rollbackd maintainers <maintainers@rollbackd.example>
 Installed-Size: $size
-Depends: $libraries, passwd, systemd | systemd-standalone-sysusers
+Depends: $libraries, ca-certificates, passwd, procps, systemd | systemd-standalone-sysusers
 Recommends: polkitd
 Section: admin
 Priority: optional
@@ -43,7 +44,7 @@ Description: rolls back a canary when Alertmanager says so
  incident and tells the chat. It also carries the rollout plan: stages,
  criteria, approvals, checklists and reports.
 EOF
-echo /etc/rollbackd/rollbackd.yml >"$root/DEBIAN/conffiles"
+printf '%s\n' /etc/default/rollbackd /etc/rollbackd/rollbackd.yml >"$root/DEBIAN/conffiles"
 for script in postinst prerm postrm; do
 	install -m 755 $here/$script "$root/DEBIAN/$script"
 done

@@ -125,7 +125,7 @@ static void revive(struct revival *r, const char *why)
 	int e = plan(r);
 
 	if (e == 0) {
-		log_info("an alert that was reported resolved fires", "alert", log_num(r->copy.alert), "why", why);
+		log_info("an alert that was reported resolved fires", "alert", log_num(r->copy.alert), "reason", why);
 		r->job = (struct db_job) {.run = record, .done = recorded};
 		e = db_submit(r->engine->o.db, &r->job, DB_URGENT);
 	}

@@ -321,3 +321,18 @@ void http_local_host(int fd, char out[HTTP_ADDRESS_MAX])
 	else if (a.any.sa_family == AF_INET6)
 		print_v6(&a.v6.sin6_addr, out);
 }
+
+void http_listen_where(int fd, struct buf *b)
+{
+	assert(fd >= 0 && b);
+	char host[HTTP_ADDRESS_MAX];
+	union address a = {0};
+
+	if (local_address(fd, &a) < 0)
+		return;
+	http_local_host(fd, host);
+	if (a.any.sa_family == AF_UNIX)
+		buf_printf(b, "unix:%s", a.local.sun_path);
+	else
+		buf_printf(b, "%s:%d", host[0] ? host : "*", port_of(&a));
+}

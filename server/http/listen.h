@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
+#include "server/core/buf.h"
 #include "server/core/scope.h"
 
 #define HTTP_ADDRESS_MAX 64
@@ -29,6 +30,9 @@ void http_listen_close(struct http_listener *l);
 /* The host of the address that a socket has on this side, as a URL has it: IPv6 in brackets, IPv4 as such also when it
  * came in through IPv6. "": a unix socket, or every address. */
 void http_local_host(int fd, char out[HTTP_ADDRESS_MAX]);
+/* Appends where a socket listens, as --web.listen-address says it: "127.0.0.1:9595", "unix:/run/rollbackd/sock"; every
+ * address as "*:9595". */
+void http_listen_where(int fd, struct buf *b);
 /* Uid of the process that connected to a unix socket; -1: not to be found out. */
 int64_t http_peer_uid(int fd);
 #endif

@@ -221,6 +221,15 @@ static int listen_all(struct http *h, char *why, size_t size)
 	return 0;
 }
 
+void http_where(const struct http *h, struct buf *b)
+{
+	assert(h && b);
+	for (size_t i = 0; i < h->n_listeners; i++) {
+		buf_str(b, i ? ", " : "");
+		http_listen_where(h->listeners[i].fd, b);
+	}
+}
+
 static int watch(struct http *h, int fd, void *what)
 {
 	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = what};

@@ -91,6 +91,8 @@ struct http;
 /* Listens and starts the thread. 0, or -errno with why. */
 int http_start(const struct http_options *o, struct http **ret, char *why, size_t size) MUST_CHECK;
 
+/* Appends all of its addresses, also those that the service manager handed over. After the start, before the stop. */
+void http_where(const struct http *h, struct buf *b);
 /* Of the index-th address: its port, 0 for a unix socket. */
 int http_port(const struct http *h, size_t index);
 

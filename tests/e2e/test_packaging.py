@@ -37,13 +37,38 @@ def test_the_package_holds_what_it_should(package):
                  "/usr/lib/tmpfiles.d/rollbackd.conf", "/etc/rollbackd/rollbackd.yml", "/usr/share/doc/rollbackd/examples/rollbackd.yml",
                  "/usr/share/rollbackd/prometheus/cst-alerts.yml", "/usr/share/rollbackd/alertmanager/alertmanager.yml",
                  "/usr/share/rollbackd/scripts/rollback_cst_pipeline.sh", "/usr/share/man/man8/rollbackd.8.gz", "/usr/share/man/man1/rollbackctl.1.gz",
-                 "/usr/share/doc/rollbackd/examples/flags-directory.conf", "/usr/share/rollbackd/polkit/50-rollbackd.rules"):
+                 "/usr/share/doc/rollbackd/examples/flags-directory.conf", "/usr/share/rollbackd/polkit/50-rollbackd.rules", "/etc/default/rollbackd",
+                 "/usr/share/man/man5/rollbackd.yml.5.gz", "/usr/share/bash-completion/completions/rollbackctl", "/usr/share/doc/rollbackd/README.md",
+                 "/usr/share/doc/rollbackd/examples/rollbackd.socket"):
         assert name in names, name
     assert any(n.startswith("/usr/share/rollbackd/grafana/dashboards/") for n in names)
     assert not [n for n in names if n.startswith(("/home", "/root", "/tmp", "/usr/local"))]
     depends = run("dpkg-deb", "-f", package, "Depends").stdout
-    for library in ("libmicrohttpd12", "libjson-c5", "libcurl3(t64)?-gnutls", "libsqlite3-0"):
+    for library in ("ca-certificates", "procps", "libmicrohttpd12", "libjson-c5", "libcurl3(t64)?-gnutls", "libsqlite3-0"):
         assert re.search(library, depends), depends
+
+
+def test_the_manual_pages_say_all_that_the_programs_say(package, folder):
+    run("dpkg-deb", "-x", package, folder)
+
+    def page(name):
+        r = run("man", "--warnings", "-E", "UTF-8", "-l", folder / f"usr/share/man/{name}.gz", env={**os.environ, "MANWIDTH": "200", "LC_ALL": "C.UTF-8"})
+        assert r.returncode == 0 and r.stderr == "", r.stderr
+        return re.sub("\\s+", " ", r.stdout)
+    for name, program, option in (("man1/rollbackctl.1", "rollbackctl", "--help"), ("man8/rollbackd.8", "rollbackd", "--help"),
+                                  ("man5/rollbackd.yml.5", "rollbackd", "--help-config")):
+        text, said = page(name), run(folder / "usr/bin" / program, option).stdout.splitlines()
+        assert len(said) > 5
+        for line in said:
+            assert re.sub("\\s+", " ", line).strip() in text, (name, line)
+
+
+def test_completion_knows_every_command(folder):
+    complete = (f". {ROOT}/deploy/debian/rollbackctl.bash; COMP_WORDS=(rollbackctl %s); COMP_CWORD=%d; _rollbackctl; echo ${{COMPREPLY[@]}}")
+    environment = {"PATH": f"{ROOT}/build/{MODE}:/usr/bin:/bin"}
+    assert run("bash", "-c", complete % ("chec", 1), env=environment).stdout.split() == ["checklist", "check-config", "check-web-config", "check-alert"]
+    assert run("bash", "-c", complete % ("rollback --o", 2), env=environment).stdout.split() == ["--or-offline", "--offline"]
+    assert "resolve" in run("bash", "-c", complete % ("incident re", 2), env=environment).stdout.split()
 
 
 def test_installed_below_another_prefix_the_unit_starts_the_program_that_is_there(package, folder):
@@ -52,6 +77,7 @@ def test_installed_below_another_prefix_the_unit_starts_the_program_that_is_ther
     assert r.returncode == 0, r.stdout[-2000:] + r.stderr[-2000:]
     unit = (folder / "usr/local/lib/systemd/system/rollbackd.service").read_text()
     program = re.search(r"^ExecStart=(\S+)", unit, re.M)[1]
+    assert "ExecReload=/usr/local/bin/rollbackctl check-config /etc/rollbackd/rollbackd.yml\n" in unit
     assert program == "/usr/local/bin/rollbackd" and os.access(folder / program[1:], os.X_OK)
     assert os.access(folder / "usr/local/libexec/rollbackd/rollbackd-run", os.X_OK)
     assert (folder / "usr/local/share/man/man1/rollbackctl.1").exists()

@@ -1,11 +1,15 @@
 """What is shipped for systemd: the unit, its user, its directory, and the polkit rule with the units and verbs it allows."""
 import json
+import pathlib
 import re
 import shutil
+import signal
+import socket
 import subprocess
+import tempfile
 
 import pytest
-from harness import BUILD, ROOT
+from harness import BUILD, ROOT, config
 
 SYSTEMD = ROOT / "deploy" / "systemd"
 UNIT = (SYSTEMD / "rollbackd.service").read_text()
@@ -19,7 +23,7 @@ def run(*argv, **kw):
 def unit(folder):
     """With the program where it was built: verify wants it to be there."""
     file = folder / "rollbackd.service"
-    file.write_text(UNIT.replace("/usr/bin/rollbackd", str(BUILD / "rollbackd")).replace("/bin/kill", shutil.which("kill") or "/bin/true"))
+    file.write_text(UNIT.replace("/usr/bin/rollback", str(BUILD / "rollback")).replace("/bin/kill", shutil.which("kill") or "/bin/true"))
     return file
 
 
@@ -37,7 +41,10 @@ def test_the_unit_is_locked_down(unit):
 
 def test_the_daemon_takes_the_flags_of_its_unit(folder):
     command = re.search(r"^ExecStart=((?:.*\\\n)*.*)$", UNIT, re.M)[1].replace("\\\n", " ").split()
-    r = run(BUILD / "rollbackd", *[a.replace("/etc/rollbackd/", f"{folder}/none/") for a in command[1:]])
+    args = re.search(r'^Environment="ARGS=(.*)"$', UNIT, re.M)[1].split()
+    default = (ROOT / "deploy" / "debian" / "default").read_text()
+    assert f'#ARGS="{" ".join(args)}"\n' in default and command.pop() == "$ARGS"
+    r = run(BUILD / "rollbackd", *[a.replace("/etc/rollbackd/", f"{folder}/none/") for a in command[1:] + args])
     assert r.returncode == 2 and "rollbackd.yml" in r.stderr and "usage" not in r.stderr      # only the config is missing here
 
 
@@ -52,6 +59,49 @@ def test_the_user_and_the_directory_are_understood(folder):
     assert r.returncode == 0, r.stderr
     made = (folder / "etc" / "rollbackd").stat()
     assert made.st_mode & 0o7777 == 0o750 and made.st_gid == 990
+
+
+@pytest.fixture
+def short():
+    """A folder whose name leaves room for a socket's."""
+    with tempfile.TemporaryDirectory() as name:
+        yield pathlib.Path(name)
+
+
+def test_systemctl_status_says_where_it_listens_and_that_a_reload_was_refused(daemon_of, service, short):
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(str(short / "notify"))
+    manager.settimeout(20)
+    sock = f"unix:{short}/sock"
+    d = daemon_of(config(service), args=[f"--web.listen-address={sock}"], env={"NOTIFY_SOCKET": str(short / "notify")})
+
+    def status():
+        while True:
+            lines = dict(line.split("=", 1) for line in manager.recv(4096).decode().splitlines())
+            if "STATUS" in lines:
+                return lines["STATUS"]
+    where = f"127.0.0.1:{d.port}, {sock}"
+    assert status() == f"listens on {where}" and f'address="{where}"' in d.log()
+    d.config.write_text("rollouts: [")
+    d.process.send_signal(signal.SIGHUP)
+    assert "RELOAD WAS REFUSED" in status()
+    manager.close()
+
+
+def test_a_socket_that_was_handed_over_is_the_one_that_is_named(folder, service):
+    (folder / "rollbackd.yml").write_text(config(service))
+    s = socket.create_server(("127.0.0.1", 0))
+    port = s.getsockname()[1]
+    p = subprocess.Popen(["/bin/bash", "-c", 'export LISTEN_PID=$$ LISTEN_FDS=1; exec "$@" 3<&%d' % s.fileno(), "bash", BUILD / "rollbackd",
+                          f"--config.file={folder}/rollbackd.yml", f"--storage.path={folder}/state"],
+                         pass_fds=[s.fileno()], stderr=subprocess.PIPE, text=True)
+    try:
+        line = next(line for line in p.stderr if "rollbackd is ready" in line)
+        assert f"address=127.0.0.1:{port} " in line
+    finally:
+        p.terminate()
+        p.communicate(timeout=20)
+        s.close()
 
 
 CASES = [("rollbackd", "lapce-ai-service.service", "reload", True), ("rollbackd", "lapce-ai-service.service", "try-restart", True),

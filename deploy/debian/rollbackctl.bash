@@ -1,0 +1,13 @@
+# bash completion of rollbackctl: what its own help lists.
+_rollbackctl() {
+	local word=${COMP_WORDS[COMP_CWORD]} help
+	COMPREPLY=()
+	if [ "$COMP_CWORD" = 1 ]; then
+		help=$(rollbackctl --help 2>/dev/null | sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p')
+	else
+		help=$(rollbackctl "${COMP_WORDS[1]}" --help 2>/dev/null | sed -n 1p | grep -o -e '--[a-z-]*' -e '[a-z|]*|[a-z|]*' | tr '|' ' ')
+	fi
+	mapfile -t COMPREPLY < <(compgen -W "$help" -- "$word")
+	[ ${#COMPREPLY[@]} -gt 0 ] || mapfile -t COMPREPLY < <(compgen -f -- "$word")
+}
+complete -F _rollbackctl rollbackctl
