@@ -8,7 +8,7 @@ PREFIX  ?= /usr
 
 DEPS_BUILD := pkg-config libmicrohttpd-dev libjson-c-dev libcurl4-gnutls-dev libsqlite3-dev libyaml-dev libpcre2-dev \
               libjq-dev libonig-dev libgnutls28-dev libsystemd-dev libcrypt-dev
-DEPS_CHECK := libfaketime valgrind strace e2fsprogs libcmocka-dev python3 python3-pytest python3-pytest-xdist systemd duktape clang-format-19 clang-tidy-19 cppcheck shellcheck
+DEPS_CHECK := libfaketime valgrind strace e2fsprogs libcmocka-dev python3 python3-pytest python3-pytest-xdist systemd duktape clang-format-19 clang-tidy-19 cppcheck shellcheck man-db sqlite3
 DEPS_DEB   := dpkg-dev binutils lintian
 DEPS_DEMO  := python3 procps
 

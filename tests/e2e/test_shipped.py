@@ -4,7 +4,7 @@ import re
 import subprocess
 
 import pytest
-from harness import BUILD, ROOT, TOOLS, Slack, ctl
+from harness import BUILD, ROOT, TOOLS, Slack, alert, config, ctl
 
 README = (ROOT / "README.md").read_text()
 
@@ -22,6 +22,34 @@ def test_prometheus_and_alertmanager_take_the_readmes_files(folder, begins, chec
     (folder / "file.yml").write_text(snippet)
     r = subprocess.run([TOOLS / check[0], *check[1:], folder / "file.yml"], capture_output=True, text=True, timeout=60)
     assert r.returncode == 0, r.stdout + r.stderr
+
+
+def test_the_readmes_way_to_a_web_config_needs_no_hand(folder):
+    commands = re.search(r"((?:    .*web\.yml.*\n){2})\n```yaml\n# web\.yml", README)[1]
+    hashed = "$2y$10$" + "a" * 53
+    (folder / "htpasswd").write_text(f"#!/bin/sh\necho 'alice:{hashed}'; echo\n")
+    (folder / "htpasswd").chmod(0o755)
+    r = subprocess.run(["sh", "-ec", commands], cwd=folder, env={"PATH": f"{folder}:/usr/bin:/bin"}, capture_output=True, text=True)
+    assert r.returncode == 0, r.stderr
+    r = ctl(None, "check-web-config", folder / "web.yml")
+    assert r.returncode == 0 and "1 user(s)" in r.stdout, (r, (folder / "web.yml").read_text())
+
+
+def test_the_readmes_backup_holds_what_happened(daemon_of, service, folder):
+    d = daemon_of(config(service))
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    command = re.search(r"^    (sqlite3 .*)$", README, re.M)[1]
+    copy = folder / "copy.db"
+    subprocess.run(["sh", "-ec", command.replace("/var/lib/rollbackd", str(d.state)).replace("/var/backups/rollbackd.db", str(copy))], check=True)
+    [i] = d.post(alert("Later"))                   # after the backup
+    assert d.stop() == 0
+    for name in ("rollbackd.db", "rollbackd.db-wal", "rollbackd.db-shm"):
+        (d.state / name).unlink(missing_ok=True)
+    copy.rename(d.state / "rollbackd.db")
+    d.start()
+    assert [(i["id"], i["state"]) for i in d.incidents()] == [(1, "rolled_back")]
+    assert {a["labels"]["alertname"] for a in d.incident(1)["alerts"]} == {alert()["labels"]["alertname"]}
 
 
 def test_every_target_and_file_that_the_readme_names_is_there():
