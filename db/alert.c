@@ -5,6 +5,7 @@
 
 #include "db/query.h"
 #include "db/search.h"
+#include "server/core/clock.h"
 #include "server/core/text.h"
 
 static const char *const disposition_names[DISP_N] = {
@@ -73,7 +74,9 @@ int alert_copy(struct db_tx *tx, int64_t id, const char *labels, const char *ann
 int alert_end(struct db_tx *tx, int64_t id, int64_t ends_at_us)
 {
 	assert(id > 0);
-	return query_done(query_run(tx, ALERT_END, V(id, ends_at_us, db_tx_now(tx))));
+	int r = query_run(tx, ALERT_END, V(id, ends_at_us, db_tx_now(tx)));
+
+	return r == 1 ? query_done(query_run(tx, UNRESOLVED_END, V(id))) : query_done(r);
 }
 
 int alert_ended_again(struct db_tx *tx, int64_t id)
@@ -114,7 +117,10 @@ int alert_attach(struct db_tx *tx, int64_t incident_id, int64_t alert_id)
 	assert(incident_id > 0 && alert_id > 0);
 	int r = query_run(tx, ALERT_ATTACH, V(incident_id, alert_id));
 
-	return r == 1 ? search_note(tx, incident_id, alert_id) : query_done(r);
+	if (r != 1)
+		return query_done(r);
+	r = query_run(tx, UNRESOLVED_ADD, V(incident_id, alert_id));
+	return r < 0 ? r : search_note(tx, incident_id, alert_id);
 }
 
 int alert_of_incident(struct db_conn *c, int64_t incident_id, size_t limit, struct alert_list *ret)
@@ -169,5 +175,5 @@ int alert_labels_of_incident(struct db_conn *c, int64_t incident_id, char **ret_
 int alert_unresolved(struct db_conn *c, const char *rollout, int64_t since_us, char **ret_labels, size_t max)
 {
 	assert(rollout);
-	return read_to(c, ALERT_UNRESOLVED, &text_row, ret_labels, max, V(rollout, since_us, max));
+	return read_to(c, ALERT_UNRESOLVED, &text_row, ret_labels, max, V(rollout, since_us / US_PER_MS, max));
 }

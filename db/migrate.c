@@ -271,6 +271,19 @@ static const char *const migrations[] = {
 	"CREATE VIRTUAL TABLE search USING fts5 (text, content = 'search_text', content_rowid = 'id', tokenize = "
 	"'trigram', columnsize = 0, detail = none);"
 	"INSERT INTO meta (key, value) SELECT 'search from', coalesce(max(place) + 1, 0) FROM incident;",
+
+	/* Alerts of incidents that are not resolved, which raising asks about: of a rollout by its incidents' places;
+           those of the last days are enough. And the rollbacks of a day, to be counted without reading them. */
+	"CREATE TABLE unresolved (rollout TEXT NOT NULL, place INTEGER NOT NULL, alert_id INTEGER NOT NULL,"
+	" PRIMARY KEY (rollout, place, alert_id)) STRICT, WITHOUT ROWID;"
+	"INSERT INTO unresolved SELECT n.rollout, n.place, a.id FROM incident n CROSS JOIN incident_alert i ON"
+	" i.incident_id = n.id CROSS JOIN alert a ON a.id = i.alert_id WHERE n.place > (unixepoch() - 40 * 86400) * "
+	"1000"
+	" AND n.kind <> 3 AND a.status = 1;"
+	"DROP INDEX incident_acted;"
+	"CREATE INDEX incident_acted ON incident (rollout, max(rolled_back_at, applied_at, started_at), started_at, "
+	"state,"
+	" already_there, kind, rolled_back_at, applied_at) WHERE kind < 3;",
 };
 
 /* sha256(text), for the statements above. */

@@ -12,9 +12,9 @@
 static int retire_incident(struct db_tx *tx, int64_t id)
 {
 	assert(tx && id > 0);
-	static const enum sql parts[] = {RETIRE_STEPS,       RETIRE_SNAPSHOT, RETIRE_MESSAGES,
-	                                 RETIRE_EVENTS,      RETIRE_ATTACHED, RETIRE_SEARCH_TEXT,
-	                                 RETIRE_SEARCH_TODO, RETIRE_SEARCH,   RETIRE_INCIDENT};
+	static const enum sql parts[] = {RETIRE_STEPS,      RETIRE_SNAPSHOT, RETIRE_MESSAGES,    RETIRE_EVENTS,
+	                                 RETIRE_UNRESOLVED, RETIRE_ATTACHED, RETIRE_SEARCH_TEXT, RETIRE_SEARCH_TODO,
+	                                 RETIRE_SEARCH,     RETIRE_INCIDENT};
 
 	CLEANUP(cleanup_free) char *config = NULL;
 	int r = query_text(db_tx_conn(tx), CONFIG_OF_INCIDENT, &config, V(id));

@@ -19,11 +19,11 @@
 #define WORDS_MAX     4096        /* bytes of short words of a piece */
 #define WORD_MAX      8           /* bytes of two characters */
 #define KNOWN_MAX     4096        /* bytes in which a label is looked for before it is told again */
-#define FILL_AT_ONCE  50          /* incidents of before the index, and so many … */
-#define FILL_NOTES    500         /* … with their alerts together, but one incident at least */
+#define FILL_AT_ONCE  100         /* incidents of before the index, and so many … */
+#define FILL_NOTES    1100        /* … with their alerts together, but one incident at least */
 #define FILL_ALERTS   1000        /* of one incident */
-#define INDEX_AT_ONCE 100         /* pieces … */
-#define INDEX_BYTES   (64 * 1024) /* … and so much of them: some 10 ms */
+#define INDEX_AT_ONCE 200         /* pieces … */
+#define INDEX_BYTES   (64 * 1024) /* … and so much of them: some 20 ms */
 #define ANEW_MAX      3           /* in one run: what is damaged then is not the index */
 #define GRAMS_MAX     24          /* of a text; what was found is compared with all of it */
 #define WALK_MAX      20000       /* pieces looked at for one page */

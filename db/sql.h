@@ -181,7 +181,7 @@
 	  "SELECT count(*) FROM (SELECT 1 FROM incident WHERE rollout = ?1 AND " LAST_ACTED " >= ?2 AND kind < 3 AND"  \
 	  " started_at >= ?2 AND started_at <> 0 AND state <> 7 AND already_there = 0 LIMIT ?3) AS n")                 \
 	X(INCIDENT_COUNT_STATES, 0, "",                                                                                \
-	  "SELECT state, count(*) FROM incident WHERE " OPEN " AND kind < 3 GROUP BY state")                           \
+	  "SELECT state, count(*) FROM incident WHERE " OPEN " AND +kind < 3 GROUP BY state")                          \
 	X(SNAPSHOT_PUT, 1, "itttt",                                                                                    \
 	  "INSERT INTO snapshot (incident_id, name, unit, series, error) VALUES (?1, ?2, ?3, ?4, ?5)"                  \
 	  " ON CONFLICT (incident_id, name) DO UPDATE SET unit = excluded.unit,"                                       \
@@ -276,9 +276,16 @@
 	X(ROLLOUT_LOAD, 0, "t", "SELECT " COLUMNS(ROLLOUT_ROW) " FROM rollout WHERE name = ?1")                        \
 	X(ROLLOUT_SAVE, 1, COLUMNS_TYPES(ROLLOUT_ROW), UPSERT_ROW("rollout", "name", ROLLOUT_ROW, ROLLOUT_ROW_REST))   \
 	X(ALERT_UNRESOLVED, 0, "tii",                                                                                  \
-	  "SELECT DISTINCT " LABELS_READ " FROM incident n JOIN incident_alert i ON i.incident_id = n.id JOIN"         \
-	  " alert a ON a.id = i.alert_id WHERE n.rollout = ?1 AND a.status = 1 AND n.opened_at >= ?2 AND n.kind <> 3 " \
-	  "LIMIT ?3")                                                                                                  \
+	  "SELECT DISTINCT " LABELS_READ                                                                               \
+	  " FROM unresolved u JOIN alert a ON a.id = u.alert_id WHERE u.rollout = ?1 AND"                              \
+	  " u.place >= ?2 LIMIT ?3")                                                                                   \
+	X(UNRESOLVED_ADD, 1, "ii",                                                                                     \
+	  "INSERT INTO unresolved (rollout, place, alert_id) SELECT n.rollout, n.place, a.id FROM incident n, alert a" \
+	  " WHERE n.id = ?1 AND n.kind <> 3 AND a.id = ?2 AND a.status = 1")                                           \
+	X(UNRESOLVED_END, 1, "i",                                                                                      \
+	  "DELETE FROM unresolved WHERE (rollout, place) IN (SELECT n.rollout, n.place FROM incident_alert i JOIN "    \
+	  "incident n"                                                                                                 \
+	  " ON n.id = i.incident_id WHERE i.alert_id = ?1) AND alert_id = ?1")                                         \
 	X(INCIDENT_UNREVIEWED, 0, "t", "SELECT coalesce(max(id), 0) FROM incident WHERE rollout = ?1 AND review = 1")  \
 	X(INCIDENT_LAST_ROLLBACK, 0, "t",                                                                              \
 	  "SELECT " LAST_ACTED " FROM incident WHERE rollout = ?1 AND kind < 3 ORDER BY " LAST_ACTED " DESC LIMIT 1")  \
@@ -320,6 +327,8 @@
 	X(RETIRE_SNAPSHOT, 1, "i", "DELETE FROM snapshot WHERE incident_id = ?1")                                      \
 	X(RETIRE_MESSAGES, 1, "i", "DELETE FROM outbox WHERE incident_id = ?1 AND state <> 1")                         \
 	X(RETIRE_EVENTS, 1, "i", "DELETE FROM event WHERE incident_id = ?1")                                           \
+	X(RETIRE_UNRESOLVED, 1, "i",                                                                                   \
+	  "DELETE FROM unresolved WHERE (rollout, place) = (SELECT rollout, place FROM incident WHERE id = ?1)")       \
 	X(RETIRE_ATTACHED, 1, "i", "DELETE FROM incident_alert WHERE incident_id = ?1")                                \
 	/* Pieces that are in the index go out of it later (search.h); the others are nowhere else. */                 \
 	X(RETIRE_SEARCH_TEXT, 1, "i",                                                                                  \

@@ -15,9 +15,9 @@
 
 #define BATCH_MAX       256
 #define BATCH_US        (50 * US_PER_MS)
-#define TURN_S          1                /* the idle writer turns so often */
-#define SEARCH_US       (20 * US_PER_MS) /* between two steps of the search, of some 10 ms each */
-#define SEARCH_LATER_US US_PER_S         /* to the first step after something came: many go into the index at once */
+#define TURN_S          1               /* the idle writer turns so often */
+#define SEARCH_US       (5 * US_PER_MS) /* between two steps of the search, of some 20 ms each */
+#define SEARCH_LATER_US US_PER_S        /* to the first step after something came: many go into the index at once */
 
 struct batch {
 	struct db_job *job[BATCH_MAX];

@@ -1,13 +1,15 @@
 """The rows of the table: each measures and returns what is told of it. A ratio is the median of rounds, in each of which both
 sides run one after the other."""
 
+import json
 import os
+import pathlib
 import statistics
 import threading
 import time
 
 import record
-from servers import Alertmanager, AmExecutor, Bare, Rollbackd, Webhook, arrival, fresh, limits
+from servers import Alertmanager, AmExecutor, Bare, Rollbackd, Webhook, arrival, fresh, limits, wait_until
 
 MIB = 1024 * 1024
 ROLLBACK = '"action":"auto_rollback","rollout":"r{:03}",'
@@ -69,6 +71,8 @@ def distinct(o):
 
 def evenness(o):
     d = Rollbackd("evenness", retention="30d")
+    d.start()
+    d.stop()
     record.make(d.state, o.old)  # nine in ten are older than retention keeps
     with d:
         run = d.load("-c", 128, "-s", o.long)
@@ -140,8 +144,8 @@ def large(o):
 # --- 7, 8, 9: a record of years ---
 
 QUERIES = ("/api/v1/incidents", "/api/v1/incidents?limit=500", "/api/v1/incidents?rollout=r003", "/api/v1/incidents?state=resolved",
-           "/api/v1/incidents?state=cancelled&rollout=r004", "/api/v1/incidents?kind=manual", "/api/v1/incidents?q=slow",
-           "/api/v1/incidents?q=node-77", "/api/v1/incidents?q=nothing-is-called-so", "/api/v1/incidents?since=2020-01-01T00:00:00Z",
+           "/api/v1/incidents?state=cancelled&rollout=r004&limit=5", "/api/v1/incidents?kind=manual", "/api/v1/incidents?q=slow",
+           "/api/v1/incidents?q=node-77&limit=10", "/api/v1/incidents?q=nothing-is-called-so", "/api/v1/incidents?since=2020-01-01T00:00:00Z",
            "/api/v1/incidents/7", "/api/v1/rollouts", "/api/v1/rollouts/r003", "/api/v1/events", "/metrics")
 
 
@@ -151,7 +155,7 @@ def asked(d, o):
 
 def pending(d):
     for i in range(3):
-        d.load("-n", 1, "-l", f'"action":"later","rollout":"r{i:03}",')
+        d.load("-n", 1, "-i", int(time.time()) * 3 + i, "-l", f'"action":"later","rollout":"r{i:03}",')
 
 
 def start_time(d):
@@ -161,12 +165,23 @@ def start_time(d):
     return took
 
 
+def found_all(d):
+    return b"warnings" not in d.get("/api/v1/incidents?q=nothing-is-called-so")
+
+
 def with_record(o, incidents):
-    """A rollbackd with so many incidents that was started once: its database is up to date, three rollbacks are pending."""
-    d = Rollbackd(f"record-{incidents}", rollouts=20)
-    record.make(d.state, incidents)
+    """A rollbackd with so many incidents, all of them in the index of its search; three rollbacks are pending. BENCH_RECORDS names a
+    directory that keeps the records for the next run: a large one takes minutes."""
+    d = Rollbackd(f"record-{incidents}", rollouts=record.ROLLOUTS)
+    if "BENCH_RECORDS" in os.environ:
+        d.state = pathlib.Path(os.environ["BENCH_RECORDS"]) / f"record-{incidents}"
     d.start()
+    if not json.loads(d.get("/api/v1/incidents?limit=1"))["data"]:
+        d.stop()
+        record.make(d.state, incidents)
+        d.start()
     pending(d)
+    wait_until(lambda: found_all(d), "the index of the search is not filled", d.process, patience_s=3600, every_s=0.2)
     d.stop()
     return d
 

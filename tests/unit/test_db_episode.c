@@ -6,6 +6,7 @@
 #include "db/incident.h"
 #include "db/outbox.h"
 #include "db/private.h"
+#include "db/retention.h"
 #include "server/core/buf.h"
 
 /* --- alerts --- */
@@ -277,6 +278,12 @@ static void by_which_config_it_was_decided_is_kept(void **state)
 	assert_string_equal(last(DELIVERY_FIRING).decided, "abc");
 }
 
+static int forget(struct db_tx *tx, void *arg)
+{
+	(void)arg;
+	return retention_sweep(tx, 2, 10);
+}
+
 static int unresolved(const char *rollout)
 {
 	char *labels[4];
@@ -311,6 +318,22 @@ static void an_episode_ends_once_and_stays_so(void **state)
 	assert_int_equal(all, 1);
 	assert_int_equal(firing, 0);
 	assert_int_equal(unresolved("shop"), 0);
+}
+
+/* Of an incident that is forgotten, of an old one: nothing is asked about them. */
+static void what_is_unresolved_goes_with_its_incident(void **state)
+{
+	char *labels[4];
+
+	(void)state;
+	int64_t id = see(5, DELIVERY_FIRING), incident = incident_with("shop", id);
+	assert_int_equal(unresolved("shop"), 1);
+	assert_int_equal(alert_unresolved(reader, "shop", INT64_MAX, labels, ARRAY_LEN(labels)), 0);
+	sqlite3_exec(db->writer->sql, "UPDATE incident SET state = 8, resolved_at = 1", NULL, NULL, NULL);
+	assert_int_equal(in_tx(db, forget, NULL), 1);
+	assert_int_equal(unresolved("shop"), 0);
+	struct incident gone = {0};
+	assert_int_equal(incident_load(reader, incident, &gone), -ENOENT);
 }
 
 static void each_disposition_is_said_once_per_episode_delivery_and_rollout(void **state)
@@ -406,6 +429,7 @@ int main(void)
 		T(what_comes_after_the_end_is_counted_from_its_first),
 		T(by_which_config_it_was_decided_is_kept),
 		T(an_episode_ends_once_and_stays_so),
+		T(what_is_unresolved_goes_with_its_incident),
 		T(only_what_was_said_of_no_rollout_is_taken_back),
 		T(each_disposition_is_said_once_per_episode_delivery_and_rollout),
 		T(an_alert_knows_its_live_incidents),

@@ -10,8 +10,8 @@
 #include "db/private.h"
 
 /* One more for each alert, incident, event or message, kept for as long as global.retention says. */
-static const char *const growing[] = {"alert", "incident", "incident_alert", "said",        "disposition", "step",
-                                      "event", "outbox",   "snapshot",       "search_text", "search"};
+static const char *const growing[] = {"alert",  "incident", "incident_alert", "said",   "disposition", "step", "event",
+                                      "outbox", "snapshot", "search_text",    "search", "unresolved"};
 
 /* Partial indexes of what is under way now, however much is on record: they may be read whole. */
 static const struct {
@@ -43,6 +43,20 @@ static bool is_match(const char *step)
 	return how != NULL;
 }
 
+/* Ranges that are read from one end as far as a LIMIT, or hold the pieces of one incident, or what is younger or older
+ * than a time that few are. */
+static bool is_short_range(const char *step)
+{
+	static const char *const ends[] = {"INTEGER PRIMARY KEY (rowid>? AND rowid<?)", "incident_place (place<?)",
+	                                   "incident_place (place>?)", "incident_resolved (resolved_at",
+	                                   "alert_last (last_at"};
+
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++)
+		if (strstr(step, ends[i]))
+			return true;
+	return false;
+}
+
 static bool names(const char *sql, const char *alias, const char *table)
 {
 	char text[100];
@@ -61,6 +75,18 @@ static bool is_growing(const char *sql, const char *step)
 		if (!strcmp(name, growing[i]) || names(sql, name, growing[i]))
 			return true;
 	return false;
+}
+
+/* "SEARCH incident USING INDEX incident_kind (kind<?)": a range of the first column may be all there is. */
+static bool is_open_range(const char *text, const char *step)
+{
+	char scan[200];
+	const char *first = strchr(step, '(');
+
+	if (strncmp(step, "SEARCH ", 7) != 0 || !first)
+		return false;
+	snprintf(scan, sizeof(scan), "SCAN %s", step + 7);
+	return is_growing(text, scan) && first[strcspn(first, "=<>")] != '=' && !is_short_range(step);
 }
 
 static sqlite3_stmt *explain(sqlite3 *sql, const char *text)
@@ -83,6 +109,11 @@ static int scans_of(sqlite3 *sql, const char *text)
 	while (sqlite3_step(s) == SQLITE_ROW) {
 		const char *step = (const char *)sqlite3_column_text(s, 3);
 
+		if (is_open_range(text, step)) {
+			print_message("%s\n    %s\n", step, text);
+			n++;
+			continue;
+		}
 		if (strncmp(step, "SCAN ", 5) != 0 || is_match(step) || is_small(step) || !is_growing(text, step))
 			continue;
 		print_message("%s\n    %s\n", step, text);
@@ -110,6 +141,38 @@ static void no_statement_reads_a_growing_table_whole(void **state)
 	db_close(db);
 }
 
+/* A range may be as long as the record where a condition beside it is tried row by row: these are the ones whose answer
+ * is short, and how they find it. */
+static void ranges_hold_only_what_is_asked_for(void **state)
+{
+	static const struct {
+		enum sql which;
+		const char *step;
+	} cases[] = {
+		{ALERT_UNRESOLVED, "SEARCH u USING PRIMARY KEY (rollout=? AND place>?)"},
+		{INCIDENT_COUNT_SINCE, "SEARCH incident USING COVERING INDEX incident_acted (rollout=? AND <expr>>?)"},
+		{INCIDENT_LAST_ROLLBACK, "SEARCH incident USING COVERING INDEX incident_acted (rollout=?)"},
+		{INCIDENT_UNREVIEWED, "SEARCH incident USING INDEX incident_review (rollout=?)"},
+		{UNRESOLVED_END, "SEARCH unresolved USING PRIMARY KEY (rollout=? AND place=? AND alert_id=?)"},
+		{RETIRE_UNRESOLVED, "SEARCH unresolved USING PRIMARY KEY (rollout=? AND place=?)"},
+	};
+	struct db *db = fixture_open();
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		sqlite3_stmt *s = explain(db->writer->sql, sqlite3_sql(db->writer->stmt[cases[i].which]));
+
+		bool found = false;
+
+		while (!found && sqlite3_step(s) == SQLITE_ROW)
+			found = !strcmp((const char *)sqlite3_column_text(s, 3), cases[i].step);
+		if (!found)
+			fail_msg("no %s in %s", cases[i].step, sqlite3_sql(s));
+		sqlite3_finalize(s);
+	}
+	db_close(db);
+}
+
 /* Each of these would be slow with a million incidents. */
 static void scans_are_seen(void **state)
 {
@@ -124,6 +187,7 @@ static void scans_are_seen(void **state)
 		{"SELECT a.id FROM alert a JOIN step s ON s.id = a.id + 1", 1},
 		{"SELECT id FROM incident WHERE id = 1", 0},
 		{"SELECT rollout FROM incident WHERE state NOT IN (7, 8)", 0},
+		{"SELECT state FROM incident WHERE state NOT IN (7, 8) AND kind < 3", 1},
 		{"SELECT value FROM meta", 0},
 		{"SELECT rowid FROM search", 1},
 		{"SELECT rowid FROM search WHERE text LIKE 'ab'", 1},
@@ -142,6 +206,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, scratch_make, scratch_remove)
 	const struct CMUnitTest tests[] = {
 		T(no_statement_reads_a_growing_table_whole),
+		T(ranges_hold_only_what_is_asked_for),
 		T(scans_are_seen),
 	};
 
