@@ -39,6 +39,9 @@ struct db_tx {
 	bool events;               /* event_add was called */
 	struct search_note *notes; /* this and the next: search.c */
 	size_t n_notes, notes_max;
+	/* Of the incident that was added last: which place was asked for, and the first free one that it got (0: none).
+	 */
+	int64_t place_asked, place;
 };
 
 struct db {

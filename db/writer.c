@@ -95,22 +95,49 @@ static struct db_job *wait_job(struct db *db, int64_t until_us, bool *ret_stop)
 
 /* --- one transaction --- */
 
+static int begin(struct db *db, struct db_tx *tx)
+{
+	int r = query_plain(tx->conn, SQL_BEGIN);
+
+	return r < 0 ? r : deadlines_move(db, tx);
+}
+
 /* 0 when the transaction still stands. The engine may have ended it by itself (disk full, I/O error). */
 static int run_job(struct db_tx *tx, struct db_job *job, int *ret_result)
 {
-	int r = query_plain(tx->conn, SQL_SAVEPOINT);
 	size_t noted = tx->n_notes;
 
-	if (r == 0)
-		*ret_result = job->run(tx, job);
-	if (r < 0)
-		return r;
+	*ret_result = job->run(tx, job);
 	if (!engine_in_transaction(tx->conn))
 		return *ret_result == -ENOSPC ? -ENOSPC : -EIO;
-	if (*ret_result < 0) {
+	if (*ret_result < 0)
 		search_forget(tx, noted);
+	return 0;
+}
+
+/* Nothing was written before the first one: to undo it the transaction begins anew. A savepoint, to which every page
+ * that is changed is copied (beyond 64 KiB to a file in /var/tmp: a rollback's own pages are more), is for those that
+ * come after it. */
+static int run_first(struct db *db, struct db_tx *tx, struct db_job *job, int *ret_result)
+{
+	int r = run_job(tx, job, ret_result);
+
+	if (r < 0 || *ret_result >= 0)
+		return r;
+	tx->events = false;
+	tx->place = 0;
+	r = query_plain(tx->conn, SQL_ROLLBACK);
+	return r < 0 ? r : begin(db, tx);
+}
+
+static int run_next(struct db_tx *tx, struct db_job *job, int *ret_result)
+{
+	int r = query_plain(tx->conn, SQL_SAVEPOINT);
+
+	if (r == 0)
+		r = run_job(tx, job, ret_result);
+	if (r == 0 && *ret_result < 0)
 		r = query_plain(tx->conn, SQL_UNDO);
-	}
 	return r < 0 ? r : query_plain(tx->conn, SQL_RELEASE);
 }
 
@@ -121,7 +148,8 @@ static int run_batch(struct db *db, struct db_tx *tx, struct batch *b)
 	int64_t until = clock_mono_us() + BATCH_US;
 
 	for (;;) {
-		int r = run_job(tx, b->job[b->n - 1], &b->result[b->n - 1]);
+		size_t i = b->n - 1;
+		int r = i == 0 ? run_first(db, tx, b->job[i], &b->result[i]) : run_next(tx, b->job[i], &b->result[i]);
 
 		if (r < 0)
 			return r;
@@ -137,11 +165,8 @@ static int transaction(struct db *db, struct batch *b)
 	struct db_tx tx = {.db = db, .conn = db->writer};
 
 	deadlines_read_clock(&tx);
-	int r = query_plain(db->writer, SQL_BEGIN);
+	int r = begin(db, &tx);
 
-	if (r < 0)
-		return r;
-	r = deadlines_move(db, &tx);
 	if (r == 0 && b->n)
 		r = run_batch(db, &tx, b);
 	b->events = tx.events;

@@ -155,8 +155,6 @@ static void forget_attempt(struct open_incident *l, int64_t step_id, int32_t att
 	command_forget(l->engine->commands, name);
 }
 
-static void advance_as_read(struct open_incident *l, int r);
-
 static void on_committed(void *arg)
 {
 	struct open_incident *l = arg;
@@ -190,7 +188,7 @@ static void on_committed(void *arg)
 			act_begin(l, &l->steps.item[i]);
 			break;
 		}
-	advance_as_read(l, r);
+	engine_advance_as_read(l, r);
 }
 
 static int job_run(struct db_tx *tx, struct db_job *job)
@@ -458,9 +456,9 @@ static void see_to_end(struct open_incident *l)
 	open_incident_drop(l);
 }
 
-/* r: what live_read said just now. */
-static void advance_as_read(struct open_incident *l, int r)
+void engine_advance_as_read(struct open_incident *l, int r)
 {
+	assert(l && !l->committing);
 	static bool (*const rules[])(struct open_incident *) = {
 		commit_what_is_ready,
 		ask_after_start,
@@ -495,5 +493,5 @@ void engine_advance(struct open_incident *l)
 {
 	assert(l && thread_may(THREAD_ENGINE));
 	if (!l->committing)
-		advance_as_read(l, open_incident_read(l));
+		engine_advance_as_read(l, open_incident_read(l));
 }

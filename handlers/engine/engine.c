@@ -27,9 +27,10 @@ static void look_at(struct engine *e, int64_t id)
 	l = open_incident_new(e, id);
 	if (!l)
 		return;
-	if (open_incident_read(l) == 1)
+	int r = open_incident_read(l);
+	if (r == 1)
 		tell_others(l); /* one of them may have given way to it */
-	engine_advance(l);
+	engine_advance_as_read(l, r);
 }
 
 static void on_inbox(void *arg)

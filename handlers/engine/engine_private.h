@@ -114,6 +114,8 @@ void revivals_drop(struct engine *e);
 struct situation situation_of(const struct open_incident *l);
 /* Looks at the incident and starts or commits what is next. */
 void engine_advance(struct open_incident *l);
+/* The same, when it was read just now; r: what open_incident_read said. */
+void engine_advance_as_read(struct open_incident *l, int r);
 
 /* Slots of acts that change the world; the percentage first. */
 extern const enum slot_id act_slots[ACT_SLOTS];

@@ -117,12 +117,14 @@ int open_incident_read(struct open_incident *l)
 	struct db_conn *c = l->engine->reader;
 
 	forget_rows(l);
+	db_moment_begin(c);
 	int r = incident_load(c, l->id, &l->inc);
-	if (r == -ENOENT)
-		return 0;
 	if (r == 0)
 		r = step_of_incident(c, l->id, &l->steps);
 	if (r == 0)
 		r = follow_config(l);
+	db_moment_end(c);
+	if (r == -ENOENT && !l->inc.id)
+		return 0;
 	return r < 0 ? r : incident_is_open(l->inc.state);
 }

@@ -31,20 +31,23 @@ int flags_file_spare_dir(const char *dir)
 /* Beside the file, or in the spare directory under a name that its path gives. */
 enum place { BESIDE, SPARE, PLACES };
 
+void flags_copy_name(struct file *f)
+{
+	assert(f && f->path);
+	char sha[65];
+
+	if (spare_dir[0] && text_sha256(f->path, strlen(f->path), sha) == 0)
+		snprintf(f->spare, sizeof(f->spare), "flags-%.16s.rollbackd-copy", sha);
+}
+
 static int place_open(const struct file *f, enum place p, char name[NAME_MAX + 1], int *ret_dir)
 {
 	assert(f && p < PLACES && ret_dir);
-	char sha[65];
-
-	if (p == BESIDE) {
-		snprintf(name, NAME_MAX + 1, "%s", f->copy);
-		*ret_dir = openat(f->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		return *ret_dir < 0 ? -errno : 0;
-	}
-	if (!spare_dir[0] || text_sha256(f->path, strlen(f->path), sha) < 0)
+	if (p == SPARE && !f->spare[0])
 		return -ENOENT;
-	snprintf(name, NAME_MAX + 1, "flags-%.16s.rollbackd-copy", sha);
-	*ret_dir = open(spare_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	snprintf(name, NAME_MAX + 1, "%s", p == BESIDE ? f->copy : f->spare);
+	*ret_dir = p == BESIDE ? openat(f->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+	                       : open(spare_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return *ret_dir < 0 ? -errno : 0;
 }
 
@@ -123,17 +126,13 @@ void flags_copy_remove(const struct file *f)
 
 bool flags_copy_is_there(const struct file *f)
 {
-	assert(f);
-	bool there = false;
+	assert(f && f->dir >= 0);
+	char path[2 * PATH_MAX];
 
-	for (int p = BESIDE; p < PLACES && !there; p++) {
-		CLEANUP(cleanup_fd) int dir = -1;
-		char name[NAME_MAX + 1];
-
-		there = place_open(f, (enum place)p, name, &dir) == 0 &&
-		        faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-	}
-	return there;
+	if (faccessat(f->dir, f->copy, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return true;
+	snprintf(path, sizeof(path), "%s/%s", spare_dir, f->spare);
+	return f->spare[0] && faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 /* --- recovering --- */

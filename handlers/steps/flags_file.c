@@ -57,6 +57,7 @@ static int file_open_dir(struct file *f)
 	if ((size_t)snprintf(f->temp, sizeof(f->temp), ".%.230s.rollbackd-tmp", f->base) < strlen(f->base) + 15 ||
 	    (size_t)snprintf(f->copy, sizeof(f->copy), ".%.230s.rollbackd-copy", f->base) < strlen(f->base) + 16)
 		return flags_refuse(f, -ENAMETOOLONG, "the name of %.90s is too long", f->path);
+	flags_copy_name(f);
 	f->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (f->dir < 0 && errno == EACCES)
 		f->dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);

@@ -20,6 +20,7 @@ struct file {
 	char base[NAME_MAX + 1];
 	char temp[NAME_MAX + 1]; /* always the same names: what a crash left is overwritten, or recovered */
 	char copy[NAME_MAX + 1];
+	char spare[64]; /* its name in the spare directory (flags_copy_name); "": there is none */
 	struct stat st; /* as it was when text was read */
 	struct buf text;
 	char note[FLAGS_NOTE_MAX]; /* what could not be kept */
@@ -50,6 +51,8 @@ void flags_put_drop(struct file *f, struct put *p);
 
 /* flags_copy.c: both texts, on disk before the file is written in place. */
 
+/* Fills in f->spare. */
+void flags_copy_name(struct file *f);
 /* 0, or -errno with a sentence. */
 int flags_copy_keep(struct file *f, const struct buf *text, bool down) MUST_CHECK;
 void flags_copy_remove(const struct file *f);

@@ -55,17 +55,18 @@ static int noted(struct db *db, const char *what)
 struct gate {
 	struct call call;
 	sem_t reached, open;
+	const char *what; /* noted first, and undone: it fails. NULL: it writes nothing */
 };
 
 static int gate_run(struct db_tx *tx, void *arg)
 {
 	struct gate *g = arg;
+	int r = g->what ? note_and_fail(tx, (void *)g->what) : 0;
 
-	(void)tx;
 	sem_post(&g->reached);
 	while (sem_wait(&g->open) < 0 && errno == EINTR)
 		;
-	return 0;
+	return r;
 }
 
 static void gate_close(struct gate *g, struct db *db)
@@ -94,9 +95,31 @@ static void what_run_returned_is_told_after_the_commit(void **state)
 	db_close(db);
 }
 
+/* It has no savepoint: what came before it in the transaction, and what comes after it, is there all the same. */
+static void the_first_job_that_fails_undoes_only_itself(void **state)
+{
+	struct gate g = {.what = "undone"};
+	struct call c[3];
+
+	(void)state;
+	struct db *db = fixture_start();
+	gate_close(&g, db);
+	for (int i = 0; i < 3; i++) {
+		call_init(&c[i], i == 1 ? note_and_fail : note, i == 1 ? (void *)"undone" : (void *)"kept");
+		assert_int_equal(db_submit(db, &c[i].job, DB_NORMAL), 0);
+	}
+	gate_open(&g);
+	assert_int_equal(call_wait(&g.call), -EPERM);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(call_wait(&c[i]), i == 1 ? -EPERM : 0);
+	assert_int_equal(noted(db, "kept"), 2);
+	assert_int_equal(noted(db, "undone"), 0);
+	db_close(db);
+}
+
 static void a_job_that_fails_undoes_only_itself(void **state)
 {
-	struct gate g;
+	struct gate g = {.what = NULL};
 	struct call c[5];
 
 	(void)state;
@@ -131,7 +154,7 @@ static int append(struct db_tx *tx, void *arg)
 static void the_urgent_lane_goes_first_each_in_its_order(void **state)
 {
 	static const char *const normal[] = {"a", "b", "c"}, *const urgent[] = {"1", "2", "3"};
-	struct gate g;
+	struct gate g = {.what = NULL};
 	struct call n[3], u[3];
 
 	(void)state;
@@ -162,7 +185,7 @@ static int nothing(struct db_tx *tx, void *arg)
 
 static void a_full_queue_refuses_and_keeps_room_for_the_urgent(void **state)
 {
-	struct gate g;
+	struct gate g = {.what = NULL};
 	size_t n = 0, refused = 0;
 
 	(void)state;
@@ -197,7 +220,7 @@ static void a_full_queue_refuses_and_keeps_room_for_the_urgent(void **state)
 
 static void what_is_queued_shares_commits_but_a_batch_has_an_end(void **state)
 {
-	struct gate g;
+	struct gate g = {.what = NULL};
 	static struct call c[MANY];
 
 	(void)state;
@@ -220,7 +243,7 @@ static void what_is_queued_shares_commits_but_a_batch_has_an_end(void **state)
 
 static void stopping_runs_what_is_queued_and_refuses_what_comes(void **state)
 {
-	struct gate g;
+	struct gate g = {.what = NULL};
 	static struct call c[MANY];
 	int told = 0;
 
@@ -331,7 +354,7 @@ static void limit_files(rlim_t bytes)
 
 static void a_failed_transaction_tells_every_job_and_recovers_by_itself(void **state)
 {
-	struct gate g;
+	struct gate g = {.what = NULL};
 	struct call c[4];
 	const char *text = NULL;
 
@@ -459,6 +482,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(what_run_returned_is_told_after_the_commit),
 		T(a_job_that_fails_undoes_only_itself),
+		T(the_first_job_that_fails_undoes_only_itself),
 		T(the_urgent_lane_goes_first_each_in_its_order),
 		T(a_full_queue_refuses_and_keeps_room_for_the_urgent),
 		T(what_is_queued_shares_commits_but_a_batch_has_an_end),
