@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "db/incident.h"
@@ -80,13 +81,16 @@ static void incident_begun(void *arg, int64_t id)
 struct sync_job {
 	struct db_job job;
 	const struct settings *settings;
+	struct flags_look *looks; /* at the flags files, before the writer's transaction */
 	int result;
 	sem_t ended;
 };
 
 static int sync_run(struct db_tx *tx, struct db_job *job)
 {
-	return percentage_sync_all(tx, ((struct sync_job *)job)->settings);
+	const struct sync_job *j = (struct sync_job *)job;
+
+	return percentage_sync_all(tx, j->settings, j->looks);
 }
 
 /* At the start, before the engine takes up what is open: first what was done while nobody was here. */
@@ -98,7 +102,7 @@ static int start_run(struct db_tx *tx, struct db_job *job)
 
 	for (size_t i = 0; r == 0 && i < s->n_rollouts; i++)
 		r = import_offline(tx, s, &s->rollouts[i], &ignored);
-	return r < 0 ? r : percentage_sync_all(tx, s);
+	return r < 0 ? r : sync_run(tx, job);
 }
 
 static void sync_done(struct db_job *job, int result)
@@ -111,8 +115,11 @@ static void sync_done(struct db_job *job, int result)
 
 static int sync_now(struct db *db, const struct settings *s, int (*run)(struct db_tx *, struct db_job *))
 {
-	struct sync_job j = {.job = {.run = run, .done = sync_done}, .settings = s};
+	CLEANUP(cleanup_free) struct flags_look *looks = percentage_look_all(s, db_now(db));
+	struct sync_job j = {.job = {.run = run, .done = sync_done}, .settings = s, .looks = looks};
 
+	if (!looks)
+		return -ENOMEM;
 	sem_init(&j.ended, 0, 0);
 	int r = db_submit(db, &j.job, DB_URGENT);
 	if (r == 0) {

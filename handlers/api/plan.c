@@ -261,7 +261,7 @@ static int build_report(const struct api_read *q, const struct rollout *r, const
 	struct rollout_state st = {0};
 	struct evaluation ev = {0};
 	int64_t now = clock_wall_us();
-	int e = rollout_state_load(q->conn, r, now, &st);
+	int e = rollout_state_load(q->conn, r, now, NULL, &st);
 
 	if (e == 0)
 		e = controller_last(q->api->controller, r->name, &ev);

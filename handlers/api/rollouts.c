@@ -68,7 +68,7 @@ static int add_plan(const struct api_read *q, const struct rollout *r, struct js
 	struct rollout_state st = {0};
 	struct evaluation ev = {0};
 	int64_t now = clock_wall_us();
-	int err = rollout_state_load(q->conn, r, now, &st);
+	int err = rollout_state_load(q->conn, r, now, NULL, &st);
 
 	if (err == 0)
 		err = controller_last(q->api->controller, r->name, &ev);

@@ -351,7 +351,7 @@ static int work_load(struct plan_act *w, const char *rollout)
 	w->r = settings_rollout(w->s, rollout);
 	if (!w->r)
 		return refuse(w, -ENOENT, "there is no rollout %.100s", rollout);
-	int r = rollout_state_load(db_tx_conn(w->tx), w->r, db_tx_now(w->tx), &w->st);
+	int r = rollout_state_load(db_tx_conn(w->tx), w->r, db_tx_now(w->tx), NULL, &w->st);
 	w->stage = r == 0 ? rollout_state_stage(&w->st, w->r) : NULL;
 	return r;
 }

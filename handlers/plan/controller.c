@@ -15,6 +15,10 @@
 #include "server/core/thread.h"
 
 #define ADVANCES_MAX 16 /* waiting at once: each asks Prometheus */
+#define WRITTEN_MAX  64 /* passes that wait for the others' answers, to be committed together */
+#define ASKING_MAX                                                                                                     \
+	32 /* passes that ask at once; the next begins when one has its answers. Half a second of commands             \
+	    */
 
 /* One pass over one rollout, from its questions to the commit. With advance: a person wants the next stage. */
 struct round {
@@ -24,6 +28,7 @@ struct round {
 	char *rollout;
 	struct evaluating *evaluating; /* NULL: answered */
 	struct evaluation ev;
+	struct flags_look look;
 	struct db_job job;
 	/* of an advance */
 	bool advance, force;
@@ -40,6 +45,7 @@ struct latest {
 	struct latest *next;
 	char *rollout;
 	struct evaluation ev;
+	bool rehearse; /* the flags file was told to be unusable: whether it is again is asked the act's own question */
 };
 
 struct controller {
@@ -48,6 +54,11 @@ struct controller {
 	struct loop_timer *timer;
 	int64_t started_us;   /* mono */
 	int64_t next_us;      /* mono */
+	struct settings *due; /* of which the rollouts from due_at on have yet to be begun in this turn; NULL: none */
+	size_t due_at;
+	unsigned asking;                     /* engine thread: passes of a turn that wait for answers … */
+	struct round *answered[WRITTEN_MAX]; /* … and those that have them */
+	unsigned n_answered;
 	pthread_mutex_t lock; /* guards latest, rounds and advances */
 	struct latest *latest;
 	struct round *rounds; /* all that are under way */
@@ -155,6 +166,21 @@ static void publish(struct controller *c, const char *rollout, const struct eval
 	pthread_mutex_unlock(&c->lock);
 }
 
+/* Whether the next look at its flags file is to ask if it could be lowered; set by what the last one's commit found. */
+static bool rehearses(struct controller *c, const char *rollout, const bool *set)
+{
+	bool yes = false;
+
+	pthread_mutex_lock(&c->lock);
+	for (struct latest *l = c->latest; l; l = l->next)
+		if (!strcmp(l->rollout, rollout)) {
+			l->rehearse = set ? *set : l->rehearse;
+			yes = l->rehearse;
+		}
+	pthread_mutex_unlock(&c->lock);
+	return yes;
+}
+
 int controller_last(struct controller *c, const char *rollout, struct evaluation *ret)
 {
 	assert(c && rollout && ret);
@@ -188,7 +214,7 @@ static int round_run(struct db_tx *tx, struct db_job *job)
 		return -ENOENT;
 	if (r->advance)
 		return plan_advance(tx, r->settings, &rq, &r->ev, &r->incident, &r->missing, r->why, sizeof(r->why));
-	return reconcile_write(tx, r->settings, rollout, &r->ev, &r->incident);
+	return reconcile_write(tx, r->settings, rollout, &r->ev, &r->look, &r->incident);
 }
 
 static void round_done(struct db_job *job, int result)
@@ -199,6 +225,8 @@ static void round_done(struct db_job *job, int result)
 	if (result < 0 && !r->advance && result != -ESHUTDOWN)
 		log_error("a pass over a rollout could not be recorded; the next one follows", "rollout", r->rollout,
 		          "err", strerror(-result));
+	if (result >= 0 && !r->advance)
+		rehearses(c, r->rollout, &r->look.told);
 	if (result >= 0 && r->incident)
 		c->o.on_incident(c->o.arg, r->incident);
 	if (result >= 0)
@@ -207,19 +235,54 @@ static void round_done(struct db_job *job, int result)
 	round_end(r);
 }
 
-static void on_evaluated(void *arg, struct evaluation *ev)
+/* The last thing before the writer's turn, and outside of it. */
+static void look_at_file(struct round *r)
 {
-	struct round *r = arg;
+	const struct rollout *rollout = settings_rollout(r->settings, r->rollout);
 
-	r->evaluating = NULL;
-	r->ev = *ev;
-	publish(r->of, r->rollout, &r->ev);
+	if (rollout && !r->advance)
+		flags_look(rollout, db_now(r->of->o.db), rehearses(r->of, r->rollout, NULL), &r->look);
+}
+
+static void record(struct round *r)
+{
+	look_at_file(r);
 	r->job = (struct db_job) {.run = round_run, .done = round_done};
 	int e = db_submit(r->of->o.db, &r->job, DB_NORMAL);
 	if (e == 0)
 		return;
 	answer(r, e);
 	round_end(r);
+}
+
+static void record_answered(struct controller *c)
+{
+	for (unsigned i = 0; i < c->n_answered; i++)
+		record(c->answered[i]);
+	c->n_answered = 0;
+}
+
+static void begin_due(struct controller *c);
+
+/* Two hundred commits of one pass each cost more than all that is in them. */
+static void on_evaluated(void *arg, struct evaluation *ev)
+{
+	struct round *r = arg;
+	struct controller *c = r->of;
+
+	r->evaluating = NULL;
+	r->ev = *ev;
+	publish(c, r->rollout, &r->ev);
+	if (r->advance) {
+		record(r);
+		return;
+	}
+	assert(c->asking > 0 && c->n_answered < WRITTEN_MAX);
+	c->asking--;
+	c->answered[c->n_answered++] = r;
+	begin_due(c);
+	if (c->n_answered == WRITTEN_MAX || c->asking == 0)
+		record_answered(c);
 }
 
 static void round_begin(struct round *r)
@@ -232,8 +295,10 @@ static void round_begin(struct round *r)
 	                                 now - (clock_mono_us() - c->started_us), on_evaluated, r, &r->evaluating)
 	                : -ENOENT;
 
-	if (e == 0)
+	if (e == 0) {
+		c->asking += !r->advance;
 		return;
+	}
 	if (!rollout)
 		snprintf(r->why, sizeof(r->why), "there is no rollout %.100s", r->rollout);
 	answer(r, e);
@@ -242,24 +307,40 @@ static void round_begin(struct round *r)
 
 /* --- every so often --- */
 
+/* Not all at once: two hundred rollouts with a check command each would leave no room for the children of a rollback's
+ * own checks, and found none themselves beyond CHILDREN_MAX. */
+static void begin_due(struct controller *c)
+{
+	while (c->due && c->asking < ASKING_MAX) {
+		const char *name = c->due->rollouts[c->due_at].name;
+		struct round *r = is_under_way(c, name) ? NULL : round_new(c, name);
+
+		if (r)
+			round_begin(r);
+		if (++c->due_at == c->due->n_rollouts) {
+			settings_unref(c->due);
+			c->due = NULL;
+		}
+	}
+}
+
+/* A turn that is not through when the next is due is that one, too. */
 static void on_timer(void *arg)
 {
 	assert(thread_may(THREAD_ENGINE));
 	struct controller *c = arg;
-	struct settings *s = current_settings();
+	CLEANUP(settings_cleanup) struct settings *s = current_settings();
 	int64_t now = clock_mono_us();
 
-	for (size_t i = 0; i < s->n_rollouts; i++) {
-		struct round *r = is_under_way(c, s->rollouts[i].name) ? NULL : round_new(c, s->rollouts[i].name);
-
-		if (r)
-			round_begin(r);
-	}
 	c->next_us = c->next_us + s->evaluation_us > now ? c->next_us + s->evaluation_us : now + s->evaluation_us;
 	c->timer = loop_timer_at(c->o.loop, c->next_us, on_timer, c);
 	if (!c->timer)
 		abort(); /* out of memory: rather a restart than a rollout that nobody looks after */
-	settings_unref(s);
+	if (!c->due && s->n_rollouts > 0) {
+		c->due = TAKE(s);
+		c->due_at = 0;
+		begin_due(c);
+	}
 }
 
 /* --- people --- */
@@ -333,6 +414,8 @@ int controller_new(const struct controller_options *o, struct controller **ret)
 
 void controller_stop(struct controller *c)
 {
+	if (c)
+		c->n_answered = 0; /* they are among all rounds */
 	while (c && c->rounds) {
 		struct round *r = c->rounds;
 
@@ -346,6 +429,7 @@ void controller_free(struct controller *c)
 	if (!c)
 		return;
 	loop_timer_cancel(c->o.loop, c->timer);
+	settings_unref(c->due);
 	while (c->latest) {
 		struct latest *l = c->latest;
 

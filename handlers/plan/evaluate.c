@@ -388,7 +388,10 @@ int evaluate_start(struct loop *l, struct db_conn *reader, struct settings *s, c
 	                          .since_us = since_us,
 	                          .fn = fn,
 	                          .arg = arg};
-	int err = rollout_state_load(reader, r, e->now_us, &e->st);
+	struct flags_look look;
+	flags_look(r, now_us, false, &look);
+	db_moment_begin(reader); /* a dozen of reads: the locks are taken once */
+	int err = rollout_state_load(reader, r, e->now_us, &look, &e->st);
 	if (err == 0)
 		err = make_plan(e);
 	if (err == 0) {
@@ -402,8 +405,10 @@ int evaluate_start(struct loop *l, struct db_conn *reader, struct settings *s, c
 		add_criteria(e);
 		add_watch(e);
 		e->ev.firing = add_alerts(e, reader) ? FIRING_NONE : FIRING_UNKNOWN;
-		err = e->lacks_memory ? -ENOMEM : start(e);
 	}
+	db_moment_end(reader);
+	if (err == 0)
+		err = e->lacks_memory ? -ENOMEM : start(e);
 	if (err < 0) {
 		evaluating_free(e);
 		return err;

@@ -9,7 +9,6 @@
 #include "db/rollout.h"
 #include "handlers/incident/announce.h"
 #include "handlers/incident/kinds.h"
-#include "handlers/steps/flags_file.h"
 #include "server/core/log.h"
 #include "server/core/text.h"
 
@@ -17,9 +16,7 @@ struct flags_watch {
 	struct db_tx *tx;
 	const struct settings *s;
 	const struct rollout *r;
-	bool at_start;
-	int32_t there; /* -1 unknown */
-	char why[256];
+	const struct flags_look *look;
 };
 
 static int64_t mark(const struct flags_watch *w, const char *what)
@@ -36,18 +33,6 @@ static int set_mark(const struct flags_watch *w, const char *what, int64_t value
 	CLEANUP(cleanup_free) char *key = text_format("%s:%s", what, w->r->name);
 
 	return key ? meta_set(w->tx, key, value) : -ENOMEM;
-}
-
-/* 0: a rollback could lower it; -errno. */
-static int probe(struct flags_watch *w, bool rehearse)
-{
-	assert(w->r->flags_file && w->r->flags_key);
-	struct flags_change ch = {.before = -1};
-	int r = flags_file_read(w->r->flags_file, w->r->flags_key, &w->there, w->why, sizeof(w->why));
-
-	if (r == 0 && rehearse)
-		r = flags_file_rehearse(w->r->flags_file, w->r->flags_key, 0, &ch, w->why, sizeof(w->why));
-	return r < 0 ? r : 0;
 }
 
 /* Nothing to roll back, as far as is known. */
@@ -87,8 +72,8 @@ static int tell(const struct flags_watch *w, int error)
 {
 	assert(error < 0);
 	CLEANUP(cleanup_free)
-	char *text =
-		text_format("nothing could be rolled back by the flags file: %s. Mend it before it is needed", w->why);
+	char *text = text_format("nothing could be rolled back by the flags file: %s. Mend it before it is needed",
+	                         w->look->error_why);
 
 	if (!text)
 		return -ENOMEM;
@@ -101,23 +86,25 @@ static int all_clear(const struct flags_watch *w)
 	CLEANUP(cleanup_free) char *text = NULL;
 	char pct[16];
 
-	text_pct(w->there, pct, sizeof(pct));
+	text_pct(w->look->pct, pct, sizeof(pct));
 	text = text_format("the flags file is usable again, at %s%%", pct);
 	int r = text ? say(w, ANNOUNCE_FLAGS_USABLE, text) : -ENOMEM;
 	return r < 0 ? r : set_mark(w, "flags_told", 0);
 }
 
-int flags_watch(struct db_tx *tx, const struct settings *s, const struct rollout *r, bool at_start)
+int flags_watch(struct db_tx *tx, const struct settings *s, const struct rollout *r, bool at_start,
+                struct flags_look *look)
 {
-	struct flags_watch w = {.tx = tx, .s = s, .r = r, .at_start = at_start, .there = -1};
+	struct flags_watch w = {.tx = tx, .s = s, .r = r, .look = look};
 
-	assert(tx && s && r);
+	assert(tx && s && r && look);
 	if (!r->flags_file)
 		return 0;
 	int64_t told = mark(&w, "flags_told"), before = mark(&w, "flags_wrong");
-	int error = probe(&w, at_start || told);
-	if (error == -EBUSY || error == -EAGAIN)
-		return 0; /* somebody is writing it */
+	int error = look->error;
+	look->told = told != 0;
+	if (error == -EBUSY || error == -EAGAIN || (told && error == 0 && !look->rehearsed))
+		return 0; /* somebody is writing it; or that it can be read says nothing of whether it can be lowered */
 	if (-error != before) {
 		int err = set_mark(&w, "flags_wrong", -error);
 		if (err < 0)
@@ -126,10 +113,10 @@ int flags_watch(struct db_tx *tx, const struct settings *s, const struct rollout
 	if (error == 0)
 		return told ? all_clear(&w) : 0;
 	if (at_start)
-		log_error("nothing could be rolled back by the flags file", "rollout", r->name, "err", w.why);
+		log_error("nothing could be rolled back by the flags file", "rollout", r->name, "err", look->error_why);
 	if (told == -error || (!at_start && before != -error) || is_at_zero(&w) || incident_tells(&w))
 		return 0;
 	if (!at_start)
-		log_error("nothing could be rolled back by the flags file", "rollout", r->name, "err", w.why);
+		log_error("nothing could be rolled back by the flags file", "rollout", r->name, "err", look->error_why);
 	return tell(&w, error);
 }

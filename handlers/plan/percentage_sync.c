@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "db/event.h"
 #include "db/incident.h"
@@ -12,7 +13,6 @@
 #include "handlers/incident/kinds.h"
 #include "handlers/offline/import.h"
 #include "handlers/plan/flags_watch.h"
-#include "handlers/steps/percentage.h"
 #include "server/core/text.h"
 #include "server/core/thread.h"
 
@@ -118,15 +118,17 @@ static int sync_run(struct db_tx *tx, const struct rollout *r)
 	                                  "first start with a plan");
 }
 
-int percentage_sync_rollout(struct db_tx *tx, const struct settings *s, const struct rollout *r)
+int percentage_sync_rollout(struct db_tx *tx, const struct settings *s, const struct rollout *r,
+                            const struct flags_look *look)
 {
-	assert(tx && s && r && thread_may(THREAD_WRITER));
+	assert(tx && s && r && look && thread_may(THREAD_WRITER));
 	struct rollout_row row = {0};
 	char why[256] = "";
-	int32_t there = percentage_there(db_tx_conn(tx), r, why, sizeof(why));
+	int32_t there = percentage_by(db_tx_conn(tx), r, look, why, sizeof(why));
 	int err = rollout_load(db_tx_conn(tx), r->name, &row);
 
-	bool differs = err == 0 && r->flags_file && there >= 0 && there != row.pct_wanted;
+	bool since = row.pct_changed_us >= look->at_us && row.pct_changed_us <= db_tx_now(tx);
+	bool differs = err == 0 && !since && r->flags_file && there >= 0 && there != row.pct_wanted;
 	if (err == -ENOENT || (differs && row.pct_wanted < 0)) /* never known until now */
 		err = sync_new(tx, s, r, there, why);
 	else if (differs && there < row.pct_wanted && import_expected(tx, r))
@@ -138,14 +140,24 @@ int percentage_sync_rollout(struct db_tx *tx, const struct settings *s, const st
 	return err == 0 ? sync_run(tx, r) : err;
 }
 
-int percentage_sync_all(struct db_tx *tx, const struct settings *s)
+struct flags_look *percentage_look_all(const struct settings *s, int64_t now_us)
 {
-	assert(tx && s);
+	assert(s);
+	struct flags_look *all = calloc(s->n_rollouts + 1, sizeof(*all));
+
+	for (size_t i = 0; all && i < s->n_rollouts; i++)
+		flags_look(&s->rollouts[i], now_us, true, &all[i]);
+	return all;
+}
+
+int percentage_sync_all(struct db_tx *tx, const struct settings *s, struct flags_look *looks)
+{
+	assert(tx && s && looks);
 	for (size_t i = 0; i < s->n_rollouts; i++) {
-		int err = percentage_sync_rollout(tx, s, &s->rollouts[i]);
+		int err = percentage_sync_rollout(tx, s, &s->rollouts[i], &looks[i]);
 
 		if (err == 0)
-			err = flags_watch(tx, s, &s->rollouts[i], true);
+			err = flags_watch(tx, s, &s->rollouts[i], true, &looks[i]);
 		if (err < 0)
 			return err;
 	}

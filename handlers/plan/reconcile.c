@@ -375,19 +375,19 @@ static int look_on(struct reconcile *l, struct rollout_state *st)
 }
 
 int reconcile_write(struct db_tx *tx, const struct settings *s, const struct rollout *r, const struct evaluation *ev,
-                    int64_t *ret_incident)
+                    struct flags_look *look, int64_t *ret_incident)
 {
-	assert(tx && s && r && ev && ret_incident && thread_may(THREAD_WRITER));
+	assert(tx && s && r && ev && look && ret_incident && thread_may(THREAD_WRITER));
 	struct reconcile l = {.tx = tx, .s = s, .r = r, .ev = ev, .now = db_tx_now(tx)};
 	struct rollout_state st = {0};
 	int err = import_offline(tx, s, r, ret_incident);
 
 	if (err == 0)
-		err = percentage_sync_rollout(tx, s, r);
+		err = percentage_sync_rollout(tx, s, r, look);
 	if (err == 0)
-		err = flags_watch(tx, s, r, false);
+		err = flags_watch(tx, s, r, false, look);
 	if (err == 0)
-		err = rollout_state_load(db_tx_conn(tx), r, l.now, &st);
+		err = rollout_state_load(db_tx_conn(tx), r, l.now, look, &st);
 	l.st = &st;
 	l.stage = err == 0 ? rollout_state_stage(&st, r) : NULL;
 	if (err == 0 && st.p.rollout)

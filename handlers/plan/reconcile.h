@@ -7,11 +7,12 @@
 #include "handlers/incident/announcements.h"
 #include "handlers/plan/evaluation.h"
 #include "handlers/settings/settings.h"
+#include "handlers/steps/percentage.h"
 
 /* Inside a job; everything it decides is committed together. *ret_incident: an incident that the engine has to look at,
- * left alone when there is none. */
+ * left alone when there is none. look: at the flags file, taken just before; its told is set. */
 int reconcile_write(struct db_tx *tx, const struct settings *s, const struct rollout *r, const struct evaluation *ev,
-                    int64_t *ret_incident);
+                    struct flags_look *look, int64_t *ret_incident);
 
 /* --- for its parts --- */
 

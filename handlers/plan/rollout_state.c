@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "db/event.h"
-#include "handlers/steps/percentage.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
 
@@ -48,7 +47,8 @@ static int load_incidents(struct db_conn *c, const char *name, int64_t now_us, s
 	return r < 0 ? r : incident_last_rollback(c, name, &st->last_rollback_us);
 }
 
-int rollout_state_load(struct db_conn *c, const struct rollout *r, int64_t now_us, struct rollout_state *ret)
+int rollout_state_load(struct db_conn *c, const struct rollout *r, int64_t now_us, const struct flags_look *look,
+                       struct rollout_state *ret)
 {
 	assert(c && r && r->name && ret);
 	struct rollout_state st = {0};
@@ -62,7 +62,7 @@ int rollout_state_load(struct db_conn *c, const struct rollout *r, int64_t now_u
 		rollout_state_free(&st);
 		return err;
 	}
-	st.there = percentage_there(c, r, st.there_why, sizeof(st.there_why));
+	st.there = percentage_by(c, r, look, st.there_why, sizeof(st.there_why));
 	*ret = st;
 	return 0;
 }

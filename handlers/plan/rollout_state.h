@@ -11,6 +11,7 @@
 #include "db/rollout.h"
 #include "handlers/incident/kinds.h"
 #include "handlers/settings/settings.h"
+#include "handlers/steps/percentage.h"
 
 struct rollout_state {
 	struct rollout_row row; /* stage -1, percentages -1 when there is none yet */
@@ -29,7 +30,9 @@ struct rollout_state {
 	int64_t heartbeat_us; /* when Alertmanager's always-firing alert last came; 0 never */
 };
 
-int rollout_state_load(struct db_conn *c, const struct rollout *r, int64_t now_us, struct rollout_state *ret);
+/* look: at its flags file; NULL: it is read now. */
+int rollout_state_load(struct db_conn *c, const struct rollout *r, int64_t now_us, const struct flags_look *look,
+                       struct rollout_state *ret);
 void rollout_state_free(struct rollout_state *st);
 
 /* The stage it is at; NULL: unstaged. */

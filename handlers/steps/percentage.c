@@ -6,20 +6,41 @@
 #include "db/rollout.h"
 #include "handlers/steps/flags_file.h"
 
-int32_t percentage_there(struct db_conn *c, const struct rollout *r, char *why, size_t why_size)
+void flags_look(const struct rollout *r, int64_t now_us, bool rehearse, struct flags_look *ret)
+{
+	assert(r && ret);
+	struct flags_change change = {0};
+
+	*ret = (struct flags_look) {.at_us = now_us, .pct = -1, .rehearsed = rehearse};
+	if (!r->flags_file)
+		return;
+	int e = flags_file_read(r->flags_file, r->flags_key, &ret->pct, ret->why, sizeof(ret->why));
+	if (e < 0) {
+		ret->pct = -1;
+		snprintf(ret->error_why, sizeof(ret->error_why), "%s", ret->why);
+	} else if (rehearse) {
+		e = flags_file_rehearse(r->flags_file, r->flags_key, 0, &change, ret->error_why,
+		                        sizeof(ret->error_why));
+	}
+	ret->error = e < 0 ? e : 0;
+}
+
+int32_t percentage_by(struct db_conn *c, const struct rollout *r, const struct flags_look *look, char *why,
+                      size_t why_size)
 {
 	assert(c && r && (!why || why_size >= 200));
 	struct rollout_row row = {0};
+	struct flags_look now = {.pct = -1};
 	int32_t pct = -1;
 
+	if (r->flags_file && !look) {
+		flags_look(r, 0, false, &now);
+		look = &now;
+	}
 	if (r->flags_file) {
-		char reason[256] = "";
-
-		if (flags_file_read(r->flags_file, r->flags_key, &pct, reason, sizeof(reason)) < 0)
-			pct = -1;
 		if (why)
-			snprintf(why, why_size, "%s", reason);
-		return pct;
+			snprintf(why, why_size, "%s", look->why);
+		return look->pct;
 	}
 	if (rollout_load(c, r->name, &row) == 0)
 		pct = row.pct_seen;
@@ -27,4 +48,9 @@ int32_t percentage_there(struct db_conn *c, const struct rollout *r, char *why, 
 	if (why)
 		snprintf(why, why_size, "%s", pct < 0 ? "it has no flags file and was never seen" : "");
 	return pct;
+}
+
+int32_t percentage_there(struct db_conn *c, const struct rollout *r, char *why, size_t why_size)
+{
+	return percentage_by(c, r, NULL, why, why_size);
 }

@@ -1,5 +1,5 @@
 /*
- * What is there, as far as is known without asking anybody. The connection's thread.
+ * What is there, as far as is known without asking anybody.
  */
 #ifndef HANDLERS_STEPS_PERCENTAGE_H
 #define HANDLERS_STEPS_PERCENTAGE_H
@@ -7,8 +7,25 @@
 #include "db/db.h"
 #include "handlers/settings/settings.h"
 
-/* The flags file's value, else the one last seen, in hundredths of a percent.
- * -1 unknown; why (>= 200 bytes, may be NULL) then says why. */
+/* A look at a rollout's flags file, taken outside of the transaction that goes by it: a file system that hangs holds up
+ * whoever looks, not the writer. */
+struct flags_look {
+	int64_t at_us;  /* db_now, before it was read: what is on record since then is younger */
+	int32_t pct;    /* what it holds; -1 unknown, or there is no flags file */
+	char why[256];  /* why it is unknown, or who reads it so; may be "" */
+	bool rehearsed; /* it was asked, too, whether it could be lowered */
+	int error;      /* 0, or -errno: as far as was asked, nothing could be rolled back by it … */
+	char error_why[256];
+	bool told; /* flags_watch.h: that was told, and whether it is over shows a rehearsal only: the next look's */
+};
+
+/* Any thread that may wait for a disk. */
+void flags_look(const struct rollout *r, int64_t now_us, bool rehearse, struct flags_look *ret);
+
+/* The flags file's value, else the one last seen, in hundredths of a percent. look: what was read before; NULL: it is
+ * read now. -1 unknown; why (>= 200 bytes, may be NULL) then says why. The connection's thread. */
+int32_t percentage_by(struct db_conn *c, const struct rollout *r, const struct flags_look *look, char *why,
+                      size_t why_size);
 int32_t percentage_there(struct db_conn *c, const struct rollout *r, char *why, size_t why_size);
 
 #endif

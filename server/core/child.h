@@ -15,8 +15,8 @@
 #include <sys/queue.h>
 #include "server/core/scope.h"
 
-#define CHILDREN_MAX 64 /* of one list; unkillable ones that were given up included */
-#define CHILD_FDS    4  /* pidfd, stdin, stdout, stderr */
+#define CHILDREN_MAX 192 /* of one list; unkillable ones that were given up included */
+#define CHILD_FDS    4   /* pidfd, stdin, stdout, stderr */
 
 struct children {
 	TAILQ_HEAD(child_list, child) list;

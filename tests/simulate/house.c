@@ -249,11 +249,14 @@ static int no_reload(void *arg, struct reload_request *rq)
 struct sync_job {
 	struct db_job job;
 	struct settings *settings;
+	struct flags_look *looks;
 };
 
 static int sync_run(struct db_tx *tx, struct db_job *job)
 {
-	return percentage_sync_all(tx, ((struct sync_job *)job)->settings);
+	const struct sync_job *j = (struct sync_job *)job;
+
+	return percentage_sync_all(tx, j->settings, j->looks);
 }
 
 static void sync_done(struct db_job *job, int result)
@@ -266,11 +269,16 @@ static void sync_done(struct db_job *job, int result)
 /* As the daemon does it, at the start and at a reload: waited for. */
 static void put_in_force(struct config *cfg)
 {
-	struct sync_job j = {.job = {.run = sync_run, .done = sync_done}, .settings = cfg->settings};
+	struct sync_job j = {.job = {.run = sync_run, .done = sync_done},
+	                     .settings = cfg->settings,
+	                     .looks = percentage_look_all(cfg->settings, db_now(house.db))};
 
+	if (!j.looks)
+		abort();
 	current_set(cfg->settings);
 	config_in_force();
 	commit(&j.job, false);
+	free(j.looks);
 	config_free(cfg);
 }
 
