@@ -3,6 +3,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "server/core/text.h"
 #include "server/ctl/show_private.h"
@@ -60,7 +61,7 @@ static void show_head(struct json_object *o)
 		           head[i].key);
 }
 
-/* Only what was asked: of what is not configured there is nothing to say. */
+/* Only what was asked: of what is not configured, or not asked yet, there is nothing to say. */
 static void show_verification(struct json_object *o)
 {
 	struct json_object *conditions = NULL;
@@ -74,7 +75,7 @@ static void show_verification(struct json_object *o)
 		bool said = note[0] && strcmp(note, "-") != 0, asked = true;
 
 		json_get_bool(condition, "asked", &asked);
-		if (!asked)
+		if (!asked || (!said && !strcmp(json_str_or(condition, "state", "unknown"), "unknown")))
 			continue;
 		printf("%s  %-14s%s%s%s\n", titled ? "" : "\nVerification\n", name,
 		       json_str_or(condition, "state", "unknown"), said ? ": " : "", said ? note : "");
@@ -82,19 +83,62 @@ static void show_verification(struct json_object *o)
 	}
 }
 
-static void show_sla(struct json_object *o)
+static bool is_met(struct json_object *phase)
 {
-	struct json_object *sla = NULL;
+	bool met = false;
+
+	return json_get_bool(phase, "met", &met) == 1 && met;
+}
+
+/* What was missed; the others only on request. */
+static void show_sla(struct json_object *o, bool verbose)
+{
+	struct json_object *sla = NULL, *total = NULL;
+	int met = 0;
 
 	if (json_get_obj(o, "sla", &sla) != 1 || !json_object_object_length(sla))
 		return;
-	puts("\nTime against the SLA");
-	json_object_object_foreach(sla, phase, one)
+	json_object_object_foreach(sla, one, each)
 	{
-		CLEANUP(cleanup_free) char *text = show_cell(one, "text");
-
-		printf("  %-14s%s\n", phase, text);
+		(void)one;
+		met += is_met(each);
 	}
+	json_get_obj(sla, "total", &total);
+	if (verbose)
+		puts("\nTime against the SLA");
+	else
+		printf("\nTime against the SLA: %d of %d in time%s%s\n", met, json_object_object_length(sla),
+		       total ? ", total " : "", total ? json_str_or(total, "text", "?") : "");
+	json_object_object_foreach(sla, name, phase)
+	{
+		CLEANUP(cleanup_free) char *text = show_cell(phase, "text");
+
+		if (verbose || !is_met(phase))
+			printf("  %-14s%s\n", name, text);
+	}
+}
+
+/* What was not delivered; the others only on request. */
+static void show_messages(struct json_object *o, bool verbose)
+{
+	static const struct column told[] = {{"CHANNEL", "channel"},   {"WHAT", "what"},    {"STATE", "state"},
+	                                     {"ATTEMPTS", "attempts"}, {"SENT", "sent_at"}, {"ERROR", "error"}};
+	CLEANUP(json_cleanup) struct json_object *shown = json_object_new_object();
+	struct json_object *all = NULL, *rows = json_object_new_array();
+	size_t sent = 0, n = json_get_arr(o, "notifications", &all) == 1 ? json_object_array_length(all) : 0;
+
+	json_add(shown, "rows", rows);
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *one = json_object_array_get_idx(all, i);
+		bool is_sent = !strcmp(json_str_or(one, "state", ""), "sent");
+
+		sent += is_sent;
+		if (verbose || !is_sent)
+			json_object_array_add(rows, json_object_get(one));
+	}
+	if (sent && !verbose)
+		printf("\nMessages: %zu sent\n", sent);
+	show_list(shown, "rows", verbose ? "Messages" : "Messages not sent", told, ARRAY_LEN(told));
 }
 
 /* What was only put down for later says nothing yet. */
@@ -139,20 +183,20 @@ static void show_one(struct json_object *o, bool verbose)
 	static const struct column alerts[] = {
 		{"STATUS", "status"}, {"SINCE", "starts_at"}, {"TIMES", "times"}, {"LABELS", "labels"}};
 	static const struct column line[] = {{"AT", "at"}, {"WHO", "who"}, {"WHAT", "what"}, {"NOTE", "note"}};
-	static const struct column told[] = {{"CHANNEL", "channel"},   {"WHAT", "what"},    {"STATE", "state"},
-	                                     {"ATTEMPTS", "attempts"}, {"SENT", "sent_at"}, {"ERROR", "error"}};
+	const char *headline = json_str_or(o, "headline", ""), *state = json_str_or(o, "state", "?");
 	bool drill = is_of_kind(o, "drill");
 
 	show_over(o);
+	bool both = !drill && strcasecmp(headline, state) != 0; /* "Held, held" says it twice */
 	printf("\n%sIncident %lld: %s%s%s\n", drill ? "[DRILL] " : "", (long long)json_int_or(o, "id", 0),
-	       drill ? "" : json_str_or(o, "headline", ""), drill ? "" : ", ", json_str_or(o, "state", "?"));
+	       drill ? "" : headline, both ? ", " : "", both || drill ? state : "");
 	show_head(o);
 	show_verification(o);
-	show_sla(o);
+	show_sla(o, verbose);
 	show_list(o, "alerts", "Alerts", alerts, ARRAY_LEN(alerts));
 	show_steps(o);
 	show_list(o, "timeline", "Timeline", line, ARRAY_LEN(line));
-	show_list(o, "notifications", "Messages", told, ARRAY_LEN(told));
+	show_messages(o, verbose);
 	if (verbose)
 		show_outputs(o);
 	putchar('\n');

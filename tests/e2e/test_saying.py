@@ -63,6 +63,9 @@ def failed(daemon_of, service, chat, pods, timeout="400ms"):
     return d, d.wait_state(r["incident"], "failed")
 
 
+HELD = """playbooks:
+  - {name: hold, match: ['action="hold"'], hold: true}
+"""
 LAG = '6 of 8 at 0%; at 10%: pod="web-3", pod="web-7"'
 
 
@@ -83,6 +86,27 @@ def test_only_what_is_configured_is_shown(daemon_of, service, chat, pods):
     assert "acknowledged" in shown and "effective" not in shown and "cured" not in shown and "Output of" not in shown
     assert "Output of set percentage" in ctl(d, "incident", i["id"], "-v").stdout
     assert ctl(d, "incident", "last").stdout.splitlines()[3] == shown.splitlines()[3]
+
+
+def section(shown, title):
+    """The lines of a part of an incident in full."""
+    found = re.search(rf"^{title}(.*?)(?:\n\n|\Z)", shown, re.S | re.M)
+    return found and found[0].strip().splitlines()
+
+
+def test_what_is_as_it_should_be_takes_a_line(daemon_of, service, chat):
+    d = daemon_of(config(service, channels="channels:\n" + slack_channel(chat), playbooks=HELD))
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    until(lambda: [n["state"] for n in d.incident(1)["notifications"]] == ["sent", "sent"])
+    shown, whole = ctl(d, "incident", "1").stdout, ctl(d, "incident", "1", "-v").stdout
+    assert section(shown, "Messages") == ["Messages: 2 sent"] and len(section(whole, "Messages")) == 4
+    assert len(section(whole, "Time against the SLA")) == 6 and re.fullmatch(r"Time against the SLA: [1-5] of [1-5] in time, total .*",
+                                                                          section(shown, "Time against the SLA")[0])
+    assert d.act(1, "resolve")[0] == 200
+    [r] = d.post(alert("Odd", action="hold"))
+    shown = ctl(d, "incident", r["incident"]).stdout
+    assert f"Incident {r['incident']}: Held\n" in shown and "unknown" not in shown and section(shown, "Verification") is None
 
 
 def test_ending_what_was_never_verified_needs_a_reason_and_is_nobodys_raise(daemon_of, service, chat, pods):
