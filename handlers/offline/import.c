@@ -36,14 +36,6 @@ struct import {
 
 /* --- reading a record --- */
 
-static int32_t pct_of(struct json_object *o, const char *key)
-{
-	int32_t pct = -1;
-	double v;
-
-	return json_get_double(o, key, &v) == 1 && text_pct_from_double(v, &pct) == 0 ? pct : -1;
-}
-
 /* Never later than now: a clock may have been wrong. */
 static int64_t time_of(struct json_object *o, const char *key, int64_t now)
 {
@@ -61,10 +53,10 @@ static void read_record(struct import *m)
 
 	m->who = json_str_or(m->o, "who", "somebody");
 	m->reason = json_str_or(m->o, "reason", NULL);
-	m->from = pct_of(m->o, "from");
-	m->to = pct_of(m->o, "to");
-	m->after = pct_of(m->o, "after");
-	m->seen = pct_of(m->o, "seen");
+	m->from = json_pct_of(m->o, "from");
+	m->to = json_pct_of(m->o, "to");
+	m->after = json_pct_of(m->o, "after");
+	m->seen = json_pct_of(m->o, "seen");
 	m->at = time_of(m->o, "at", now);
 	m->applied_at = time_of(m->o, "applied_at", now);
 	m->ended_at = time_of(m->o, "ended_at", now);

@@ -185,6 +185,55 @@ int64_t json_int_or(struct json_object *obj, const char *key, int64_t def)
 	return value;
 }
 
+double json_double_or(struct json_object *obj, const char *key, double def)
+{
+	double value = def;
+
+	json_get_double(obj, key, &value);
+	return value;
+}
+
+bool json_true(struct json_object *obj, const char *key)
+{
+	bool value = false;
+
+	return json_get_bool(obj, key, &value) == 1 && value;
+}
+
+struct json_object *json_obj_of(struct json_object *obj, const char *key)
+{
+	struct json_object *value = NULL;
+
+	json_get_obj(obj, key, &value);
+	return value;
+}
+
+struct json_object *json_arr_of(struct json_object *obj, const char *key)
+{
+	struct json_object *value = NULL;
+
+	json_get_arr(obj, key, &value);
+	return value;
+}
+
+int32_t json_pct_of(struct json_object *obj, const char *key)
+{
+	int32_t pct = -1;
+	double value = 0;
+
+	return json_get_double(obj, key, &value) == 1 && text_pct_from_double(value, &pct) == 0 ? pct : -1;
+}
+
+size_t json_len(struct json_object *arr)
+{
+	return arr ? json_object_array_length(arr) : 0;
+}
+
+struct json_object *json_item(struct json_object *arr, size_t i)
+{
+	return json_object_array_get_idx(arr, i);
+}
+
 /* A new object that must exist: out of memory ends the process (see json.h). */
 static struct json_object *must(struct json_object *obj)
 {

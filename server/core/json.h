@@ -60,9 +60,17 @@ int json_get_double(struct json_object *obj, const char *key, double *ret); /* i
 int json_get_bool(struct json_object *obj, const char *key, bool *ret);
 int json_get_obj(struct json_object *obj, const char *key, struct json_object **ret);
 int json_get_arr(struct json_object *obj, const char *key, struct json_object **ret);
-/* Absent: the default. */
+/* Anything but 1: the default; false; NULL; a percentage in hundredths, -1. */
 const char *json_str_or(struct json_object *obj, const char *key, const char *def);
 int64_t json_int_or(struct json_object *obj, const char *key, int64_t def);
+double json_double_or(struct json_object *obj, const char *key, double def);
+bool json_true(struct json_object *obj, const char *key);
+struct json_object *json_obj_of(struct json_object *obj, const char *key);
+struct json_object *json_arr_of(struct json_object *obj, const char *key);
+int32_t json_pct_of(struct json_object *obj, const char *key);
+/* Elements of an array; NULL has none. */
+size_t json_len(struct json_object *arr);
+struct json_object *json_item(struct json_object *arr, size_t i);
 
 /* Add to an object; out of memory aborts the process (crash-only: json-c 0.16 cannot report it everywhere).
  * str: NULL adds null, malformed UTF-8 is repaired. pct: -1 adds null. time: 0 adds null, else RFC 3339. */

@@ -107,7 +107,7 @@ int cmd_check_config(struct ctl *c, int n, char **argv)
 	bool right = true;
 
 	if (n < 1)
-		return ctl_usage("check-config FILE|- ...");
+		return ctl_usage(c);
 	for (int i = 0; i < n; i++)
 		right &= is_right(argv[i], verdicts);
 	if (verdicts)
@@ -120,9 +120,8 @@ int cmd_check_web_config(struct ctl *c, int n, char **argv)
 	struct config_faults faults = {0};
 	struct web_config *w = NULL;
 
-	(void)c;
 	if (n != 1)
-		return ctl_usage("check-web-config FILE");
+		return ctl_usage(c);
 	int r = web_config_load(argv[0], &w, &faults);
 	print_faults(&faults);
 	if (r < 0)
@@ -132,30 +131,21 @@ int cmd_check_web_config(struct ctl *c, int n, char **argv)
 	return CTL_YES;
 }
 
-static int read_all(FILE *f, struct buf *b)
-{
-	char chunk[65536];
-	size_t got;
-	int r;
-
-	do {
-		got = fread(chunk, 1, sizeof(chunk), f);
-		r = buf_add(b, chunk, got);
-	} while (r == 0 && got == sizeof(chunk));
-	return r == 0 && ferror(f) ? -EIO : r;
-}
-
 /* "-" is the standard input. */
 static int read_file(const char *name, struct buf *b)
 {
-	if (!strcmp(name, "-"))
-		return read_all(stdin, b);
-	FILE *f = fopen(name, "re");
-	if (!f) {
-		perror(name);
-		return -1;
+	FILE *f = strcmp(name, "-") ? fopen(name, "re") : stdin;
+	char chunk[65536];
+	size_t got = sizeof(chunk);
+	int r = 0;
+
+	if (!f)
+		return perror(name), -1;
+	while (r == 0 && got == sizeof(chunk)) {
+		got = fread(chunk, 1, sizeof(chunk), f);
+		r = buf_add(b, chunk, got);
 	}
-	int r = read_all(f, b);
+	r = r == 0 && ferror(f) ? -EIO : r;
 	fclose(f);
 	return r;
 }
@@ -230,15 +220,10 @@ int cmd_check_alert(struct ctl *c, int n, char **argv)
 	struct payload_fault fault = {.why = ""};
 	struct config *cfg = NULL;
 
-	(void)c;
 	if (ctl_options(n, argv, options, ARRAY_LEN(options), rest, 1) != 1)
-		return ctl_usage("check-alert [--config FILE] FILE|-");
-	if (ctl_load(file, CONFIG_OFFLINE, &cfg) < 0)
+		return ctl_usage(c);
+	if (read_file(rest[0], &body) < 0 || ctl_load(file, CONFIG_OFFLINE, &cfg) < 0)
 		return CTL_USAGE;
-	if (read_file(rest[0], &body) < 0) {
-		config_free(cfg);
-		return CTL_USAGE;
-	}
 	int r = alert_group_parse(buf_text(&body), body.len, &g, &fault);
 	if (r < 0) {
 		printf("refused with status %d: %s\n", r == -E2BIG ? 413 : 400, fault.why);

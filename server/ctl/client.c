@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "server/ctl/ctl.h"
@@ -17,14 +18,22 @@ static size_t take_chunk(char *data, size_t size, size_t n, void *arg)
 	return buf_add(arg, data, size * n) < 0 ? 0 : size * n;
 }
 
-void ctl_escape(struct buf *b, const char *text)
+static void escape(struct buf *b, const char *text)
 {
-	assert(b && text);
 	for (const unsigned char *p = (const unsigned char *)text; *p; p++)
 		if ((*p >= '0' && *p <= '9') || ((*p | 32) >= 'a' && (*p | 32) <= 'z') || strchr("-._~", *p))
 			buf_char(b, (char)*p);
 		else
 			buf_printf(b, "%%%02X", *p);
+}
+
+void ctl_param(struct buf *path, const char *key, const char *value)
+{
+	assert(path && path->len && key);
+	if (!value)
+		return;
+	buf_printf(path, "%s%s=", path->data[path->len - 1] == '?' ? "" : "&", key);
+	escape(path, value);
 }
 
 static void set_target(CURL *h, const struct ctl *c, const char *path, struct buf *url)
@@ -80,12 +89,10 @@ static int exit_code(long status)
 /* All that an advance lacks. */
 static void print_missing(struct json_object *o)
 {
-	struct json_object *data = NULL, *missing = NULL;
+	struct json_object *missing = json_arr_of(json_obj_of(o, "data"), "missing");
 
-	if (json_get_obj(o, "data", &data) != 1 || json_get_arr(data, "missing", &missing) != 1)
-		return;
-	for (size_t i = 0; i < json_object_array_length(missing); i++)
-		fprintf(stderr, "  - %s\n", json_str_or(json_object_array_get_idx(missing, i), "text", ""));
+	for (size_t i = 0; i < json_len(missing); i++)
+		fprintf(stderr, "  - %s\n", json_str_or(json_item(missing, i), "text", ""));
 }
 
 static int read_answer(long status, const struct buf *answer, struct json_object **ret)
@@ -181,7 +188,7 @@ int ctl_call(const struct ctl *c, const char *method, const char *path, struct j
 static void path_of(struct buf *path, const char *list, const char *name, const char *what)
 {
 	buf_printf(path, "/api/v1/%s/", list);
-	ctl_escape(path, name);
+	escape(path, name);
 	buf_str(path, what);
 }
 
@@ -193,6 +200,33 @@ int ctl_ask(const struct ctl *c, const char *method, const char *list, const cha
 
 	path_of(&path, list, name, what);
 	return ctl_call(c, method, buf_text(&path), body, ret_data);
+}
+
+int ctl_show(const struct ctl *c, const char *list, const char *name, const char *what,
+             void (*show)(struct json_object *))
+{
+	CLEANUP(json_cleanup) struct json_object *data = NULL;
+	int r = ctl_ask(c, "GET", list, name, what, NULL, &data);
+
+	if (r == 0)
+		ctl_print(c, data, show);
+	return r;
+}
+
+int ctl_incident(const struct ctl *c, int64_t id, struct json_object **ret_data)
+{
+	assert(id > 0);
+	char name[24];
+
+	snprintf(name, sizeof(name), "%lld", (long long)id);
+	return ctl_ask(c, "GET", "incidents", name, "", NULL, ret_data);
+}
+
+void ctl_pause(void)
+{
+	const struct timespec pause = {.tv_nsec = 250 * 1000000L};
+
+	nanosleep(&pause, NULL);
 }
 
 struct json_object *ctl_body(const char *key, ...)

@@ -9,21 +9,17 @@
 #include "server/core/text.h"
 #include "server/ctl/ctl.h"
 
-#define WAIT_US       (15 * 60 * US_PER_S) /* beyond the longest total of the SLA */
-#define WAIT_EVERY_MS 250
-#define STATUS_MS     10000L /* a glance does not wait longer */
-#define GLANCE_S      2      /* from one to the next */
-#define SILENT_MAX    3      /* questions in a row without an answer */
+#define WAIT_US    (15 * 60 * US_PER_S) /* beyond the longest total of the SLA */
+#define STATUS_MS  10000L               /* a glance does not wait longer */
+#define GLANCE_S   2                    /* from one to the next */
+#define SILENT_MAX 3                    /* questions in a row without an answer */
 
 /* --- status --- */
 
 static int status_of(const struct ctl *c, const char *rollout)
 {
-	CLEANUP(json_cleanup) struct json_object *data = NULL;
-	int r = ctl_ask(c, "GET", "rollouts", rollout, "", NULL, &data);
+	int r = ctl_show(c, "rollouts", rollout, "", show_rollout);
 
-	if (r == 0)
-		ctl_print(c, data, show_rollout);
 	return r == CTL_NO ? CTL_USAGE : r; /* there is no such rollout */
 }
 
@@ -70,26 +66,15 @@ struct list_words {
 /* One state, or all; "open": whatever is not over. */
 static int list_of_state(struct ctl *c, const struct list_words *w, const char *state, struct json_object **ret)
 {
-	const struct {
-		const char *name, *value;
-	} params[] = {{"rollout", w->rollout},
-	              {"state", state},
-	              {"since", w->since},
-	              {"until", w->until},
-	              {"limit", w->limit}};
 	CLEANUP(buf_free) struct buf path = BUF(4096);
+	bool open = state && !strcmp(state, "open");
 
 	buf_str(&path, "/api/v1/incidents?");
-	for (size_t i = 0; i < ARRAY_LEN(params); i++)
-		if (params[i].value && params[i].value == state && !strcmp(state, "open")) {
-			buf_str(&path, "live=true&");
-		} else if (params[i].value) {
-			buf_printf(&path, "%s=", params[i].name);
-			ctl_escape(&path, params[i].value);
-			buf_char(&path, '&');
-		}
-	if (buf_text(&path)[path.len - 1] == '&')
-		path.data[--path.len] = '\0';
+	ctl_param(&path, "rollout", w->rollout);
+	ctl_param(&path, open ? "live" : "state", open ? "true" : state);
+	ctl_param(&path, "since", w->since);
+	ctl_param(&path, "until", w->until);
+	ctl_param(&path, "limit", w->limit);
 	return ctl_call(c, "GET", buf_text(&path), NULL, ret);
 }
 
@@ -110,8 +95,8 @@ static int lists_of_states(struct ctl *c, const struct list_words *w, struct jso
 		CLEANUP(json_cleanup) struct json_object *data = NULL;
 		int r = list_of_state(c, w, state, &data);
 
-		for (size_t i = 0; r == 0 && i < json_object_array_length(data); i++)
-			json_object_array_add(to, json_object_get(json_object_array_get_idx(data, i)));
+		for (size_t i = 0; r == 0 && i < json_len(data); i++)
+			json_object_array_add(to, json_object_get(json_item(data, i)));
 		if (r)
 			return r;
 	} while (state && (state = strtok_r(NULL, ",", &rest)));
@@ -132,7 +117,7 @@ int cmd_incidents(struct ctl *c, int n, char **argv)
 	if (ctl_options(n, argv, options, ARRAY_LEN(options), NULL, 0) != 0)
 		return CTL_USAGE;
 	int r = lists_of_states(c, &w, data);
-	if (r == 0 && w.rollout && !json_object_array_length(data)) { /* none, or a slip of the pen */
+	if (r == 0 && w.rollout && !json_len(data)) { /* none, or a slip of the pen */
 		CLEANUP(json_cleanup) struct json_object *ignored = NULL;
 
 		r = ctl_ask(c, "GET", "rollouts", w.rollout, "", NULL, &ignored);
@@ -161,10 +146,9 @@ static const struct {
 static void show_done(struct json_object *o, const char *done)
 {
 	assert(done);
-	struct json_object *over = NULL;
+	struct json_object *over = json_obj_of(o, "over");
 	const char *eta = json_str_or(o, "eta", NULL);
 
-	json_get_obj(o, "over", &over);
 	printf("incident %lld: %s", (long long)json_int_or(o, "id", 0), done);
 	if (!strcmp(done, "its ETA"))
 		printf(eta ? " is %s" : "%s is not set", eta ? eta : "");
@@ -190,14 +174,9 @@ struct view {
 
 static int show_one(struct ctl *c, const char *id, struct view v)
 {
-	CLEANUP(json_cleanup) struct json_object *data = NULL;
 	if (v.watch)
 		return ctl_follow(c, strtoll(id, NULL, 10), true);
-	int r = ctl_ask(c, "GET", "incidents", id, "", NULL, &data);
-
-	if (r == 0)
-		ctl_print(c, data, v.verbose ? show_incident_verbose : show_incident);
-	return r;
+	return ctl_show(c, "incidents", id, "", v.verbose ? show_incident_verbose : show_incident);
 }
 
 static int act(struct ctl *c, size_t which, const char *id, const char *text, const char *step)
@@ -234,25 +213,22 @@ static int show_last(struct ctl *c, struct view v)
 
 	if (r)
 		return r;
-	if (!json_object_array_length(data)) {
-		puts("no incidents");
-		return CTL_NO;
-	}
-	snprintf(id, sizeof(id), "%lld", (long long)json_int_or(json_object_array_get_idx(data, 0), "id", 0));
+	if (!json_len(data))
+		return puts("no incidents"), CTL_NO;
+	snprintf(id, sizeof(id), "%lld", (long long)json_int_or(json_item(data, 0), "id", 0));
 	return show_one(c, id, v);
 }
 
-static int unknown_word(const char *word)
+/* A word that means nothing, or one to which something is missing. */
+static int unknown_word(const struct ctl *c, const char *word)
 {
 	const char *names[ARRAY_LEN(actions) + 3] = {"report", "open", "last"};
 
-	for (size_t i = 0; i < ARRAY_LEN(actions); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(actions); i++)
 		names[i + 3] = actions[i].word;
-		if (!strcmp(actions[i].word, word))
-			return ctl_usage("incident ack|note|eta|approve|cancel|retry|review|resolve ID [TEXT]");
-	}
-	if (!strcmp(word, "report") || !strcmp(word, "open"))
-		return ctl_usage("incident report ID | open ROLLOUT --severity P0 --summary TEXT");
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (!strcmp(names[i], word))
+			return ctl_usage(c);
 	ctl_unknown("action on an incident", word, names, ARRAY_LEN(names));
 	return CTL_USAGE;
 }
@@ -270,9 +246,7 @@ int cmd_incident(struct ctl *c, int n, char **argv)
 	if (found < 0)
 		return CTL_USAGE;
 	if (found == 0)
-		return ctl_usage("incident ID|last [-v | --watch] | ack|note|eta|approve|cancel|retry|review|resolve "
-		                 "ID [TEXT] | report "
-		                 "ID | open ROLLOUT --severity P0 --summary TEXT");
+		return ctl_usage(c);
 	if (found == 2 && !strcmp(rest[0], "open") && severity && summary)
 		return open_one(c, rest[1], severity, summary);
 	if (found == 1 && !strcmp(rest[0], "last"))
@@ -284,7 +258,7 @@ int cmd_incident(struct ctl *c, int n, char **argv)
 	for (size_t i = 0; found >= 2 && i < ARRAY_LEN(actions); i++)
 		if (!strcmp(rest[0], actions[i].word))
 			return act(c, i, rest[1], rest[2] ? rest[2] : text, step);
-	return unknown_word(rest[0]);
+	return unknown_word(c, rest[0]);
 }
 
 /* --- rollback by hand --- */
@@ -306,21 +280,15 @@ static int result_of(struct json_object *incident)
 int ctl_follow(const struct ctl *c, int64_t id, bool print)
 {
 	assert(c && id > 0);
-	const struct timespec pause = {.tv_nsec = WAIT_EVERY_MS * 1000000L};
 	int64_t until = clock_mono_us() + WAIT_US;
 	size_t seen = 0;
-	int silent = 0;
-	char path[64];
 
-	snprintf(path, sizeof(path), "/api/v1/incidents/%lld", (long long)id);
-	while (clock_mono_us() < until) {
+	for (int silent = 0; clock_mono_us() < until; ctl_pause()) {
 		CLEANUP(json_cleanup) struct json_object *data = NULL;
-		int r = ctl_call(c, "GET", path, NULL, &data);
+		int r = ctl_incident(c, id, &data);
 
-		if (r == CTL_UNREACHABLE && ++silent < SILENT_MAX) {
-			nanosleep(&pause, NULL);
+		if (r == CTL_UNREACHABLE && ++silent < SILENT_MAX)
 			continue;
-		}
 		if (r)
 			return r;
 		silent = 0;
@@ -330,7 +298,6 @@ int ctl_follow(const struct ctl *c, int64_t id, bool print)
 			ctl_print(c, data, show_incident);
 		if (r >= 0)
 			return r;
-		nanosleep(&pause, NULL);
 	}
 	fputs("rollbackctl: still not decided after 15 minutes; look at the incident\n", stderr);
 	return CTL_UNKNOWN;

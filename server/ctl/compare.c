@@ -15,24 +15,18 @@ static int result_of(struct json_object *report)
 int cmd_compare(struct ctl *c, int n, char **argv)
 {
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
-	CLEANUP(buf_free) struct buf path = BUF(4096);
+	CLEANUP(buf_free) struct buf what = BUF(4096);
 	const char *value[3] = {NULL}, *rest[1] = {NULL};
 	static const char *const names[] = {"percentage", "duration", "threshold"};
 	const struct option options[] = {
 		{"--percentage", &value[0], NULL}, {"--duration", &value[1], NULL}, {"--threshold", &value[2], NULL}};
 
 	if (ctl_options(n, argv, options, ARRAY_LEN(options), rest, 1) != 1)
-		return ctl_usage("compare ROLLOUT [--percentage 50] [--duration 7d] [--threshold 0.05]");
-	buf_str(&path, "/api/v1/rollouts/");
-	ctl_escape(&path, rest[0]);
-	buf_str(&path, "/compare?");
+		return ctl_usage(c);
+	buf_str(&what, "/compare?");
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		if (value[i]) {
-			buf_printf(&path, "%s=", names[i]);
-			ctl_escape(&path, value[i]);
-			buf_char(&path, '&');
-		}
-	int r = ctl_call(c, "GET", buf_text(&path), NULL, &data);
+		ctl_param(&what, names[i], value[i]);
+	int r = ctl_ask(c, "GET", "rollouts", rest[0], buf_text(&what), NULL, &data);
 	if (r) /* a slip of the pen must not read as "worse" */
 		return r == CTL_NO ? CTL_USAGE : r;
 	ctl_print(c, data, show_compare);

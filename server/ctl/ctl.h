@@ -13,6 +13,7 @@
 enum { CTL_YES = 0, CTL_NO = 1, CTL_USAGE = 2, CTL_UNREACHABLE = 3, CTL_UNKNOWN = 4 };
 
 struct ctl {
+	const struct ctl_command *command; /* that runs */
 	const char *url, *user;
 	char *password;  /* owned; NULL: none */
 	bool json;       /* -o json */
@@ -30,6 +31,13 @@ int ctl_call(const struct ctl *c, const char *method, const char *path, struct j
 /* The same of one thing in a list: "rollouts", NAME, "/advance". what: "" for itself. */
 int ctl_ask(const struct ctl *c, const char *method, const char *list, const char *name, const char *what,
             struct json_object *body, struct json_object **ret_data);
+/* GETs one thing in a list and prints it. 0, or an exit code. */
+int ctl_show(const struct ctl *c, const char *list, const char *name, const char *what,
+             void (*show)(struct json_object *));
+/* An incident by its number. */
+int ctl_incident(const struct ctl *c, int64_t id, struct json_object **ret_data);
+/* Appends "&key=value", percent-encoded, to a path that ends in "?" or has parameters; nothing when value is NULL. */
+void ctl_param(struct buf *path, const char *key, const char *value);
 /* Texts for a body: keys and values in turn, then NO_MORE. A value that is NULL is left out. */
 struct json_object *ctl_body(const char *key, ...);
 /* POST to somebody else, named whom in the sentence when it fails. 0: taken (2xx); else CTL_UNREACHABLE. body is taken.
@@ -44,8 +52,8 @@ bool ctl_is_ready(const struct ctl *c);
 /* Follows an incident, or a stage being entered, until it is decided; prints what happens; with -o json, if print, it
  * at the end. An exit code. */
 int ctl_follow(const struct ctl *c, int64_t id, bool print);
-/* Appends text percent-encoded. */
-void ctl_escape(struct buf *b, const char *text);
+/* Between two questions about what is under way. */
+void ctl_pause(void);
 
 /* --- show.c, show_incident.c, show_compare.c --- */
 
@@ -73,8 +81,8 @@ struct option {
  * many, or -1 with a sentence on stderr. */
 int ctl_options(int n, char **argv, const struct option *options, size_t n_options, const char **rest, int max);
 
-/* How a command is used, on stderr: CTL_USAGE. */
-int ctl_usage(const char *usage);
+/* How the command is used, on stderr: CTL_USAGE. */
+int ctl_usage(const struct ctl *c);
 /* The config, or -EINVAL with its faults on stderr. */
 int ctl_load(const char *file, enum config_use use, struct config **ret);
 /* "unknown command statsu: did you mean status?": one line on stderr. */

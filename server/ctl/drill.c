@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "server/core/clock.h"
@@ -16,7 +15,6 @@
 #define ALERT_FOR_US  (5 * 60 * US_PER_S) /* then Alertmanager reports it resolved */
 #define ARRIVE_MAX_US (120 * US_PER_S)    /* a group_wait beyond the whole detection budget is a finding of its own */
 #define CHAT_MAX_US   (60 * US_PER_S)
-#define EVERY_MS      250
 
 struct drill {
 	const char *rollout, *alertmanager, *word[LABELS_MAX];
@@ -24,13 +22,6 @@ struct drill {
 	char id[20];
 	int64_t began_us;
 };
-
-static void pause_a_little(void)
-{
-	const struct timespec t = {.tv_nsec = EVERY_MS * 1000000L};
-
-	nanosleep(&t, NULL);
-}
 
 /* --- the alert --- */
 
@@ -85,8 +76,8 @@ static int read_results(const struct drill *d, struct json_object *results)
 {
 	struct json_object *named = NULL;
 
-	for (size_t i = 0; i < json_object_array_length(results); i++) {
-		struct json_object *one = json_object_array_get_idx(results, i);
+	for (size_t i = 0; i < json_len(results); i++) {
+		struct json_object *one = json_item(results, i);
 		const char *rollout = json_str_or(one, "rollout", "");
 		int64_t id = json_int_or(one, "incident", 0);
 
@@ -99,8 +90,8 @@ static int read_results(const struct drill *d, struct json_object *results)
 	}
 	if (json_int_or(named, "incident", 0))
 		return 0;
-	if (!named && json_object_array_length(results) == 1)
-		named = json_object_array_get_idx(results, 0);
+	if (!named && json_len(results) == 1)
+		named = json_item(results, 0);
 	fprintf(stderr, "rollbackctl: the alert arrived, and no drill was started: %s\n",
 	        json_str_or(named, "reason", "its labels concern other rollouts"));
 	return CTL_NO;
@@ -110,7 +101,7 @@ static int read_results(const struct drill *d, struct json_object *results)
 static int to_the_webhook(const struct ctl *c, const struct drill *d, struct json_object *alert)
 {
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
-	struct json_object *body = json_object_new_object(), *alerts = json_object_new_array(), *results = NULL;
+	struct json_object *body = json_object_new_object(), *alerts = json_object_new_array(), *results;
 	struct ctl asks = *c;
 	long status = 0;
 
@@ -126,7 +117,8 @@ static int to_the_webhook(const struct ctl *c, const struct drill *d, struct jso
 		fputs("rollbackctl: send it the way that a real one takes: --alertmanager URL. That needs no role but "
 		      "viewer\n",
 		      stderr);
-	return r || json_get_arr(data, "results", &results) != 1 ? r : read_results(d, results);
+	results = json_arr_of(data, "results");
+	return results ? read_results(d, results) : r;
 }
 
 static int send_alert(const struct ctl *c, const struct drill *d)
@@ -145,14 +137,13 @@ static int send_alert(const struct ctl *c, const struct drill *d)
 static int could_begin(const struct ctl *c, const struct drill *d)
 {
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
-	struct json_object *incident = NULL;
 	int r = ctl_ask(c, "GET", "rollouts", d->rollout, "", NULL, &data);
+	long long open = (long long)json_int_or(json_obj_of(data, "incident"), "id", 0);
 
 	if (r || !d->alertmanager)
 		return r;
-	if (json_get_obj(data, "incident", &incident) == 1)
-		fprintf(stderr, "rollbackctl: no drill while incident %lld is open\n",
-		        (long long)json_int_or(incident, "id", 0));
+	if (open)
+		fprintf(stderr, "rollbackctl: no drill while incident %lld is open\n", open);
 	else if (json_str_or(data, "entering", NULL))
 		fputs("rollbackctl: no drill while a stage is being entered\n", stderr);
 	else
@@ -167,11 +158,11 @@ static int find(const struct ctl *c, const struct drill *d, int64_t *ret)
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
 	CLEANUP(buf_free) struct buf path = BUF(1000);
 
-	buf_printf(&path, "/api/v1/incidents?kind=drill&limit=1&q=%s&rollout=", d->id);
-	ctl_escape(&path, d->rollout);
+	buf_printf(&path, "/api/v1/incidents?kind=drill&limit=1&q=%s", d->id);
+	ctl_param(&path, "rollout", d->rollout);
 	int r = ctl_call(c, "GET", buf_text(&path), NULL, &data);
-	if (r == 0 && json_object_is_type(data, json_type_array) && json_object_array_length(data))
-		*ret = json_int_or(json_object_array_get_idx(data, 0), "id", 0);
+	if (r == 0 && json_object_is_type(data, json_type_array))
+		*ret = json_int_or(json_item(data, 0), "id", 0);
 	return r;
 }
 
@@ -180,14 +171,11 @@ static int wait_for_it(const struct ctl *c, const struct drill *d, int64_t *ret)
 	assert(ret);
 	int64_t until = clock_mono_us() + ARRIVE_MAX_US;
 
-	for (;;) {
+	for (; clock_mono_us() < until; ctl_pause()) {
 		int r = find(c, d, ret);
 
 		if (r || *ret)
 			return r;
-		if (clock_mono_us() >= until)
-			break;
-		pause_a_little();
 	}
 	fputs("rollbackctl: within 2 minutes no drill was started by that alert: a real one would not have arrived "
 	      "either, or rollbackd\n"
@@ -199,13 +187,11 @@ static int wait_for_it(const struct ctl *c, const struct drill *d, int64_t *ret)
 /* CTL_YES all sent, CTL_NO one cannot be delivered, -1 some are still queued. */
 static int sent(struct json_object *incident)
 {
-	struct json_object *list = NULL;
+	struct json_object *list = json_arr_of(incident, "notifications");
 	int r = CTL_YES;
 
-	if (json_get_arr(incident, "notifications", &list) != 1)
-		return CTL_YES;
-	for (size_t i = 0; i < json_object_array_length(list); i++) {
-		const char *state = json_str_or(json_object_array_get_idx(list, i), "state", "");
+	for (size_t i = 0; i < json_len(list); i++) {
+		const char *state = json_str_or(json_item(list, i), "state", "");
 
 		if (!strcmp(state, "undeliverable"))
 			return CTL_NO;
@@ -217,12 +203,12 @@ static int sent(struct json_object *incident)
 
 static void show_chat(struct json_object *incident)
 {
-	struct json_object *list = NULL;
+	struct json_object *list = json_arr_of(incident, "notifications");
 
-	if (json_get_arr(incident, "notifications", &list) != 1 || !json_object_array_length(list))
+	if (!json_len(list))
 		puts("chat: no channel listens to this rollout's incidents");
-	for (size_t i = 0; list && i < json_object_array_length(list); i++) {
-		struct json_object *m = json_object_array_get_idx(list, i);
+	for (size_t i = 0; i < json_len(list); i++) {
+		struct json_object *m = json_item(list, i);
 		const char *error = json_str_or(m, "error", "");
 
 		printf("chat: %s, %s: %s%s%s\n", json_str_or(m, "channel", ""), json_str_or(m, "what", ""),
@@ -232,9 +218,9 @@ static void show_chat(struct json_object *incident)
 
 static void show_times(struct json_object *incident)
 {
-	struct json_object *sla = NULL;
+	struct json_object *sla = json_obj_of(incident, "sla");
 
-	if (json_get_obj(incident, "sla", &sla) != 1)
+	if (!sla)
 		return;
 	json_object_object_foreach(sla, phase, one)
 	{
@@ -250,13 +236,10 @@ static void show_times(struct json_object *incident)
 static int wait_for_chat(const struct ctl *c, int64_t id, bool *ret_called_off)
 {
 	assert(id > 0 && ret_called_off);
-	int64_t until = clock_mono_us() + CHAT_MAX_US;
-	char path[64];
 
-	snprintf(path, sizeof(path), "/api/v1/incidents/%lld", (long long)id);
-	for (;;) {
+	for (int64_t until = clock_mono_us() + CHAT_MAX_US;; ctl_pause()) {
 		CLEANUP(json_cleanup) struct json_object *data = NULL;
-		int r = ctl_call(c, "GET", path, NULL, &data);
+		int r = ctl_incident(c, id, &data);
 
 		if (r)
 			return r;
@@ -269,7 +252,6 @@ static int wait_for_chat(const struct ctl *c, int64_t id, bool *ret_called_off)
 				ctl_print(c, data, show_incident);
 			return r < 0 ? CTL_UNKNOWN : r;
 		}
-		pause_a_little();
 	}
 }
 
@@ -309,7 +291,7 @@ int cmd_drill(struct ctl *c, int n, char **argv)
 	uint64_t random = 0;
 
 	if (found < 1)
-		return ctl_usage("drill ROLLOUT [LABEL=VALUE ...] [--alertmanager URL]");
+		return ctl_usage(c);
 	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
 		random = (uint64_t)d.began_us;
 	snprintf(d.id, sizeof(d.id), "%016llx", (unsigned long long)random);

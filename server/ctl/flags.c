@@ -11,10 +11,10 @@
 
 static void show_flags(struct json_object *o)
 {
-	struct json_object *flags = NULL;
+	struct json_object *flags = json_obj_of(o, "flags");
 
 	printf("%s, generation %lld\n", json_str_or(o, "rollout", ""), (long long)json_int_or(o, "generation", 0));
-	if (json_get_obj(o, "flags", &flags) != 1)
+	if (!flags)
 		return;
 	json_object_object_foreach(flags, name, value)
 	{
@@ -22,24 +22,16 @@ static void show_flags(struct json_object *o)
 	}
 }
 
-static int32_t pct_in(struct json_object *o, const char *key)
-{
-	double v = 0;
-	int32_t pct = -1;
-
-	return json_get_double(o, key, &v) == 1 && text_pct_from_double(v, &pct) == 0 ? pct : -1;
-}
-
 /* The first stage, by number, whose percentage takes the bucket in. */
 static struct json_object *first_stage(struct json_object *stages, uint32_t bucket, const char *environment)
 {
 	struct json_object *best = NULL;
 
-	for (size_t i = 0; i < json_object_array_length(stages); i++) {
-		struct json_object *s = json_object_array_get_idx(stages, i);
+	for (size_t i = 0; i < json_len(stages); i++) {
+		struct json_object *s = json_item(stages, i);
 
 		if (strcmp(json_str_or(s, "environment", ""), environment) != 0 ||
-		    !sampling_on(bucket, pct_in(s, "percentage")))
+		    !sampling_on(bucket, json_pct_of(s, "percentage")))
 			continue;
 		if (!best || json_int_or(s, "number", 0) < json_int_or(best, "number", 0))
 			best = s;
@@ -50,17 +42,17 @@ static struct json_object *first_stage(struct json_object *stages, uint32_t buck
 /* Stages of the environment that the daemon applies: the last stage's, which is where a rollout ends. */
 static const char *environment_of(struct json_object *stages)
 {
-	size_t n = json_object_array_length(stages);
+	size_t n = json_len(stages);
 
-	return n ? json_str_or(json_object_array_get_idx(stages, n - 1), "environment", "") : "";
+	return n ? json_str_or(json_item(stages, n - 1), "environment", "") : "";
 }
 
 /* What the services go by now: the flags file, where there is one; -1 when it is doubtful. */
 static int32_t pct_now(struct json_object *o)
 {
-	int32_t in_file = pct_in(o, "percentage_in_file");
+	int32_t in_file = json_pct_of(o, "percentage_in_file");
 
-	return in_file >= 0 || json_str_or(o, "doubt", NULL) ? in_file : pct_in(o, "percentage_wanted");
+	return in_file >= 0 || json_str_or(o, "doubt", NULL) ? in_file : json_pct_of(o, "percentage_wanted");
 }
 
 struct explanation {
@@ -111,13 +103,13 @@ static void explain_text(const struct explanation *e, const char *doubt)
 
 static int explain(struct json_object *o, const char *key, bool as_json)
 {
-	struct json_object *stages = NULL;
+	struct json_object *stages = json_arr_of(o, "stages");
 	struct explanation e = {.key = key,
 	                        .salt = json_str_or(o, "salt", NULL),
 	                        .now = pct_now(o),
-	                        .wanted = pct_in(o, "percentage_wanted")};
+	                        .wanted = json_pct_of(o, "percentage_wanted")};
 
-	if (!e.salt || json_get_arr(o, "stages", &stages) != 1)
+	if (!e.salt || !stages)
 		return CTL_UNKNOWN;
 	e.bucket = sampling_bucket(e.salt, key);
 	e.first = first_stage(stages, e.bucket, environment_of(stages));
@@ -137,11 +129,9 @@ int cmd_flags(struct ctl *c, int n, char **argv)
 	bool explains = found == 2 && !strcmp(rest[0], "explain") && key;
 
 	if (!explains && (found != 1 || key))
-		return ctl_usage("flags ROLLOUT | flags explain ROLLOUT --key K");
-	int r = ctl_ask(c, "GET", "rollouts", rest[found - 1], explains ? "" : "/flags", NULL, &data);
-	if (r == 0 && explains)
-		return explain(data, key, c->json);
-	if (r == 0)
-		ctl_print(c, data, show_flags);
-	return r;
+		return ctl_usage(c);
+	if (!explains)
+		return ctl_show(c, "rollouts", rest[0], "/flags", show_flags);
+	int r = ctl_ask(c, "GET", "rollouts", rest[1], "", NULL, &data);
+	return r ? r : explain(data, key, c->json);
 }

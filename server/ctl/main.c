@@ -18,19 +18,27 @@ static const struct ctl_command commands[] = {
 	{"incidents", "[--rollout R] [--state S,…|open] [--since 24h] [--until 1h] [--limit N]",
          "list incidents, newest first", cmd_incidents},
 	{"incident",
-         "ID|last [-v | --watch] | ack|note|eta|approve|cancel|retry|review|resolve ID [TEXT] | report ID | open …",
+         "ID|last [-v | --watch] | ack|note|eta|approve|cancel|retry|review|resolve ID [TEXT] | report ID | "
+         "open ROLLOUT --severity P0 --summary TEXT",
          "one in full, or act on one", cmd_incident},
 	{"rollback",
-         "ROLLOUT --stage N [--reason TEXT] [--to 0] [--wait | --or-offline | --offline] [--config FILE] [--storage "
-         "DIR]",
-         "roll back by hand; also when rollbackd is down", cmd_rollback},
+         "ROLLOUT --stage N|current [--reason TEXT] [--to 0] [--wait | --or-offline | --offline] [--config FILE] "
+         "[--storage DIR]",
+         "roll back by hand; also when rollbackd is down: --offline without it; --or-offline asks it, waits, and goes "
+         "on\n        without it when it does not answer within 3 s. Both end with 0 verified, 1 not verified, 2 "
+         "usage, "
+         "3 refused\n        (another stage), 4 cannot tell",
+         cmd_rollback},
 	{"percentage", "ROLLOUT [--config FILE] [--except PROGRAM]",
          "what the service says it is at; nothing when that is unknown", cmd_percentage},
 	{"flags", "ROLLOUT | explain ROLLOUT --key K", "values and generation; which side a key falls on, and why",
          cmd_flags},
-	{"stage", "ROLLOUT | advance|set|hold|resume|approve|publish …",
+	{"stage",
+         "ROLLOUT | advance|set|hold|resume|approve|publish [ROLLOUT] [N] [--role R] [--force] [--reason TEXT] "
+         "[--wait]",
          "where it stands in its plan, and what is missing; or move it", cmd_stage},
-	{"checklist", "[ROLLOUT] [--done ITEM]", "what is ticked; tick an item, by its text or number", cmd_checklist},
+	{"checklist", "[ROLLOUT] [--done ITEM [--list NAME] [--note TEXT]]",
+         "what is ticked; tick an item, by its text or number", cmd_checklist},
 	{"freeze", "[ROLLOUT] DURATION --reason TEXT", "raise nothing for so long; 0s ends it", cmd_freeze},
 	{"drill", "ROLLOUT [LABEL=VALUE ...] [--alertmanager URL]",
          "a fire drill: the whole way from a real webhook to chat, and nothing is changed on the target", cmd_drill},
@@ -87,13 +95,13 @@ static int read_password(struct ctl *c)
 	CLEANUP(cleanup_free) char *line = NULL;
 	size_t room = 0;
 
-	if (!c->user || !c->user[0] || !file || !file[0]) {
-		if ((c->user && c->user[0]) || (file && file[0]))
-			fputs("rollbackctl: ROLLBACKD_USER and ROLLBACKD_PASSWORD_FILE belong together; only one is "
-			      "set\n",
-			      stderr);
-		return (c->user && c->user[0]) || (file && file[0]) ? -1 : 0;
-	}
+	bool user = c->user && c->user[0], named = file && file[0];
+
+	if (user != named)
+		fputs("rollbackctl: ROLLBACKD_USER and ROLLBACKD_PASSWORD_FILE belong together; only one is set\n",
+		      stderr);
+	if (!user || !named)
+		return user || named ? -1 : 0;
 	FILE *f = fopen(file, "re");
 	ssize_t n = f ? getline(&line, &room, f) : -1;
 	if (f)
@@ -111,6 +119,7 @@ static int read_password(struct ctl *c)
 
 static int run(struct ctl *c, const struct ctl_command *cmd, int n, char **argv)
 {
+	c->command = cmd;
 	bool goes_on = cmd->run == cmd_rollback || cmd->run == cmd_percentage; /* they may do without the daemon */
 
 	/* The offline checks ask nobody. */
@@ -140,57 +149,65 @@ static int time_limit(struct ctl *c, const char *text)
 	return -1;
 }
 
-static const char *const global_options[] = {"--url", "--timeout", "-o", "--output", "--help", "--version"};
-
-static int take_global(struct ctl *c, const char *name, const char *value)
+/* Without the ".file" and ".path" that the daemon's flags have: whoever types those means the same. */
+static size_t stem(const char *name, size_t len)
 {
-	if (!strcmp(name, "--url"))
-		c->url = value;
-	else if (!strcmp(name, "--timeout"))
-		return time_limit(c, value);
-	else
-		return output_format(c, value);
-	return 0;
+	bool has = len > 5 && (!strncmp(name + len - 5, ".file", 5) || !strncmp(name + len - 5, ".path", 5));
+
+	return has ? len - 5 : len;
 }
 
-/* "--url", "--timeout", "-o" and "--output", with their value behind them or behind "="; the length of the name, 0:
- * none. */
-static size_t global_length(const char *word)
+static const struct option *option_named(const char *word, const struct option *options, size_t n, size_t *ret_len)
 {
-	size_t len = strcspn(word, "=");
+	*ret_len = strcspn(word, "=");
+	size_t len = stem(word, *ret_len);
 
-	for (size_t i = 0; i < 4; i++)
-		if (strlen(global_options[i]) == len && !strncmp(global_options[i], word, len))
-			return len;
-	return 0;
+	for (size_t i = 0; i < n; i++)
+		if (stem(options[i].name, strlen(options[i].name)) == len && !strncmp(options[i].name, word, len))
+			return &options[i];
+	return NULL;
+}
+
+/* How many of the words the option in front of them uses; 0: it is none of these; -1: it is wrong. */
+static int take_option(int left, char **argv, const struct option *options, size_t n)
+{
+	assert(left > 0);
+	size_t len;
+	const struct option *o = option_named(argv[0], options, n, &len);
+
+	if (!o)
+		return 0;
+	if (!o->value)
+		*o->on = true;
+	else if (argv[0][len] == '=')
+		*o->value = argv[0] + len + 1;
+	else if (left >= 2)
+		*o->value = argv[1];
+	else
+		return fprintf(stderr, "rollbackctl: %s needs a value\n", o->name), -1;
+	return o->value && !argv[0][len] ? 2 : 1;
 }
 
 /* Takes the global options out of the words, wherever they stand. Returns how many words are left, or -1. */
 static int globals(struct ctl *c, int argc, char **argv, bool *ret_help)
 {
+	const char *timeout = NULL, *output = NULL;
+	const struct option options[] = {{"--url", &c->url, NULL},
+	                                 {"--timeout", &timeout, NULL},
+	                                 {"-o", &output, NULL},
+	                                 {"--output", &output, NULL},
+	                                 {"--help", NULL, ret_help}};
 	int left = 1;
 
-	for (int i = 1; i < argc; i++) {
-		size_t len = global_length(argv[i]);
-		char name[16];
-
-		if (!strcmp(argv[i], "--help")) {
-			*ret_help = true;
-		} else if (!len) {
-			argv[left++] = argv[i];
-		} else if (!argv[i][len] && i + 1 == argc) {
-			return fprintf(stderr, "rollbackctl: %s needs a value\n", argv[i]), -1;
-		} else {
-			const char *value = argv[i][len] ? argv[i] + len + 1 : argv[i + 1];
-
-			snprintf(name, sizeof(name), "%.*s", (int)len, argv[i]);
-			i += !argv[i][len];
-			if (take_global(c, name, value) < 0)
-				return -1;
-		}
+	for (int i = 1, used; i < argc; i += used) {
+		used = take_option(argc - i, argv + i, options, ARRAY_LEN(options));
+		if (used < 0)
+			return -1;
+		if (used == 0)
+			argv[left++] = argv[i], used = 1;
 	}
 	argv[left] = NULL;
-	return left;
+	return (timeout && time_limit(c, timeout) < 0) || (output && output_format(c, output) < 0) ? -1 : left;
 }
 
 int main(int argc, char **argv)
@@ -215,14 +232,17 @@ int main(int argc, char **argv)
 		free(c.password);
 		return r;
 	}
+	static const char *const global_options[] = {"--url", "--timeout", "-o", "--output", "--help", "--version"};
 	if (n > 1 && argv[1][0] == '-')
 		return ctl_unknown("option", argv[1], global_options, ARRAY_LEN(global_options)), r;
 	return n > 1 ? unknown_command(argv[1]) : (usage(stderr), r);
 }
 
-int ctl_usage(const char *usage)
+int ctl_usage(const struct ctl *c)
 {
-	fprintf(stderr, "usage: rollbackctl %s\n", usage);
+	assert(c && c->command);
+	fputs("usage: rollbackctl\n", stderr);
+	help_of(stderr, c->command);
 	return CTL_USAGE;
 }
 
@@ -238,55 +258,14 @@ void ctl_unknown(const char *what, const char *word, const char *const names[], 
 		fputs(": see rollbackctl --help\n", stderr);
 }
 
-/* Without the ".file" and ".path" that the daemon's flags have: whoever types those means the same. */
-static size_t stem(const char *name, size_t len)
+static int unknown_option(const char *word, const struct option *options, size_t n)
 {
-	bool has = len > 5 && (!strncmp(name + len - 5, ".file", 5) || !strncmp(name + len - 5, ".path", 5));
+	const char *names[OPTIONS_MAX];
 
-	return has ? len - 5 : len;
-}
-
-static const struct option *option_named(const char *word, const struct option *options, size_t n, size_t *ret_len)
-{
-	*ret_len = strcspn(word, "=");
-	size_t len = stem(word, *ret_len);
-
-	for (size_t i = 0; i < n; i++)
-		if (stem(options[i].name, strlen(options[i].name)) == len && !strncmp(options[i].name, word, len))
-			return &options[i];
-	return NULL;
-}
-
-/* Returns how many words the option used, -1 when it is wrong. */
-static int take_option(int left, char **argv, const struct option *options, size_t n)
-{
-	assert(left > 0);
-	size_t len;
-	const struct option *o = option_named(argv[0], options, n, &len);
-
-	if (!o) {
-		const char *names[OPTIONS_MAX];
-		size_t known = n < OPTIONS_MAX ? n : OPTIONS_MAX;
-
-		for (size_t i = 0; i < known; i++)
-			names[i] = options[i].name;
-		ctl_unknown("option", argv[0], names, known);
-		return -1;
-	}
-	if (!o->value) {
-		*o->on = true;
-		return 1;
-	}
-	if (argv[0][len] == '=') {
-		*o->value = argv[0] + len + 1;
-		return 1;
-	}
-	if (left < 2) {
-		fprintf(stderr, "rollbackctl: %s needs a value\n", o->name);
-		return -1;
-	}
-	*o->value = argv[1];
-	return 2;
+	for (size_t i = 0; i < n && i < OPTIONS_MAX; i++)
+		names[i] = options[i].name;
+	ctl_unknown("option", word, names, n < OPTIONS_MAX ? n : OPTIONS_MAX);
+	return -1;
 }
 
 int ctl_options(int n, char **argv, const struct option *options, size_t n_options, const char **rest, int max)
@@ -294,21 +273,16 @@ int ctl_options(int n, char **argv, const struct option *options, size_t n_optio
 	assert(n >= 0 && argv && (options || n_options == 0) && (rest || max == 0));
 	int found = 0;
 
-	for (int i = 0; i < n;) {
-		bool known = option_named(argv[i], options, n_options, &(size_t) {0}) != NULL;
-
-		if (known || (!strncmp(argv[i], "--", 2) && argv[i][2])) {
-			int used = take_option(n - i, argv + i, options, n_options);
-
-			if (used < 0)
-				return -1;
-			i += used;
-		} else if (found == max) {
-			fprintf(stderr, "rollbackctl: %s is one word too many\n", argv[i]);
+	for (int i = 0, used; i < n; i += used) {
+		used = take_option(n - i, argv + i, options, n_options);
+		if (used == 0 && !strncmp(argv[i], "--", 2) && argv[i][2])
+			used = unknown_option(argv[i], options, n_options);
+		if (used < 0)
 			return -1;
-		} else {
-			rest[found++] = argv[i++];
-		}
+		if (used == 0 && found == max)
+			return fprintf(stderr, "rollbackctl: %s is one word too many\n", argv[i]), -1;
+		if (used == 0)
+			rest[found++] = argv[i], used = 1;
 	}
 	return found;
 }

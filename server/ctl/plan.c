@@ -15,17 +15,19 @@
 
 #define WORDS_MAX 4
 
-/* The rollout that was not named: the only one there is. The caller's to free; NULL with a sentence on stderr. */
-static char *only_rollout(struct ctl *c, int *ret_code)
+/* The rollout that was named, or else the only one there is. The caller's to free; NULL with a sentence on stderr. */
+static char *rollout_of(struct ctl *c, const char *named, int *ret_code)
 {
 	CLEANUP(json_cleanup) struct json_object *all = NULL;
 
+	if (named)
+		return strdup(named);
 	*ret_code = ctl_call(c, "GET", "/api/v1/rollouts", NULL, &all);
 	if (*ret_code)
 		return NULL;
-	if (json_object_array_length(all) == 1)
-		return strdup(json_str_or(json_object_array_get_idx(all, 0), "name", ""));
-	fprintf(stderr, "rollbackctl: there are %zu rollouts: say which\n", json_object_array_length(all));
+	if (json_len(all) == 1)
+		return strdup(json_str_or(json_item(all, 0), "name", ""));
+	fprintf(stderr, "rollbackctl: there are %zu rollouts: say which\n", json_len(all));
 	*ret_code = CTL_USAGE;
 	return NULL;
 }
@@ -38,22 +40,6 @@ static void line(const char *label, struct json_object *o, const char *key)
 
 	if (json_get_str(o, key, &text) == 1)
 		printf("  %s%s\n", label, text);
-}
-
-static void duration_line(struct json_object *clock)
-{
-	double clean = 0, required = 0;
-	char a[40], b[40];
-
-	json_get_double(clock, "clean", &clean);
-	text_duration_words((int64_t)(clean * 1e6), a, sizeof(a));
-	if (json_get_double(clock, "required", &required) == 1) {
-		text_duration_words((int64_t)(required * 1e6), b, sizeof(b));
-		printf("  clean for %s of %s\n", a, b);
-	} else {
-		printf("  clean for %s\n", a);
-	}
-	line("the clock stands still: ", clock, "why");
 }
 
 static void criterion_line(struct json_object *o)
@@ -76,22 +62,16 @@ static void item_line(struct json_object *o)
 
 static void each(struct json_object *o, const char *key, void (*show)(struct json_object *))
 {
-	struct json_object *arr = NULL;
+	struct json_object *arr = json_arr_of(o, key);
 
-	if (json_get_arr(o, key, &arr) != 1)
-		return;
-	for (size_t i = 0; i < json_object_array_length(arr); i++)
-		show(json_object_array_get_idx(arr, i));
+	for (size_t i = 0; i < json_len(arr); i++)
+		show(json_item(arr, i));
 }
 
 static void checklist_of_stage(struct json_object *list)
 {
-	bool ours = false;
-
-	if (json_get_bool(list, "of_stage", &ours) != 1 || !ours)
-		return;
-	printf("  checklist %s:\n", json_str_or(list, "name", ""));
-	each(list, "items", item_line);
+	if (json_true(list, "of_stage"))
+		printf("  checklist %s:\n", json_str_or(list, "name", "")), each(list, "items", item_line);
 }
 
 static void any_checklist(struct json_object *list)
@@ -107,16 +87,12 @@ static void missing_line(struct json_object *o)
 
 static void next_lines(struct json_object *o)
 {
-	struct json_object *next = NULL;
+	struct json_object *next = json_obj_of(o, "next");
 	int64_t stage = 0;
-	bool ready = false;
 
-	if (json_get_obj(o, "next", &next) != 1)
-		return;
-	json_get_bool(next, "ready", &ready);
 	if (json_get_int(next, "stage", &stage) == 1)
 		printf("  next: stage %lld %s%s\n", (long long)stage, json_str_or(next, "name", ""),
-		       ready ? ": nothing is missing, rollbackctl stage advance" : ", missing:");
+		       json_true(next, "ready") ? ": nothing is missing, rollbackctl stage advance" : ", missing:");
 	each(next, "missing", missing_line);
 }
 
@@ -130,7 +106,7 @@ static void forecast_line(struct json_object *o)
 
 static void show_stage(struct json_object *o)
 {
-	struct json_object *clock = NULL, *hold = NULL, *watch = NULL;
+	struct json_object *clock = json_obj_of(o, "clock"), *hold = json_obj_of(o, "hold");
 	int64_t stage = 0;
 	double pct = 0;
 
@@ -144,13 +120,13 @@ static void show_stage(struct json_object *o)
 	if (json_get_double(o, "percentage_seen", &pct) == 1)
 		printf(", %.4g%% seen", pct);
 	putchar('\n');
-	if (json_get_obj(o, "clock", &clock) == 1)
-		duration_line(clock);
-	if (json_get_obj(o, "hold", &hold) == 1)
+	if (clock)
+		show_clean("clean for ", clock);
+	line("the clock stands still: ", clock, "why");
+	if (hold)
 		printf("  held by %s: %s\n", json_str_or(hold, "by", ""), json_str_or(hold, "note", ""));
 	line("", o, "freeze");
-	if (json_get_obj(o, "watch", &watch) == 1)
-		line("NOT WATCHED: ", watch, "blind");
+	line("NOT WATCHED: ", json_obj_of(o, "watch"), "blind");
 	each(o, "criteria", criterion_line);
 	each(o, "approvals", approval_line);
 	each(o, "checklists", checklist_of_stage);
@@ -163,16 +139,6 @@ static void show_checklists(struct json_object *o)
 	each(o, "checklists", any_checklist);
 }
 
-static int get_and_show(struct ctl *c, const char *rollout, void (*show)(struct json_object *))
-{
-	CLEANUP(json_cleanup) struct json_object *data = NULL;
-	int r = ctl_ask(c, "GET", "rollouts", rollout, "", NULL, &data);
-
-	if (r == 0)
-		ctl_print(c, data, show);
-	return r;
-}
-
 /* --- acting --- */
 
 /* Does the stage, then shows it as it stands. */
@@ -181,7 +147,7 @@ static int post_and_show(struct ctl *c, const char *rollout, const char *what, s
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
 	int r = ctl_ask(c, "POST", "rollouts", rollout, what, body, &data);
 
-	return r ? r : get_and_show(c, rollout, show_stage);
+	return r ? r : ctl_show(c, "rollouts", rollout, "", show_stage);
 }
 
 struct stage_words {
@@ -205,8 +171,9 @@ static int advance(struct ctl *c, const char *rollout, const struct stage_words 
 	return 0;
 }
 
-static int with_note(struct ctl *c, const char *rollout, const char *what, const struct stage_words *w)
+static int with_note(struct ctl *c, const char *rollout, const char *verb, const struct stage_words *w)
 {
+	CLEANUP(cleanup_free) char *what = text_format("/%s", verb);
 	struct json_object *body = ctl_body("note", w->reason, "role", w->role, NO_MORE);
 	char *end = NULL;
 
@@ -216,42 +183,25 @@ static int with_note(struct ctl *c, const char *rollout, const char *what, const
 		json_add_int(body, "stage", strtol(w->number, &end, 10));
 		if (end == w->number || *end) {
 			json_object_put(body);
-			return ctl_usage("stage set [ROLLOUT] N");
+			return ctl_usage(c);
 		}
 	}
-	return post_and_show(c, rollout, what, body);
+	return post_and_show(c, rollout, what ? what : "", body);
 }
 
-static const struct {
-	const char *word, *path;
-	bool number; /* its last word is a stage */
-} verbs[] = {
-	{"advance", "/advance", false}, {"set", "/set", true},          {"hold", "/hold", false},
-	{"resume", "/resume", false},   {"approve", "/approve", false}, {"publish", "/publish", false},
-};
-
-static int verb_of(const char *word)
+/* The path is the word. The last word of "set" is the number of a stage. */
+static bool is_verb(const char *word)
 {
-	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-		if (!strcmp(verbs[i].word, word))
-			return (int)i;
-	return -1;
-}
+	static const char *const verbs[] = {"advance", "set", "hold", "resume", "approve", "publish"};
+	size_t i = 0;
 
-static int do_verb(struct ctl *c, int verb, const char *rollout, struct stage_words *w)
-{
-	assert(verb >= 0 && (size_t)verb < ARRAY_LEN(verbs));
-	if (!strcmp(verbs[verb].word, "advance"))
-		return advance(c, rollout, w);
-	return with_note(c, rollout, verbs[verb].path, w);
+	while (i < ARRAY_LEN(verbs) && strcmp(verbs[i], word) != 0)
+		i++;
+	return i < ARRAY_LEN(verbs);
 }
 
 int cmd_stage(struct ctl *c, int n, char **argv)
 {
-	static const char usage[] =
-		"stage ROLLOUT | stage advance [ROLLOUT] [--force --reason TEXT] [--wait] | stage set [ROLLOUT] N "
-		"[--force --reason TEXT] |"
-		" stage hold|resume|publish [ROLLOUT] [--reason TEXT] | stage approve [ROLLOUT] --role R";
 	const char *rest[WORDS_MAX] = {NULL};
 	struct stage_words w = {0};
 	const struct option options[] = {{"--reason", &w.reason, NULL},
@@ -260,17 +210,18 @@ int cmd_stage(struct ctl *c, int n, char **argv)
 	                                 {"--force", NULL, &w.force},
 	                                 {"--wait", NULL, &w.wait}};
 	int found = ctl_options(n, argv, options, ARRAY_LEN(options), rest, WORDS_MAX), code = 0;
-	int verb = found >= 1 ? verb_of(rest[0]) : -1;
+	bool verb = found >= 1 && is_verb(rest[0]), sets = verb && !strcmp(rest[0], "set");
 
-	if (found == 1 && verb < 0)
-		return get_and_show(c, rest[0], show_stage);
-	if (verb < 0 || found > 2 + verbs[verb].number || found < 1 + verbs[verb].number)
-		return ctl_usage(usage);
-	if (verbs[verb].number)
+	if (found == 1 && !verb)
+		return ctl_show(c, "rollouts", rest[0], "", show_stage);
+	if (!verb || found > 2 + sets || found < 1 + sets)
+		return ctl_usage(c);
+	if (sets)
 		w.number = rest[found - 1];
-	bool named = found == 2 + verbs[verb].number;
-	CLEANUP(cleanup_free) char *rollout = named ? strdup(rest[1]) : only_rollout(c, &code);
-	return rollout ? do_verb(c, verb, rollout, &w) : code;
+	CLEANUP(cleanup_free) char *rollout = rollout_of(c, found == 2 + sets ? rest[1] : NULL, &code);
+	if (!rollout)
+		return code;
+	return strcmp(rest[0], "advance") ? with_note(c, rollout, rest[0], &w) : advance(c, rollout, &w);
 }
 
 int cmd_checklist(struct ctl *c, int n, char **argv)
@@ -281,14 +232,14 @@ int cmd_checklist(struct ctl *c, int n, char **argv)
 	int found = ctl_options(n, argv, options, ARRAY_LEN(options), rest, 1), code = 0;
 
 	if (found < 0)
-		return ctl_usage("checklist [ROLLOUT] [--done ITEM [--list NAME] [--note TEXT]]");
-	CLEANUP(cleanup_free) char *rollout = found ? strdup(rest[0]) : only_rollout(c, &code);
+		return ctl_usage(c);
+	CLEANUP(cleanup_free) char *rollout = rollout_of(c, rest[0], &code);
 	if (!rollout)
 		return code;
 	if (done)
 		code = ctl_ask(c, "POST", "rollouts", rollout, "/check",
 		               ctl_body("item", done, "checklist", list, "note", text, NO_MORE), &data);
-	return code ? code : get_and_show(c, rollout, show_checklists);
+	return code ? code : ctl_show(c, "rollouts", rollout, "", show_checklists);
 }
 
 int cmd_freeze(struct ctl *c, int n, char **argv)
@@ -298,8 +249,8 @@ int cmd_freeze(struct ctl *c, int n, char **argv)
 	int found = ctl_options(n, argv, options, ARRAY_LEN(options), rest, 2), code = 0;
 
 	if (found < 1)
-		return ctl_usage("freeze [ROLLOUT] DURATION --reason TEXT (0s ends it)");
-	CLEANUP(cleanup_free) char *rollout = found == 2 ? strdup(rest[0]) : only_rollout(c, &code);
+		return ctl_usage(c);
+	CLEANUP(cleanup_free) char *rollout = rollout_of(c, found == 2 ? rest[0] : NULL, &code);
 	if (!rollout)
 		return code;
 	return post_and_show(c, rollout, "/freeze", ctl_body("duration", rest[found - 1], "note", reason, NO_MORE));
@@ -314,8 +265,8 @@ int cmd_report(struct ctl *c, int n, char **argv)
 	int found = ctl_options(n, argv, options, ARRAY_LEN(options), rest, 1), code = 0;
 
 	if (found < 0 || daily + weekly + final > 1)
-		return ctl_usage("report [ROLLOUT] [--daily | --weekly | --final]");
-	CLEANUP(cleanup_free) char *rollout = found ? strdup(rest[0]) : only_rollout(c, &code);
+		return ctl_usage(c);
+	CLEANUP(cleanup_free) char *rollout = rollout_of(c, rest[0], &code);
 	if (!rollout)
 		return code;
 	return ctl_print_text(c, "rollouts", rollout,

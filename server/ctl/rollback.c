@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "server/core/text.h"
 #include "server/ctl/local/offline.h"
@@ -17,57 +16,24 @@
 struct words {
 	const char *rollout, *stage, *reason, *to, *config, *storage;
 	bool wait, offline, or_offline;
+	bool current;   /* --stage current */
+	int64_t number; /* of --stage N; -1 */
+	int32_t to_pct; /* of --to; else 0 */
 };
 
-static int usage(void)
+static int check(struct words *w)
 {
-	fputs("usage: rollbackctl rollback ROLLOUT --stage N|current [--reason TEXT] [--to 0] [--wait | --or-offline | "
-	      "--offline]\n"
-	      "                            [--config FILE] [--storage DIR]\n"
-	      "--offline rolls back without rollbackd; --or-offline asks it, waits, and goes on without it when it "
-	      "does not answer\n"
-	      "within 3 s. Both end with 0 verified, 1 not verified, 2 usage, 3 refused (another stage), 4 cannot "
-	      "tell.\n",
-	      stderr);
-	return CTL_USAGE;
-}
+	size_t len = w->stage ? strlen(w->stage) : 0;
 
-static int stage_of(const char *text, int64_t *ret)
-{
-	assert(text && ret);
-	size_t len = strlen(text);
-
-	*ret = strtoll(text, NULL, 10);
-	if (len > 0 && len <= 4 && strspn(text, "0123456789") == len)
+	w->current = w->stage && !strcmp(w->stage, "current");
+	w->number = w->stage && !w->current ? strtoll(w->stage, NULL, 10) : -1;
+	if (w->stage && !w->current && (len == 0 || len > 4 || strspn(w->stage, "0123456789") != len))
+		fprintf(stderr, "rollbackctl: --stage takes the number of a stage, not \"%s\"\n", w->stage);
+	else if (w->to && text_pct_parse(w->to, strlen(w->to), &w->to_pct) < 0)
+		fprintf(stderr, "rollbackctl: --to takes a percentage from 0 to 100, not \"%s\"\n", w->to);
+	else
 		return 0;
-	fprintf(stderr, "rollbackctl: --stage takes the number of a stage, not \"%s\"\n", text);
 	return -1;
-}
-
-static int number_of(const char *text, double *ret)
-{
-	char *end = NULL;
-
-	*ret = strtod(text, &end);
-	if (end != text && *end == '\0')
-		return 0;
-	fprintf(stderr, "rollbackctl: --to takes a number, not \"%s\"\n", text);
-	return -1;
-}
-
-static bool is_current(const struct words *w)
-{
-	return w->stage && !strcmp(w->stage, "current");
-}
-
-static int check(const struct words *w)
-{
-	int64_t stage;
-	double to;
-
-	if (w->stage && !is_current(w) && stage_of(w->stage, &stage) < 0)
-		return -1;
-	return w->to && number_of(w->to, &to) < 0 ? -1 : 0;
 }
 
 /* The stage it is at; -1 none. */
@@ -83,20 +49,16 @@ static int ask_stage(struct ctl *c, const struct words *w, int64_t *ret)
 
 static int ask_rollback(struct ctl *c, const struct words *w, struct json_object **ret)
 {
-	struct json_object *body;
-	int64_t stage = -1;
-	double to;
-	int r = is_current(w) ? ask_stage(c, w, &stage) : 0;
+	int64_t stage = w->number;
+	int r = w->current ? ask_stage(c, w, &stage) : 0;
 
 	if (r)
 		return r;
-	if (w->stage && !is_current(w))
-		stage_of(w->stage, &stage);
-	body = ctl_body("reason", w->reason, NO_MORE);
+	struct json_object *body = ctl_body("reason", w->reason, NO_MORE);
 	if (stage >= 0)
 		json_add_int(body, "stage", stage);
-	if (w->to && number_of(w->to, &to) == 0)
-		json_add_double(body, "to", to);
+	if (w->to)
+		json_add_pct(body, "to", w->to_pct);
 	return ctl_ask(c, "POST", "rollouts", w->rollout, "/rollback", body, ret);
 }
 
@@ -124,15 +86,10 @@ static int without(const struct ctl *c, const struct words *w, bool insist)
 	                              .reason = w->reason,
 	                              .config = w->config ? w->config : CONFIG_DEF,
 	                              .storage = w->storage ? w->storage : STORAGE_DEF,
-	                              .stage = -1,
+	                              .stage = w->number,
+	                              .to_pct = w->to_pct,
 	                              .insist = insist};
 
-	if (w->stage && !is_current(w))
-		stage_of(w->stage, &rq.stage);
-	if (w->to && text_pct_parse(w->to, strlen(w->to), &rq.to_pct) < 0) {
-		fprintf(stderr, "rollbackctl: --to takes a percentage from 0 to 100, not \"%s\"\n", w->to);
-		return CTL_USAGE;
-	}
 	return offline_rollback(c, &rq);
 }
 
@@ -167,7 +124,7 @@ int cmd_rollback(struct ctl *c, int n, char **argv)
 	                                 {"--offline", NULL, &w.offline}, {"--or-offline", NULL, &w.or_offline}};
 
 	if (ctl_options(n, argv, options, ARRAY_LEN(options), &w.rollout, 1) != 1 || check(&w) < 0)
-		return usage();
+		return ctl_usage(c);
 	if (w.offline)
 		return without(c, &w, false);
 	return w.or_offline ? with_or_without(c, &w) : ask_and_wait(c, &w);

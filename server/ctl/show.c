@@ -106,31 +106,28 @@ static void put_cell(const char *s, int to, bool last)
 	fputs(last ? "\n" : "  ", stdout);
 }
 
+static char *cell_of(struct json_object *row, const struct column *col)
+{
+	return row ? show_cell(row, col->key) : text_format("%s", col->title);
+}
+
 void show_table(struct json_object *arr, const struct column *cols, size_t n)
 {
 	assert(cols && n > 0 && n <= COLUMNS_MAX);
-	size_t rows = json_object_array_length(arr);
-	int w[COLUMNS_MAX], columns = terminal();
+	size_t cells = (json_len(arr) + 1) * n; /* the first row is the titles */
+	int w[COLUMNS_MAX] = {0}, columns = terminal();
 
-	for (size_t c = 0; c < n; c++)
-		w[c] = width(cols[c].title);
-	for (size_t i = 0; i < rows; i++)
-		for (size_t c = 0; c < n; c++) {
-			CLEANUP(cleanup_free) char *text = show_cell(json_object_array_get_idx(arr, i), cols[c].key);
+	for (size_t i = 0; i < 2 * cells; i++) { /* measured, then printed */
+		size_t row = i % cells / n, c = i % n;
+		CLEANUP(cleanup_free) char *text = cell_of(row ? json_item(arr, row - 1) : NULL, &cols[c]);
 
-			if (width(text) > w[c])
-				w[c] = width(text);
-		}
-	if (columns)
-		fit(w, n, columns);
-	for (size_t c = 0; c < n; c++)
-		put_cell(cols[c].title, w[c], c + 1 == n);
-	for (size_t i = 0; i < rows; i++)
-		for (size_t c = 0; c < n; c++) {
-			CLEANUP(cleanup_free) char *text = show_cell(json_object_array_get_idx(arr, i), cols[c].key);
-
-			put_cell(text, w[c], c + 1 == n);
-		}
+		if (i == cells && columns)
+			fit(w, n, columns);
+		if (i >= cells)
+			put_cell(text ? text : "", w[c], c + 1 == n);
+		else if (text && width(text) > w[c])
+			w[c] = width(text);
+	}
 }
 
 void show_field(const char *title, struct json_object *o, const char *key)
@@ -142,93 +139,75 @@ void show_field(const char *title, struct json_object *o, const char *key)
 		printf("  %-14s%s\n", title, text);
 }
 
-static void say_over(struct json_object *inc)
+bool show_answer(struct json_object *inc, bool is_trouble)
 {
-	struct json_object *over = NULL;
-
-	if (json_get_obj(inc, "over", &over) != 1)
-		return;
+	struct json_object *over = json_obj_of(inc, "over");
 	CLEANUP(cleanup_free) char *because = show_cell(over, "because");
-	printf("                Over: %s, because %s\n", json_str_or(over, "answer", "unknown"), because);
+	CLEANUP(cleanup_free)
+	char *line = text_format("Over: %s, because %s", json_str_or(over, "answer", "unknown"), because);
+
+	if (over)
+		show_trouble(is_trouble, line ? line : "");
+	return over;
 }
 
 static void say_incident(struct json_object *rollout)
 {
-	struct json_object *inc = NULL;
-
+	struct json_object *inc = json_obj_of(rollout, "incident");
 	int64_t drill = json_int_or(rollout, "drill", 0);
 
 	if (drill)
 		printf("  Drill         %lld: rollbackctl incident %lld\n", (long long)drill, (long long)drill);
-	if (json_get_obj(rollout, "incident", &inc) != 1) {
-		puts("  Incident      none");
-		return;
-	}
+	if (!inc)
+		return (void)puts("  Incident      none");
 	CLEANUP(cleanup_free) char *action = show_cell(inc, "action"), *summary = show_cell(inc, "summary");
 	long long id = (long long)json_int_or(inc, "id", 0);
 
 	printf("  Incident      %lld, %s: %s\n", id, json_str_or(inc, "state", "?"), action);
-	printf("                %s\n", summary);
-	say_over(inc);
-	printf("                rollbackctl incident %lld\n", id);
+	printf("                %s\n                ", summary);
+	if (show_answer(inc, false))
+		fputs("                ", stdout);
+	printf("rollbackctl incident %lld\n", id);
 }
 
-static void say_clock(struct json_object *o)
+void show_clean(const char *label, struct json_object *clock)
 {
-	struct json_object *clock = NULL;
-	double clean = 0, required = 0;
-	char a[40], b[40];
+	assert(label && clock);
+	double required = 0;
+	char words[40];
 
-	if (json_get_obj(o, "clock", &clock) != 1)
-		return;
-	json_get_double(clock, "clean", &clean);
-	text_duration_words((int64_t)clean * US_PER_S, a, sizeof(a));
-	printf("  Clean         %s", a);
+	text_duration_words((int64_t)json_double_or(clock, "clean", 0) * US_PER_S, words, sizeof(words));
+	printf("  %s%s", label, words);
 	if (json_get_double(clock, "required", &required) == 1) {
-		text_duration_words((int64_t)(required * 1e6), b, sizeof(b));
-		printf(" of %s", b);
+		text_duration_words((int64_t)(required * 1e6), words, sizeof(words));
+		printf(" of %s", words);
 	}
 	putchar('\n');
-	show_field("Stands still", clock, "why");
 }
 
 /* What stops it, and what is missing: one line each, none when there is nothing to say. */
 static void say_plan(struct json_object *o)
 {
-	struct json_object *hold = NULL, *watch = NULL, *next = NULL, *missing = NULL;
+	struct json_object *next = json_obj_of(o, "next");
+	size_t n = json_len(json_arr_of(next, "missing"));
 	int64_t stage = 0;
-	size_t n = 0;
 
-	if (json_get_obj(o, "hold", &hold) == 1)
-		show_field("Held by", hold, "by");
+	show_field("Held by", json_obj_of(o, "hold"), "by");
 	show_field("Freeze", o, "freeze");
 	int entering = incident_state_find(json_str_or(o, "entering", ""));
 	if (entering >= 0)
 		printf("  Entering      %s\n", message_stage_word((enum incident_state)entering));
-	if (json_get_obj(o, "watch", &watch) == 1)
-		show_field("NOT WATCHED", watch, "blind");
-	if (json_get_obj(o, "next", &next) != 1 || json_get_int(next, "stage", &stage) != 1)
+	show_field("NOT WATCHED", json_obj_of(o, "watch"), "blind");
+	if (json_get_int(next, "stage", &stage) != 1)
 		return;
-	if (json_get_arr(next, "missing", &missing) == 1)
-		n = json_object_array_length(missing);
 	printf("  Next          stage %lld %s: ", (long long)stage, json_str_or(next, "name", ""));
 	printf(n ? "%zu missing, rollbackctl stage %s\n" : "nothing is missing\n", n, json_str_or(o, "name", ""));
-}
-
-static int32_t pct_of(struct json_object *o, const char *key)
-{
-	double v = 0;
-	int32_t pct = -1;
-
-	if (json_get_double(o, key, &v) != 1 || text_pct_from_double(v, &pct) < 0)
-		return -1;
-	return pct;
 }
 
 /* What is wanted, and what was seen since that was last changed. */
 static void say_percentage(struct json_object *o)
 {
-	int32_t wanted = pct_of(o, "percentage_wanted"), seen = pct_of(o, "percentage_seen");
+	int32_t wanted = json_pct_of(o, "percentage_wanted"), seen = json_pct_of(o, "percentage_seen");
 	bool since = true, old = json_get_bool(o, "seen_since_change", &since) == 1 && !since;
 	bool moves = json_str_or(o, "entering", NULL) != NULL;
 	char pct[16], want[24], is[24];
@@ -257,7 +236,10 @@ static void say_stage(struct json_object *o)
 		return;
 	}
 	printf("  Stage         %s %s\n", stage, name[0] != '-' ? name : "(not in the config any more)");
-	say_clock(o);
+	struct json_object *clock = json_obj_of(o, "clock");
+	if (clock)
+		show_clean("Clean         ", clock);
+	show_field("Stands still", clock, "why");
 }
 
 void show_rollout(struct json_object *o)
@@ -275,9 +257,9 @@ void show_rollout(struct json_object *o)
 
 void show_rollouts(struct json_object *arr)
 {
-	for (size_t i = 0; i < json_object_array_length(arr); i++)
-		show_rollout(json_object_array_get_idx(arr, i));
-	if (!json_object_array_length(arr))
+	for (size_t i = 0; i < json_len(arr); i++)
+		show_rollout(json_item(arr, i));
+	if (!json_len(arr))
 		puts("no rollouts in the config");
 }
 
@@ -288,7 +270,7 @@ void show_incidents(struct json_object *arr)
 		{"STATE", "state"}, {"ACTION", "action"},    {"SUMMARY", "summary"},
 	};
 
-	if (json_object_array_length(arr))
+	if (json_len(arr))
 		show_table(arr, cols, ARRAY_LEN(cols));
 	else
 		puts("no incidents");
@@ -297,9 +279,9 @@ void show_incidents(struct json_object *arr)
 void show_list(struct json_object *o, const char *key, const char *title, const struct column *cols, size_t n)
 {
 	assert(key && title && cols);
-	struct json_object *arr = NULL;
+	struct json_object *arr = json_arr_of(o, key);
 
-	if (json_get_arr(o, key, &arr) != 1 || json_object_array_length(arr) == 0)
+	if (!json_len(arr))
 		return;
 	printf("\n%s\n", title);
 	show_table(arr, cols, n);

@@ -20,10 +20,10 @@ static void add_number(struct json_object *row, const char *key, struct json_obj
 static void add_interval(struct json_object *row, struct json_object *metric)
 {
 	CLEANUP(buf_free) struct buf b = BUF(200);
-	struct json_object *bounds = NULL;
+	struct json_object *bounds = json_arr_of(metric, "interval");
 
-	for (size_t i = 0; json_get_arr(metric, "interval", &bounds) == 1 && i < 2; i++) {
-		struct json_object *v = json_object_array_get_idx(bounds, i);
+	for (size_t i = 0; bounds && i < 2; i++) {
+		struct json_object *v = json_item(bounds, i);
 		char text[64] = "?";
 
 		if (v)
@@ -58,16 +58,14 @@ void show_compare(struct json_object *o)
 	static const struct column gaps[] = {
 		{"FROM", "from"}, {"TO", "to"}, {"METRIC", "metric"}, {"REASON", "reason"}};
 	CLEANUP(json_cleanup) struct json_object *rows = json_object_new_array();
-	struct json_object *metrics = NULL;
+	struct json_object *metrics = json_arr_of(o, "metrics");
 
-	for (size_t i = 0; json_get_arr(o, "metrics", &metrics) == 1 && i < json_object_array_length(metrics); i++)
-		json_object_array_add(rows, compare_row(json_object_array_get_idx(metrics, i)));
+	for (size_t i = 0; i < json_len(metrics); i++)
+		json_object_array_add(rows, compare_row(json_item(metrics, i)));
 	CLEANUP(cleanup_free) char *from = show_cell(o, "from"), *to = show_cell(o, "to");
-	double share = NAN;
 	char text[64];
 
-	json_get_double(o, "observed_share", &share);
-	compare_number(share / 100, "ratio", false, text, sizeof(text));
+	compare_number(json_double_or(o, "observed_share", NAN) / 100, "ratio", false, text, sizeof(text));
 	printf("%s from %s to %s; the candidate's share of the traffic: %s\n\n", json_str_or(o, "rollout", "?"), from,
 	       to, text);
 	show_table(rows, cols, ARRAY_LEN(cols));

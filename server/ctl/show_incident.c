@@ -10,20 +10,14 @@
 
 void show_over(struct json_object *o)
 {
-	struct json_object *over = NULL, *next = NULL;
-	size_t n = 0;
+	struct json_object *next = json_arr_of(o, "next");
+	bool yes = !strcmp(json_str_or(json_obj_of(o, "over"), "answer", ""), "yes");
+	size_t n = json_len(next);
 
-	if (json_get_obj(o, "over", &over) != 1)
+	if (!show_answer(o, !yes))
 		return;
-	CLEANUP(cleanup_free) char *because = show_cell(over, "because");
-	bool yes = !strcmp(json_str_or(over, "answer", ""), "yes");
-	CLEANUP(cleanup_free)
-	char *line = text_format("Over: %s, because %s", json_str_or(over, "answer", "unknown"), because);
-	show_trouble(!yes, line ? line : "");
-	if (json_get_arr(o, "next", &next) == 1)
-		n = json_object_array_length(next);
 	for (size_t i = 0; i < n; i++)
-		printf("%s%s", i ? ", or " : "Next: ", json_object_get_string(json_object_array_get_idx(next, i)));
+		printf("%s%s", i ? ", or " : "Next: ", json_object_get_string(json_item(next, i)));
 	puts(n ? "" : yes ? "Next: nothing" : "Next: nothing yet, rollbackd goes on by itself");
 }
 
@@ -64,10 +58,10 @@ static void show_head(struct json_object *o)
 /* Only what was asked: of what is not configured, or not asked yet, there is nothing to say. */
 static void show_verification(struct json_object *o)
 {
-	struct json_object *conditions = NULL;
+	struct json_object *conditions = json_obj_of(o, "verification");
 	bool titled = false;
 
-	if (json_get_obj(o, "verification", &conditions) != 1)
+	if (!conditions)
 		return;
 	json_object_object_foreach(conditions, name, condition)
 	{
@@ -83,27 +77,19 @@ static void show_verification(struct json_object *o)
 	}
 }
 
-static bool is_met(struct json_object *phase)
-{
-	bool met = false;
-
-	return json_get_bool(phase, "met", &met) == 1 && met;
-}
-
 /* What was missed; the others only on request. */
 static void show_sla(struct json_object *o, bool verbose)
 {
-	struct json_object *sla = NULL, *total = NULL;
+	struct json_object *sla = json_obj_of(o, "sla"), *total = json_obj_of(sla, "total");
 	int met = 0;
 
-	if (json_get_obj(o, "sla", &sla) != 1 || !json_object_object_length(sla))
+	if (!sla || !json_object_object_length(sla))
 		return;
 	json_object_object_foreach(sla, one, each)
 	{
 		(void)one;
-		met += is_met(each);
+		met += json_true(each, "met");
 	}
-	json_get_obj(sla, "total", &total);
 	if (verbose)
 		puts("\nTime against the SLA");
 	else
@@ -113,7 +99,7 @@ static void show_sla(struct json_object *o, bool verbose)
 	{
 		CLEANUP(cleanup_free) char *text = show_cell(phase, "text");
 
-		if (verbose || !is_met(phase))
+		if (verbose || !json_true(phase, "met"))
 			printf("  %-14s%s\n", name, text);
 	}
 }
@@ -124,12 +110,12 @@ static void show_messages(struct json_object *o, bool verbose)
 	static const struct column told[] = {{"CHANNEL", "channel"},   {"WHAT", "what"},    {"STATE", "state"},
 	                                     {"ATTEMPTS", "attempts"}, {"SENT", "sent_at"}, {"ERROR", "error"}};
 	CLEANUP(json_cleanup) struct json_object *shown = json_object_new_object();
-	struct json_object *all = NULL, *rows = json_object_new_array();
-	size_t sent = 0, n = json_get_arr(o, "notifications", &all) == 1 ? json_object_array_length(all) : 0;
+	struct json_object *all = json_arr_of(o, "notifications"), *rows = json_object_new_array();
+	size_t sent = 0;
 
 	json_add(shown, "rows", rows);
-	for (size_t i = 0; i < n; i++) {
-		struct json_object *one = json_object_array_get_idx(all, i);
+	for (size_t i = 0; i < json_len(all); i++) {
+		struct json_object *one = json_item(all, i);
 		bool is_sent = !strcmp(json_str_or(one, "state", ""), "sent");
 
 		sent += is_sent;
@@ -149,27 +135,27 @@ static void show_steps(struct json_object *o)
 	                                      {"ATTEMPTS", "attempts"},
 	                                      {"STARTED", "started_at"},
 	                                      {"ENDED", "ended_at"}};
-	CLEANUP(json_cleanup)
-	struct json_object *shown = json_object_new_object(), *rows = json_object_new_array();
-	struct json_object *all = NULL;
+	CLEANUP(json_cleanup) struct json_object *shown = json_object_new_object();
+	struct json_object *rows = json_object_new_array();
+	struct json_object *all = json_arr_of(o, "steps");
 
-	for (size_t i = 0; json_get_arr(o, "steps", &all) == 1 && i < json_object_array_length(all); i++) {
-		struct json_object *s = json_object_array_get_idx(all, i);
+	for (size_t i = 0; i < json_len(all); i++) {
+		struct json_object *s = json_item(all, i);
 
 		if (strcmp(json_str_or(s, "kind", ""), "snapshot") != 0 ||
 		    strcmp(json_str_or(s, "state", ""), "todo") != 0)
 			json_object_array_add(rows, json_object_get(s));
 	}
-	json_add(shown, "steps", json_object_get(rows));
+	json_add(shown, "steps", rows);
 	show_list(shown, "steps", "Steps", steps, ARRAY_LEN(steps));
 }
 
 static void show_outputs(struct json_object *o)
 {
-	struct json_object *arr = NULL;
+	struct json_object *arr = json_arr_of(o, "steps");
 
-	for (size_t i = 0; json_get_arr(o, "steps", &arr) == 1 && i < json_object_array_length(arr); i++) {
-		struct json_object *s = json_object_array_get_idx(arr, i);
+	for (size_t i = 0; i < json_len(arr); i++) {
+		struct json_object *s = json_item(arr, i);
 		const char *out = json_str_or(s, "output", "");
 
 		if (out[0])
@@ -215,12 +201,10 @@ void show_incident_verbose(struct json_object *o)
 
 size_t show_news(struct json_object *incident, size_t seen)
 {
-	struct json_object *arr = NULL;
+	struct json_object *arr = json_arr_of(incident, "timeline");
 
-	if (json_get_arr(incident, "timeline", &arr) != 1)
-		return seen;
-	for (; seen < json_object_array_length(arr); seen++) {
-		struct json_object *e = json_object_array_get_idx(arr, seen);
+	for (; seen < json_len(arr); seen++) {
+		struct json_object *e = json_item(arr, seen);
 		CLEANUP(cleanup_free)
 		char *at = show_cell(e, "at"), *what = show_cell(e, "what"), *note = show_cell(e, "note");
 

@@ -12,6 +12,10 @@ struct column {
 
 /* A member as one harmless line: "-" when absent or null, else as json_words has it. The caller's to free. */
 char *show_cell(struct json_object *o, const char *key);
+/* "Over: no, because …"; false: it does not say. */
+bool show_answer(struct json_object *inc, bool is_trouble);
+/* "  LABEL3h of 48h" of a stage's clock. */
+void show_clean(const char *label, struct json_object *clock);
 /* A line of its own, unless there is nothing to say. */
 void show_field(const char *title, struct json_object *o, const char *key);
 /* A line; red on a terminal when it is one that somebody must not pass over. */

@@ -7,8 +7,6 @@
 #include "server/core/text.h"
 #include "server/ctl/doctor/doctor.h"
 
-#define WHAT_MAX 400
-
 /* --- which queries there are --- */
 
 static int add(struct doctor_queries *q, struct doctor_query one)
@@ -164,20 +162,20 @@ static bool judge_query(const struct doctor_query *q, const struct prom_answer *
                         double pct, struct findings *f)
 {
 	const char *why = why_empty(pct);
-	char what[WHAT_MAX];
+	CLEANUP(cleanup_free) char *of = text_format("%s \"%s\"", q->what, q->of);
+	const char *name = q->rollout->name;
 
-	snprintf(what, sizeof(what), "%s %s \"%s\"", q->rollout->name, q->what, q->of);
 	if (!a->why[0])
 		return true;
 	if (!a->reached) {
 		f->unreachable = true;
-		found(f, FOUND_UNKNOWN, what, "%s", a->why);
+		found(f, FOUND_UNKNOWN, name, of, "%s", a->why);
 	} else if (answer_is_empty(a) && why && !q->is_percentage) {
-		found(f, FOUND_UNKNOWN, what, "%s; %s", a->why, why);
+		found(f, FOUND_UNKNOWN, name, of, "%s; %s", a->why, why);
 	} else if (answer_is_empty(a) && old->asked && old->why[0]) {
-		found(f, FOUND_UNKNOWN, what, "%s; it looks back farther than Prometheus remembers", a->why);
+		found(f, FOUND_UNKNOWN, name, of, "%s; it looks back farther than Prometheus remembers", a->why);
 	} else {
-		found(f, FOUND_BAD, what, "%s: %s", a->why, q->text);
+		found(f, FOUND_BAD, name, of, "%s: %s", a->why, q->text);
 	}
 	return false;
 }
@@ -190,16 +188,14 @@ void judge_data(const struct doctor_facts *d, const struct doctor_queries *q, co
 		const struct rollout *r = &d->settings->rollouts[i];
 		double pct = percentage_of(r, q, answers);
 		size_t all = 0, good = 0;
-		char what[WHAT_MAX];
 
 		for (size_t j = 0; j < q->n; j++)
 			if (q->list[j].rollout == r) {
 				all++;
 				good += judge_query(&q->list[j], &answers[j], &old[j], pct, f);
 			}
-		snprintf(what, sizeof(what), "%s queries", r->name);
 		if (all && good == all)
-			found(f, FOUND_OK, what, "all %zu return data", all);
+			found(f, FOUND_OK, r->name, "queries", "all %zu return data", all);
 	}
 }
 
@@ -267,14 +263,14 @@ static void say_retention(int64_t kept, const struct need *n, int64_t plan, stru
 	text_duration(n->us, wants, sizeof(wants));
 	text_duration(plan, whole, sizeof(whole));
 	if (kept < n->us)
-		found(f, FOUND_BAD, "retention",
+		found(f, FOUND_BAD, "retention", NULL,
 		      "Prometheus keeps %s; %s \"%s\" looks back %s (--storage.tsdb.retention.time)", has, n->what,
 		      n->of, wants);
 	else
-		found(f, FOUND_OK, "retention", "Prometheus keeps %s; the farthest look back is %s, by %s \"%s\"", has,
-		      wants, n->what ? n->what : "no query", n->of ? n->of : "");
+		found(f, FOUND_OK, "retention", NULL, "Prometheus keeps %s; the farthest look back is %s, by %s \"%s\"",
+		      has, wants, n->what ? n->what : "no query", n->of ? n->of : "");
 	if (kept >= n->us && kept < plan)
-		found(f, FOUND_NOTE, "retention",
+		found(f, FOUND_NOTE, "retention", NULL,
 		      "the stages take %s at least: at the end of the plan Prometheus no longer knows its beginning",
 		      whole);
 }
@@ -292,13 +288,13 @@ void judge_retention(const struct doctor_facts *d, const struct doctor_queries *
 	snprintf(first, sizeof(first), "%.*s", (int)strcspn(d->retention, " "), d->retention);
 	need_of_queries(d, q, &n);
 	if (need_of_rules(d, &n) < 0)
-		found(f, FOUND_UNKNOWN, "retention", "out of memory");
+		found(f, FOUND_UNKNOWN, "retention", NULL, "out of memory");
 	else if (text_duration_parse(first, &kept) < 0 || kept == 0)
-		found(f, FOUND_UNKNOWN, "retention", "Prometheus keeps \"%s\": how long that lasts cannot be told",
-		      d->retention);
+		found(f, FOUND_UNKNOWN, "retention", NULL,
+		      "Prometheus keeps \"%s\": how long that lasts cannot be told", d->retention);
 	else
 		say_retention(kept, &n, plan, f);
 	if (strstr(d->retention, " or "))
-		found(f, FOUND_NOTE, "retention", "Prometheus keeps \"%s\": the limit of size may make it shorter",
-		      d->retention);
+		found(f, FOUND_NOTE, "retention", NULL,
+		      "Prometheus keeps \"%s\": the limit of size may make it shorter", d->retention);
 }

@@ -25,10 +25,10 @@
 
 const char *const found_names[FOUND_N] = {"ok", "note", "unknown", "bad"};
 
-void found(struct findings *f, enum found state, const char *what, const char *fmt, ...)
+void found(struct findings *f, enum found state, const char *name, const char *of, const char *fmt, ...)
 {
-	assert(f && f->list && state < FOUND_N && what && fmt);
-	CLEANUP(buf_free) struct buf raw = BUF(4000), says = BUF(2000), name = BUF(400);
+	assert(f && f->list && state < FOUND_N && name && fmt);
+	CLEANUP(buf_free) struct buf raw = BUF(4000), says = BUF(2000), what = BUF(800);
 	struct json_object *o = json_object_new_object();
 	va_list ap;
 
@@ -36,9 +36,13 @@ void found(struct findings *f, enum found state, const char *what, const char *f
 	buf_vprintf(&raw, fmt, ap);
 	va_end(ap);
 	text_one_line(&says, buf_text(&raw), raw.len, 1500);
-	text_one_line(&name, what, strlen(what), 300);
+	text_one_line(&what, name, strlen(name), 300);
+	if (of) {
+		buf_char(&what, ' ');
+		text_one_line(&what, of, strlen(of), 300);
+	}
 	json_add_str(o, "state", found_names[state]);
-	json_add_str(o, "what", buf_text(&name));
+	json_add_str(o, "what", buf_text(&what));
 	json_add_str(o, "says", buf_text(&says));
 	json_object_array_add(f->list, o);
 	f->n[state]++;
@@ -62,8 +66,8 @@ static void print(const struct ctl *c, struct findings *f)
 		json_add_int(o, found_names[i], (int64_t)f->n[i]);
 	if (c->json)
 		puts(json_text(o));
-	for (size_t i = 0; !c->json && i < json_object_array_length(f->list); i++) {
-		struct json_object *one = json_object_array_get_idx(f->list, i);
+	for (size_t i = 0; !c->json && i < json_len(f->list); i++) {
+		struct json_object *one = json_item(f->list, i);
 
 		printf("%-7s  %s: %s\n", json_str_or(one, "state", ""), json_str_or(one, "what", ""),
 		       json_str_or(one, "says", ""));
@@ -218,15 +222,14 @@ static struct json_object *root_of(struct doctor *d, enum page p)
 /* The data of Prometheus' envelope; NULL. */
 static struct json_object *data_of(struct doctor *d, enum page p)
 {
-	struct json_object *root = root_of(d, p), *data = NULL;
+	struct json_object *root = root_of(d, p);
 
-	return json_object_is_type(root, json_type_object) && json_object_object_get_ex(root, "data", &data) ? data
-	                                                                                                     : NULL;
+	return json_object_is_type(root, json_type_object) ? json_object_object_get(root, "data") : NULL;
 }
 
 static void no_answer(struct doctor *d, const char *what, const struct asked *a)
 {
-	found(&d->findings, FOUND_UNKNOWN, what, "%s", a->why[0] ? a->why : "what it answered is not understood");
+	found(&d->findings, FOUND_UNKNOWN, what, NULL, "%s", a->why[0] ? a->why : "what it answered is not understood");
 	d->findings.unreachable |= a->why[0] != '\0';
 }
 
@@ -239,7 +242,7 @@ static void read_prometheus_config(struct doctor *d)
 	if (!data)
 		no_answer(d, "Prometheus config", &d->asked[PAGE_CONFIG]);
 	else if (config_yaml_any(yaml, strlen(yaml), &d->facts.prometheus, why, sizeof(why)) < 0)
-		found(&d->findings, FOUND_UNKNOWN, "Prometheus config", "%s", why);
+		found(&d->findings, FOUND_UNKNOWN, "Prometheus config", NULL, "%s", why);
 }
 
 static void read_rules(struct doctor *d)
@@ -250,44 +253,38 @@ static void read_rules(struct doctor *d)
 	if (!d->facts.has_rules)
 		no_answer(d, "Prometheus rules", a);
 	else
-		found(&d->findings, FOUND_OK, "Prometheus", "%s: %zu rules", d->facts.settings->prometheus.url,
+		found(&d->findings, FOUND_OK, "Prometheus", NULL, "%s: %zu rules", d->facts.settings->prometheus.url,
 		      d->facts.book.n);
 }
 
 static void read_prometheus(struct doctor *d)
 {
-	struct json_object *data = NULL;
+	struct json_object *names = data_of(d, PAGE_LABELS);
 
 	read_rules(d);
 	if (!d->facts.has_rules)
 		return; /* the other pages would say the same */
 	read_prometheus_config(d);
-	data = data_of(d, PAGE_RUNTIME);
-	if (data)
-		d->facts.retention = json_str_or(data, "storageRetention", NULL);
+	d->facts.retention = json_str_or(data_of(d, PAGE_RUNTIME), "storageRetention", NULL);
 	if (!d->facts.retention)
 		no_answer(d, "Prometheus retention", &d->asked[PAGE_RUNTIME]);
-	data = data_of(d, PAGE_TARGETS);
-	if (data)
-		(void)json_get_arr(data, "activeTargets", &d->facts.targets);
-	data = data_of(d, PAGE_LABELS);
-	d->facts.label_names = json_object_is_type(data, json_type_array) ? data : NULL;
+	d->facts.targets = json_arr_of(data_of(d, PAGE_TARGETS), "activeTargets");
+	d->facts.label_names = json_object_is_type(names, json_type_array) ? names : NULL;
 }
 
 static void read_routes(struct doctor *d, struct json_object *status)
 {
 	CLEANUP(json_cleanup) struct json_object *config = NULL;
-	struct json_object *o = NULL;
 	char why[400] = "it shows no config";
-	const char *yaml = json_get_obj(status, "config", &o) == 1 ? json_str_or(o, "original", "") : "";
+	const char *yaml = json_str_or(json_obj_of(status, "config"), "original", "");
 	int r = yaml[0] ? config_yaml_any(yaml, strlen(yaml), &config, why, sizeof(why)) : -1;
 
 	if (r == 0)
 		r = route_tree_read(config, &d->facts.routes, why, sizeof(why));
 	if (r < 0)
-		found(&d->findings, FOUND_UNKNOWN, "Alertmanager config", "%s", why);
+		found(&d->findings, FOUND_UNKNOWN, "Alertmanager config", NULL, "%s", why);
 	else
-		found(&d->findings, FOUND_OK, "Alertmanager", "%s: its routes are known",
+		found(&d->findings, FOUND_OK, "Alertmanager", NULL, "%s: its routes are known",
 		      d->facts.settings->alertmanager_url);
 }
 
@@ -296,7 +293,7 @@ static void read_alertmanager(struct doctor *d)
 	const struct asked *a = &d->asked[PAGE_STATUS];
 
 	if (!d->facts.settings->alertmanager_url[0]) {
-		found(&d->findings, FOUND_UNKNOWN, "Alertmanager",
+		found(&d->findings, FOUND_UNKNOWN, "Alertmanager", NULL,
 		      "global.alertmanager.url is not set: the way of the alerts cannot be looked at");
 		return;
 	}
@@ -316,30 +313,29 @@ static void read_alertmanager(struct doctor *d)
 /* Whether an address that Prometheus sends to is this Alertmanager: the same host and port. */
 static bool sends_to(struct json_object *arr, const char *url)
 {
-	for (size_t i = 0; arr && i < json_object_array_length(arr); i++)
-		if (url_same_address(json_str_or(json_object_array_get_idx(arr, i), "url", ""), url))
+	for (size_t i = 0; i < json_len(arr); i++)
+		if (url_same_address(json_str_or(json_item(arr, i), "url", ""), url))
 			return true;
 	return false;
 }
 
 static void judge_sending(struct doctor *d)
 {
-	struct json_object *data = data_of(d, PAGE_SENDS_TO), *active = NULL, *alerting = NULL, *relabel = NULL;
+	struct json_object *active = json_arr_of(data_of(d, PAGE_SENDS_TO), "activeAlertmanagers");
 	const char *url = d->facts.settings->alertmanager_url;
 
-	if (!data || json_get_arr(data, "activeAlertmanagers", &active) != 1)
+	if (!active)
 		no_answer(d, "Prometheus alertmanagers", &d->asked[PAGE_SENDS_TO]);
-	else if (!json_object_array_length(active))
-		found(&d->findings, FOUND_BAD, "Prometheus alertmanagers", "it sends alerts to no Alertmanager");
+	else if (!json_len(active))
+		found(&d->findings, FOUND_BAD, "Prometheus alertmanagers", NULL, "it sends alerts to no Alertmanager");
 	else if (url[0] && sends_to(active, url))
-		found(&d->findings, FOUND_OK, "Prometheus alertmanagers", "it sends alerts to %s", url);
+		found(&d->findings, FOUND_OK, "Prometheus alertmanagers", NULL, "it sends alerts to %s", url);
 	else
-		found(&d->findings, FOUND_UNKNOWN, "Prometheus alertmanagers",
+		found(&d->findings, FOUND_UNKNOWN, "Prometheus alertmanagers", NULL,
 		      "it sends alerts to %s; whether that is global.alertmanager.url cannot be told",
-		      json_str_or(json_object_array_get_idx(active, 0), "url", "?"));
-	if (d->facts.prometheus && json_get_obj(d->facts.prometheus, "alerting", &alerting) == 1 &&
-	    json_get_arr(alerting, "alert_relabel_configs", &relabel) == 1)
-		found(&d->findings, FOUND_UNKNOWN, "Prometheus alertmanagers",
+		      json_str_or(json_item(active, 0), "url", "?"));
+	if (json_arr_of(json_obj_of(d->facts.prometheus, "alerting"), "alert_relabel_configs"))
+		found(&d->findings, FOUND_UNKNOWN, "Prometheus alertmanagers", NULL,
 		      "alert_relabel_configs may change the labels of every alert on the way");
 }
 
@@ -347,14 +343,15 @@ static void judge_sending(struct doctor *d)
 
 /* Answers to as many questions as there are queries. */
 struct round {
-	struct doctor *d;
+	struct loop *loop;
+	size_t n;
 	char **texts;                /* owned, with what it points to; NULL: not asked */
 	struct prom_answer *answers; /* owned */
 };
 
 static void round_free(struct round *r)
 {
-	for (size_t i = 0; r->texts && i < r->d->queries.n; i++)
+	for (size_t i = 0; r->texts && i < r->n; i++)
 		free(r->texts[i]);
 	free(r->texts);
 	free(r->answers);
@@ -365,24 +362,23 @@ static void on_answers(void *arg, const struct prom_answer *answers, size_t n)
 	struct round *r = arg;
 
 	memcpy(r->answers, answers, n * sizeof(*answers));
-	loop_stop(r->d->loop);
+	loop_stop(r->loop);
 }
 
-static int round_init(struct round *r, struct doctor *d)
+static struct round round_of(const struct doctor *d)
 {
-	*r = (struct round) {.d = d,
-	                     .texts = calloc(d->queries.n + 1, sizeof(char *)),
-	                     .answers = calloc(d->queries.n + 1, sizeof(*r->answers))};
-	return r->texts && r->answers ? 0 : -ENOMEM;
+	size_t n = d->queries.n;
+
+	return (struct round) {d->loop, n, calloc(n + 1, sizeof(char *)), calloc(n + 1, sizeof(struct prom_answer))};
 }
 
-static int round_ask(struct round *r)
+static int round_ask(struct round *r, const char *url)
 {
-	const struct prometheus_options o = {.url = r->d->facts.settings->prometheus.url, .timeout_us = ASK_US};
+	const struct prometheus_options o = {.url = url, .timeout_us = ASK_US};
 	struct prom_ask *ask = NULL;
-	int e = prom_ask_start(r->d->loop, &o, (const char *const *)r->texts, r->d->queries.n, 0, on_answers, r, &ask);
+	int e = prom_ask_start(r->loop, &o, (const char *const *)r->texts, r->n, 0, on_answers, r, &ask);
 
-	return e < 0 ? e : loop_run(r->d->loop);
+	return e < 0 ? e : loop_run(r->loop);
 }
 
 /* "Was there anything so long ago?", for what has no data now. */
@@ -398,32 +394,30 @@ static void ask_of_old(const struct doctor *d, const struct round *first, struct
 
 static void ask_queries(struct doctor *d)
 {
-	struct round first, second;
-	int e = round_init(&first, d);
+	const char *url = d->facts.settings->prometheus.url;
+	CLEANUP(round_free) struct round first = round_of(d), second = round_of(d);
+	int e = first.texts && first.answers && second.texts && second.answers ? 0 : -ENOMEM;
 
-	e = round_init(&second, d) < 0 ? -ENOMEM : e;
 	for (size_t i = 0; e == 0 && i < d->queries.n; i++)
-		e = (first.texts[i] = text_format("%s", d->queries.list[i].text)) ? 0 : -ENOMEM;
+		e = (first.texts[i] = strdup(d->queries.list[i].text)) ? 0 : -ENOMEM;
 	if (e == 0)
-		e = round_ask(&first);
+		e = round_ask(&first, url);
 	if (e == 0)
 		ask_of_old(d, &first, &second);
 	if (e == 0)
-		e = round_ask(&second);
+		e = round_ask(&second, url);
 	if (e == 0)
 		judge_data(&d->facts, &d->queries, first.answers, second.answers, &d->findings);
 	else
-		found(&d->findings, FOUND_UNKNOWN, "queries", "could not be asked: %s", strerrordesc_np(-e));
-	round_free(&first);
-	round_free(&second);
+		found(&d->findings, FOUND_UNKNOWN, "queries", NULL, "could not be asked: %s", strerrordesc_np(-e));
 }
 
 static void examine(struct doctor *d)
 {
 	if (ctl_is_ready(d->ctl))
-		found(&d->findings, FOUND_OK, "rollbackd", "%s answers and is ready", d->ctl->url);
+		found(&d->findings, FOUND_OK, "rollbackd", NULL, "%s answers and is ready", d->ctl->url);
 	else
-		found(&d->findings, FOUND_BAD, "rollbackd",
+		found(&d->findings, FOUND_BAD, "rollbackd", NULL,
 		      "%s does not answer, or is not ready: no alert causes anything", d->ctl->url);
 	judge_flags(d->facts.settings, &d->findings);
 	ask_pages(d);
@@ -435,7 +429,7 @@ static void examine(struct doctor *d)
 	ask_jobs(d);
 	judge_rules(&d->facts, &d->findings);
 	if (doctor_queries_of(d->facts.settings, &d->queries) < 0)
-		return found(&d->findings, FOUND_UNKNOWN, "queries", "out of memory");
+		return found(&d->findings, FOUND_UNKNOWN, "queries", NULL, "out of memory");
 	judge_retention(&d->facts, &d->queries, &d->findings);
 	ask_queries(d);
 }
@@ -463,7 +457,7 @@ int cmd_doctor(struct ctl *c, int n, char **argv)
 	struct config *config = NULL;
 
 	if (ctl_options(n, argv, options, ARRAY_LEN(options), rest, 1) != 0)
-		return ctl_usage("doctor [--config FILE]");
+		return ctl_usage(c);
 	if (ctl_load(file, CONFIG_OFFLINE, &config) < 0)
 		return CTL_USAGE;
 	int r;

@@ -18,7 +18,9 @@ struct findings {
 	size_t n[FOUND_N];
 	bool unreachable; /* somebody did not answer */
 };
-void found(struct findings *f, enum found state, const char *what, const char *fmt, ...) PRINTF_LIKE(4, 5);
+/* About "NAME OF"; of may be NULL. */
+void found(struct findings *f, enum found state, const char *name, const char *of, const char *fmt, ...)
+	PRINTF_LIKE(5, 6);
 
 /* What the two programs said. All borrowed by the judges; NULL or empty: it did not come. */
 struct doctor_facts {
@@ -57,6 +59,8 @@ struct doctor_alert {
 };
 int doctor_alert_init(struct doctor_alert *a, const struct doctor_facts *d, const struct rule *r) MUST_CHECK;
 void doctor_alert_free(struct doctor_alert *a);
+/* "": the rule does not set it, or by a template. */
+const char *doctor_label(const struct doctor_alert *a, const char *name);
 /* For matchers_might_hold: a template, or (may_come_from_series) any label that some series has. */
 bool label_is_template(void *alert, const char *label);
 bool label_may_come_from_series(void *alert, const char *label);

@@ -47,13 +47,12 @@ static void ask(const struct rollout *r, const struct passwd *pw, int out)
 static void judge_one(const struct rollout *r, struct findings *f)
 {
 	assert(r->flags_file && r->flags_key);
-	CLEANUP(cleanup_free) char *what = text_format("%s flags", r->name);
 	const struct passwd *pw = daemon_user();
 	char text[700] = "";
 	int ends[2], status = 0;
 
-	if (!what || pipe2(ends, O_CLOEXEC) < 0)
-		return found(f, FOUND_UNKNOWN, "flags", "could not be asked: %m");
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return found(f, FOUND_UNKNOWN, r->name, "flags", "could not be asked: %m");
 	pid_t child = fork();
 	if (child == 0)
 		ask(r, pw, ends[1]);
@@ -63,9 +62,10 @@ static void judge_one(const struct rollout *r, struct findings *f)
 	if (child > 0)
 		waitpid(child, &status, 0);
 	if (n <= 0)
-		found(f, FOUND_UNKNOWN, what, "could not be asked as user %s", pw ? pw->pw_name : "of this shell");
+		found(f, FOUND_UNKNOWN, r->name, "flags", "could not be asked as user %s",
+		      pw ? pw->pw_name : "of this shell");
 	else
-		found(f, text[0] == '+' ? FOUND_OK : FOUND_BAD, what,
+		found(f, text[0] == '+' ? FOUND_OK : FOUND_BAD, r->name, "flags",
 		      text[0] == '+' ? "%s%s%s" : "a rollback could not lower the flags file: %s%s%s", text + 1,
 		      pw ? ", as user " : "", pw ? pw->pw_name : "");
 }

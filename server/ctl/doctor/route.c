@@ -17,12 +17,13 @@ static bool is_template(const char *value)
 	return strstr(value, "{{") != NULL;
 }
 
-static const char *label_of(const struct doctor_alert *a, const char *name)
+const char *doctor_label(const struct doctor_alert *a, const char *name)
 {
+	assert(a && name);
 	for (size_t i = 0; i < a->n; i++)
 		if (!strcmp(a->labels[i].name, name))
 			return a->labels[i].value;
-	return NULL;
+	return "";
 }
 
 static void add_labels(struct doctor_alert *a, struct json_object *from)
@@ -33,18 +34,14 @@ static void add_labels(struct doctor_alert *a, struct json_object *from)
 	{
 		const char *text = json_object_get_string(value);
 
-		if (text && !is_template(text) && !label_of(a, name))
+		if (text && !is_template(text) && !doctor_label(a, name)[0])
 			a->labels[a->n++] = (struct text_pair) {name, text};
 	}
 }
 
 static struct json_object *external_labels(const struct doctor_facts *d)
 {
-	struct json_object *global = NULL, *labels = NULL;
-
-	if (d->prometheus && json_get_obj(d->prometheus, "global", &global) == 1)
-		(void)json_get_obj(global, "external_labels", &labels);
-	return labels;
+	return json_obj_of(json_obj_of(d->prometheus, "global"), "external_labels");
 }
 
 int doctor_alert_init(struct doctor_alert *a, const struct doctor_facts *d, const struct rule *r)
@@ -89,8 +86,8 @@ bool label_may_come_from_series(void *alert, const char *label)
 
 	if (label_is_template(alert, label) || !names || strstr(a->rule->expr, label))
 		return true;
-	for (size_t i = 0; i < json_object_array_length(names); i++) {
-		const char *name = json_object_get_string(json_object_array_get_idx(names, i));
+	for (size_t i = 0; i < json_len(names); i++) {
+		const char *name = json_object_get_string(json_item(names, i));
 
 		if (name && !strcmp(name, label))
 			return true;
@@ -165,19 +162,17 @@ static enum us is_us(const struct doctor_facts *d, struct json_object *hook)
 /* The hook of a receiver that is most likely us. */
 static enum us receiver_is_us(const struct doctor_facts *d, const char *name, struct json_object **ret_hook)
 {
-	struct json_object *receiver = route_tree_receiver(d->routes, name), *hooks = NULL;
+	struct json_object *hooks = json_arr_of(route_tree_receiver(d->routes, name), "webhook_configs");
 	enum us best = US_NO;
 
-	if (receiver && json_get_arr(receiver, "webhook_configs", &hooks) == 1)
-		for (size_t i = 0; i < json_object_array_length(hooks); i++) {
-			struct json_object *hook = json_object_array_get_idx(hooks, i);
-			enum us one = is_us(d, hook);
+	for (size_t i = 0; i < json_len(hooks); i++) {
+		enum us one = is_us(d, json_item(hooks, i));
 
-			if (one > best) {
-				best = one;
-				*ret_hook = hook;
-			}
+		if (one > best) {
+			best = one;
+			*ret_hook = json_item(hooks, i);
 		}
+	}
 	return best;
 }
 
@@ -224,38 +219,38 @@ static void receivers_text(const struct route_hit *hits, size_t n, struct buf *b
 }
 
 /* What the receiver's own settings do to it. */
-static void judge_hook(const struct way *w, const char *what, struct findings *f)
+static void judge_hook(const struct way *w, const char *rule, struct findings *f)
 {
 	const char *most = json_str_or(w->hook, "max_alerts", "0");
 
 	if (!strcmp(json_str_or(w->hook, "send_resolved", "true"), "false"))
-		found(f, FOUND_BAD, what,
+		found(f, FOUND_BAD, rule, "route",
 		      "receiver %s has send_resolved: false: rollbackd never hears that it is over, so a deferred "
 		      "rollback is "
 		      "never called off and no incident ends by itself",
 		      w->node->receiver);
 	if (strcmp(most, "0") != 0)
-		found(f, FOUND_NOTE, what, "receiver %s has max_alerts: %s: what is cut off may be a trigger",
+		found(f, FOUND_NOTE, rule, "route", "receiver %s has max_alerts: %s: what is cut off may be a trigger",
 		      w->node->receiver, most);
 	if (w->node->sometimes)
-		found(f, FOUND_BAD, what,
+		found(f, FOUND_BAD, rule, "route",
 		      "the route to receiver %s is mute at certain times (mute_time_intervals, active_time_intervals)",
 		      w->node->receiver);
 }
 
-static void say_sure(const struct way *w, const char *what, struct findings *f)
+static void say_sure(const struct way *w, const char *rule, struct findings *f)
 {
 	char wait[32], interval[32], repeat[32];
 
 	text_duration(w->node->group_wait_us, wait, sizeof(wait));
 	text_duration(w->node->group_interval_us, interval, sizeof(interval));
 	text_duration(w->node->repeat_us, repeat, sizeof(repeat));
-	found(f, FOUND_OK, what,
+	found(f, FOUND_OK, rule, "route",
 	      "reaches rollbackd by receiver %s after group_wait %s; changes follow after %s, and it comes again after "
 	      "%s",
 	      w->node->receiver, wait, interval, repeat);
 	if (!w->node->by_alertname)
-		found(f, FOUND_NOTE, what,
+		found(f, FOUND_NOTE, rule, "route",
 		      "its route is not grouped by alertname: a trigger that joins another's group waits for "
 		      "group_interval, %s, instead of group_wait",
 		      interval);
@@ -283,12 +278,12 @@ static enum matchers_result silence_says(const struct doctor_alert *a, struct js
                                          size_t size)
 {
 	const char *on = "a matcher that is not understood";
-	struct json_object *arr = NULL;
+	struct json_object *arr = json_arr_of(silence, "matchers");
 	struct matchers m = {0};
-	int r = json_get_arr(silence, "matchers", &arr) == 1 ? 0 : -EINVAL;
+	int r = arr ? 0 : -EINVAL;
 
-	for (size_t i = 0; r == 0 && i < json_object_array_length(arr); i++)
-		r = silence_matcher(json_object_array_get_idx(arr, i), &m);
+	for (size_t i = 0; r == 0 && i < json_len(arr); i++)
+		r = silence_matcher(json_item(arr, i), &m);
 	enum matchers_result say =
 		r < 0 ? MATCHERS_MAYBE
 		      : matchers_might_hold(&m, a->labels, a->n, label_may_come_from_series, (void *)a, &on);
@@ -297,43 +292,43 @@ static enum matchers_result silence_says(const struct doctor_alert *a, struct js
 	return say;
 }
 
-static void judge_silences(const struct doctor_alert *a, const char *what, struct findings *f)
+static void judge_silences(const struct doctor_alert *a, const char *rule, struct findings *f)
 {
-	struct json_object *all = a->facts->silences, *status = NULL;
+	struct json_object *all = a->facts->silences;
 
-	for (size_t i = 0; all && i < json_object_array_length(all); i++) {
-		struct json_object *s = json_object_array_get_idx(all, i);
+	for (size_t i = 0; i < json_len(all); i++) {
+		struct json_object *s = json_item(all, i);
 		char label[200];
 
-		if (json_get_obj(s, "status", &status) != 1 || strcmp(json_str_or(status, "state", ""), "active") != 0)
+		if (strcmp(json_str_or(json_obj_of(s, "status"), "state", ""), "active") != 0)
 			continue;
 		enum matchers_result say = silence_says(a, s, label, sizeof(label));
 		if (say == MATCHERS_YES)
-			found(f, FOUND_BAD, what,
+			found(f, FOUND_BAD, rule, "route",
 			      "is silenced until %s: nothing reaches rollbackd meanwhile (silence %s)",
 			      json_str_or(s, "endsAt", "?"), json_str_or(s, "id", "?"));
 		else if (say == MATCHERS_MAYBE)
-			found(f, FOUND_UNKNOWN, what, "may be silenced by %s: that depends on %s",
+			found(f, FOUND_UNKNOWN, rule, "route", "may be silenced by %s: that depends on %s",
 			      json_str_or(s, "id", "?"), label);
 	}
 }
 
-static void say_unsure(const struct way *w, const struct buf *to, const char *what, struct findings *f)
+static void say_unsure(const struct way *w, const struct buf *to, const char *rule, struct findings *f)
 {
 	if (w->us == US_NO)
-		found(f, FOUND_BAD, what,
+		found(f, FOUND_BAD, rule, "route",
 		      "never reaches rollbackd: it goes to %s, and no webhook_configs there ends in /webhook",
 		      buf_text(to));
 	else if (w->us == US_HIDDEN)
-		found(f, FOUND_UNKNOWN, what, "goes to receiver %s; Alertmanager does not show the URL of its webhook",
-		      w->node->receiver);
+		found(f, FOUND_UNKNOWN, rule, "route",
+		      "goes to receiver %s; Alertmanager does not show the URL of its webhook", w->node->receiver);
 	else if (w->us == US_MAYBE)
-		found(f, FOUND_UNKNOWN, what,
+		found(f, FOUND_UNKNOWN, rule, "route",
 		      "goes to receiver %s, whose webhook is neither the rollbackd that --url names nor "
 		      "global.external_url",
 		      w->node->receiver);
 	else
-		found(f, FOUND_UNKNOWN, what,
+		found(f, FOUND_UNKNOWN, rule, "route",
 		      "whether it reaches receiver %s depends on its label %s, which the rule does not set",
 		      w->node->receiver, w->label);
 }
@@ -341,21 +336,22 @@ static void say_unsure(const struct way *w, const struct buf *to, const char *wh
 const struct route_node *judge_route(const struct doctor_alert *a, struct findings *f)
 {
 	assert(a && a->facts && f);
-	CLEANUP(buf_free) struct buf what = BUF(400), to = BUF(1000);
+	CLEANUP(buf_free) struct buf to = BUF(1000);
 	struct route_hit hits[ROUTE_HITS_MAX];
 
-	buf_printf(&what, "%s route", a->rule->name);
+	const char *rule = a->rule->name;
+
 	if (!a->facts->routes)
 		return NULL;
 	size_t n = route_tree_walk(a->facts->routes, a->labels, a->n, label_may_come_from_series, (void *)a, hits);
 	struct way w = best_way(a, hits, n);
 	receivers_text(hits, n, &to);
 	if (w.us == US_YES && w.sure)
-		say_sure(&w, buf_text(&what), f);
+		say_sure(&w, rule, f);
 	else
-		say_unsure(&w, &to, buf_text(&what), f);
+		say_unsure(&w, &to, rule, f);
 	if (w.us != US_NO)
-		judge_hook(&w, buf_text(&what), f);
-	judge_silences(a, buf_text(&what), f);
+		judge_hook(&w, rule, f);
+	judge_silences(a, rule, f);
 	return w.us == US_YES && w.sure ? w.node : NULL;
 }

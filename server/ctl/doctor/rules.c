@@ -8,8 +8,6 @@
 #include "server/core/text.h"
 #include "server/ctl/doctor/doctor.h"
 
-#define WHAT_MAX 400
-
 /* What the config would do with an alert, as far as the rule tells. */
 enum role { ROLE_NONE, ROLE_TRIGGER, ROLE_HEARTBEAT };
 struct meaning {
@@ -33,14 +31,6 @@ static struct meaning meaning_of(const struct settings *s, struct doctor_alert *
 			return (struct meaning) {ROLE_TRIGGER, &s->playbooks[i], say == MATCHERS_YES, label};
 	}
 	return (struct meaning) {.role = ROLE_NONE};
-}
-
-static const char *static_label(const struct doctor_alert *a, const char *name)
-{
-	for (size_t i = 0; i < a->n; i++)
-		if (!strcmp(a->labels[i].name, name))
-			return a->labels[i].value;
-	return "";
 }
 
 static bool rolls_back_at_once(const struct playbook *p)
@@ -96,31 +86,25 @@ int trigger_series(const struct doctor_facts *d, struct series_names *ret)
 
 static int64_t duration_or(struct json_object *o, const char *key, int64_t def)
 {
-	const char *text = o ? json_str_or(o, key, "") : "";
-
-	(void)text_duration_parse(text, &def);
+	(void)text_duration_parse(json_str_or(o, key, ""), &def);
 	return def;
 }
 
 static int64_t global_scrape(const struct doctor_facts *d)
 {
-	struct json_object *global = NULL;
-
-	if (d->prometheus)
-		(void)json_get_obj(d->prometheus, "global", &global);
-	return duration_or(global, "scrape_interval", 60 * US_PER_S); /* Prometheus' default */
+	/* Prometheus' default */
+	return duration_or(json_obj_of(d->prometheus, "global"), "scrape_interval", 60 * US_PER_S);
 }
 
 /* The slowest target of a job; 0: there is none. */
 static int64_t job_scrape(const struct doctor_facts *d, const char *job)
 {
-	struct json_object *labels = NULL;
 	int64_t most = 0;
 
-	for (size_t i = 0; d->targets && i < json_object_array_length(d->targets); i++) {
-		struct json_object *t = json_object_array_get_idx(d->targets, i);
+	for (size_t i = 0; i < json_len(d->targets); i++) {
+		struct json_object *t = json_item(d->targets, i);
 
-		if (json_get_obj(t, "labels", &labels) != 1 || strcmp(json_str_or(labels, "job", ""), job) != 0)
+		if (strcmp(json_str_or(json_obj_of(t, "labels"), "job", ""), job) != 0)
 			continue;
 		int64_t us = duration_or(t, "scrapeInterval", 0);
 		most = us > most ? us : most;
@@ -128,11 +112,15 @@ static int64_t job_scrape(const struct doctor_facts *d, const char *job)
 	return most;
 }
 
+static bool is_sample_of(const struct prom_sample *p, const char *series)
+{
+	return !strcmp(json_str_or(p->metric, "__name__", ""), series);
+}
+
 static bool has_data(const struct doctor_facts *d, const char *series)
 {
 	for (size_t i = 0; i < d->jobs.n; i++)
-		if (d->jobs.samples[i].metric &&
-		    !strcmp(json_str_or(d->jobs.samples[i].metric, "__name__", ""), series))
+		if (is_sample_of(&d->jobs.samples[i], series))
 			return true;
 	return false;
 }
@@ -149,8 +137,7 @@ static int64_t scrape_of(const struct doctor_facts *d, const struct series_names
 		if (series_names_has(still, leaves->list[i]))
 			continue;
 		for (size_t j = 0; j < d->jobs.n; j++)
-			if (d->jobs.samples[j].metric &&
-			    !strcmp(json_str_or(d->jobs.samples[j].metric, "__name__", ""), leaves->list[i])) {
+			if (is_sample_of(&d->jobs.samples[j], leaves->list[i])) {
 				int64_t one = job_scrape(d, json_str_or(d->jobs.samples[j].metric, "job", ""));
 
 				us = one > us ? one : us;
@@ -174,20 +161,7 @@ struct rule_look {
 	int64_t scrape_us;
 };
 
-static void say(const struct rule_look *l, enum found state, const char *of, const char *fmt, ...) PRINTF_LIKE(4, 5);
-static void say(const struct rule_look *l, enum found state, const char *of, const char *fmt, ...)
-{
-	assert(of && fmt);
-	char what[WHAT_MAX];
-	va_list ap;
-	CLEANUP(buf_free) struct buf b = BUF(2000);
-
-	snprintf(what, sizeof(what), "%s %s", l->alert.rule->name, of);
-	va_start(ap, fmt);
-	buf_vprintf(&b, fmt, ap);
-	va_end(ap);
-	found(l->f, state, what, "%s", buf_text(&b));
-}
+#define say(l, state, of, ...) found((l)->f, state, (l)->alert.rule->name, of, __VA_ARGS__)
 
 static void judge_health(const struct rule_look *l)
 {
@@ -426,9 +400,9 @@ static int judge_rule(struct rule_look *l, bool *claims, struct in_time *times, 
 			e = rule_book_leaves(&l->d->book, &r->scan, &l->leaves);
 		if (e == 0)
 			judge_trigger(l, claims, times);
-	} else if (static_label(&l->alert, "action")[0]) {
+	} else if (doctor_label(&l->alert, "action")[0]) {
 		say(l, FOUND_BAD, "action", "its label action=\"%s\" matches no playbook: nothing would happen",
-		    static_label(&l->alert, "action"));
+		    doctor_label(&l->alert, "action"));
 	}
 	return e;
 }
@@ -440,23 +414,22 @@ static void judge_in_time(const struct doctor_facts *d, const struct in_time *ti
 	text_duration(d->settings->sla.detection_us, limit, sizeof(limit));
 	for (size_t i = 0; i < d->settings->n_rollouts; i++) {
 		const struct in_time *t = &times[i];
-		CLEANUP(buf_free) struct buf what = BUF(400);
+		const char *name = d->settings->rollouts[i].name;
 
-		buf_printf(&what, "%s detection", d->settings->rollouts[i].name);
 		text_duration(t->us, at, sizeof(at));
 		if (t->rule && t->us <= d->settings->sla.detection_us)
-			found(f, FOUND_OK, buf_text(&what),
+			found(f, FOUND_OK, name, "detection",
 			      "%s is in time for whatever it sees: %s at worst, sla.detection is %s", t->rule, at,
 			      limit);
 		else if (t->unsure)
-			found(f, FOUND_UNKNOWN, buf_text(&what),
+			found(f, FOUND_UNKNOWN, name, "detection",
 			      "no rule is known to roll it back within sla.detection, %s, at worst", limit);
 		else if (t->rule)
-			found(f, FOUND_BAD, buf_text(&what),
+			found(f, FOUND_BAD, name, "detection",
 			      "no rule rolls it back within sla.detection, %s, at worst; %s is the fastest, with %s",
 			      limit, t->rule, at);
 		else
-			found(f, FOUND_BAD, buf_text(&what),
+			found(f, FOUND_BAD, name, "detection",
 			      "no alert rule rolls it back at once and reaches rollbackd");
 	}
 }
@@ -479,7 +452,7 @@ static int judge_all(const struct doctor_facts *d, const struct series_names *st
 		series_names_free(&l.leaves);
 	}
 	if (e == 0 && d->settings->heartbeat.n && !heartbeat)
-		found(f, FOUND_BAD, "heartbeat",
+		found(f, FOUND_BAD, "heartbeat", NULL,
 		      "no alert rule matches it: rollbackd will take the way of the alerts for broken");
 	return e;
 }
@@ -497,12 +470,11 @@ static void judge_check(const struct doctor_facts *d, const struct rollout *r, c
                         struct findings *f)
 {
 	struct promql p = {0};
-	CLEANUP(cleanup_free) char *what = text_format("rollout %s", r->name);
 	int e = c->kind == CHECK_PROMETHEUS ? promql_scan(c->query, &p) : 0;
 
 	for (size_t i = 0; e == 0 && i < p.n; i++)
 		if (is_recorded_in_disguise(d, p.list[i].name))
-			found(f, FOUND_BAD, what ? what : r->name,
+			found(f, FOUND_BAD, "rollout", r->name,
 			      "its check asks for %s, which a rule records under a name without a colon: an old value "
 			      "passes for a young one there, and \"rolled back\" may be said too early. Ask for the "
 			      "series that the service exports, or name the rule level:metric:operations",
@@ -533,7 +505,7 @@ void judge_rules(const struct doctor_facts *d, struct findings *f)
 	if (e == 0)
 		judge_in_time(d, times, f);
 	else
-		found(f, FOUND_UNKNOWN, "rules", "could not be judged: %s", strerrordesc_np(-e));
+		found(f, FOUND_UNKNOWN, "rules", NULL, "could not be judged: %s", strerrordesc_np(-e));
 	series_names_free(&still);
 	free(times);
 	free(claims);

@@ -16,41 +16,27 @@
 
 #define OUTPUT_MAX 4096
 
-static int plan_of(struct local *w, int32_t to_pct)
+int local_open(const char *file, const char *rollout, struct local *ret)
 {
-	struct playbook by_hand = {.frozen = (char *)"{\"name\":\"offline\"}",
-	                           .name = "offline",
-	                           .restart_at = -1,
-	                           .severity = "",
-	                           .to_pct = to_pct};
-	CLEANUP(cleanup_free) char *text = plan_text(w->config->settings, w->rollout, &by_hand);
-
-	return text && plan_read(text, &w->plan) == 0 ? 0 : CTL_NO;
-}
-
-int local_open(const char *file, const char *rollout, int32_t to_pct, struct local *ret)
-{
-	assert(file && rollout && to_pct >= 0 && to_pct <= 10000 && ret);
+	assert(file && rollout && ret);
+	static const struct playbook by_hand = {.name = "offline", .restart_at = -1, .severity = ""};
 	struct local w = {0};
-	int r = 0;
+	int r = CTL_NO;
 
 	if (ctl_load(file, CONFIG_OFFLINE, &w.config) < 0)
-		return CTL_NO; /* nothing was rolled back: the script that asked says CRITICAL */
+		return r; /* nothing was rolled back: the script that asked says CRITICAL */
 	w.rollout = settings_rollout(w.config->settings, rollout);
 	if (!w.rollout) {
 		fprintf(stderr, "rollbackctl: %s has no rollout %s\n", file, rollout);
 		r = CTL_USAGE;
-	}
-	if (!r)
-		r = plan_of(&w, to_pct);
-	if (!r && (loop_global_init() < 0 || loop_new(&w.loop) < 0)) {
+	} else if (!(w.plan = plan_of_settings(w.config->settings, w.rollout, &by_hand)) || loop_global_init() < 0 ||
+	           loop_new(&w.loop) < 0) {
 		fputs("rollbackctl: out of memory or descriptors\n", stderr);
-		r = CTL_NO;
-	}
-	if (r)
-		local_close(&w);
-	else
+	} else {
 		*ret = w;
+		return 0;
+	}
+	local_close(&w);
 	return r;
 }
 

@@ -17,8 +17,8 @@ struct local {
 	int64_t acted_mono_us; /* when the last act ended: what Prometheus sampled before says nothing; 0 none yet */
 	struct loop *loop;
 };
-/* 0, or an exit code with the reason on stderr. to_pct: what the plan's playbook lowers to. */
-int local_open(const char *file, const char *rollout, int32_t to_pct, struct local *ret);
+/* 0, or an exit code with the reason on stderr. */
+int local_open(const char *file, const char *rollout, struct local *ret);
 void local_close(struct local *w);
 
 void local_wait(struct local *w, int64_t us);

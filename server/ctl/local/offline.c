@@ -551,7 +551,7 @@ static void look_at_file(struct run *r)
 
 int offline_rollback(const struct ctl *c, const struct offline_rollback *rq)
 {
-	assert(c && rq && rq->rollout && rq->config && rq->storage);
+	assert(c && rq && rq->rollout && rq->config && rq->storage && rq->to_pct >= 0 && rq->to_pct <= 10000);
 	struct run r = {.rq = rq,
 	                .journal = -1,
 	                .from = -1,
@@ -564,7 +564,7 @@ int offline_rollback(const struct ctl *c, const struct offline_rollback *rq)
 		fprintf(stderr, "rollbackctl: rollbackd runs and answers at %s: ask it, without --offline\n", c->url);
 		return CTL_REFUSED;
 	}
-	int code = local_open(rq->config, rq->rollout, rq->to_pct, &r.w);
+	int code = local_open(rq->config, rq->rollout, &r.w);
 	if (code)
 		return code;
 	umask(077);

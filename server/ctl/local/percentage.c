@@ -67,16 +67,14 @@ static int ask_daemon(struct ctl *c, const char *rollout)
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
 	const char *at = NULL;
 	int64_t seen_at = 0;
-	int32_t pct = -1;
-	bool since = false;
-	double v = 0;
 
 	c->timeout_ms = ASK_MS;
 	if (ctl_ask(c, "GET", "rollouts", rollout, "", NULL, &data))
 		return CTL_UNKNOWN;
-	if (json_get_double(data, "percentage_seen", &v) == 1 && text_pct_from_double(v, &pct) == 0 &&
-	    json_get_str(data, "seen_at", &at) == 1 && text_time_parse(at, strlen(at), &seen_at) == 0 &&
-	    clock_wall_us() - seen_at <= FRESH_US && json_get_bool(data, "seen_since_change", &since) == 1 && since)
+	int32_t pct = json_pct_of(data, "percentage_seen");
+	bool since = json_true(data, "seen_since_change");
+	if (pct >= 0 && json_get_str(data, "seen_at", &at) == 1 && text_time_parse(at, strlen(at), &seen_at) == 0 &&
+	    clock_wall_us() - seen_at <= FRESH_US && since)
 		return print_pct(pct);
 	fprintf(stderr, "rollbackctl: the percentage is unknown: rollbackd has not seen it %s\n",
 	        seen_at && !since ? "since it was last changed" : "in the last minute");
@@ -91,12 +89,12 @@ int cmd_percentage(struct ctl *c, int n, char **argv)
 	int32_t pct = -1;
 
 	if (ctl_options(n, argv, options, ARRAY_LEN(options), &rollout, 1) != 1)
-		return ctl_usage("percentage ROLLOUT [--config FILE] [--except PROGRAM]");
+		return ctl_usage(c);
 	if (!config)
 		config = CONFIG_DEF;
 	if (access(config, R_OK) < 0)
 		return ask_daemon(c, rollout);
-	int r = local_open(config, rollout, 0, &w);
+	int r = local_open(config, rollout, &w);
 	if (r)
 		return r == CTL_USAGE ? r : CTL_UNKNOWN;
 	leave_out(w.plan, except);
