@@ -43,13 +43,8 @@ int record_page(struct work *w, enum announcement_id id, const char *text)
 
 int record_condition(struct work *w, enum condition_type which, enum condition_status state, const char *text)
 {
-	assert(which < CONDITION_N && state <= STATUS_NO);
-	struct condition *v = &w->inc.condition[which];
-
-	if (v->state != state || !v->at_us)
-		v->at_us = w->now;
-	v->state = state;
-	return text_set(&v->note, text);
+	assert(w);
+	return condition_is(&w->inc, which, state, text, w->now);
 }
 
 /* The rollout's row follows what was written and seen. */

@@ -227,7 +227,8 @@ int record_deadline(struct work *w)
 static int take_conditions(struct work *w)
 {
 	const struct change *ch = w->ch;
-	int r = record_condition(w, CONDITION_WRITTEN, ch->written, ch->written_note);
+	struct finding f = record_finding(w);
+	int r = round_conditions(&f);
 
 	if (ch->seen >= 0) {
 		w->inc.pct_seen = ch->seen;
@@ -236,12 +237,6 @@ static int take_conditions(struct work *w)
 			r = record_percentage(w, -1, ch->seen); /* what is seen is as young as the last round */
 	}
 	w->inc.next_probe_us = next_round_us(&w->inc, w->plan->rollout.verify_every_us, w->now);
-	if (r == 0)
-		r = record_condition(w, CONDITION_ACKNOWLEDGED, ch->acknowledged, ch->acknowledged_note);
-	if (r == 0 && round_wants_effect(w->plan, &w->inc))
-		r = record_condition(w, CONDITION_EFFECTIVE, ch->effective, ch->effective_note);
-	if (r == 0 && w->plan->rollout.cured_query && kind_of(&w->inc)->lowers)
-		r = record_condition(w, CONDITION_CURED, ch->cured, ch->cured_note);
 	return r;
 }
 

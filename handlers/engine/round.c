@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "handlers/incident/kinds.h"
+#include "server/core/text.h"
 
 #define UNKNOWN_ROUNDS_MAX 3 /* each bounded by its checks' time limits */
 
@@ -48,6 +49,41 @@ struct sighting round_sighting(const struct change *ch)
 	return (struct sighting) {.there = ch->asked && !ch->partial ? ch->least : -1,
 	                          .file = ch->file,
 	                          .since_us = ch->evidence_since_us};
+}
+
+int condition_is(struct incident *inc, enum condition_type which, enum condition_status state, const char *note,
+                 int64_t now_us)
+{
+	assert(inc && which < CONDITION_N && state <= STATUS_NO);
+	struct condition *c = &inc->condition[which];
+
+	if (c->state != state || !c->at_us)
+		c->at_us = now_us;
+	c->state = state;
+	return text_set(&c->note, note);
+}
+
+int round_conditions(const struct finding *f)
+{
+	assert(f && f->plan && f->inc && f->round);
+	const struct change *ch = f->round;
+	const struct {
+		bool asked;
+		enum condition_type which;
+		enum condition_status state;
+		const char *note;
+	} all[] = {
+		{true, CONDITION_WRITTEN, ch->written, ch->written_note},
+		{true, CONDITION_ACKNOWLEDGED, ch->acknowledged, ch->acknowledged_note},
+		{round_wants_effect(f->plan, f->inc), CONDITION_EFFECTIVE, ch->effective, ch->effective_note},
+		{f->plan->rollout.cured_query && kind_of(f->inc)->lowers, CONDITION_CURED, ch->cured, ch->cured_note},
+	};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(all); i++)
+		if (all[i].asked)
+			r = condition_is(f->inc, all[i].which, all[i].state, all[i].note, f->now_us);
+	return r;
 }
 
 bool round_wants_effect(const struct plan *plan, const struct incident *inc)

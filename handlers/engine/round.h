@@ -23,6 +23,12 @@ struct finding {
 	int64_t now_us;
 };
 
+/* A condition as it stands now; it keeps the time of its last change. 0 or -ENOMEM. */
+int condition_is(struct incident *inc, enum condition_type which, enum condition_status state, const char *note,
+                 int64_t now_us);
+/* What the round says of each that is asked for. 0 or -ENOMEM. */
+int round_conditions(const struct finding *f);
+
 /* Rolled back is not said before the traffic is gone, too. */
 bool round_wants_effect(const struct plan *plan, const struct incident *inc);
 

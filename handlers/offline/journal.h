@@ -9,6 +9,8 @@
 #ifndef HANDLERS_OFFLINE_JOURNAL_H
 #define HANDLERS_OFFLINE_JOURNAL_H
 
+#include "db/incident.h"
+#include "db/step.h"
 #include "server/core/json.h"
 
 #define JOURNAL_MAX (1024 * 1024) /* bytes that are read */
@@ -22,6 +24,16 @@ char *journal_beside(const char *flags_file);
 int journal_open(const char *path) MUST_CHECK;
 /* One line, on disk when it returns. 0 or -errno. */
 int journal_add(int fd, struct json_object *record) MUST_CHECK;
+
+/* What a rollback without the daemon writes, and import.c reads. Begins one: by whoever runs this, with an id of its
+ * own. stage: -1 not said. The caller's to json_object_put. */
+struct json_object *journal_record(const char *rollout, const char *reason, int64_t stage);
+/* A step has ended, which began at since (wall time). */
+void journal_record_step(struct json_object *record, const struct step *s, const char *text, int64_t since_us);
+/* As it stands: what the file held and holds, and what is wanted; hundredths, -1 unknown. */
+void journal_record_at(struct json_object *record, int32_t from, int32_t to, int32_t after);
+/* Its end: what inc and its conditions say, and in words. */
+void journal_record_end(struct json_object *record, const struct incident *inc, bool seen, const char *note);
 
 struct journal {
 	int fd;                    /* holds the lock; -1 none */

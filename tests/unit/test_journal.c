@@ -102,11 +102,43 @@ static void it_is_readable_for_its_owner_alone(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, scratch_make, scratch_remove)
 
+static void a_rollback_is_told_from_its_beginning_to_its_end(void **state)
+{
+	(void)state;
+	CLEANUP(json_cleanup) struct json_object *o = journal_record("shop", "search is slow", 1);
+	struct step reload = {.name = (char *)"reload", .kind = STEP_COMMAND, .state = STEP_FAILED};
+	struct incident inc = {.verify_rounds = 3, .pct_seen = 1000};
+
+	assert_int_equal(strlen(json_str_or(o, "id", "")), 16);
+	assert_string_equal(json_str_or(o, "verified", ""), "unknown");
+	assert_true(json_str_or(o, "who", "")[0]);
+	journal_record_step(o, &reload, "exit code 3", 1000000);
+	journal_record_at(o, 1000, 0, -1);
+	inc.condition[CONDITION_ACKNOWLEDGED] = (struct condition) {STATUS_NO, 1, (char *)"10%, not 0%"};
+	journal_record_end(o, &inc, false, "NOT VERIFIED");
+	assert_string_equal(json_str_or(o, "verified", ""), "no");
+	assert_int_equal(json_pct_of(o, "from"), 1000);
+	assert_int_equal(json_pct_of(o, "after"), -1);
+	assert_int_equal(json_pct_of(o, "seen"), 1000);
+	struct json_object *step = json_item(json_arr_of(o, "steps"), 0), *all = json_obj_of(o, "verification");
+	assert_string_equal(json_str_or(step, "kind", ""), "command");
+	assert_string_equal(json_str_or(step, "at", ""), "1970-01-01T00:00:01Z");
+	assert_false(json_true(step, "ok"));
+	assert_string_equal(json_str_or(json_obj_of(all, "acknowledged"), "note", ""), "10%, not 0%");
+	assert_null(json_obj_of(all, "effective")); /* not asked for */
+	journal_record_end(o, &inc, true, "verified");
+	assert_string_equal(json_str_or(o, "verified", ""), "yes");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(the_last_line_of_an_id_counts),        TEST(half_a_line_is_left_out_and_harms_no_other),
-		TEST(it_is_not_read_while_a_story_is_told), TEST(only_our_own_regular_file_is_believed),
+		TEST(a_rollback_is_told_from_its_beginning_to_its_end),
+		TEST(half_a_line_is_left_out_and_harms_no_other),
+		TEST(the_last_line_of_an_id_counts),
+		TEST(half_a_line_is_left_out_and_harms_no_other),
+		TEST(it_is_not_read_while_a_story_is_told),
+		TEST(only_our_own_regular_file_is_believed),
 		TEST(it_is_readable_for_its_owner_alone),
 	};
 

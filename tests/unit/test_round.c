@@ -168,6 +168,25 @@ static void the_lowest_counts_when_everybody_has_said(void **state)
 	assert_int_equal(round_sighting(&ch).there, -1);
 }
 
+static void a_condition_keeps_the_time_of_its_last_change(void **state)
+{
+	struct incident inc = rollback_to(0);
+	struct change ch = heard(STATUS_NO, STATUS_YES);
+	struct finding f = {.plan = &plan, .inc = &inc, .round = &ch, .now_us = NOW};
+
+	(void)state;
+	ch.acknowledged_note = (char *)"5 of 6";
+	assert_int_equal(round_conditions(&f), 0);
+	f.now_us = NOW + 1;
+	ch.written = STATUS_UNKNOWN;
+	assert_int_equal(round_conditions(&f), 0);
+	assert_int_equal(inc.condition[CONDITION_ACKNOWLEDGED].at_us, NOW);
+	assert_string_equal(inc.condition[CONDITION_ACKNOWLEDGED].note, "5 of 6");
+	assert_int_equal(inc.condition[CONDITION_WRITTEN].at_us, NOW + 1);
+	assert_int_equal(inc.condition[CONDITION_EFFECTIVE].at_us, 0); /* not asked for */
+	incident_free(&inc);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -179,6 +198,7 @@ int main(void)
 		cmocka_unit_test(an_apply_has_its_time_before_it_can_be_seen),
 		cmocka_unit_test(seen_is_the_file_the_service_and_where_it_is_asked_for_the_traffic),
 		cmocka_unit_test(the_lowest_counts_when_everybody_has_said),
+		cmocka_unit_test(a_condition_keeps_the_time_of_its_last_change),
 	};
 
 	return cmocka_run_group_tests_name("round", tests, NULL, NULL);

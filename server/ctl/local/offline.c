@@ -3,13 +3,11 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 
 #include "handlers/engine/file_first.h"
@@ -31,7 +29,6 @@ struct run {
 	const struct offline_rollback *rq;
 	struct local w;
 	struct json_object *record; /* owned: what the journal will say */
-	struct json_object *done;   /* borrowed: of record */
 	int journal;                /* -1: nowhere */
 	int32_t from, after;        /* hundredths, what the file held and holds; -1 unknown */
 	int64_t began_us, began_mono_us;
@@ -120,57 +117,6 @@ static bool is_stage(const struct run *r)
 
 /* --- the journal --- */
 
-static void who_it_is(char *out, size_t size)
-{
-	const char *sudo = getenv("SUDO_USER");
-	const struct passwd *pw = getpwuid(getuid());
-
-	if (sudo && sudo[0])
-		snprintf(out, size, "%s", sudo);
-	else if (pw)
-		snprintf(out, size, "%s", pw->pw_name);
-	else
-		snprintf(out, size, "uid %u", (unsigned)getuid());
-}
-
-static void begin_record(struct run *r)
-{
-	uint64_t random = (uint64_t)clock_wall_us();
-	char id[20], who[100];
-
-	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
-		random ^= (uint64_t)getpid() << 48;
-	snprintf(id, sizeof(id), "%016llx", (unsigned long long)random);
-	who_it_is(who, sizeof(who));
-	r->record = json_object_new_object();
-	r->done = json_object_new_array();
-	json_add_int(r->record, "version", 1);
-	json_add_str(r->record, "id", id);
-	json_add_str(r->record, "rollout", r->rq->rollout);
-	json_add_time(r->record, "at", clock_wall_us());
-	json_add_str(r->record, "who", who);
-	json_add_str(r->record, "reason", r->rq->reason);
-	if (r->rq->stage >= 0)
-		json_add_int(r->record, "stage", r->rq->stage);
-	json_add_str(r->record, "verified", "unknown");
-	json_add(r->record, "steps", r->done);
-}
-
-static void step_done(struct run *r, const struct step *s, const char *text, int64_t since)
-{
-	struct json_object *o = json_object_new_object();
-	bool ok = s->state == STEP_DONE;
-
-	json_add_str(o, "name", s->name);
-	json_add_str(o, "kind", step_kind_name(s->kind));
-	json_add_bool(o, "ok", ok);
-	json_add_str(o, "text", text);
-	json_add_time(o, "at", since);
-	json_add_time(o, "ended_at", clock_wall_us());
-	json_object_array_add(r->done, o);
-	say("%s: %s%s%s", s->name, ok ? "done" : "FAILED", text[0] ? ": " : "", text);
-}
-
 static bool try_journal(struct run *r, char *path)
 {
 	int fd = path ? journal_open(path) : -ENOMEM;
@@ -196,10 +142,7 @@ static void open_journal(struct run *r)
 
 static void write_journal(struct run *r)
 {
-	assert(r->record);
-	json_add_pct(r->record, "from", r->from);
-	json_add_pct(r->record, "to", r->inc.pct_wanted);
-	json_add_pct(r->record, "after", r->after);
+	journal_record_at(r->record, r->from, r->inc.pct_wanted, r->after);
 	int e = r->journal >= 0 ? journal_add(r->journal, r->record) : 0;
 
 	if (e < 0)
@@ -284,7 +227,8 @@ static void do_step(struct run *r, struct step *s)
 	bool done = s->kind == STEP_FLAGS ? lower_flags(r, text, sizeof(text)) : do_act(r, s, text, sizeof(text));
 	s->state = done ? STEP_DONE : STEP_FAILED;
 	s->ended_at_us = now_us(r);
-	step_done(r, s, text, since);
+	journal_record_step(r->record, s, text, since);
+	say("%s: %s%s%s", s->name, done ? "done" : "FAILED", text[0] ? ": " : "", text);
 	if (s->kind != STEP_FLAGS)
 		r->inc.evidence_since_us = s->ended_at_us;
 	if (r->inc.state == INC_VERIFYING)
@@ -355,8 +299,9 @@ static void look(struct run *r)
 	r->round = round_unheard(r->inc.evidence_since_us);
 	local_check(&r->w, incident_wanted(&r->inc), &r->round);
 	r->round.deadline_passed = now_us(r) >= r->inc.verify_until_us;
-	r->inc.condition[CONDITION_ACKNOWLEDGED].state = r->round.acknowledged;
-	if (!r->round.text || (before && !strcmp(before, r->round.text)))
+	r->inc.pct_seen = r->round.seen;
+	struct finding f = finding(r);
+	if (round_conditions(&f) < 0 || !r->round.text || (before && !strcmp(before, r->round.text)))
 		return;
 	CLEANUP(cleanup_free) char *lines = strdup(r->round.text);
 	for (char *line = lines ? strtok(lines, "\n") : NULL; line; line = strtok(NULL, "\n"))
@@ -418,46 +363,12 @@ static bool verify(struct run *r)
 
 /* --- the result --- */
 
-static void add_condition(struct json_object *to, const char *name, enum condition_status state, const char *note)
-{
-	struct json_object *o = json_object_new_object();
-
-	json_add_str(o, "state", condition_status_name(state));
-	json_add_str(o, "note", note);
-	json_add(to, name, o);
-}
-
-static const char *verdict(const struct run *r, bool seen)
-{
-	bool no =
-		r->round.written == STATUS_NO || r->round.acknowledged == STATUS_NO || r->round.effective == STATUS_NO;
-
-	return seen ? "yes" : no ? "no" : "unknown";
-}
-
-static void end_record(struct run *r, bool seen, const char *note)
-{
-	struct json_object *conditions = json_object_new_object();
-	const struct change *l = &r->round;
-
-	add_condition(conditions, condition_name(CONDITION_WRITTEN), l->written, l->written_note);
-	add_condition(conditions, condition_name(CONDITION_ACKNOWLEDGED), l->acknowledged, l->acknowledged_note);
-	if (r->w.plan->rollout.effective_query)
-		add_condition(conditions, condition_name(CONDITION_EFFECTIVE), l->effective, l->effective_note);
-	json_add(r->record, "verification", conditions);
-	json_add_pct(r->record, "seen", l->seen);
-	json_add_int(r->record, "rounds", r->inc.verify_rounds);
-	json_add_time(r->record, "applied_at", r->inc.applied_at_us);
-	json_add_time(r->record, "ended_at", clock_wall_us());
-	json_add_str(r->record, "verified", verdict(r, seen));
-	json_add_str(r->record, "note", note);
-	write_journal(r);
-}
-
 static int finish(struct run *r, bool seen)
 {
 	const struct rollout *ro = &r->w.plan->rollout;
 	bool lowered = !ro->flags_file || (r->steps.item && r->steps.item[0].state == STEP_DONE);
+	const struct condition *written = &r->inc.condition[CONDITION_WRITTEN],
+			       *acknowledged = &r->inc.condition[CONDITION_ACKNOWLEDGED];
 	char note[1200], to[16], found[16];
 
 	text_pct(r->inc.pct_wanted, to, sizeof(to));
@@ -468,9 +379,10 @@ static int finish(struct run *r, bool seen)
 		snprintf(note, sizeof(note),
 		         "NOT VERIFIED: %s%% wanted, %s%s seen%s; written: %s (%.200s), acknowledged: %s (%.300s)", to,
 		         found, r->round.seen < 0 ? "" : "%", lowered ? "" : ", and the flags file was not lowered",
-		         condition_status_name(r->round.written), r->round.written_note,
-		         condition_status_name(r->round.acknowledged), r->round.acknowledged_note);
-	end_record(r, seen, note);
+		         condition_status_name(written->state), written->note,
+		         condition_status_name(acknowledged->state), acknowledged->note);
+	journal_record_end(r->record, &r->inc, seen, note);
+	write_journal(r);
 	say("%s (without rollbackd, which takes it from the journal at its next start)", note);
 	return seen ? CTL_YES : CTL_NO;
 }
@@ -532,7 +444,7 @@ static int run(struct run *r)
 		settle_target(r, what);
 	}
 	r->inc.applied_at_us = now_us(r);
-	begin_record(r);
+	r->record = journal_record(r->rq->rollout, r->rq->reason, r->rq->stage);
 	if (what == ASKED_THERE)
 		open_journal(r);
 	return finish(r, what == ASKED_THERE || (roll_back(r) && verify(r)));
@@ -575,6 +487,7 @@ int offline_rollback(const struct ctl *c, const struct offline_rollback *rq)
 		close(r.journal);
 	json_object_put(r.record);
 	step_list_free(&r.steps);
+	incident_free(&r.inc);
 	change_clear(&r.round);
 	local_close(&r.w);
 	return code;
