@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,17 +15,7 @@ struct say { /* where the sentence goes */
 	size_t size;
 };
 
-static int fail(const struct say *say, int error, const char *fmt, ...) PRINTF_LIKE(3, 4);
-static int fail(const struct say *say, int error, const char *fmt, ...)
-{
-	assert(say->why && say->size >= 200 && error < 0);
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(say->why, say->size, fmt, ap);
-	va_end(ap);
-	return error;
-}
+#define fail(say, err, ...) say_why((say)->why, (say)->size, err, __VA_ARGS__)
 
 /* ---- the envelope ---- */
 

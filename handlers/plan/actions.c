@@ -28,18 +28,7 @@ struct plan_act {
 	size_t why_size;
 };
 
-static int refuse(struct plan_act *w, int err, const char *fmt, ...) PRINTF_LIKE(3, 4);
-
-static int refuse(struct plan_act *w, int err, const char *fmt, ...)
-{
-	assert(w->why && err < 0 && fmt);
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(w->why, w->why_size, fmt, args);
-	va_end(args);
-	return err;
-}
+#define refuse(w, err, ...) say_why((w)->why, (w)->why_size, err, __VA_ARGS__)
 
 static int note(struct db_tx *tx, const char *rollout, const char *who, const char *what, const char *text)
 {

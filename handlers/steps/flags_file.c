@@ -1,7 +1,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -14,17 +13,6 @@
 #define LOCK_PAUSE_US 10000
 #define READ_TRIES    5
 #define WRITE_TRIES   5 /* when somebody else edits the file meanwhile */
-
-int flags_refuse(const struct file *f, int err, const char *fmt, ...)
-{
-	assert(f && err < 0 && fmt);
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(f->why, f->why_size, fmt, ap);
-	va_end(ap);
-	return err;
-}
 
 int flags_cannot(const struct file *f, const char *what)
 {

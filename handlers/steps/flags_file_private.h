@@ -12,7 +12,7 @@
 
 struct file {
 	const char *path, *key;
-	char *why;
+	char *why; /* where the sentence goes */
 	size_t why_size;
 	int dir;  /* to reach the file by */
 	int lock; /* -1 none */
@@ -27,7 +27,7 @@ struct file {
 };
 
 /* A sentence in why; returns err. */
-int flags_refuse(const struct file *f, int err, const char *fmt, ...) PRINTF_LIKE(3, 4);
+#define flags_refuse(f, err, ...) say_why((f)->why, (f)->why_size, err, __VA_ARGS__)
 /* "cannot <what> <path>: …", right after a system call that failed. -errno. */
 int flags_cannot(const struct file *f, const char *what);
 /* Somebody edited or replaced it since it was read. */

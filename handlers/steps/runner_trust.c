@@ -1,13 +1,13 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "handlers/steps/runner.h"
+#include "server/core/buf.h"
 #include "server/core/scope.h"
 
 #define LINKS_MAX 40 /* as the kernel */
@@ -22,16 +22,7 @@ struct walk {
 	size_t why_size;
 };
 
-static int PRINTF_LIKE(3, 4) refuse(const struct walk *w, int err, const char *fmt, ...)
-{
-	assert(err < 0 && w->why);
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(w->why, w->why_size, fmt, ap);
-	va_end(ap);
-	return err;
-}
+#define refuse(w, err, ...) say_why((w)->why, (w)->why_size, err, __VA_ARGS__)
 
 static const char *here(const struct walk *w)
 {

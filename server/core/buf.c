@@ -118,3 +118,14 @@ void buf_free(struct buf *b)
 	free(b->data);
 	*b = BUF(b->max);
 }
+
+int say_why(char *why, size_t why_size, int err, const char *fmt, ...)
+{
+	assert(why && why_size && err < 0 && fmt);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(why, why_size, fmt, ap);
+	va_end(ap);
+	return err;
+}

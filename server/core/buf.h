@@ -39,4 +39,7 @@ char *buf_take(struct buf *b);
 void buf_reset(struct buf *b);
 void buf_free(struct buf *b);
 
+/* A sentence for people in why, cut to its size. Returns err, below 0: a function that refuses ends with it. */
+int say_why(char *why, size_t why_size, int err, const char *fmt, ...) PRINTF_LIKE(4, 5);
+
 #endif

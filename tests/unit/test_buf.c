@@ -98,6 +98,17 @@ static void taking_empties_the_buffer_and_keeps_its_maximum(void **state)
 	assert_int_equal(buf_str(&b, "12345"), -ENOSPC);
 }
 
+static void a_sentence_is_cut_to_its_place_and_the_error_handed_on(void **state)
+{
+	(void)state;
+	char why[10] = "before";
+
+	assert_int_equal(say_why(why, sizeof(why), -EPERM, "%s of %d", "one", 2), -EPERM);
+	assert_string_equal(why, "one of 2");
+	assert_int_equal(say_why(why, sizeof(why), -EINVAL, "%s", "longer than its place"), -EINVAL);
+	assert_string_equal(why, "longer th");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -108,6 +119,7 @@ int main(void)
 		cmocka_unit_test(the_first_failure_sticks_until_the_reset),
 		cmocka_unit_test(a_length_near_the_end_of_size_t_is_refused),
 		cmocka_unit_test(taking_empties_the_buffer_and_keeps_its_maximum),
+		cmocka_unit_test(a_sentence_is_cut_to_its_place_and_the_error_handed_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
