@@ -135,3 +135,25 @@ def test_a_step_that_says_the_percentage_waits_for_no_file(offline, service):
     code, out = offline(config(service, apply=apply, timeout="300ms"))
     os.close(fd)
     assert code == 1 and was_set(service)[:1] == ["0"] and service.percentage() == 0 and service.reloads() == [], out
+
+
+def test_a_file_that_is_written_again_meanwhile_is_lowered_again(offline, service):
+    service.ignore_reload()             # so that the verification goes on
+    p = offline(config(service), wait=False)
+    until(lambda: len(service.reloads()) == 1)
+    service.flags.write_text(service.flags.read_text().replace("PERCENTAGE=0", "PERCENTAGE=50"))
+    until(lambda: service.file_percentage() == "0" and len(service.reloads()) == 2)
+    service.follow_again()
+    out, _ = p.communicate(timeout=60)
+    assert p.returncode == 0 and service.percentage() == 0, out
+
+
+def test_another_way_is_tried_once_when_nobody_acknowledges(offline, service):
+    service.ignore_reload()
+    restart = service.dir / "restart.sh"
+    restart.write_text(f"#!/bin/sh\necho restart >> {service.dir}/restarts\necho 0 > {service.live}\n")
+    restart.chmod(0o755)
+    apply = f"      - {{command: [{service.reload}], timeout: 20s}}\n    fallback:\n      - {{after: 200ms, command: [{restart}], timeout: 5s}}"
+    code, out = offline(config(service, apply=apply))
+    assert code == 0 and service.percentage() == 0, out
+    assert (service.dir / "restarts").read_text() == "restart\n" and len(service.reloads()) == 1, out
