@@ -23,14 +23,18 @@ static int time_param(const struct http_req *req, struct http_reply *reply, cons
 	const char *text = req->param(req, name);
 	int64_t span = 0;
 
-	if (!text || text_time_parse(text, strlen(text), ret) == 0)
+	if (!text)
 		return 0;
-	if (text_duration_parse(text, &span) == 0) {
+	if (text_time_parse(text, strlen(text), ret) < 0) {
+		if (text_duration_parse(text, &span) < 0) {
+			http_error(reply, 400, "bad_data",
+			           "%s must be a time like 2025-10-14T10:00:00Z or a duration like 24h", name);
+			return -EINVAL;
+		}
 		*ret = clock_wall_us() - span;
-		return 0;
 	}
-	http_error(reply, 400, "bad_data", "%s must be a time like 2025-10-14T10:00:00Z or a duration like 24h", name);
-	return -EINVAL;
+	*ret = *ret > 0 ? *ret : 1; /* 0 is no bound, and nothing of ours is older */
+	return 0;
 }
 
 static int word_param(const struct http_req *req, struct http_reply *reply, const char *name, int (*find)(const char *),

@@ -27,6 +27,9 @@ def test_lists_page_and_filter(daemon_of, service):
     assert [i["id"] for i in d.incidents(q="story%201")] == [ids[1]]
     assert len(d.incidents(state="resolved")) == 3 and d.incidents(state="failed") == []
     assert d.incidents(rollout="nothing") == [] and len(d.incidents(since="1h")) == 3
+    assert len(d.incidents(since="0001-01-01T00:00:00Z")) == len(d.incidents(since="100y")) == 3
+    for old in ("1970-01-01T00:00:00Z", "1969-07-20T20:17:40Z", "100y"):
+        assert d.incidents(until=old) == [], old
     for bad in ("limit=0", "limit=x", "limit=501", "state=odd", "kind=odd", "since=yesterday", "cursor=-1"):
         status, out = d.call("GET", "/api/v1/incidents?" + bad)
         assert status == 400 and out["errorType"] == "bad_data", bad
