@@ -37,32 +37,52 @@ static int time_param(const struct http_req *req, struct http_reply *reply, cons
 	return 0;
 }
 
-static int word_param(const struct http_req *req, struct http_reply *reply, const char *name, int (*find)(const char *),
+/* The words of a parameter, from 1 on; NULL behind the last. */
+static const char *state_word(int i)
+{
+	return i < INC_STATE_N ? incident_state_name((enum incident_state)i) : NULL;
+}
+
+static const char *kind_word(int i)
+{
+	return i < KIND_ADVANCE ? incident_kind_name((enum incident_kind)i) : NULL;
+}
+
+static const char *truth_word(int i)
+{
+	return i == 1 ? "true" : i == 2 ? "false" : NULL;
+}
+
+static int word_param(const struct http_req *req, struct http_reply *reply, const char *name, const char *(*word)(int),
                       int *ret)
 {
-	assert(name && find && ret);
+	assert(name && word && ret);
 	const char *text = req->param(req, name);
+	CLEANUP(buf_free) struct buf all = BUF(500);
 
 	if (!text)
 		return 0;
-	*ret = find(text);
-	if (*ret >= 0)
-		return 0;
-	http_error(reply, 400, "bad_data", "%s: \"%.50s\" is none", name, text);
+	for (*ret = 1; word(*ret); ++*ret) {
+		if (!strcmp(word(*ret), text))
+			return 0;
+		buf_printf(&all, "%s%s", *ret > 1 ? ", " : "", word(*ret));
+	}
+	http_error(reply, 400, "bad_data", "%s is \"%.50s\"; it can be %s", name, text, buf_text(&all));
 	return -EINVAL;
 }
 
 static int filter(const struct http_req *req, struct http_reply *reply, struct incident_filter *f)
 {
-	const char *live = req->param(req, "live");
+	int live = 0;
 
 	f->rollout = req->param(req, "rollout");
 	f->q = req->param(req, "q");
-	f->open_only = live && !strcmp(live, "true");
-	if (word_param(req, reply, "state", incident_state_find, &f->state) < 0 ||
-	    word_param(req, reply, "kind", incident_kind_find, &f->kind) < 0 ||
+	if (word_param(req, reply, "live", truth_word, &live) < 0 ||
+	    word_param(req, reply, "state", state_word, &f->state) < 0 ||
+	    word_param(req, reply, "kind", kind_word, &f->kind) < 0 ||
 	    time_param(req, reply, "since", &f->since_us) < 0 || time_param(req, reply, "until", &f->until_us) < 0)
 		return -EINVAL;
+	f->open_only = live == 1;
 	return api_page(req, reply, &f->limit, &f->before);
 }
 

@@ -30,9 +30,11 @@ def test_lists_page_and_filter(daemon_of, service):
     assert len(d.incidents(since="0001-01-01T00:00:00Z")) == len(d.incidents(since="100y")) == 3
     for old in ("1970-01-01T00:00:00Z", "1969-07-20T20:17:40Z", "100y"):
         assert d.incidents(until=old) == [], old
-    for bad in ("limit=0", "limit=x", "limit=501", "state=odd", "kind=odd", "since=yesterday", "cursor=-1"):
+    for bad in ("limit=0", "limit=x", "limit=501", "state=odd", "kind=odd", "kind=advance", "live=maybe", "since=yesterday",
+                "cursor=-1"):
         status, out = d.call("GET", "/api/v1/incidents?" + bad)
         assert status == 400 and out["errorType"] == "bad_data", bad
+    assert d.call("GET", "/api/v1/incidents?live=maybe")[1]["error"] == 'live is "maybe"; it can be true, false'
 
 
 def test_an_incident_has_every_promised_member(daemon):
