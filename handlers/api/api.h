@@ -70,8 +70,9 @@ enum http_verdict api_handle(void *arg, struct http_req *req, struct http_reply 
 void api_answer(struct http_reply *reply, int status, struct json_object *data, const char *next);
 /* The fitting status and sentence for -errno of a job or a query. why may be "". */
 void api_answer_errno(struct http_reply *reply, int err, const char *why);
-/* The request's JSON object (an empty body is {}), at most 64 KiB; -EINVAL: the reply says what is wrong. */
-int api_body(const struct http_req *req, struct http_reply *reply, struct json_object **ret);
+/* The request's JSON object (an empty body is {}), at most 64 KiB, with no keys but those known ("note,step");
+ * -EINVAL: the reply says what is wrong. */
+int api_body(const struct http_req *req, struct http_reply *reply, const char *known, struct json_object **ret);
 /* Has the one who asks this role: webhook, viewer, operator, or a named one (which only somebody authenticated can
  * have). */
 bool api_may(const struct http_req *req, const char *role);

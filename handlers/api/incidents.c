@@ -62,10 +62,11 @@ static int word_param(const struct http_req *req, struct http_reply *reply, cons
 
 	if (!text)
 		return 0;
-	for (*ret = 1; word(*ret); ++*ret) {
-		if (!strcmp(word(*ret), text))
+	*ret = 1;
+	for (const char *w = word(1); w; w = word(++*ret)) {
+		if (!strcmp(w, text))
 			return 0;
-		buf_printf(&all, "%s%s", *ret > 1 ? ", " : "", word(*ret));
+		buf_printf(&all, "%s%s", *ret > 1 ? ", " : "", w);
 	}
 	http_error(reply, 400, "bad_data", "%s is \"%.50s\"; it can be %s", name, text, buf_text(&all));
 	return -EINVAL;
@@ -248,7 +249,7 @@ enum http_verdict incident_act(struct api *a, struct http_req *req, struct http_
 		           word);
 		return HTTP_REPLIED;
 	}
-	if (id_of(segment, reply, &id) < 0 || api_body(req, reply, &body) < 0)
+	if (id_of(segment, reply, &id) < 0 || api_body(req, reply, "note,eta,step", &body) < 0)
 		return HTTP_REPLIED;
 	struct act_job *j = calloc(1, sizeof(*j));
 	if (!j || note_of(body, reply, (enum incident_action)action, &j->note) < 0 ||
@@ -327,7 +328,7 @@ enum http_verdict incident_open(struct api *a, struct http_req *req, struct http
 
 	(void)segment;
 	(void)word;
-	if (api_body(req, reply, &body) < 0)
+	if (api_body(req, reply, "rollout,severity,summary", &body) < 0)
 		return HTTP_REPLIED;
 	struct report_job *j = calloc(1, sizeof(*j));
 	bool ok = j != NULL;

@@ -49,35 +49,14 @@ static int read_texts(struct asked *a, struct http_reply *reply)
 	return 0;
 }
 
-static bool is_known_key(const char *key)
-{
-	static const char *const keys[] = {"note", "role", "checklist", "item", "reason", "stage", "duration", "force"};
-
-	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
-		if (!strcmp(keys[i], key))
-			return true;
-	return false;
-}
-
 static int read_asked(struct http_req *req, struct http_reply *reply, struct asked *ret)
 {
 	assert(req && reply && ret);
 	const char *duration = NULL;
 
-	if (api_body(req, reply, &ret->body) < 0)
+	if (api_body(req, reply, "note,reason,role,checklist,item,stage,duration,force", &ret->body) < 0)
 		return -EINVAL;
-	json_object_object_foreach(ret->body, key, value)
-	{
-		(void)value;
-		if (!is_known_key(key)) {
-			http_error(reply, 400, "bad_data",
-			           "unknown key %.50s: note, reason, role, checklist, item, stage, duration and "
-			           "force are known",
-			           key);
-			return -EINVAL;
-		}
-	}
-	ret->stage = -1;
+	ret->stage = ret->for_us = -1;
 	if (json_get_int(ret->body, "stage", &ret->stage) < 0 || ret->stage < -1 || ret->stage > 1000) {
 		http_error(reply, 400, "bad_data", "stage must be the number of a stage");
 		return -EINVAL;

@@ -218,25 +218,12 @@ static void rollback_free(struct api_job *w)
 
 static const struct api_job_kind rollback_kind = {.write = rollback_run, .free = rollback_free};
 
-static bool allowed_key(const char *key)
-{
-	return !strcmp(key, "stage") || !strcmp(key, "to") || !strcmp(key, "reason");
-}
-
 static int read_request(struct json_object *body, struct http_reply *reply, struct manual_rollback *rq)
 {
 	assert(reply && rq);
 	int64_t stage = 0;
 	double to = 0;
 
-	json_object_object_foreach(body, key, value)
-	{
-		(void)value;
-		if (!allowed_key(key)) {
-			http_error(reply, 400, "bad_data", "unknown key %.50s: stage, to and reason are known", key);
-			return -EINVAL;
-		}
-	}
 	int has_stage = json_get_int(body, "stage", &stage), has_to = json_get_double(body, "to", &to);
 	if (has_stage < 0 || stage < 0 || stage > 1000) {
 		http_error(reply, 400, "bad_data", "stage must be the number of the current stage");
@@ -271,7 +258,7 @@ enum http_verdict rollout_rollback(struct api *a, struct http_req *req, struct h
 	struct manual_rollback rq = {0};
 
 	(void)word;
-	if (api_body(req, reply, &body) < 0 || read_request(body, reply, &rq) < 0)
+	if (api_body(req, reply, "stage,to,reason", &body) < 0 || read_request(body, reply, &rq) < 0)
 		return HTTP_REPLIED;
 	struct rollback_job *j = calloc(1, sizeof(*j));
 	if (!j) {

@@ -311,9 +311,23 @@ void api_answer_errno(struct http_reply *reply, int err, const char *why)
 	http_error(reply, 503, "unavailable", "%s", why[0] ? why : strerror(-err));
 }
 
-int api_body(const struct http_req *req, struct http_reply *reply, struct json_object **ret)
+/* What nobody reads may be a word that was mistyped: it is refused, not passed over. */
+static int check_keys(struct json_object *body, const char *known, struct http_reply *reply)
 {
-	assert(req && reply && ret);
+	json_object_object_foreach(body, key, value)
+	{
+		(void)value;
+		if (text_is_listed(key, known))
+			continue;
+		http_error(reply, 400, "bad_data", "unknown key %.50s; there are %s", key, known);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int api_body(const struct http_req *req, struct http_reply *reply, const char *known, struct json_object **ret)
+{
+	assert(req && reply && known && ret);
 	struct json_fault fault = {0};
 	struct json_object *o = NULL;
 
@@ -333,6 +347,10 @@ int api_body(const struct http_req *req, struct http_reply *reply, struct json_o
 	if (!json_object_is_type(o, json_type_object)) {
 		json_object_put(o);
 		http_error(reply, 400, "bad_data", "the body must be a JSON object");
+		return -EINVAL;
+	}
+	if (check_keys(o, known, reply) < 0) {
+		json_object_put(o);
 		return -EINVAL;
 	}
 	*ret = o;

@@ -217,7 +217,9 @@ static int freeze(struct plan_act *w)
 	bool ends = w->rq->for_us == 0;
 	char until[40];
 
-	if (w->rq->for_us < 0 || w->rq->for_us > FREEZE_MAX_US)
+	if (w->rq->for_us < 0)
+		return refuse(w, -EINVAL, "say for how long (duration, like 4h); 0s ends a freeze");
+	if (w->rq->for_us > FREEZE_MAX_US)
 		return refuse(w, -EINVAL, "a freeze lasts a year at most; 0s ends it");
 	if (ends && p->frozen_until_us <= db_tx_now(w->tx))
 		return refuse(w, -EPERM, "%s is not frozen by anybody", w->r->name);
@@ -255,6 +257,8 @@ static int may_set(struct plan_act *w, const struct stage *to)
 {
 	char there[16], pct[16];
 
+	if (w->rq->stage < 0)
+		return refuse(w, -EINVAL, "say which stage (its number)");
 	if (!to)
 		return refuse(w, -ENOENT, "there is no stage %d", w->rq->stage);
 	if (w->st.open)

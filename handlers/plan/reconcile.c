@@ -334,7 +334,8 @@ static int watch_percentage(const struct reconcile *l)
 	return r < 0 ? r : reconcile_set_mark(l, "above_told", NULL, l->now);
 }
 
-/* The rollout's row follows what was seen, so that status and metrics are as young as the last pass. */
+/* The rollout's row follows what was seen, so that status and metrics are as young as the last pass. What was asked
+ * before a change is no evidence of what came after it, however late the answer came: it is as old as its question. */
 static int note_seen(const struct reconcile *l)
 {
 	struct rollout_row row = {0};
@@ -342,9 +343,10 @@ static int note_seen(const struct reconcile *l)
 	if (l->ev->there == STATUS_UNKNOWN || l->ev->seen < 0)
 		return 0;
 	int r = rollout_load(db_tx_conn(l->tx), l->r->name, &row);
+	bool younger = row.seen_at_us > l->ev->at_us && row.seen_at_us <= l->now;
 	row.pct_seen = l->ev->seen;
-	row.seen_at_us = l->now;
-	if (r == 0)
+	row.seen_at_us = l->ev->at_us;
+	if (r == 0 && !younger)
 		r = rollout_save(l->tx, &row);
 	rollout_row_free(&row);
 	return r;

@@ -42,6 +42,20 @@ static bool is_plain_decimal(const char *s, size_t len, size_t *ret_whole)
 	return i == len;
 }
 
+bool text_is_listed(const char *name, const char *list)
+{
+	assert(name);
+	size_t len = strlen(name);
+
+	while (list) {
+		if (strcspn(list, ",") == len && !memcmp(list, name, len))
+			return true;
+		list = strchr(list, ',');
+		list = list ? list + 1 : NULL;
+	}
+	return false;
+}
+
 int text_pct_parse(const char *s, size_t len, int32_t *ret_pct)
 {
 	assert((s || len == 0) && ret_pct);

@@ -67,6 +67,8 @@ void text_pct(int32_t pct, char *out, size_t size);
 /* Length (1-4) of the well-formed UTF-8 character that s begins with, and its code point; 0 when it begins with none.
  */
 size_t text_utf8_next(const char *s, size_t len, uint32_t *ret_char);
+/* Whether name is one of the words of "a,b,c"; NULL has none. */
+bool text_is_listed(const char *name, const char *list);
 /* Well-formed UTF-8 (Unicode table 3-7). */
 bool text_utf8_valid(const char *s, size_t len);
 /* Whether U+FFFD stands in it: what was sent may have been something else (json_raw.h), so whoever asks others for

@@ -339,25 +339,12 @@ int http_query_parse(const char *target, struct http_fields *ret)
 	return 0;
 }
 
-static bool is_listed(const char *name, const char *list)
-{
-	size_t len = strlen(name);
-
-	while (list) {
-		if (strcspn(list, ",") == len && !memcmp(list, name, len))
-			return true;
-		list = strchr(list, ',');
-		list = list ? list + 1 : NULL;
-	}
-	return false;
-}
-
 const char *http_query_fault(const struct http_fields *query, const char *known)
 {
 	const char *at = query->text.data;
 
 	for (size_t i = 0; i < query->n; i++, at = behind(at))
-		if (!is_listed(at, known) || http_fields_count(query, at) > 1)
+		if (!text_is_listed(at, known) || http_fields_count(query, at) > 1)
 			return at;
 	return NULL;
 }

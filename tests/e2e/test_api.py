@@ -80,6 +80,18 @@ def test_a_bad_request_by_hand_gets_a_sentence_and_does_nothing(daemon, service,
     assert status == 400 and len(out["error"]) > 10 and service.percentage() == 10
 
 
+def test_a_key_that_nobody_reads_is_refused_everywhere(daemon):
+    [r] = daemon.post(alert())
+    daemon.wait_state(r["incident"], "rolled_back")
+    for path in (f"/api/v1/incidents/{r['incident']}/resolve", f"/api/v1/incidents/{r['incident']}/acknowledge", "/api/v1/incidents",
+                 "/api/v1/rollouts/shop/rollback", "/api/v1/rollouts/shop/hold", "/api/v1/rollouts/shop/advance"):
+        status, out = daemon.call("POST", path, {"Note": "done"})
+        assert status == 400 and "unknown key Note; there are " in out["error"], path
+    assert daemon.incident(r["incident"])["state"] == "rolled_back"
+    status, out = daemon.call("POST", "/api/v1/rollouts/shop/set", {})
+    assert status == 400 and "which stage" in out["error"]
+
+
 def test_a_rollback_by_hand_must_name_the_stage(daemon, service):
     status, out = daemon.call("POST", "/api/v1/rollouts/shop/rollback", {"reason": "x"})
     assert status == 400 and "stage" in out["error"] and service.percentage() == 10

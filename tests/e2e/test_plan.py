@@ -255,6 +255,9 @@ def test_hold_freeze_and_stage_set(daemon_of, service, prometheus, chat):
     until(lambda: rollout(d)["clock"]["runs"])
     assert ctl(d, "freeze", "4h", "--reason", "release day").returncode == 0
     assert "freeze" in missing(d) and "release day" in rollout(d)["freeze"]
+    for forgotten in ({}, {"reason": "longer"}, {"duraton": "8h", "reason": "longer"}):
+        assert d.call("POST", "/api/v1/rollouts/shop/freeze", forgotten)[0] == 400, forgotten
+    assert "freeze" in missing(d)
     assert ctl(d, "freeze", "0s").returncode == 0
     assert "freeze" not in missing(d)
     r = ctl(d, "freeze", "0s")

@@ -7,6 +7,7 @@ import re
 import struct
 import subprocess
 import termios
+import threading
 import time
 from urllib.parse import parse_qs, urlparse
 
@@ -20,6 +21,8 @@ class Pods(Server):
     def __init__(self):
         self.pods = {}
         self.away = False
+        self.late = None                    # an event: an answer is made up, and given once it is set
+        self.waiting = 0
         super().__init__()
 
     def handle(self, method, path, headers, body):
@@ -33,6 +36,9 @@ class Pods(Server):
             result = [{"metric": {}, "value": [now, str(now)]}]
         elif "percentage" not in query:
             result = []
+        if self.late and "percentage" in query:
+            self.waiting += 1
+            self.late.wait(20)
         return 200, {}, json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}})
 
 
@@ -338,3 +344,19 @@ def test_status_says_how_rollbackd_itself_is(daemon_of, service, chat):
     assert d.call("POST", "/-/reload")[0] == 400
     assert "THE LAST RELOAD WAS REFUSED" in ctl(d, "status").stdout
     chat.faults = []
+
+
+def test_what_was_asked_before_the_rollback_is_no_answer_of_now(daemon_of, service, chat, pods):
+    pods.pods = {"web-1": 10}
+    d = daemon_of(seen_by(pods, service, chat, timeout="30s").replace("timeout: 1s}", "timeout: 20s}"))
+    until(lambda: ctl(d, "percentage", "shop", "--config", "/nowhere").returncode == 0)
+    pods.late = late = threading.Event()
+    until(lambda: pods.waiting)             # the plan's look at the world is under way
+    pods.away, pods.late = True, None
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "verifying")
+    before = d.get("/api/v1/rollouts/shop")["evaluated_at"]
+    late.set()
+    until(lambda: d.get("/api/v1/rollouts/shop")["evaluated_at"] != before)
+    assert d.get("/api/v1/rollouts/shop")["seen_since_change"] is False
+    assert ctl(d, "percentage", "shop", "--config", "/nowhere").returncode == 4
