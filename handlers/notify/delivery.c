@@ -15,6 +15,7 @@
 #define BACKOFF_FIRST_US   (1 * US_PER_S)
 #define BACKOFF_MOST_US    (300 * US_PER_S)
 #define RETRY_AFTER_MOST_S 3600.0
+#define PAGE_MOST_US       (60 * US_PER_S)
 
 static enum delivery_verdict said(enum delivery_verdict v, const struct fetch_result *r, char *error, size_t size)
 {
@@ -169,7 +170,8 @@ enum delivery_verdict delivery_verdict(const struct fetch_result *r, char *error
 		         r->error_text && r->error_text[0] ? r->error_text : strerror(-r->error));
 		return VERDICT_RETRY;
 	}
-	if (r->status == 429 || r->status >= 500)
+	/* 408 and 425 ask for the same request once more (RFC 9110, 15.5.9; RFC 8470, 5.2). */
+	if (r->status == 408 || r->status == 425 || r->status == 429 || r->status >= 500)
 		return said(VERDICT_RETRY, r, error, size);
 	if (!is_2xx(r->status))
 		return said(VERDICT_REFUSED, r, error, size);
@@ -210,4 +212,12 @@ int64_t delivery_retry_after_us(const char *header, int64_t now_us)
 	if (s > RETRY_AFTER_MOST_S)
 		s = RETRY_AFTER_MOST_S;
 	return s < 1 ? US_PER_S : (int64_t)(s * (double)US_PER_S);
+}
+
+int64_t delivery_wait_us(bool page, int64_t attempts, uint32_t random, const char *retry_after, int64_t now_us)
+{
+	int64_t wait = delivery_backoff_us(attempts, random), asked = delivery_retry_after_us(retry_after, now_us);
+
+	wait = asked > wait ? asked : wait;
+	return page && wait > PAGE_MOST_US ? PAGE_MOST_US : wait;
 }

@@ -4,6 +4,7 @@
 #ifndef HANDLERS_NOTIFY_DELIVERY_H
 #define HANDLERS_NOTIFY_DELIVERY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "server/core/loop.h"
@@ -21,5 +22,9 @@ int64_t delivery_backoff_us(int64_t attempts, uint32_t random);
 /* Retry-After as seconds ("2", "1.5") or an HTTP date, clamped to 1 s … 1 h; -1 for none or nonsense. now is wall time.
  */
 int64_t delivery_retry_after_us(const char *header, int64_t now_us);
+
+/* How long it waits until it is tried again: the longer of the two. A page comes again within a minute, whatever its
+ * receiver says: nothing delays a page. */
+int64_t delivery_wait_us(bool page, int64_t attempts, uint32_t random, const char *retry_after, int64_t now_us);
 
 #endif

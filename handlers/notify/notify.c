@@ -224,7 +224,7 @@ static void end(struct sending *s, enum outcome o, int64_t wait_us)
 static void again_later(struct sending *s, const char *retry_after)
 {
 	assert(s->message.attempts >= 0);
-	int64_t now = clock_wall_us(), asked = delivery_retry_after_us(retry_after, now);
+	int64_t now = clock_wall_us();
 	uint32_t random = 0;
 
 	if (!late_is_worth_trying(&s->late)) {
@@ -233,8 +233,7 @@ static void again_later(struct sending *s, const char *retry_after)
 	}
 	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
 		random = (uint32_t)now;
-	int64_t wait = delivery_backoff_us(s->message.attempts + 1, random);
-	end(s, RETRIED, asked > wait ? asked : wait);
+	end(s, RETRIED, delivery_wait_us(s->message.page, s->message.attempts + 1, random, retry_after, now));
 }
 
 static void on_posted(void *arg, const struct fetch_result *r)

@@ -41,7 +41,9 @@ bool config_in_words(const char *words, const char *word)
 bool config_is_name(const char *v)
 {
 	assert(v);
-	return only(v, DIGITS LETTERS "._-") && strlen(v) <= NAME_MAX_LEN;
+	/* Names stand in paths of URLs, where . and .. lead elsewhere. */
+	return only(v, DIGITS LETTERS "._-") && strlen(v) <= NAME_MAX_LEN && strcmp(v, ".") != 0 &&
+	       strcmp(v, "..") != 0;
 }
 
 static bool is_variable(const char *v)

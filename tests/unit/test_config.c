@@ -130,6 +130,7 @@ static void wrong_values_are_refused_with_what_would_be_right(void **state)
 		{SHOP "    flags: {file: \"/etc/a\\nb\", percentage: P}\n", 5, "rollouts[0].flags.file", "absolute"},
 		/* words */
 		{SHOP "users: [{name: a b, roles: [viewer]}]\n", 5, "users[0].name", "a name of letters"},
+		{SHOP "users: [{name: .., roles: [viewer]}]\n", 5, "users[0].name", "a name of letters"},
 		{SHOP "users: [{name: a, roles: [a b]}]\n", 5, "users[0].roles[0]", "a name of letters"},
 		{SHOP "users: [{name: a, roles: viewer}]\n", 5, "users[0].roles", "a list of names"},
 		{SHOP "users: [{name: a, roles: []}]\n", 5, "users[0].roles", "a list of names"},

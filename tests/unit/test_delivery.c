@@ -35,6 +35,8 @@ static void the_status_is_understood(void **state)
 		{0, 429, "", VERDICT_RETRY},
 		{0, 500, "rollup_error", VERDICT_RETRY},
 		{0, 503, "ok", VERDICT_RETRY},
+		{0, 408, "", VERDICT_RETRY},
+		{0, 425, "", VERDICT_RETRY},
 		{0, 400, "invalid_payload", VERDICT_REFUSED},
 		{0, 403, "action_prohibited", VERDICT_REFUSED},
 		{0, 404, "no_service", VERDICT_REFUSED},
@@ -159,6 +161,22 @@ static void retry_after_is_obeyed_within_reason(void **state)
 	assert_int_equal(delivery_retry_after_us("2.5", now), 2500 * US_PER_MS);
 }
 
+static void a_page_comes_again_within_a_minute(void **state)
+{
+	const int64_t now = INT64_C(1760436000) * US_PER_S;
+
+	(void)state;
+	for (int64_t n = 1; n < 30; n++)
+		for (int i = 0; i < 3; i++) {
+			const char *header = i == 0 ? NULL : i == 1 ? "3600" : "Wed, 15 Oct 2025 10:00:00 GMT";
+
+			assert_true(delivery_wait_us(true, n, UINT32_MAX, header, now) <= 60 * US_PER_S);
+		}
+	assert_int_equal(delivery_wait_us(true, 1, 0, "30", now), 30 * US_PER_S);
+	assert_int_equal(delivery_wait_us(false, 1, 0, "3600", now), 3600 * US_PER_S);
+	assert_int_equal(delivery_wait_us(false, 50, UINT32_MAX, "2", now), 300 * US_PER_S);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -167,6 +185,7 @@ int main(void)
 		cmocka_unit_test(a_body_that_says_no_is_no_delivery),
 		cmocka_unit_test(waiting_grows_to_five_minutes_and_is_never_in_step),
 		cmocka_unit_test(retry_after_is_obeyed_within_reason),
+		cmocka_unit_test(a_page_comes_again_within_a_minute),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
