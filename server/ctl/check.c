@@ -157,8 +157,10 @@ static void would(struct buf *b, const struct alert *a, const struct route *rt)
 	char to[16], after[32];
 	const struct playbook *p = rt->playbook;
 
+	bool pages = a->rejected || (p && !rt->n_rollouts); /* somebody thinks that it does something */
+
 	if (a->rejected || (!rt->heartbeat && (!p || !rt->n_rollouts)))
-		buf_str(b, "nothing but record it");
+		buf_printf(b, "only record it%s", pages ? ", and page: nothing is rolled back" : "");
 	else if (rt->heartbeat)
 		buf_str(b, "note the heartbeat");
 	else if (a->status == ALERT_RESOLVED)

@@ -198,6 +198,8 @@ static int open_one(struct ctl *c, const char *rollout, const char *severity, co
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
 	struct json_object *body = ctl_body("rollout", rollout, "severity", severity, "summary", summary, NO_MORE);
 	int r = ctl_call(c, "POST", "/api/v1/incidents", body, &data);
+	if (r == 0 && !c->json && strcmp(json_str_or(data, "summary", ""), summary) != 0)
+		printf("joined incident %lld, which was open already\n\n", (long long)json_int_or(data, "id", 0));
 	if (r == 0)
 		ctl_print(c, data, show_incident);
 	return r;

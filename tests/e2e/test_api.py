@@ -165,6 +165,7 @@ def test_check_alert_explains_offline(service, folder):
     r = ctl(None, "check-alert", "--config.file", folder / "rollbackd.yml", body)
     assert r.returncode == 0, r.stderr
     assert "roll back to 0%" in r.stdout and "no playbook matches" in r.stdout
+    assert "would only record it, and page: nothing is rolled back\n  because playbook" in r.stdout and "would only record it\n" in r.stdout
     assert "no rollout claims it" in r.stdout and "record that it resolved" in r.stdout
     body.write_text("[]")
     assert ctl(None, "check-alert", "--config.file", folder / "rollbackd.yml", body).returncode == 1

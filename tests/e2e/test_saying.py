@@ -252,6 +252,17 @@ def test_what_people_guess_is_understood(daemon_of, service):
         assert r.returncode == 2 and "/nowhere.yml: it cannot be read" in r.stderr and "unknown option" not in r.stderr
 
 
+def test_a_report_that_joins_an_open_incident_says_so(daemon_of, service):
+    d = daemon_of(config(service))
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    p = ctl(d, "incident", "open", "shop", "--severity", "P2", "--summary", "search is slow")
+    assert p.returncode == 0 and p.stdout.splitlines()[0] == "joined incident 1, which was open already", p
+    assert d.act(1, "resolve")[0] == 200
+    p = ctl(d, "incident", "open", "shop", "--severity", "P2", "--summary", "search is slow")
+    assert "joined" not in p.stdout and "Incident 2: Reported Incident" in p.stdout, p
+
+
 def test_watch_goes_on_until_it_is_decided(daemon_of, service, chat, pods):
     pods.pods = {"web-1": 10}
     d = daemon_of(seen_by(pods, service, chat, timeout="60s"))
