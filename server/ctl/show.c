@@ -204,12 +204,26 @@ static void say_plan(struct json_object *o)
 	printf(n ? "%zu missing, rollbackctl stage %s\n" : "nothing is missing\n", n, json_str_or(o, "name", ""));
 }
 
+/* The service is not at what is wanted, and nothing is on its way there. */
+static bool differs(struct json_object *o)
+{
+	int32_t wanted = json_pct_of(o, "percentage_wanted"), seen = json_pct_of(o, "percentage_seen");
+
+	return seen >= 0 && wanted >= 0 && seen != wanted && !json_str_or(o, "entering", NULL);
+}
+
+static bool is_calm(struct json_object *o)
+{
+	struct json_object *inc = NULL;
+
+	return json_get_obj(o, "incident", &inc) != 1 && !differs(o) && !json_str_or(o, "doubt", NULL);
+}
+
 /* What is wanted, and what was seen since that was last changed. */
 static void say_percentage(struct json_object *o)
 {
 	int32_t wanted = json_pct_of(o, "percentage_wanted"), seen = json_pct_of(o, "percentage_seen");
 	bool since = true, old = json_get_bool(o, "seen_since_change", &since) == 1 && !since;
-	bool moves = json_str_or(o, "entering", NULL) != NULL;
 	char pct[16], want[24], is[24];
 
 	text_pct(wanted, pct, sizeof(pct));
@@ -221,7 +235,7 @@ static void say_percentage(struct json_object *o)
 	else
 		printf("  Percentage    %s wanted, %s%% last seen at %s%s\n", want, is, at,
 		       old ? ", before the last change" : "");
-	if (seen < 0 || wanted < 0 || seen == wanted || moves)
+	if (!differs(o))
 		return;
 	CLEANUP(cleanup_free) char *line = text_format("  !! %s%% SEEN, %s WANTED", is, want);
 	show_trouble(true, line ? line : "");
@@ -257,8 +271,13 @@ void show_rollout(struct json_object *o)
 
 void show_rollouts(struct json_object *arr)
 {
-	for (size_t i = 0; i < json_len(arr); i++)
-		show_rollout(json_item(arr, i));
+	for (int calm = 0; calm <= 1; calm++) /* what is open first: nobody finds it in the middle of fifty */
+		for (size_t i = 0; i < json_len(arr); i++) {
+			struct json_object *o = json_item(arr, i);
+
+			if (is_calm(o) == calm)
+				show_rollout(o);
+		}
 	if (!json_len(arr))
 		puts("no rollouts in the config");
 }

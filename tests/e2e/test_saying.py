@@ -346,6 +346,16 @@ def test_a_table_is_no_wider_than_the_terminal_and_trouble_is_red(daemon_of, ser
     assert "\x1b[31m  !! 10% SEEN, 0% WANTED\x1b[0m" in on_terminal(80, "--url", url, "status")
 
 
+def test_the_rollout_in_trouble_stands_first(daemon_of, service):
+    calm = "  - name: {}\n    apply: [{{command: [/bin/true]}}]\n    verify: {{checks: [{{command: [/bin/echo, \"0\"]}}]}}\n"
+    d = daemon_of(config(service).replace("rollouts:\n", "rollouts:\n" + calm.format("aa") + calm.format("bb"), 1))
+    first = lambda: [line.split()[0] for line in ctl(d, "status").stdout.splitlines() if line[:1].islower()]
+    assert first() == ["aa", "bb", "shop"]
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    assert first() == ["shop", "aa", "bb"]
+
+
 def test_status_says_how_rollbackd_itself_is(daemon_of, service, chat):
     d = daemon_of(config(service, channels="channels:\n" + slack_channel(chat)))
     chat.faults = [(500, {}, "no")] * 100
