@@ -13,6 +13,7 @@
 #include "handlers/incident/kinds.h"
 #include "handlers/incident/open.h"
 #include "server/core/clock.h"
+#include "server/core/log.h"
 #include "server/core/metrics.h"
 #include "server/core/text.h"
 
@@ -227,6 +228,10 @@ int record_deadline(struct work *w)
 static int take_conditions(struct work *w)
 {
 	const struct change *ch = w->ch;
+
+	log_debug("a round of verification", "incident", log_num(w->inc.id), "written",
+	          ch->written_note ? ch->written_note : "", "acknowledged",
+	          ch->acknowledged_note ? ch->acknowledged_note : "");
 	struct finding f = record_finding(w);
 	int r = round_conditions(&f);
 

@@ -183,6 +183,7 @@ def test_the_journal_has_a_line_for_each_state_and_step(daemon_of, service, chat
     assert [line.split(" state=")[1].split()[0] for line in states] == ["rolling_back", "verifying", "failed"]
     assert all("level=info" in line for line in states[:-1]) and "level=error" in states[-1]
     assert [line for line in lines if " step=" in line and "level=info" in line and "step done" in line]
+    assert [line for line in lines if "level=debug" in line and "a round of verification" in line and "6 of 8 at 0%" in line]
 
 
 WATCHED = "    watch: {patience: 100ms, data: [{name: percentages, query: percentage}]}\n"
