@@ -74,6 +74,16 @@ static int fail_warnings(struct json_object *root, const struct say *say)
 	return fail(say, -EINVAL, "its answer comes with a warning: %s", buf_text(&b));
 }
 
+/* VictoriaMetrics says so when some of its storage did not answer (docs.victoriametrics.com, Cluster availability). */
+static int fail_partial(struct json_object *root, const struct say *say)
+{
+	struct json_object *partial = NULL;
+
+	if (!json_object_object_get_ex(root, "isPartial", &partial) || !partial || !json_object_get_boolean(partial))
+		return 0;
+	return fail(say, -EINVAL, "its answer is partial: a part of the data is missing");
+}
+
 /* The data of a successful reply and its result, of whatever type. */
 static int parse_result(struct json_object *root, const char **ret_type, struct json_object **ret_result,
                         const struct say *say)
@@ -86,7 +96,8 @@ static int parse_result(struct json_object *root, const char **ret_type, struct 
 	if (strcmp(status, "success") != 0 || json_get_obj(root, "data", &data) != 1 ||
 	    json_get_str(data, "resultType", ret_type) != 1 || json_get_arr(data, "result", ret_result) != 1)
 		return fail(say, -EBADMSG, "this is no answer of Prometheus' query API");
-	return fail_warnings(root, say);
+	int r = fail_warnings(root, say);
+	return r < 0 ? r : fail_partial(root, say);
 }
 
 static int fail_type(const char *type, const char *wanted, const struct say *say)

@@ -15,6 +15,7 @@
 #define BODY_MAX        (2 * 1024 * 1024)
 #define URL_MAX         (16 * 1024)
 #define TIMEOUT_DEFAULT (3 * US_PER_S)
+#define AHEAD_MOST_S    1.0 /* of a sample, before its Prometheus' own now: rounding */
 
 struct prom_query {
 	struct loop *loop;
@@ -119,7 +120,8 @@ static void judge_age(struct prom_query *q)
 		return;
 	}
 	double old_s = v->samples[0].at - v->samples[0].value;
-	if (v->n != 1 || !isfinite(old_s)) {
+	/* Prometheus knows no sample of later than now: whose clock does, shows no age at all. */
+	if (v->n != 1 || !isfinite(old_s) || old_s < -AHEAD_MOST_S) {
 		fail(q, "how old the samples are cannot be told");
 		return;
 	}

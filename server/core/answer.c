@@ -12,7 +12,7 @@
 bool answer_is_good(const struct fetch_result *r)
 {
 	assert(r);
-	return r->error == 0 && r->status >= 200 && r->status <= 299;
+	return r->error == 0 && r->status >= 200 && r->status <= 299 && r->status != 206;
 }
 
 void answer_failure(struct buf *b, const struct fetch_result *r, int64_t timeout_us)

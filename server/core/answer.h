@@ -6,7 +6,7 @@
 
 #include "server/core/loop.h"
 
-/* 2xx. */
+/* 2xx, but for 206: nobody asks for a part. */
 bool answer_is_good(const struct fetch_result *r);
 /* Why r is none: "no answer within 3s", "no answer: …", "answered 503: <how the body begins>", one line. */
 void answer_failure(struct buf *b, const struct fetch_result *r, int64_t timeout_us);

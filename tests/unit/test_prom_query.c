@@ -63,6 +63,7 @@ static void only_an_answer_that_prometheus_stands_behind_is_good(void **state)
 		{200, VECTOR(""), true},
 		{299, VECTOR(VALUE), true},
 		{500, VECTOR(VALUE), false},
+		{206, VECTOR(VALUE), false},
 		{302, VECTOR(VALUE), false},
 		{404, VECTOR(VALUE), false},
 		{200,
@@ -96,9 +97,10 @@ static void a_sample_counts_only_if_it_is_younger(void **state)
 		bool good;
 	} cases[] = {
 		{VECTOR(SAMPLED("999.9")), true}, /* 0.1 s old, asked about the last 5 s */
-		{VECTOR(SAMPLED("996")), true},   {VECTOR(SAMPLED("990")), false},
-		{VECTOR(SAMPLED("0")), false},    {VECTOR(""), false},
-		{VECTOR(SAMPLED("NaN")), false},  {VECTOR(SAMPLED("999.9") "," SAMPLED("999.9")), false},
+		{VECTOR(SAMPLED("996")), true},    {VECTOR(SAMPLED("990")), false},
+		{VECTOR(SAMPLED("0")), false},     {VECTOR(""), false},
+		{VECTOR(SAMPLED("87400")), false}, {VECTOR(SAMPLED("1000.4")), true},
+		{VECTOR(SAMPLED("NaN")), false},   {VECTOR(SAMPLED("999.9") "," SAMPLED("999.9")), false},
 	};
 
 	(void)state;

@@ -45,6 +45,27 @@ static void an_answer_with_warnings_is_none(void **state)
 	}
 }
 
+static void a_partial_answer_is_none(void **state)
+{
+	static const struct {
+		const char *partial;
+		int want;
+	} rows[] = {{"true", -EINVAL}, {"1", -EINVAL}, {"\"yes\"", -EINVAL}, {"false", 0}, {"null", 0}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct prom_vector v = {0};
+		char why[200] = "", body[300];
+
+		snprintf(body, sizeof(body),
+		         "{\"status\":\"success\",\"isPartial\":%s,\"data\":{\"resultType\":\"vector\",\"result\":[]}}",
+		         rows[i].partial);
+		assert_int_equal(vector(body, &v, why), rows[i].want);
+		assert_int_equal(strstr(why, "partial") != NULL, rows[i].want < 0);
+		prom_vector_free(&v);
+	}
+}
+
 /* The reply of the documentation's example (docs/querying/api.md), and extra fields as newer versions send
  * them. */
 static void an_instant_vector_is_read(void **state)
@@ -436,6 +457,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_instant_vector_is_read),
 		cmocka_unit_test(an_answer_with_warnings_is_none),
+		cmocka_unit_test(a_partial_answer_is_none),
 		cmocka_unit_test(values_are_quoted_numbers_and_nothing_else),
 		cmocka_unit_test(nan_stays_nan),
 		cmocka_unit_test(an_empty_vector_is_no_number),
