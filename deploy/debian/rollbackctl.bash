@@ -5,7 +5,7 @@ _rollbackctl() {
 	if [ "$COMP_CWORD" = 1 ]; then
 		help=$(rollbackctl --help 2>/dev/null | sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p')
 	else
-		help=$(rollbackctl "${COMP_WORDS[1]}" --help 2>/dev/null | sed -n 1p | grep -o -e '--[a-z-]*' -e '[a-z|]*|[a-z|]*' | tr '|' ' ')
+		help=$(rollbackctl "${COMP_WORDS[1]}" --help 2>/dev/null | grep -o -e '--[a-z-]*' -e '[a-z|]*|[a-z|]*' | tr '|' ' ' | sort -u)
 	fi
 	mapfile -t COMPREPLY < <(compgen -W "$help" -- "$word")
 	[ ${#COMPREPLY[@]} -gt 0 ] || mapfile -t COMPREPLY < <(compgen -f -- "$word")

@@ -10,6 +10,8 @@
 #include "server/core/text.h"
 #include "server/ctl/ctl.h"
 
+#define HELP_WIDTH  80
+#define HELP_INDENT 8
 #define OPTIONS_MAX 32 /* of a command that are looked at for one that is like another */
 
 static const struct ctl_command commands[] = {
@@ -25,9 +27,8 @@ static const struct ctl_command commands[] = {
          "ROLLOUT --stage N|current [--reason TEXT] [--to 0] [--wait | --or-offline | --offline] [--config FILE] "
          "[--storage DIR]",
          "roll back by hand; also when rollbackd is down: --offline without it; --or-offline asks it, waits, and goes "
-         "on\n        without it when it does not answer within 3 s. Both end with 0 verified, 1 not verified, 2 "
-         "usage, "
-         "3 refused\n        (another stage), 4 cannot tell",
+         "on without it when it does not answer within 3 s. Both end with 0 verified, 1 not verified, 2 usage, "
+         "3 refused (another stage), 4 cannot tell",
          cmd_rollback},
 	{"percentage", "ROLLOUT [--config FILE] [--except PROGRAM]",
          "what the service says it is at; nothing when that is unknown", cmd_percentage},
@@ -72,19 +73,53 @@ static const struct ctl_command *command_named(const char *name)
 	return NULL;
 }
 
+/* A word for the eye: up to a blank that stands in no brackets. */
+static size_t word_length(const char *s)
+{
+	int depth = 0;
+	size_t n = 0;
+
+	for (; s[n] && (s[n] != ' ' || depth > 0); n++)
+		depth += (s[n] == '[') - (s[n] == ']');
+	return n;
+}
+
+/* Words from column at on, in lines of at most 80 bytes, the further ones indented. */
+static void fold(FILE *out, size_t at, const char *text)
+{
+	assert(out && text);
+	const char *word = text;
+
+	for (size_t n; *word; word += n + (word[n] == ' ')) {
+		bool breaks = at + 1 + (n = word_length(word)) > HELP_WIDTH;
+
+		if (word > text)
+			fprintf(out, breaks ? "\n%*s" : "%*s", breaks ? HELP_INDENT : 1, "");
+		at = (breaks ? HELP_INDENT : at + (word > text)) + n;
+		fwrite(word, 1, n, out);
+	}
+	fputc('\n', out);
+}
+
 static void help_of(FILE *out, const struct ctl_command *cmd)
 {
-	fprintf(out, "  %s %s\n        %s\n", cmd->name, cmd->args, cmd->help);
+	fprintf(out, "  %s ", cmd->name);
+	fold(out, 3 + strlen(cmd->name), cmd->args);
+	fprintf(out, "%*s", HELP_INDENT, "");
+	fold(out, HELP_INDENT, cmd->help);
 }
 
 static void usage(FILE *out)
 {
-	fputs("usage: rollbackctl [--url URL] [--timeout 30s] [-o|--output table|json] COMMAND\n\n", out);
+	fputs("usage: rollbackctl [--url URL] [--timeout 30s] [-o|--output table|json]\n"
+	      "                   COMMAND\n\n",
+	      out);
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		help_of(out, &commands[i]);
-	fputs("\nURL: http://127.0.0.1:9595 or unix:/path. Also from ROLLBACKD_URL, ROLLBACKD_USER, "
-	      "ROLLBACKD_PASSWORD_FILE.\n"
-	      "Exit codes: 0 yes or done, 1 no, 2 usage, 3 cannot reach or not allowed, 4 cannot tell.\n",
+	fputs("\nURL: http://127.0.0.1:9595 or unix:/path. Also from ROLLBACKD_URL,\n"
+	      "ROLLBACKD_USER, ROLLBACKD_PASSWORD_FILE.\n"
+	      "Exit codes: 0 yes or done, 1 no, 2 usage, 3 cannot reach or not allowed,\n"
+	      "4 cannot tell.\n",
 	      out);
 }
 

@@ -67,7 +67,7 @@ def test_completion_knows_every_command(folder):
     complete = (f". {ROOT}/deploy/debian/rollbackctl.bash; COMP_WORDS=(rollbackctl %s); COMP_CWORD=%d; _rollbackctl; echo ${{COMPREPLY[@]}}")
     environment = {"PATH": f"{ROOT}/build/{MODE}:/usr/bin:/bin"}
     assert run("bash", "-c", complete % ("chec", 1), env=environment).stdout.split() == ["checklist", "check-config", "check-web-config", "check-alert"]
-    assert run("bash", "-c", complete % ("rollback --o", 2), env=environment).stdout.split() == ["--or-offline", "--offline"]
+    assert run("bash", "-c", complete % ("rollback --o", 2), env=environment).stdout.split() == ["--offline", "--or-offline"]
     assert "resolve" in run("bash", "-c", complete % ("incident re", 2), env=environment).stdout.split()
 
 
