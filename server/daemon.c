@@ -20,6 +20,7 @@
 #include "handlers/engine/engine.h"
 #include "handlers/engine/retention.h"
 #include "handlers/steps/flags_file.h"
+#include "handlers/steps/flags_writer.h"
 #include "handlers/plan/controller.h"
 #include "server/core/clock.h"
 #include "server/core/log.h"
@@ -38,6 +39,7 @@ struct app {
 	struct app_options o;
 	struct db *db;
 	struct loop *loop;
+	struct flags_writer *flags;
 	struct engine *engine;
 	struct notify *notify;
 	struct retire *retire;
@@ -268,8 +270,14 @@ static int start_engine(struct app *a, char *why, size_t size)
 
 	if (r == 0)
 		r = notify_new(a->loop, a->db, a->o.exe, &a->notify);
-	struct engine_options eo = {
-		.loop = a->loop, .db = a->db, .runner = a->o.runner, .on_outbox = ring, .on_outbox_arg = a};
+	if (r == 0)
+		r = flags_writer_start(&a->flags);
+	struct engine_options eo = {.loop = a->loop,
+	                            .db = a->db,
+	                            .runner = a->o.runner,
+	                            .flags = a->flags,
+	                            .on_outbox = ring,
+	                            .on_outbox_arg = a};
 	if (r == 0)
 		r = engine_new(&eo, &a->engine);
 	if (r == 0)
@@ -430,12 +438,14 @@ void app_stop(struct app *a)
 	api_jobs_cancel();
 	if (a->db)
 		db_stop(a->db);
+	flags_writer_stop(a->flags);
 	controller_stop(a->controller);
 	http_stop(a->http);
 	reloads_free(a->reloads);
 	background_free(a->api.background);
 	auth_free(a->auth);
 	engine_free(a->engine);
+	flags_writer_free(a->flags);
 	notify_free(a->notify);
 	retire_free(a->retire);
 	controller_free(a->controller);

@@ -107,6 +107,11 @@ static void recorded(const struct delivery_job *d, int result, struct http_reply
 		api_answer_errno(reply, result == -ENOENT || result == -EINVAL || result == -EPERM ? -EIO : result, "");
 		return;
 	}
+	for (size_t i = 0; i < d->intake->n_begun; i++) {
+		const struct begun *b = &d->intake->begun[i];
+
+		engine_lower(d->base.api->engine, b->incident, b->rollout->flags_file, b->rollout->flags_key);
+	}
 	for (size_t i = 0; i < d->intake->touched.n; i++)
 		engine_notify(d->base.api->engine, d->intake->touched.item[i]);
 	for (size_t i = 0; i < d->intake->n_stale; i++)

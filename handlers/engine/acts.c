@@ -548,7 +548,7 @@ static void stop_one(struct open_incident *l, struct slot *s)
 		command_stop(s->handle);
 		return;
 	}
-	if (s->drop == drop_http || s->drop == drop_wait)
+	if (s->drop == drop_http || s->drop == drop_wait || is_lowering(s))
 		return; /* it may be carried out over there whether we listen or not: its time limit ends it */
 	s->drop(l, s);
 	if (step && step->kind == STEP_HTTP)

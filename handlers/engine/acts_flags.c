@@ -70,27 +70,37 @@ static void rehearse_flags_now(struct slot *s)
 		slot_end(s, err < 0 ? STEP_FAILED : STEP_DONE, text);
 }
 
-static void write_flags_now(struct slot *s)
+void flags_written(struct slot *s, int err, const struct flags_change *change, const char *why)
 {
-	struct open_incident *l = s->of;
-	struct flags_change change = {0};
-	char why[256] = "", text[FLAGS_TEXT_MAX];
+	assert(s && s->busy && change && why && thread_may(THREAD_ENGINE));
+	char text[FLAGS_TEXT_MAX];
 
-	if (!kind_of(&l->inc)->acts) {
-		rehearse_flags_now(s);
-		return;
-	}
-	int err = set_flags(l, &change, why, sizeof(why));
-	if (err < 0 && pause_flags(s, err))
+	if (err < 0 && !s->stopped && pause_flags(s, err))
 		return;
 	if (err < 0) {
 		s->ch.error = err;
 		slot_end(s, STEP_FAILED, why);
 		return;
 	}
-	s->ch.pct_after = change.after;
-	flags_change_text(&change, l->plan->rollout.flags_key, err == 1, text, sizeof(text));
+	s->ch.pct_after = change->after;
+	flags_change_text(change, s->of->plan->rollout.flags_key, err == 1, text, sizeof(text));
 	slot_end(s, STEP_DONE, text);
+}
+
+static void write_flags_now(struct slot *s)
+{
+	struct open_incident *l = s->of;
+	struct flags_change change = {0};
+	char why[256] = "";
+
+	if (!kind_of(&l->inc)->acts) {
+		rehearse_flags_now(s);
+		return;
+	}
+	if (l->engine->o.flags && !kind_of(&l->inc)->enters && lowering_start(s, l->inc.pct_wanted) == 0)
+		return;
+	int err = set_flags(l, &change, why, sizeof(why));
+	flags_written(s, err, &change, why);
 }
 
 void act_write_flags(struct open_incident *l, const struct step *step)

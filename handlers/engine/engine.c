@@ -31,6 +31,7 @@ static void look_at(struct engine *e, int64_t id)
 	if (r == 1)
 		tell_others(l); /* one of them may have given way to it */
 	engine_advance_as_read(l, r);
+	lowering_forget(e, id);
 }
 
 static void on_inbox(void *arg)
@@ -176,6 +177,7 @@ void engine_free(struct engine *e)
 	while (e->open)
 		open_incident_drop(e->open);
 	revivals_drop(e);
+	lowerings_free(e);
 	db_reader_close(e->reader);
 	pthread_mutex_destroy(&e->lock);
 	free(e->inbox);

@@ -11,11 +11,14 @@
 #include "server/core/loop.h"
 
 struct engine;
+struct flags_writer;
 struct stale_copy;
 struct engine_options {
 	struct loop *loop;
 	struct db *db;
 	const char *runner; /* path of rollbackd-run; lives as long as the engine */
+	struct flags_writer
+		*flags; /* lowers flags files; stopped before the engine is freed. NULL: the engine does it */
 	/* Called on the loop's thread after a commit that may have put something into the outbox. */
 	void (*on_outbox)(void *arg);
 	void *on_outbox_arg;
@@ -28,6 +31,9 @@ int engine_start(struct engine *e);
 void engine_clock_was_set(struct engine *e);
 /* Any thread: something about this incident changed on disk. */
 void engine_notify(struct engine *e, int64_t incident_id);
+/* Writer thread, before it notifies: the intention to lower that incident's flags file to 0 % was committed just now.
+ * It is begun at once, and the engine takes the outcome when it gets there. */
+void engine_lower(struct engine *e, int64_t incident_id, const char *path, const char *key);
 /* Any thread: an alert's episode was reported resolved, and a copy that fires came all the same (stale). Prometheus and
  * Alertmanager are asked; whoever calls it active makes it a new episode. So many at once; more are asked about when
  * their next copy comes. */

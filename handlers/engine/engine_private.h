@@ -11,6 +11,7 @@
 #include "handlers/engine/next.h"
 #include "handlers/engine/record.h"
 #include "handlers/incident/intake.h"
+#include "handlers/steps/flags_file.h"
 
 struct open_incident;
 
@@ -90,8 +91,11 @@ struct engine {
 	struct db_conn *reader;
 	struct open_incident *open;
 	char *commands;       /* directory of the runners' files */
-	pthread_mutex_t lock; /* guards inbox, and which revivals are taken */
-	int64_t *inbox;       /* incident ids to look at */
+	pthread_mutex_t lock; /* guards inbox, which revivals are taken, and the list of lowerings */
+	struct lowering *lowerings;
+	unsigned lowering;                /* of them: not ended; under the lock */
+	struct loop_timer *held_outcomes; /* until then those that have ended wait for the others; NULL: none does */
+	int64_t *inbox;                   /* incident ids to look at */
 	size_t n_inbox, cap_inbox;
 	struct revival revivals[REVIVALS_MAX];
 };
@@ -128,6 +132,16 @@ void slot_begin(struct slot *s, const struct step *step, int32_t attempt);
 void slot_end(struct slot *s, enum step_state outcome, const char *text);
 /* The flags file: in this thread, a few milliseconds (acts_flags.c). */
 void act_write_flags(struct open_incident *l, const struct step *step);
+/* Its outcome, as of flags_file_write: the slot ends, or pauses before it is tried again. */
+void flags_written(struct slot *s, int err, const struct flags_change *change, const char *why);
+/* --- lowering.c --- */
+/* The flags file of the slot's incident goes to pct, and flags_written is told: now, when it was begun before. */
+int lowering_start(struct slot *s, int32_t pct);
+/* The slot waits for that: it cannot be stopped, and ends by itself. */
+bool is_lowering(const struct slot *s);
+/* The incident was looked at: what was begun for it and not asked for by now, nobody will. */
+void lowering_forget(struct engine *e, int64_t incident);
+void lowerings_free(struct engine *e); /* after their threads have ended */
 /* A slot's drop, while its handle is a timer after which it goes on. */
 void drop_pause(struct open_incident *l, struct slot *s);
 /* After the intent is on disk. step is borrowed. */

@@ -95,6 +95,16 @@ int intake_note_id(struct id_list *l, int64_t id)
 	return r;
 }
 
+int intake_note_begun(struct intake *in, int64_t incident, const struct rollout *r)
+{
+	assert(in && incident > 0 && r && r->flags_file);
+	int e = intake_grow(&in->begun, &in->cap_begun, in->n_begun, sizeof(*in->begun));
+
+	if (e == 0)
+		in->begun[in->n_begun++] = (struct begun) {incident, r};
+	return e;
+}
+
 static int note_truncated(struct db_tx *tx, struct intake *in)
 {
 	char text[200];
@@ -300,6 +310,7 @@ void intake_free(struct intake *in)
 	free(in->touched.item);
 	free(in->calming.item);
 	free(in->applied);
+	free(in->begun);
 	alert_group_free(in->group);
 	settings_unref(in->settings);
 	free(in);

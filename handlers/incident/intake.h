@@ -77,13 +77,21 @@ struct repeats_mark {
 	unsigned changes;
 };
 
+/* The intention to lower its flags file to 0 % was written. */
+struct begun {
+	int64_t incident;
+	const struct rollout *rollout; /* of the intake's settings */
+};
+
 struct intake {
 	struct settings *settings;     /* a reference */
 	struct alert_group *group;     /* owned */
 	struct route *routes;          /* owned, one per alert */
 	struct intake_result *results; /* owned; filled by intake_record */
 	size_t n_results, cap_results;
-	struct id_list touched;                    /* incidents the engine must look at */
+	struct id_list touched; /* incidents the engine must look at */
+	struct begun *begun;    /* owned: flags files to write as soon as this is committed */
+	size_t n_begun, cap_begun;
 	struct id_list calming;                    /* incidents of which an alert resolved */
 	struct stale_copy stale[INTAKE_STALE_MAX]; /* to ask Prometheus and Alertmanager about */
 	size_t n_stale;

@@ -12,6 +12,7 @@ int intake_add_result(struct intake *in, const struct alert *a, const char *roll
                       int64_t incident, const char *reason);
 /* Room for one more in a list that grows. */
 int intake_grow(void *list, size_t *cap, size_t n, size_t size);
+int intake_note_begun(struct intake *in, int64_t incident, const struct rollout *r);
 /* Each once. */
 int intake_note_id(struct id_list *l, int64_t id);
 

@@ -380,8 +380,11 @@ static int insert_open(struct db_tx *tx, const struct settings *s, const struct 
 
 	inc.evidence_since_us = db_tx_now(tx);
 	*ret_disposition = open_state(t, &inc, there, db_tx_now(tx));
-	if (inc.state == INC_ROLLING_BACK && begins_at_once(&inc, t->rollout))
+	bool begun = inc.state == INC_ROLLING_BACK && begins_at_once(&inc, t->rollout);
+	if (begun)
 		inc.started_at_us = db_tx_now(tx);
+	if (t->begun)
+		*t->begun = begun;
 	int err = plan_put(tx, s, t->rollout, t->playbook, config);
 	if (err == 0)
 		err = incident_insert(tx, &inc);

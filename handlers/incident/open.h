@@ -21,6 +21,8 @@ struct trigger {
 	const char *onset_from;         /* NULL: unknown */
 	int64_t received_us;
 	int64_t alert_id; /* the alert's row, attached before anybody is told; 0: none */
+	bool *begun; /* may be NULL; set: an incident was opened, and with it the intention is committed to lower its
+	              * flags file to 0 % */
 };
 
 /* The open incident it opened or joined, and what came of it. The same rollout never has two open incidents. */

@@ -175,12 +175,16 @@ static int trigger_one(struct taking *t, const struct rollout *rollout)
 	                     .alert_id = t->id};
 	enum disposition d = DISP_REJECTED;
 	int64_t incident = 0;
+	bool begun = false;
 
 	if (!summary)
 		return -ENOMEM;
 	if (drill)
 		return drill_one(t, &tr);
+	tr.begun = &begun;
 	int r = trigger_apply(t->tx, t->in->settings, &tr, &incident, &d);
+	if (r == 0 && begun)
+		r = intake_note_begun(t->in, incident, rollout);
 	if (r == 0)
 		r = touch(t, incident);
 	if (r == 0)

@@ -16,9 +16,7 @@
 
 #define ADVANCES_MAX 16 /* waiting at once: each asks Prometheus */
 #define WRITTEN_MAX  64 /* passes that wait for the others' answers, to be committed together */
-#define ASKING_MAX                                                                                                     \
-	32 /* passes that ask at once; the next begins when one has its answers. Half a second of commands             \
-	    */
+#define ASKING_MAX   32 /* passes that ask at once; the next begins when one has its answers */
 
 /* One pass over one rollout, from its questions to the commit. With advance: a person wants the next stage. */
 struct round {

@@ -212,6 +212,7 @@ int flags_file_load(const char *path, struct buf *ret_text, char *why, size_t wh
 struct setting {
 	bool exactly; /* else: at most */
 	bool rehearse;
+	bool locked; /* the caller holds the lock of the directory */
 	int32_t from, pct;
 	const struct flags_value *values;
 	size_t n_values;
@@ -360,6 +361,7 @@ static int change(const char *path, const char *key, const struct setting *want,
 	struct flags_change done = {.before = -1, .after = -1};
 	int r = file_open_dir(&f);
 
+	f.locked = want->locked;
 	assert(path && key && ret && want->pct >= 0 && want->pct <= 10000);
 	assert(want->values || want->n_values == 0);
 	if (r == 0)
@@ -393,6 +395,22 @@ int flags_file_write(const char *path, const char *key, int32_t pct, struct flag
                      size_t why_size)
 {
 	return change(path, key, &(struct setting) {.pct = pct}, ret, why, why_size);
+}
+
+int flags_dir_lock(const char *path)
+{
+	assert(path && path[0] == '/' && strlen(path) < PATH_MAX);
+	char dir[PATH_MAX];
+
+	snprintf(dir, sizeof(dir), "%.*s", (int)(strrchr(path, '/') - path) + 1, path);
+	CLEANUP(cleanup_fd) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 ? -errno : take_fd(&fd);
+}
+
+int flags_file_write_locked(const char *path, const char *key, int32_t pct, struct flags_change *ret, char *why,
+                            size_t why_size)
+{
+	return change(path, key, &(struct setting) {.pct = pct, .locked = true}, ret, why, why_size);
 }
 
 int flags_file_rehearse(const char *path, const char *key, int32_t pct, struct flags_change *ret, char *why,

@@ -63,6 +63,11 @@ void flags_change_text(const struct flags_change *ch, const char *key, bool writ
  * sentence; -EIO may mean that the new value is in effect but may not survive a power cut. */
 int flags_file_write(const char *path, const char *key, int32_t pct, struct flags_change *ret, char *why,
                      size_t why_size) MUST_CHECK;
+/* Another writer is kept out of the directory of that file as long as the descriptor is open. Its owner may change
+ * several files in it at a time, each once, by flags_file_write_locked. -EBUSY: another writer holds it; -errno. */
+int flags_dir_lock(const char *path) MUST_CHECK;
+int flags_file_write_locked(const char *path, const char *key, int32_t pct, struct flags_change *ret, char *why,
+                            size_t why_size) MUST_CHECK;
 /* The same up to the last move, which is left out: could it be done now? 1 or as flags_file_write; after = before. */
 int flags_file_rehearse(const char *path, const char *key, int32_t pct, struct flags_change *ret, char *why,
                         size_t why_size) MUST_CHECK;

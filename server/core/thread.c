@@ -10,6 +10,7 @@ void thread_is(enum thread_name name)
 	static const char *const names[THREAD_N] = {
 		[THREAD_WRITER] = "writer", [THREAD_READER] = "reader", [THREAD_ENGINE] = "engine",
 		[THREAD_HTTP] = "http",     [THREAD_AUTH] = "auth",     [THREAD_BACKGROUND] = "background",
+		[THREAD_FLAGS] = "flags",
 	};
 
 	assert(name > THREAD_UNNAMED && name < THREAD_N && self == THREAD_UNNAMED);

@@ -18,6 +18,7 @@ enum thread_name {
 	THREAD_HTTP,
 	THREAD_AUTH,
 	THREAD_BACKGROUND,
+	THREAD_FLAGS, /* up to 12 (handlers/steps/flags_writer.h) */
 	THREAD_N
 };
 

@@ -343,3 +343,16 @@ def test_nothing_is_dropped_from_what_stands_in_the_way_of_raising(daemon_of, se
     until(lambda: d.get("/api/v1/rollouts/shop")["percentage_wanted"] == 10)
     status, answer = d.call("POST", "/api/v1/rollouts/shop/advance", {"force": True, "reason": "a test"})[:2]
     assert status == 409 and "review" in json.dumps(answer) and service.file_percentage() == "10"
+
+
+def test_many_rollouts_are_all_asked(daemon_of, folder):
+    """More check commands than a daemon may have children: each rollout is asked in every pass, not the first ones only."""
+    n, rollouts = 230, ""
+    for i in range(n):
+        file = folder / f"many-{i}.env"
+        file.write_text("PERCENTAGE=10\n")
+        rollouts += (f"  - name: many-{i}\n    flags: {{file: {file}, percentage: PERCENTAGE}}\n    apply: [{{command: [/bin/true]}}]\n"
+                     f"    verify: {{checks: [{{command: [/bin/sed, -n, s/PERCENTAGE=//p, {file}]}}]}}\n"
+                     "    stages: [{number: 1, name: Canary, percentage: 10}]\n")
+    d = daemon_of(f"global: {{evaluation_interval: 5s}}\nrollouts:\n{rollouts}")
+    until(lambda: all(r["percentage_seen"] == 10 for r in d.get("/api/v1/rollouts")), timeout=60)

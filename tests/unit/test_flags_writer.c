@@ -1,0 +1,227 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <semaphore.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "handlers/steps/flags_writer.h"
+#include "server/core/scope.h"
+
+#define FILES 60
+
+struct one {
+	struct flags_task task; /* first */
+	sem_t *ended;
+	char path[200];
+};
+
+static void on_done(struct flags_task *t)
+{
+	sem_post(((struct one *)t)->ended);
+}
+
+static char dirs[3][64];
+
+static void make_dirs(void)
+{
+	for (int i = 0; i < 3; i++) {
+		snprintf(dirs[i], sizeof(dirs[i]), "/tmp/rollbackd-flags-XXXXXX");
+		assert_non_null(mkdtemp(dirs[i]));
+	}
+}
+
+static void remove_dirs(void)
+{
+	char command[300];
+
+	snprintf(command, sizeof(command), "rm -r %s %s %s", dirs[0], dirs[1], dirs[2]);
+	assert_int_equal(system(command), 0);
+}
+
+static void put(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+static int32_t value(const char *path, const char *key)
+{
+	char why[256];
+	int32_t pct = -1;
+
+	assert_int_equal(flags_file_read(path, key, &pct, why, sizeof(why)), 0);
+	return pct;
+}
+
+static void wait_for(sem_t *s)
+{
+	while (sem_wait(s) < 0)
+		assert_int_equal(errno, EINTR);
+}
+
+static void one_init(struct one *o, const char *path, const char *key, sem_t *ended)
+{
+	*o = (struct one) {.ended = ended};
+	snprintf(o->path, sizeof(o->path), "%s", path);
+	o->task = (struct flags_task) {.path = o->path, .key = (char *)key, .done = on_done};
+}
+
+static void files_of_several_directories_are_all_lowered(void **state)
+{
+	static struct one all[FILES];
+	struct flags_writer *w = NULL;
+	sem_t ended;
+
+	(void)state;
+	make_dirs();
+	sem_init(&ended, 0, 0);
+	assert_int_equal(flags_writer_start(&w), 0);
+	for (int i = 0; i < FILES; i++) {
+		char path[200];
+
+		snprintf(path, sizeof(path), "%s/%d.env", dirs[i % 3], i);
+		put(path, "A=1\nPCT=10\n");
+		one_init(&all[i], path, "PCT", &ended);
+	}
+	for (int i = 0; i < FILES; i++)
+		assert_int_equal(flags_writer_submit(w, &all[i].task), 0);
+	for (int i = 0; i < FILES; i++)
+		wait_for(&ended);
+	for (int i = 0; i < FILES; i++) {
+		assert_int_equal(all[i].task.result, 1);
+		assert_int_equal(all[i].task.change.before, 1000);
+		assert_int_equal(value(all[i].path, "PCT"), 0);
+	}
+	flags_writer_stop(w);
+	flags_writer_free(w);
+	remove_dirs();
+}
+
+/* Each reads the file, replaces its own value and renames: side by side one would take the other's back. */
+static void two_rollouts_in_one_file_lose_nothing(void **state)
+{
+	static struct one all[FILES];
+	struct flags_writer *w = NULL;
+	char text[FILES * 20] = "", path[200];
+	static char keys[FILES][8];
+	sem_t ended;
+
+	(void)state;
+	make_dirs();
+	sem_init(&ended, 0, 0);
+	snprintf(path, sizeof(path), "%s/all.env", dirs[0]);
+	for (int i = 0; i < FILES; i++) {
+		snprintf(keys[i], sizeof(keys[i]), "K%d", i);
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s=10\n", keys[i]);
+		one_init(&all[i], path, keys[i], &ended);
+	}
+	put(path, text);
+	assert_int_equal(flags_writer_start(&w), 0);
+	for (int i = 0; i < FILES; i++)
+		assert_int_equal(flags_writer_submit(w, &all[i].task), 0);
+	for (int i = 0; i < FILES; i++)
+		wait_for(&ended);
+	for (int i = 0; i < FILES; i++) {
+		assert_int_equal(all[i].task.result, 1);
+		assert_int_equal(value(path, keys[i]), 0);
+	}
+	flags_writer_stop(w);
+	flags_writer_free(w);
+	remove_dirs();
+}
+
+static void another_programs_lock_is_kept_to(void **state)
+{
+	struct flags_writer *w = NULL;
+	struct one held, free;
+	char path[200];
+	sem_t ended;
+
+	(void)state;
+	make_dirs();
+	sem_init(&ended, 0, 0);
+	snprintf(path, sizeof(path), "%s/held.env", dirs[0]);
+	put(path, "PCT=10\n");
+	one_init(&held, path, "PCT", &ended);
+	snprintf(path, sizeof(path), "%s/free.env", dirs[1]);
+	put(path, "PCT=10\n");
+	one_init(&free, path, "PCT", &ended);
+	CLEANUP(cleanup_fd) int lock = open(dirs[0], O_RDONLY | O_DIRECTORY);
+	assert_int_equal(flock(lock, LOCK_EX), 0);
+	assert_int_equal(flags_writer_start(&w), 0);
+	assert_int_equal(flags_writer_submit(w, &held.task), 0);
+	assert_int_equal(flags_writer_submit(w, &free.task), 0);
+	wait_for(&ended);
+	wait_for(&ended);
+	assert_int_equal(held.task.result, -EBUSY);
+	assert_int_equal(value(held.path, "PCT"), 1000);
+	assert_int_equal(free.task.result, 1);
+	assert_int_equal(flock(lock, LOCK_UN), 0);
+	assert_int_equal(flags_writer_submit(w, &held.task), 0);
+	wait_for(&ended);
+	assert_int_equal(held.task.result, 1);
+	flags_writer_stop(w);
+	flags_writer_free(w);
+	remove_dirs();
+}
+
+/* A thread that does not come back, here because of what it was told to do at the end. */
+static struct flags_writer *of_chain;
+static struct one second;
+
+static void then_second(struct flags_task *t)
+{
+	assert_int_equal(flags_writer_submit(of_chain, &second.task), 0);
+	wait_for(second.ended); /* on another thread: this one is here */
+	sem_post(((struct one *)t)->ended);
+}
+
+static void one_that_takes_long_holds_up_nobody(void **state)
+{
+	struct one first;
+	char path[200];
+	sem_t ended, inner;
+
+	(void)state;
+	make_dirs();
+	sem_init(&ended, 0, 0);
+	sem_init(&inner, 0, 0);
+	snprintf(path, sizeof(path), "%s/first.env", dirs[0]);
+	put(path, "PCT=10\n");
+	one_init(&first, path, "PCT", &ended);
+	first.task.done = then_second;
+	snprintf(path, sizeof(path), "%s/second.env", dirs[1]);
+	put(path, "PCT=10\n");
+	one_init(&second, path, "PCT", &inner);
+	assert_int_equal(flags_writer_start(&of_chain), 0);
+	assert_int_equal(flags_writer_submit(of_chain, &first.task), 0);
+	wait_for(&ended);
+	assert_int_equal(second.task.result, 1);
+	flags_writer_stop(of_chain);
+	assert_int_equal(flags_writer_submit(of_chain, &first.task), -ESHUTDOWN);
+	flags_writer_free(of_chain);
+	remove_dirs();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(files_of_several_directories_are_all_lowered),
+		cmocka_unit_test(two_rollouts_in_one_file_lose_nothing),
+		cmocka_unit_test(another_programs_lock_is_kept_to),
+		cmocka_unit_test(one_that_takes_long_holds_up_nobody),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
