@@ -1,6 +1,6 @@
 /*
- * What the rest of db/ asks of the engine that keeps the record (internal to db/). sqlite.c answers; beside it only the
- * migrations know SQLite.
+ * What the rest of db/ asks of the engine that keeps the record (internal to db/). sqlite.c answers; beside it only its
+ * log and the migrations know SQLite.
  *
  * A connection is one thread's at a time. A statement is known by its connection and its name in sql.h.
  */

@@ -1,5 +1,6 @@
 #include "db/sqlite.h"
 #include "db/engine.h"
+#include "db/sqlite_log.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -109,7 +110,8 @@ static int setup_reader(sqlite3 *sql)
 static int connect(struct db_conn *c, const char *file, char *why, size_t size)
 {
 	int flags = c->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
-	int r = db_errno(sqlite3_open_v2(file, &c->sql, flags | SQLITE_OPEN_NOMUTEX, NULL));
+	const char *vfs = c->read_only ? NULL : sqlite_log_vfs();
+	int r = db_errno(sqlite3_open_v2(file, &c->sql, flags | SQLITE_OPEN_NOMUTEX, vfs));
 
 	if (r == 0) {
 		sqlite3_busy_timeout(c->sql, BUSY_MS);
