@@ -29,7 +29,7 @@ LIB_SRCS  := $(wildcard server/core/*.c server/http/*.c server/auth/*.c server/c
              $(filter-out server/main.c server/run.c,$(wildcard server/*.c))
 # What rollbackd-run is made of: nothing here needs more than libc, and it starts in a moment.
 RUN_SRCS  := server/run.c handlers/steps/runner.c handlers/steps/runner_files.c handlers/steps/runner_trust.c \
-             $(patsubst %,server/core/%.c,buf child clock failpoint headtail json_check json_raw text_time text_utf8)
+             $(patsubst %,server/core/%.c,buf child clock failpoint headtail json_reader json_raw text_time text_utf8)
 CTL_SRCS  := $(wildcard server/ctl/*.c server/ctl/*/*.c)
 UNIT_SRCS := $(wildcard tests/unit/test_*.c)
 LIB_OBJS  := $(LIB_SRCS:%.c=$O/%.o)

@@ -35,30 +35,49 @@ static struct arena_piece *piece_for(struct arena *a, size_t size)
 	return p;
 }
 
-void *arena_take(struct arena *a, size_t size)
+/* From a multiple of align on, which data is of all that there are. */
+static char *give(struct arena *a, size_t size, size_t align)
 {
-	assert(a && size > 0);
-	size_t whole = (size + alignof(max_align_t) - 1) / alignof(max_align_t) * alignof(max_align_t);
+	assert(a && size > 0 && a->used <= a->max);
+	size_t gap = a->pieces ? -a->pieces->used & (align - 1) : 0;
 
-	assert(a->used <= a->max);
-	a->full |= whole < size || whole > a->max - a->used;
+	a->full |= size + gap < size || size + gap > a->max - a->used;
 	if (a->full)
 		return NULL;
-	struct arena_piece *p = piece_for(a, whole);
+	struct arena_piece *p = piece_for(a, size + gap);
 	if (!p)
 		return NULL;
-	void *given = memset(p->data + p->used, 0, whole);
-	p->used += whole;
-	a->used += whole;
+	gap = -p->used & (align - 1);
+	char *given = p->data + p->used + gap;
+	p->used += gap + size;
+	a->used += gap + size;
+	return given;
+}
+
+void *arena_take(struct arena *a, size_t size)
+{
+	void *given = give(a, size, alignof(max_align_t));
+
+	return given ? memset(given, 0, size) : NULL;
+}
+
+char *arena_text(struct arena *a, const char *text, size_t len)
+{
+	assert(text && len < SIZE_MAX);
+	char *given = give(a, len + 1, 1);
+
+	if (given) {
+		memcpy(given, text, len);
+		given[len] = '\0';
+	}
 	return given;
 }
 
 char *arena_string(struct arena *a, struct json_raw string)
 {
 	assert(json_raw_is_string(string));
-	assert(a);
 	size_t len = json_raw_size(string);
-	char *text = arena_take(a, len + 1);
+	char *text = give(a, len + 1, 1);
 
 	if (text)
 		(void)json_raw_decode(string, text, len);

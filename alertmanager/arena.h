@@ -1,7 +1,8 @@
 /*
  * Memory for many small texts that live and die together, with a maximum.
  *
- * One owner, one thread at a time. What is given is aligned for any type, zeroed, and gone with arena_free.
+ * One owner, one thread at a time. What is given is gone with arena_free; what arena_take gives is aligned for any type
+ * and zeroed.
  */
 #ifndef ALERTMANAGER_ARENA_H
 #define ALERTMANAGER_ARENA_H
@@ -17,6 +18,8 @@ struct arena {
 
 /* NULL: out of memory, or beyond max. */
 void *arena_take(struct arena *a, size_t size);
+/* A copy, with a NUL behind it. */
+char *arena_text(struct arena *a, const char *text, size_t len);
 /* The text of a string, as json_raw_decode gives it. */
 char *arena_string(struct arena *a, struct json_raw string);
 void arena_free(struct arena *a);

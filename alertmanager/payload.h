@@ -47,6 +47,8 @@ struct alert {
 	size_t n_annotations;
 	size_t annotations_cut, bytes_cut; /* how many annotations were cut or left out, and by how many bytes */
 	const char *generator_url;         /* "" when absent */
+	/* The two objects as sent, when that is how they would be written, whole and in order; else NULL. */
+	const char *labels_as_sent, *annotations_as_sent;
 };
 
 struct alert_group {

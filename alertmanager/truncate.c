@@ -152,17 +152,31 @@ static char *annotations_json(const struct alert *a, size_t labels_missing)
 	return object(&b);
 }
 
+/* Nothing of it is cut: what was sent is what is kept. */
+static bool labels_stay(const struct alert *a)
+{
+	return a->labels_as_sent && a->n_labels <= TRUNCATE_LABELS_MAX &&
+	       strlen(a->labels_as_sent) <= TRUNCATE_LABEL_BYTES;
+}
+
 int alert_truncate(const struct alert *a, struct truncated_alert *ret)
 {
 	assert(a && ret);
 	assert(!a->rejected || a->n_labels == 0);
 	CLEANUP(cleanup_free) struct candidate *list = NULL;
-	size_t n = 0;
-	int r = choose(a, &list, &n);
+	struct truncated_alert k = {.labels = labels_stay(a) ? a->labels_as_sent : NULL};
+	size_t n = a->n_labels;
 
-	if (r < 0)
-		return r;
-	struct truncated_alert k = {labels_json(list, n), annotations_json(a, a->n_labels - n)};
+	if (!k.labels) {
+		int r = choose(a, &list, &n);
+		if (r < 0)
+			return r;
+		k.labels = k.own_labels = labels_json(list, n);
+	}
+	if (a->annotations_as_sent && n == a->n_labels)
+		k.annotations = a->annotations_as_sent;
+	else
+		k.annotations = k.own_annotations = annotations_json(a, a->n_labels - n);
 	if (!k.labels || !k.annotations) {
 		truncated_alert_free(&k);
 		return -ENOMEM;
@@ -174,7 +188,7 @@ int alert_truncate(const struct alert *a, struct truncated_alert *ret)
 void truncated_alert_free(struct truncated_alert *k)
 {
 	assert(k);
-	free(k->labels);
-	free(k->annotations);
+	free(k->own_labels);
+	free(k->own_annotations);
 	*k = (struct truncated_alert) {0};
 }

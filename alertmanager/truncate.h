@@ -18,7 +18,8 @@
 #define TRUNCATE_NOTE        "rollbackd_not_kept"
 
 struct truncated_alert {
-	char *labels, *annotations; /* owned: JSON objects of strings; "{}" of a rejected alert */
+	const char *labels, *annotations; /* JSON objects of strings; "{}" of a rejected alert. As long as the alert */
+	char *own_labels, *own_annotations; /* owned: what is not the alert's */
 };
 /* 0 or -ENOMEM. */
 int alert_truncate(const struct alert *a, struct truncated_alert *ret) MUST_CHECK;

@@ -272,6 +272,53 @@ static void sixteen_mebibytes_of_anything_cost_little(void **state)
 	            "\"}}]}", 0);
 }
 
+/* What goes on record of an alert with these labels and annotations. */
+static void check_record(const char *sent_labels, const char *sent_annotations, bool as_sent, const char *labels,
+                         const char *annotations)
+{
+	char text[1000];
+	struct truncated_alert k = {0};
+
+	snprintf(text, sizeof(text), "{\"alerts\":[{\"status\":\"firing\",\"labels\":%s,\"annotations\":%s}]}",
+	         sent_labels, sent_annotations);
+	CLEANUP(alert_group_cleanup) struct alert_group *g = parse_text(text);
+	const struct alert *a = &g->alerts[0];
+	assert_int_equal(alert_truncate(a, &k), 0);
+	assert_string_equal(k.labels, labels);
+	assert_string_equal(k.annotations, annotations);
+	assert_int_equal(a->labels_as_sent != NULL, as_sent);
+	assert_int_equal(a->annotations_as_sent != NULL, as_sent);
+	truncated_alert_free(&k);
+}
+
+/* As Alertmanager writes them; whatever else means the same is written so. */
+static void the_record_has_one_form(void **state)
+{
+	(void)state;
+	static const char plain[] = "{\"a\":\"1\",\"b\":\"\xc3\xa9 2\"}",
+			  odd[] = "{\"a\":\"1\",\"b\":\"\xef\xbf\xbd\"}";
+
+	check_record(plain, plain, true, plain, plain);
+	check_record("{\"a\":\"1\"}", "{}", true, "{\"a\":\"1\"}", "{}");
+	check_record("{\"a\": \"1\",\"b\":\"\xc3\xa9 2\"}", "{ \"a\":\"1\",\"b\":\"\xc3\xa9 2\"}", false, plain, plain);
+	check_record("{\"a\":\"\\u0031\",\"b\":\"\xc3\xa9 2\"}", "{\"\\u0061\":\"1\",\"b\":\"\xc3\xa9 2\"}", false,
+	             plain, plain);
+	check_record("{\"a\":\"1\",\"b\":\"\xff\"}", "{\"a\":\"1\",\"b\":\"\\u0000\"}", false, odd, odd);
+}
+
+static void labels_are_put_in_order(void **state)
+{
+	(void)state;
+	CLEANUP(alert_group_cleanup)
+	struct alert_group *g =
+		parse_text("{\"alerts\":[{\"status\":\"firing\",\"labels\":{\"b\":\"2\",\"a\":\"1\"}}]}");
+	struct truncated_alert k = {0};
+
+	assert_int_equal(alert_truncate(&g->alerts[0], &k), 0);
+	assert_string_equal(k.labels, "{\"a\":\"1\",\"b\":\"2\"}");
+	truncated_alert_free(&k);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -282,6 +329,8 @@ int main(void)
 		cmocka_unit_test(the_summary_is_kept_before_all_other_annotations),
 		cmocka_unit_test(odd_characters_are_replaced_and_reject_nothing),
 		cmocka_unit_test(two_labels_that_odd_characters_make_one_reject_their_alert),
+		cmocka_unit_test(the_record_has_one_form),
+		cmocka_unit_test(labels_are_put_in_order),
 		cmocka_unit_test(sixteen_mebibytes_of_anything_cost_little),
 	};
 
