@@ -48,8 +48,9 @@ const char *db_uuid_of(const struct db *db, enum db_numbered what, int64_t id);
 enum db_lane { DB_URGENT, DB_NORMAL }; /* urgent: the engine's moves, and what lowers; normal: the rest */
 
 struct db_job {
-	/* Writer thread, inside this job's savepoint. < 0 undoes this job alone. */
+	/* Writer thread, inside a savepoint. < 0 undoes this job alone. */
 	int (*run)(struct db_tx *tx, struct db_job *job);
+	bool again; /* run may be called once more, after all that it did was undone: it begins anew */
 	/* Writer thread, after COMMIT (result >= 0: what run returned) or after failure (-errno: nothing of this job is
 	 * on disk, or it is doubtful: -EIO; -ENOSPC: full). Must not block. The job is the callee's again. */
 	void (*done)(struct db_job *job, int result);

@@ -23,8 +23,9 @@ struct batch {
 	struct db_job *job[BATCH_MAX];
 	int result[BATCH_MAX];
 	size_t n;
-	bool events; /* there are new ones */
-	bool search; /* it is a step of the search (search.h); then: there is more to do */
+	int64_t until_us; /* mono */
+	bool events;      /* there are new ones */
+	bool search;      /* it is a step of the search (search.h); then: there is more to do */
 };
 
 /* --- the queue --- */
@@ -102,61 +103,103 @@ static int begin(struct db *db, struct db_tx *tx)
 	return r < 0 ? r : deadlines_move(db, tx);
 }
 
-/* 0 when the transaction still stands. The engine may have ended it by itself (disk full, I/O error). */
-static int run_job(struct db_tx *tx, struct db_job *job, int *ret_result)
-{
-	size_t noted = tx->n_notes;
+/* What can be undone of a transaction: all of it, when nothing was written before, else what came since a savepoint, to
+ * which every page that is changed is copied (beyond 64 KiB to a file in /var/tmp: a rollback's own pages are more). */
+struct part {
+	bool whole;
+	size_t noted;
+};
 
-	*ret_result = job->run(tx, job);
-	if (!engine_in_transaction(tx->conn))
-		return *ret_result == -ENOSPC ? -ENOSPC : -EIO;
-	if (*ret_result < 0)
-		search_forget(tx, noted);
-	return 0;
+static int part_begin(struct db_tx *tx, bool whole, struct part *ret)
+{
+	*ret = (struct part) {whole, tx->n_notes};
+	return whole ? 0 : query_plain(tx->conn, SQL_SAVEPOINT);
 }
 
-/* Nothing was written before the first one: to undo it the transaction begins anew. A savepoint, to which every page
- * that is changed is copied (beyond 64 KiB to a file in /var/tmp: a rollback's own pages are more), is for those that
- * come after it. */
-static int run_first(struct db *db, struct db_tx *tx, struct db_job *job, int *ret_result)
+static int undo(struct db *db, struct db_tx *tx, const struct part *p)
 {
-	int r = run_job(tx, job, ret_result);
-
-	if (r < 0 || *ret_result >= 0)
-		return r;
+	search_forget(tx, p->noted);
+	if (!p->whole)
+		return query_plain(tx->conn, SQL_UNDO);
 	tx->events = false;
 	tx->place = 0;
-	r = query_plain(tx->conn, SQL_ROLLBACK);
+	int r = query_plain(tx->conn, SQL_ROLLBACK);
 	return r < 0 ? r : begin(db, tx);
 }
 
-static int run_next(struct db_tx *tx, struct db_job *job, int *ret_result)
+static int part_end(struct db *db, struct db_tx *tx, const struct part *p, bool failed)
 {
-	int r = query_plain(tx->conn, SQL_SAVEPOINT);
+	int r = failed ? undo(db, tx, p) : 0;
+
+	return r < 0 || p->whole ? r : query_plain(tx->conn, SQL_RELEASE);
+}
+
+/* 0 when the transaction still stands. The engine may have ended it by itself (disk full, I/O error). */
+static int run_job(struct db_tx *tx, struct db_job *job, int *ret_result)
+{
+	*ret_result = job->run(tx, job);
+	if (!engine_in_transaction(tx->conn))
+		return *ret_result == -ENOSPC ? -ENOSPC : -EIO;
+	return 0;
+}
+
+static int run_alone(struct db *db, struct db_tx *tx, struct batch *b, size_t i)
+{
+	struct part p;
+	int r = part_begin(tx, i == 0, &p);
 
 	if (r == 0)
-		r = run_job(tx, job, ret_result);
-	if (r == 0 && *ret_result < 0)
-		r = query_plain(tx->conn, SQL_UNDO);
-	return r < 0 ? r : query_plain(tx->conn, SQL_RELEASE);
+		r = run_job(tx, b->job[i], &b->result[i]);
+	return r < 0 ? r : part_end(db, tx, &p, b->result[i] < 0);
+}
+
+/* The next job that waits, unless the batch is full or its time is up. */
+static bool one_more(struct db *db, struct batch *b)
+{
+	if (b->n == BATCH_MAX || clock_mono_us() >= b->until_us || !(b->job[b->n] = next_job(db)))
+		return false;
+	b->n++;
+	return true;
+}
+
+/* Jobs that may run again are one part, from the last of b on as long as such come. If one of them fails, all are
+ * undone and run again one by one. *ret_more: the last of b has not run. */
+static int run_together(struct db *db, struct db_tx *tx, struct batch *b, bool *ret_more)
+{
+	size_t first = b->n - 1, i = first;
+	bool failed = false;
+	struct part p;
+	int r = part_begin(tx, first == 0, &p);
+
+	*ret_more = true;
+	for (; r == 0 && !failed && *ret_more && b->job[i]->again; i++) {
+		r = run_job(tx, b->job[i], &b->result[i]);
+		failed = r == 0 && b->result[i] < 0;
+		*ret_more = r == 0 && one_more(db, b);
+	}
+	if (r == 0)
+		r = part_end(db, tx, &p, failed);
+	for (size_t k = first; r == 0 && failed && k < i; k++)
+		r = run_alone(db, tx, b, k);
+	return r;
 }
 
 /* Runs jobs until the batch is full, its time is up or nothing waits. -errno: all of them failed. */
 static int run_batch(struct db *db, struct db_tx *tx, struct batch *b)
 {
 	assert(b->n > 0 && b->job[b->n - 1]);
-	int64_t until = clock_mono_us() + BATCH_US;
+	bool more = true;
+	int r = 0;
 
-	for (;;) {
-		size_t i = b->n - 1;
-		int r = i == 0 ? run_first(db, tx, b->job[i], &b->result[i]) : run_next(tx, b->job[i], &b->result[i]);
-
-		if (r < 0)
-			return r;
-		if (b->n == BATCH_MAX || clock_mono_us() >= until || !(b->job[b->n] = next_job(db)))
-			return 0;
-		b->n++;
-	}
+	b->until_us = clock_mono_us() + BATCH_US;
+	while (r == 0 && more)
+		if (b->job[b->n - 1]->again) {
+			r = run_together(db, tx, b, &more);
+		} else {
+			r = run_alone(db, tx, b, b->n - 1);
+			more = r == 0 && one_more(db, b);
+		}
+	return r;
 }
 
 static int transaction(struct db *db, struct batch *b)

@@ -175,7 +175,7 @@ static void written(struct db_job *job, int result)
 static int submit_write(struct api_job *j)
 {
 	assert(j->kind->write);
-	j->db_job = (struct db_job) {.run = write_it, .done = written};
+	j->db_job = (struct db_job) {.run = write_it, .done = written, .again = j->kind->again};
 	return db_submit(j->api->db, &j->db_job, j->lowers ? DB_URGENT : DB_NORMAL);
 }
 

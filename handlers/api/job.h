@@ -28,6 +28,7 @@ struct api_job_kind {
 	int (*query)(struct db_conn *c, struct api_job *j);
 	/* Writer thread, inside the savepoint; done after the commit. */
 	int (*write)(struct db_tx *tx, struct api_job *j);
+	bool again; /* write may be called once more, after what it did was undone (struct db_job) */
 	/* Loop's thread: begins to ask others. May be done at once. */
 	void (*ask)(struct api_job *j);
 	/* The loop has ended: gives up what ask began; the answer is not its business. */

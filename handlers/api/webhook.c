@@ -75,7 +75,7 @@ static void tell_log(const struct intake *in)
 	for (size_t i = 0; i < in->n_results && lines <= LOGGED_MAX; i++) {
 		const struct intake_result *r = &in->results[i];
 
-		if (r->disposition == DISP_DUPLICATE || r->disposition == DISP_HEARTBEAT)
+		if (r->disposition == DISP_DUPLICATE || r->disposition == DISP_HEARTBEAT || !log_writes(level_of(r)))
 			continue;
 		if (lines++ == LOGGED_MAX) {
 			log_info("more alerts of this webhook were recorded", "results_left",
@@ -261,7 +261,7 @@ static void delivery_free(struct api_job *base)
 }
 
 static const struct api_job_kind delivery_kind = {
-	.read = read_body, .write = record, .answer = answer, .free = delivery_free};
+	.read = read_body, .write = record, .again = true, .answer = answer, .free = delivery_free};
 
 /* The very bytes that were recorded and answered within a second. Where the disk is not well, nothing is known. */
 static bool answer_repeat(const struct api *a, const struct http_req *req, struct http_reply *reply)

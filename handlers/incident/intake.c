@@ -63,6 +63,12 @@ int intake_grow(void *list, size_t *cap, size_t n, size_t size)
 	return 0;
 }
 
+static void result_free(struct intake_result *r)
+{
+	free(r->rollout);
+	free(r->reason);
+}
+
 int intake_add_result(struct intake *in, const struct alert *a, const char *rollout, enum disposition d,
                       int64_t incident, const char *reason)
 {
@@ -77,8 +83,8 @@ int intake_add_result(struct intake *in, const struct alert *a, const char *roll
 	                               .incident_id = incident,
 	                               .alert = (size_t)(a - in->group->alerts)};
 	memcpy(res->fingerprint, a->fingerprint, sizeof(res->fingerprint));
-	res->rollout = rollout && rollout[0] ? text_format("%s", rollout) : NULL;
-	res->reason = reason ? text_format("%s", reason) : NULL;
+	res->rollout = rollout && rollout[0] ? strdup(rollout) : NULL;
+	res->reason = reason ? strdup(reason) : NULL;
 	return 0;
 }
 
@@ -218,7 +224,8 @@ static int order_of(const struct alert_group *g, size_t **ret)
 	}
 	for (size_t i = 0; i < g->n; i++)
 		m[i] = moment_of(g, i);
-	qsort(m, g->n, sizeof(*m), by_alert_and_time);
+	if (g->n > 1)
+		qsort(m, g->n, sizeof(*m), by_alert_and_time);
 	for (size_t i = 0, n; i < g->n; i += n) {
 		for (n = 1; i + n < g->n && !strcmp(m[i].alert->fingerprint, m[i + n].alert->fingerprint); n++)
 			;
@@ -242,8 +249,19 @@ static void sort_results(struct intake *in)
 {
 	for (size_t i = 0; i < in->n_results; i++)
 		in->results[i].order = i;
-	if (in->n_results)
+	if (in->n_results > 1)
 		qsort(in->results, in->n_results, sizeof(*in->results), by_place);
+}
+
+/* Nothing is left of a run that was undone. */
+static void begin_anew(struct intake *in)
+{
+	assert(in);
+	for (size_t i = 0; i < in->n_results; i++)
+		result_free(&in->results[i]);
+	in->n_results = in->touched.n = in->calming.n = in->n_stale = in->n_applied = in->n_copies = 0;
+	memset(in->unseen, 0, sizeof(in->unseen));
+	in->mark.n = 0;
 }
 
 /* One webhook is one moment: what is over is judged after all its alerts, in whatever order they stand. */
@@ -252,8 +270,8 @@ int intake_record(struct db_tx *tx, struct intake *in)
 	assert(tx && thread_may(THREAD_WRITER));
 	CLEANUP(cleanup_free) size_t *order = NULL;
 
-	assert(in->group && in->n_results == 0);
-	assert(in->routes);
+	assert(in->group && in->routes);
+	begin_anew(in);
 	int r = order_of(in->group, &order);
 
 	if (r == 0)
@@ -302,10 +320,8 @@ void intake_free(struct intake *in)
 	for (size_t i = 0; in->routes && i < in->group->n; i++)
 		route_free(&in->routes[i]);
 	free(in->routes);
-	for (size_t i = 0; i < in->n_results; i++) {
-		free(in->results[i].rollout);
-		free(in->results[i].reason);
-	}
+	for (size_t i = 0; i < in->n_results; i++)
+		result_free(&in->results[i]);
 	free(in->results);
 	free(in->touched.item);
 	free(in->calming.item);
@@ -335,10 +351,11 @@ static void answer_one(struct buf *b, const struct intake_result *res)
 	json_write_str(b, res->rollout);
 	buf_str(b, ",\"disposition\":");
 	json_write_str(b, disposition_name(res->disposition));
+	buf_str(b, ",\"incident\":");
 	if (res->incident_id)
-		buf_printf(b, ",\"incident\":%lld", (long long)res->incident_id);
+		buf_number(b, res->incident_id);
 	else
-		buf_str(b, ",\"incident\":null");
+		buf_str(b, "null");
 	buf_str(b, ",\"reason\":");
 	json_write_str(b, res->reason);
 	buf_char(b, '}');
@@ -352,7 +369,11 @@ void intake_answer(struct buf *b, const struct intake *in)
 
 	for (i = 0; i < in->group->n; i++)
 		rejected += in->group->alerts[i].rejected;
-	buf_printf(b, "{\"alerts\":%zu,\"rejected\":%zu,\"results\":[", in->group->n, rejected);
+	buf_str(b, "{\"alerts\":");
+	buf_number(b, (int64_t)in->group->n);
+	buf_str(b, ",\"rejected\":");
+	buf_number(b, (int64_t)rejected);
+	buf_str(b, ",\"results\":[");
 	for (i = 0; i < in->n_results && b->len < INTAKE_ANSWER_MAX; i++) {
 		buf_str(b, i ? "," : "");
 		answer_one(b, &in->results[i]);

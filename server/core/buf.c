@@ -59,6 +59,19 @@ int buf_char(struct buf *b, char c)
 	return buf_add(b, &c, 1);
 }
 
+int buf_number(struct buf *b, int64_t n)
+{
+	char digits[20], *at = digits + sizeof(digits);
+	uint64_t left = n < 0 ? -(uint64_t)n : (uint64_t)n;
+
+	do
+		*--at = (char)('0' + left % 10);
+	while ((left /= 10) > 0);
+	if (n < 0)
+		*--at = '-';
+	return buf_add(b, at, (size_t)(digits + sizeof(digits) - at));
+}
+
 int buf_printf(struct buf *b, const char *fmt, ...)
 {
 	va_list ap;

@@ -10,6 +10,7 @@
 
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 #include "server/core/scope.h"
 
 struct buf {
@@ -26,6 +27,7 @@ struct buf {
 int buf_add(struct buf *b, const void *data, size_t len);
 int buf_str(struct buf *b, const char *s);
 int buf_char(struct buf *b, char c);
+int buf_number(struct buf *b, int64_t n);
 int buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 int buf_vprintf(struct buf *b, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
 

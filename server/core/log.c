@@ -196,6 +196,11 @@ int log_level_parse(const char *word, enum log_level *ret)
 	return 0;
 }
 
+bool log_writes(enum log_level level)
+{
+	return level >= least_level;
+}
+
 void log_write(enum log_level level, const char *file, int line, const char *msg, ...)
 {
 	assert(level <= LOG_LEVEL_ERROR && file && msg);
@@ -203,7 +208,7 @@ void log_write(enum log_level level, const char *file, int line, const char *msg
 	va_list ap;
 	int r;
 
-	if (level < least_level)
+	if (!log_writes(level))
 		return;
 	l.len = 0;
 	l.full = false;

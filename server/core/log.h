@@ -24,6 +24,8 @@ int log_level_parse(const char *word, enum log_level *ret);
 /* The pairs end with two NULLs, so that a key without a value cannot run off the end. Lines are cut at 4 KiB, values at
  * 1 KiB. */
 void log_write(enum log_level level, const char *file, int line, const char *msg, ...) __attribute__((sentinel));
+/* Whether lines of that level are written: what is dear to say need not be made for nothing. */
+bool log_writes(enum log_level level);
 uint64_t log_dropped(void);
 
 #define log_debug(...) log_write(LOG_LEVEL_DEBUG, __FILE__, __LINE__, __VA_ARGS__, NO_MORE, NO_MORE)

@@ -109,9 +109,32 @@ static void a_sentence_is_cut_to_its_place_and_the_error_handed_on(void **state)
 	assert_string_equal(why, "longer th");
 }
 
+static void whole_numbers_are_written(void **state)
+{
+	(void)state;
+	static const struct {
+		int64_t n;
+		const char *text;
+	} numbers[] = {{0, "0"},
+	               {7, "7"},
+	               {-1, "-1"},
+	               {1200, "1200"},
+	               {INT64_MAX, "9223372036854775807"},
+	               {INT64_MIN, "-9223372036854775808"}};
+
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+		struct buf b = BUF(40);
+
+		assert_int_equal(buf_number(&b, numbers[i].n), 0);
+		assert_string_equal(buf_text(&b), numbers[i].text);
+		buf_free(&b);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(whole_numbers_are_written),
 		cmocka_unit_test(an_empty_buffer_reads_as_empty_text),
 		cmocka_unit_test(pieces_join_and_stay_terminated),
 		cmocka_unit_test(a_buffer_takes_exactly_its_maximum),

@@ -151,6 +151,36 @@ static int append(struct db_tx *tx, void *arg)
 	return 0;
 }
 
+/* They are one part of the transaction, which is undone when one fails; the others, and those between, remain. */
+static void of_jobs_that_may_run_again_a_failed_one_undoes_only_itself(void **state)
+{
+	static const struct {
+		bool again, fails;
+	} kinds[] = {{true, false}, {true, true},  {true, false}, {false, false}, {true, false}, {true, true},
+	             {true, false}, {false, true}, {true, true},  {true, false},  {true, true}};
+	struct call c[ARRAY_LEN(kinds)];
+
+	(void)state;
+	for (size_t from = 0; from < ARRAY_LEN(kinds); from++) {
+		struct db *db = fixture_open();
+		int kept = 0, before = noted(db, "kept");
+
+		for (size_t i = from; i < ARRAY_LEN(kinds); i++) {
+			call_init(&c[i], kinds[i].fails ? note_and_fail : note,
+			          kinds[i].fails ? (void *)"undone" : (void *)"kept");
+			c[i].job.again = kinds[i].again;
+			kept += !kinds[i].fails;
+			assert_int_equal(db_submit(db, &c[i].job, DB_NORMAL), 0);
+		}
+		assert_int_equal(db_start(db), 0);
+		for (size_t i = from; i < ARRAY_LEN(kinds); i++)
+			assert_int_equal(call_wait(&c[i]), kinds[i].fails ? -EPERM : 0);
+		assert_int_equal(noted(db, "kept"), before + kept);
+		assert_int_equal(noted(db, "undone"), 0);
+		db_close(db);
+	}
+}
+
 static void the_urgent_lane_goes_first_each_in_its_order(void **state)
 {
 	static const char *const normal[] = {"a", "b", "c"}, *const urgent[] = {"1", "2", "3"};
@@ -483,6 +513,7 @@ int main(void)
 		T(what_run_returned_is_told_after_the_commit),
 		T(a_job_that_fails_undoes_only_itself),
 		T(the_first_job_that_fails_undoes_only_itself),
+		T(of_jobs_that_may_run_again_a_failed_one_undoes_only_itself),
 		T(the_urgent_lane_goes_first_each_in_its_order),
 		T(a_full_queue_refuses_and_keeps_room_for_the_urgent),
 		T(what_is_queued_shares_commits_but_a_batch_has_an_end),
