@@ -117,7 +117,9 @@ static int add_incident(struct compare_spans *spans, const struct incident *inc,
 	              : -ENOMEM;
 }
 
-static int find_incidents(struct db_conn *c, const char *rollout, int64_t now_us, struct compare_spans *ret)
+/* Where the list was cut nobody knows what was before: that time does not count either. */
+static int find_incidents(struct db_conn *c, const char *rollout, const struct compare_grid *g, int64_t now_us,
+                          struct compare_spans *ret)
 {
 	const struct incident_filter f = {.rollout = rollout, .limit = INCIDENTS_MAX};
 	struct incident_list l = {0};
@@ -125,6 +127,9 @@ static int find_incidents(struct db_conn *c, const char *rollout, int64_t now_us
 
 	for (size_t i = 0; r >= 0 && i < l.n; i++)
 		r = add_incident(ret, &l.item[i], now_us);
+	if (r >= 0 && l.n == INCIDENTS_MAX && l.item[l.n - 1].opened_at_us > g->from_us)
+		r = compare_spans_add(ret, g->from_us, l.item[l.n - 1].opened_at_us,
+		                      "too many incidents since: those of this time were not looked at");
 	incident_list_free(&l);
 	return r < 0 ? r : 0;
 }
@@ -174,7 +179,7 @@ static int fill(struct compare_job *j, const struct api_read *q, struct http_rep
 		http_error(reply, 400, "bad_data", "%s", why);
 		return -EINVAL;
 	}
-	int e = find_incidents(q->conn, name, now_us, &j->rq.left_out);
+	int e = find_incidents(q->conn, name, &j->rq.grid, now_us, &j->rq.left_out);
 	if (e == 0)
 		e = find_holds(q->conn, name, &j->rq.grid, now_us, &j->rq.left_out);
 	if (e < 0)

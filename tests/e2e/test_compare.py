@@ -223,6 +223,19 @@ def test_the_time_of_a_rollback_does_not_count(compared):
     assert parse_time(gap["to"]) == end - 15 * 3600
     # What the plan's criterion saw fail is the very thing to be compared.
     assert held["reason"] == "held by alice" and report["metrics"][0]["n"] == HOURS - 5 - 2
+    # Behind 500 younger ones it is not looked at, and neither it nor its time may count.
+    assert d.stop() == 0
+    with sqlite3.connect(db) as c:
+        names = [row[1] for row in c.execute("PRAGMA table_info(incident)") if row[1] != "id"]
+        taken = ", ".join({"state": "7", "opened_at": str((end - 3 * 3600) * 10**6), "place": "place + n"}.get(name, name) for name in names)
+        c.execute(f"WITH RECURSIVE x(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM x WHERE n < 500)"
+                  f" INSERT INTO incident ({', '.join(names)}) SELECT {taken} FROM incident, x")
+    c.close()
+    d.start()
+    _, report = compare(d, "broken")
+    assert [g["reason"] for g in report["left_out"] if "incident" in g["reason"]] == \
+        ["too many incidents since: those of this time were not looked at"]
+    assert report["metrics"][0]["n"] <= 3
 
 
 def test_the_table_is_for_people(compared):
