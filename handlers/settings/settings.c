@@ -22,7 +22,7 @@ static void playbook_free(struct playbook *p)
 
 struct settings *settings_ref(struct settings *s)
 {
-	assert(s && s->refs > 0);
+	assert(s && __atomic_load_n(&s->refs, __ATOMIC_RELAXED) > 0);
 	__atomic_add_fetch(&s->refs, 1, __ATOMIC_RELAXED);
 	return s;
 }
@@ -157,7 +157,7 @@ struct plan *plan_of_settings(const struct settings *s, const struct rollout *r,
 
 struct plan *plan_ref(struct plan *p)
 {
-	assert(p && p->refs > 0);
+	assert(p && __atomic_load_n(&p->refs, __ATOMIC_RELAXED) > 0);
 	__atomic_add_fetch(&p->refs, 1, __ATOMIC_RELAXED);
 	return p;
 }
