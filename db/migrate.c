@@ -284,6 +284,22 @@ static const char *const migrations[] = {
 	"CREATE INDEX incident_acted ON incident (rollout, max(rolled_back_at, applied_at, started_at), started_at, "
 	"state,"
 	" already_there, kind, rolled_back_at, applied_at) WHERE kind < 3;",
+
+	/* What was written before there were limits is shortened once, not whenever it is read. Indexes: in words that
+           every engine knows; and those of what is about no incident begin with that, or SQLite takes another one. */
+	"UPDATE message_body SET body = json_object('what', json_extract(body, '$.what'), 'title', json_extract(body,"
+	" '$.title'), 'link', json_extract(body, '$.link'), 'text', substr(json_extract(body, '$.text'), 1, 30000),"
+	" 'incident', NULL) WHERE length(body) > 1048576 AND json_valid(body);"
+	"DROP INDEX incident_acted;"
+	"CREATE INDEX incident_acted ON incident (rollout, (CASE WHEN rolled_back_at >= applied_at AND rolled_back_at"
+	" >= started_at THEN rolled_back_at WHEN applied_at >= started_at THEN applied_at ELSE started_at END),"
+	" started_at, state, already_there, kind, rolled_back_at, applied_at) WHERE kind < 3;"
+	"DROP INDEX event_lone;"
+	"CREATE INDEX event_lone ON event (incident_id, at) WHERE incident_id = 0;"
+	"DROP INDEX event_plan;"
+	"CREATE INDEX event_plan ON event (incident_id, rollout, what) WHERE incident_id = 0;"
+	"DROP INDEX outbox_lone;"
+	"CREATE INDEX outbox_lone ON outbox (incident_id, queued_at) WHERE incident_id = 0;",
 };
 
 /* sha256(text), for the statements above. */

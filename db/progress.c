@@ -32,13 +32,8 @@ int progress_save(struct db_tx *tx, const struct progress *p)
 	return query_done(query_run(tx, PROGRESS_SAVE, V(row_value(&progress_row, p))));
 }
 
-static int end_run(struct db_tx *tx, const char *rollout, int64_t run)
-{
-	assert(rollout && run > 0);
-	return query_done(query_run(tx, RUN_END, V(rollout, run, db_tx_now(tx))));
-}
-
-int progress_new_run(struct db_tx *tx, const char *rollout, int64_t entered_us, const char *who, const char *why)
+/* entered: when the stage was entered; NULL: as it was. */
+static int begin_run(struct db_tx *tx, const char *rollout, const int64_t *entered_us, const char *who, const char *why)
 {
 	assert(tx && rollout && who && why);
 	struct progress p = {.restart_at = -1};
@@ -49,13 +44,12 @@ int progress_new_run(struct db_tx *tx, const char *rollout, int64_t entered_us, 
 		r = p.rollout ? 0 : -ENOMEM;
 	}
 	if (r == 0 && p.entered_us)
-		r = end_run(tx, rollout, p.run);
+		r = query_done(query_run(tx, RUN_END, V(rollout, p.run, db_tx_now(tx))));
 	p.run++;
 	p.run_since_us = p.clean_at_us = db_tx_now(tx);
-	p.entered_us = entered_us;
+	p.entered_us = entered_us ? *entered_us : p.entered_us;
 	p.clean_us = 0;
-	free(p.plan_sha);
-	p.plan_sha = NULL;
+	free(TAKE(p.plan_sha));
 	if (r == 0)
 		r = progress_save(tx, &p);
 	progress_free(&p);
@@ -64,44 +58,26 @@ int progress_new_run(struct db_tx *tx, const char *rollout, int64_t entered_us, 
 	return r < 0 ? r : event_add(tx, &e);
 }
 
+int progress_new_run(struct db_tx *tx, const char *rollout, int64_t entered_us, const char *who, const char *why)
+{
+	return begin_run(tx, rollout, &entered_us, who, why);
+}
+
 int progress_reset_clock(struct db_tx *tx, const char *rollout, const char *why)
 {
-	assert(tx && rollout && why);
-	struct progress p = {0};
-	int r = progress_load(db_tx_conn(tx), rollout, &p);
-	int64_t entered = r == 0 ? p.entered_us : 0;
-
-	progress_free(&p);
-	if (r < 0 && r != -ENOENT)
-		return r;
-	return progress_new_run(tx, rollout, entered, "rollbackd", why);
+	return begin_run(tx, rollout, NULL, "rollbackd", why);
 }
 
 int progress_restart_at(struct db_tx *tx, const char *rollout, int32_t stage)
 {
-	assert(tx && rollout);
-	struct progress p = {0};
-	int r = progress_load(db_tx_conn(tx), rollout, &p);
-
-	if (r == 0 && (p.restart_at < 0 || p.restart_at > stage)) {
-		p.restart_at = stage;
-		r = progress_save(tx, &p);
-	}
-	progress_free(&p);
-	return r == -ENOENT ? 0 : r;
+	assert(rollout);
+	return query_done(query_run(tx, PROGRESS_RESTART_AT, V(rollout, stage)));
 }
 
 int progress_restarted(struct db_tx *tx, const char *rollout)
 {
-	assert(tx && rollout);
-	struct progress p = {0};
-	int r = progress_load(db_tx_conn(tx), rollout, &p);
-
-	p.restart_at = -1;
-	if (r == 0)
-		r = progress_save(tx, &p);
-	progress_free(&p);
-	return r;
+	assert(rollout);
+	return query_found(query_run(tx, PROGRESS_RESTARTED, V(rollout)));
 }
 
 /* --- approvals --- */

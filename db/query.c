@@ -63,9 +63,8 @@ static struct value value_of(const struct row_column *c, const void *member)
 	case COLUMN_I64:
 		return value_number(*(const int64_t *)member);
 	case COLUMN_I32:
+	case COLUMN_ENUM: /* none is below 0 */
 		return value_number(*(const int32_t *)member);
-	case COLUMN_ENUM:
-		return value_number(*(const unsigned *)member);
 	case COLUMN_BOOL:
 		return value_number(*(const bool *)member);
 	case COLUMN_REAL:

@@ -19,7 +19,10 @@
 #define SQL_RETURNING_ID " RETURNING id"
 #define OPEN             "state NOT IN (7, 8)"
 #define ENDED            "state IN (7, 8)"
-#define LAST_ACTED       "max(rolled_back_at, applied_at, started_at)" /* as the index incident_acted has it */
+/* As the index incident_acted has it: the latest of the three. */
+#define LAST_ACTED                                                                                                     \
+	"CASE WHEN rolled_back_at >= applied_at AND rolled_back_at >= started_at THEN rolled_back_at WHEN applied_at"  \
+	" >= started_at THEN applied_at ELSE started_at END"
 /* Incidents by their place, newest first: ?1 rollout, ?2 state, ?3 below and ?4 from this place, ?5 to ?6 opened, ?7
  * limit, ?8 to ?10 kinds. Each kind is a range of an index, and they are merged: nothing is read that is not shown. */
 #define LISTED_KIND(where, kind)                                                                                       \
@@ -47,11 +50,6 @@
 #define LABELS_READ                    BOUNDED("a.labels", "262144", "'{}'")
 #define ANNOTATIONS_READ                                                                                               \
 	BOUNDED("a.annotations", "262144", "'{\"rollbackd_not_kept\":\"all annotations, which were too long\"}'")
-#define BODY_READ                                                                                                      \
-	BOUNDED("body", "1048576",                                                                                     \
-	        "json_object('what', json_extract(body, '$.what'), 'title', json_extract(body, '$.title'), 'link', "   \
-	        "json_extract(body, "                                                                                  \
-	        "'$.link'), 'text', substr(json_extract(body, '$.text'), 1, 30000), 'incident', NULL)")
 
 /* A time that moves by ?1 with the clock, if it is younger than ?2; none passes another on its way (deadlines.c). */
 #define MOVED(c)                                                                                                       \
@@ -178,7 +176,8 @@
 	  " WHERE place = ?1) AND NOT EXISTS (SELECT 1 FROM incident j WHERE j.place = i.place + 1)"                   \
 	  " ORDER BY i.place LIMIT 1), ?1)")                                                                           \
 	X(INCIDENT_COUNT_SINCE, 0, "tii",                                                                              \
-	  "SELECT count(*) FROM (SELECT 1 FROM incident WHERE rollout = ?1 AND " LAST_ACTED " >= ?2 AND kind < 3 AND"  \
+	  "SELECT count(*) FROM (SELECT 1 FROM incident WHERE rollout = ?1 AND (" LAST_ACTED                           \
+	  ") >= ?2 AND kind < 3 AND"                                                                                   \
 	  " started_at >= ?2 AND started_at <> 0 AND state <> 7 AND already_there = 0 LIMIT ?3) AS n")                 \
 	X(INCIDENT_COUNT_STATES, 0, "",                                                                                \
 	  "SELECT state, count(*) FROM incident WHERE " OPEN " AND +kind < 3 GROUP BY state")                          \
@@ -194,9 +193,10 @@
 	  "UPDATE step SET state = ?2, attempts = ?3, started_at = ?4, ended_at = ?5, output = ?6 WHERE id = ?1")      \
 	X(STEP_RUNNING_IN, 0, "",                                                                                      \
 	  "SELECT DISTINCT incident_id FROM step WHERE state = 2 AND phase IN (1, 4, 5) ORDER BY incident_id")         \
+	/* Steps that run are few, incidents of a rollout many: those are not to be begun with (|| ''). */             \
 	X(STEP_RUNNING_ELSEWHERE, 0, "ti",                                                                             \
 	  "SELECT count(*) FROM step s JOIN incident i ON i.id = s.incident_id WHERE s.state = 2 AND s.phase IN (1, "  \
-	  "5) AND i.rollout = ?1"                                                                                      \
+	  "5) AND i.rollout || '' = ?1"                                                                                \
 	  " AND i.id <> ?2")                                                                                           \
 	X(STEP_LOAD, 0, "i", "SELECT " COLUMNS(STEP_ROW) " FROM step WHERE id = ?1")                                   \
 	X(STEP_FOLLOWUPS_OPEN, 0, "i",                                                                                 \
@@ -243,7 +243,7 @@
 	X(META_TEXT, 0, "t", "SELECT text FROM meta WHERE key = ?1")                                                   \
 	X(OUTBOX_NUMBER, 0, "it", "SELECT count(*) + 1 FROM outbox WHERE incident_id = ?1 AND channel = ?2")           \
 	X(BODY_ADD, 1, "t", "INSERT INTO message_body (body) VALUES (?1)" SQL_RETURNING_ID)                            \
-	X(BODY_LOAD, 0, "i", "SELECT " BODY_READ " FROM message_body WHERE id = ?1")                                   \
+	X(BODY_LOAD, 0, "i", "SELECT body FROM message_body WHERE id = ?1")                                            \
 	X(BODY_DROP, 1, "i",                                                                                           \
 	  "DELETE FROM message_body WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM outbox WHERE body = ?1 AND state = "   \
 	  "1)")                                                                                                        \
@@ -292,6 +292,9 @@
 	X(PROGRESS_LOAD, 0, "t", "SELECT " COLUMNS(PROGRESS_ROW) " FROM progress WHERE rollout = ?1")                  \
 	X(PROGRESS_SAVE, 1, COLUMNS_TYPES(PROGRESS_ROW),                                                               \
 	  UPSERT_ROW("progress", "rollout", PROGRESS_ROW, PROGRESS_ROW_REST))                                          \
+	X(PROGRESS_RESTART_AT, 1, "ti",                                                                                \
+	  "UPDATE progress SET restart_at = ?2 WHERE rollout = ?1 AND (restart_at < 0 OR restart_at > ?2)")            \
+	X(PROGRESS_RESTARTED, 1, "t", "UPDATE progress SET restart_at = -1 WHERE rollout = ?1")                        \
 	X(APPROVAL_ADD, 1, "ti" COLUMNS_TYPES(APPROVAL_ROW),                                                           \
 	  UPSERT_ROW_OF("approval", "rollout, run", "?, ?", "rollout, run, role", APPROVAL_ROW))                       \
 	X(APPROVAL_OF_RUN, 0, "ti",                                                                                    \

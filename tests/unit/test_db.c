@@ -295,6 +295,26 @@ static void what_an_old_database_knew_is_still_known(void **state)
 	db_close(db);
 }
 
+/* As release 0.1 wrote them: nothing bounded what was kept. */
+static void a_message_of_megabytes_is_kept_without_its_incident(void **state)
+{
+	struct db_conn *c = NULL;
+	struct message m = {0};
+
+	(void)state;
+	make_from("tests/data/schema/v1.sql");
+	meddle("UPDATE outbox SET body = '{\"what\":\"failed\",\"text\":\"rolled back\",\"title\":\"Shop\",\"link\":"
+	       "\"http://x/1\",\"incident\":{\"alerts\":\"' || hex(zeroblob(1500000)) || '\"}}' WHERE id = 13");
+	struct db *db = fixture_open();
+	assert_int_equal(db_reader_open(db, &c), 0);
+	assert_int_equal(outbox_load(c, 13, &m), 0);
+	assert_string_equal(m.body, "{\"what\":\"failed\",\"title\":\"Shop\",\"link\":\"http://x/1\",\"text\":\"rolled "
+	                            "back\",\"incident\":null}");
+	message_free(&m);
+	db_reader_close(c);
+	db_close(db);
+}
+
 /* --- who it is --- */
 
 static void each_database_has_a_uuid_of_its_own_for_ever(void **state)
@@ -436,6 +456,7 @@ int main(void)
 		T(a_reader_cannot_write),
 		T(an_old_database_becomes_like_a_new_one),
 		T(what_an_old_database_knew_is_still_known),
+		T(a_message_of_megabytes_is_kept_without_its_incident),
 		T(each_database_has_a_uuid_of_its_own_for_ever),
 		T(rows_from_before_the_uuid_keep_their_names),
 		T(a_backup_holds_what_was_committed),

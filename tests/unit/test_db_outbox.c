@@ -4,7 +4,6 @@
 #include "db/alert.h"
 #include "db/incident.h"
 #include "db/outbox.h"
-#include "server/core/buf.h"
 
 /* --- the outbox --- */
 
@@ -30,35 +29,6 @@ static struct message put(int64_t incident, const char *channel)
 	assert_int_equal(in_tx(db, add, &m), 0);
 	assert_true(m.id > 0);
 	return m;
-}
-
-/* As release 0.1 wrote them: nothing bounded what was kept. */
-static void a_message_of_megabytes_is_read_without_its_incident(void **state)
-{
-	struct message got = {0};
-	struct message_list l = {0};
-	CLEANUP(buf_free) struct buf body = BUF(4 << 20);
-
-	(void)state;
-	buf_str(&body, "{\"what\":\"failed\",\"text\":\"rolled "
-	               "back\",\"title\":\"Shop\",\"link\":\"http://x/1\",\"incident\":{\"alerts\":\"");
-	while (body.len < 3 << 20)
-		buf_str(&body, "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
-	buf_str(&body, "\"}}");
-	struct message m = {.channel = (char *)"chat",
-	                    .event = (char *)"page",
-	                    .what = (char *)"failed",
-	                    .body = (char *)buf_text(&body)};
-	assert_int_equal(in_tx(db, add, &m), 0);
-	assert_int_equal(outbox_load(reader, m.id, &got), 0);
-	assert_string_equal(got.body,
-	                    "{\"what\":\"failed\",\"title\":\"Shop\",\"link\":\"http://x/1\",\"text\":\"rolled "
-	                    "back\",\"incident\":null}");
-	message_free(&got);
-	assert_int_equal(outbox_due(reader, INT64_MAX, 9, &l), 0);
-	assert_int_equal(l.n, 1);
-	assert_null(l.item[0].body); /* many are looked at, few are sent */
-	message_list_free(&l);
 }
 
 static void a_message_is_read_back_as_it_was_written(void **state)
@@ -340,7 +310,6 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(a_message_of_megabytes_is_read_without_its_incident),
 		T(a_message_is_read_back_as_it_was_written),
 		T(numbers_count_per_incident_and_channel),
 		T(messages_are_due_in_order_per_incident_and_channel),
