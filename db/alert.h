@@ -64,11 +64,12 @@ int episode_last(struct db_conn *c, const char *fingerprint, enum delivery statu
 /* All that fire: more than one only where a resolved got lost. *ret->item is the caller's to free. */
 int episode_firing(struct db_conn *c, const char *fingerprint, struct episode_list *ret) MUST_CHECK;
 
-/* It came again; a copy of one that fires, with its labels and annotations of now; its end; its end, told anew; a copy
- * after the end; by which config it was decided. 0 or -errno. Of copies within a second that say the same one is
- * written, and counted: alert_copy says 1 for it, 0 for the others. */
+/* It came again; a copy of one that fires, with its startsAt, labels and annotations of now; its end; its end, told
+ * anew; a copy after the end; by which config it was decided. 0 or -errno. Of copies within a second that say the same
+ * one is written, and counted: alert_copy says 1 for it, 0 for the others. */
 int alert_again(struct db_tx *tx, int64_t id) MUST_CHECK;
-int alert_copy(struct db_tx *tx, int64_t id, const char *labels, const char *annotations) MUST_CHECK;
+int alert_copy(struct db_tx *tx, int64_t id, int64_t starts_at_us, const char *labels,
+               const char *annotations) MUST_CHECK;
 int alert_end(struct db_tx *tx, int64_t id, int64_t ends_at_us) MUST_CHECK;
 int alert_ended_again(struct db_tx *tx, int64_t id) MUST_CHECK;
 int alert_stale(struct db_tx *tx, int64_t id) MUST_CHECK;

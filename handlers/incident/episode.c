@@ -68,6 +68,13 @@ bool episode_end_is_known(const struct episode *e, int64_t starts_at_us, int64_t
 	return starts_at_us == e->starts_at_us || (ends_at_us && ends_at_us == e->ends_at_us);
 }
 
+int64_t episode_start(const struct episode *known, int64_t starts_at_us)
+{
+	assert(known && known->firing && starts_at_us >= 0);
+	return starts_at_us && starts_at_us < known->starts_at_us - EPISODE_REPLICA_US ? starts_at_us
+	                                                                               : known->starts_at_us;
+}
+
 int64_t episode_began(const struct episode *before, int64_t starts_at_us)
 {
 	int64_t end = before ? end_of(before) : 0;

@@ -51,6 +51,12 @@ bool episode_ended_already(const struct episode *e, int64_t starts_at_us);
 /* If so: are its times those of e's end as it is known? A replica moves one of them. */
 bool episode_end_is_known(const struct episode *e, int64_t starts_at_us, int64_t ends_at_us);
 
+/* The startsAt by which the sender knows an episode that fires, after a copy with this one. Replicas move it by
+ * moments; what is moved back by more tells of a clock that was set back while a resolved got lost, and its end will
+ * have it. */
+#define EPISODE_REPLICA_US (INT64_C(300) * 1000000)
+int64_t episode_start(const struct episode *known, int64_t starts_at_us);
+
 /* When a new episode began, as far as that is known: not before the end of the one before it (NULL: none). */
 int64_t episode_began(const struct episode *before, int64_t starts_at_us);
 

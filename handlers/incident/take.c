@@ -391,7 +391,7 @@ static int take_copy(struct taking *t, const struct episode *known)
 
 	t->id = known->id;
 	if (r == 0)
-		r = alert_copy(t->tx, t->id, kept.labels, kept.annotations);
+		r = alert_copy(t->tx, t->id, episode_start(known, t->a->starts_at_us), kept.labels, kept.annotations);
 	truncated_alert_free(&kept);
 	if (r < 0)
 		return r;

@@ -298,6 +298,19 @@ def test_after_the_senders_clock_was_set_back_an_end_that_comes_before_its_begin
     assert said_now == ["rollback_started"] and time.monotonic() - told >= 3
 
 
+def test_an_end_with_the_start_of_a_copy_after_the_senders_clock_was_set_back_ends_what_fires(daemon_of, service):
+    d = daemon_of(config(service, limits="limits: {quiet: 100ms}"))
+    now = time.time()
+    [r] = d.post(alert(starts=now - 60))
+    d.wait_state(r["incident"], "rolled_back")
+    again = alert(starts=now - 7200)     # its resolved got lost
+    assert dispositions(d, again) == ["duplicate"]
+    assert dispositions(d, over(again, startsAt=rfc3339(now - 9000), endsAt=rfc3339(now - 8000))) == ["resolved"], "one that is not known"
+    assert [a["status"] for a in d.incident(r["incident"])["alerts"]] == ["firing"]
+    assert dispositions(d, over(again, endsAt=rfc3339(now - 7100))) == ["resolved"]
+    d.wait_state(r["incident"], "resolved")
+
+
 def test_an_old_end_ends_no_later_episode(daemon_of, service):
     d = daemon_of(config(service))
     now = time.time()

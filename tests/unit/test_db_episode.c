@@ -44,7 +44,7 @@ static int again(struct db_tx *tx, void *id)
 
 static int copy(struct db_tx *tx, void *id)
 {
-	return alert_copy(tx, *(int64_t *)id, "{\"a\":\"c\"}", "{\"n\":2}");
+	return alert_copy(tx, *(int64_t *)id, 4, "{\"a\":\"c\"}", "{\"n\":2}");
 }
 
 static int end(struct db_tx *tx, void *id)
@@ -171,7 +171,7 @@ static void a_copy_is_counted_and_brings_what_is_newer(void **state)
 	assert_string_equal(a.annotations, "{\"n\":2}");
 	assert_string_equal(a.generator_url, "http://p");
 	assert_int_equal(a.status, DELIVERY_FIRING);
-	assert_int_equal(a.starts_at_us, 5);
+	assert_int_equal(a.starts_at_us, 4);
 	assert_int_equal(a.ends_at_us, 0);
 	assert_int_equal(a.times, 2);
 	assert_true(before <= a.first_at_us && a.first_at_us < a.last_at_us);

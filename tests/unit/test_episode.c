@@ -174,6 +174,16 @@ static void an_end_of_other_times_is_told_anew(void **state)
 	assert_true(episode_end_is_known(&ended_undated, 0, 0));
 }
 
+static void a_copy_moves_the_start_back_by_more_than_a_replica_does(void **state)
+{
+	(void)state;
+	assert_int_equal(episode_start(&fires, T0 + 20 * S), T0);
+	assert_int_equal(episode_start(&fires, T0 - EPISODE_REPLICA_US), T0);
+	assert_int_equal(episode_start(&fires, T0 - EPISODE_REPLICA_US - 1), T0 - EPISODE_REPLICA_US - 1);
+	assert_int_equal(episode_start(&fires, 0), T0);
+	assert_int_equal(episode_start(&fires_undated, T0), 0);
+}
+
 static int64_t drawn(int64_t least, int64_t most)
 {
 	return least + random() % (most - least + 1);
@@ -240,6 +250,7 @@ int main(void)
 		cmocka_unit_test(every_cell_of_resolved),
 		cmocka_unit_test(a_resolved_that_ends_nothing_is_a_copy_unless_it_tells_of_a_later_episode),
 		cmocka_unit_test(an_end_of_other_times_is_told_anew),
+		cmocka_unit_test(a_copy_moves_the_start_back_by_more_than_a_replica_does),
 		cmocka_unit_test(properties_over_drawn_times),
 	};
 
