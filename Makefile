@@ -153,6 +153,9 @@ SIMULATED := server/core/clock server/core/log server/core/loop server/core/loop
 SEEDS     ?= 2000
 simulate: $O/tests/simulate/simulate
 	$O/tests/simulate/simulate $(if $(SEED),--seed=$(SEED) -v,--seeds=$(SEEDS))
+# Does it see what it is there for? Breaks one rule of the engine at a time, and tells which history finds it. Half an hour.
+mutants:
+	+/usr/bin/python3 tests/simulate/mutants.py --seeds=$(SEEDS)
 $O/tests/simulate/simulate: $(patsubst %.c,$O/%.o,$(wildcard tests/simulate/*.c)) $(filter-out $(SIMULATED:%=$O/%.o),$(LIB_OBJS))
 	@echo "  LD $@"
 	@$(CC) $(mode.$(MODE)) $(LDFLAGS) -Wl,--wrap=db_submit,--wrap=outbox_add,--wrap=flags_file_write,--wrap=flags_file_set,--wrap=usleep \
@@ -274,7 +277,7 @@ clean:
 	rm -rf build
 
 FORCE:
-.PHONY: all programs all-units bench bench-smoke bench-programs instructions deps-bench fuzz simulate unit check check-waits check-computes check-tools check-long check-sanitized e2e long crash crash-short rules lint lint-structure lint-format lint-gcc lint-tidy \
+.PHONY: all programs all-units bench bench-smoke bench-programs instructions deps-bench fuzz simulate mutants unit check check-waits check-computes check-tools check-long check-sanitized e2e long crash crash-short rules lint lint-structure lint-format lint-gcc lint-tidy \
         lint-cppcheck lint-shell objects demo install deb deps-deb deps deps-build deps-check deps-demo deps-tools clean FORCE
 .SECONDARY:
 -include $(shell find $O -name '*.d' 2>/dev/null)

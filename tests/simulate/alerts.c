@@ -21,6 +21,8 @@ struct alert_model {
 	bool fires;
 	int64_t starts_at_us, ends_at_us; /* wall */
 	int episode;
+	bool flapped;   /* the end of the one before was told to nobody */
+	unsigned taken; /* a bit for each rollout: an incident that is open is about this episode */
 };
 
 /* One body, that may be delivered many times. */
@@ -36,6 +38,7 @@ static struct {
 	struct alert_model alert[ALERTS_N];
 	int64_t clock_us; /* how wrong the clock is that dates its alerts */
 	int senders;
+	bool unknown;           /* to Prometheus: others evaluate them */
 	struct body kept[KEPT]; /* the last ones, which can come late */
 	int n_kept;
 } am;
@@ -48,6 +51,7 @@ void alerts_begin(void)
 	am.n_kept = 0;
 	am.clock_us = 0;
 	am.senders = 1 + rnd_below(2);
+	am.unknown = rnd_chance(20);
 	for (int i = 0; i < ALERTS_N; i++)
 		am.alert[i] = (struct alert_model) {.action = actions[rnd_below(ARRAY_LEN(actions))],
 		                                    .rollout = rollouts[rnd_below(ARRAY_LEN(rollouts))]};
@@ -61,9 +65,14 @@ bool alerts_active(const char *query)
 	for (int i = 0; i < ALERTS_N; i++) {
 		snprintf(name, sizeof(name), "alertname=\"A%d\"", i);
 		if (strstr(query, name))
-			return am.alert[i].fires;
+			return am.alert[i].fires && !am.unknown;
 	}
 	return false;
+}
+
+static bool fires_for(const struct alert_model *a, int rollout)
+{
+	return a->fires && (!strcmp(a->rollout, "both") || a->rollout[1] == '0' + rollout);
 }
 
 bool alerts_fire_for(int rollout)
@@ -71,9 +80,30 @@ bool alerts_fire_for(int rollout)
 	bool fires = false;
 
 	for (int i = 0; i < ALERTS_N; i++)
-		fires |= am.alert[i].fires &&
-		         (!strcmp(am.alert[i].rollout, "both") || am.alert[i].rollout[1] == '0' + rollout);
+		fires |= fires_for(&am.alert[i], rollout);
 	return fires;
+}
+
+void alerts_settled(int rollout)
+{
+	for (int i = 0; i < ALERTS_N; i++)
+		if (fires_for(&am.alert[i], rollout))
+			am.alert[i].taken |= 1U << rollout;
+}
+
+/* Whose end was told to nobody is another one by its start alone. */
+static bool looks_the_same(const struct alert_model *a)
+{
+	return a->flapped && (am.clock_us || clock_wall_us() != sim_true_us());
+}
+
+int alerts_ignored(int rollout)
+{
+	for (int i = 0; i < ALERTS_N; i++)
+		if (fires_for(&am.alert[i], rollout) && !(am.alert[i].taken & 1U << rollout) &&
+		    !looks_the_same(&am.alert[i]))
+			return i;
+	return -1;
 }
 
 /* --- what the daemon answers --- */
@@ -82,6 +112,19 @@ bool alerts_fire_for(int rollout)
 static int32_t asks_for(const char *action)
 {
 	return !strcmp(action, "to0") ? 0 : !strcmp(action, "to10") ? 1000 : !strcmp(action, "previous") ? -1 : -2;
+}
+
+/* What the daemon has said of an alert as it is now. */
+static void note_taken(const struct body *b, int rollout, const char *disposition, int64_t incident)
+{
+	struct alert_model *a = &am.alert[b->alert];
+
+	if (b->episode != a->episode || !a->fires)
+		return;
+	if (b->firing && incident && watch_is_open(incident))
+		a->taken |= 1U << rollout;
+	else if (!b->firing && !strcmp(disposition, "resolved")) /* it was told so, and it is not true */
+		a->taken = 0;
 }
 
 static void take_result(const struct body *b, struct json_object *one)
@@ -97,6 +140,7 @@ static void take_result(const struct body *b, struct json_object *one)
 		    b->firing ? "firing" : "resolved", r, d, (long long)incident);
 	if (rollout < 0 || config_service(rollout) < 0)
 		return;
+	note_taken(b, rollout, d, incident);
 	if (!strcmp(d, "already_there"))
 		count(COUNT_ALREADY_THERE);
 	if (!strcmp(d, "attached") && world_pct(world_service(config_service(rollout))) > 0)
@@ -149,6 +193,8 @@ static void deliver(void *arg)
 {
 	struct body *b = arg;
 
+	for (int r = 0; b->firing && r < ROLLOUTS && strcmp(am.alert[b->alert].action, "to10") != 0; r++)
+		watch_asks_zero(r);
 	house_ask("/webhook", b->text, on_answer, b);
 }
 
@@ -181,22 +227,26 @@ static void write_body(struct body *b)
 	         b->alert, from, b->firing ? "0001-01-01T00:00:00Z" : to, b->alert);
 }
 
+static void send_one(int alert, bool firing)
+{
+	struct body *b = calloc(1, sizeof(*b));
+
+	if (!b)
+		abort();
+	*b = (struct body) {.alert = alert,
+	                    .episode = am.alert[alert].episode,
+	                    .firing = firing,
+	                    .starts_at_us = am.alert[alert].starts_at_us,
+	                    .written_at_us = sim_now()};
+	write_body(b);
+	am.kept[am.n_kept++ % KEPT] = *b;
+	sim_at(sim_now() + rnd_us(US_PER_MS, 10 * US_PER_S), &am, deliver, b);
+}
+
 static void send_soon(int alert)
 {
-	for (int i = 0; i < am.senders; i++) {
-		struct body *b = calloc(1, sizeof(*b));
-
-		if (!b)
-			abort();
-		*b = (struct body) {.alert = alert,
-		                    .episode = am.alert[alert].episode,
-		                    .firing = am.alert[alert].fires,
-		                    .starts_at_us = am.alert[alert].starts_at_us,
-		                    .written_at_us = sim_now()};
-		write_body(b);
-		am.kept[am.n_kept++ % KEPT] = *b;
-		sim_at(sim_now() + rnd_us(US_PER_MS, 10 * US_PER_S), &am, deliver, b);
-	}
+	for (int i = 0; i < am.senders; i++)
+		send_one(alert, am.alert[alert].fires);
 }
 
 static int64_t clock_now(void)
@@ -212,18 +262,53 @@ void alerts_clock_jumps(void)
 	am.clock_us += by;
 }
 
-void alerts_fire(void)
+static void fire(int i)
 {
-	int i = rnd_chance(50) ? 0 : rnd_below(ALERTS_N);
 	struct alert_model *a = &am.alert[i];
 
 	if (a->fires)
 		return;
 	a->fires = true;
+	a->taken = 0;
 	a->episode++;
 	a->starts_at_us = clock_now();
 	say("alert A%d fires: %s of %s", i, a->action, a->rollout);
 	send_soon(i);
+}
+
+void alerts_fire(void)
+{
+	fire(rnd_chance(50) ? 0 : rnd_below(ALERTS_N));
+}
+
+static void fires_again(void *arg)
+{
+	fire((int)(intptr_t)arg);
+}
+
+void alerts_flap(void)
+{
+	int i = rnd_below(ALERTS_N);
+
+	if (!am.alert[i].fires)
+		return;
+	say("alert A%d is over, for a moment", i);
+	am.alert[i].fires = false;
+	am.alert[i].flapped = true;
+	sim_at(sim_now() + rnd_us(US_PER_S, 60 * US_PER_S), &am, fires_again, (void *)(intptr_t)i);
+}
+
+void alerts_deny(void)
+{
+	int i = rnd_below(ALERTS_N);
+	struct alert_model *a = &am.alert[i];
+
+	if (!a->fires)
+		return;
+	say("alert A%d is over, says one replica, and it is not", i);
+	a->ends_at_us = clock_now();
+	watch_denied(i);
+	send_one(i, false);
 }
 
 static void resolve(int i)
@@ -232,7 +317,7 @@ static void resolve(int i)
 
 	if (!a->fires)
 		return;
-	a->fires = false;
+	a->fires = a->flapped = false;
 	a->ends_at_us = clock_now();
 	say("alert A%d is over", i);
 	send_soon(i);

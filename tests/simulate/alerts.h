@@ -14,6 +14,10 @@ void alerts_begin(void);
 void alerts_fire(void);
 /* One ends, or all. */
 void alerts_resolve(bool all);
+/* One ends and begins again so soon that nobody is told of its end. */
+void alerts_flap(void);
+/* A replica that does not see it says that one is over, and the others go on saying that it fires. */
+void alerts_deny(void);
 /* The clock that dates them is set, back as a rule. */
 void alerts_clock_jumps(void);
 /* An older body comes again, late. */
@@ -22,5 +26,9 @@ void alerts_repeat(void);
 bool alerts_active(const char *query);
 /* Does an alert of this rollout fire. */
 bool alerts_fire_for(int rollout);
+/* A person has ended what was done about those of this rollout. */
+void alerts_settled(int rollout);
+/* One that fires for this rollout, about which the daemon has said nothing yet; -1. */
+int alerts_ignored(int rollout);
 
 #endif

@@ -61,7 +61,7 @@ static void on_rollback(void *arg, int status, const char *body)
 	free(w);
 }
 
-static void rollback_by_hand(void)
+static void roll_back_to(int32_t pct)
 {
 	struct wish *w = calloc(1, sizeof(*w));
 	char path[60], body[100], stage[30] = "";
@@ -70,13 +70,20 @@ static void rollback_by_hand(void)
 		abort();
 	w->rollout = some_rollout();
 	w->service = config_service(w->rollout);
-	w->pct = rnd_chance(60) ? 0 : rnd_chance(50) ? 500 : 1000;
+	w->pct = pct;
+	if (pct == 0)
+		watch_asks_zero(w->rollout);
 	if (stage_of(w->rollout) >= 0)
 		snprintf(stage, sizeof(stage), "\"stage\":%d,", stage_of(w->rollout));
 	snprintf(path, sizeof(path), "/api/v1/rollouts/r%d/rollback", w->rollout);
 	snprintf(body, sizeof(body), "{%s\"to\":%d}", stage, w->pct / 100);
 	say("alice rolls r%d back: %s", w->rollout, body);
 	house_ask(path, body, on_rollback, w);
+}
+
+static void rollback_by_hand(void)
+{
+	roll_back_to(rnd_chance(60) ? 0 : rnd_chance(50) ? 500 : 1000);
 }
 
 static void on_advance(void *arg, int status, const char *body)
@@ -108,6 +115,8 @@ static void set_stage(void)
 
 static void on_resolve(void *arg, int status, const char *body)
 {
+	if (status == 200)
+		alerts_settled((int)(intptr_t)arg);
 	on_advance(arg, status, body);
 }
 
@@ -158,6 +167,7 @@ static void report(void)
 	         urgent ? "P0" : "P2");
 	say("alice reports %s", body);
 	if (urgent) {
+		watch_asks_zero(w->rollout);
 		house_ask("/api/v1/incidents", body, on_rollback, w);
 		return;
 	}
@@ -167,10 +177,12 @@ static void report(void)
 
 /* --- the daemon --- */
 
+static bool stays_down; /* for now */
+
 static void starts(void *arg)
 {
 	(void)arg;
-	if (!house_is_up())
+	if (!house_is_up() && !stays_down)
 		house_start();
 }
 
@@ -226,6 +238,11 @@ static void lowered_outside(void)
 		world_outside(s, rnd_chance(50) ? pct / 2 / 100 * 100 : 200, rnd_chance(50));
 }
 
+static void one_lowered_outside(void)
+{
+	world_lowers_one(some_service(), rnd_chance(50) ? 200 : 500);
+}
+
 /* Somebody's program writes the file, and the service has not read it yet. */
 static void file_written(void)
 {
@@ -264,17 +281,31 @@ static const struct {
 	int weight;
 	void (*happens)(void);
 } plots[] = {
-	{"fire", 30, alerts_fire},     {"over", 8, one_over},
-	{"allover", 5, all_over},      {"repeat", 6, alerts_repeat},
-	{"hand", 8, rollback_by_hand}, {"advance", 12, advance},
-	{"set", 4, set_stage},         {"cancel", 2, cancel},
-	{"retry", 3, retry},           {"resolve", 5, resolve},
-	{"approve", 1, approve},       {"report", 2, report},
-	{"crash", 8, crash},           {"crashcommit", 8, crash_at_commit},
-	{"reload", 5, reload},         {"clock", 3, clock_jumps},
-	{"raised", 6, raised_outside}, {"lowered", 5, lowered_outside},
-	{"bounce", 5, bounces},        {"fault", 30, goes_wrong},
-	{"file", 3, file_written},     {"amclock", 4, alerts_clock_jumps},
+	{"fire", 30, alerts_fire},
+	{"over", 8, one_over},
+	{"allover", 5, all_over},
+	{"repeat", 6, alerts_repeat},
+	{"hand", 8, rollback_by_hand},
+	{"advance", 12, advance},
+	{"set", 4, set_stage},
+	{"cancel", 2, cancel},
+	{"retry", 3, retry},
+	{"resolve", 5, resolve},
+	{"approve", 1, approve},
+	{"report", 2, report},
+	{"crash", 8, crash},
+	{"crashcommit", 8, crash_at_commit},
+	{"reload", 5, reload},
+	{"clock", 3, clock_jumps},
+	{"raised", 6, raised_outside},
+	{"lowered", 5, lowered_outside},
+	{"bounce", 5, bounces},
+	{"fault", 30, goes_wrong},
+	{"file", 3, file_written},
+	{"amclock", 4, alerts_clock_jumps},
+	{"onelower", 3, one_lowered_outside},
+	{"flap", 3, alerts_flap},
+	{"deny", 3, alerts_deny},
 };
 
 static bool is_on(const char *word)
@@ -348,10 +379,23 @@ static void begins_lower(void)
 	if (rnd_chance(50)) { /* and nobody can tell */
 		world_fault(FAULT_PROM_DOWN, 120 * US_PER_S);
 		world_fault(FAULT_CHECK_FAILS, 120 * US_PER_S);
-		alerts_fire();
-	}
+		roll_back_to(rnd_chance(50) ? 500 : 1000);
+	} else if (rnd_chance(50))
+		rollback_by_hand();
+	pass(rnd_us(10 * US_PER_MS, 30 * US_PER_S));
+}
+
+/* Its instances differ, for long, and what is applied they all get. */
+static void begins_uneven(void)
+{
+	begins_with_a_stage();
+	pass(30 * US_PER_S);
+	one_lowered_outside();
+	pass(rnd_us(20 * US_PER_S, 80 * US_PER_S));
 	if (rnd_chance(50))
 		rollback_by_hand();
+	else
+		alerts_fire();
 	pass(rnd_us(10 * US_PER_MS, 30 * US_PER_S));
 }
 
@@ -384,7 +428,7 @@ static void begins_blind(void)
 /* Not every instance hears of the rollback, and not every one is asked. */
 static void begins_partial(void)
 {
-	static const enum fault partly[] = {FAULT_PROM_PARTIAL, FAULT_PROM_PARTIAL, FAULT_PROM_MISSING, FAULT_PROM_500,
+	static const enum fault partly[] = {FAULT_PROM_PARTIAL, FAULT_PROM_MISSING, FAULT_PROM_MISSING, FAULT_PROM_500,
 	                                    FAULT_PROM_REDIRECT};
 
 	world_fault(FAULT_LAGS, 120 * US_PER_S);
@@ -435,11 +479,43 @@ static void begins_below_its_file(void)
 	pass(rnd_us(US_PER_S, 60 * US_PER_S));
 }
 
+/* A rollback to more than 0 is not done yet when somebody lowers the service further; perhaps the daemon is down then.
+ */
+static void begins_lowered_meanwhile(void)
+{
+	static const enum fault late[] = {FAULT_FILE, FAULT_ACT_FAILS, FAULT_ACT_HANGS};
+
+	begins_with_a_stage();
+	pass(60 * US_PER_S);
+	world_fault(late[rnd_below(ARRAY_LEN(late))], rnd_us(60 * US_PER_S, 120 * US_PER_S));
+	roll_back_to(1000);
+	pass(rnd_us(10 * US_PER_MS, 10 * US_PER_S));
+	stays_down = rnd_chance(60);
+	if (stays_down)
+		crash();
+	world_outside(world_service(config_service(0) < 0 ? 1 : config_service(0)), 200, false);
+	pass(rnd_us(45 * US_PER_S, 90 * US_PER_S));
+	stays_down = false;
+	starts(NULL);
+	pass(rnd_us(US_PER_S, 60 * US_PER_S));
+}
+
 static void opening(void)
 {
-	static void (*const openings[])(void) = {
-		begins_superseded, begins_moved,       begins_moved, begins_with_a_stage, begins_with_a_stage,
-		begins_lower,      begins_rolled_back, begins_blind, begins_partial,      begins_below_its_file};
+	static void (*const openings[])(void) = {begins_superseded,
+	                                         begins_moved,
+	                                         begins_moved,
+	                                         begins_with_a_stage,
+	                                         begins_with_a_stage,
+	                                         begins_lower,
+	                                         begins_uneven,
+	                                         begins_blind,
+	                                         begins_rolled_back,
+	                                         begins_partial,
+	                                         begins_below_its_file,
+	                                         begins_partial,
+	                                         begins_lowered_meanwhile,
+	                                         begins_lowered_meanwhile};
 
 	if (rnd_chance(75))
 		openings[rnd_below(ARRAY_LEN(openings))]();
@@ -480,6 +556,7 @@ bool plot_play(uint64_t seed, bool verbose, const char *dir)
 
 	sim_begin(seed, verbose);
 	steps = 0;
+	stays_down = false;
 	watch_begin();
 	acts_begin();
 	config_begin(dir);

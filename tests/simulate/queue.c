@@ -78,7 +78,8 @@ void sim_begin(uint64_t seed, bool verbose)
 		sim_cancel(e);
 	sim.mono_us = MONO_BEGIN;
 	sim.wall_offset_us = WALL_BEGIN - MONO_BEGIN;
-	sim.random = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+	sim.random = seed;
+	sim.random = rnd(); /* else the numbers of one seed are those of the next, one later */
 	sim.verbose = verbose;
 	sim.broken = false;
 }

@@ -23,8 +23,11 @@ struct known {
 	int rollout, service;
 	bool advance, drill;
 	bool acted;
+	bool begun;    /* else it found that there is nothing to do, and its stage goes on */
 	bool by_alert; /* some alert is one of its own: it ends with them */
 	int32_t wanted;
+	int64_t since_us;      /* what was seen before is no evidence, says the record */
+	int64_t gave_up_at_us; /* where it is could not be told, so that it is to be at 0; 0: never */
 };
 
 struct demand {
@@ -52,6 +55,7 @@ static struct {
 	int n_opened;
 	struct page page[PAGES_MAX];
 	int n_pages;
+	bool zero_asked[ROLLOUTS];     /* since its last incident, heard or not */
 	int64_t risen_at_us[SERVICES]; /* by somebody else's hand, last; 0: never */
 } watch;
 
@@ -167,10 +171,26 @@ static void moved(struct known *k, enum incident_state to)
 	if (to == INC_FAILED || to == INC_CANCELLED || to == INC_RESOLVED)
 		count(to == INC_FAILED ? COUNT_FAILED : to == INC_RESOLVED ? COUNT_RESOLVED : COUNT_CALLED_OFF);
 	k->state = to;
+	k->begun |= to == INC_ROLLING_BACK;
+	if (!incident_is_open(to))
+		watch.zero_asked[k->rollout] = false;
 	if (to == INC_ROLLED_BACK)
 		check_rolled_back(k);
 	if (to == INC_FAILED && !k->advance && !k->drill && !paged_of(k->id, "failed"))
 		violate("incident %lld has failed, and nobody was paged", (long long)k->id);
+}
+
+/* An act or a trigger: only what is true from now on counts. */
+static void take_evidence(struct known *k, const struct incident *inc)
+{
+	bool begins = k->state == INC_VERIFYING && inc->state == INC_ROLLING_BACK;
+
+	if (k->since_us != inc->evidence_since_us && k->service >= 0)
+		world_act_ends(world_service(k->service));
+	k->since_us = inc->evidence_since_us;
+	if (begins && !watch.zero_asked[k->rollout] && !k->advance && k->wanted > 0 && inc->pct_wanted == 0 &&
+	    k->service >= 0 && world_holds_more(world_service(k->service)))
+		k->gave_up_at_us = sim_now();
 }
 
 static void look_at(int64_t id)
@@ -191,6 +211,7 @@ static void look_at(int64_t id)
 		k->service = config_service(k->rollout);
 	}
 	if (k) {
+		take_evidence(k, &inc);
 		k->wanted = inc.pct_wanted;
 		if (k->state != inc.state)
 			moved(k, inc.state);
@@ -239,12 +260,25 @@ void watch_world(int service)
 	(void)service;
 }
 
+/* It went up before, and how far is no news. */
+static bool is_above(int service)
+{
+	for (int i = 0; i < watch.n_known; i++) {
+		const struct known *k = &watch.known[i];
+
+		if (k->service == service && k->state == INC_ROLLED_BACK &&
+		    world_pct(world_service(service)) > k->wanted && watch.risen_at_us[service])
+			return true;
+	}
+	return false;
+}
+
 void watch_outside(int service, int32_t pct)
 {
 	for (int i = 0; i < ROLLOUTS; i++)
 		if (watch_open(i) && config_service(i) == service && pct > world_pct(world_service(service)))
 			count(COUNT_RAISED_OUTSIDE);
-	if (pct > world_pct(world_service(service)))
+	if (pct > world_pct(world_service(service)) && !is_above(service))
 		watch.risen_at_us[service] = sim_now();
 	for (int i = 0; i < ROLLOUTS; i++)
 		if (watch.demand[i].made && watch.demand[i].service == service && pct > 0)
@@ -261,6 +295,11 @@ void watch_demand(int rollout, int service, int32_t pct)
 	if (d->made && d->service == service && d->pct >= 0 && (pct < 0 || d->pct < pct))
 		pct = d->pct;
 	*d = (struct demand) {true, service, pct, sim_now()};
+}
+
+void watch_asks_zero(int rollout)
+{
+	watch.zero_asked[rollout] = true;
 }
 
 void watch_void(int rollout)
@@ -293,7 +332,30 @@ void watch_opened(int rollout, int alert, int64_t starts_at_us, int64_t incident
 		watch.opened[watch.n_opened++] = (struct opened) {rollout, alert, starts_at_us, incident};
 }
 
+void watch_denied(int alert)
+{
+	for (int i = 0; i < watch.n_opened; i++)
+		if (watch.opened[i].alert == alert)
+			watch.opened[i].alert = -1;
+}
+
+bool watch_is_open(int64_t incident)
+{
+	const struct known *k = known_of(incident);
+
+	return k && incident_is_open(k->state);
+}
+
 /* --- the end --- */
+
+/* What fires is what some incident is about, or was, until a person ended it. */
+static void end_of_alerts(int rollout)
+{
+	int alert = config_service(rollout) >= 0 ? alerts_ignored(rollout) : -1;
+
+	if (alert >= 0)
+		violate("alert A%d fires, and nothing is done about r%d", alert, rollout);
+}
 
 static void end_of_demand(int rollout)
 {
@@ -313,7 +375,7 @@ static void end_of_drift(const struct known *k)
 	int service = config_service(k->rollout);
 	int64_t risen = service >= 0 ? watch.risen_at_us[service] : 0;
 
-	if (k->state == INC_ROLLED_BACK && risen && k->service == service &&
+	if (k->state == INC_ROLLED_BACK && k->begun && risen && k->service == service &&
 	    world_pct(world_service(service)) > k->wanted && !paged_since(risen))
 		violate("service %d went up to %d after incident %lld had rolled it back to %d, and nobody was paged",
 		        service, world_pct(world_service(service)), (long long)k->id, k->wanted);
@@ -336,6 +398,9 @@ static void end_of_incident(const struct known *k)
 {
 	bool waits = k->state == INC_ROLLED_BACK || k->state == INC_HELD;
 
+	if (k->gave_up_at_us && !paged_since(k->gave_up_at_us))
+		violate("incident %lld rolls back to 0, which nobody asked for, and nobody was paged",
+		        (long long)k->id);
 	if (!incident_is_open(k->state))
 		return;
 	if (k->state == INC_FAILED && k->service >= 0 && !k->advance)
@@ -351,8 +416,10 @@ static void end_of_incident(const struct known *k)
 
 void watch_end(void)
 {
-	for (int i = 0; i < ROLLOUTS; i++)
+	for (int i = 0; i < ROLLOUTS; i++) {
 		end_of_demand(i);
+		end_of_alerts(i);
+	}
 	for (int i = 0; i < watch.n_known; i++)
 		end_of_incident(&watch.known[i]);
 	if (house_owes_answers())

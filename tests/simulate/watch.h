@@ -21,10 +21,15 @@ bool watch_first_act(int64_t incident);
 /* A trigger (or a person) asked for at most pct, and the daemon said yes. service: where, by the config of that moment.
  */
 void watch_demand(int rollout, int service, int32_t pct);
+/* Somebody wants 0, or may: whether the daemon hears of it or not. */
+void watch_asks_zero(int rollout);
 /* A person took it into his own hands: nothing is demanded any more. */
 void watch_void(int rollout);
 /* An alert's episode opened an incident of a rollout, as the daemon says. */
 void watch_opened(int rollout, int alert, int64_t starts_at_us, int64_t incident);
+/* It was reported resolved, and fires: it may open another one. */
+void watch_denied(int alert);
+bool watch_is_open(int64_t incident);
 /* An alert is one of this incident's, which goes by the config of this moment then. service: its; -1: as it was. */
 void watch_attached(int64_t incident, int service);
 /* Nothing has gone wrong for long. */

@@ -69,6 +69,15 @@ int32_t world_file_pct(const struct service *s)
 	return s->file[0] && flags_file_read(s->file, "PCT", &pct, why, sizeof(why)) == 0 ? pct : -1;
 }
 
+bool world_holds_more(const struct service *s)
+{
+	bool more = world_file_pct(s) != 0;
+
+	for (int i = 0; i < s->n; i++)
+		more &= s->instance[i].pct > 0;
+	return more;
+}
+
 static void write_file(const struct service *s, int32_t pct)
 {
 	char text[16];
@@ -201,14 +210,24 @@ static bool scraped_at_least(const struct service *s, int32_t pct)
 	return does;
 }
 
-/* Everybody who was asked could know. */
-static bool is_there_for_long(const struct service *s, int32_t pct)
+/* Everybody who was asked could know where each of them is. */
+static bool is_as_it_was_for_long(const struct service *s)
 {
-	bool all = world_pct(s) <= pct && sim_now() - s->changed_us > OLD_NEWS_US;
+	bool all = sim_now() - s->changed_us > OLD_NEWS_US;
 
 	for (int i = 0; i < s->n; i++)
 		all &= s->instance[i].up;
 	return all;
+}
+
+/* One instance is lower than the others, and Prometheus names them one by one. */
+static bool raises_one(const struct service *s, int32_t pct)
+{
+	bool raises = false;
+
+	for (int i = 0; i < s->n; i++)
+		raises |= pct > s->instance[i].pct && pct > s->instance[i].scraped;
+	return raises && (s->checks & CHECK_BY_PROMETHEUS) && is_as_it_was_for_long(s);
 }
 
 void world_act_begins(struct service *s, int32_t pct, int64_t incident)
@@ -220,7 +239,10 @@ void world_act_begins(struct service *s, int32_t pct, int64_t incident)
 	    !watch_may_raise(incident))
 		violate("raise: incident %lld applies %d to service %d, which runs with %d", (long long)incident, pct,
 		        number(s), world_pct(s));
-	if (watch_first_act(incident) && !s->file[0] && pct > 0 && is_there_for_long(s, pct))
+	if (raises_one(s, pct) && !old_news && !watch_may_raise(incident))
+		violate("raise: incident %lld applies %d to service %d, of which an instance has less for long",
+		        (long long)incident, pct, number(s));
+	if (watch_first_act(incident) && !s->file[0] && pct > 0 && world_pct(s) <= pct && is_as_it_was_for_long(s))
 		violate("needless: incident %lld applies %d to service %d, which has %d for long", (long long)incident,
 		        pct, number(s), world_pct(s));
 }
@@ -241,6 +263,18 @@ void world_outside(struct service *s, int32_t pct, bool file)
 	for (int i = 0; i < s->n; i++)
 		if (s->instance[i].up)
 			s->instance[i].pct = pct;
+	changed(s, "was changed");
+}
+
+void world_lowers_one(struct service *s, int32_t pct)
+{
+	struct instance *in = &s->instance[rnd_below(s->n)];
+
+	if (!in->up || in->pct <= pct)
+		return;
+	say("somebody else sets an instance of service %d to %d", number(s), pct);
+	in->pct = pct;
+	s->lowered_outside_us = sim_now();
 	changed(s, "was changed");
 }
 

@@ -66,6 +66,8 @@ void world_end(void);
 struct service *world_service(int which);
 /* The highest percentage an instance runs with; -1: none is up. */
 int32_t world_pct(const struct service *s);
+/* Neither an instance nor the file is at 0. */
+bool world_holds_more(const struct service *s);
 /* What the flags file says; -1: none, or nothing. */
 int32_t world_file_pct(const struct service *s);
 
@@ -75,6 +77,8 @@ bool world_has(enum fault f);
 
 /* Somebody else, not the daemon: sets what all run with (and the file, with file). */
 void world_outside(struct service *s, int32_t pct, bool file);
+/* One of its instances alone. */
+void world_lowers_one(struct service *s, int32_t pct);
 /* Somebody else writes its flags file, and nothing more. */
 void world_writes_file(struct service *s, int32_t pct);
 /* An instance stops, and comes back with what its flags file says, or what it had. */
