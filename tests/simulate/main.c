@@ -50,6 +50,11 @@ uint64_t log_dropped(void)
 	return 0;
 }
 
+bool log_writes(enum log_level level)
+{
+	return sim_verbose() && level >= LOG_LEVEL_INFO;
+}
+
 void log_write(enum log_level level, const char *file, int line, const char *msg, ...)
 {
 	char text[2000];
@@ -58,7 +63,7 @@ void log_write(enum log_level level, const char *file, int line, const char *msg
 
 	(void)file;
 	(void)line;
-	if (!sim_verbose() || level < LOG_LEVEL_INFO)
+	if (!log_writes(level))
 		return;
 	n = (size_t)snprintf(text, sizeof(text), "%s", msg);
 	va_start(ap, msg);
