@@ -92,7 +92,7 @@ static struct use begin(struct db_conn *c, enum sql which, const struct value *v
 	assert(which < SQL_N && v && is_mine(c));
 	struct use u = {.conn = c, .which = which, .types = sql_statements[which].types};
 
-	u.error = c->until_us && db_conn_over(c) ? -ETIMEDOUT : engine_prepare(c, which);
+	u.error = db_conn_over(c) ? -ETIMEDOUT : engine_prepare(c, which);
 	for (; v->type; v++)
 		if (v->type == 'r')
 			give_row(&u, v->row.type, v->row.row);

@@ -158,6 +158,22 @@ static void it_sees_what_is_committed_from_a_thread_of_its_own(void **state)
 	stop(db);
 }
 
+/* SQLite looks at the clock by the steps of a statement over all its runs, that of the last one too, which ends a read.
+ */
+static void the_bound_of_a_read_ends_with_it_however_many_there_were(void **state)
+{
+	struct db *db = start();
+
+	(void)state;
+	for (int i = 0; i < 30000; i++) {
+		struct read r = a_read(at_once);
+
+		submit(db, &r, DB_READ_CHEAP);
+		assert_int_equal(result_of(&r), 7);
+	}
+	stop(db);
+}
+
 /* --- lanes --- */
 
 static void no_number_of_dear_reads_holds_up_the_others(void **state)
@@ -434,6 +450,7 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, scratch_make, scratch_remove)
 	const struct CMUnitTest tests[] = {
+		T(the_bound_of_a_read_ends_with_it_however_many_there_were),
 		T(it_sees_what_is_committed_from_a_thread_of_its_own),
 		T(no_number_of_dear_reads_holds_up_the_others),
 		T(urgent_ones_go_first_and_within_a_lane_it_is_the_order_of_asking),
