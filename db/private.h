@@ -88,7 +88,7 @@ bool incident_filter_is_open(const struct incident_filter *f);
 struct db_readers;
 /* After they have stopped. NULL is fine. */
 void db_readers_free(struct db_readers *r);
-/* Whether the time of what runs on it is over, which it then remembers. Its thread. */
+/* Whether the time of what runs on it is over, which it then remembers; no time, never. Its thread. */
 bool db_conn_over(struct db_conn *c);
 
 /* Looks at the disk: the file and the room. Writer thread, or before it runs. */

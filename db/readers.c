@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "db/engine.h"
 #include "server/core/clock.h"
@@ -11,6 +13,7 @@
 
 #define THREADS   2
 #define DEAR_ONES 1 /* the thread that takes them */
+#define NICE      5 /* a webhook, and what lowers, has a processor before a page */
 
 enum outcome { READ_DONE, READ_REFUSED, READ_TIMEOUT }; /* order of rollbackd_db_reads_total */
 
@@ -157,6 +160,8 @@ static void *reader_main(void *arg)
 	enum db_read_lane lane;
 
 	thread_is(THREAD_READER);
+	setpriority(PRIO_PROCESS, (id_t)gettid(),
+	            NICE); /* of this thread alone, on Linux; may it not, then as before */
 	while ((job = wait_job(r, &lane))) {
 		int64_t now = clock_mono_us();
 		int result = -EAGAIN;

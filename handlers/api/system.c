@@ -65,22 +65,6 @@ static const struct rollout_metric rollout_metrics[] = {
          generation_of},
 };
 
-static void write_rollouts(struct buf *b, struct db_conn *c, const struct settings *s)
-{
-	assert(b && c && s);
-	for (size_t m = 0; m < ARRAY_LEN(rollout_metrics); m++) {
-		metrics_family(b, rollout_metrics[m].name, "gauge", rollout_metrics[m].help);
-		for (size_t i = 0; i < s->n_rollouts; i++) {
-			struct rollout_row row = {0};
-
-			if (rollout_load(c, s->rollouts[i].name, &row) == 0)
-				metrics_sample(b, rollout_metrics[m].name, rollout_metrics[m].value(&row), "rollout",
-				               s->rollouts[i].name, NO_MORE);
-			rollout_row_free(&row);
-		}
-	}
-}
-
 /* --- the plan --- */
 
 struct plan_state {
@@ -89,6 +73,18 @@ struct plan_state {
 	struct rollout_state st;
 	struct evaluation ev;
 };
+
+static void write_rollouts(struct buf *b, const struct plan_state *p, size_t n)
+{
+	assert(b && (p || n == 0));
+	for (size_t m = 0; m < ARRAY_LEN(rollout_metrics); m++) {
+		metrics_family(b, rollout_metrics[m].name, "gauge", rollout_metrics[m].help);
+		for (size_t i = 0; i < n; i++)
+			if (p[i].st.row.name) /* it has been at something */
+				metrics_sample(b, rollout_metrics[m].name, rollout_metrics[m].value(&p[i].st.row),
+				               "rollout", p[i].r->name, NO_MORE);
+	}
+}
 
 static double clean_of(const struct plan_state *p)
 {
@@ -201,6 +197,7 @@ static void write_plans(struct buf *b, const struct api_read *q)
 		p[i].r = &s->rollouts[i];
 		load_plan(q, &p[i]);
 	}
+	write_rollouts(b, p, p ? s->n_rollouts : 0);
 	for (size_t m = 0; p && m < ARRAY_LEN(plan_metrics); m++) {
 		metrics_family(b, plan_metrics[m].name, "gauge", plan_metrics[m].help);
 		for (size_t i = 0; i < s->n_rollouts; i++)
@@ -259,7 +256,6 @@ void metrics_own(struct api *a, struct http_reply *reply)
 enum http_verdict metrics_show(const struct api_read *q, struct http_reply *reply)
 {
 	metrics_own(q->api, reply);
-	write_rollouts(&reply->body, q->conn, q->settings);
 	write_plans(&reply->body, q);
 	write_incidents(&reply->body, q->conn);
 	write_outbox(&reply->body, q->conn);
