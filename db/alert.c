@@ -47,6 +47,14 @@ int episode_last(struct db_conn *c, const char *fingerprint, enum delivery statu
 	return query_one(c, EPISODE_LAST, &episode_row, ret, V(fingerprint, status));
 }
 
+int episode_any(struct db_conn *c, const char *fingerprint)
+{
+	assert(fingerprint);
+	int64_t id;
+
+	return query_number(c, EPISODE_ANY, &id, V(fingerprint));
+}
+
 int episode_firing(struct db_conn *c, const char *fingerprint, struct episode_list *ret)
 {
 	assert(fingerprint);

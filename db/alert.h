@@ -61,6 +61,8 @@ struct episode_list {
 };
 /* The latest of that fingerprint and status. 1 found, 0 none, -errno. */
 int episode_last(struct db_conn *c, const char *fingerprint, enum delivery status, struct episode *ret) MUST_CHECK;
+/* Whether that fingerprint is on record at all: 1, 0, -errno. */
+int episode_any(struct db_conn *c, const char *fingerprint) MUST_CHECK;
 /* All that fire: more than one only where a resolved got lost. *ret->item is the caller's to free. */
 int episode_firing(struct db_conn *c, const char *fingerprint, struct episode_list *ret) MUST_CHECK;
 

@@ -77,6 +77,7 @@
 	X(EPISODE_LAST, 0, "ti",                                                                                       \
 	  "SELECT " COLUMNS(EPISODE_ROW) " FROM alert WHERE fingerprint = ?1 AND status = ?2 ORDER BY began DESC, "    \
 	                                 "id DESC LIMIT 1")                                                            \
+	X(EPISODE_ANY, 0, "t", "SELECT id FROM alert WHERE fingerprint = ?1 LIMIT 1")                                  \
 	X(EPISODE_FIRING, 0, "t", "SELECT " COLUMNS(EPISODE_ROW) " FROM alert WHERE fingerprint = ?1 AND status = 1")  \
 	X(ALERT_ADD, 1, "tiitttiiit",                                                                                  \
 	  "INSERT INTO alert (fingerprint, starts_at, status, labels, annotations, generator_url, ends_at,"            \

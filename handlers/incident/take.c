@@ -440,9 +440,11 @@ static int take_firing(struct taking *t)
 	                        .now_us = db_tx_now(t->tx),
 	                        .stale_us = t->in->settings->limits.stale_us,
 	                        .called_active = t->in->called_active};
-	int found = episode_last(c, t->fingerprint, DELIVERY_FIRING, &known), r = 0;
+	int any = episode_any(c, t->fingerprint), found = any, r = 0; /* in a storm nearly none is */
 
-	if (found == 0)
+	if (any == 1)
+		found = episode_last(c, t->fingerprint, DELIVERY_FIRING, &known);
+	if (any == 1 && found == 0)
 		found = episode_last(c, t->fingerprint, DELIVERY_RESOLVED, &known);
 	if (found >= 0 && t->rt->heartbeat)
 		r = take_heartbeat(t);

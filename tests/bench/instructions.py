@@ -18,7 +18,7 @@ HEAD = "# Instructions of a webhook, from its arrival to its 200 (tests/bench/in
 KINDS = {  # what load sends, and how many alerts each time
     "distinct": (("-n", 200), 200),                      # one alert that nobody has seen before
     "copy": (("-n", 200, "-k", 1, "-i", 1), 200),        # the same again
-    "of_a_hundred": (("-n", 4, "-a", 100), 400),         # each of a hundred new ones in one webhook
+    "of_a_hundred": (("-n", 20, "-a", 100), 2000),       # each of a hundred new ones in one webhook
 }
 
 
