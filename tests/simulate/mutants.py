@@ -37,7 +37,7 @@ MUTANTS = [
     ("an answer was asked for after the last act", "handlers/engine/record_round.c",
      "	if (w->ch->evidence_since_us != w->inc.evidence_since_us)\n		return 0;", ""),
     ("an answer with warnings is unknown", "alertmanager/prometheus.c",
-     "	int r = fail_warnings(root, say);", "	int r = 0 * fail_warnings(root, say);"),
+     "	int r = fail_warnings(root, say);", "	(void)fail_warnings;\n	int r = 0;"),
     ("only 2xx is an answer", "server/core/answer.c",
      "return r->error == 0 && r->status >= 200 && r->status <= 299", "return r->error == 0"),
     ("a missing instance is unknown", "handlers/checks/judge.c",
