@@ -120,7 +120,17 @@ static void on_resolve(void *arg, int status, const char *body)
 	on_advance(arg, status, body);
 }
 
-static void act_on_incident(const char *what, bool ends)
+/* By the config in force, as every act that a person asks for. */
+static void on_retry(void *arg, int status, const char *body)
+{
+	int r = (int)(intptr_t)arg;
+
+	heard(NULL, status, body);
+	if (status == 200 && config_service(r) >= 0)
+		watch_goes_by(watch_open(r), config_service(r));
+}
+
+static void act_on_incident(const char *what, house_fn *fn)
 {
 	int r = some_rollout();
 	int64_t id = watch_open(r);
@@ -130,27 +140,27 @@ static void act_on_incident(const char *what, bool ends)
 		return;
 	snprintf(path, sizeof(path), "/api/v1/incidents/%lld/%s", (long long)id, what);
 	say("alice: %s incident %lld", what, (long long)id);
-	house_ask(path, "{\"note\":\"because\"}", ends ? on_resolve : heard, (void *)(intptr_t)r);
+	house_ask(path, "{\"note\":\"because\"}", fn, (void *)(intptr_t)r);
 }
 
 static void cancel(void)
 {
-	act_on_incident("cancel", true);
+	act_on_incident("cancel", on_resolve);
 }
 
 static void retry(void)
 {
-	act_on_incident("retry", false);
+	act_on_incident("retry", on_retry);
 }
 
 static void resolve(void)
 {
-	act_on_incident("resolve", true);
+	act_on_incident("resolve", on_resolve);
 }
 
 static void approve(void)
 {
-	act_on_incident("approve", false);
+	act_on_incident("approve", heard);
 }
 
 static void report(void)

@@ -307,6 +307,14 @@ void watch_void(int rollout)
 	watch.demand[rollout].made = false;
 }
 
+void watch_goes_by(int64_t incident, int service)
+{
+	struct known *k = known_of(incident);
+
+	if (k)
+		k->service = service;
+}
+
 void watch_attached(int64_t incident, int service)
 {
 	struct known *k = known_of(incident);

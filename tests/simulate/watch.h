@@ -34,6 +34,8 @@ bool watch_is_open(int64_t incident);
 void watch_attached(int64_t incident, int service);
 /* Nothing has gone wrong for long. */
 void watch_end(void);
+/* An incident acts on this service from now on. */
+void watch_goes_by(int64_t incident, int service);
 /* The open incident of a rollout, as far as was seen; 0: none. */
 int64_t watch_open(int rollout);
 
