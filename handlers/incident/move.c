@@ -112,6 +112,16 @@ static const char *word_of(const struct incident *inc, enum incident_event ev, e
 	                             : message_state_word(inc, to);
 }
 
+/* A rollback begins the stage anew: when it begins to act, or once it has found that there was nothing to do. Whoever
+ * raises it from now on does so after a rollback. */
+static bool begins_run(const struct incident *inc, enum incident_event ev, enum incident_state to)
+{
+	if (kind_of(inc)->gives_way)
+		return false;
+	return (to == INC_ROLLING_BACK && inc->state != INC_ROLLING_BACK) ||
+	       (to == INC_ROLLED_BACK && ev != EV_CONFIRMED && inc->already_there);
+}
+
 int incident_move(struct db_tx *tx, const struct settings *s, struct incident *inc, enum incident_event ev,
                   const char *who, const char *note)
 {
@@ -122,7 +132,7 @@ int incident_move(struct db_tx *tx, const struct settings *s, struct incident *i
 	if (!edge)
 		return 0;
 	assert(incident_is_open(inc->state));
-	bool begins = edge->to == INC_ROLLING_BACK && inc->state != INC_ROLLING_BACK && !kind_of(inc)->gives_way;
+	bool begins = begins_run(inc, ev, edge->to);
 	const char *from = incident_state_name(inc->state);
 	enter(inc, ev, edge->to, db_tx_now(tx));
 	int r = incident_save(tx, inc);

@@ -272,7 +272,7 @@ static int save_rollout(const struct import *m, struct rollout_row *row)
 		row->seen_at_us = m->ended_at;
 	}
 	int r = rollout_save(m->tx, row);
-	return r == 0 && changed ? progress_new_run(m->tx, m->r->name, 0, m->who, "a rollback") : r;
+	return r < 0 ? r : progress_new_run(m->tx, m->r->name, 0, m->who, "a rollback");
 }
 
 static int on_incident(const struct import *m, int32_t stage)

@@ -72,8 +72,9 @@ void gate_route(const struct gate_view *v, struct gate *g)
 	g->current = rollout_state_stage(v->st, v->rollout);
 	if (!g->current)
 		return;
-	g->enters_again =
-		!stage_is_elsewhere(v->settings, g->current) && v->st->there >= 0 && v->st->there < g->current->pct;
+	/* A rollback leaves it even where it stands at the stage's percentage still. */
+	bool left = v->st->there < g->current->pct || (v->st->there == g->current->pct && !v->st->p.entered_us);
+	g->enters_again = !stage_is_elsewhere(v->settings, g->current) && v->st->there >= 0 && left;
 	g->next = g->enters_again ? g->current : stage_after(v, g->current->number);
 }
 

@@ -324,6 +324,45 @@ def test_somebody_who_raises_it_after_a_rollback_is_noticed(daemon_of, service, 
     until(lambda: any("at 0% again, as it should be" in t for t in chat.texts()))
 
 
+def test_somebody_who_raises_it_after_a_rollback_that_found_it_there_is_noticed(daemon_of, service, prometheus, chat):
+    pager = type(chat)()
+    playbook = "playbooks:\n  - {name: partly, match: ['action=\"auto_rollback\"'], rollback: {to: 10}}"
+    d = daemon_of(plan_config(service, prometheus, chat, playbooks=playbook, limits="limits: {cooldown: 0s, quiet: 30m}",
+                              extra=slack_channel(pager, "pager", "page")))
+    run = until(lambda: rollout(d)["clock"]["left"] == 0 and rollout(d)["clock"]["run"])
+    [r] = d.post(alert())
+    assert r["disposition"] == "already_there"
+    d.wait_state(r["incident"], "rolled_back")
+    assert service.reloads() == []
+    clock = rollout(d)["clock"]
+    assert clock["run"] > run and clock["clean"] == 0 and not clock["runs"] and rollout(d)["next"]["again"]
+    service.live.write_text("50")           # the service alone: the file still says 10
+    until(lambda: any("raised outside rollbackd: 50% seen, 10% wanted after a rollback" in t for t in pager.texts()))
+    service.live.write_text("10")
+    until(lambda: any("at 10% again, as it should be" in t for t in pager.texts()))
+    d.act(r["incident"], "resolve")
+    prometheus.values['ALERTS_FOR_STATE{alertname="CanaryErrorRateHigh"}'] = []
+    status, out = move(d, "advance")
+    assert status == 200, out
+    until(lambda: rollout(d)["clock"]["runs"])
+    assert rollout(d)["stage"] == 1 and service.percentage() == 10
+    pager.close()
+
+
+def test_so_it_is_after_one_without_the_daemon(daemon_of, service, prometheus, chat):
+    d = daemon_of(plan_config(service, prometheus, chat))
+    run = until(lambda: rollout(d)["clock"]["left"] == 0 and rollout(d)["clock"]["run"])
+    d.stop()
+    p = ctl(None, "rollback", "shop", "--to", "10", "--offline", "--config", d.config, "--storage", d.state)
+    assert p.returncode == 0 and service.reloads() == [], p.stdout + p.stderr
+    d.start()
+    assert d.incident(1)["already_there"] and d.incident(1)["state"] == "rolled_back"
+    clock = rollout(d)["clock"]
+    assert clock["run"] > run and clock["clean"] == 0 and not clock["runs"]
+    service.live.write_text("50")
+    until(lambda: any("raised outside rollbackd: 50% seen, 10% wanted after a rollback" in t for t in chat.texts()))
+
+
 def test_a_changed_plan_begins_a_new_run(daemon_of, service, prometheus, chat):
     d = daemon_of(plan_config(service, prometheus, chat, clean="48h"))
     run = until(lambda: rollout(d)["clock"]["clean"] > 0 and rollout(d)["clock"]["run"])

@@ -23,7 +23,6 @@ struct known {
 	int rollout, service;
 	bool advance, drill;
 	bool acted;
-	bool begun;    /* else it found that there is nothing to do, and its stage goes on */
 	bool by_alert; /* some alert is one of its own: it ends with them */
 	int32_t wanted;
 	int64_t since_us;      /* what was seen before is no evidence, says the record */
@@ -171,7 +170,6 @@ static void moved(struct known *k, enum incident_state to)
 	if (to == INC_FAILED || to == INC_CANCELLED || to == INC_RESOLVED)
 		count(to == INC_FAILED ? COUNT_FAILED : to == INC_RESOLVED ? COUNT_RESOLVED : COUNT_CALLED_OFF);
 	k->state = to;
-	k->begun |= to == INC_ROLLING_BACK;
 	if (!incident_is_open(to))
 		watch.zero_asked[k->rollout] = false;
 	if (to == INC_ROLLED_BACK)
@@ -383,7 +381,7 @@ static void end_of_drift(const struct known *k)
 	int service = config_service(k->rollout);
 	int64_t risen = service >= 0 ? watch.risen_at_us[service] : 0;
 
-	if (k->state == INC_ROLLED_BACK && k->begun && risen && k->service == service &&
+	if (k->state == INC_ROLLED_BACK && risen && k->service == service &&
 	    world_pct(world_service(service)) > k->wanted && !paged_since(risen))
 		violate("service %d went up to %d after incident %lld had rolled it back to %d, and nobody was paged",
 		        service, world_pct(world_service(service)), (long long)k->id, k->wanted);

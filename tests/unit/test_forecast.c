@@ -48,7 +48,7 @@ static void clean_time_durations_and_a_weekend(void **state)
 {
 	(void)state;
 	st = (struct rollout_state) {
-		.row = {.stage = 1}, .p = {.restart_at = -1, .clean_us = 12 * HOUR}, .there = 1000};
+		.row = {.stage = 1}, .p = {.restart_at = -1, .entered_us = 1, .clean_us = 12 * HOUR}, .there = 1000};
 	assert_int_equal(on_tuesday(), 3);
 	is(0, 2, "2025-10-15T22:00:00Z"); /* 36 h are left */
 	is(1, 3, "2025-10-20T08:00:00Z"); /* 72 h later is Saturday 22:00; frozen from Friday 16:00 for 64 h */
@@ -67,13 +67,17 @@ static void a_stage_that_was_rolled_back_begins_anew(void **state)
 	is(1, 2, "2025-10-17T00:00:00Z");
 	is(2, 3, "2025-10-20T08:00:00Z"); /* Monday 00:00 is frozen still */
 	is(3, 4, "2025-10-27T08:00:00Z");
+
+	st.there = 1000; /* as much as the rollback left: it is entered again all the same */
+	assert_int_equal(on_tuesday(), 4);
+	is(0, 1, "2025-10-15T00:00:00Z");
 }
 
 static void more_clean_time_than_needed_is_now(void **state)
 {
 	(void)state;
 	st = (struct rollout_state) {
-		.row = {.stage = 3}, .p = {.restart_at = -1, .clean_us = 400 * HOUR}, .there = 5000};
+		.row = {.stage = 3}, .p = {.restart_at = -1, .entered_us = 1, .clean_us = 400 * HOUR}, .there = 5000};
 	assert_int_equal(on_tuesday(), 1);
 	is(0, 4, "2025-10-14T10:00:00Z");
 }
@@ -81,7 +85,7 @@ static void more_clean_time_than_needed_is_now(void **state)
 static void the_last_stage_and_none_have_nothing_before_them(void **state)
 {
 	(void)state;
-	st = (struct rollout_state) {.row = {.stage = 4}, .p = {.restart_at = -1}, .there = 10000};
+	st = (struct rollout_state) {.row = {.stage = 4}, .p = {.restart_at = -1, .entered_us = 1}, .there = 10000};
 	assert_int_equal(on_tuesday(), 0);
 	st = (struct rollout_state) {.row = {.stage = -1}, .p = {.restart_at = -1}, .there = 500};
 	assert_int_equal(on_tuesday(), 0);
@@ -114,7 +118,7 @@ static void it_starts_again_where_the_last_incident_sent_it(void **state)
 	assert_int_equal(on_tuesday(), 4);
 	is(0, 1, "2025-10-14T10:00:00Z");
 	/* At or before it already: nothing to go back to. */
-	st = (struct rollout_state) {.row = {.stage = 1}, .p = {.restart_at = 1}, .there = 1000};
+	st = (struct rollout_state) {.row = {.stage = 1}, .p = {.restart_at = 1, .entered_us = 1}, .there = 1000};
 	assert_int_equal(on_tuesday(), 3);
 	is(0, 2, "2025-10-16T10:00:00Z");
 }
