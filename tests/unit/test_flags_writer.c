@@ -115,7 +115,7 @@ static void two_rollouts_in_one_file_lose_nothing(void **state)
 	static struct one all[FILES];
 	struct flags_writer *w = NULL;
 	char text[FILES * 20] = "", path[200];
-	static char keys[FILES][8];
+	static char keys[FILES][16];
 	sem_t ended;
 
 	(void)state;

@@ -272,16 +272,16 @@ static void count_end(void *arg, const struct child_result *r)
 		loop_stop(loop);
 }
 
-static void sixty_four_children_run_at_once_and_no_more(void **state)
+static void as_many_children_as_there_may_be_run_at_once_and_no_more(void **state)
 {
 	struct child_spec spec = spec_of(SH("read x; exit 5"));
-	int left = 64;
+	int left = CHILDREN_MAX;
 
 	(void)state;
 	spec.input = "go\n";
 	spec.input_len = 3;
 	spec.separate_stderr = true;
-	for (int i = 0; i < 64; i++)
+	for (int i = 0; i < CHILDREN_MAX; i++)
 		assert_int_equal(loop_spawn(loop, &spec, count_end, &left, NULL), 0);
 	assert_int_equal(loop_spawn(loop, &spec, count_end, &left, NULL), -EAGAIN);
 	assert_int_equal(loop_run(loop), 0);
@@ -333,7 +333,7 @@ int main(void)
 		T(one_that_never_started_may_be_cancelled),
 		T(a_callback_may_cancel_itself_and_others),
 		T(starting_again_and_again_starves_nobody),
-		T(sixty_four_children_run_at_once_and_no_more),
+		T(as_many_children_as_there_may_be_run_at_once_and_no_more),
 		T(children_outlive_the_loop),
 	};
 
