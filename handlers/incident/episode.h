@@ -7,7 +7,8 @@
  *   comes     known                                       then
  *   firing    nothing                                     a new episode
  *   firing    one that fires                              a copy, wherever startsAt was moved; but what began after we
- *                                                         last heard of it is another, whose resolved got lost
+ *                                                         last heard of it, or later than replicas differ, is another,
+ *                                                         whose resolved got lost
  *   firing    one that ended before startsAt              a new episode
  *   firing    one that ended, startsAt not after it       stale: a late copy and an alert that lives look alike at
  *                                                         first. New when it keeps coming, or is called active
@@ -51,11 +52,13 @@ bool episode_ended_already(const struct episode *e, int64_t starts_at_us);
 /* If so: are its times those of e's end as it is known? A replica moves one of them. */
 bool episode_end_is_known(const struct episode *e, int64_t starts_at_us, int64_t ends_at_us);
 
-/* The startsAt by which the sender knows an episode that fires, after a copy with this one. Replicas move it by
- * moments; what is moved back by more tells of a clock that was set back while a resolved got lost, and its end will
- * have it. */
+/* Replicas move a startsAt by moments: by no more than this. */
 #define EPISODE_REPLICA_US (INT64_C(300) * 1000000)
-int64_t episode_start(const struct episode *known, int64_t starts_at_us);
+
+/* The startsAt by which the sender knows an episode that fires, after a copy with this one. What is moved back by more
+ * than replicas do tells of a clock that was set back while a resolved got lost, and its end will have it; unless it is
+ * the start of last_ended (NULL: none), of which this is a late copy. */
+int64_t episode_start(const struct episode *known, const struct episode *last_ended, int64_t starts_at_us);
 
 /* When a new episode began, as far as that is known: not before the end of the one before it (NULL: none). */
 int64_t episode_began(const struct episode *before, int64_t starts_at_us);

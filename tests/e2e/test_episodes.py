@@ -265,6 +265,22 @@ def test_wherever_replicas_move_the_start_it_is_a_copy_and_what_began_later_is_a
     assert [a["status"] for a in d.incident(first["incident"])["alerts"]] == ["resolved"]
 
 
+def test_a_late_copy_of_what_is_over_does_not_hide_the_next_episode(daemon_of, service):
+    d = daemon_of(config(service))
+    now = time.time()
+    old, again = alert(starts=now - 1200), alert(starts=now - 10)
+    [first] = d.post(old)
+    d.wait_state(first["incident"], "rolled_back")
+    enter_again(d, service, first["incident"])      # a person ended it; its resolved got lost
+    assert dispositions(d, old) == ["duplicate"], "comes late, after the next one has begun"
+    [r] = d.post(again)
+    assert r["disposition"] == "rollback_started"
+    d.wait_state(r["incident"], "rolled_back")
+    enter_again(d, service, r["incident"])
+    assert dispositions(d, old, again, old, again) == ["duplicate"] * 4, "one more is no third episode"
+    assert [a["status"] for n in (first, r) for a in d.incident(n["incident"])["alerts"]] == ["resolved", "firing"]
+
+
 @pytest.mark.parametrize("end", [{"startsAt": "the end"}, {"startsAt": None}, {"endsAt": None}, {"startsAt": "earlier"}], ids=str)
 def test_a_resolved_ends_what_began_before_its_end_whatever_its_start(daemon_of, service, end):
     d = daemon_of(config(service, limits="limits: {quiet: 100ms}"))
