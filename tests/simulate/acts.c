@@ -31,7 +31,7 @@ struct process {
 	enum process_state state;
 	struct command_outcome end; /* once ENDED */
 	int64_t timeout_us, took_us;
-	bool fails, hangs, runner_dies;
+	bool fails, hangs, stubborn, runner_dies;
 	bool stopping;
 	bool acted; /* it has begun to change the service */
 	struct command *watcher;
@@ -48,11 +48,19 @@ struct command {
 };
 
 static LIST_HEAD(processes, process) all = LIST_HEAD_INITIALIZER(all);
+static int64_t stubborn_until_us;
+
+void acts_are_stubborn(int64_t for_us)
+{
+	say("for %.3f s acts begin that take long and cannot be stopped", (double)for_us / (double)US_PER_S);
+	stubborn_until_us = sim_now() + for_us;
+}
 
 void acts_begin(void)
 {
 	struct process *p;
 
+	stubborn_until_us = 0;
 	while ((p = LIST_FIRST(&all)) != NULL) {
 		sim_drop(p);
 		LIST_REMOVE(p, link);
@@ -212,6 +220,8 @@ void command_stop(struct command *c)
 		return;
 	p->stopping = true;
 	say("  program %s of incident %lld is to stop", p->name, (long long)p->incident);
+	if (p->stubborn)
+		return;
 	sim_at(sim_now() + (rnd_chance(30) ? rnd_us(US_PER_S, 10 * US_PER_S) : rnd_us(US_PER_MS, 100 * US_PER_MS)), p,
 	       process_is_stopped, p);
 }
@@ -234,6 +244,11 @@ static struct process *process_new(const char *name, const struct act *act, cons
 	                       .hangs = world_has(FAULT_ACT_HANGS) && rnd_chance(60),
 	                       .runner_dies = world_has(FAULT_ACT_FAILS) && rnd_chance(20)};
 	snprintf(p->name, sizeof(p->name), "%s", name);
+	p->stubborn = sim_now() < stubborn_until_us;
+	if (p->stubborn) {
+		p->took_us = rnd_us(act->timeout_us / 2, act->timeout_us);
+		p->fails = p->hangs = false;
+	}
 	return p;
 }
 

@@ -450,12 +450,19 @@ static void begins_partial(void)
 /* The rollback comes while the stage's own acts are still under way. */
 static void begins_superseded(void)
 {
+	bool stubborn = rnd_chance(60);
+
 	begins_with_a_stage();
-	if (rnd_chance(60))
+	if (stubborn)
+		acts_are_stubborn(US_PER_S);
+	else if (rnd_chance(60))
 		world_fault(FAULT_ACT_HANGS, 5 * US_PER_S);
 	advance();
-	pass(rnd_us(20 * US_PER_MS, 5 * US_PER_S));
-	alerts_fire();
+	pass(stubborn ? rnd_us(US_PER_S, 3 * US_PER_S) : rnd_us(20 * US_PER_MS, 5 * US_PER_S));
+	if (stubborn)
+		rollback_by_hand();
+	else
+		alerts_fire();
 	pass(rnd_us(10 * US_PER_MS, 20 * US_PER_S));
 }
 

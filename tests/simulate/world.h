@@ -114,6 +114,8 @@ void world_spawn(const struct child_spec *spec, struct world_answer *ret);
 /* --- programs of steps (acts.c) --- */
 
 void acts_begin(void);
+/* What begins to act from now on, for so long, takes its time and does not listen when it is to stop. */
+void acts_are_stubborn(int64_t for_us);
 /* A program of another incident than this one that could still change the service. 0: none. */
 int64_t acts_alive(const struct service *s, int64_t but_incident);
 bool acts_of_incident_run(int64_t incident);
