@@ -369,6 +369,8 @@ static int write_event(struct work *w)
 {
 	if ((w->ch->event == EV_CALM || w->ch->event == EV_QUIET) && !is_calm_still(w))
 		return 0;
+	if (w->ch->event == EV_ASK && w->inc.pct_wanted == 0)
+		return 0; /* lowered meanwhile: 0 % raises nothing */
 	if (w->ch->event == EV_ASK)
 		return incident_ask_anew(w->tx, w->settings, &w->inc, w->plan,
 		                         "rollbackd was started again: where it is is asked before anything goes on");

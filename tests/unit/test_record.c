@@ -454,6 +454,17 @@ static int look_at_rollout(struct db_tx *tx, void *arg)
 	return 0;
 }
 
+/* The engine decided so by the row as it was; a trigger to 0 %, which needs no question, came in between. */
+static void what_was_lowered_to_zero_meanwhile_is_not_asked_about_after_a_start(void **state)
+{
+	(void)state;
+	wanted = 0;
+	verifying_since(US_PER_S);
+	change((struct change) {.kind = CHANGE_EVENT, .event = EV_ASK});
+	assert_int_equal(seen.result, 0);
+	assert_int_equal(seen.state, INC_VERIFYING);
+}
+
 static void without_a_flags_file_the_target_is_what_is_watched_from_then_on(void **state)
 {
 	int32_t recorded = -1;
@@ -495,6 +506,7 @@ int main(void)
 		T(in_doubt_zero_is_applied_again_a_few_times),
 		T(it_is_applied_again_once_a_minute),
 		T(a_clock_that_was_set_back_does_not_delay_it),
+		T(what_was_lowered_to_zero_meanwhile_is_not_asked_about_after_a_start),
 		T(without_a_flags_file_the_target_is_what_is_watched_from_then_on),
 		T(a_fallback_waits_for_its_time_and_is_not_used_once_acknowledged),
 		T(fallbacks_are_used_in_order_one_at_a_time_and_once),
