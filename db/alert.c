@@ -73,10 +73,10 @@ int alert_stale(struct db_tx *tx, int64_t id)
 	return query_done(query_run(tx, ALERT_STALE, V(id, db_tx_now(tx))));
 }
 
-int alert_copy(struct db_tx *tx, int64_t id, int64_t starts_at_us, const char *labels, const char *annotations)
+int alert_copy(struct db_tx *tx, int64_t id, int64_t told_start_us, const char *labels, const char *annotations)
 {
 	assert(id > 0 && labels && annotations);
-	return query_run(tx, ALERT_COPY, V(id, db_tx_now(tx), labels, annotations, starts_at_us));
+	return query_run(tx, ALERT_COPY, V(id, db_tx_now(tx), labels, annotations, told_start_us));
 }
 
 int alert_end(struct db_tx *tx, int64_t id, int64_t ends_at_us)

@@ -46,14 +46,15 @@ int alert_add(struct db_tx *tx, const struct alert_seen *seen, int64_t *ret_id) 
 struct episode {
 	int64_t id;
 	bool firing;
-	int64_t starts_at_us; /* as told; 0: the sender gives none */
-	int64_t began_us;     /* it cannot have begun before: startsAt, or the end of the episode before it */
-	int64_t ends_at_us;   /* as told; 0: it fires, or the sender gives none */
-	int64_t last_at_us;   /* the last delivery, within a second */
-	int64_t ended_at_us;  /* when its end was reported, last; 0: it fires */
-	int64_t stale_at_us;  /* the first copy after its end; 0: none came */
-	int64_t stale_times;  /* how many came since the end was reported */
-	char decided[65];     /* the config by which its dispositions were decided; "" : not known */
+	int64_t starts_at_us;  /* as told; 0: the sender gives none */
+	int64_t told_start_us; /* another, earlier one that a copy told; 0: none */
+	int64_t began_us;      /* it cannot have begun before: startsAt, or the end of the episode before it */
+	int64_t ends_at_us;    /* as told; 0: it fires, or the sender gives none */
+	int64_t last_at_us;    /* the last delivery, within a second */
+	int64_t ended_at_us;   /* when its end was reported, last; 0: it fires */
+	int64_t stale_at_us;   /* the first copy after its end; 0: none came */
+	int64_t stale_times;   /* how many came since the end was reported */
+	char decided[65];      /* the config by which its dispositions were decided; "" : not known */
 };
 struct episode_list {
 	struct episode *item;
@@ -66,11 +67,11 @@ int episode_any(struct db_conn *c, const char *fingerprint) MUST_CHECK;
 /* All that fire: more than one only where a resolved got lost. *ret->item is the caller's to free. */
 int episode_firing(struct db_conn *c, const char *fingerprint, struct episode_list *ret) MUST_CHECK;
 
-/* It came again; a copy of one that fires, with its startsAt, labels and annotations of now; its end; its end, told
- * anew; a copy after the end; by which config it was decided. 0 or -errno. Of copies within a second that say the same
- * one is written, and counted: alert_copy says 1 for it, 0 for the others. */
+/* It came again; a copy of one that fires, with the other start it tells, its labels and annotations of now; its end;
+ * its end, told anew; a copy after the end; by which config it was decided. 0 or -errno. Of copies within a second that
+ * say the same one is written, and counted: alert_copy says 1 for it, 0 for the others. */
 int alert_again(struct db_tx *tx, int64_t id) MUST_CHECK;
-int alert_copy(struct db_tx *tx, int64_t id, int64_t starts_at_us, const char *labels,
+int alert_copy(struct db_tx *tx, int64_t id, int64_t told_start_us, const char *labels,
                const char *annotations) MUST_CHECK;
 int alert_end(struct db_tx *tx, int64_t id, int64_t ends_at_us) MUST_CHECK;
 int alert_ended_again(struct db_tx *tx, int64_t id) MUST_CHECK;

@@ -95,6 +95,7 @@ enum column_kind {
 	KEY(S, I64, id, "id")                                                                                          \
 	FIRST(S, BOOL, firing, "CASE WHEN status = 1 THEN 1 ELSE 0 END")                                               \
 	NEXT(S, I64, starts_at_us, "starts_at")                                                                        \
+	NEXT(S, I64, told_start_us, "told_start")                                                                      \
 	NEXT(S, I64, began_us, "began")                                                                                \
 	NEXT(S, I64, ends_at_us, "ends_at")                                                                            \
 	NEXT(S, I64, last_at_us, "last_at")                                                                            \

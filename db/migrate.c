@@ -300,6 +300,9 @@ static const char *const migrations[] = {
 	"CREATE INDEX event_plan ON event (incident_id, rollout, what) WHERE incident_id = 0;"
 	"DROP INDEX outbox_lone;"
 	"CREATE INDEX outbox_lone ON outbox (incident_id, queued_at) WHERE incident_id = 0;",
+
+	/* Where a copy moved the start of an episode back to: by more than replicas differ. */
+	"ALTER TABLE alert ADD COLUMN told_start INTEGER NOT NULL DEFAULT 0;",
 };
 
 /* sha256(text), for the statements above. */

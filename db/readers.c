@@ -153,6 +153,14 @@ static int run(struct reader *r, struct db_read_job *job, int64_t now_us, int64_
 	return atomic_load(&r->all->stopping) ? -ESHUTDOWN : -ETIMEDOUT;
 }
 
+/* This thread alone, on Linux, and however nice the daemon is; may it not, then as before. */
+static void give_way(void)
+{
+	id_t self = (id_t)gettid();
+
+	setpriority(PRIO_PROCESS, self, getpriority(PRIO_PROCESS, self) + NICE);
+}
+
 static void *reader_main(void *arg)
 {
 	struct reader *r = arg;
@@ -160,8 +168,7 @@ static void *reader_main(void *arg)
 	enum db_read_lane lane;
 
 	thread_is(THREAD_READER);
-	setpriority(PRIO_PROCESS, (id_t)gettid(),
-	            NICE); /* of this thread alone, on Linux; may it not, then as before */
+	give_way();
 	while ((job = wait_job(r, &lane))) {
 		int64_t now = clock_mono_us();
 		int result = -EAGAIN;

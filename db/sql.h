@@ -87,10 +87,10 @@
 	X(ALERT_AGAIN, 1, "ii", "UPDATE alert SET last_at = ?2, times = times + 1 WHERE id = ?1")                      \
 	/* Nothing is written that is there already; last_at is right within a second. */                              \
 	X(ALERT_COPY, 1, "iitti",                                                                                      \
-	  "UPDATE alert SET last_at = ?2, times = times + 1, labels = ?3, annotations = ?4, starts_at = ?5 WHERE id "  \
+	  "UPDATE alert SET last_at = ?2, times = times + 1, labels = ?3, annotations = ?4, told_start = ?5 WHERE id " \
 	  "= ?1 AND"                                                                                                   \
 	  " status = 1 AND NOT (last_at > ?2 - 1000000 AND last_at <= ?2 AND labels = ?3 AND annotations = ?4 AND "    \
-	  "starts_at = ?5)")                                                                                           \
+	  "told_start = ?5)")                                                                                          \
 	X(ALERT_END, 1, "iii", "UPDATE alert SET status = 2, ends_at = ?2, ended = ?3 WHERE id = ?1 AND status = 1")   \
 	X(ALERT_ENDED_AGAIN, 1, "ii",                                                                                  \
 	  "UPDATE alert SET last_at = ?2, times = times + 1, ended = ?2, stale_times = 0 WHERE id = ?1 AND status = "  \

@@ -26,22 +26,14 @@ static bool keeps_coming(const struct episode *ended, const struct firing_copy *
 	       is_past(ended->stale_at_us, f->stale_us / 4, f->now_us);
 }
 
-/* A later start than the one that fires: it began after we last heard of that, or so much later that no replica has it.
- * The latter since what we heard last may be a copy that came late. */
-static bool began_since(const struct episode *firing, int64_t starts_at_us)
-{
-	return starts_at_us > firing->starts_at_us &&
-	       (starts_at_us > firing->last_at_us ||
-	        (firing->starts_at_us && starts_at_us - firing->starts_at_us > EPISODE_REPLICA_US));
-}
-
 enum episode_is episode_of_firing(const struct episode *known, const struct firing_copy *f)
 {
 	assert(f && f->now_us > 0 && f->stale_us >= 0 && f->starts_at_us >= 0);
 	if (!known)
 		return EPISODE_NEW;
 	if (known->firing)
-		return began_since(known, f->starts_at_us) ? EPISODE_NEW : EPISODE_COPY;
+		return f->starts_at_us > known->starts_at_us && f->starts_at_us > known->last_at_us ? EPISODE_NEW
+		                                                                                    : EPISODE_COPY;
 	if (!f->starts_at_us || f->starts_at_us > end_of(known) || f->called_active || keeps_coming(known, f))
 		return EPISODE_NEW;
 	return EPISODE_STALE;
@@ -52,7 +44,7 @@ bool episode_ends(const struct episode *e, const struct episode *last_ended, int
 	assert(e && e->firing && (!last_ended || !last_ended->firing));
 	if (ends_at_us && e->began_us < ends_at_us)
 		return true;
-	bool same = starts_at_us && starts_at_us == e->starts_at_us;
+	bool same = starts_at_us && (starts_at_us == e->starts_at_us || starts_at_us == e->told_start_us);
 	bool of_both = same && last_ended && starts_at_us == last_ended->starts_at_us;
 
 	/* Times that make no sense, since the sender's clock was set back: then the same startsAt says which one is
@@ -76,14 +68,14 @@ bool episode_end_is_known(const struct episode *e, int64_t starts_at_us, int64_t
 	return starts_at_us == e->starts_at_us || (ends_at_us && ends_at_us == e->ends_at_us);
 }
 
-int64_t episode_start(const struct episode *known, const struct episode *last_ended, int64_t starts_at_us)
+int64_t episode_told_start(const struct episode *known, const struct episode *last_ended, int64_t starts_at_us)
 {
 	assert(known && known->firing && starts_at_us >= 0 && (!last_ended || !last_ended->firing));
 	if (!starts_at_us || starts_at_us >= known->starts_at_us - EPISODE_REPLICA_US)
-		return known->starts_at_us;
+		return known->told_start_us;
 	bool of_that = last_ended && starts_at_us - last_ended->starts_at_us <= EPISODE_REPLICA_US &&
 	               last_ended->starts_at_us - starts_at_us <= EPISODE_REPLICA_US;
-	return of_that ? known->starts_at_us : starts_at_us;
+	return of_that ? known->told_start_us : starts_at_us;
 }
 
 int64_t episode_began(const struct episode *before, int64_t starts_at_us)

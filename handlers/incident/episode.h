@@ -7,8 +7,7 @@
  *   comes     known                                       then
  *   firing    nothing                                     a new episode
  *   firing    one that fires                              a copy, wherever startsAt was moved; but what began after we
- *                                                         last heard of it, or later than replicas differ, is another,
- *                                                         whose resolved got lost
+ *                                                         last heard of it is another, whose resolved got lost
  *   firing    one that ended before startsAt              a new episode
  *   firing    one that ended, startsAt not after it       stale: a late copy and an alert that lives look alike at
  *                                                         first. New when it keeps coming, or is called active
@@ -55,10 +54,11 @@ bool episode_end_is_known(const struct episode *e, int64_t starts_at_us, int64_t
 /* Replicas move a startsAt by moments: by no more than this. */
 #define EPISODE_REPLICA_US (INT64_C(300) * 1000000)
 
-/* The startsAt by which the sender knows an episode that fires, after a copy with this one. What is moved back by more
- * than replicas do tells of a clock that was set back while a resolved got lost, and its end will have it; unless it is
- * the start of last_ended (NULL: none), of which this is a late copy. */
-int64_t episode_start(const struct episode *known, const struct episode *last_ended, int64_t starts_at_us);
+/* The other startsAt by which an end of known, which fires, is known, after a copy with this one; 0: none. What is
+ * moved back by more than replicas do tells of a clock that was set back while a resolved got lost; unless it is the
+ * start of last_ended (NULL: none), of which this is a late copy. It tells no episodes apart: of two senders whose
+ * clocks differ, each copy would begin one. */
+int64_t episode_told_start(const struct episode *known, const struct episode *last_ended, int64_t starts_at_us);
 
 /* When a new episode began, as far as that is known: not before the end of the one before it (NULL: none). */
 int64_t episode_began(const struct episode *before, int64_t starts_at_us);

@@ -385,30 +385,30 @@ static void note_copy(struct taking *t, int64_t written_us)
 }
 
 /* Nearly every copy has the start that is known; only for the others it is asked what was before. */
-static int start_of_copy(const struct taking *t, const struct episode *known, int64_t *ret_us)
+static int told_start(const struct taking *t, const struct episode *known, int64_t *ret_us)
 {
 	struct episode last = {0};
 
-	*ret_us = episode_start(known, NULL, t->a->starts_at_us);
-	if (*ret_us == known->starts_at_us)
+	*ret_us = episode_told_start(known, NULL, t->a->starts_at_us);
+	if (*ret_us == known->told_start_us)
 		return 0;
 	int found = episode_last(db_tx_conn(t->tx), t->fingerprint, DELIVERY_RESOLVED, &last);
 	if (found == 1)
-		*ret_us = episode_start(known, &last, t->a->starts_at_us);
+		*ret_us = episode_told_start(known, &last, t->a->starts_at_us);
 	return found < 0 ? found : 0;
 }
 
 static int take_copy(struct taking *t, const struct episode *known)
 {
 	struct truncated_alert kept = {0};
-	int64_t starts_at_us;
-	int r = start_of_copy(t, known, &starts_at_us);
+	int64_t told_us;
+	int r = told_start(t, known, &told_us);
 
 	if (r == 0)
 		r = alert_truncate(t->a, &kept);
 	t->id = known->id;
 	if (r == 0)
-		r = alert_copy(t->tx, t->id, starts_at_us, kept.labels, kept.annotations);
+		r = alert_copy(t->tx, t->id, told_us, kept.labels, kept.annotations);
 	truncated_alert_free(&kept);
 	if (r < 0)
 		return r;

@@ -163,6 +163,7 @@ static void a_copy_is_counted_and_brings_what_is_newer(void **state)
 	(void)state;
 	int64_t before = clock_wall_us(), first = see(5, DELIVERY_FIRING);
 	assert_int_equal(in_tx(db, copy, &first), 1);
+	assert_true(last(DELIVERY_FIRING).starts_at_us == 5 && last(DELIVERY_FIRING).told_start_us == 4);
 	assert_true(see(5, DELIVERY_FIRING) !=
 	            first); /* the same startsAt may come twice: the caller says what it is */
 	struct alert_row a = only_alert(incident_with("shop", first));
@@ -171,7 +172,7 @@ static void a_copy_is_counted_and_brings_what_is_newer(void **state)
 	assert_string_equal(a.annotations, "{\"n\":2}");
 	assert_string_equal(a.generator_url, "http://p");
 	assert_int_equal(a.status, DELIVERY_FIRING);
-	assert_int_equal(a.starts_at_us, 4);
+	assert_int_equal(a.starts_at_us, 5);
 	assert_int_equal(a.ends_at_us, 0);
 	assert_int_equal(a.times, 2);
 	assert_true(before <= a.first_at_us && a.first_at_us < a.last_at_us);

@@ -17,8 +17,6 @@
 
 static const struct episode fires = {
 	.id = 1, .firing = true, .starts_at_us = T0, .began_us = T0, .last_at_us = T0 + 40 * S};
-static const struct episode heard_late = {
-	.id = 1, .firing = true, .starts_at_us = T0, .began_us = T0, .last_at_us = T0 + 1000 * S};
 static const struct episode fires_undated = {.id = 1, .firing = true, .last_at_us = T0 + 40 * S};
 static const struct episode ended = {
 	.id = 1, .starts_at_us = T0, .began_us = T0, .ends_at_us = END, .last_at_us = TOLD, .ended_at_us = TOLD};
@@ -51,10 +49,6 @@ static void every_cell_of_firing(void **state)
 		{"it fires, and is called active", &fires, T0, T0 + 50 * S, true, EPISODE_COPY},
 		{"it fired; this began after we last heard of it", &fires, T0 + 41 * S, T0 + 50 * S, false,
 	         EPISODE_NEW},
-		{"a replica saw it later, and another copy came since", &heard_late, T0 + EPISODE_REPLICA_US,
-	         T0 + 1010 * S, false, EPISODE_COPY},
-		{"no replica saw it so much later: a copy of the one before came late", &heard_late,
-	         T0 + EPISODE_REPLICA_US + 1, T0 + 1010 * S, false, EPISODE_NEW},
 		{"it fires, undated", &fires_undated, 0, T0 + 50 * S, false, EPISODE_COPY},
 		{"it fires, undated; this has a start", &fires_undated, T0, T0 + 50 * S, false, EPISODE_COPY},
 		{"it ended before this began", &ended, END + 1, TOLD + S, false, EPISODE_NEW},
@@ -180,14 +174,19 @@ static void an_end_of_other_times_is_told_anew(void **state)
 	assert_true(episode_end_is_known(&ended_undated, 0, 0));
 }
 
-static void a_copy_moves_the_start_back_by_more_than_a_replica_does(void **state)
+static void a_copy_tells_another_start_when_it_is_earlier_than_a_replicas(void **state)
 {
+	const struct episode told = {.firing = true, .starts_at_us = T0, .began_us = T0, .told_start_us = T0 - 900 * S};
+
 	(void)state;
-	assert_int_equal(episode_start(&fires, NULL, T0 + 20 * S), T0);
-	assert_int_equal(episode_start(&fires, NULL, T0 - EPISODE_REPLICA_US), T0);
-	assert_int_equal(episode_start(&fires, NULL, T0 - EPISODE_REPLICA_US - 1), T0 - EPISODE_REPLICA_US - 1);
-	assert_int_equal(episode_start(&fires, NULL, 0), T0);
-	assert_int_equal(episode_start(&fires_undated, NULL, T0), 0);
+	assert_int_equal(episode_told_start(&fires, NULL, T0 + 20 * S), 0);
+	assert_int_equal(episode_told_start(&fires, NULL, T0 - EPISODE_REPLICA_US), 0);
+	assert_int_equal(episode_told_start(&fires, NULL, T0 - EPISODE_REPLICA_US - 1), T0 - EPISODE_REPLICA_US - 1);
+	assert_int_equal(episode_told_start(&fires, NULL, 0), 0);
+	assert_int_equal(episode_told_start(&fires_undated, NULL, T0), 0);
+	assert_int_equal(episode_told_start(&told, NULL, T0), T0 - 900 * S);
+	assert_true(episode_ends(&told, NULL, T0 - 900 * S, T0 - 800 * S));
+	assert_false(episode_ends(&told, NULL, T0 - 901 * S, T0 - 800 * S));
 }
 
 static void but_not_a_late_copy_of_the_one_before(void **state)
@@ -195,10 +194,10 @@ static void but_not_a_late_copy_of_the_one_before(void **state)
 	const struct episode next = {.id = 2, .firing = true, .starts_at_us = T0 + 900 * S, .began_us = T0 + 900 * S};
 
 	(void)state;
-	assert_int_equal(episode_start(&next, &ended, T0), T0 + 900 * S);
-	assert_int_equal(episode_start(&next, &ended, T0 + EPISODE_REPLICA_US), T0 + 900 * S);
-	assert_int_equal(episode_start(&next, &ended, T0 - EPISODE_REPLICA_US), T0 + 900 * S);
-	assert_int_equal(episode_start(&next, &ended, T0 - EPISODE_REPLICA_US - 1), T0 - EPISODE_REPLICA_US - 1);
+	assert_int_equal(episode_told_start(&next, &ended, T0), 0);
+	assert_int_equal(episode_told_start(&next, &ended, T0 + EPISODE_REPLICA_US), 0);
+	assert_int_equal(episode_told_start(&next, &ended, T0 - EPISODE_REPLICA_US), 0);
+	assert_int_equal(episode_told_start(&next, &ended, T0 - EPISODE_REPLICA_US - 1), T0 - EPISODE_REPLICA_US - 1);
 }
 
 static int64_t drawn(int64_t least, int64_t most)
@@ -267,7 +266,7 @@ int main(void)
 		cmocka_unit_test(every_cell_of_resolved),
 		cmocka_unit_test(a_resolved_that_ends_nothing_is_a_copy_unless_it_tells_of_a_later_episode),
 		cmocka_unit_test(an_end_of_other_times_is_told_anew),
-		cmocka_unit_test(a_copy_moves_the_start_back_by_more_than_a_replica_does),
+		cmocka_unit_test(a_copy_tells_another_start_when_it_is_earlier_than_a_replicas),
 		cmocka_unit_test(but_not_a_late_copy_of_the_one_before),
 		cmocka_unit_test(properties_over_drawn_times),
 	};
