@@ -276,8 +276,8 @@ class Service:
         self.reload.write_text(
             "#!/bin/sh\n"
             f'echo "$ROLLBACKD_INCIDENT_ID $ROLLBACKD_STEP $ROLLBACKD_ATTEMPT" >> {self.runs}\n'
-            f"[ -e {self.broken} ] || sed -n 's/^SHOP_PERCENTAGE=//p' {self.flags} > {self.live}.new\n"
-            f"[ -e {self.broken} ] || mv {self.live}.new {self.live}\n")
+            f"[ -e {self.broken} ] || sed -n 's/^SHOP_PERCENTAGE=//p' {self.flags} > {self.live}.$$\n"
+            f"[ -e {self.broken} ] || mv {self.live}.$$ {self.live}\n")
         self.reload.chmod(0o755)
         outer = self
 
