@@ -395,7 +395,7 @@ static int needle_of(const char *q, struct buf *ret)
 /* Every three characters in a row, which the index knows: "abc" AND "bcd". */
 static int grams_of(const char *needle, struct buf *ret)
 {
-	size_t starts[4], n = 0, grams = 0, len = strlen(needle);
+	size_t starts[4] = {0}, n = 0, grams = 0, len = strlen(needle);
 
 	for (size_t i = 0; i <= len && grams < GRAMS_MAX; i++) {
 		if (!is_start(needle[i]) && i < len)
