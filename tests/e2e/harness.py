@@ -19,6 +19,7 @@ import socket
 import subprocess
 import threading
 import time
+import zlib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MODE = os.environ.get("MODE", "release")
@@ -560,9 +561,15 @@ class Alertmanager(Program):
         assert status == 200, out
 
 
+def as_name(text):
+    """No two texts share one: `[:0]` and `[[::]:0]` run side by side."""
+    plain = re.sub(r"\W+", "_", text)[:91]
+    return plain if plain == text else f"{plain}_{zlib.crc32(text.encode()):08x}"
+
+
 def fresh(*names):
     """A directory of its own below build/: commands may not stand below a world-writable one."""
-    folder = (ROOT / "build" / "e2e" / MODE).joinpath(*(re.sub(r"\W+", "_", n)[:100] for n in names))
+    folder = (ROOT / "build" / "e2e" / MODE).joinpath(*map(as_name, names))
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder
