@@ -17,9 +17,10 @@ rooms() {
 	$h/engine       $base $h/settings $h/steps $h/checks $h/incident
 	$h/offline      $base $h/settings $h/steps $h/checks $h/incident
 	$h/compare      $base $h/settings $h/steps $h/checks $h/incident
-	$h/plan         $base $h/settings $h/steps $h/checks $h/incident $h/offline $h/compare
+	$h/gates        $base $h/settings $h/steps $h/checks $h/incident
+	$h/plan         $base $h/settings $h/steps $h/checks $h/incident $h/offline $h/compare $h/gates
 	$h/notify       $base $h/settings $h/steps $h/checks $h/incident
-	$h/api          $base $h/settings $h/steps $h/checks $h/incident $h/engine $h/offline $h/compare $h/plan $h/notify
+	$h/api          $base $h/settings $h/steps $h/checks $h/incident $h/engine $h/offline $h/compare $h/gates $h/plan $h/notify
 	server/http     server/core
 	server/auth     server/core server/http $h/settings server/config
 	server/config   server/core alertmanager $h/settings $h/notify

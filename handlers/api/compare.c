@@ -11,7 +11,7 @@
 #include "handlers/api/job.h"
 #include "handlers/incident/kinds.h"
 #include "handlers/settings/current.h"
-#include "handlers/plan/stage_clock.h"
+#include "handlers/gates/stage_clock.h"
 #include "handlers/compare/run.h"
 #include "server/core/http_reply.h"
 #include "server/core/text.h"

@@ -10,7 +10,7 @@
 #include "db/rollout.h"
 #include "handlers/api/api.h"
 #include "handlers/api/job.h"
-#include "handlers/plan/rollout_state.h"
+#include "handlers/gates/rollout_state.h"
 #include "server/core/clock.h"
 #include "server/core/http_reply.h"
 #include "server/core/log.h"

@@ -10,7 +10,7 @@
 #include "handlers/incident/announce.h"
 #include "handlers/incident/open.h"
 #include "handlers/settings/snapshot.h"
-#include "handlers/plan/success.h"
+#include "handlers/gates/success.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
 #include "server/core/thread.h"

@@ -7,7 +7,7 @@
 #ifndef HANDLERS_PLAN_ACTIONS_H
 #define HANDLERS_PLAN_ACTIONS_H
 
-#include "handlers/plan/gate.h"
+#include "handlers/gates/gate.h"
 
 struct person {
 	const char *name; /* borrowed */

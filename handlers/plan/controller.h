@@ -7,7 +7,7 @@
 #define HANDLERS_PLAN_CONTROLLER_H
 
 #include "db/db.h"
-#include "handlers/plan/evaluation.h"
+#include "handlers/gates/evaluation.h"
 #include "handlers/plan/actions.h"
 #include "server/core/loop.h"
 

@@ -10,7 +10,7 @@
 #include "handlers/checks/verify.h"
 #include "handlers/settings/snapshot.h"
 #include "handlers/checks/onset.h"
-#include "handlers/plan/rollout_state.h"
+#include "handlers/gates/rollout_state.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
 

@@ -7,7 +7,7 @@
 #define HANDLERS_PLAN_EVALUATE_H
 
 #include "db/db.h"
-#include "handlers/plan/evaluation.h"
+#include "handlers/gates/evaluation.h"
 
 struct evaluating;
 /* ev is the callee's to keep: it must evaluation_free it. */

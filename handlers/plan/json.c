@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "db/event.h"
-#include "handlers/plan/forecast.h"
+#include "handlers/gates/forecast.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
 

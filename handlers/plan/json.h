@@ -4,7 +4,7 @@
 #ifndef HANDLERS_PLAN_JSON_H
 #define HANDLERS_PLAN_JSON_H
 
-#include "handlers/plan/gate.h"
+#include "handlers/gates/gate.h"
 
 /* Adds clock, criteria, approvals, checklist, hold, freeze, next, watch, baselines, milestones to o. Pure but for the
  * milestones' marks, read through c. */

@@ -5,7 +5,7 @@
 #define HANDLERS_PLAN_RECONCILE_H
 
 #include "handlers/incident/announcements.h"
-#include "handlers/plan/evaluation.h"
+#include "handlers/gates/evaluation.h"
 #include "handlers/settings/settings.h"
 #include "handlers/steps/percentage.h"
 

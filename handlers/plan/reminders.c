@@ -5,7 +5,7 @@
 
 #include "db/event.h"
 #include "handlers/incident/announce.h"
-#include "handlers/plan/gate.h"
+#include "handlers/gates/gate.h"
 #include "handlers/plan/reconcile.h"
 #include "handlers/plan/report.h"
 #include "server/core/clock.h"

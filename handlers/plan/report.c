@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "handlers/incident/kinds.h"
-#include "handlers/plan/forecast.h"
+#include "handlers/gates/forecast.h"
 #include "handlers/plan/report_private.h"
-#include "handlers/plan/success.h"
+#include "handlers/gates/success.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
 

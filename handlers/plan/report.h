@@ -4,8 +4,8 @@
 #ifndef HANDLERS_PLAN_REPORT_H
 #define HANDLERS_PLAN_REPORT_H
 
-#include "handlers/plan/evaluation.h"
-#include "handlers/plan/rollout_state.h"
+#include "handlers/gates/evaluation.h"
+#include "handlers/gates/rollout_state.h"
 
 #define REPORT_MAX 16000 /* bytes; what is longer is cut */
 

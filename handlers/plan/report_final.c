@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "db/event.h"
-#include "handlers/plan/gate.h"
+#include "handlers/gates/gate.h"
 #include "handlers/plan/report_private.h"
 #include "server/core/text.h"
 

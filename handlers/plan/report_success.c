@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "handlers/plan/report_private.h"
-#include "handlers/plan/success.h"
+#include "handlers/gates/success.h"
 #include "server/core/text.h"
 
 /* What is known of one success metric. */

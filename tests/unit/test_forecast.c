@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "handlers/plan/forecast.h"
+#include "handlers/gates/forecast.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "handlers/plan/stage_clock.h"
+#include "handlers/gates/stage_clock.h"
 #include "server/core/clock.h"
 
 #define S    US_PER_S

@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "handlers/plan/success.h"
+#include "handlers/gates/success.h"
 
 static struct criterion least = {.name = "cache hit rate", .unit = "ratio", .is_min = true, .bound = 0.8};
 static struct criterion most = {.name = "error rate delta", .unit = "", .bound = 0.001};

@@ -1,6 +1,6 @@
 /* Triggers that fire in Prometheus and do not come here: which they are. */
 #include "config_fixture.h"
-#include "handlers/plan/unheard.h"
+#include "handlers/gates/unheard.h"
 
 #define FIRING(labels)                                                                                                 \
 	"{\"metric\":{\"__name__\":\"ALERTS\",\"alertstate\":\"firing\"," labels "},\"value\":[1760436000,\"1\"]}"

@@ -1,4 +1,4 @@
-#include "handlers/plan/gate.h"
+#include "handlers/gates/gate.h"
 
 #include <assert.h>
 #include <errno.h>

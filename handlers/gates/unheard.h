@@ -2,8 +2,8 @@
  * A trigger that fires in Prometheus and does not come here: a silence, an inhibition or a route is in the way. Pure;
  * any thread.
  */
-#ifndef HANDLERS_PLAN_UNHEARD_H
-#define HANDLERS_PLAN_UNHEARD_H
+#ifndef HANDLERS_GATES_UNHEARD_H
+#define HANDLERS_GATES_UNHEARD_H
 
 #include "alertmanager/prometheus.h"
 #include "handlers/settings/settings.h"

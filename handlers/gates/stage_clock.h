@@ -1,11 +1,11 @@
 /*
  * The clean clock of a stage: held or unknown time does not count. Pure; any thread.
  */
-#ifndef HANDLERS_PLAN_STAGE_CLOCK_H
-#define HANDLERS_PLAN_STAGE_CLOCK_H
+#ifndef HANDLERS_GATES_STAGE_CLOCK_H
+#define HANDLERS_GATES_STAGE_CLOCK_H
 
 #include "db/progress.h"
-#include "handlers/plan/criteria.h"
+#include "handlers/gates/criteria.h"
 
 struct stage_clock_view {
 	bool entered;                            /* the stage is at its percentage, verified */

@@ -3,8 +3,8 @@
  *
  * The connection's thread: the writer inside a transaction, http and engine with their readers.
  */
-#ifndef HANDLERS_PLAN_ROLLOUT_STATE_H
-#define HANDLERS_PLAN_ROLLOUT_STATE_H
+#ifndef HANDLERS_GATES_ROLLOUT_STATE_H
+#define HANDLERS_GATES_ROLLOUT_STATE_H
 
 #include "db/incident.h"
 #include "db/progress.h"

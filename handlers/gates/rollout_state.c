@@ -1,4 +1,4 @@
-#include "handlers/plan/rollout_state.h"
+#include "handlers/gates/rollout_state.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-#include "handlers/plan/forecast.h"
+#include "handlers/gates/forecast.h"
 
 #include <assert.h>
 

@@ -1,4 +1,4 @@
-#include "handlers/plan/unheard.h"
+#include "handlers/gates/unheard.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,12 +1,12 @@
 /*
  * What Prometheus, Alertmanager's heartbeat and the service said about a rollout at one moment.
  */
-#ifndef HANDLERS_PLAN_EVALUATION_H
-#define HANDLERS_PLAN_EVALUATION_H
+#ifndef HANDLERS_GATES_EVALUATION_H
+#define HANDLERS_GATES_EVALUATION_H
 
 #include "db/incident.h"
-#include "handlers/plan/criteria.h"
-#include "handlers/plan/unheard.h"
+#include "handlers/gates/criteria.h"
+#include "handlers/gates/unheard.h"
 
 enum firing { FIRING_NONE, FIRING_YES, FIRING_UNKNOWN };
 

@@ -3,8 +3,8 @@
  *
  * No data, NaN, an error or too few samples is unknown and never passes.
  */
-#ifndef HANDLERS_PLAN_CRITERIA_H
-#define HANDLERS_PLAN_CRITERIA_H
+#ifndef HANDLERS_GATES_CRITERIA_H
+#define HANDLERS_GATES_CRITERIA_H
 
 #include "handlers/checks/prom_query.h"
 

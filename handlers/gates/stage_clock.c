@@ -1,4 +1,4 @@
-#include "handlers/plan/stage_clock.h"
+#include "handlers/gates/stage_clock.h"
 
 #include <assert.h>
 #include <stdio.h>

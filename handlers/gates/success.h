@@ -3,11 +3,11 @@
  * stage's criteria last said is kept with the run of the stage, so that the report of a later stage, or of a rollout
  * that was rolled back, still has it.
  */
-#ifndef HANDLERS_PLAN_SUCCESS_H
-#define HANDLERS_PLAN_SUCCESS_H
+#ifndef HANDLERS_GATES_SUCCESS_H
+#define HANDLERS_GATES_SUCCESS_H
 
-#include "handlers/plan/evaluation.h"
-#include "handlers/plan/rollout_state.h"
+#include "handlers/gates/evaluation.h"
+#include "handlers/gates/rollout_state.h"
 
 enum metric_verdict { VERDICT_UNKNOWN, VERDICT_MET, VERDICT_MISSED };
 const char *verdict_name(enum metric_verdict v);

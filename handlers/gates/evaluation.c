@@ -1,4 +1,4 @@
-#include "handlers/plan/evaluation.h"
+#include "handlers/gates/evaluation.h"
 
 #include <assert.h>
 #include <errno.h>

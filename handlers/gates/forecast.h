@@ -3,10 +3,10 @@
  * the cooldown and the stage that the last incident sends it back to. A
  * lower bound: as if no clock stood still and everybody approved at once. Pure; any thread. (elements: W27, 37.)
  */
-#ifndef HANDLERS_PLAN_FORECAST_H
-#define HANDLERS_PLAN_FORECAST_H
+#ifndef HANDLERS_GATES_FORECAST_H
+#define HANDLERS_GATES_FORECAST_H
 
-#include "handlers/plan/gate.h"
+#include "handlers/gates/gate.h"
 
 #define FORECAST_MAX 32
 

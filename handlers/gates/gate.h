@@ -3,11 +3,11 @@
  *
  * Rollback never asks a gate.
  */
-#ifndef HANDLERS_PLAN_GATE_H
-#define HANDLERS_PLAN_GATE_H
+#ifndef HANDLERS_GATES_GATE_H
+#define HANDLERS_GATES_GATE_H
 
-#include "handlers/plan/evaluation.h"
-#include "handlers/plan/rollout_state.h"
+#include "handlers/gates/evaluation.h"
+#include "handlers/gates/rollout_state.h"
 
 struct missing {
 	const char *what; /* static word for machines: "criterion", "approval", "checklist", "clock" … */

@@ -1,4 +1,4 @@
-#include "handlers/plan/success.h"
+#include "handlers/gates/success.h"
 
 #include <assert.h>
 #include <errno.h>

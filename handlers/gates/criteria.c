@@ -1,4 +1,4 @@
-#include "handlers/plan/criteria.h"
+#include "handlers/gates/criteria.h"
 
 #include <assert.h>
 #include <math.h>
