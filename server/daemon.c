@@ -22,6 +22,7 @@
 #include "handlers/steps/flags_file.h"
 #include "handlers/steps/flags_writer.h"
 #include "handlers/plan/controller.h"
+#include "handlers/reports/schedule.h"
 #include "server/core/clock.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
@@ -282,8 +283,12 @@ static int start_engine(struct app *a, char *why, size_t size)
 		r = engine_new(&eo, &a->engine);
 	if (r == 0)
 		r = retire_new(a->loop, a->db, &a->retire);
-	struct controller_options co = {
-		.loop = a->loop, .db = a->db, .on_incident = incident_begun, .on_outbox = ring, .arg = a};
+	struct controller_options co = {.loop = a->loop,
+	                                .db = a->db,
+	                                .on_incident = incident_begun,
+	                                .on_outbox = ring,
+	                                .arg = a,
+	                                .last = {.fn = reports_send_due}};
 	if (r == 0)
 		r = controller_new(&co, &a->controller);
 	if (r < 0)

@@ -20,7 +20,8 @@ rooms() {
 	$h/gates        $base $h/settings $h/steps $h/checks $h/incident
 	$h/plan         $base $h/settings $h/steps $h/checks $h/incident $h/offline $h/compare $h/gates
 	$h/notify       $base $h/settings $h/steps $h/checks $h/incident
-	$h/api          $base $h/settings $h/steps $h/checks $h/incident $h/engine $h/offline $h/compare $h/gates $h/plan $h/notify
+	$h/reports      $base $h/settings $h/steps $h/checks $h/incident $h/compare $h/gates $h/plan
+	$h/api          $base $h/settings $h/steps $h/checks $h/incident $h/engine $h/offline $h/compare $h/gates $h/plan $h/reports $h/notify
 	server/http     server/core
 	server/auth     server/core server/http $h/settings server/config
 	server/config   server/core alertmanager $h/settings $h/notify

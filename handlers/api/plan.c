@@ -8,7 +8,7 @@
 #include "handlers/api/job.h"
 #include "handlers/settings/current.h"
 #include "handlers/plan/controller.h"
-#include "handlers/plan/report.h"
+#include "handlers/reports/report.h"
 #include "server/core/clock.h"
 #include "server/core/http_reply.h"
 #include "server/core/text.h"

@@ -212,7 +212,7 @@ static int round_run(struct db_tx *tx, struct db_job *job)
 		return -ENOENT;
 	if (r->advance)
 		return plan_advance(tx, r->settings, &rq, &r->ev, &r->incident, &r->missing, r->why, sizeof(r->why));
-	return reconcile_write(tx, r->settings, rollout, &r->ev, &r->look, &r->incident);
+	return reconcile_write(tx, r->settings, rollout, &r->ev, &r->look, &r->of->o.last, &r->incident);
 }
 
 static void round_done(struct db_job *job, int result)

@@ -9,6 +9,7 @@
 #include "db/db.h"
 #include "handlers/gates/evaluation.h"
 #include "handlers/plan/actions.h"
+#include "handlers/plan/reconcile.h"
 #include "server/core/loop.h"
 
 struct controller;
@@ -19,6 +20,7 @@ struct controller_options {
 	void (*on_incident)(void *arg, int64_t id);
 	void (*on_outbox)(void *arg);
 	void *arg;
+	struct reconcile_last last; /* of a pass, on the writer */
 };
 /* Before the loop runs; the first pass comes as soon as it does. */
 int controller_new(const struct controller_options *o, struct controller **ret);

@@ -354,7 +354,7 @@ static int note_seen(const struct reconcile *l)
 
 /* --- one pass --- */
 
-static int look_on(struct reconcile *l, struct rollout_state *st)
+static int look_on(struct reconcile *l, struct rollout_state *st, const struct reconcile_last *last)
 {
 	int r = plan_changed(l, &st->p);
 
@@ -373,13 +373,15 @@ static int look_on(struct reconcile *l, struct rollout_state *st)
 		r = watch_unheard(l);
 	if (r == 0)
 		r = watch_percentage(l);
-	return r == 0 ? reconcile_remind(l) : r;
+	if (r == 0)
+		r = reconcile_remind(l);
+	return r == 0 && last->fn ? last->fn(last->arg, l) : r;
 }
 
 int reconcile_write(struct db_tx *tx, const struct settings *s, const struct rollout *r, const struct evaluation *ev,
-                    struct flags_look *look, int64_t *ret_incident)
+                    struct flags_look *look, const struct reconcile_last *last, int64_t *ret_incident)
 {
-	assert(tx && s && r && ev && look && ret_incident && thread_may(THREAD_WRITER));
+	assert(tx && s && r && ev && look && last && ret_incident && thread_may(THREAD_WRITER));
 	struct reconcile l = {.tx = tx, .s = s, .r = r, .ev = ev, .now = db_tx_now(tx)};
 	struct rollout_state st = {0};
 	int err = import_offline(tx, s, r, ret_incident);
@@ -393,7 +395,7 @@ int reconcile_write(struct db_tx *tx, const struct settings *s, const struct rol
 	l.st = &st;
 	l.stage = err == 0 ? rollout_state_stage(&st, r) : NULL;
 	if (err == 0 && st.p.rollout)
-		err = look_on(&l, &st);
+		err = look_on(&l, &st, last);
 	rollout_state_free(&st);
 	return err;
 }

@@ -9,10 +9,18 @@
 #include "handlers/settings/settings.h"
 #include "handlers/steps/percentage.h"
 
+struct reconcile;
+/* What the rooms above this one do in a pass, last: 0 or -errno. */
+typedef int reconcile_fn(void *arg, const struct reconcile *l);
+struct reconcile_last {
+	reconcile_fn *fn; /* NULL: nothing */
+	void *arg;
+};
+
 /* Inside a job; everything it decides is committed together. *ret_incident: an incident that the engine has to look at,
- * left alone when there is none. look: at the flags file, taken just before; its told is set. */
+ * left alone when there is none. look: at the flags file, taken just before; its told is set. last is done last. */
 int reconcile_write(struct db_tx *tx, const struct settings *s, const struct rollout *r, const struct evaluation *ev,
-                    struct flags_look *look, int64_t *ret_incident);
+                    struct flags_look *look, const struct reconcile_last *last, int64_t *ret_incident);
 
 /* --- for its parts --- */
 
@@ -25,7 +33,7 @@ struct reconcile {
 	const struct stage *stage; /* NULL: unstaged */
 	int64_t now;
 };
-/* What reminds: overdue items, milestones, reports (remind.c). */
+/* What reminds: overdue items, milestones, an ETA that passed (reminders.c). */
 int reconcile_remind(const struct reconcile *l);
 /* The value under "<what>:<rollout>[:<which>]" in the named values; 0: never set. */
 int64_t reconcile_mark(const struct reconcile *l, const char *what, const char *which);

@@ -1,11 +1,11 @@
 /*
- * What the sections of a report share (report*.c only).
+ * What the sections of a report share (this room only).
  */
-#ifndef HANDLERS_PLAN_REPORT_PRIVATE_H
-#define HANDLERS_PLAN_REPORT_PRIVATE_H
+#ifndef HANDLERS_REPORTS_PRIVATE_H
+#define HANDLERS_REPORTS_PRIVATE_H
 
 #include "handlers/incident/sla.h"
-#include "handlers/plan/report.h"
+#include "handlers/reports/report.h"
 
 enum report_kind { REPORT_DAILY = 1, REPORT_WEEKLY = 2, REPORT_FINAL = 4, REPORT_EVERY = 7 };
 

@@ -1,4 +1,4 @@
-#include "handlers/plan/report.h"
+#include "handlers/reports/report.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -7,7 +7,7 @@
 
 #include "handlers/incident/kinds.h"
 #include "handlers/gates/forecast.h"
-#include "handlers/plan/report_private.h"
+#include "handlers/reports/private.h"
 #include "handlers/gates/success.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"

@@ -1,8 +1,8 @@
 /*
  * Reports about a rollout: what management, engineering and the final review get.
  */
-#ifndef HANDLERS_PLAN_REPORT_H
-#define HANDLERS_PLAN_REPORT_H
+#ifndef HANDLERS_REPORTS_REPORT_H
+#define HANDLERS_REPORTS_REPORT_H
 
 #include "handlers/gates/evaluation.h"
 #include "handlers/gates/rollout_state.h"

@@ -5,7 +5,7 @@
 
 #include "db/event.h"
 #include "handlers/gates/gate.h"
-#include "handlers/plan/report_private.h"
+#include "handlers/reports/private.h"
 #include "server/core/text.h"
 
 #define EVENTS_MAX 20  /* lines of one kind */

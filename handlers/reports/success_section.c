@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "handlers/plan/report_private.h"
+#include "handlers/reports/private.h"
 #include "handlers/gates/success.h"
 #include "server/core/text.h"
 
