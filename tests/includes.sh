@@ -17,11 +17,12 @@ rooms() {
 	$h/engine       $base $h/settings $h/steps $h/checks $h/incident
 	$h/offline      $base $h/settings $h/steps $h/checks $h/incident
 	$h/compare      $base $h/settings $h/steps $h/checks $h/incident
-	$h/gates        $base $h/settings $h/steps $h/checks $h/incident
-	$h/plan         $base $h/settings $h/steps $h/checks $h/incident $h/offline $h/compare $h/gates
+	$h/readiness    $base $h/settings $h/steps $h/checks $h/incident
+	$h/gates        $base $h/settings $h/steps $h/checks $h/incident $h/readiness
+	$h/plan         $base $h/settings $h/steps $h/checks $h/incident $h/offline $h/compare $h/readiness $h/gates
 	$h/notify       $base $h/settings $h/steps $h/checks $h/incident
-	$h/reports      $base $h/settings $h/steps $h/checks $h/incident $h/compare $h/gates $h/plan
-	$h/api          $base $h/settings $h/steps $h/checks $h/incident $h/engine $h/offline $h/compare $h/gates $h/plan $h/reports $h/notify
+	$h/reports      $base $h/settings $h/steps $h/checks $h/incident $h/compare $h/readiness $h/gates $h/plan
+	$h/api          $base $h/settings $h/steps $h/checks $h/incident $h/engine $h/offline $h/compare $h/readiness $h/gates $h/plan $h/reports $h/notify
 	server/http     server/core
 	server/auth     server/core server/http $h/settings server/config
 	server/config   server/core alertmanager $h/settings $h/notify

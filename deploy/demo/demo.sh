@@ -204,6 +204,9 @@ write_rollbackd() {
 		      percentage: CST_ROLLOUT_PERCENTAGE
 		    apply:
 		      - {command: $(reload_argv "$service_pid"), timeout: 5s}
+		    fallback_probe:
+		      - {name: reachable, http: {url: "$service/probe?pipeline=legacy"}}
+		      - {name: fast enough, http: {url: "$service/probe?pipeline=legacy", value: /seconds}, max: 1}
 		    verify:
 		      delay: 1s
 		      every: 1s

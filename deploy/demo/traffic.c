@@ -270,6 +270,14 @@ void traffic_set_fault(struct traffic *t, enum pipeline p, const struct fault *f
 	pthread_mutex_unlock(&t->lock);
 }
 
+bool traffic_probe(struct traffic *t, enum pipeline p, double *ret_seconds)
+{
+	struct fault fault = traffic_fault(t, p);
+
+	*ret_seconds = characters[p].latency + fault.slow_ms / 1000;
+	return characters[p].errors + fault.errors < 0.5;
+}
+
 void traffic_heal(struct traffic *t)
 {
 	pthread_mutex_lock(&t->lock);

@@ -40,6 +40,8 @@ void traffic_set_percentage(struct traffic *t, int32_t pct);
 void traffic_set_flags(struct traffic *t, int32_t pct, int64_t generation);
 struct fault traffic_fault(struct traffic *t, enum pipeline p);
 void traffic_set_fault(struct traffic *t, enum pipeline p, const struct fault *fault);
+/* One request that takes that way, counted nowhere: how long it typically takes. false: most of its requests fail. */
+bool traffic_probe(struct traffic *t, enum pipeline p, double *ret_seconds);
 /* All faults gone, leaked memory too. */
 void traffic_heal(struct traffic *t);
 

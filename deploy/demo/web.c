@@ -3,7 +3,8 @@
  *   GET  /flags                   {"rollout_percentage": 10}: what is in effect, whatever the file says
  *   PUT  /flags                   the same document sets it
  *   GET  /decide?key=user-7       {"pipeline": "legacy", "bucket": 7261}
- *   POST /fault?pipeline=cst&errors=0.2&slow_ms=300&leak_mb_per_min=60
+ *   GET  /probe?pipeline=legacy   {"pipeline": "legacy", "seconds": 0.06}: one request that takes that way, whatever
+ * the percentage; 503 when most of its requests fail POST /fault?pipeline=cst&errors=0.2&slow_ms=300&leak_mb_per_min=60
  *        and cache_misses=0.3, reuse_loss=0.2, index_failures_per_min=6, p0_per_min=60
  *   POST /fault?ignore_reload=1   from now on SIGHUP changes nothing, and nothing is polled
  *   POST /fault/clear             healthy again; a SIGHUP ignored meanwhile is made up for
@@ -79,6 +80,20 @@ static struct answer get_decide(struct service *s, struct MHD_Connection *c, con
 	uint32_t bucket = sampling_bucket(SALT, key);
 	bool on = sampling_on(bucket, traffic_percentage(s->traffic));
 	return reply(MHD_HTTP_OK, "{\"pipeline\": \"%s\", \"bucket\": %u}\n", on ? "cst" : "legacy", bucket);
+}
+
+static struct answer get_probe(struct service *s, struct MHD_Connection *c, const char *body)
+{
+	const char *name = MHD_lookup_connection_value(c, MHD_GET_ARGUMENT_KIND, "pipeline");
+	int p = name ? pipeline_find(name) : -1;
+	double seconds = 0;
+
+	(void)body;
+	if (p < 0)
+		return reply(MHD_HTTP_BAD_REQUEST, "want /probe?pipeline=cst or legacy\n");
+	if (!traffic_probe(s->traffic, (enum pipeline)p, &seconds))
+		return reply(MHD_HTTP_SERVICE_UNAVAILABLE, "most requests of %s fail\n", name);
+	return reply(MHD_HTTP_OK, "{\"pipeline\": \"%s\", \"seconds\": %g}\n", name, seconds);
 }
 
 /* A request to misbehave, read completely before any of it is done. */
@@ -174,8 +189,13 @@ static const struct route {
 	const char *method, *path;
 	struct answer (*handle)(struct service *s, struct MHD_Connection *c, const char *body);
 } routes[] = {
-	{"GET", "/metrics", get_metrics}, {"GET", "/flags", get_flags},   {"PUT", "/flags", put_flags},
-	{"GET", "/decide", get_decide},   {"POST", "/fault", post_fault}, {"POST", "/fault/clear", post_fault_clear},
+	{"GET", "/metrics", get_metrics},
+	{"GET", "/flags", get_flags},
+	{"PUT", "/flags", put_flags},
+	{"GET", "/decide", get_decide},
+	{"GET", "/probe", get_probe},
+	{"POST", "/fault", post_fault},
+	{"POST", "/fault/clear", post_fault_clear},
 };
 
 static struct answer dispatch(struct service *s, struct MHD_Connection *c, const char *method, const char *path,

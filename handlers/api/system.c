@@ -122,6 +122,20 @@ static const struct {
 	{"rollbackd_locked", "1: raising waits for a review, or for a restart from an earlier stage.", locked_of},
 };
 
+static void write_fallbacks(struct buf *b, const struct plan_state *p, size_t n)
+{
+	static const int values[] = {[STATUS_UNKNOWN] = -1, [STATUS_YES] = 1, [STATUS_NO] = 0};
+	char why[400];
+
+	metrics_family(b, "rollbackd_fallback_ready", "gauge",
+	               "1: the old way could take the traffic, by its fallback_probe; 0: it could not; -1: unknown.");
+	for (size_t i = 0; i < n; i++)
+		if (p[i].r->n_probes)
+			metrics_sample(b, "rollbackd_fallback_ready",
+			               values[evaluation_fallback(&p[i].ev, p[i].r, why, sizeof(why))], "rollout",
+			               p[i].r->name, NO_MORE);
+}
+
 static double state_of(const struct criterion *c, const struct criterion_result *r)
 {
 	(void)c;
@@ -207,6 +221,7 @@ static void write_plans(struct buf *b, const struct api_read *q)
 	if (!p)
 		return;
 	write_criteria(b, p, s->n_rollouts);
+	write_fallbacks(b, p, s->n_rollouts);
 	write_baselines(b, p, s->n_rollouts);
 	for (size_t i = 0; i < s->n_rollouts; i++) {
 		rollout_state_free(&p[i].st);

@@ -7,6 +7,7 @@
 #include "db/incident.h"
 #include "handlers/gates/criteria.h"
 #include "handlers/gates/unheard.h"
+#include "handlers/readiness/fallback_probe.h"
 
 enum firing { FIRING_NONE, FIRING_YES, FIRING_UNKNOWN };
 
@@ -29,8 +30,17 @@ struct evaluation {
 	enum condition_status there; /* is the world at the wanted percentage */
 	int32_t seen;                /* highest percentage that anybody reported; -1 nobody */
 	char there_why[300];
+	struct probe_result *fallback; /* owned: one per check of fallback_probe */
+	size_t n_fallback;
 	double baselines[EVALUATION_BASELINES_MAX]; /* in the order of the config; NaN: not to be pinned now */
 };
+
+/* Could r's old way take the traffic? fallback_probe_all. */
+enum condition_status evaluation_fallback(const struct evaluation *e, const struct rollout *r, char *why, size_t size);
+
+/* Is the old way, which m takes down, not known to be ready? Then m is not due. */
+bool milestone_is_locked(const struct rollout *r, const struct milestone *m, const struct evaluation *e, char *why,
+                         size_t size);
 
 void evaluation_free(struct evaluation *e);                              /* the members; leaves zeros */
 int evaluation_copy(const struct evaluation *e, struct evaluation *ret); /* -ENOMEM */

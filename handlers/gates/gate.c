@@ -284,6 +284,18 @@ static void missing_freeze(const struct gate_view *v, struct gate *g)
 		add(g, "freeze", false, "%s", why);
 }
 
+/* A rollback sends the traffic to the old way: no more is taken from it than it could take back. */
+static void missing_fallback(const struct gate_view *v, struct gate *g)
+{
+	char why[400];
+	enum condition_status ready = evaluation_fallback(v->ev, v->rollout, why, sizeof(why));
+
+	if (ready == STATUS_NO)
+		add(g, "fallback", false, "the old way could not take the traffic: %.330s", why);
+	else if (ready == STATUS_UNKNOWN)
+		add(g, "fallback", false, "whether the old way could take the traffic is unknown: %.320s", why);
+}
+
 static void missing_sight(const struct gate_view *v, struct gate *g)
 {
 	const struct settings *s = v->settings;
@@ -305,7 +317,7 @@ int gate_judge(const struct gate_view *v, struct gate *ret)
 	assert(v && v->settings && v->rollout && v->st && v->ev && ret);
 	static void (*const rules[])(const struct gate_view *, struct gate *) = {
 		missing_stage, missing_criteria, missing_time,   missing_approvals, missing_checkmarks,
-		missing_peace, missing_limits,   missing_freeze, missing_sight,
+		missing_peace, missing_limits,   missing_freeze, missing_sight,     missing_fallback,
 	};
 	struct gate g = {0};
 

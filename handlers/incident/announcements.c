@@ -68,6 +68,10 @@ static const struct announcement rows[ANNOUNCE_N][TEXTS_N] = {
 	[ANNOUNCE_CHANGED_OUTSIDE_ABOVE] = {{"changed_outside", EVENT_ROLLOUT | EVENT_PAGE}},
 	[ANNOUNCE_FLAGS_UNUSABLE] = {{"flags_unusable", EVENT_PAGE}},
 	[ANNOUNCE_FLAGS_USABLE] = {{"flags_usable", EVENT_PAGE}},
+	[ANNOUNCE_FALLBACK_NOT_READY] = {{"fallback_not_ready", EVENT_ROLLOUT}},
+	[ANNOUNCE_FALLBACK_NOT_READY_ABOVE] = {{"fallback_not_ready", EVENT_ROLLOUT | EVENT_PAGE}},
+	[ANNOUNCE_FALLBACK_READY] = {{"fallback_ready", EVENT_ROLLOUT}},
+	[ANNOUNCE_FALLBACK_READY_ABOVE] = {{"fallback_ready", EVENT_ROLLOUT | EVENT_PAGE}},
 };
 
 const struct announcement *announcement_of(enum incident_kind kind, enum announcement_id id)

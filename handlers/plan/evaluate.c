@@ -41,7 +41,8 @@ struct evaluating {
 	struct prom_ask *ask;
 	struct prom_query *firing;
 	struct verify *probe;
-	bool asked, probed, listened; /* done */
+	struct fallback_probe *fallback;
+	bool asked, probed, listened, tried; /* done */
 	struct evaluation ev;
 	evaluate_fn *fn;
 	void *arg;
@@ -268,7 +269,7 @@ static void evaluating_free(struct evaluating *e)
 static void finish(struct evaluating *e)
 {
 	assert(e->fn);
-	if (!e->asked || !e->probed || !e->listened)
+	if (!e->asked || !e->probed || !e->listened || !e->tried)
 		return;
 	struct evaluation ev = e->ev;
 
@@ -315,6 +316,21 @@ static void on_probe(void *arg, const struct verify_result *r)
 	e->ev.seen = r->seen;
 	snprintf(e->ev.there_why, sizeof(e->ev.there_why), "%s", r->acknowledged.note ? r->acknowledged.note : "");
 	e->probed = true;
+	finish(e);
+}
+
+/* Without memory for them they are unknown. */
+static void on_fallback(void *arg, const struct probe_result *results, size_t n)
+{
+	struct evaluating *e = arg;
+
+	e->fallback = NULL;
+	e->ev.fallback = calloc(n + 1, sizeof(*results));
+	if (e->ev.fallback && n) {
+		memcpy(e->ev.fallback, results, n * sizeof(*results));
+		e->ev.n_fallback = n;
+	}
+	e->tried = true;
 	finish(e);
 }
 
@@ -366,9 +382,12 @@ static int start(struct evaluating *e)
 	r = listen_start(e);
 	if (r == 0)
 		r = probe_start(e);
+	if (r == 0)
+		r = fallback_probe_start(e->loop, &e->settings->prometheus, e->rollout, on_fallback, e, &e->fallback);
 	if (r < 0) {
 		prom_ask_cancel(e->ask);
 		prom_query_cancel(e->firing);
+		verify_cancel(e->probe);
 	}
 	return r;
 }
@@ -424,5 +443,6 @@ void evaluate_cancel(struct evaluating *e)
 	prom_ask_cancel(e->ask);
 	prom_query_cancel(e->firing);
 	verify_cancel(e->probe);
+	fallback_probe_cancel(e->fallback);
 	evaluating_free(e);
 }

@@ -191,6 +191,30 @@ static void add_watch(struct json_object *o, const struct gate_view *v)
 	json_add(o, "baselines", baselines);
 }
 
+static void add_fallback(struct json_object *o, const struct gate_view *v)
+{
+	const struct rollout *r = v->rollout;
+	struct json_object *f = r->n_probes ? json_object_new_object() : NULL, *checks = NULL;
+	char why[400];
+
+	json_add(o, "fallback_probe", f);
+	if (!f)
+		return;
+	json_add_str(f, "state", condition_status_name(evaluation_fallback(v->ev, r, why, sizeof(why))));
+	json_add_str(f, "why", why[0] ? why : NULL);
+	json_add_time(f, "at", v->ev->at_us);
+	json_add(f, "checks", checks = json_object_new_array());
+	for (size_t i = 0; i < v->ev->n_fallback && i < r->n_probes; i++) {
+		struct json_object *one = json_object_new_object();
+
+		json_add_str(one, "name", r->probes[i].name);
+		json_add_str(one, "state", condition_status_name(v->ev->fallback[i].state));
+		json_add_double(one, "value", v->ev->fallback[i].value);
+		json_add_str(one, "why", v->ev->fallback[i].why);
+		json_object_array_add(checks, one);
+	}
+}
+
 static void add_milestones(struct json_object *o, struct db_conn *c, const struct gate_view *v)
 {
 	struct json_object *arr = json_object_new_array();
@@ -199,12 +223,15 @@ static void add_milestones(struct json_object *o, struct db_conn *c, const struc
 		const struct milestone *m = &v->rollout->milestones[i];
 		struct json_object *one = json_object_new_object();
 		int64_t due = rollout_state_milestone_us(c, v->rollout, v->st, m);
+		char why[400];
 
 		json_add_str(one, "text", m->text);
 		json_add_str(one, "owner", m->owner);
 		json_add_int(one, "after_stage", m->after_stage);
 		json_add_time(one, "due_at", due);
-		json_add_bool(one, "due", due && due <= v->now_us);
+		bool locked = milestone_is_locked(v->rollout, m, v->ev, why, sizeof(why));
+		json_add_bool(one, "due", due && due <= v->now_us && !locked);
+		json_add_str(one, "locked", locked ? why : NULL);
 		json_object_array_add(arr, one);
 	}
 	json_add(o, "milestones", arr);
@@ -238,6 +265,7 @@ int plan_json_add(struct json_object *o, struct db_conn *c, const struct gate_vi
 	add_checklists(o, v, st);
 	add_stops(o, v);
 	add_watch(o, v);
+	add_fallback(o, v);
 	add_milestones(o, c, v);
 	add_forecast(o, v);
 	return add_next(o, v);

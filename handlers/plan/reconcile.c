@@ -16,6 +16,7 @@
 #include "handlers/gates/stage_clock.h"
 #include "handlers/gates/rollout_state.h"
 #include "handlers/gates/success.h"
+#include "handlers/readiness/fallback_watch.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
 #include "server/core/thread.h"
@@ -251,6 +252,15 @@ static int watch_unheard(const struct reconcile *l)
 	return tell_unheard(l, since);
 }
 
+static int watch_fallback(const struct reconcile *l)
+{
+	char why[400];
+	struct fallback_look look = {.above_zero = rollout_state_above_zero(l->st), .why = why};
+
+	look.ready = evaluation_fallback(l->ev, l->r, why, sizeof(why));
+	return fallback_watch(l->tx, l->s, l->r, &look);
+}
+
 /* While the engine acts or verifies, it is the engine that tells. */
 static bool is_settled(const struct reconcile *l)
 {
@@ -371,6 +381,8 @@ static int look_on(struct reconcile *l, struct rollout_state *st, const struct r
 		r = watch_sight(l);
 	if (r == 0)
 		r = watch_unheard(l);
+	if (r == 0)
+		r = watch_fallback(l);
 	if (r == 0)
 		r = watch_percentage(l);
 	if (r == 0)

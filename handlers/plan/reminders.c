@@ -47,9 +47,11 @@ static int remind_items(const struct reconcile *l)
 static int tell_milestone(const struct reconcile *l, const struct milestone *m)
 {
 	assert(m->text);
+	char why[400];
 	int64_t due = rollout_state_milestone_us(db_tx_conn(l->tx), l->r, l->st, m);
 
-	if (!due || due > l->now || reconcile_mark(l, "milestone", m->text) >= due - m->in_us)
+	if (!due || due > l->now || milestone_is_locked(l->r, m, l->ev, why, sizeof(why)) ||
+	    reconcile_mark(l, "milestone", m->text) >= due - m->in_us)
 		return 0;
 	CLEANUP(cleanup_free) char *text = text_format("due: %s%s%s", m->text, m->owner[0] ? ", by " : "", m->owner);
 	int r = text ? reconcile_announce(l, ANNOUNCE_MILESTONE, text) : -ENOMEM;

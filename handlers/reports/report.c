@@ -236,12 +236,17 @@ static int milestones(struct report *p)
 	for (size_t i = 0; i < p->r->n_milestones; i++) {
 		const struct milestone *m = &p->r->milestones[i];
 		int64_t due = rollout_state_milestone_us(p->c, p->r, p->st, m);
+		char why[400];
 
 		if (!due)
 			continue;
 		text_time_words(due, at, sizeof(at));
 		if (!ahead || (due > p->from && due < p->now + ahead))
-			buf_printf(p->b, "- Milestone %s: %s%s\n", at, m->text, due <= p->now ? " (due)" : "");
+			buf_printf(p->b, "- Milestone %s: %s%s\n", at, m->text,
+			           milestone_is_locked(p->r, m, p->ev, why, sizeof(why))
+			                   ? " (locked: the old way is not ready)"
+			           : due <= p->now ? " (due)"
+			                           : "");
 		else
 			left_out++;
 	}
@@ -252,6 +257,11 @@ static int milestones(struct report *p)
 
 static int tail(struct report *p)
 {
+	if (p->r->n_probes) {
+		buf_str(p->b, "- Fallback: ");
+		fallback_probe_words(p->r, p->ev->fallback, p->ev->n_fallback, p->b);
+		buf_char(p->b, '\n');
+	}
 	if (p->ev->blind[0])
 		buf_printf(p->b, "- Not watched: %s\n", p->ev->blind);
 	buf_printf(p->b, "- Owner: %s\n", p->r->owner[0] ? p->r->owner : "nobody named");

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "handlers/settings/settings.h"
+#include "server/core/answer.h"
 #include "server/core/text.h"
 
 #define ACT_NAME_MAX 200
@@ -76,6 +77,40 @@ void complete_check(struct config_reading *g, const struct section *s, void *to)
 	if (c->instances && !has(g, "prometheus"))
 		config_fault(g->r, config_line(g->r, CONFIG_PATH("%s.instances", g->path)), g->path,
 		             "instances stands only beside prometheus: leave it out");
+}
+
+static void name_check(struct config_reading *g, const struct section *s, struct fallback_check *c)
+{
+	CLEANUP(buf_free) struct buf name = BUF(ACT_NAME_MAX);
+	const char *asked = c->check.query ? c->check.query : c->check.argv ? c->check.argv[0] : "";
+
+	if (c->check.url)
+		answer_url(&name, c->check.url);
+	else
+		text_one_line(&name, asked, strlen(asked), ACT_NAME_MAX - 1);
+	c->name = "";
+	if (name.len)
+		reading_default(g, s, "name", buf_text(&name), c);
+}
+
+/* What gives a number has a bound, and what has a bound gives a number. */
+void complete_fallback_check(struct config_reading *g, const struct section *s, void *to)
+{
+	assert(g && to);
+	struct fallback_check *c = to;
+	bool bounded = c->has_min || c->has_max;
+
+	complete_check(g, s, to);
+	if (!c->name)
+		name_check(g, s, c);
+	if (g->kept)
+		return;
+	if (c->check.kind == CHECK_PROMETHEUS && !bounded)
+		FAULT(g, "prometheus", "what may it be at least, or at most? Add min or max");
+	if (c->check.kind == CHECK_HTTP && bounded != !!c->check.pointer)
+		FAULT(g, "http", "value and min or max stand together, or neither");
+	if (c->has_min && c->has_max && c->min > c->max)
+		FAULT(g, "min", "it is above max, so nothing could ever be within");
 }
 
 /* --- rollouts --- */

@@ -147,6 +147,21 @@ SECTION(check, check, RULES(.one_of = "prometheus command http", .complete = com
         PART("http", http_check, MARK(check, kind, CHECK_HTTP), .help = "Answers with the percentage"),
         K("timeout", KEY_DURATION, check, timeout_us, WAIT,
           .help = "Without an answer by then the check is unknown; default: 3s, a command 10s"));
+SECTION(http_probe, check, NO_RULE,
+        K("url", KEY_URL, check, url, .required = true, .help = "Asked with GET; a 2xx within timeout is a yes"),
+        K("value", KEY_POINTER, check, pointer, .help = "JSON pointer of the number that min or max is about"));
+_Static_assert(offsetof(struct fallback_check, check) == 0, "complete_fallback_check wants the check");
+SECTION(fallback_check, fallback_check, RULES(.one_of = "prometheus command http", .complete = complete_fallback_check),
+        K("name", KEY_LINE, fallback_check, name, .help = "For people: reachable, fast enough; default: what is asked"),
+        K("prometheus", KEY_PROMQL, check, query, MARK(check, kind, CHECK_PROMETHEUS),
+          .help = "Query: every sample must be within min or max"),
+        K("command", KEY_ARGV, check, argv, MARK(check, kind, CHECK_COMMAND),
+          .help = "Exit code 0 is a yes; with min or max it prints the number"),
+        PART("http", http_probe, MARK(check, kind, CHECK_HTTP), .help = "A request through the old way"),
+        K("min", KEY_FRACTION, fallback_check, min, MARK(fallback_check, has_min, true), .help = "At least this"),
+        K("max", KEY_FRACTION, fallback_check, max, MARK(fallback_check, has_max, true), .help = "At most this"),
+        K("timeout", KEY_DURATION, check, timeout_us, WAIT,
+          .help = "Without an answer by then it is not ready; default: 3s, a command 10s"));
 SECTION(verify, rollout, RULES(.complete = complete_verify),
         K("delay", KEY_DURATION, rollout, verify_delay_us, .def = "5s", .help = "Before the first round"),
         K("every", KEY_DURATION, rollout, verify_every_us, .def = "5s", WAIT, .help = "Between rounds"),
@@ -201,7 +216,9 @@ SECTION(milestone, milestone, NO_RULE,
           .help = "Counted from entering this stage"),
         K("in", KEY_DURATION, milestone, in_us, .required = true, .help = "Due so long after"),
         K("text", KEY_LINE, milestone, text, .required = true, .help = "What is due"),
-        K("owner", KEY_LINE, milestone, owner, .def = "", .help = "Who does it"));
+        K("owner", KEY_LINE, milestone, owner, .def = "", .help = "Who does it"),
+        WORD("removes", MARK(milestone, removes_fallback, true), .words = "fallback",
+             .help = "It takes the old way down: not due while fallback_probe fails or is unknown"));
 SECTION(named_query, named_query, NO_RULE,
         K("name", KEY_LINE, named_query, name, .required = true, .help = "For people"),
         K("query", KEY_PROMQL, named_query, query, .required = true, .help = "PromQL"));
@@ -280,6 +297,9 @@ SECTION(rollout, rollout, RULES(TEXT_AT(rollout, frozen), .complete = complete_r
         LIST("apply", apply, rollout, apply,
              .help = "After the file is written, in order; a failure does not stop the next"),
         LIST("fallback", fallback, rollout, fallbacks, .help = "Other ways to get there, in order, each tried once"),
+        LIST("fallback_probe", fallback_check, rollout, probes, .most = 16,
+             .help = "Could the old way take the traffic? Asked every evaluation_interval; while not, nothing is "
+                     "raised"),
         PART("verify", verify, .required = true, .help = "How to find out that it worked"),
         PART("snapshot", snapshot, .asks = true, .help = "Metrics preserved with an incident"),
         LIST("stages", stage, rollout, stages, .unique = "number", .help = "The rollout plan"),

@@ -44,6 +44,14 @@ struct check {
 	int64_t timeout_us;
 };
 
+/* One check of the old way: it answers, or gives a number within its bounds. */
+struct fallback_check {
+	struct check check; /* first; pointer NULL: that it answers is all that counts */
+	const char *name;
+	double min, max;
+	bool has_min, has_max;
+};
+
 /* What must hold to leave a stage: one number within a bound. */
 struct criterion {
 	const char *name, *query, *unit;
@@ -96,6 +104,7 @@ struct milestone {
 	int32_t after_stage;
 	int64_t in_us;
 	const char *text, *owner; /* owner "": nobody named */
+	bool removes_fallback;    /* not due while the old way is not known to be ready */
 };
 
 struct named_query {
@@ -166,6 +175,8 @@ struct rollout {
 	int64_t cured_timeout_us;
 	struct fallback *fallbacks;
 	size_t n_fallbacks;
+	struct fallback_check *probes;
+	size_t n_probes;
 	struct check *checks;
 	size_t n_checks;
 	int64_t snapshot_window_us;

@@ -127,6 +127,7 @@ static void show_stage(struct json_object *o)
 		printf("  held by %s: %s\n", json_str_or(hold, "by", ""), json_str_or(hold, "note", ""));
 	line("", o, "freeze");
 	line("NOT WATCHED: ", json_obj_of(o, "watch"), "blind");
+	line("fallback ready: ", json_obj_of(o, "fallback_probe"), "state");
 	each(o, "criteria", criterion_line);
 	each(o, "approvals", approval_line);
 	each(o, "checklists", checklist_of_stage);

@@ -185,6 +185,20 @@ void show_clean(const char *label, struct json_object *clock)
 	putchar('\n');
 }
 
+static void say_fallback(struct json_object *o)
+{
+	const char *state = json_str_or(o, "state", "unknown");
+	CLEANUP(cleanup_free) char *why = show_cell(o, "why");
+	CLEANUP(cleanup_free)
+	char *line = text_format("  Fallback      %s%s%s", strcmp(state, "no") ? state : "NOT READY",
+	                         strcmp(state, "yes") ? ": " : "", strcmp(state, "yes") ? why : "");
+
+	if (o)
+		show_trouble(strcmp(state, "yes") != 0, !line                  ? ""
+		                                        : strcmp(state, "yes") ? line
+		                                                               : "  Fallback      ready");
+}
+
 /* What stops it, and what is missing: one line each, none when there is nothing to say. */
 static void say_plan(struct json_object *o)
 {
@@ -198,6 +212,7 @@ static void say_plan(struct json_object *o)
 	if (entering >= 0)
 		printf("  Entering      %s\n", message_stage_word((enum incident_state)entering));
 	show_field("NOT WATCHED", json_obj_of(o, "watch"), "blind");
+	say_fallback(json_obj_of(o, "fallback_probe"));
 	if (json_get_int(next, "stage", &stage) != 1)
 		return;
 	printf("  Next          stage %lld %s: ", (long long)stage, json_str_or(next, "name", ""));
