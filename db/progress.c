@@ -104,7 +104,7 @@ int checkmark_add(struct db_tx *tx, const char *rollout, int64_t run, const stru
 	assert(rollout && run > 0 && t && t->list && t->item && t->person);
 	struct checkmark row = *t;
 
-	row.at_us = db_tx_now(tx);
+	row.at_us = t->at_us ? t->at_us : db_tx_now(tx);
 	return query_done(query_run(tx, CHECKMARK_ADD, V(rollout, run, row_value(&checkmark_row, &row))));
 }
 

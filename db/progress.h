@@ -49,7 +49,7 @@ DB_LIST(approval_list, struct approval);
 int approval_add(struct db_tx *tx, const char *rollout, int64_t run, const struct approval *a);
 int approval_of_run(struct db_conn *c, const char *rollout, int64_t run, struct approval_list *ret);
 
-struct checkmark {                         /* table tick */
+struct checkmark {                         /* table tick; at 0 in checkmark_add: now */
 	char *list, *item, *person, *note; /* owned; borrowed in checkmark_add. note may be NULL */
 	int64_t at_us;
 };

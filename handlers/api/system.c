@@ -11,6 +11,7 @@
 #include "handlers/api/api.h"
 #include "handlers/api/job.h"
 #include "handlers/gates/rollout_state.h"
+#include "handlers/readiness/drill_schedule.h"
 #include "server/core/clock.h"
 #include "server/core/http_reply.h"
 #include "server/core/log.h"
@@ -72,6 +73,7 @@ struct plan_state {
 	const struct stage *stage; /* NULL: unstaged */
 	struct rollout_state st;
 	struct evaluation ev;
+	struct drill_standing drills;
 };
 
 static void write_rollouts(struct buf *b, const struct plan_state *p, size_t n)
@@ -111,10 +113,22 @@ static double locked_of(const struct plan_state *p)
 	return p->st.unreviewed || p->st.p.restart_at >= 0;
 }
 
+static double drilled_of(const struct plan_state *p)
+{
+	return drill_standing_of(&p->drills);
+}
+
+static double drill_passed_of(const struct plan_state *p)
+{
+	return (double)p->drills.passed_us / 1e6;
+}
+
 static const struct {
 	const char *name, *help;
 	double (*value)(const struct plan_state *p);
 } plan_metrics[] = {
+	{"rollbackd_drill_passed", "1: the last drill passed; 0: it did not; -1: there was none.", drilled_of},
+	{"rollbackd_drill_last_passed_timestamp_seconds", "When a drill last passed; 0: never.", drill_passed_of},
 	{"rollbackd_stage_clean_seconds", "Clean time of the current stage run.", clean_of},
 	{"rollbackd_stage_clean_required_seconds", "Clean time that the current stage asks for; 0: none.", required_of},
 	{"rollbackd_held", "1: a person stopped the stage's clock.", held_of},
@@ -200,6 +214,7 @@ static void load_plan(const struct api_read *q, struct plan_state *p)
 	if (controller_last(q->api->controller, p->r->name, &p->ev) < 0)
 		p->ev = (struct evaluation) {.stage = -1};
 	p->stage = rollout_state_stage(&p->st, p->r);
+	drill_standing_load(q->conn, p->r, &p->drills);
 }
 
 static void write_plans(struct buf *b, const struct api_read *q)

@@ -72,6 +72,7 @@ static const struct announcement rows[ANNOUNCE_N][TEXTS_N] = {
 	[ANNOUNCE_FALLBACK_NOT_READY_ABOVE] = {{"fallback_not_ready", EVENT_ROLLOUT | EVENT_PAGE}},
 	[ANNOUNCE_FALLBACK_READY] = {{"fallback_ready", EVENT_ROLLOUT}},
 	[ANNOUNCE_FALLBACK_READY_ABOVE] = {{"fallback_ready", EVENT_ROLLOUT | EVENT_PAGE}},
+	[ANNOUNCE_SCHEDULED_DRILL_FAILED] = {{"scheduled_drill_failed", EVENT_ROLLOUT | EVENT_PAGE}},
 };
 
 const struct announcement *announcement_of(enum incident_kind kind, enum announcement_id id)

@@ -23,6 +23,19 @@ bool drill_is(const struct alert *a)
 
 /* --- opening --- */
 
+/* The other ways are rehearsed as well: a real rollback takes them only when nobody acknowledges. */
+static int add_fallbacks(struct db_tx *tx, const struct incident *inc, const struct rollout *r)
+{
+	struct step_list l = {0};
+	int err = step_of_incident(db_tx_conn(tx), inc->id, &l);
+	int32_t ord = (int32_t)l.n;
+
+	step_list_free(&l);
+	for (size_t i = 0; err == 0 && i < r->n_fallbacks; i++)
+		err = trigger_add_act(tx, inc->id, ord++, PHASE_FALLBACK, &r->fallbacks[i].act, STEP_TODO);
+	return err;
+}
+
 static int open_it(struct db_tx *tx, const struct settings *s, const struct trigger *t, int32_t stage,
                    int64_t *ret_incident)
 {
@@ -58,6 +71,8 @@ static int open_it(struct db_tx *tx, const struct settings *s, const struct trig
 		r = trigger_attach(tx, inc.id, t);
 	if (r == 0)
 		r = trigger_add_steps(tx, &inc);
+	if (r == 0)
+		r = add_fallbacks(tx, &inc, t->rollout);
 	if (r < 0)
 		return r;
 	struct event e = {.incident_id = inc.id,
@@ -109,6 +124,18 @@ int drill_open(struct db_tx *tx, const struct settings *s, const struct trigger 
 		return r;
 	r = open_it(tx, s, t, stage, ret_incident);
 	return r < 0 ? r : 1;
+}
+
+int drill_record(struct db_tx *tx, const struct incident *inc)
+{
+	assert(tx && inc);
+	bool passed = drill_passed(inc), failed = !kind_of(inc)->acts && inc->state == INC_FAILED;
+	CLEANUP(cleanup_free)
+	char *key = text_format("%s:%s", passed ? DRILL_PASSED_MARK : DRILL_FAILED_MARK, inc->rollout);
+
+	if (!passed && !failed)
+		return 0;
+	return key ? meta_set(tx, key, db_tx_now(tx)) : -ENOMEM;
 }
 
 /* --- what is told --- */

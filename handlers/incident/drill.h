@@ -21,6 +21,13 @@ bool drill_is(const struct alert *a);
 int drill_open(struct db_tx *tx, const struct settings *s, const struct trigger *t, int64_t *ret_incident, char *why,
                size_t why_size);
 
+/* Of the named values "<mark>:<rollout>": when a drill last passed, and last failed. */
+#define DRILL_PASSED_MARK "drill_passed_at"
+#define DRILL_FAILED_MARK "drill_failed_at"
+/* It moved to another state: what that says of the readiness is kept. What is no drill says nothing. 0 or -errno.
+ * Writer thread, inside a transaction. */
+int drill_record(struct db_tx *tx, const struct incident *inc);
+
 /* The rest is pure; any thread. */
 
 /* It has ended, and nothing failed. */

@@ -7,6 +7,7 @@
 #include "db/event.h"
 #include "db/progress.h"
 #include "handlers/incident/announce.h"
+#include "handlers/incident/drill.h"
 #include "handlers/incident/kinds.h"
 #include "handlers/incident/text.h"
 #include "server/core/log.h"
@@ -136,6 +137,8 @@ int incident_move(struct db_tx *tx, const struct settings *s, struct incident *i
 	const char *from = incident_state_name(inc->state);
 	enter(inc, ev, edge->to, db_tx_now(tx));
 	int r = incident_save(tx, inc);
+	if (r == 0)
+		r = drill_record(tx, inc);
 	if (r == 0 && begins)
 		r = progress_new_run(tx, inc->rollout, 0, who, "a rollback");
 	if (r < 0)

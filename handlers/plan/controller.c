@@ -10,6 +10,7 @@
 #include "handlers/settings/current.h"
 #include "handlers/plan/evaluate.h"
 #include "handlers/plan/reconcile.h"
+#include "handlers/readiness/drill_sender.h"
 #include "server/core/clock.h"
 #include "server/core/log.h"
 #include "server/core/thread.h"
@@ -35,6 +36,7 @@ struct round {
 	advance_fn *fn;
 	void *arg;
 	int64_t incident; /* a row for the engine; 0 none */
+	int64_t drill;    /* a drill whose alert is to be sent; 0 none */
 	struct json_object *missing;
 	char why[600];
 };
@@ -50,6 +52,7 @@ struct controller {
 	struct controller_options o;
 	struct db_conn *reader;
 	struct loop_timer *timer;
+	struct drill_sender *drills;
 	int64_t started_us;   /* mono */
 	int64_t next_us;      /* mono */
 	struct settings *due; /* of which the rollouts from due_at on have yet to be begun in this turn; NULL: none */
@@ -212,7 +215,7 @@ static int round_run(struct db_tx *tx, struct db_job *job)
 		return -ENOENT;
 	if (r->advance)
 		return plan_advance(tx, r->settings, &rq, &r->ev, &r->incident, &r->missing, r->why, sizeof(r->why));
-	return reconcile_write(tx, r->settings, rollout, &r->ev, &r->look, &r->of->o.last, &r->incident);
+	return reconcile_write(tx, r->settings, rollout, &r->ev, &r->look, &r->of->o.last, &r->incident, &r->drill);
 }
 
 static void round_done(struct db_job *job, int result)
@@ -227,6 +230,8 @@ static void round_done(struct db_job *job, int result)
 		rehearses(c, r->rollout, &r->look.told);
 	if (result >= 0 && r->incident)
 		c->o.on_incident(c->o.arg, r->incident);
+	if (result >= 0 && r->drill)
+		drill_send(c->drills, r->settings, r->rollout, r->drill);
 	if (result >= 0)
 		c->o.on_outbox(c->o.arg);
 	answer(r, result);
@@ -400,6 +405,8 @@ int controller_new(const struct controller_options *o, struct controller **ret)
 	*c = (struct controller) {.o = *o, .started_us = clock_mono_us(), .next_us = clock_mono_us()};
 	pthread_mutex_init(&c->lock, NULL);
 	int r = db_reader_open(o->db, &c->reader);
+	if (r == 0)
+		r = drill_sender_new(o->loop, &c->drills);
 	if (r == 0 && !(c->timer = loop_timer_at(o->loop, c->next_us, on_timer, c)))
 		r = -ENOMEM;
 	if (r < 0) {
@@ -436,6 +443,7 @@ void controller_free(struct controller *c)
 		free(l->rollout);
 		free(l);
 	}
+	drill_sender_free(c->drills);
 	db_reader_close(c->reader);
 	pthread_mutex_destroy(&c->lock);
 	free(c);

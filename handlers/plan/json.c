@@ -7,6 +7,7 @@
 
 #include "db/event.h"
 #include "handlers/gates/forecast.h"
+#include "handlers/readiness/drill_schedule.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
 
@@ -103,6 +104,7 @@ static struct json_object *item_json(const struct checklist *list, const struct 
 	json_add_str(o, "person", t ? t->person : NULL);
 	json_add_time(o, "at", t ? t->at_us : 0);
 	json_add_str(o, "note", t ? t->note : NULL);
+	json_add_str(o, "by", item->by);
 	json_add(o, "every", item->every_us ? json_object_new_double(seconds(item->every_us)) : NULL);
 	json_add(o, "valid", item->valid_us ? json_object_new_double(seconds(item->valid_us)) : NULL);
 	return o;
@@ -215,6 +217,19 @@ static void add_fallback(struct json_object *o, const struct gate_view *v)
 	}
 }
 
+static void add_drills(struct json_object *o, struct db_conn *c, const struct gate_view *v)
+{
+	struct json_object *d = json_object_new_object();
+	struct drill_standing st;
+
+	drill_standing_load(c, v->rollout, &st);
+	json_add_str(d, "cron", v->rollout->drill.cron);
+	json_add_time(d, "passed_at", st.passed_us);
+	json_add_time(d, "failed_at", st.failed_us);
+	json_add(d, "passed", drill_standing_of(&st) < 0 ? NULL : json_object_new_boolean(drill_standing_of(&st)));
+	json_add(o, "drills", d);
+}
+
 static void add_milestones(struct json_object *o, struct db_conn *c, const struct gate_view *v)
 {
 	struct json_object *arr = json_object_new_array();
@@ -266,6 +281,7 @@ int plan_json_add(struct json_object *o, struct db_conn *c, const struct gate_vi
 	add_stops(o, v);
 	add_watch(o, v);
 	add_fallback(o, v);
+	add_drills(o, c, v);
 	add_milestones(o, c, v);
 	add_forecast(o, v);
 	return add_next(o, v);

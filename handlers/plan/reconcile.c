@@ -16,6 +16,8 @@
 #include "handlers/gates/stage_clock.h"
 #include "handlers/gates/rollout_state.h"
 #include "handlers/gates/success.h"
+#include "handlers/gates/gate.h"
+#include "handlers/readiness/drill_schedule.h"
 #include "handlers/readiness/fallback_watch.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
@@ -261,6 +263,32 @@ static int watch_fallback(const struct reconcile *l)
 	return fallback_watch(l->tx, l->s, l->r, &look);
 }
 
+/* Nothing else is going on that a drill could hide, delay or be taken for. false: something is, and why says what. */
+static bool is_quiet(const struct reconcile *l, char *why, size_t size)
+{
+	const struct rollout_state *st = l->st;
+
+	if (st->open && (st->kind->acts || st->open_state != INC_FAILED))
+		snprintf(why, size, "%s %lld is open", st->kind->enters ? "a stage is being entered:" : "incident",
+		         (long long)st->open);
+	else if (st->p.held_by)
+		snprintf(why, size, "%.100s holds it", st->p.held_by);
+	else if (l->ev->firing != FIRING_NONE)
+		snprintf(why, size, "%s", l->ev->firing_why);
+	else if (l->ev->unheard.n || l->ev->blind[0])
+		snprintf(why, size, "%s", l->ev->blind[0] ? l->ev->blind : "a trigger fires in Prometheus");
+	else
+		return !freeze_now(l->r, &st->p, l->now, why, size);
+	return false;
+}
+
+static int rehearse(const struct reconcile *l)
+{
+	char why[400];
+
+	return drill_schedule(l->tx, l->s, l->r, is_quiet(l, why, sizeof(why)) ? NULL : why, l->drill);
+}
+
 /* While the engine acts or verifies, it is the engine that tells. */
 static bool is_settled(const struct reconcile *l)
 {
@@ -384,17 +412,22 @@ static int look_on(struct reconcile *l, struct rollout_state *st, const struct r
 	if (r == 0)
 		r = watch_fallback(l);
 	if (r == 0)
+		r = rehearse(l);
+	if (r == 0)
 		r = watch_percentage(l);
+	if (r == 0)
+		r = reconcile_tick(l);
 	if (r == 0)
 		r = reconcile_remind(l);
 	return r == 0 && last->fn ? last->fn(last->arg, l) : r;
 }
 
 int reconcile_write(struct db_tx *tx, const struct settings *s, const struct rollout *r, const struct evaluation *ev,
-                    struct flags_look *look, const struct reconcile_last *last, int64_t *ret_incident)
+                    struct flags_look *look, const struct reconcile_last *last, int64_t *ret_incident,
+                    int64_t *ret_drill)
 {
-	assert(tx && s && r && ev && look && last && ret_incident && thread_may(THREAD_WRITER));
-	struct reconcile l = {.tx = tx, .s = s, .r = r, .ev = ev, .now = db_tx_now(tx)};
+	assert(tx && s && r && ev && look && last && ret_incident && ret_drill && thread_may(THREAD_WRITER));
+	struct reconcile l = {.tx = tx, .s = s, .r = r, .ev = ev, .now = db_tx_now(tx), .drill = ret_drill};
 	struct rollout_state st = {0};
 	int err = import_offline(tx, s, r, ret_incident);
 

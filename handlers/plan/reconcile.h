@@ -18,9 +18,11 @@ struct reconcile_last {
 };
 
 /* Inside a job; everything it decides is committed together. *ret_incident: an incident that the engine has to look at,
- * left alone when there is none. look: at the flags file, taken just before; its told is set. last is done last. */
+ * left alone when there is none; so *ret_drill: a drill whose alert is to be sent after the commit. look: at the flags
+ * file, taken just before; its told is set. last is done last. */
 int reconcile_write(struct db_tx *tx, const struct settings *s, const struct rollout *r, const struct evaluation *ev,
-                    struct flags_look *look, const struct reconcile_last *last, int64_t *ret_incident);
+                    struct flags_look *look, const struct reconcile_last *last, int64_t *ret_incident,
+                    int64_t *ret_drill);
 
 /* --- for its parts --- */
 
@@ -32,7 +34,10 @@ struct reconcile {
 	const struct rollout_state *st;
 	const struct stage *stage; /* NULL: unstaged */
 	int64_t now;
+	int64_t *drill;
 };
+/* What ticks itself (ticks.c); before what is overdue is told. */
+int reconcile_tick(const struct reconcile *l);
 /* What reminds: overdue items, milestones, an ETA that passed (reminders.c). */
 int reconcile_remind(const struct reconcile *l);
 /* The value under "<what>:<rollout>[:<which>]" in the named values; 0: never set. */

@@ -5,15 +5,18 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "db/event.h"
 #include "handlers/incident/kinds.h"
 #include "handlers/gates/forecast.h"
 #include "handlers/reports/private.h"
 #include "handlers/gates/success.h"
+#include "handlers/readiness/drill_schedule.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
 
 #define DAY_US        (86400 * US_PER_S)
 #define INCIDENTS_MAX 500 /* counted */
+#define DRILLS_MAX    100 /* of each end, counted */
 
 /* What each kind looks back on, lists, and looks ahead to. */
 static const struct {
@@ -255,6 +258,44 @@ static int milestones(struct report *p)
 	return 0;
 }
 
+static size_t count_events(const struct report *p, const char *what)
+{
+	const struct event_filter f = {.rollout = p->r->name, .what = what, .limit = DRILLS_MAX};
+	struct event_list l = {0};
+	size_t n = 0;
+
+	if (event_find(p->c, &f, &l) == 0)
+		while (n < l.n && l.item[n].at_us >= p->from) /* newest first */
+			n++;
+	event_list_free(&l);
+	return n;
+}
+
+/* Is the way back rehearsed: when last, and what came of the drills by themselves. */
+static int drills(struct report *p)
+{
+	struct drill_standing d;
+	char at[40];
+
+	drill_standing_load(p->c, p->r, &d);
+	if (!p->r->drill.cron && drill_standing_of(&d) < 0)
+		return 0;
+	buf_str(p->b, "- Rollback rehearsed: ");
+	if (d.passed_us)
+		text_time_words(d.passed_us, at, sizeof(at));
+	buf_printf(p->b, "%s%s", d.passed_us ? "last passed " : "never passed", d.passed_us ? at : "");
+	if (drill_standing_of(&d) == 0) {
+		text_time_words(d.failed_us, at, sizeof(at));
+		buf_printf(p->b, ", FAILED %s", at);
+	}
+	if (p->r->drill.cron)
+		buf_printf(p->b, "; by itself %zu passed, %zu failed, %zu called off, %zu left out",
+		           count_events(p, "scheduled_drill_passed"), count_events(p, "scheduled_drill_failed"),
+		           count_events(p, "scheduled_drill_called_off"), count_events(p, "scheduled_drill_left_out"));
+	buf_char(p->b, '\n');
+	return 0;
+}
+
 static int tail(struct report *p)
 {
 	if (p->r->n_probes) {
@@ -301,6 +342,7 @@ static int sections(struct report *p)
 		{REPORT_DAILY | REPORT_WEEKLY, checklist},
 		{REPORT_FINAL, report_checklists},
 		{REPORT_EVERY, milestones},
+		{REPORT_EVERY, drills},
 		{REPORT_EVERY, tail},
 	};
 	int r = count_incidents(p);

@@ -165,6 +165,14 @@ void complete_rollout(struct config_reading *g, const struct section *s, void *t
 		             "it has neither flags nor apply, so nothing could be rolled back: add one of them");
 }
 
+void complete_drill(struct config_reading *g, const struct section *s, void *to)
+{
+	assert(g && to);
+	(void)s;
+	if (!g->kept && !config_has(g->r, "global.alertmanager.url"))
+		FAULT(g, "through", "the address of Alertmanager is missing: set global.alertmanager.url");
+}
+
 void complete_criterion(struct config_reading *g, const struct section *s, void *to)
 {
 	assert(g && to);

@@ -203,7 +203,9 @@ SECTION(item, check_item, NO_RULE,
         K("valid", KEY_DURATION, check_item, valid_us, .def = "0s",
           .help = "A tick holds so long; 0s: as long as the stage runs"),
         K("every", KEY_DURATION, check_item, every_us, .def = "0s",
-          .help = "To be ticked again and again; overdue is told"));
+          .help = "To be ticked again and again; overdue is told"),
+        K("by", KEY_WORD, check_item, by, .words = "drill doctor flags metrics",
+          .help = "Ticks itself: a drill that passed; rollbackctl doctor; the flags file as seen; criteria all known"));
 SECTION(checklist, checklist, RULES(TEXT_AT(checklist, frozen)),
         K("name", KEY_NAME, checklist, name, .required = true, .help = "As named by stages"),
         LIST("items", item, checklist, items, .required = true, .help = "In order"));
@@ -288,6 +290,11 @@ SECTION(stage, stage, RULES(TEXT_AT(stage, frozen), .complete = complete_stage),
              .help = "Must hold to leave it; while one does not, its clock stands still"),
         LIST("set", stage_flag, stage, set, .most = 32, .help = "Other flags that entering it writes"),
         K("release_notes", KEY_TEXT, stage, release_notes, .def = "", .help = "Text for users, published by a person"));
+SECTION(drill, drill_plan, RULES(.complete = complete_drill),
+        K("cron", KEY_CRON, drill_plan, cron, .required = true,
+          .help = "When, in global.timezone; put off by up to an hour, or left out, when something is going on"),
+        K("through", KEY_WORD, drill_plan, through, .words = "alertmanager", .def = "alertmanager",
+          .help = "The way its alert takes: global.alertmanager"));
 SECTION(rollout, rollout, RULES(TEXT_AT(rollout, frozen), .complete = complete_rollout),
         K("name", KEY_NAME, rollout, name, .required = true, .help = "Value of the alerts' label rollout"),
         K("alerts", KEY_MATCHERS, rollout, alerts, .help = "Which alerts concern it; default: rollout=\"NAME\""),
@@ -310,6 +317,7 @@ SECTION(rollout, rollout, RULES(TEXT_AT(rollout, frozen), .complete = complete_r
         LIST("baselines", baseline, rollout, baselines, .unique = "metric", .most = 32, .asks = true,
              .help = "Values of the old way, pinned before it has no traffic"),
         OWN("compare", compare, rollout, compare, .asks = true, .help = "New way against old way: rollbackctl compare"),
+        OWN("drill", drill, rollout, drill, .help = "Rehearses a rollback by itself; nothing is changed"),
         K("owner", KEY_LINE, rollout, owner, .def = "", .help = "Who owns the rollout"));
 SECTION(rollback, playbook, NO_RULE,
         K("to", KEY_TARGET, playbook, to_pct, .required = true, .help = "A percentage, or previous_stage"),

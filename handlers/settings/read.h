@@ -67,6 +67,7 @@ void complete_verify(struct config_reading *g, const struct section *s, void *to
 void complete_act(struct config_reading *g, const struct section *s, void *to);
 void complete_check(struct config_reading *g, const struct section *s, void *to);
 void complete_fallback_check(struct config_reading *g, const struct section *s, void *to);
+void complete_drill(struct config_reading *g, const struct section *s, void *to);
 void complete_criterion(struct config_reading *g, const struct section *s, void *to);
 void complete_stage(struct config_reading *g, const struct section *s, void *to);
 void complete_stage_flag(struct config_reading *g, const struct section *s, void *to);

@@ -85,6 +85,7 @@ struct stage {
 
 struct check_item {
 	const char *text;
+	const char *by;             /* what ticks it: drill, doctor …; NULL: people alone */
 	int64_t valid_us, every_us; /* 0: for the whole run; not recurring */
 };
 struct checklist {
@@ -147,6 +148,12 @@ struct compare_options {
 	size_t n_metrics;
 };
 
+/* Rehearses a rollback by itself. */
+struct drill_plan {
+	const char *cron; /* NULL: never */
+	const char *through;
+};
+
 struct snapshot_query {
 	const char *name, *unit, *query;
 };
@@ -195,6 +202,7 @@ struct rollout {
 	size_t n_baselines;
 	const char *owner; /* "" : nobody named */
 	struct compare_options compare;
+	struct drill_plan drill;
 };
 
 /* What follows a rollback. */

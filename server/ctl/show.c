@@ -199,6 +199,20 @@ static void say_fallback(struct json_object *o)
 		                                                               : "  Fallback      ready");
 }
 
+static void say_drills(struct json_object *o)
+{
+	bool passed = false;
+	CLEANUP(cleanup_free) char *at = show_cell(o, "passed_at"), *failed = show_cell(o, "failed_at");
+
+	if (json_get_bool(o, "passed", &passed) != 1)
+		return;
+	CLEANUP(cleanup_free)
+	char *line = passed ? text_format("  Rehearsed     drill passed %s", at)
+	                    : text_format("  Rehearsed     DRILL FAILED %s; last passed: %s", failed,
+	                                  at[0] != '-' ? at : "never");
+	show_trouble(!passed, line ? line : "");
+}
+
 /* What stops it, and what is missing: one line each, none when there is nothing to say. */
 static void say_plan(struct json_object *o)
 {
@@ -213,6 +227,7 @@ static void say_plan(struct json_object *o)
 		printf("  Entering      %s\n", message_stage_word((enum incident_state)entering));
 	show_field("NOT WATCHED", json_obj_of(o, "watch"), "blind");
 	say_fallback(json_obj_of(o, "fallback_probe"));
+	say_drills(json_obj_of(o, "drills"));
 	if (json_get_int(next, "stage", &stage) != 1)
 		return;
 	printf("  Next          stage %lld %s: ", (long long)stage, json_str_or(next, "name", ""));

@@ -1,8 +1,10 @@
-"""Readiness is measured, not believed: the old way is asked all the time whether it could take the traffic."""
+"""Readiness is measured, not believed: the old way is asked all the time whether it could take the traffic, the way back rehearsed."""
 import json
+import sqlite3
+import time
 
 import pytest
-from harness import Server, config, ctl, slack_channel, until
+from harness import Alertmanager, Server, alert, config, ctl, free_port, slack_channel, until
 
 
 class Legacy(Server):
@@ -97,3 +99,166 @@ def test_check_config_says_what_is_wrong_with_a_probe(folder, service, chat, leg
     file.write_text(probed(service, chat, legacy).replace(", max: 1, timeout", ", timeout"))
     p = ctl(None, "check-config", file)
     assert p.returncode != 0 and "value and min or max stand together, or neither" in p.stdout + p.stderr
+
+
+# --- drills by themselves ---
+
+def schedule(d, ago):
+    """As if the last look at the calendar had been so many seconds ago."""
+    db = sqlite3.connect(d.state / "rollbackd.db")
+    db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('drill_considered:shop', ?)", (int((time.time() - ago) * 1e6),))
+    db.commit()
+    db.close()
+
+
+def drilled(service, chat, am_port, cron="* * * * *", fallback=""):
+    text = config(service, channels="channels:\n" + slack_channel(chat, events="all"))
+    text = text.replace("global:\n", f"global:\n  evaluation_interval: 200ms\n  alertmanager: {{url: \"http://127.0.0.1:{am_port}\"}}\n", 1)
+    head, rest = text.split("    verify:", 1)
+    return head + f"    drill: {{cron: \"{cron}\", through: alertmanager}}\n{fallback}    verify:" + rest
+
+
+def events(d, what):
+    return [e for e in d.get("/api/v1/events?limit=100") if e["what"] == what]
+
+
+def test_a_drill_by_itself_goes_the_whole_way(daemon_of, service, chat, programs, folder):
+    port = free_port()
+    fallback = f"    fallback: [{{after: 60s, command: [{service.reload}, again]}}]\n"
+    d = daemon_of(drilled(service, chat, port, fallback=fallback), start=False)
+    am = programs(Alertmanager(folder / "am", f"http://127.0.0.1:{d.port}/webhook"))
+    d.config.write_text(d.config.read_text().replace(f"127.0.0.1:{port}", f"127.0.0.1:{am.port}"))
+    before = service.flags.read_bytes()
+    d.start()
+    assert d.metric("rollbackd_drill_passed", rollout="shop") == -1
+    until(lambda: d.get("/api/v1/rollouts/shop")["evaluated_at"])
+    d.stop()
+    schedule(d, 90)
+    d.start()
+    until(lambda: events(d, "scheduled_drill_passed"))
+    assert service.flags.read_bytes() == before and service.reloads() == []
+    i = d.incident(1)
+    assert i["kind"] == "drill" and i["passed"] is True and i["summary"].startswith("Scheduled drill of 20")
+    # The other ways are rehearsed as well, though nobody needed one.
+    assert [(s["state"], s["output"]) for s in i["steps"] if s["name"].endswith("again")] == [("done", f"not run: a drill. {service.reload} could be run")]
+    assert d.metric("rollbackd_drill_passed", rollout="shop") == 1
+    assert d.metric("rollbackd_drill_last_passed_timestamp_seconds", rollout="shop") > time.time() - 300
+    assert d.get("/api/v1/rollouts/shop")["drills"]["passed"] is True
+    assert "Rehearsed     drill passed 20" in ctl(d, "status").stdout
+    weekly = ctl(d, "report", "--weekly").stdout
+    assert "- Rollback rehearsed: last passed 20" in weekly and "; by itself 1 passed, 0 failed, 0 called off, 0 left out" in weekly
+    assert [t for t in chat.texts() if t.startswith("[DRILL]") and "- Status: Passed" in t]
+
+
+def test_a_drill_by_itself_that_fails_pages(daemon_of, service, chat, programs, folder):
+    port = free_port()
+    d = daemon_of(drilled(service, chat, port), start=False)
+    am = programs(Alertmanager(folder / "am", f"http://127.0.0.1:{d.port}/webhook"))
+    d.config.write_text(d.config.read_text().replace(f"127.0.0.1:{port}", f"127.0.0.1:{am.port}"))
+    service.reload.chmod(0o777)                         # anybody could change what it runs
+    d.start()
+    until(lambda: d.get("/api/v1/rollouts/shop")["evaluated_at"])
+    d.stop()
+    schedule(d, 90)
+    d.start()
+    until(lambda: events(d, "scheduled_drill_failed"))
+    assert d.metric("rollbackd_drill_passed", rollout="shop") == 0
+    assert "Rehearsed     DRILL FAILED 20" in ctl(d, "status").stdout
+    until(lambda: [t for t in chat.texts() if t.startswith("[DRILL]") and "- Status: FAILED" in t])
+    assert ", FAILED 20" in ctl(d, "report").stdout
+
+
+def test_a_drill_by_itself_waits_for_a_quiet_time(daemon_of, service, chat):
+    am = Taker()
+    try:
+        d = daemon_of(drilled(service, chat, am.port))
+        [r] = d.post(alert())
+        d.wait_state(r["incident"], "rolled_back")
+        d.stop()
+        schedule(d, 90)
+        d.start()
+        looked = d.get("/api/v1/rollouts/shop")["evaluated_at"]
+        until(lambda: d.get("/api/v1/rollouts/shop")["evaluated_at"] not in (None, looked))
+        assert not events(d, "scheduled_drill") and not am.bodies
+        d.post(alert(status="resolved"))
+        assert d.act(r["incident"], "resolve", note="over")[0] == 200
+        until(lambda: am.bodies)
+        [sent] = json.loads(am.bodies[0])
+        assert sent["labels"]["action"] == "auto_rollback" and sent["labels"]["rollout"] == "shop" and sent["labels"]["drill"]
+    finally:
+        am.close()
+
+
+class Taker(Server):
+    """An Alertmanager that takes alerts and forwards none."""
+
+    def __init__(self):
+        self.bodies = []
+        super().__init__()
+
+    def handle(self, method, path, headers, body):
+        if method == "POST":
+            self.bodies.append(body)
+        return 200, {}, "[]"
+
+
+def test_a_drill_needs_the_address_of_alertmanager(folder, service, chat):
+    file = folder / "rollbackd.yml"
+    file.write_text(drilled(service, chat, 9).replace("  alertmanager: {url: \"http://127.0.0.1:9\"}\n", ""))
+    p = ctl(None, "check-config", file)
+    assert p.returncode != 0 and "set global.alertmanager.url" in p.stdout + p.stderr
+
+
+# --- what ticks itself ---
+
+LISTS = """    stages:
+      - {number: 1, name: Canary, percentage: 10, duration: 1h, checklist: ready, criteria: [{name: errors, query: errors, max: 1}]}
+      - {number: 2, name: More, percentage: 25}
+    checklists:
+      - name: ready
+        items:
+          - {text: Rollback rehearsed, valid: 7d, by: drill}
+          - {text: Flags tested, by: flags}
+          - {text: Dashboard looked at, every: 1m, by: metrics}
+          - {text: Rules validated, by: doctor}
+          - {text: Runbook read}
+"""
+
+
+class Answers(Server):
+    """A Prometheus in which every query has one value, or none."""
+
+    def __init__(self):
+        self.value = "0"
+        super().__init__()
+
+    def handle(self, method, path, headers, body):
+        result = [{"metric": {}, "value": [time.time(), self.value]}] if self.value and "ALERTS" not in path else []
+        return 200, {}, json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}})
+
+
+def items(d):
+    [ready] = d.get("/api/v1/rollouts/shop")["checklists"]
+    return {i["text"]: (i["state"], i["person"]) for i in ready["items"]}
+
+
+def test_items_tick_themselves_by_what_is_measured(daemon_of, service, chat):
+    prometheus = Answers()
+    try:
+        prometheus.value = None
+        text = config(service, channels="channels:\n" + slack_channel(chat, events="all"))
+        text = text.replace("global:\n", f"global:\n  evaluation_interval: 200ms\n  prometheus: {{url: \"{prometheus.url}\"}}\n", 1)
+        head, rest = text.split("    stages:\n", 1)
+        tail = rest[rest.index("\n", rest.rindex("number:")) + 1:]
+        d = daemon_of(head + LISTS + tail)
+        until(lambda: items(d)["Flags tested"] == ("done", "rollbackd"))
+        assert [items(d)[t] for t in ("Rollback rehearsed", "Dashboard looked at", "Rules validated", "Runbook read")] == [("open", None)] * 4
+        prometheus.value = "0"                          # a criterion that is known
+        until(lambda: items(d)["Dashboard looked at"] == ("done", "rollbackd"))
+        assert ctl(d, "drill", "shop").returncode == 0
+        until(lambda: items(d)["Rollback rehearsed"] == ("done", "rollbackd"))
+        assert "[x] Rollback rehearsed - rollbackd" in ctl(d, "checklist", "shop").stdout
+        assert items(d)["Rules validated"] == items(d)["Runbook read"] == ("open", None)
+        assert len(events(d, "ticked")) == 3
+    finally:
+        prometheus.close()
