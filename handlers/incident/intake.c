@@ -259,7 +259,7 @@ static void begin_anew(struct intake *in)
 	assert(in);
 	for (size_t i = 0; i < in->n_results; i++)
 		result_free(&in->results[i]);
-	in->n_results = in->touched.n = in->calming.n = in->n_stale = in->n_applied = in->n_copies = 0;
+	in->n_results = in->touched.n = in->calming.n = in->n_stale = in->n_applied = in->n_copies = in->n_begun = 0;
 	memset(in->unseen, 0, sizeof(in->unseen));
 	in->mark.n = 0;
 }

@@ -371,12 +371,12 @@ static int take_resolved(struct taking *t)
 
 /* --- one fires --- */
 
-/* It says no more than what was written at that time. */
+/* It says no more than what was written at that time. A drill is on record by another fingerprint than its sender's. */
 static void note_copy(struct taking *t, int64_t written_us)
 {
 	struct intake *in = t->in;
 
-	if (t->rt->heartbeat)
+	if (t->rt->heartbeat || drill_is(t->a))
 		return;
 	if (!in->n_copies || written_us + US_PER_S < in->copies_until_us)
 		in->copies_until_us = written_us + US_PER_S;

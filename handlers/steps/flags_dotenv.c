@@ -93,8 +93,6 @@ static bool read_separator(struct cursor *c)
 static bool read_head(struct cursor *c, struct assignment *a)
 {
 	static const char word[] = "export";
-
-	skip_space(c);
 	size_t start = c->at;
 	if (has(c, word) && c->at + strlen(word) < c->len && isspace((unsigned char)c->text[c->at + strlen(word)])) {
 		c->at += strlen(word);
@@ -165,11 +163,12 @@ bool flags_dotenv_next(struct cursor *c, struct assignment *a)
 {
 	assert(c && a && c->at <= c->len);
 	while (c->at < c->len) {
-		size_t line = c->at;
+		skip_space(c);
+		size_t begin = c->at;
 
 		*a = (struct assignment) {0};
 		if (!read_head(c, a)) {
-			c->at = line;
+			c->at = begin;
 			next_line(c);
 			continue;
 		}

@@ -327,6 +327,17 @@ static int refuse_changed(const struct file *f, int32_t there, int32_t from)
 	                    there_text, from_text);
 }
 
+/* Where its readers differ, who takes the least from it gets no more than that. */
+static struct setting lowered_for_all(const struct file *f, const struct setting *want)
+{
+	struct setting to = *want;
+	int32_t least = want->exactly ? -1 : flags_text_least(buf_text(&f->text), f->text.len, f->key);
+
+	if (least >= 0 && least < to.pct)
+		to.pct = least;
+	return to;
+}
+
 static int change_once(struct file *f, const struct setting *want, struct flags_change *ret)
 {
 	CLEANUP(cleanup_fd) int fd = -1;
@@ -346,12 +357,13 @@ static int change_once(struct file *f, const struct setting *want, struct flags_
 	ret->after = there;
 	if (!want->exactly && r == 0 && there <= want->pct && !want->rehearse)
 		return settle(f, fd);
-	r = new_text(f, want, &text);
+	struct setting to = lowered_for_all(f, want);
+	r = new_text(f, &to, &text);
 	if (r < 0)
 		return r;
 	if (text.len == f->text.len && !memcmp(text.data, f->text.data, text.len) && !want->rehearse)
 		return settle(f, fd);
-	return put(f, fd, &text, want->pct <= there || there < 0, want, ret);
+	return put(f, fd, &text, to.pct <= there || there < 0, &to, ret);
 }
 
 static int change(const char *path, const char *key, const struct setting *want, struct flags_change *ret, char *why,

@@ -3,8 +3,9 @@
  *
  * Programs read such a file by different rules: systemd's EnvironmentFile= (with what shells add: "export " in front, a
  * comment behind), dotenv's, docker's --env-file. The percentage is the highest that any of them takes from it, so that
- * no lowering is passed over; where that is not systemd's the reader is named. Of a key that is set twice the last one
- * counts, for all of them. Everything is synchronous and keeps no state; any thread.
+ * no lowering is passed over; where that is not systemd's the reader is named. No lowering gives any of them more than
+ * it takes now. Of a key that is set twice the last one counts, for all of them. Everything is synchronous and keeps no
+ * state; any thread.
  */
 #ifndef HANDLERS_STEPS_FLAGS_FILE_H
 #define HANDLERS_STEPS_FLAGS_FILE_H
@@ -19,6 +20,9 @@
  * out: every one that systemd sees, and what another reader would still take instead. How many were replaced. -ENOENT
  * there is none; -EINVAL value would need quotes (letters, digits, . _ - need none). */
 int flags_text_replace(const char *text, size_t len, const char *key, const char *value, struct buf *out) MUST_CHECK;
+
+/* The lowest percentage that any reader takes from it; -1: none takes one. */
+int32_t flags_text_least(const char *text, size_t len, const char *key);
 
 /* The percentage in effect. -ENOENT key is not assigned, -EINVAL it is no percentage: why says what stands
  * there. On success why is "", or names the reader who takes it when systemd takes something else. */

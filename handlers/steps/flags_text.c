@@ -274,6 +274,21 @@ int flags_text_get(const char *text, size_t len, const char *key, int32_t *ret_p
 	return 0;
 }
 
+int32_t flags_text_least(const char *text, size_t len, const char *key)
+{
+	assert(text && key && key[0]);
+	struct assignment a;
+	int32_t least = -1;
+
+	for (int who = SYSTEMD; who < READER_N; who++) {
+		int32_t pct = in_effect((enum reader)who, text, len, key, &a) ? pct_of(&a) : -1;
+
+		if (pct >= 0 && (least < 0 || pct < least))
+			least = pct;
+	}
+	return least;
+}
+
 int flags_text_value(const char *text, size_t len, const char *key, char *ret, size_t size)
 {
 	assert(text && key && ret && size > 0);

@@ -72,6 +72,31 @@ static void a_rollback_never_writes_more_than_is_there(void **state)
 	assert_string_equal(file_text(), KEY "=5\n");
 }
 
+/* One takes 5 from it, the other 50: 10 would raise what the first of them has. */
+static void where_readers_differ_none_gets_more_than_it_had(void **state)
+{
+	static const struct {
+		const char *before;
+		int32_t wanted, after;
+	} cases[] = {
+		{KEY "=5\n" KEY ": 50\n", 1000, 500},
+		{KEY "=5\n" KEY ": 50\n", 300, 300},
+		{KEY "=50\n" KEY ": 5\n", 1000, 500},
+		{KEY "=50\n" KEY ": 20\n", 1000, 1000},
+		{KEY "=0\n" KEY ": 50\n", 1000, 0},
+		{KEY "=5\n" KEY ": 8\n", 1000, 800}, /* no reader has more than is wanted: nothing is written */
+	};
+	struct flags_change ch;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		put_file(path, cases[i].before, 0600);
+		bool stays = cases[i].after == 800;
+		assert_int_equal(flags_file_write(path, KEY, cases[i].wanted, &ch, why, sizeof(why)), !stays);
+		assert_int_equal(ch.after, cases[i].after);
+	}
+}
+
 static void a_missing_file_is_not_invented(void **state)
 {
 	(void)state;
@@ -333,6 +358,7 @@ int main(void)
 		WITH_FILES(writing_lowers_the_value_and_keeps_mode_and_attributes),
 		WITH_FILES(the_owner_and_group_of_somebody_else_are_kept_by_root),
 		WITH_FILES(a_rollback_never_writes_more_than_is_there),
+		WITH_FILES(where_readers_differ_none_gets_more_than_it_had),
 		WITH_FILES(a_missing_file_is_not_invented),
 		WITH_FILES(a_symbolic_link_is_refused),
 		WITH_FILES(the_whole_text_is_loaded_under_the_same_conditions),

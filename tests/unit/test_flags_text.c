@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "handlers/steps/flags_file.h"
+#include "server/core/clock.h"
 
 #define KEY "CST_ROLLOUT_PERCENTAGE"
 
@@ -323,6 +324,24 @@ static void no_bytes_make_it_read_beyond_the_text(void **state)
 	}
 }
 
+/* Minutes, if each line looked at all that follow. */
+static void many_blank_lines_take_no_time(void **state)
+{
+	enum { LINES = 500000 };
+	struct buf text = BUF(FLAGS_FILE_MAX);
+	int64_t began = clock_mono_us();
+	int32_t pct = -1;
+
+	(void)state;
+	buf_str(&text, KEY "=10\n");
+	for (int i = 0; i < LINES; i++)
+		buf_str(&text, " \n");
+	assert_int_equal(flags_text_get(buf_text(&text), text.len, KEY, &pct, why, sizeof(why)), 0);
+	assert_int_equal(pct, 1000);
+	assert_true(clock_mono_us() - began < 20 * US_PER_S);
+	buf_free(&text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -335,6 +354,7 @@ int main(void)
 		cmocka_unit_test(any_mixture_of_lines_is_replaced_as_its_lines_are),
 		cmocka_unit_test(whatever_was_replaced_is_what_every_reader_takes),
 		cmocka_unit_test(no_bytes_make_it_read_beyond_the_text),
+		cmocka_unit_test(many_blank_lines_take_no_time),
 	};
 
 	return cmocka_run_group_tests_name("flags_text", tests, NULL, NULL);
