@@ -15,7 +15,8 @@
 #define BODY_MAX        (2 * 1024 * 1024)
 #define URL_MAX         (16 * 1024)
 #define TIMEOUT_DEFAULT (3 * US_PER_S)
-#define AHEAD_MOST_S    1.0 /* of a sample, before its Prometheus' own now: rounding */
+#define AHEAD_MOST_S    1.0  /* of a sample, before its Prometheus' own now: rounding */
+#define AGE_MOST_S      1e10 /* older than what any clock shows */
 
 struct prom_query {
 	struct loop *loop;
@@ -121,7 +122,7 @@ static void judge_age(struct prom_query *q)
 	}
 	double old_s = v->samples[0].at - v->samples[0].value;
 	/* Prometheus knows no sample of later than now: whose clock does, shows no age at all. */
-	if (v->n != 1 || !isfinite(old_s) || old_s < -AHEAD_MOST_S) {
+	if (v->n != 1 || !isfinite(old_s) || old_s < -AHEAD_MOST_S || old_s > AGE_MOST_S) {
 		fail(q, "how old the samples are cannot be told");
 		return;
 	}

@@ -248,6 +248,8 @@ static void on_program(void *arg, const struct child_result *res)
 		trouble(r, "it was ended by signal %d%s", res->signal, said);
 	else if (res->exit_code != 0)
 		trouble(r, "it ended with exit code %d%s", res->exit_code, said);
+	else if (res->output_lost)
+		trouble(r, "its answer has more than %d bytes", OUTPUT_MAX);
 	else
 		judge_value(res->output, res->output_len, r->of->target, &r->verdict);
 	answered(r);

@@ -182,13 +182,22 @@ static struct lowering *find(struct engine *e, int64_t incident)
 	return found;
 }
 
+static void forget(struct lowering *w)
+{
+	w->forgotten = true;
+	if (!w->ended)
+		return;
+	remove_from_list(w);
+	lowering_free(w);
+}
+
 static void drop_lowering(struct open_incident *l, struct slot *s)
 {
 	struct lowering *w = s->handle;
 
 	(void)l;
 	w->slot = NULL;
-	w->forgotten = true;
+	forget(w);
 }
 
 bool is_lowering(const struct slot *s)
@@ -227,13 +236,8 @@ void lowering_forget(struct engine *e, int64_t incident)
 {
 	struct lowering *w;
 
-	while ((w = find(e, incident)) != NULL) {
-		w->forgotten = true;
-		if (!w->ended)
-			continue;
-		remove_from_list(w);
-		lowering_free(w);
-	}
+	while ((w = find(e, incident)) != NULL)
+		forget(w);
 }
 
 void lowerings_free(struct engine *e)

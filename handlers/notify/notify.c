@@ -332,11 +332,11 @@ static void on_rendered(void *arg, const struct child_result *r)
 	struct sending *s = arg;
 
 	s->child = NULL;
-	if (r->error == 0 && r->exit_code == 0 && is_json(r->output, r->output_len))
+	if (r->error == 0 && r->exit_code == 0 && !r->output_lost && is_json(r->output, r->output_len))
 		s->body = strdup(r->output);
 	else
 		fall_back(s, r->error_text && r->error_text[0] ? r->error_text
-		                                               : "it took too long, died or did not yield JSON");
+		                                               : "it took too long, died, yielded too much or no JSON");
 	if (s->body)
 		post(s);
 	else

@@ -77,3 +77,15 @@ def test_a_program_gets_what_the_readme_says(daemon_of, service):
     until(lambda: hook.bodies)
     assert set(hook.bodies[0]["keys"]) == told
     hook.close()
+
+
+def test_a_body_that_is_too_large_is_not_sent_with_a_hole_in_it(daemon_of, service):
+    hook = Hook("s")
+    channels = (f"channels:\n  - {{name: own, webhook: {{url: \"{hook.url}/\", secret: s}}, events: [incident], "
+                "program: '{text: (if .incident.rollout == \"sample\" then \"\" else \"x\" * 300000 end)}'}")
+    daemon = daemon_of(config(service, channels=channels))
+    daemon.post(alert())
+    until(lambda: hook.bodies)
+    assert "Auto-Rollback" in hook.bodies[0]["text"]
+    assert "yielded too much" in daemon.log()
+    hook.close()

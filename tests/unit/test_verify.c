@@ -403,6 +403,7 @@ static void errors_are_unknown_and_say_what_they_are(void **state)
 	};
 	const char *fails[] = {"/bin/sh", "-c", "echo 0; echo no such flag >&2; exit 4", NULL};
 	const char *missing[] = {"/bin/there-is-no-such-program", NULL};
+	const char *cut[] = {"/bin/sh", "-c", "printf '0%3000s25%3000s' '' ''", NULL};
 
 	(void)state;
 	fake_answers(answers, ARRAY_LEN(answers));
@@ -430,6 +431,8 @@ static void errors_are_unknown_and_say_what_they_are(void **state)
 	expect_unknown("it ended with exit code 4: no such flag");
 	add_check((struct check) {.kind = CHECK_COMMAND, .argv = missing});
 	expect_unknown("No such file");
+	add_check((struct check) {.kind = CHECK_COMMAND, .argv = cut});
+	expect_unknown("more than 4096 bytes");
 	plan.prometheus.url = "";
 	add_prometheus("zero", NULL);
 	expect_unknown("no Prometheus is configured");
