@@ -18,7 +18,9 @@
 #define PIECE_MAX     (64 * 1024) /* bytes, with the words: a larger text becomes several */
 #define WORDS_MAX     4096        /* bytes of short words of a piece */
 #define WORD_MAX      8           /* bytes of two characters */
+#define WORD_LEAST    3           /* bytes that a word takes, with what stands around it */
 #define KNOWN_MAX     4096        /* bytes in which a label is looked for before it is told again */
+#define LINE_MARKS    16384       /* bits for the lines in so many bytes */
 #define FILL_AT_ONCE  100         /* incidents of before the index, and so many … */
 #define FILL_NOTES    1100        /* … with their alerts together, but one incident at least */
 #define FILL_ALERTS   1000        /* of one incident */
@@ -64,7 +66,7 @@ static void add_words(struct buf *piece, struct buf *words)
 {
 	const char *s = buf_text(piece);
 
-	for (size_t n; *s; s += n) {
+	for (size_t n; *s && words->len + WORD_LEAST <= WORDS_MAX; s += n) {
 		n = 1;
 		if (isspace((unsigned char)*s))
 			continue;
@@ -80,15 +82,54 @@ static void add_words(struct buf *piece, struct buf *words)
 	words->error = 0; /* as many as there is room for */
 }
 
-static bool has(const struct buf *b, const char *text, size_t len)
-{
-	size_t most = b->len < KNOWN_MAX ? b->len : KNOWN_MAX;
+/* Text, of which the first lines are looked for. */
+struct lines {
+	struct buf text;
+	uint64_t marks[LINE_MARKS / 64]; /* a line whose mark is not there stands nowhere in it */
+};
 
-	return most && memmem(b->data, most, text, len);
+static uint64_t mark_of(const char *line, size_t len, size_t *ret_at)
+{
+	uint64_t h = 14695981039346656037u; /* FNV-1a */
+
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ (unsigned char)line[i]) * 1099511628211u;
+	h ^= h >> 32;
+	*ret_at = h / 64 % (LINE_MARKS / 64);
+	return UINT64_C(1) << h % 64;
+}
+
+static bool has(const struct lines *l, const char *line, size_t len)
+{
+	size_t most = l->text.len < KNOWN_MAX ? l->text.len : KNOWN_MAX, at;
+	uint64_t mark = mark_of(line, len, &at);
+
+	return most && (l->marks[at] & mark) && memmem(l->text.data, most, line, len);
+}
+
+static void add_line(struct lines *l, const char *line, size_t len)
+{
+	size_t at;
+	uint64_t mark = mark_of(line, len, &at);
+
+	if (l->text.len < KNOWN_MAX)
+		l->marks[at] |= mark;
+	buf_add(&l->text, line, len);
+}
+
+/* What is known after a piece was written. */
+static void add_lines(struct lines *to, const char *text)
+{
+	for (size_t n; *text && to->text.len < KNOWN_MAX; text += n) {
+		const char *end = strchr(text, '\n');
+
+		n = end ? (size_t)(end - text) + 1 : strlen(text);
+		add_line(to, text, n);
+	}
 }
 
 /* name="value", a line each, but for those that are known. */
-static void add_labels(struct buf *piece, const struct buf *known, const char *labels)
+static void add_labels(struct lines *piece, const struct lines *known, const char *labels)
 {
 	CLEANUP(json_cleanup) struct json_object *o = json_tokener_parse(labels);
 
@@ -103,7 +144,7 @@ static void add_labels(struct buf *piece, const struct buf *known, const char *l
 		buf_str(&line, json_object_get_string(value));
 		buf_str(&line, "\"\n");
 		if (!line.error && !has(known, line.data, line.len) && !has(piece, line.data, line.len))
-			buf_add(piece, line.data, line.len);
+			add_line(piece, line.data, line.len);
 	}
 }
 
@@ -118,30 +159,28 @@ ROW_TYPE(searched_type, struct searched_incident, SEARCHED_ROW);
 struct indexed { /* an incident whose texts are being written */
 	struct db_tx *tx;
 	int64_t place, next; /* next: the number of the next piece, under the place */
-	struct buf known;    /* what its first pieces say */
-	struct buf piece;
+	struct lines known;  /* what its first pieces say */
+	struct lines piece;
 };
 
 static int write_piece(struct indexed *x)
 {
 	CLEANUP(buf_free) struct buf words = BUF(WORDS_MAX);
+	struct buf *text = &x->piece.text;
 	int r = 0;
 
-	if (!x->piece.len || x->next >> PIECE_BITS != x->place) {
-		buf_free(&x->piece);
-		return 0;
+	if (text->len && x->next >> PIECE_BITS == x->place) {
+		add_words(text, &words);
+		text->max += WORDS_MAX;
+		if (words.len && buf_add(text, words.data, words.len) < 0)
+			return -ENOMEM;
+		add_lines(&x->known, buf_text(text));
+		r = query_run(x->tx, SEARCH_TEXT_ADD, V(x->next, buf_text(text)));
+		if (r >= 0)
+			r = query_run(x->tx, SEARCH_TODO_ADD, V(x->next++));
 	}
-	add_words(&x->piece, &words);
-	x->piece.max += WORDS_MAX;
-	if (words.len && buf_add(&x->piece, words.data, words.len) < 0)
-		return -ENOMEM;
-	if (x->known.len < KNOWN_MAX)
-		buf_add(&x->known, x->piece.data, x->piece.len);
-	r = query_run(x->tx, SEARCH_TEXT_ADD, V(x->next, buf_text(&x->piece)));
-	if (r >= 0)
-		r = query_run(x->tx, SEARCH_TODO_ADD, V(x->next++));
-	buf_free(&x->piece);
-	x->piece.max = PIECE_MAX;
+	buf_free(text);
+	x->piece = (struct lines) {.text = BUF(PIECE_MAX)};
 	return query_done(r);
 }
 
@@ -152,9 +191,9 @@ static int add_alert(struct indexed *x, int64_t alert)
 
 	if (r != 1)
 		return r;
-	r = x->piece.len + strlen(labels) * 2 > PIECE_MAX ? write_piece(x) : 0;
+	r = x->piece.text.len + strlen(labels) * 2 > PIECE_MAX ? write_piece(x) : 0;
 	add_labels(&x->piece, &x->known, labels);
-	x->piece.error = 0; /* labels that are too long for any piece are not searched */
+	x->piece.text.error = 0; /* labels that are too long for any piece are not searched */
 	return r;
 }
 
@@ -169,7 +208,7 @@ static int read_known(struct indexed *x)
 	if (r >= 0)
 		r = query_list(c, SEARCH_FIRST, &text_row, &text, &n, V(x->place));
 	for (size_t i = 0; i < n; i++)
-		buf_str(&x->known, text[i]);
+		add_lines(&x->known, text[i]);
 	rows_free(&text_row, &text, &n);
 	return r;
 }
@@ -186,7 +225,7 @@ static int begin(struct indexed *x, const struct search_note *first, int64_t fil
 	if (now && first->what != SEARCH_NEW)
 		r = read_known(x);
 	if (now && r >= 0 && first->what <= SEARCH_CHANGED)
-		buf_printf(&x->piece, "%s\n%.8000s\n", n.rollout, n.summary);
+		buf_printf(&x->piece.text, "%s\n%.8000s\n", n.rollout, n.summary);
 	row_free(&searched_type, &n);
 	return r < 0 ? r : now;
 }
@@ -194,7 +233,7 @@ static int begin(struct indexed *x, const struct search_note *first, int64_t fil
 static int write_incident(struct db_tx *tx, const struct search_note *note, size_t n, int64_t filled_from)
 {
 	assert(n > 0 && note->incident > 0);
-	struct indexed x = {.tx = tx, .known = BUF(KNOWN_MAX + 2 * PIECE_MAX), .piece = BUF(PIECE_MAX)};
+	struct indexed x = {.tx = tx, .known.text = BUF(KNOWN_MAX + 2 * PIECE_MAX), .piece.text = BUF(PIECE_MAX)};
 	int r = begin(&x, note, filled_from);
 	bool now = r == 1;
 
@@ -204,8 +243,8 @@ static int write_incident(struct db_tx *tx, const struct search_note *note, size
 	}
 	if (now && r >= 0)
 		r = write_piece(&x);
-	buf_free(&x.piece);
-	buf_free(&x.known);
+	buf_free(&x.piece.text);
+	buf_free(&x.known.text);
 	return query_done(r);
 }
 
