@@ -22,6 +22,7 @@
 #include "handlers/steps/flags_file.h"
 #include "handlers/steps/flags_writer.h"
 #include "handlers/plan/controller.h"
+#include "handlers/reports/comparisons.h"
 #include "handlers/reports/schedule.h"
 #include "server/core/clock.h"
 #include "server/core/log.h"
@@ -44,6 +45,7 @@ struct app {
 	struct engine *engine;
 	struct notify *notify;
 	struct retire *retire;
+	struct comparisons *comparisons;
 	struct controller *controller;
 	struct auth *auth;
 	struct http *http;
@@ -283,12 +285,14 @@ static int start_engine(struct app *a, char *why, size_t size)
 		r = engine_new(&eo, &a->engine);
 	if (r == 0)
 		r = retire_new(a->loop, a->db, &a->retire);
+	if (r == 0)
+		r = comparisons_new(a->loop, a->db, &a->comparisons);
 	struct controller_options co = {.loop = a->loop,
 	                                .db = a->db,
 	                                .on_incident = incident_begun,
 	                                .on_outbox = ring,
 	                                .arg = a,
-	                                .last = {.fn = reports_send_due}};
+	                                .last = {.fn = reports_send_due, .arg = a->comparisons}};
 	if (r == 0)
 		r = controller_new(&co, &a->controller);
 	if (r < 0)
@@ -363,6 +367,7 @@ static int start_http(struct app *a, char *why, size_t size)
 	a->api.db = a->db;
 	a->api.engine = a->engine;
 	a->api.controller = a->controller;
+	a->api.comparisons = a->comparisons;
 	a->api.loop = a->loop;
 	a->api.version = ROLLBACKD_VERSION;
 	a->api.ring = ring;
@@ -454,6 +459,7 @@ void app_stop(struct app *a)
 	notify_free(a->notify);
 	retire_free(a->retire);
 	controller_free(a->controller);
+	comparisons_free(a->comparisons);
 	loop_free(a->loop);
 	db_reader_close(a->reader);
 	db_close(a->db);

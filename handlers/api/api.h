@@ -26,6 +26,7 @@ struct api {
 	struct db *db;
 	struct engine *engine;
 	struct controller *controller;
+	struct comparisons *comparisons; /* of the reports */
 	struct background *background;
 	struct loop *loop; /* the engine's */
 	const char *version;

@@ -5,20 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "db/incident.h"
-#include "db/progress.h"
 #include "handlers/api/api.h"
 #include "handlers/api/job.h"
-#include "handlers/incident/kinds.h"
 #include "handlers/settings/current.h"
-#include "handlers/gates/stage_clock.h"
 #include "handlers/compare/run.h"
+#include "handlers/reports/left_out.h"
 #include "server/core/http_reply.h"
 #include "server/core/text.h"
 
-#define DURATION_US   (7 * 24 * 3600 * US_PER_S) /* unless asked otherwise */
-#define THRESHOLD     0.05
-#define INCIDENTS_MAX 500
+#define DURATION_US (7 * 24 * 3600 * US_PER_S) /* unless asked otherwise */
+#define THRESHOLD   0.05
 
 struct compare_job {
 	struct api_job base; /* its settings: rq borrows from them */
@@ -101,57 +97,6 @@ static int read_threshold(const struct http_req *req, struct http_reply *reply, 
 	return -EINVAL;
 }
 
-/* --- what does not count --- */
-
-/* From the trigger to the end; what was called off or changed nothing does not matter. */
-static int add_incident(struct compare_spans *spans, const struct incident *inc, int64_t now_us)
-{
-	assert(spans && inc);
-	CLEANUP(cleanup_free)
-	char *reason = text_format("incident %lld: %s", (long long)inc->id, incident_state_name(inc->state));
-
-	if (inc->state == INC_CANCELLED || inc->already_there || !kind_of(inc)->acts)
-		return 0;
-	return reason ? compare_spans_add(spans, inc->opened_at_us, inc->resolved_at_us ? inc->resolved_at_us : now_us,
-	                                  reason)
-	              : -ENOMEM;
-}
-
-/* Where the list was cut nobody knows what was before: that time does not count either. */
-static int find_incidents(struct db_conn *c, const char *rollout, const struct compare_grid *g, int64_t now_us,
-                          struct compare_spans *ret)
-{
-	const struct incident_filter f = {.rollout = rollout, .limit = INCIDENTS_MAX};
-	struct incident_list l = {0};
-	int r = incident_find(c, &f, &l);
-
-	for (size_t i = 0; r >= 0 && i < l.n; i++)
-		r = add_incident(ret, &l.item[i], now_us);
-	if (r >= 0 && l.n == INCIDENTS_MAX && l.item[l.n - 1].opened_at_us > g->from_us)
-		r = compare_spans_add(ret, g->from_us, l.item[l.n - 1].opened_at_us,
-		                      "too many incidents since: those of this time were not looked at");
-	incident_list_free(&l);
-	return r < 0 ? r : 0;
-}
-
-/* Holds that are over, and the one that is not. */
-static int find_holds(struct db_conn *c, const char *rollout, const struct compare_grid *g, int64_t now_us,
-                      struct compare_spans *ret)
-{
-	struct hold_span_list l = {0};
-	struct progress p = {0};
-	int r = hold_span_of(c, rollout, g->from_us, now_us, &l);
-
-	for (size_t i = 0; r >= 0 && i < l.n; i++)
-		if (stage_clock_is_hold(l.item[i].why))
-			r = compare_spans_add(ret, l.item[i].since_us, l.item[i].until_us, l.item[i].why);
-	hold_span_list_free(&l);
-	if (r >= 0 && (r = progress_load(c, rollout, &p)) >= 0 && p.held_by && p.held_since_us)
-		r = compare_spans_add(ret, p.held_since_us, now_us, "held, and still is");
-	progress_free(&p);
-	return r < 0 && r != -ENOENT ? r : 0;
-}
-
 /* --- the request --- */
 
 static int fill(struct compare_job *j, const struct api_read *q, struct http_reply *reply)
@@ -179,9 +124,7 @@ static int fill(struct compare_job *j, const struct api_read *q, struct http_rep
 		http_error(reply, 400, "bad_data", "%s", why);
 		return -EINVAL;
 	}
-	int e = find_incidents(q->conn, name, &j->rq.grid, now_us, &j->rq.left_out);
-	if (e == 0)
-		e = find_holds(q->conn, name, &j->rq.grid, now_us, &j->rq.left_out);
+	int e = comparison_left_out(q->conn, name, j->rq.grid.from_us, now_us, &j->rq.left_out);
 	if (e < 0)
 		api_answer_errno(reply, e, "");
 	return e;

@@ -1,5 +1,18 @@
-#include "handlers/api/events.h"
-
+/*
+ * The audit trail: GET /api/v1/events, a list or, for who asks for text/event-stream, a stream that goes on (WHATWG
+ * HTML, 9.2).
+ *
+ *   retry: 3000             once, with the id that the stream begins behind
+ *   id: 41
+ *
+ *   id: 42                  an event: data is what the list has as an item, on one line
+ *   data: {"id":42,…}
+ *
+ *   : keep-alive            when nothing happened for a while
+ *
+ * Events have no "event:" line: onmessage gets all of them, also of kinds that a client never heard of; the kind is
+ * "what" in data.
+ */
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
@@ -7,9 +20,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "db/event.h"
+#include "handlers/api/accept.h"
 #include "handlers/api/api.h"
 #include "server/core/http_reply.h"
 #include "server/core/thread.h"
@@ -18,64 +31,7 @@
 #define PIECE      (32 * 1024) /* bytes of a piece, but for its last event */
 #define PIECE_ROWS 32
 #define FOUND_MAX  (1024 * 1024)
-#define WHOLE      1000 /* a quality of 1 */
-#define ID_DIGITS  18   /* fit into 63 bits */
-
-/* --- which of the two --- */
-
-/* The value of a weight, "0.5", in thousandths. */
-static int thousandths(const char *text)
-{
-	int v = (*text == '1') * WHOLE;
-
-	if (text[0] && text[1] == '.')
-		for (int i = 2, unit = WHOLE / 10; unit && text[i] >= '0' && text[i] <= '9'; i++, unit /= 10)
-			v += (text[i] - '0') * unit;
-	return v < WHOLE ? v : WHOLE;
-}
-
-/* Of one member of an Accept header, "type;a=b;q=0.5": the weight behind the type. */
-static int weight(const char *params, size_t len)
-{
-	assert(params);
-	const char *end = params + len;
-
-	for (const char *p = params; p < end; p++) {
-		if (*p != ';')
-			continue;
-		const char *name = p + 1 + strspn(p + 1, " \t");
-		if (name + 1 < end && (*name == 'q' || *name == 'Q') && name[1] == '=')
-			return thousandths(name + 2);
-	}
-	return WHOLE;
-}
-
-/* The weight that accept gives a media range; -1: it does not name it. */
-static int quality(const char *accept, const char *range)
-{
-	assert(accept && range);
-	size_t len = strlen(range);
-
-	while (*accept) {
-		accept += strspn(accept, ", \t");
-		size_t n = strcspn(accept, ","), type = strcspn(accept, ",; \t");
-
-		if (type == len && !strncasecmp(accept, range, len))
-			return weight(accept + type, n - type);
-		accept += n;
-	}
-	return -1;
-}
-
-bool events_wants_stream(const char *accept)
-{
-	static const char *const json[] = {"application/json", "application/*", "*/*"};
-	int stream = accept ? quality(accept, "text/event-stream") : -1, list = -1;
-
-	for (size_t i = 0; stream > 0 && list < 0 && i < ARRAY_LEN(json); i++)
-		list = quality(accept, json[i]);
-	return stream > 0 && stream >= list;
-}
+#define ID_DIGITS  18 /* fit into 63 bits */
 
 /* --- an event --- */
 
@@ -308,7 +264,8 @@ enum http_verdict events_list(const struct api_read *q, struct http_reply *reply
 	struct event_filter f = {.rollout = q->req->param(q->req, "rollout")};
 	struct event_list l = {0};
 
-	if (q->req->method == HTTP_GET && events_wants_stream(q->req->header(q->req, "Accept")))
+	if (q->req->method == HTTP_GET &&
+	    accept_prefers(q->req->header(q->req, "Accept"), "text/event-stream", "application/json"))
 		return events_stream(q, reply);
 	if (api_page(q->req, reply, &f.limit, &f.before_id) < 0)
 		return HTTP_REPLIED;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "handlers/api/accept.h"
 #include "handlers/api/api.h"
 #include "handlers/api/job.h"
 #include "handlers/settings/current.h"
@@ -234,45 +235,59 @@ enum http_verdict plan_advance_post(struct api *a, struct http_req *req, struct 
 
 /* --- the report --- */
 
-static int build_report(const struct api_read *q, const struct rollout *r, const char *kind, struct buf *b)
+/* *ret is set when JSON is wanted, else b is filled. */
+static int build_report(const struct api_read *q, const struct rollout *r, const char *kind, struct buf *b,
+                        struct json_object **ret)
 {
 	assert(q && r && kind && b);
 	struct rollout_state st = {0};
 	struct evaluation ev = {0};
-	int64_t now = clock_wall_us();
-	int e = rollout_state_load(q->conn, r, now, NULL, &st);
+	CLEANUP(json_cleanup)
+	struct json_object *comparison = report_comparison(q->api->comparisons, r->name, kind);
+	struct report_request rq = {.settings = q->settings,
+	                            .rollout = r,
+	                            .st = &st,
+	                            .ev = &ev,
+	                            .comparison = comparison,
+	                            .kind = kind,
+	                            .now_us = clock_wall_us()};
+	int e = rollout_state_load(q->conn, r, rq.now_us, NULL, &st);
 
 	if (e == 0)
 		e = controller_last(q->api->controller, r->name, &ev);
 	if (e == 0)
-		e = report_text(b, q->conn, q->settings, r, &st, &ev, kind, now);
+		e = ret ? report_json(q->conn, &rq, ret) : report_text(b, q->conn, &rq);
 	rollout_state_free(&st);
 	evaluation_free(&ev);
-	return e;
+	return e == -ENOSPC ? 0 : e;
 }
 
 enum http_verdict plan_report(const struct api_read *q, struct http_reply *reply)
 {
 	const struct rollout *r = settings_rollout(q->settings, q->segment);
 	const char *kind = q->req->param(q->req, "kind");
+	bool as_json = accept_prefers(q->req->header(q->req, "Accept"), "application/json", "text/markdown");
+	struct json_object *data = NULL;
 
 	kind = kind ? kind : "daily";
 	if (!r) {
 		http_error(reply, 404, "not_found", "there is no rollout %.100s", q->segment);
 		return HTTP_REPLIED;
 	}
-	if (strcmp(kind, "daily") != 0 && strcmp(kind, "weekly") != 0 && strcmp(kind, "final") != 0) {
+	if (!report_is_kind(kind)) {
 		http_error(reply, 400, "bad_data", "kind is daily, weekly or final");
 		return HTTP_REPLIED;
 	}
 	reply->body.max = REPORT_MAX;
-	int e = build_report(q, r, kind, &reply->body);
-	if (e < 0 && e != -ENOSPC) {
+	int e = build_report(q, r, kind, &reply->body, as_json ? &data : NULL);
+	if (e < 0) {
 		buf_free(&reply->body);
 		api_answer_errno(reply, e, "");
-		return HTTP_REPLIED;
+	} else if (data) {
+		api_answer(reply, 200, data, NULL);
+	} else {
+		reply->status = 200;
+		reply->content_type = "text/markdown; charset=utf-8";
 	}
-	reply->status = 200;
-	reply->content_type = "text/markdown; charset=utf-8";
 	return HTTP_REPLIED;
 }

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "server/core/clock.h"
-#include "server/core/cron.h"
 #include "server/core/text.h"
 
 static bool grow(struct gate *g)
@@ -243,21 +242,18 @@ static void missing_limits(const struct gate_view *v, struct gate *g)
 bool freeze_at(const struct rollout *r, const struct progress *p, int64_t at_us, struct freeze_span *ret)
 {
 	assert(r && p && ret);
-	struct cron c;
-
 	if (p->frozen_until_us > at_us) {
 		*ret = (struct freeze_span) {p->frozen_until_us, p->frozen_by ? p->frozen_by : "somebody",
 		                             p->freeze_note ? p->freeze_note : "no reason given"};
 		return true;
 	}
 	for (size_t i = 0; i < r->n_freezes; i++) {
-		int64_t until = cron_parse(r->freezes[i].cron, &c) == 0
-		                        ? cron_in_force_until_us(&c, at_us, r->freezes[i].duration_us)
-		                        : 0;
+		const struct freeze *f = &r->freezes[i];
+		int64_t until = calendar_in_force_until_us(&f->when, at_us, f->duration_us);
 
 		if (!until)
 			continue;
-		*ret = (struct freeze_span) {until, NULL, r->freezes[i].reason};
+		*ret = (struct freeze_span) {until, NULL, f->reason};
 		return true;
 	}
 	return false;

@@ -3,14 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "db/event.h"
 #include "handlers/gates/gate.h"
 #include "handlers/reports/private.h"
 #include "server/core/text.h"
-
-#define EVENTS_MAX 20  /* lines of one kind */
-#define DAY_EVENTS 300 /* looked at for the daily report */
-#define NOTE_MAX   200
 
 /* --- stages --- */
 
@@ -87,96 +82,6 @@ int report_stages(struct report *p)
 		last = next ? next : last;
 	}
 	return 0;
-}
-
-/* --- what people decided --- */
-
-static void event_line(struct report *p, const struct event *e)
-{
-	char at[40];
-
-	const char *note = e->note ? e->note : "";
-	bool names_itself = strstr(note, e->who) != NULL; /* "held by alice: ..." */
-
-	text_time_words(e->at_us, at, sizeof(at));
-	buf_printf(p->b, "  - %s: ", at);
-	if (!names_itself)
-		buf_printf(p->b, "%s, %s%s", e->who, e->what, note[0] ? ": " : "");
-	text_one_line(p->b, note, strlen(note), NOTE_MAX);
-	buf_char(p->b, '\n');
-}
-
-/* Those whose note holds the word (NULL: any), oldest first, the newest EVENTS_MAX of them. */
-static int list_events(struct report *p, const char *title, const char *what, const char *word)
-{
-	const struct event_filter f = {.rollout = p->r->name, .what = what, .limit = DAY_EVENTS};
-	struct event_list l = {0};
-	size_t n = 0, first = 0;
-	int r = event_find(p->c, &f, &l);
-
-	for (size_t i = 0; i < l.n; i++) {
-		bool is = !word || (l.item[i].note && strstr(l.item[i].note, word));
-
-		if (is && n++ < EVENTS_MAX)
-			first = i + 1;
-	}
-	if (n)
-		buf_printf(p->b, "- %s: %zu\n", title, n);
-	for (size_t i = first; i-- > 0;)
-		if (!word || (l.item[i].note && strstr(l.item[i].note, word)))
-			event_line(p, &l.item[i]);
-	event_list_free(&l);
-	return r;
-}
-
-int report_decisions(struct report *p)
-{
-	assert(p && p->b && p->c);
-	static const struct {
-		const char *title, *what, *word;
-	} lists[] = {
-		{"Approvals", "approved", NULL},
-		{"Forced advances", "advance", "FORCED"},
-		{"Stages set past their gates", "stage_set", "FORCED"},
-		{"Holds", "held", NULL},
-		{"Holds ended", "resumed", NULL},
-		{"Freezes", "frozen", NULL},
-	};
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < ARRAY_LEN(lists); i++)
-		r = list_events(p, lists[i].title, lists[i].what, lists[i].word);
-	return r;
-}
-
-/* --- what happened since yesterday --- */
-
-/* Incidents have lines of their own, and every checkmark one would hide the rest. */
-static bool is_news(const struct event *e)
-{
-	return !e->incident_id && strcmp(e->what, "ticked") != 0 && strcmp(e->what, "stage run begun") != 0;
-}
-
-int report_changes(struct report *p)
-{
-	assert(p && p->b && p->c);
-	const struct event_filter f = {.rollout = p->r->name, .limit = DAY_EVENTS};
-	struct event_list l = {0};
-	size_t n = 0, checkmarks = 0, first = 0;
-	int r = event_find(p->c, &f, &l);
-
-	for (size_t i = 0; i < l.n && l.item[i].at_us >= p->from; i++) {
-		checkmarks += !strcmp(l.item[i].what, "ticked");
-		if (is_news(&l.item[i]) && n++ < EVENTS_MAX)
-			first = i + 1;
-	}
-	buf_printf(p->b, "- Since yesterday: %zu change%s, %zu item%s ticked\n", n, n == 1 ? "" : "s", checkmarks,
-	           checkmarks == 1 ? "" : "s");
-	for (size_t i = first; i-- > 0;)
-		if (is_news(&l.item[i]))
-			event_line(p, &l.item[i]);
-	event_list_free(&l);
-	return r;
 }
 
 /* --- checklists --- */

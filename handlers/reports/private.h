@@ -4,6 +4,8 @@
 #ifndef HANDLERS_REPORTS_PRIVATE_H
 #define HANDLERS_REPORTS_PRIVATE_H
 
+#include "db/event.h"
+#include "handlers/gates/success.h"
 #include "handlers/incident/sla.h"
 #include "handlers/reports/report.h"
 
@@ -21,7 +23,8 @@ struct report {
 	const struct rollout *r;
 	const struct rollout_state *st;
 	const struct evaluation *ev;
-	const struct stage *stage; /* NULL: unstaged */
+	const struct stage *stage;      /* NULL: unstaged */
+	struct json_object *comparison; /* borrowed; NULL: none yet */
 	enum report_kind kind;
 	const char *kind_name;
 	int64_t from, now;
@@ -31,11 +34,38 @@ struct report {
 	bool cut;                       /* there are more incidents than were counted */
 };
 
+/* What the database has for all sections, and what they free in the end. */
+int report_gather(struct report *p, struct db_conn *c, const struct report_request *rq) MUST_CHECK;
+void report_free(struct report *p);
+int report_write(struct report *p) MUST_CHECK; /* the text, to p->b */
+
 /* The sections. 0 or -errno of the database. */
 int report_success(struct report *p);
 int report_changes(struct report *p); /* what happened in the span */
+int report_steps(struct report *p);   /* the stages that people entered in the span */
 int report_stages(struct report *p);
 int report_decisions(struct report *p);  /* approvals, forced advances, holds, freezes */
 int report_checklists(struct report *p); /* all of them */
+int report_compared(struct report *p);   /* new way against old way: cost, and in the final one everything */
+
+/* What is known of one success metric. */
+struct metric_result {
+	struct criterion_result result;
+	bool any;
+	const struct stage_run *run; /* that it was kept with; NULL: it is of now */
+};
+struct metric_result report_metric(const struct report *p, const struct criterion *c);
+/* Of a count whose target is none. */
+enum metric_verdict report_judge_count(const struct report *p, int n);
+
+/* What happened in the span and is no incident's. */
+struct changes {
+	struct event_list all; /* owned: of the span, newest first */
+	bool *listed;          /* owned: of each, whether it is one of those that are shown */
+	size_t n, n_listed, ticked, reminded;
+	bool cut; /* there are more than were looked at */
+};
+int report_find_changes(struct report *p, struct changes *ret) MUST_CHECK;
+void changes_free(struct changes *c);
 
 #endif

@@ -9,7 +9,6 @@
 #include "handlers/incident/kinds.h"
 #include "handlers/gates/forecast.h"
 #include "handlers/reports/private.h"
-#include "handlers/gates/success.h"
 #include "handlers/readiness/drill_schedule.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
@@ -18,16 +17,17 @@
 #define INCIDENTS_MAX 500 /* counted */
 #define DRILLS_MAX    100 /* of each end, counted */
 
-/* What each kind looks back on, lists, and looks ahead to. */
+/* What each kind looks back on, lists, and looks ahead to; how new way and old way are compared in it. */
 static const struct {
 	const char *name;
 	enum report_kind kind;
 	int64_t back_us, ahead_us; /* 0: all */
 	size_t incidents;
+	int compared; /* an enum comparison_kind; -1: not */
 } report_kinds[] = {
-	{"daily", REPORT_DAILY, DAY_US, 7 * DAY_US, 10},
-	{"weekly", REPORT_WEEKLY, 7 * DAY_US, 28 * DAY_US, 10},
-	{"final", REPORT_FINAL, 0, 0, 50},
+	{"daily", REPORT_DAILY, DAY_US, 7 * DAY_US, 10, -1},
+	{"weekly", REPORT_WEEKLY, 7 * DAY_US, 28 * DAY_US, 10, COMPARISON_WEEK},
+	{"final", REPORT_FINAL, 0, 0, 50, COMPARISON_WHOLE},
 };
 
 static size_t report_kind_of(const char *name)
@@ -38,6 +38,20 @@ static size_t report_kind_of(const char *name)
 	while (i + 1 < ARRAY_LEN(report_kinds) && strcmp(report_kinds[i].name, name) != 0)
 		i++;
 	return i;
+}
+
+bool report_is_kind(const char *word)
+{
+	assert(word);
+	return !strcmp(report_kinds[report_kind_of(word)].name, word);
+}
+
+struct json_object *report_comparison(struct comparisons *c, const char *rollout, const char *kind)
+{
+	assert(rollout && kind);
+	int compared = report_kinds[report_kind_of(kind)].compared;
+
+	return c && compared >= 0 ? comparisons_last(c, rollout, (enum comparison_kind)compared) : NULL;
 }
 
 static int head(struct report *p)
@@ -311,19 +325,33 @@ static int tail(struct report *p)
 
 /* --- together --- */
 
-bool report_is_wanted(const struct rollout *r, const struct rollout_state *st, const char *kind)
+static int64_t last_milestone_us(struct db_conn *c, const struct rollout *r, const struct rollout_state *st)
 {
-	assert(r && st && kind);
-	int32_t last = -1;
+	int64_t last = 0;
 
-	for (size_t i = 0; i < r->n_stages; i++)
-		if (r->stages[i].number > last)
-			last = r->stages[i].number;
-	return strcmp(kind, "final") != 0 || (last >= 0 && st->row.stage == last && st->p.entered_us);
+	for (size_t i = 0; i < r->n_milestones; i++) {
+		int64_t due = rollout_state_milestone_us(c, r, st, &r->milestones[i]);
+
+		last = due > last ? due : last;
+	}
+	return last;
 }
 
-static int sections(struct report *p)
+bool report_is_wanted(struct db_conn *c, const struct rollout *r, const struct rollout_state *st, const char *kind,
+                      int64_t sent_us)
 {
+	assert(c && r && st && kind);
+	int32_t last = rollout_last_stage(r);
+
+	if (strcmp(kind, "final") != 0)
+		return true;
+	return last >= 0 && st->row.stage == last && st->p.entered_us &&
+	       (sent_us < st->p.entered_us || sent_us < last_milestone_us(c, r, st));
+}
+
+int report_write(struct report *p)
+{
+	assert(p && p->b);
 	static const struct {
 		unsigned kinds;
 		int (*write)(struct report *);
@@ -334,9 +362,11 @@ static int sections(struct report *p)
 		{REPORT_DAILY, criteria},
 		{REPORT_EVERY, missing},
 		{REPORT_DAILY, report_changes},
+		{REPORT_WEEKLY, report_steps},
 		{REPORT_FINAL, report_stages},
 		{REPORT_EVERY, incidents},
 		{REPORT_EVERY, sla},
+		{REPORT_WEEKLY | REPORT_FINAL, report_compared},
 		{REPORT_WEEKLY | REPORT_FINAL, forecast},
 		{REPORT_FINAL, report_decisions},
 		{REPORT_DAILY | REPORT_WEEKLY, checklist},
@@ -345,38 +375,56 @@ static int sections(struct report *p)
 		{REPORT_EVERY, drills},
 		{REPORT_EVERY, tail},
 	};
-	int r = count_incidents(p);
+	int r = 0;
 
-	if (r == 0)
-		r = stage_run_of(p->c, p->r->name, &p->runs);
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(all); i++)
 		if (all[i].kinds & p->kind)
 			r = all[i].write(p);
 	return r;
 }
 
-int report_text(struct buf *b, struct db_conn *c, const struct settings *s, const struct rollout *r,
-                const struct rollout_state *st, const struct evaluation *ev, const char *kind, int64_t now_us)
+int report_gather(struct report *p, struct db_conn *c, const struct report_request *rq)
 {
-	assert(b && c && s && r && st && ev && kind);
-	size_t k = report_kind_of(kind);
-	struct report p = {.b = b,
-	                   .c = c,
-	                   .s = s,
-	                   .r = r,
-	                   .st = st,
-	                   .ev = ev,
-	                   .stage = rollout_state_stage(st, r),
-	                   .kind = report_kinds[k].kind,
-	                   .kind_name = report_kinds[k].name,
-	                   .from = report_kinds[k].back_us ? now_us - report_kinds[k].back_us : 0,
-	                   .now = now_us};
-	int e = sections(&p);
-	struct sla_tally *const tallies[] = {&p.span.automatic, &p.span.by_hand, &p.whole.automatic, &p.whole.by_hand};
+	assert(p && c && rq && rq->settings && rq->rollout && rq->st && rq->ev && rq->kind);
+	size_t k = report_kind_of(rq->kind);
+	int64_t from = report_kinds[k].back_us ? rq->now_us - report_kinds[k].back_us : 0;
+
+	*p = (struct report) {.c = c,
+	                      .s = rq->settings,
+	                      .r = rq->rollout,
+	                      .st = rq->st,
+	                      .ev = rq->ev,
+	                      .stage = rollout_state_stage(rq->st, rq->rollout),
+	                      .comparison = rq->comparison,
+	                      .kind = report_kinds[k].kind,
+	                      .kind_name = report_kinds[k].name,
+	                      .from = rq->since_us && rq->since_us < from ? rq->since_us : from,
+	                      .now = rq->now_us};
+	int r = count_incidents(p);
+	return r < 0 ? r : stage_run_of(c, p->r->name, &p->runs);
+}
+
+void report_free(struct report *p)
+{
+	assert(p);
+	struct sla_tally *const tallies[] = {&p->span.automatic, &p->span.by_hand, &p->whole.automatic,
+	                                     &p->whole.by_hand};
 
 	for (size_t i = 0; i < ARRAY_LEN(tallies); i++)
 		sla_tally_free(tallies[i]);
-	incident_list_free(&p.incidents);
-	stage_run_list_free(&p.runs);
-	return e;
+	incident_list_free(&p->incidents);
+	stage_run_list_free(&p->runs);
+}
+
+int report_text(struct buf *b, struct db_conn *c, const struct report_request *rq)
+{
+	assert(b && c && rq);
+	struct report p;
+	int r = report_gather(&p, c, rq);
+
+	p.b = b;
+	if (r == 0)
+		r = report_write(&p);
+	report_free(&p);
+	return r;
 }

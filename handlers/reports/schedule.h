@@ -6,7 +6,8 @@
 
 #include "handlers/plan/reconcile.h"
 
-/* Announces those of the config that have fallen due for the rollout, each once. A reconcile_fn. */
-int reports_send_due(void *arg, const struct reconcile *l);
+/* Announces those of the config that have fallen due for the rollout, each once. A reconcile_fn; comparisons: a struct
+ * comparisons, or NULL. */
+int reports_send_due(void *comparisons, const struct reconcile *l);
 
 #endif

@@ -5,15 +5,7 @@
 #include <string.h>
 
 #include "handlers/reports/private.h"
-#include "handlers/gates/success.h"
 #include "server/core/text.h"
-
-/* What is known of one success metric. */
-struct metric_result {
-	struct criterion_result result;
-	bool any;
-	const struct stage_run *run; /* that it was kept with; NULL: it is of now */
-};
 
 /* Index of the criterion in the stage; -1: it has none of that name. */
 static long index_in(const struct stage *stage, const char *name)
@@ -25,8 +17,9 @@ static long index_in(const struct stage *stage, const char *name)
 }
 
 /* While the stage judges it itself, no older answer counts. */
-static struct metric_result find_result(const struct report *p, const struct criterion *c)
+struct metric_result report_metric(const struct report *p, const struct criterion *c)
 {
+	assert(p && c);
 	struct metric_result f = {0};
 	long i = p->st->p.entered_us ? index_in(p->stage, c->name) : -1;
 
@@ -82,9 +75,9 @@ static void metric_line(struct report *p, const struct criterion *c, const struc
 	buf_char(p->b, '\n');
 }
 
-/* A count of the database whose target is none. */
-static enum metric_verdict judge_count(const struct report *p, int n)
+enum metric_verdict report_judge_count(const struct report *p, int n)
 {
+	assert(p && n >= 0);
 	return n ? VERDICT_MISSED : p->cut ? VERDICT_UNKNOWN : VERDICT_MET;
 }
 
@@ -93,9 +86,9 @@ static void counts(struct report *p)
 	const struct tally *t = &p->whole;
 	const char *least = p->cut ? "at least " : "";
 
-	buf_printf(p->b, "  - zero P0 incidents: %s: %s%d\n", verdict_name(judge_count(p, t->p0)), least, t->p0);
+	buf_printf(p->b, "  - zero P0 incidents: %s: %s%d\n", verdict_name(report_judge_count(p, t->p0)), least, t->p0);
 	buf_printf(p->b, "  - zero rollbacks: %s: %s%d (drills do not count: %d)\n",
-	           verdict_name(judge_count(p, t->rollbacks)), least, t->rollbacks, t->drills);
+	           verdict_name(report_judge_count(p, t->rollbacks)), least, t->rollbacks, t->drills);
 }
 
 int report_success(struct report *p)
@@ -105,17 +98,17 @@ int report_success(struct report *p)
 	int n[3] = {0};
 
 	for (size_t i = 0; stage && i < stage->n_criteria; i++) {
-		struct metric_result f = find_result(p, &stage->criteria[i]);
+		struct metric_result f = report_metric(p, &stage->criteria[i]);
 		n[success_judge(&stage->criteria[i], f.any ? &f.result : NULL)]++;
 	}
-	n[judge_count(p, p->whole.p0)]++;
-	n[judge_count(p, p->whole.rollbacks)]++;
+	n[report_judge_count(p, p->whole.p0)]++;
+	n[report_judge_count(p, p->whole.rollbacks)]++;
 	buf_printf(p->b, "- Success metrics of the whole rollout: %d met, %d missed, %d unknown\n", n[VERDICT_MET],
 	           n[VERDICT_MISSED], n[VERDICT_UNKNOWN]);
 	if (p->kind == REPORT_DAILY)
 		return 0;
 	for (size_t i = 0; stage && i < stage->n_criteria; i++) {
-		struct metric_result f = find_result(p, &stage->criteria[i]);
+		struct metric_result f = report_metric(p, &stage->criteria[i]);
 		metric_line(p, &stage->criteria[i], &f);
 	}
 	counts(p);

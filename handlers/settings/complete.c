@@ -251,6 +251,31 @@ void complete_channel(struct config_reading *g, const struct section *s, void *t
 		c->events |= event_bits(*word);
 }
 
+/* --- calendars --- */
+
+/* An exception that falls on no beginning is meant for another day. */
+static void check_calendar(const struct config_reading *g, const struct calendar *c)
+{
+	const char *idle = g->kept ? NULL : calendar_idle_exception(c);
+
+	if (idle)
+		FAULT(g, "except", "nothing begins on %s anyway: name the date on which it begins", idle);
+}
+
+void complete_freeze(struct config_reading *g, const struct section *s, void *to)
+{
+	assert(g && to);
+	(void)s;
+	check_calendar(g, &((struct freeze *)to)->when);
+}
+
+void complete_report(struct config_reading *g, const struct section *s, void *to)
+{
+	assert(g && to);
+	(void)s;
+	check_calendar(g, &((struct report_plan *)to)->when);
+}
+
 /* The last one, unless one has its name. */
 static void add_builtin(struct settings *s)
 {

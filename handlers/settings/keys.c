@@ -25,6 +25,7 @@
 #define IN_KEY_WORDS      const char **
 #define IN_KEY_NAMES      const char **
 #define IN_KEY_ARGV       const char **
+#define IN_KEY_DATES      const char **
 #define IN_KEY_MATCHERS   struct matchers
 
 #define MEMBER(s, m) (((struct s *)0)->m)
@@ -209,8 +210,15 @@ SECTION(item, check_item, NO_RULE,
 SECTION(checklist, checklist, RULES(TEXT_AT(checklist, frozen)),
         K("name", KEY_NAME, checklist, name, .required = true, .help = "As named by stages"),
         LIST("items", item, checklist, items, .required = true, .help = "In order"));
-SECTION(freeze, freeze, NO_RULE,
-        K("cron", KEY_CRON, freeze, cron, .required = true, .help = "When it begins, in global.timezone"),
+/* When something recurs. */
+#define CALENDAR_KEYS(s)                                                                                               \
+	K("cron", KEY_CRON, s, when.cron, .required = true, .help = "When it begins, in global.timezone"),             \
+		K("except", KEY_DATES, s, when.except,                                                                 \
+	          .help = "Dates, in global.timezone, on which it does not begin"),                                    \
+		K("suspend", KEY_BOOL, s, when.suspend, .def = "false",                                                \
+	          .help = "Does not begin until this is false again; what falls due meanwhile is left out")
+
+SECTION(freeze, freeze, RULES(.complete = complete_freeze), CALENDAR_KEYS(freeze),
         K("duration", KEY_DURATION, freeze, duration_us, .required = true, WINDOW, .help = "How long it lasts"),
         K("reason", KEY_LINE, freeze, reason, .required = true, .help = "For people"));
 SECTION(milestone, milestone, NO_RULE,
@@ -264,6 +272,7 @@ SECTION(compare_value, compare_metric, NO_RULE,
 SECTION(compare_metric, compare_metric, RULES(.one_of = "errors histogram value", .complete = complete_metric),
         K("name", KEY_NAME, compare_metric, name, .required = true, .help = "For people"),
         K("unit", KEY_LINE, compare_metric, unit, .def = "", .help = "For people: seconds, bytes"),
+        K("cost", KEY_BOOL, compare_metric, cost, .def = "false", .help = "It is a cost: the weekly report shows it"),
         PART("errors", compare_errors, MARK(compare_metric, kind, COMPARE_ERRORS),
              .help = "Bad events of all events, as counts"),
         PART("histogram", compare_histogram, MARK(compare_metric, kind, COMPARE_HISTOGRAM),
@@ -370,9 +379,9 @@ SECTION(channel, channel_options, RULES(.one_of = "slack webhook", .complete = c
           .words = "incident page stage plan rollout report report.daily report.weekly report.final all",
           .required = true, .help = "What it hears"),
         K("program", KEY_TEXT, channel_options, program, .help = "jq program of the body; default: the shipped one"));
-SECTION(report, report_plan, NO_RULE,
+SECTION(report, report_plan, RULES(.complete = complete_report),
         K("name", KEY_WORD, report_plan, name, .words = "daily weekly final", .required = true, .help = "Which"),
-        K("cron", KEY_CRON, report_plan, cron, .required = true, .help = "When, in global.timezone"));
+        CALENDAR_KEYS(report_plan));
 SECTION(user, user_options, NO_RULE,
         K("name", KEY_NAME, user_options, name, .required = true, .help = "As authenticated"),
         K("roles", KEY_NAMES, user_options, roles, .required = true,

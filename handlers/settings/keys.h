@@ -35,6 +35,7 @@ enum key_type {
 	KEY_WORDS,
 	KEY_NAMES,
 	KEY_ARGV,
+	KEY_DATES,
 	KEY_MATCHERS, /* struct matchers */
 	/* of keys of their own */
 	KEY_SECTION, /* a struct, or further members of the same */

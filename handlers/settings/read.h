@@ -73,6 +73,8 @@ void complete_stage(struct config_reading *g, const struct section *s, void *to)
 void complete_stage_flag(struct config_reading *g, const struct section *s, void *to);
 void complete_metric(struct config_reading *g, const struct section *s, void *to);
 void complete_playbook(struct config_reading *g, const struct section *s, void *to);
+void complete_freeze(struct config_reading *g, const struct section *s, void *to);
+void complete_report(struct config_reading *g, const struct section *s, void *to);
 void complete_channel(struct config_reading *g, const struct section *s, void *to);
 
 #endif

@@ -175,6 +175,7 @@ static void check_program(const struct config_reading *g, const yaml_node_t *n, 
 static void check_item(const struct config_reading *g, const yaml_node_t *n, const struct key *k, size_t at)
 {
 	const char *v = yaml_text(n);
+	char text[READING_SHOWN + 1];
 
 	if (!v || reading_is_nothing(n))
 		FAULT(g, n, "this must be a text; an empty one is written \"\"");
@@ -184,6 +185,8 @@ static void check_item(const struct config_reading *g, const yaml_node_t *n, con
 		wanted(g, n, k);
 	else if (k->type == KEY_NAMES && !config_is_name(v))
 		FAULT(g, n, "this must be %s", key_type_text(KEY_NAME));
+	else if (k->type == KEY_DATES && !cron_is_date(v))
+		FAULT(g, n, "\"%s\" is no date like 2026-12-24", reading_shown(v, text));
 	else if (k->type == KEY_ARGV && at == 0)
 		check_program(g, n, v);
 }

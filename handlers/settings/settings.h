@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include "alertmanager/arena.h"
 #include "alertmanager/matcher.h"
+#include "handlers/settings/calendar.h"
 #include "handlers/settings/events.h"
 #include "handlers/settings/faults.h"
 #include "server/core/json.h"
@@ -97,7 +98,8 @@ struct checklist {
 
 /* A time in which nothing is raised. */
 struct freeze {
-	const char *cron, *reason;
+	struct calendar when;
+	const char *reason;
 	int64_t duration_us;
 };
 
@@ -137,6 +139,7 @@ struct compare_metric {
 	struct compare_queries candidate, baseline;
 	double absolute; /* errors: accepted difference of the ratios */
 	bool lower_is_worse;
+	bool cost;         /* what the work costs, as the reports to management show it */
 	double *quantiles; /* of a histogram */
 	size_t n_quantiles;
 	const char **quantile_words, *worse; /* what those stand for in the file */
@@ -238,7 +241,8 @@ struct limits {
 };
 
 struct report_plan {
-	const char *name, *cron;
+	const char *name;
+	struct calendar when;
 };
 
 struct prometheus_options {
@@ -345,6 +349,8 @@ void act_argv_free(char **argv);
 
 /* The stage with that number; NULL. */
 const struct stage *rollout_stage(const struct rollout *r, int32_t number);
+/* The greatest number of a stage; -1: there is none. */
+int32_t rollout_last_stage(const struct rollout *r);
 /* The stage of this environment with that percentage, NULL: unstaged. */
 const struct stage *stage_of_percentage(const struct settings *s, const struct rollout *r, int32_t pct);
 /* previous_stage: the nearest earlier stage of the environment with a lower percentage than is there, else 0. */

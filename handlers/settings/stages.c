@@ -50,3 +50,13 @@ int32_t stage_previous(const struct settings *s, const struct rollout *r, int32_
 	}
 	return best ? best->pct : 0;
 }
+
+int32_t rollout_last_stage(const struct rollout *r)
+{
+	assert(r);
+	int32_t last = -1;
+
+	for (size_t i = 0; i < r->n_stages; i++)
+		last = r->stages[i].number > last ? r->stages[i].number : last;
+	return last;
+}

@@ -239,6 +239,7 @@ static const struct {
 	[KEY_WORDS] = {"a list of words"},
 	[KEY_NAMES] = {"a list of names"},
 	[KEY_ARGV] = {"a list: a program with its absolute path, then its arguments"},
+	[KEY_DATES] = {"a list of dates like 2026-12-24"},
 	[KEY_MATCHERS] = {"a list of matchers like ['action=\"auto_rollback\"']"},
 	[KEY_SECTION] = {"a section of keys"},
 	[KEY_LIST] = {"a list of sections"},

@@ -231,15 +231,31 @@ static struct instants instants_of(int64_t wall)
 
 /* --- looking back --- */
 
+static bool rule_takes(const struct cron *c, const struct tm *t)
+{
+	bool date = c->day >> t->tm_mday & 1, weekday = c->weekday >> t->tm_wday & 1;
+
+	return (c->month >> (t->tm_mon + 1) & 1) && (either_day(c) ? date || weekday : date && weekday);
+}
+
+static bool is_excepted(const struct cron *c, const struct tm *t)
+{
+	char date[16];
+
+	if (!c->except || strftime(date, sizeof(date), "%Y-%m-%d", t) == 0)
+		return false;
+	for (const char **one = c->except; *one; one++)
+		if (!strcmp(*one, date))
+			return true;
+	return false;
+}
+
 static bool date_matches(const struct cron *c, int64_t day)
 {
 	time_t seconds = (time_t)(day * DAY_S);
 	struct tm t = {0};
 
-	if (!gmtime_r(&seconds, &t) || !(c->month >> (t.tm_mon + 1) & 1))
-		return false;
-	bool date = c->day >> t.tm_mday & 1, weekday = c->weekday >> t.tm_wday & 1;
-	return either_day(c) ? date || weekday : date && weekday;
+	return gmtime_r(&seconds, &t) && rule_takes(c, &t) && !is_excepted(c, &t);
 }
 
 static bool minute_matches(const struct cron *c, int minute)
@@ -326,4 +342,34 @@ int64_t cron_in_force_until_us(const struct cron *c, int64_t now_us, int64_t dur
 	int64_t lasts = began ? began + duration_us : 0, shown = shown_until_us(c, now_us, duration_us);
 	int64_t until = lasts > shown ? lasts : shown;
 	return until > now_us ? until : 0;
+}
+
+/* --- dates --- */
+
+/* timegm brings the 31st of February to March; strptime takes years of two digits. */
+static bool read_date(const char *text, struct tm *ret)
+{
+	char again[16];
+
+	*ret = (struct tm) {0};
+	const char *end = strptime(text, "%Y-%m-%d", ret);
+	if (!end || *end || end - text != 10 || timegm(ret) == -1)
+		return false;
+	return strftime(again, sizeof(again), "%Y-%m-%d", ret) > 0 && !strcmp(again, text);
+}
+
+bool cron_is_date(const char *text)
+{
+	struct tm t;
+
+	assert(text);
+	return read_date(text, &t);
+}
+
+bool cron_begins_on(const struct cron *c, const char *date)
+{
+	struct tm t;
+
+	assert(c && date);
+	return read_date(date, &t) && rule_takes(c, &t);
 }

@@ -57,6 +57,8 @@ static CURLcode ask(CURL *h, const struct ctl *c, const char *method, const char
 	struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
 
 	headers = curl_slist_append(headers, "Expect:");
+	if (c->json)
+		headers = curl_slist_append(headers, "Accept: application/json");
 	set_target(h, c, path, &url);
 	curl_easy_setopt(h, CURLOPT_CUSTOMREQUEST, method);
 	curl_easy_setopt(h, CURLOPT_HTTPHEADER, headers);

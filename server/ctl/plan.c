@@ -270,8 +270,6 @@ int cmd_report(struct ctl *c, int n, char **argv)
 	CLEANUP(cleanup_free) char *rollout = rollout_of(c, rest[0], &code);
 	if (!rollout)
 		return code;
-	return ctl_print_text(c, "rollouts", rollout,
-	                      final    ? "/report?kind=final"
-	                      : weekly ? "/report?kind=weekly"
-	                               : "/report?kind=daily");
+	const char *what = final ? "/report?kind=final" : weekly ? "/report?kind=weekly" : "/report?kind=daily";
+	return c->json ? ctl_show(c, "rollouts", rollout, what, NULL) : ctl_print_text(c, "rollouts", rollout, what);
 }

@@ -35,6 +35,7 @@ METRICS = """
             quantiles: [0.5, 0.95]
         - name: memory
           unit: bytes
+          cost: true
           value: {{candidate: 'avg_over_time(cst_memory_rss_bytes{{case="{case}"}}[1h])', baseline: 'avg_over_time(legacy_memory_rss_bytes{{case="{case}"}}[1h])'}}
 """
 
@@ -311,3 +312,17 @@ def test_a_silent_prometheus_holds_nothing_up(folder, daemon_of):
     assert answers == [503] * 9
     silent.close()
     service.close()
+
+
+def test_the_weekly_report_says_what_it_costs_and_what_is_worse(compared):
+    def weekly(case):
+        text = ctl(compared, "report", case, "--weekly").stdout
+        return "New way against old way, 20" in text and text
+    text = until(lambda: weekly("lighter"), 90, every=0.5)
+    assert re.search(r"- New way against old way, .* to .*: nothing is worse, and better is .*memory\n"
+                     r"  - cost, memory: better, 1\.\d+ GB against 2(\.\d+)? GB\n", text), text
+    assert "latency" not in text                    # no cost, and not worse
+    text = until(lambda: weekly("broken"), 90, every=0.5)
+    assert re.search(r": worse: errors\n  - errors: worse, 2\.\d+% against 0\.\d+%\n  - cost, memory: equal, ", text), text
+    data = json.loads(ctl(compared, "-o", "json", "report", "broken", "--weekly").stdout)
+    assert data["comparison"]["verdict"] == "worse" and data["text"].startswith("[REPORT] broken, weekly: ")

@@ -1,9 +1,10 @@
 """The reports: success metrics of the plan target beside value, stages, decisions, rollbacks; and that they are always sent."""
+import json
 import re
 import sqlite3
 
 import pytest
-from harness import alert, ctl, until
+from harness import Slack, alert, ctl, request, slack_channel, until
 from test_plan import FakePrometheus, enter, move, plan_config, rollout
 
 LAST = "      - {number: 3, name: Majority, percentage: 50"
@@ -102,10 +103,10 @@ def test_the_daily_report_says_what_changed(daemon_of, service, prometheus, chat
     until(lambda: judged(d) == ["holds", "holds"])
     text = report(d, "daily")
     assert "- Criteria of this stage:\n  - error rate delta: holds: 0.0005, at most 0.001\n" in text
-    assert re.search(r"- Since yesterday: 1 change, 0 items ticked\n  - .* UTC: rollbackd, .*\n- Incidents", text), text    # adopted
+    assert re.search(r"- Changes: 1; items ticked: 0, reminders: 0\n  - .* UTC: rollbackd, .*\n- Incidents", text), text    # adopted
     assert move(d, "hold", note="the market\nis open")[0] == 200
     text = report(d, "daily")
-    assert re.search(r"- Since yesterday: 2 changes, 0 items ticked\n.*\n  - .* UTC: held by .*: the market is open\n", text), text
+    assert re.search(r"- Changes: 2; items ticked: 0, reminders: 0\n.*\n  - .* UTC: held by .*: the market is open\n", text), text
 
 
 def test_a_report_is_sent_while_prometheus_is_down(daemon_of, service, prometheus, chat):
@@ -123,3 +124,42 @@ def test_a_report_is_sent_while_prometheus_is_down(daemon_of, service, prometheu
     line = re.search(r"  - error rate delta: (unknown: .*; at most 0\.001)\n", text)
     assert line and "connection refused" in line.group(1), text
     assert "- Success metrics of the whole rollout: 2 met, 0 missed, 3 unknown\n" in text     # no P0, no rollback: known without it
+
+
+def test_a_report_is_an_object_for_who_asks_for_json(daemon_of, service, prometheus, chat):
+    d = daemon_of(success_config(service, prometheus, chat, clean="48h"))
+    until(lambda: judged(d) == ["holds", "holds"])
+    p = ctl(d, "-o", "json", "report", "--weekly")
+    data = json.loads(p.stdout)
+    assert (p.returncode, data["kind"], data["stage"], data["percentage"], data["rollout"]) == (0, "weekly", 1, 10, "shop")
+    assert {m["name"]: m["verdict"] for m in data["success"]} == {
+        "error rate delta": "met", "cache hit rate": "met", "embedding reuse": "unknown", "zero P0 incidents": "met", "zero rollbacks": "met"}
+    assert data["success"][0]["value"] == 0.0005 and data["success"][0]["max"] == 0.001
+    assert [m["what"] for m in data["next"]["missing"]] == ["clock", "checklist"] and data["incidents"]["count"] == 0
+    assert data["text"].startswith("[REPORT] Shop, weekly: ")
+    path = "/api/v1/rollouts/shop/report?kind=daily"
+    status, headers, body = request(d.port, "GET", path, headers={"Accept": "application/json"})
+    answer = json.loads(body)
+    assert status == 200 and headers["Content-Type"].startswith("application/json") and answer["status"] == "success"
+    assert answer["data"]["kind"] == "daily" and answer["data"]["changes"]["list"][0]["what"] == "adopted"
+    status, headers, body = request(d.port, "GET", path)
+    assert status == 200 and headers["Content-Type"].startswith("text/markdown") and body.startswith(b"[REPORT] Shop, daily: ")
+
+
+def test_each_channel_hears_the_reports_that_it_asked_for(daemon_of, service, prometheus, chat):
+    engineering, management = Slack(), Slack()
+    extra = "\n".join([slack_channel(engineering, name="engineering", events="report.daily"),
+                       slack_channel(management, name="management", events='report.weekly, report.final')])
+    d = daemon_of(success_config(service, prometheus, chat, clean="48h", extra=extra))
+    until(lambda: judged(d) == ["holds", "holds"])
+    d.stop()
+    with sqlite3.connect(next(d.state.glob("*.db"))) as db:
+        for kind in ("daily", "weekly"):
+            db.execute("INSERT OR REPLACE INTO meta (key, value) SELECT ?, unixepoch() * 1000000 - 3600000000", [f"report:shop:{kind}"])
+    d.config.write_text(d.config.read_text() + '\nreports: [{name: daily, cron: "* * * * *"}, {name: weekly, cron: "* * * * *"}]\n')
+    d.start()
+    until(lambda: engineering.texts() and management.texts() and len([t for t in chat.texts() if t.startswith("[REPORT]")]) >= 2)
+    assert {t.split(":")[0] for t in engineering.texts()} == {"[REPORT] Shop, daily"}
+    assert {t.split(":")[0] for t in management.texts()} == {"[REPORT] Shop, weekly"}
+    engineering.close()
+    management.close()

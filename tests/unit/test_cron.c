@@ -214,7 +214,7 @@ static void the_days_on_which_clocks_change_are_as_somebody_else_calculates_them
 		compare(&e);
 	}
 	fclose(f);
-	assert_true(lines >= 90);
+	assert_true(lines >= 140);
 	zone("UTC");
 }
 
@@ -283,6 +283,47 @@ static void day_of_month_or_weekday_is_enough_when_both_are_given(void **state)
 	assert_true(last("0 0 15 * 1", "2025-10-14T12:00:00Z", 24 * HOUR) == 0);
 }
 
+/* Christmas of 2025 is a Thursday. Whatever the rule says, nothing begins on a date that is excepted; what began the day
+ * before goes on. */
+static void nothing_begins_on_a_date_that_is_excepted(void **state)
+{
+	static const char *dates[] = {"2025-10-26", "2025-12-25", NULL};
+	struct cron c;
+
+	(void)state;
+	zone("Europe/Berlin");
+	assert_int_equal(cron_parse("0 9 * * *", &c), 0);
+	c.except = dates;
+	assert_true(cron_last_us(&c, at("2025-12-25T20:00:00Z"), 48 * HOUR) == at("2025-12-24T08:00:00Z"));
+	assert_true(cron_last_us(&c, at("2025-12-26T08:00:00Z"), 48 * HOUR) == at("2025-12-26T08:00:00Z"));
+	assert_true(cron_in_force_until_us(&c, at("2025-12-25T07:59:00Z"), 24 * HOUR) == at("2025-12-25T08:00:00Z"));
+	assert_true(cron_in_force_until_us(&c, at("2025-12-25T08:00:00Z"), 24 * HOUR) == 0);
+	/* The date is the wall's: 23:30 UTC of the 25th is 00:30 of the 26th, on which the clock is set back. */
+	assert_int_equal(cron_parse("30 0 * * *", &c), 0);
+	c.except = dates;
+	assert_true(cron_last_us(&c, at("2025-10-25T22:30:00Z"), HOUR) == 0);
+	assert_true(cron_last_us(&c, at("2025-10-26T23:30:00Z"), HOUR) == at("2025-10-26T23:30:00Z"));
+	zone("UTC");
+}
+
+static void a_date_is_one_of_the_calendar(void **state)
+{
+	static const char *const good[] = {"2024-02-29", "2026-12-24", "2026-01-01"};
+	static const char *const bad[] = {"",           "2026",        "2026-02-29", "2026-13-01",
+	                                  "2026-1-1",   "26-01-01",    "2026-12-24 ", " 2026-12-24",
+	                                  "24.12.2026", "2026-12-24T00:00:00Z"};
+	struct cron c;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(good); i++)
+		assert_true(cron_is_date(good[i]));
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_false(cron_is_date(bad[i]));
+	assert_int_equal(cron_parse("0 16 * * FRI", &c), 0);
+	assert_true(cron_begins_on(&c, "2026-12-25"));
+	assert_false(cron_begins_on(&c, "2026-12-24"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -297,6 +338,8 @@ int main(void)
 		cmocka_unit_test(a_schedule_follows_the_time_zone_through_summer_time),
 		cmocka_unit_test(half_an_hour_of_summer_time_hides_nothing),
 		cmocka_unit_test(day_of_month_or_weekday_is_enough_when_both_are_given),
+		cmocka_unit_test(nothing_begins_on_a_date_that_is_excepted),
+		cmocka_unit_test(a_date_is_one_of_the_calendar),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

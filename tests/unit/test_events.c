@@ -4,7 +4,7 @@
 #include <stdatomic.h>
 #include "db/event.h"
 #include "handlers/api/api.h"
-#include "handlers/api/events.h"
+#include "handlers/api/accept.h"
 #include "server/core/metrics.h"
 
 /* --- list or stream --- */
@@ -49,7 +49,7 @@ static void a_stream_is_for_who_names_it(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
-		if (events_wants_stream(cases[i].accept) != cases[i].stream)
+		if (accept_prefers(cases[i].accept, "text/event-stream", "application/json") != cases[i].stream)
 			fail_msg("%s", cases[i].accept ? cases[i].accept : "(none)");
 }
 

@@ -21,7 +21,7 @@ static struct stage stages[] = {
 	{.number = 3, .environment = "production", .pct = 5000, .duration_us = 168 * HOUR},
 	{.number = 4, .environment = "production", .pct = 10000},
 };
-static struct freeze weekend = {.cron = "0 16 * * 5", .duration_us = 64 * HOUR, .reason = "weekend"};
+static struct freeze weekend = {.when = {.cron = "0 16 * * 5"}, .duration_us = 64 * HOUR, .reason = "weekend"};
 static struct rollout rollout = {
 	.name = "shop", .stages = stages, .n_stages = ARRAY_LEN(stages), .freezes = &weekend, .n_freezes = 1};
 static struct settings settings = {.environment = "production"};

@@ -74,6 +74,16 @@ static void only_a_stage_of_this_environment_is_adopted(void **state)
 	assert_null(rollout_stage(&rollout, 6));
 }
 
+static void the_last_stage_is_the_one_with_the_greatest_number(void **state)
+{
+	struct stage unordered[] = {{.number = 3}, {.number = 7}, {.number = 0}};
+	const struct rollout r = {.stages = unordered, .n_stages = ARRAY_LEN(unordered)}, none = {0};
+
+	(void)state;
+	assert_int_equal(rollout_last_stage(&r), 7);
+	assert_int_equal(rollout_last_stage(&none), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -83,6 +93,7 @@ int main(void)
 		cmocka_unit_test(an_unstaged_rollout_goes_to_the_last_stage_below_what_is_there),
 		cmocka_unit_test(the_previous_percentage_is_always_lower),
 		cmocka_unit_test(only_a_stage_of_this_environment_is_adopted),
+		cmocka_unit_test(the_last_stage_is_the_one_with_the_greatest_number),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,322 @@
+/* Reports: what they never leave out, and when they are sent. */
+#include "tests/unit/rows_fixture.h"
+
+#include "handlers/plan/reconcile.h"
+#include "handlers/reports/report.h"
+#include "handlers/reports/schedule.h"
+#include "server/core/scope.h"
+#include "server/core/text.h"
+#include "tests/unit/settings_fixture.h"
+
+static const char config[] =
+	"{\"rollouts\":[{\"name\":\"shop\",\"title\":\"Shop\",\"stages\":["
+	"{\"number\":1,\"name\":\"Canary\",\"percentage\":10},{\"number\":2,\"name\":\"Full\",\"percentage\":100}],"
+	"\"milestones\":[{\"after_stage\":2,\"in\":864000,\"text\":\"Remove the old way\"}]}],"
+	"\"channels\":[{\"name\":\"engineering\",\"slack\":{\"url\":\"http://h/x\"},\"events\":[\"report.daily\"]},"
+	"{\"name\":\"management\",\"slack\":{\"url\":\"http://h/x\"},\"events\":[\"report.weekly\",\"report.final\"]},"
+	"{\"name\":\"all\",\"slack\":{\"url\":\"http://h/x\"},\"events\":[\"report\"]}],"
+	"\"reports\":[%s]}";
+
+static struct settings *settings_with(const char *reports)
+{
+	CLEANUP(cleanup_free) char *text = text_format(config, reports);
+	struct settings *s = NULL;
+	char why[300];
+
+	if (settings_of(text, &s, why, sizeof(why)) < 0)
+		fail_msg("%s", why);
+	return s;
+}
+
+static int64_t at(const char *rfc3339)
+{
+	int64_t us = 0;
+
+	assert_int_equal(text_time_parse(rfc3339, strlen(rfc3339), &us), 0);
+	return us;
+}
+
+/* --- what is in one --- */
+
+struct told {
+	const char *what, *note;
+	int times;
+};
+
+static int add_events(struct db_tx *tx, void *arg)
+{
+	const struct told *t = arg;
+	int r = 0;
+
+	for (int i = 0; r == 0 && i < t->times; i++)
+		r = event_add(tx, &(struct event) {.rollout = (char *)"shop",
+		                                   .who = (char *)"alice",
+		                                   .what = (char *)t->what,
+		                                   .note = (char *)t->note});
+	return r;
+}
+
+static void happens(const char *what, const char *note, int times)
+{
+	assert_int_equal(in_tx(db, add_events, &(struct told) {what, note, times}), 0);
+}
+
+static char *report(const char *kind, struct json_object **ret_json)
+{
+	CLEANUP(settings_cleanup) struct settings *s = settings_with("");
+	struct buf b = BUF(REPORT_MAX);
+	struct rollout_state st = {0};
+	struct evaluation ev = {.stage = -1};
+	struct report_request rq = {
+		.settings = s, .rollout = &s->rollouts[0], .st = &st, .ev = &ev, .kind = kind, .now_us = db_now(db)};
+
+	assert_int_equal(rollout_state_load(reader, rq.rollout, rq.now_us, NULL, &st), 0);
+	assert_int_equal(report_text(&b, reader, &rq), 0);
+	if (ret_json)
+		assert_int_equal(report_json(reader, &rq, ret_json), 0);
+	rollout_state_free(&st);
+	return buf_take(&b);
+}
+
+static void says(const char *text, const char *words)
+{
+	if (!strstr(text, words))
+		fail_msg("not in it: %s\n%s", words, text);
+}
+
+static void what_somebody_forced_is_never_left_out_of_a_daily_report(void **state)
+{
+	(void)state;
+	happens("advance", "stage 2, FORCED: the market is open", 1);
+	happens("overdue", "overdue: \"Error logs\"", 700);
+	happens("milestone", "due: Performance report", 25);
+	happens("ticked", "canary: Error logs", 3);
+	CLEANUP(cleanup_free) char *text = report("daily", NULL);
+	says(text, "- Changes: 26; items ticked: 3, reminders: 700\n");
+	says(text, "alice, advance: stage 2, FORCED: the market is open\n");
+	says(text, "  - and 6 older\n");
+}
+
+static void all_that_is_of_weight_is_listed(void **state)
+{
+	(void)state;
+	happens("held", "held by alice: a test", 40);
+	happens("milestone", "due: Performance report", 1);
+	CLEANUP(cleanup_free) char *text = report("daily", NULL);
+	size_t n = 0;
+
+	for (const char *p = text; (p = strstr(p, "held by alice")); p++)
+		n++;
+	assert_int_equal(n, 40);
+	says(text, "  - and 1 older\n");
+}
+
+static void a_list_of_decisions_that_is_cut_says_so(void **state)
+{
+	(void)state;
+	happens("approved", "approved by alice as lead", 25);
+	CLEANUP(cleanup_free) char *text = report("final", NULL);
+	says(text, "- Approvals: 25\n");
+	says(text, "  - and 5 older\n");
+}
+
+static void the_object_has_what_the_text_says(void **state)
+{
+	(void)state;
+	happens("advance", "stage 2, FORCED: the market is open", 1);
+	add_incident("shop", INC_RESOLVED, db_now(db), "Errors");
+	CLEANUP(json_cleanup) struct json_object *o = NULL;
+	CLEANUP(cleanup_free) char *text = report("weekly", &o);
+	struct json_object *incidents = json_obj_of(o, "incidents"), *changes = json_obj_of(o, "changes");
+
+	assert_string_equal(json_str_or(o, "kind", ""), "weekly");
+	assert_string_equal(json_str_or(o, "text", ""), text);
+	assert_int_equal(json_int_or(incidents, "count", -1), 1);
+	assert_string_equal(json_str_or(json_item(json_arr_of(incidents, "list"), 0), "summary", ""), "Errors");
+	assert_string_equal(json_str_or(json_item(json_arr_of(changes, "list"), 0), "what", ""), "advance");
+	assert_int_equal(json_len(json_arr_of(o, "success")), 2);
+	assert_int_equal(json_len(json_arr_of(o, "milestones")), 1);
+}
+
+/* --- when it is sent --- */
+
+struct passes {
+	const char *reports; /* of the config */
+	int64_t from, to, every;
+	int32_t stage; /* that it stands at since entered; -1: none */
+	int64_t entered;
+};
+
+static int pass(struct db_tx *tx, void *arg)
+{
+	const struct passes *p = arg;
+	CLEANUP(settings_cleanup) struct settings *s = settings_with(p->reports);
+	struct rollout_state st = {.row.stage = p->stage, .p.entered_us = p->entered, .there = -1};
+	struct evaluation ev = {.stage = -1};
+	CLEANUP(cleanup_free) char *key = text_format("entered:shop:%d", p->stage);
+	int r = meta_set(tx, key, p->entered);
+
+	for (int64_t now = p->from; r == 0 && now <= p->to; now += p->every)
+		r = reports_send_due(
+			NULL,
+			&(struct reconcile) {.tx = tx, .s = s, .r = &s->rollouts[0], .ev = &ev, .st = &st, .now = now});
+	return r;
+}
+
+/* What a channel was told meanwhile: how many, and the last one's text. */
+static size_t sent_to(const char *channel, char **ret_last)
+{
+	size_t n = 0;
+	int r = 0;
+
+	for (int64_t id = 1; r == 0; id++) {
+		struct message m = {0};
+
+		r = outbox_load(reader, id, &m);
+		if (r == 0 && !strcmp(m.channel, channel)) {
+			n++;
+			if (ret_last) {
+				free(*ret_last);
+				*ret_last = strdup(m.body);
+			}
+		}
+		message_free(&m);
+	}
+	assert_int_equal(r, -ENOENT);
+	return n;
+}
+
+static void passes_of(struct passes p)
+{
+	p.every = p.every ? p.every : 600 * US_PER_S;
+	assert_int_equal(in_tx(db, pass, &p), 0);
+}
+
+static void each_channel_hears_its_own_kind(void **state)
+{
+	(void)state;
+	passes_of((struct passes) {
+		.reports = "{\"name\":\"daily\",\"cron\":\"0 9 * * *\"},{\"name\":\"weekly\",\"cron\":\"0 9 * * 1\"}",
+		.from = at("2026-06-01T00:00:00Z"),
+		.to = at("2026-06-14T23:00:00Z"),
+		.stage = -1});
+	assert_int_equal(sent_to("engineering", NULL), 14);
+	assert_int_equal(sent_to("management", NULL), 2);
+	assert_int_equal(sent_to("all", NULL), 16);
+}
+
+static void on_dates_that_are_excepted_nothing_is_sent_and_nothing_made_up_for(void **state)
+{
+	(void)state;
+	passes_of((struct passes) {
+		.reports = "{\"name\":\"daily\",\"cron\":\"0 9 * * *\",\"except\":[\"2026-12-25\",\"2026-12-26\"]}",
+		.from = at("2026-12-24T00:00:00Z"),
+		.to = at("2026-12-27T08:50:00Z"),
+		.stage = -1});
+	assert_int_equal(sent_to("engineering", NULL), 1);
+	passes_of((struct passes) {
+		.reports = "{\"name\":\"daily\",\"cron\":\"0 9 * * *\",\"except\":[\"2026-12-25\",\"2026-12-26\"]}",
+		.from = at("2026-12-27T09:00:00Z"),
+		.to = at("2026-12-27T23:00:00Z"),
+		.stage = -1});
+	CLEANUP(cleanup_free) char *last = NULL;
+	assert_int_equal(sent_to("engineering", &last), 2);
+	says(last, "2026-12-24 09:00 UTC to 2026-12-27 09:00 UTC"); /* what happened meanwhile is in it */
+}
+
+static void what_falls_due_while_it_is_suspended_is_left_out(void **state)
+{
+	(void)state;
+	passes_of((struct passes) {.reports = "{\"name\":\"daily\",\"cron\":\"0 9 * * *\",\"suspend\":true}",
+	                           .from = at("2026-06-01T00:00:00Z"),
+	                           .to = at("2026-06-05T10:00:00Z"),
+	                           .stage = -1});
+	assert_int_equal(sent_to("engineering", NULL), 0);
+	passes_of((struct passes) {.reports = "{\"name\":\"daily\",\"cron\":\"0 9 * * *\"}",
+	                           .from = at("2026-06-05T10:10:00Z"),
+	                           .to = at("2026-06-06T08:50:00Z"),
+	                           .stage = -1});
+	assert_int_equal(sent_to("engineering", NULL), 0);
+	passes_of((struct passes) {.reports = "{\"name\":\"daily\",\"cron\":\"0 9 * * *\"}",
+	                           .from = at("2026-06-06T09:00:00Z"),
+	                           .to = at("2026-06-06T09:00:00Z"),
+	                           .stage = -1});
+	assert_int_equal(sent_to("engineering", NULL), 1);
+}
+
+/* Late, once, and about all of the time since the last one. */
+static void what_fell_due_while_nobody_was_here_is_sent_late_and_once(void **state)
+{
+	CLEANUP(cleanup_free) char *last = NULL;
+
+	(void)state;
+	passes_of((struct passes) {.reports = "{\"name\":\"daily\",\"cron\":\"0 9 * * *\"}",
+	                           .from = at("2026-06-01T09:00:00Z"),
+	                           .to = at("2026-06-01T09:00:00Z"),
+	                           .stage = -1}); /* never sent: it waits for the next time */
+	passes_of((struct passes) {.reports = "{\"name\":\"daily\",\"cron\":\"0 9 * * *\"}",
+	                           .from = at("2026-06-04T12:00:00Z"),
+	                           .to = at("2026-06-05T08:00:00Z"),
+	                           .stage = -1});
+	assert_int_equal(sent_to("engineering", &last), 1);
+	says(last, "2026-06-01 09:00 UTC to 2026-06-04 12:00 UTC");
+}
+
+/* Monday, 9:00, from the first one after the last stage was entered to the first after the last milestone. */
+static void the_final_report_begins_with_the_last_stage_and_ends_with_the_last_milestone(void **state)
+{
+	(void)state;
+	const char *final = "{\"name\":\"final\",\"cron\":\"0 9 * * 1\"}";
+
+	passes_of((struct passes) {.reports = final,
+	                           .from = at("2026-06-01T00:00:00Z"),
+	                           .to = at("2026-06-10T11:50:00Z"),
+	                           .stage = 1,
+	                           .entered = at("2026-05-01T00:00:00Z")});
+	assert_int_equal(sent_to("management", NULL), 0);
+	passes_of((struct passes) {.reports = final,
+	                           .from = at("2026-06-10T12:00:00Z"),
+	                           .to = at("2026-06-15T08:50:00Z"),
+	                           .stage = 2,
+	                           .entered = at("2026-06-10T12:00:00Z")});
+	assert_int_equal(sent_to("management", NULL), 0); /* nor for the Monday before */
+	passes_of((struct passes) {.reports = final,
+	                           .from = at("2026-06-15T09:00:00Z"),
+	                           .to = at("2026-08-01T00:00:00Z"),
+	                           .every = 3600 * US_PER_S,
+	                           .stage = 2,
+	                           .entered = at("2026-06-10T12:00:00Z")});
+	assert_int_equal(sent_to("management", NULL), 2); /* the 15th; the 22nd, after the milestone of the 20th */
+}
+
+static void a_clock_that_is_set_back_an_hour_sends_nothing_twice(void **state)
+{
+	(void)state;
+	for (int twice = 0; twice < 2; twice++)
+		passes_of((struct passes) {.reports = "{\"name\":\"daily\",\"cron\":\"0 9 * * *\"}",
+		                           .from = at("2026-06-01T08:30:00Z"),
+		                           .to = at("2026-06-01T09:30:00Z"),
+		                           .stage = -1});
+	assert_int_equal(sent_to("engineering", NULL), 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+		TEST(what_somebody_forced_is_never_left_out_of_a_daily_report),
+		TEST(all_that_is_of_weight_is_listed),
+		TEST(a_list_of_decisions_that_is_cut_says_so),
+		TEST(the_object_has_what_the_text_says),
+		TEST(each_channel_hears_its_own_kind),
+		TEST(on_dates_that_are_excepted_nothing_is_sent_and_nothing_made_up_for),
+		TEST(what_falls_due_while_it_is_suspended_is_left_out),
+		TEST(what_fell_due_while_nobody_was_here_is_sent_late_and_once),
+		TEST(the_final_report_begins_with_the_last_stage_and_ends_with_the_last_milestone),
+		TEST(a_clock_that_is_set_back_an_hour_sends_nothing_twice),
+	};
+
+	setenv("TZ", "UTC", 1);
+	tzset();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
