@@ -1,6 +1,7 @@
 #include "db/event.h"
 
 #include <assert.h>
+#include <errno.h>
 
 #include "db/private.h"
 #include "db/query.h"
@@ -53,4 +54,23 @@ int meta_get(struct db_conn *c, const char *key, int64_t *ret)
 {
 	assert(key);
 	return query_found(query_number(c, META_GET, ret, V(key)));
+}
+
+int meta_set_text(struct db_tx *tx, const char *key, const char *text)
+{
+	assert(key && text);
+	return query_done(query_run(tx, META_SET_TEXT, V(key, (int64_t)0, text)));
+}
+
+int meta_get_text(struct db_conn *c, const char *key, char **ret)
+{
+	assert(key && ret);
+	CLEANUP(cleanup_free) char *text = NULL;
+	int r = query_found(query_text(c, META_TEXT, &text, V(key)));
+
+	if (r == 0 && !text)
+		return -ENOENT;
+	if (r == 0)
+		*ret = TAKE(text);
+	return r;
 }

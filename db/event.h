@@ -30,5 +30,8 @@ int event_find(struct db_conn *c, const struct event_filter *f, struct event_lis
 /* Named values that outlive the process (heartbeat time, last page of a kind). -ENOENT when never set. */
 int meta_set(struct db_tx *tx, const char *key, int64_t value);
 int meta_get(struct db_conn *c, const char *key, int64_t *ret);
+/* The same of a text, which is no number's; *ret is the caller's to free. */
+int meta_set_text(struct db_tx *tx, const char *key, const char *text);
+int meta_get_text(struct db_conn *c, const char *key, char **ret);
 
 #endif

@@ -120,7 +120,7 @@ static void sync_done(struct db_job *job, int result)
 
 static int sync_now(struct db *db, const struct settings *s, int (*run)(struct db_tx *, struct db_job *))
 {
-	CLEANUP(cleanup_free) struct flags_look *looks = percentage_look_all(s, db_now(db));
+	struct flags_look *looks = percentage_look_all(s, db_now(db));
 	struct sync_job j = {.job = {.run = run, .done = sync_done}, .settings = s, .looks = looks};
 
 	if (!looks)
@@ -133,6 +133,7 @@ static int sync_now(struct db *db, const struct settings *s, int (*run)(struct d
 		r = j.result;
 	}
 	sem_destroy(&j.ended);
+	percentage_looks_free(s, looks);
 	return r;
 }
 

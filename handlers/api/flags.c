@@ -53,6 +53,15 @@ static struct json_object *typed_value(const char *type, const char *value)
 	return NULL;
 }
 
+bool flags_is_typed(const char *type, const char *value)
+{
+	struct json_object *v = typed_value(type, value);
+	bool is = v != NULL;
+
+	json_object_put(v);
+	return is;
+}
+
 static void add_value(struct json_object *flags, const char *name, const char *type, struct reading *rd)
 {
 	assert(name && type && rd);

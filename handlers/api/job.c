@@ -186,6 +186,7 @@ enum http_verdict api_job_write(struct api_job *j, struct http_reply *reply)
 
 void api_job_go_on(struct api_job *j)
 {
+	asking_leave(j);
 	int r = submit_write(j);
 
 	if (r < 0)

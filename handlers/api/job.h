@@ -71,7 +71,7 @@ enum http_verdict api_job_ask(struct api_job *j, struct http_reply *reply);
 /* The same for work that the handler handed over itself, which said r: less than 0 is answered at once. */
 enum http_verdict api_job_handed(struct api_job *j, int r, struct http_reply *reply);
 
-/* From read to write, as lowers then says. Takes j. Any thread. */
+/* From read or ask to write, as lowers then says. Takes j. Any thread. */
 void api_job_go_on(struct api_job *j);
 /* Answers, and frees j. Any thread. */
 void api_job_done(struct api_job *j, int result);

@@ -38,6 +38,7 @@ static const struct api_route {
 	{HTTP_GET, "/api/v1/rollouts", ROLE_VIEWER, .read = rollouts_list, .lane = DB_READ_CHEAP},
 	{HTTP_GET, "/api/v1/rollouts/*", ROLE_VIEWER, .read = rollout_show, .lane = DB_READ_URGENT},
 	{HTTP_GET, "/api/v1/rollouts/*/flags", ROLE_VIEWER, .read = rollout_flags, .lane = DB_READ_CHEAP},
+	{HTTP_POST, "/api/v1/rollouts/*/flags", ROLE_OPERATOR, .handle = flags_post},
 	{HTTP_GET, "/api/v1/rollouts/*/compare", ROLE_VIEWER, .read = rollout_compare, .lane = DB_READ_DEAR,
          .params = "percentage,duration,threshold"},
 	{HTTP_POST, "/api/v1/rollouts/*/rollback", ROLE_OPERATOR, .handle = rollout_rollback},

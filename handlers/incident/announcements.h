@@ -64,6 +64,8 @@ enum announcement_id {
 	ANNOUNCE_NOT_ABOVE_AFTER_ROLLBACK,
 	ANNOUNCE_CHANGED_OUTSIDE,
 	ANNOUNCE_CHANGED_OUTSIDE_ABOVE,
+	ANNOUNCE_FLAGS_CHANGED, /* others than the percentage */
+	ANNOUNCE_FLAG_SET,
 	ANNOUNCE_FLAGS_UNUSABLE,
 	ANNOUNCE_FLAGS_USABLE,
 	ANNOUNCE_FALLBACK_NOT_READY, /* at 0 %: the old way has all the traffic, and others watch it */

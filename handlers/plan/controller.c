@@ -90,6 +90,7 @@ static void round_free(struct round *r)
 {
 	evaluate_cancel(r->evaluating);
 	evaluation_free(&r->ev);
+	flags_look_free(&r->look);
 	settings_unref(r->settings);
 	json_object_put(r->missing);
 	free(r->rollout);
@@ -243,8 +244,10 @@ static void look_at_file(struct round *r)
 {
 	const struct rollout *rollout = settings_rollout(r->settings, r->rollout);
 
-	if (rollout && !r->advance)
+	if (rollout && !r->advance) {
 		flags_look(rollout, db_now(r->of->o.db), rehearses(r->of, r->rollout, NULL), &r->look);
+		flags_look_values(rollout, &r->look);
+	}
 }
 
 static void record(struct round *r)

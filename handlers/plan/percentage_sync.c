@@ -12,6 +12,7 @@
 #include "handlers/incident/announce.h"
 #include "handlers/incident/kinds.h"
 #include "handlers/offline/import.h"
+#include "handlers/plan/flags_values.h"
 #include "handlers/plan/flags_watch.h"
 #include "server/core/text.h"
 #include "server/core/thread.h"
@@ -137,7 +138,9 @@ int percentage_sync_rollout(struct db_tx *tx, const struct settings *s, const st
 	         !incident_says(tx, r, there, is_ours)) /* written before a crash, its outcome is not on record yet */
 		err = sync_changed(tx, s, r, &row, there);
 	rollout_row_free(&row);
-	return err == 0 ? sync_run(tx, r) : err;
+	if (err == 0)
+		err = sync_run(tx, r);
+	return err == 0 ? flags_values_sync(tx, s, r, look) : err;
 }
 
 struct flags_look *percentage_look_all(const struct settings *s, int64_t now_us)
@@ -145,9 +148,19 @@ struct flags_look *percentage_look_all(const struct settings *s, int64_t now_us)
 	assert(s);
 	struct flags_look *all = calloc(s->n_rollouts + 1, sizeof(*all));
 
-	for (size_t i = 0; all && i < s->n_rollouts; i++)
+	for (size_t i = 0; all && i < s->n_rollouts; i++) {
 		flags_look(&s->rollouts[i], now_us, true, &all[i]);
+		flags_look_values(&s->rollouts[i], &all[i]);
+	}
 	return all;
+}
+
+void percentage_looks_free(const struct settings *s, struct flags_look *all)
+{
+	assert(s);
+	for (size_t i = 0; all && i < s->n_rollouts; i++)
+		flags_look_free(&all[i]);
+	free(all);
 }
 
 int percentage_sync_all(struct db_tx *tx, const struct settings *s, struct flags_look *looks)

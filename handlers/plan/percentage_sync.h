@@ -21,5 +21,6 @@ int percentage_sync_rollout(struct db_tx *tx, const struct settings *s, const st
 /* A look at the flags file of each rollout, could it be lowered, for the caller to free; NULL: out of memory. Any
  * thread that may wait for a disk. */
 struct flags_look *percentage_look_all(const struct settings *s, int64_t now_us);
+void percentage_looks_free(const struct settings *s, struct flags_look *all); /* NULL is fine */
 
 #endif

@@ -1,7 +1,10 @@
 #include "handlers/steps/percentage.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "db/rollout.h"
 #include "handlers/steps/flags_file.h"
@@ -23,6 +26,31 @@ void flags_look(const struct rollout *r, int64_t now_us, bool rehearse, struct f
 		                        sizeof(ret->error_why));
 	}
 	ret->error = e < 0 ? e : 0;
+}
+
+void flags_look_values(const struct rollout *r, struct flags_look *look)
+{
+	assert(r && look && !look->values);
+	CLEANUP(buf_free) struct buf text = BUF(FLAGS_FILE_MAX);
+	CLEANUP(json_cleanup) struct json_object *o = json_object_new_object();
+	char why[256], value[256];
+
+	if (!r->flags_file || !r->n_values || look->pct < 0 ||
+	    flags_file_load(r->flags_file, &text, why, sizeof(why)) < 0)
+		return;
+	for (size_t i = 0; i < r->n_values; i++) {
+		int e = flags_text_value(buf_text(&text), text.len, r->values[i].name, value, sizeof(value));
+
+		json_add_str(o, r->values[i].name, e == 0 ? value : e == -E2BIG ? "longer than can be watched" : NULL);
+	}
+	look->values = strdup(json_text(o));
+}
+
+void flags_look_free(struct flags_look *look)
+{
+	assert(look);
+	free(look->values);
+	look->values = NULL;
 }
 
 int32_t percentage_by(struct db_conn *c, const struct rollout *r, const struct flags_look *look, char *why,

@@ -16,11 +16,16 @@ struct flags_look {
 	bool rehearsed; /* it was asked, too, whether it could be lowered */
 	int error;      /* 0, or -errno: as far as was asked, nothing could be rolled back by it … */
 	char error_why[256];
-	bool told; /* flags_watch.h: that was told, and whether it is over shows a rehearsal only: the next look's */
+	char *values; /* owned: flags_look_values; NULL: not read, or cannot be */
+	bool told;    /* flags_watch.h: that was told, and whether it is over shows a rehearsal only: the next look's */
 };
 
 /* Any thread that may wait for a disk. */
 void flags_look(const struct rollout *r, int64_t now_us, bool rehearse, struct flags_look *ret);
+/* Reads the other flags of the rollout, too: {"NAME": "value", …} in the order of the config, null for one that the
+ * file does not set. The same threads. */
+void flags_look_values(const struct rollout *r, struct flags_look *look);
+void flags_look_free(struct flags_look *look); /* its members */
 
 /* The flags file's value, else the one last seen, in hundredths of a percent. look: what was read before; NULL: it is
  * read now. -1 unknown; why (>= 200 bytes, may be NULL) then says why. The connection's thread. */

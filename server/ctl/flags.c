@@ -4,10 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <string.h>
 
 #include "server/core/sampling.h"
 #include "server/core/text.h"
 #include "server/ctl/ctl.h"
+#include "server/ctl/local/flag.h"
+
+#define CONFIG_DEF "/etc/rollbackd/rollbackd.yml"
 
 static void show_flags(struct json_object *o)
 {
@@ -120,15 +124,44 @@ static int explain(struct json_object *o, const char *key, bool as_json)
 	return e.now < 0 ? CTL_UNKNOWN : CTL_YES;
 }
 
+struct setting {
+	const char *reason, *config; /* config: of an offline one */
+	bool offline;
+};
+
+/* NAME=VALUE. The daemon asks for a reason; without it there is nobody to note one. */
+static int set_flag(struct ctl *c, const char *rollout, const char *assignment, const struct setting *w)
+{
+	CLEANUP(json_cleanup) struct json_object *data = NULL;
+	const char *equals = strchr(assignment, '=');
+
+	if (!equals || equals == assignment || (w->config && !w->offline))
+		return ctl_usage(c);
+	CLEANUP(cleanup_free) char *name = strndup(assignment, (size_t)(equals - assignment));
+	if (!name)
+		return CTL_UNREACHABLE;
+	if (w->offline)
+		return local_set_flag(w->config ? w->config : CONFIG_DEF, rollout, name, equals + 1);
+	int r = ctl_ask(c, "POST", "rollouts", rollout, "/flags",
+	                ctl_body("name", name, "value", equals + 1, "reason", w->reason, NO_MORE), &data);
+	return r ? r : ctl_show(c, "rollouts", rollout, "/flags", show_flags);
+}
+
 int cmd_flags(struct ctl *c, int n, char **argv)
 {
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
-	const char *key = NULL, *rest[2] = {NULL};
-	const struct option options[] = {{"--key", &key, NULL}};
-	int found = ctl_options(n, argv, options, ARRAY_LEN(options), rest, 2);
-	bool explains = found == 2 && !strcmp(rest[0], "explain") && key;
+	const char *key = NULL, *rest[3] = {NULL};
+	struct setting w = {0};
+	const struct option options[] = {{"--key", &key, NULL},
+	                                 {"--reason", &w.reason, NULL},
+	                                 {"--config", &w.config, NULL},
+	                                 {"--offline", NULL, &w.offline}};
+	int found = ctl_options(n, argv, options, ARRAY_LEN(options), rest, 3);
+	bool sets = w.reason || w.config || w.offline, explains = found == 2 && !strcmp(rest[0], "explain") && key;
 
-	if (!explains && (found != 1 || key))
+	if (found == 3 && !strcmp(rest[0], "set") && !key)
+		return set_flag(c, rest[1], rest[2], &w);
+	if (sets || (!explains && (found != 1 || key)))
 		return ctl_usage(c);
 	if (!explains)
 		return ctl_show(c, "rollouts", rest[0], "/flags", show_flags);

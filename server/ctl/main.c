@@ -32,8 +32,10 @@ static const struct ctl_command commands[] = {
          cmd_rollback},
 	{"percentage", "ROLLOUT [--config FILE] [--except PROGRAM]",
          "what the service says it is at; nothing when that is unknown", cmd_percentage},
-	{"flags", "ROLLOUT | explain ROLLOUT --key K", "values and generation; which side a key falls on, and why",
-         cmd_flags},
+	{"flags",
+         "ROLLOUT | set ROLLOUT NAME=VALUE --reason TEXT | set --offline ROLLOUT NAME=VALUE [--config FILE] | "
+         "explain ROLLOUT --key K",
+         "values and generation; set one; which side a key falls on, and why", cmd_flags},
 	{"stage",
          "ROLLOUT | advance|set|hold|resume|approve|publish [ROLLOUT] [N] [--role R] [--force] [--reason TEXT] "
          "[--wait]",

@@ -1,10 +1,11 @@
 """The flags file when it cannot be changed at once: the canary comes down as soon as it can, without another alert."""
 import fcntl
 import os
+import re
 import time
 
 import pytest
-from harness import Server, alert, config, slack_channel, until
+from harness import BUILD, Server, alert, config, ctl, slack_channel, until
 
 
 def flags_step(i):
@@ -294,3 +295,66 @@ def test_a_file_that_is_lowered_at_last_raises_nobody_who_was_lowered_further_me
     fcntl.flock(lock, fcntl.LOCK_UN)
     d.wait_state(r["incident"], "rolled_back")
     assert service.percentage() == 5 and service.file_percentage() == "10"
+
+
+def with_values(service, chat, events="rollout"):
+    service.flags.write_text(service.flags.read_text() + "TIERED_CACHE=true\nWORKERS=4\n")
+    text = config(service, channels="channels:\n" + slack_channel(chat, events=events), prometheus="  evaluation_interval: 100ms")
+    values = "      values: [{name: SHOP_ENABLED, type: bool}]\n"
+    assert text.count(values) == 1
+    return text.replace(values, "      values: [{name: TIERED_CACHE, type: bool}, {name: WORKERS, type: int}]\n")
+
+
+def flags(d):
+    return d.get("/api/v1/rollouts/shop/flags")
+
+
+def test_a_flag_that_somebody_changed_by_hand_is_told_once_and_moves_the_generation(daemon_of, service, chat):
+    d = daemon_of(with_values(service, chat))
+    before = until(lambda: flags(d))
+    service.flags.write_text(service.flags.read_text().replace("TIERED_CACHE=true", "TIERED_CACHE=false"))
+    [text] = until(lambda: [t for t in chat.texts() if "changed without" in t])
+    assert text.startswith(f"[ROLLOUT] Shop: flags were changed without rollbackd, in {service.flags}: TIERED_CACHE from true to false\n")
+    assert flags(d)["generation"] == before["generation"] + 1 and flags(d)["flags"]["TIERED_CACHE"] is False
+    d.stop()
+    service.flags.write_text(service.flags.read_text().replace("WORKERS=4", "WORKERS=8"))     # while nobody looks
+    d.start()
+    until(lambda: any("WORKERS from 4 to 8" in t for t in chat.texts()))
+    assert len([t for t in chat.texts() if "changed without" in t]) == 2
+
+
+def test_a_person_sets_a_flag(daemon_of, service, chat):
+    d = daemon_of(with_values(service, chat))
+    before = until(lambda: flags(d))
+    for wrong in (["TIERED_CACHE=maybe"], ["SHOP_PERCENTAGE=100"], ["NOBODYS=1"], ["TIERED_CACHE"]):
+        assert ctl(d, "flags", "set", "shop", *wrong, "--reason", "x").returncode == 2, wrong
+    assert ctl(d, "flags", "set", "shop", "TIERED_CACHE=false").returncode == 2              # nobody says why
+    assert service.flags.read_text().count("TIERED_CACHE=true\n") == 1
+    p = ctl(d, "flags", "set", "shop", "TIERED_CACHE=false", "--reason", "it serves old pages")
+    assert p.returncode == 0 and re.search(r"TIERED_CACHE +false", p.stdout), p
+    assert "TIERED_CACHE=false\nWORKERS=4\n" in service.flags.read_text() and service.file_percentage() == "10"
+    until(lambda: any(re.search(r"flag TIERED_CACHE set from true to false by .*: it serves old pages", t) for t in chat.texts()))
+    assert flags(d)["generation"] == before["generation"] + 1
+    status, out = d.call("POST", "/api/v1/rollouts/shop/flags", {"name": "WORKERS", "value": 8, "reason": "a larger machine"})
+    assert status == 200 and flags(d)["flags"]["WORKERS"] == 8
+    until(lambda: any("set from 4 to 8" in t for t in chat.texts()))
+    assert not [t for t in chat.texts() if "changed without" in t]
+
+
+def test_a_kill_switch_is_a_rung_of_fallback(daemon_of, service, chat, folder):
+    path = folder / "rollbackd" / "rollbackd.yml"
+    fallback = (f"    fallback:\n      - {{after: 200ms, command: [{BUILD}/rollbackctl, flags, set, --offline, shop, TIERED_CACHE=false, "
+                f"--config, {path}], timeout: 20s}}\n      - {{after: 200ms, command: [{service.reload}], timeout: 20s}}\n")
+    text = with_values(service, chat)
+    assert text.count("    verify:\n") == 1
+    d = daemon_of(text.replace("    verify:\n", fallback + "    verify:\n"))
+    service.ignore_reload()
+    [r] = d.post(alert())
+    i = until(lambda: (lambda i: [s["state"] for s in i["steps"]][-2:] == ["done", "done"] and len(i["steps"]) >= 4 and i)(d.incident(r["incident"])))
+    assert "TIERED_CACHE=false" in service.flags.read_text() and service.file_percentage() == "0"
+    assert [s["name"] for s in i["steps"] if "flags set" in s["name"]]
+    until(lambda: any("TIERED_CACHE from true to false" in t for t in chat.texts()))
+    # What is none of the rollout's flags, or none of its type, is not written.
+    for wrong in ("SHOP_PERCENTAGE=100", "TIERED_CACHE=maybe"):
+        assert ctl(d, "flags", "set", "--offline", "shop", wrong, "--config", str(path)).returncode == 2
+    assert service.file_percentage() == "0"

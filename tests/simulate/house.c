@@ -278,7 +278,7 @@ static void put_in_force(struct config *cfg)
 	current_set(cfg->settings);
 	config_in_force();
 	commit(&j.job, false);
-	free(j.looks);
+	percentage_looks_free(cfg->settings, j.looks);
 	config_free(cfg);
 }
 
