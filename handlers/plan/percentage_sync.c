@@ -26,6 +26,14 @@ static int note(struct db_tx *tx, const char *rollout, const char *what, const c
 	return event_add(tx, &e);
 }
 
+/* Milestones count from there: when it was really entered nobody knows, and never would they fall due. */
+static int mark_entered(struct db_tx *tx, const struct rollout *r, const struct stage *st)
+{
+	CLEANUP(cleanup_free) char *key = text_format("entered:%s:%d", r->name, st->number);
+
+	return key ? meta_set(tx, key, db_tx_now(tx)) : -ENOMEM;
+}
+
 static int sync_new(struct db_tx *tx, const struct settings *s, const struct rollout *r, int32_t there, const char *why)
 {
 	assert(there <= 10000);
@@ -49,6 +57,8 @@ static int sync_new(struct db_tx *tx, const struct settings *s, const struct rol
 	int err = rollout_save(tx, &row);
 	if (err == 0)
 		err = progress_new_run(tx, r->name, st ? db_tx_now(tx) : 0, "rollbackd", "first start");
+	if (err == 0 && st)
+		err = mark_entered(tx, r, st);
 	return err < 0 ? err : note(tx, r->name, "adopted", text);
 }
 

@@ -25,7 +25,10 @@ static void event_line(struct report *p, const struct event *e)
 	text_time_words(e->at_us, at, sizeof(at));
 	buf_printf(p->b, "  - %s: ", at);
 	if (!names_itself)
-		buf_printf(p->b, "%s, %s%s", e->who, e->what, note[0] ? ": " : "");
+		buf_printf(p->b, "%s, ", e->who);
+	for (const char *c = names_itself ? "" : e->what; *c; c++)
+		buf_char(p->b, *c == '_' ? ' ' : *c);
+	buf_str(p->b, !names_itself && note[0] ? ": " : "");
 	text_one_line(p->b, note, strlen(note), NOTE_MAX);
 	buf_char(p->b, '\n');
 }

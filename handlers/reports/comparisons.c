@@ -22,6 +22,7 @@
 	                */
 #define WEEK_US   (7 * 86400 * US_PER_S)
 #define STEPS_MAX 2200 /* of one: three months of hours. Two hundred buckets of each are 7 MB */
+#define AGAIN_US  (60 * US_PER_S)
 #define THRESHOLD 0.05 /* as of rollbackctl compare */
 
 struct kept {
@@ -29,6 +30,7 @@ struct kept {
 	char *rollout; /* owned */
 	enum comparison_kind kind;
 	int64_t asked_us; /* mono; 0: never */
+	bool known;       /* it said something of a metric; else it is asked again sooner */
 	char *text;       /* owned: JSON; NULL: none yet. With the lock */
 };
 
@@ -51,38 +53,40 @@ static int64_t step_end(int64_t at_us, int64_t step_us)
 	return at_us - at_us % step_us;
 }
 
-/* Both sides had traffic from the first stage of this environment until the last one was entered. */
-static int whole_span(struct db_conn *c, const struct settings *s, const struct rollout *r, int64_t now_us,
-                      int64_t *ret_from, int64_t *ret_to)
+/* When the first stage of this environment was entered, and when the last one was, first; 0: never. */
+static int entries(struct db_conn *c, const struct settings *s, const struct rollout *r, int64_t *ret_first,
+                   int64_t *ret_last)
 {
 	struct stage_run_list runs = {0};
 	int e = stage_run_of(c, r->name, &runs);
-	int32_t last = rollout_last_stage(r);
 
-	*ret_from = 0;
-	*ret_to = now_us;
+	*ret_first = *ret_last = 0;
 	for (size_t i = 0; e == 0 && i < runs.n; i++) { /* newest first */
 		const struct stage *st = rollout_stage(r, runs.item[i].stage);
 
 		if (!st || stage_is_elsewhere(s, st) || !runs.item[i].entered_us)
 			continue;
-		*ret_from = runs.item[i].entered_us;
-		if (st->number == last)
-			*ret_to = runs.item[i].entered_us;
+		*ret_first = runs.item[i].entered_us;
+		if (st->number == rollout_last_stage(r))
+			*ret_last = runs.item[i].entered_us;
 	}
 	stage_run_list_free(&runs);
-	return e < 0 ? e : *ret_from && *ret_from < *ret_to ? 0 : -ENOENT;
+	return e;
 }
 
 int comparison_grid(struct db_conn *c, const struct settings *s, const struct rollout *r, enum comparison_kind kind,
                     int64_t now_us, struct compare_grid *ret)
 {
 	assert(c && s && r && ret && kind < COMPARISON_N);
-	int64_t step_us = r->compare.step_us, from_us = now_us - WEEK_US, to_us = now_us;
-	int e = !step_us ? -ENOENT : kind == COMPARISON_WHOLE ? whole_span(c, s, r, now_us, &from_us, &to_us) : 0;
+	int64_t step_us = r->compare.step_us, from_us = now_us - WEEK_US, to_us = now_us, first = 0, last = 0;
+	int e = step_us ? entries(c, s, r, &first, &last) : -ENOENT;
 
-	if (e < 0)
-		return e;
+	if (e < 0 || (kind == COMPARISON_WHOLE && !first))
+		return e < 0 ? e : -ENOENT;
+	if (kind == COMPARISON_WHOLE || first > from_us)
+		from_us = first;
+	if (kind == COMPARISON_WHOLE && last)
+		to_us = last;
 	int64_t end_us = step_end(to_us, step_us), n = (end_us - from_us) / step_us;
 	if (n < 1)
 		return -ENOENT;
@@ -122,10 +126,11 @@ static struct kept *kept_of(struct comparisons *c, const char *rollout, enum com
 	return k;
 }
 
+/* report NULL: nothing can be said any more. */
 static void keep(struct comparisons *c, struct kept *k, struct json_object *report)
 {
-	assert(k && report);
-	char *text = strdup(json_text(report));
+	assert(c && k);
+	char *text = report ? strdup(json_text(report)) : NULL;
 
 	pthread_mutex_lock(&c->lock);
 	free(k->text);
@@ -157,11 +162,25 @@ static void end(struct comparisons *c)
 	c->settings = NULL;
 }
 
+/* Some metric could be compared, or at least asked for on both sides. */
+static bool is_known(struct json_object *report)
+{
+	struct json_object *metrics = json_arr_of(report, "metrics");
+	double v = 0;
+
+	for (size_t i = 0; i < json_len(metrics); i++)
+		if (json_get_double(json_item(metrics, i), "candidate", &v) == 1 &&
+		    json_get_double(json_item(metrics, i), "baseline", &v) == 1)
+			return true;
+	return false;
+}
+
 static void on_report(void *arg, int err, struct json_object *report)
 {
 	struct comparisons *c = arg;
 
 	assert(thread_may(THREAD_ENGINE) && c->asking);
+	c->asking->known = err >= 0 && is_known(report);
 	if (err >= 0)
 		keep(c, c->asking, report);
 	json_object_put(report);
@@ -171,7 +190,9 @@ static void on_report(void *arg, int err, struct json_object *report)
 
 static bool is_due(const struct kept *k, const struct rollout *r)
 {
-	return !k->asked_us || clock_mono_us() - k->asked_us >= r->compare.step_us;
+	int64_t pause = k->known || r->compare.step_us < AGAIN_US ? r->compare.step_us : AGAIN_US;
+
+	return !k->asked_us || clock_mono_us() - k->asked_us >= pause;
 }
 
 /* True: it is under way. */
@@ -186,8 +207,10 @@ static bool start(struct comparisons *c, const struct rollout *r, struct kept *k
 		e = comparison_left_out(c->reader, r->name, rq.grid.from_us, now_us, &rq.left_out);
 	if (e == 0)
 		e = compare_start(c->loop, &rq, on_report, c, &c->run);
-	if (e < 0)
+	if (e < 0) {
 		compare_spans_free(&rq.left_out);
+		keep(c, k, NULL);
+	}
 	k->asked_us = clock_mono_us();
 	c->asking = e == 0 ? k : NULL;
 	return e == 0;

@@ -14,7 +14,7 @@
 #include "server/core/loop.h"
 
 enum comparison_kind {
-	COMPARISON_WEEK,  /* the last seven days */
+	COMPARISON_WEEK,  /* the last seven days, from the first stage of this environment on */
 	COMPARISON_WHOLE, /* from the first stage of this environment that was entered until the last one was */
 	COMPARISON_N
 };

@@ -90,10 +90,13 @@ static int criteria(struct report *p)
 
 	if (!p->stage || !p->stage->n_criteria)
 		return 0;
-	buf_str(p->b, "- Criteria of this stage:\n");
-	for (size_t i = 0; i < p->stage->n_criteria; i++)
+	buf_printf(p->b, "- Criteria of this stage:%s\n",
+	           known                 ? ""
+	           : p->st->p.entered_us ? " not evaluated yet"
+	                                 : " not judged, it is not at its percentage");
+	for (size_t i = 0; known && i < p->stage->n_criteria; i++)
 		buf_printf(p->b, "  - %s: %s\n", p->stage->criteria[i].name,
-		           known && i < p->ev->n ? p->ev->results[i].why : "unknown: not evaluated");
+		           i < p->ev->n ? p->ev->results[i].why : "unknown: not evaluated");
 	return 0;
 }
 
@@ -161,11 +164,16 @@ static int count_incidents(struct report *p)
 
 static void incident_line(struct report *p, const struct incident *i)
 {
-	char at[40];
+	char at[40], from[16], to[16];
+	bool lowers = kind_of(i)->acts && i->started_at_us && i->pct_wanted >= 0;
 
 	text_time_words(i->opened_at_us, at, sizeof(at));
-	buf_printf(p->b, "  - %s: %s %lld, %s: ", at, !kind_of(i)->acts ? "[DRILL] incident" : "incident",
-	           (long long)i->id, incident_state_name(i->state));
+	text_pct(i->pct_before, from, sizeof(from));
+	text_pct(i->pct_wanted, to, sizeof(to));
+	buf_printf(p->b, "  - %s: %s %lld", at, !kind_of(i)->acts ? "[DRILL] incident" : "incident", (long long)i->id);
+	if (lowers)
+		buf_printf(p->b, ", from %s%s to %s%%", from, i->pct_before < 0 ? "" : "%", to);
+	buf_printf(p->b, ", %s: ", incident_state_name(i->state));
 	text_one_line(p->b, i->summary, strlen(i->summary), 120);
 	buf_char(p->b, '\n');
 }

@@ -283,8 +283,8 @@ static void day_of_month_or_weekday_is_enough_when_both_are_given(void **state)
 	assert_true(last("0 0 15 * 1", "2025-10-14T12:00:00Z", 24 * HOUR) == 0);
 }
 
-/* Christmas of 2025 is a Thursday. Whatever the rule says, nothing begins on a date that is excepted; what began the day
- * before goes on. */
+/* Christmas of 2025 is a Thursday. Whatever the rule says, nothing begins on a date that is excepted; what began the
+ * day before goes on. */
 static void nothing_begins_on_a_date_that_is_excepted(void **state)
 {
 	static const char *dates[] = {"2025-10-26", "2025-12-25", NULL};
@@ -309,9 +309,9 @@ static void nothing_begins_on_a_date_that_is_excepted(void **state)
 static void a_date_is_one_of_the_calendar(void **state)
 {
 	static const char *const good[] = {"2024-02-29", "2026-12-24", "2026-01-01"};
-	static const char *const bad[] = {"",           "2026",        "2026-02-29", "2026-13-01",
-	                                  "2026-1-1",   "26-01-01",    "2026-12-24 ", " 2026-12-24",
-	                                  "24.12.2026", "2026-12-24T00:00:00Z"};
+	static const char *const bad[] = {
+		"",         "2026",        "2026-02-29",  "2026-13-01", "2026-1-1",
+		"26-01-01", "2026-12-24 ", " 2026-12-24", "24.12.2026", "2026-12-24T00:00:00Z"};
 	struct cron c;
 
 	(void)state;

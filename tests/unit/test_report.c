@@ -138,6 +138,56 @@ static void the_object_has_what_the_text_says(void **state)
 	assert_int_equal(json_len(json_arr_of(o, "milestones")), 1);
 }
 
+/* --- what is compared --- */
+
+static int add_runs(struct db_tx *tx, void *arg)
+{
+	const int64_t *entered = arg;
+	int r = 0;
+
+	for (int i = 0; r == 0 && i < 2; i++)
+		if (entered[i])
+			r = stage_run_save(tx, "shop",
+			                   &(struct stage_run) {.run = i + 1,
+			                                        .stage = i + 1,
+			                                        .entered_us = entered[i],
+			                                        .until_us = entered[i] + US_PER_S,
+			                                        .results = (char *)"{}"});
+	return r;
+}
+
+static void span_is(enum comparison_kind kind, const char *now, const char *from, const char *to)
+{
+	CLEANUP(settings_cleanup) struct settings *s = settings_with("");
+	struct compare_grid g = {0};
+	struct rollout r = s->rollouts[0];
+
+	r.compare.step_us = 3600 * US_PER_S;
+	int e = comparison_grid(reader, s, &r, kind, at(now), &g);
+	assert_int_equal(e, from ? 0 : -ENOENT);
+	if (e < 0)
+		return;
+	assert_int_equal(g.from_us, at(from));
+	assert_int_equal(g.from_us + g.step_us * (int64_t)g.n, at(to));
+}
+
+/* Whole hours in which both sides had traffic. */
+static void a_comparison_begins_with_the_first_stage_and_that_of_the_whole_ends_with_the_last(void **state)
+{
+	int64_t entered[] = {at("2026-06-10T10:30:00Z"), 0};
+
+	(void)state;
+	span_is(COMPARISON_WHOLE, "2026-06-10T10:00:00Z", NULL, NULL);
+	assert_int_equal(in_tx(db, add_runs, entered), 0);
+	span_is(COMPARISON_WEEK, "2026-06-10T11:20:00Z", NULL, NULL); /* no whole hour yet */
+	span_is(COMPARISON_WEEK, "2026-06-12T11:59:00Z", "2026-06-10T11:00:00Z", "2026-06-12T11:00:00Z");
+	span_is(COMPARISON_WHOLE, "2026-06-30T11:59:00Z", "2026-06-10T11:00:00Z", "2026-06-30T11:00:00Z");
+	span_is(COMPARISON_WEEK, "2026-06-30T11:59:00Z", "2026-06-23T12:00:00Z", "2026-06-30T11:00:00Z");
+	entered[1] = at("2026-06-20T08:10:00Z");
+	assert_int_equal(in_tx(db, add_runs, entered), 0);
+	span_is(COMPARISON_WHOLE, "2026-06-30T11:59:00Z", "2026-06-10T11:00:00Z", "2026-06-20T08:00:00Z");
+}
+
 /* --- when it is sent --- */
 
 struct passes {
@@ -308,6 +358,7 @@ int main(void)
 		TEST(all_that_is_of_weight_is_listed),
 		TEST(a_list_of_decisions_that_is_cut_says_so),
 		TEST(the_object_has_what_the_text_says),
+		TEST(a_comparison_begins_with_the_first_stage_and_that_of_the_whole_ends_with_the_last),
 		TEST(each_channel_hears_its_own_kind),
 		TEST(on_dates_that_are_excepted_nothing_is_sent_and_nothing_made_up_for),
 		TEST(what_falls_due_while_it_is_suspended_is_left_out),
