@@ -89,4 +89,5 @@ def main():
                             ",".join(f"{minutes(a)}-{minutes(b)}" for a, b in force)]))
 
 
-main()
+if __name__ == "__main__":
+    main()
