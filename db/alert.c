@@ -137,6 +137,12 @@ int alert_of_incident(struct db_conn *c, int64_t incident_id, size_t limit, stru
 	return query_list(c, ALERT_OF_INCIDENT, &alert_type, &ret->item, &ret->n, V(incident_id, limit));
 }
 
+int alert_deciding(struct db_conn *c, const struct incident *inc, struct alert_list *ret)
+{
+	assert(inc && ret);
+	return inc->decided_alert ? alert_load(c, inc->decided_alert, ret) : alert_of_incident(c, inc->id, 1, ret);
+}
+
 int alert_load(struct db_conn *c, int64_t id, struct alert_list *ret)
 {
 	int r = query_list(c, ALERT_LOAD, &alert_type, &ret->item, &ret->n, V(id));

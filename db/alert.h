@@ -102,6 +102,9 @@ struct alert_row {
 DB_LIST(alert_list, struct alert_row);
 int alert_load(struct db_conn *c, int64_t id, struct alert_list *ret);     /* one, or -ENOENT */
 int alert_attach(struct db_tx *tx, int64_t incident_id, int64_t alert_id); /* again: no harm */
+/* The one that decides an incident, else its first one; it may have none. */
+struct incident;
+int alert_deciding(struct db_conn *c, const struct incident *inc, struct alert_list *ret);
 int alert_of_incident(struct db_conn *c, int64_t incident_id, size_t limit, struct alert_list *ret); /* oldest first */
 /* How many of an incident's alerts are there, and not resolved. */
 int alert_count(struct db_conn *c, int64_t incident_id, int64_t *ret_all, int64_t *ret_firing);

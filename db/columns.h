@@ -271,7 +271,10 @@ enum column_kind {
 	NEXT(S, I64, seen_at_us, "seen_at")                                                                            \
 	NEXT(S, I64, evidence_since_us, "evidence_since")                                                              \
 	NEXT(S, BOOL, asking, "asking")                                                                                \
-	NEXT(S, I64, unknown_rounds, "unknown_rounds")
+	NEXT(S, I64, unknown_rounds, "unknown_rounds")                                                                 \
+	NEXT(S, I64, decided_at_us, "decided_at")                                                                      \
+	NEXT(S, I64, decided_alert, "decided_alert")                                                                   \
+	NEXT(S, I64, acted_at_us, "acted_at")
 #define INCIDENT_ROW(S, KEY, FIRST, NEXT)                                                                              \
 	KEY(S, I64, id, "id")                                                                                          \
 	KEY(S, I64, seq, "seq")                                                                                        \
@@ -289,7 +292,8 @@ enum column_kind {
 
 /* of an incident */
 #define SNAPSHOT_ROW(S, KEY, FIRST, NEXT)                                                                              \
-	FIRST(S, TEXT, name, "name")                                                                                   \
+	FIRST(S, I64, decided_at_us, "decided_at")                                                                     \
+	NEXT(S, TEXT, name, "name")                                                                                    \
 	NEXT(S, TEXT, unit, "unit")                                                                                    \
 	NEXT(S, NULLABLE, series, SERIES_READ)                                                                         \
 	NEXT(S, NULLABLE, error,                                                                                       \

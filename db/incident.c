@@ -80,6 +80,30 @@ static bool is_whole(const struct incident *i)
 	return i->rollout && i->state > 0 && i->state < INC_STATE_N && i->kind > 0 && i->kind < KIND_N;
 }
 
+int64_t incident_decided_us(const struct incident *inc)
+{
+	assert(inc);
+	return inc->decided_at_us ? inc->decided_at_us : inc->opened_at_us;
+}
+
+int64_t incident_acted_us(const struct incident *inc)
+{
+	assert(inc);
+	return inc->decided_at_us ? inc->acted_at_us : inc->started_at_us;
+}
+
+bool incident_note_act(struct incident *inc, int64_t now_us)
+{
+	assert(inc && now_us > 0);
+	bool first = !inc->started_at_us, since = inc->decided_at_us && !inc->acted_at_us;
+
+	if (first)
+		inc->started_at_us = now_us;
+	if (since)
+		inc->acted_at_us = now_us;
+	return first || since;
+}
+
 int incident_insert(struct db_tx *tx, struct incident *inc)
 {
 	assert(inc && inc->id == 0 && is_whole(inc));
@@ -218,11 +242,12 @@ int incident_count_states(struct db_conn *c, int64_t counts[INC_STATE_N])
 	return r;
 }
 
-int snapshot_put(struct db_tx *tx, int64_t incident_id, const char *name, const char *unit, const char *series_json,
-                 const char *error)
+int snapshot_put(struct db_tx *tx, int64_t incident_id, int64_t decided_at_us, const char *name, const char *unit,
+                 const char *series_json, const char *error)
 {
-	assert(incident_id > 0 && name && (series_json || error));
-	return query_done(query_run(tx, SNAPSHOT_PUT, V(incident_id, name, unit ? unit : "", series_json, error)));
+	assert(incident_id > 0 && decided_at_us >= 0 && name && (series_json || error));
+	return query_done(
+		query_run(tx, SNAPSHOT_PUT, V(incident_id, decided_at_us, name, unit ? unit : "", series_json, error)));
 }
 
 int snapshot_of(struct db_conn *c, int64_t incident_id, struct snapshot_list *ret)

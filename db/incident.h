@@ -77,10 +77,19 @@ struct incident {
 	                            */
 	bool asking;               /* verifying before anything is applied: is it there already */
 	int64_t unknown_rounds;    /* asking: rounds in a row that could not tell */
+	int64_t decided_at_us;     /* when the trigger came that decides it since; 0: the one that opened it does */
+	int64_t decided_alert;     /* the row of the alert that decides; 0: a person does */
+	int64_t acted_at_us;       /* first act since decided_at_us; 0: none yet */
 	int64_t place; /* in lists: the millisecond of opening, or the next that was free. incident_insert's */
 };
 
 void incident_free(struct incident *inc); /* the members, not inc; NULL is fine; leaves zeros */
+
+/* When the trigger came that decides it, and the first act since then (0: none). An act: was it the first one of
+ * either? Pure. */
+int64_t incident_decided_us(const struct incident *inc);
+int64_t incident_acted_us(const struct incident *inc);
+bool incident_note_act(struct incident *inc, int64_t now_us);
 
 int incident_insert(struct db_tx *tx, struct incident *inc);            /* sets id and seq */
 int incident_load(struct db_conn *c, int64_t id, struct incident *ret); /* -ENOENT */
@@ -119,13 +128,16 @@ int incident_last_rollback(struct db_conn *c, const char *rollout, int64_t *ret_
 /* Live incidents per state, index by enum incident_state. */
 int incident_count_states(struct db_conn *c, int64_t counts[INC_STATE_N]);
 
-/* Metrics preserved with an incident. A later error does not replace a series that is there. */
-int snapshot_put(struct db_tx *tx, int64_t incident_id, const char *name, const char *unit, const char *series_json,
-                 const char *error);
+/* Metrics preserved with an incident, for each trigger that decided it (decided_at_us). A later error does not replace
+ * a series that is there. */
+int snapshot_put(struct db_tx *tx, int64_t incident_id, int64_t decided_at_us, const char *name, const char *unit,
+                 const char *series_json, const char *error);
 struct snapshot_row {
+	int64_t decided_at_us;
 	char *name, *unit, *series, *error;
 }; /* owned; series or error is NULL */
 DB_LIST(snapshot_list, struct snapshot_row);
+/* By decided_at_us, then name. */
 int snapshot_of(struct db_conn *c, int64_t incident_id, struct snapshot_list *ret);
 
 #endif

@@ -184,13 +184,14 @@
 	  " started_at >= ?2 AND started_at <> 0 AND state <> 7 AND already_there = 0 LIMIT ?3) AS n")                 \
 	X(INCIDENT_COUNT_STATES, 0, "",                                                                                \
 	  "SELECT state, count(*) FROM incident WHERE " OPEN " AND +kind < 3 GROUP BY state")                          \
-	X(SNAPSHOT_PUT, 1, "itttt",                                                                                    \
-	  "INSERT INTO snapshot (incident_id, name, unit, series, error) VALUES (?1, ?2, ?3, ?4, ?5)"                  \
-	  " ON CONFLICT (incident_id, name) DO UPDATE SET unit = excluded.unit,"                                       \
+	X(SNAPSHOT_PUT, 1, "iitttt",                                                                                   \
+	  "INSERT INTO snapshot (incident_id, decided_at, name, unit, series, error) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"  \
+	  " ON CONFLICT (incident_id, decided_at, name) DO UPDATE SET unit = excluded.unit,"                           \
 	  " error = CASE WHEN excluded.series IS NULL AND snapshot.series IS NOT NULL THEN snapshot.error ELSE "       \
 	  "excluded.error END,"                                                                                        \
 	  " series = coalesce(excluded.series, snapshot.series)")                                                      \
-	X(SNAPSHOT_OF, 0, "i", "SELECT " COLUMNS(SNAPSHOT_ROW) " FROM snapshot WHERE incident_id = ?1 ORDER BY name")  \
+	X(SNAPSHOT_OF, 0, "i",                                                                                         \
+	  "SELECT " COLUMNS(SNAPSHOT_ROW) " FROM snapshot WHERE incident_id = ?1 ORDER BY decided_at, name")           \
 	X(STEP_ADD, 1, COLUMNS_TYPES(STEP_ROW), INSERT_ROW("step", STEP_ROW) SQL_RETURNING_ID)                         \
 	X(STEP_SAVE, 1, "iiiiit",                                                                                      \
 	  "UPDATE step SET state = ?2, attempts = ?3, started_at = ?4, ended_at = ?5, output = ?6 WHERE id = ?1")      \

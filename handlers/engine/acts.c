@@ -156,13 +156,13 @@ static void on_command(void *arg, const struct command_outcome *o)
 	engine_advance(l);
 }
 
-/* The labels of the incident's first alert, for the command's environment. */
+/* The labels of the alert that decides the incident, for the command's environment. */
 static size_t labels_of(struct open_incident *l, struct json_object **ret_tree, struct text_pair *pairs, size_t max)
 {
 	struct alert_list alerts = {0};
 	size_t n = 0;
 
-	if (alert_of_incident(l->engine->reader, l->id, 1, &alerts) == 0 && alerts.n)
+	if (alert_deciding(l->engine->reader, &l->inc, &alerts) == 0 && alerts.n)
 		*ret_tree = json_tokener_parse(alerts.item[0].labels);
 	alert_list_free(&alerts);
 	if (!*ret_tree || !json_object_is_type(*ret_tree, json_type_object))
@@ -524,7 +524,7 @@ void onset_begin(struct open_incident *l)
 	size_t n = labels_of(l, &labels, pairs, ARRAY_LEN(pairs));
 
 	change_clear(&s->ch);
-	s->ch = (struct change) {.kind = CHANGE_ONSET};
+	s->ch = (struct change) {.kind = CHANGE_ONSET, .decided_at_us = l->inc.decided_at_us};
 	if (onset_start(l->engine->o.loop, l->plan, pairs, n, l->inc.onset_at_us, on_onset, l, &o) < 0)
 		return;
 	s->busy = true;

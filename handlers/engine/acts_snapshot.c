@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "handlers/checks/preserve.h"
+#include "handlers/incident/open.h"
 #include "server/core/clock.h"
 #include "server/core/log.h"
 #include "server/core/thread.h"
@@ -38,11 +39,12 @@ void snapshot_begin(struct open_incident *l, const struct step *step)
 {
 	assert(l && l->plan && step && thread_may(THREAD_ENGINE));
 	struct slot *s = &l->slot[SLOT_SNAPSHOT];
-	int64_t until = clock_wall_us(), from = l->inc.opened_at_us - l->plan->rollout.snapshot_window_us;
+	int64_t decided = snapshot_decided_us(step), came = decided ? decided : l->inc.opened_at_us;
+	int64_t until = clock_wall_us(), from = came - l->plan->rollout.snapshot_window_us;
 	struct snapshot *handle = NULL;
 
 	change_clear(&s->ch);
-	s->ch = (struct change) {.kind = CHANGE_SNAPSHOT, .step_id = step->id};
+	s->ch = (struct change) {.kind = CHANGE_SNAPSHOT, .step_id = step->id, .decided_at_us = decided};
 	int r = snapshot_start(l->engine->o.loop, l->plan, from, until, on_snapshot, l, &handle);
 	if (r < 0) {
 		log_warn("the metrics of an incident could not be preserved", "incident", log_num(l->id), "err",

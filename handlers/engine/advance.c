@@ -80,9 +80,10 @@ bool followup_is_open(const struct open_incident *l)
 	return false;
 }
 
-static bool acted(const struct open_incident *l)
+/* Slow and beside the point of the rollback: not while it acts. */
+static bool may_preserve(const struct open_incident *l)
 {
-	return l->inc.state != INC_PENDING && l->inc.state != INC_ROLLING_BACK && l->inc.state != INC_HELD;
+	return l->inc.state != INC_ROLLING_BACK && !l->slot[SLOT_SNAPSHOT].busy;
 }
 
 /* The snapshot that is due first; NULL: none is to be done any more. */
@@ -126,7 +127,7 @@ static void arm(struct open_incident *l)
 {
 	int64_t at = 0, due = 0;
 
-	if (acted(l) && !l->slot[SLOT_SNAPSHOT].busy && next_snapshot(l, &due))
+	if (may_preserve(l) && next_snapshot(l, &due))
 		sooner(l->engine, &at, &l->snapshot, due);
 	if (at && at < l->no_snapshot_before)
 		at = l->no_snapshot_before;
@@ -399,16 +400,12 @@ static bool verify(struct open_incident *l)
 	return commit_what_is_ready(l);
 }
 
-/* Slow and beside the point of the rollback: only after the acts. */
 static bool preserve(struct open_incident *l)
 {
 	int64_t due = 0;
+	const struct step *s = may_preserve(l) ? next_snapshot(l, &due) : NULL;
 
-	if (!acted(l))
-		return false;
-	const struct step *s = next_snapshot(l, &due);
-	if (s && !l->slot[SLOT_SNAPSHOT].busy && passed(l->engine, &l->snapshot, due) &&
-	    clock_mono_us() >= l->no_snapshot_before)
+	if (s && passed(l->engine, &l->snapshot, due) && clock_mono_us() >= l->no_snapshot_before)
 		snapshot_begin(l, s);
 	return commit_what_is_ready(l);
 }
@@ -416,7 +413,11 @@ static bool preserve(struct open_incident *l)
 /* Whatever the incident waits for, but not beside an act. */
 static bool ask_onset(struct open_incident *l)
 {
-	if (l->onset_asked || l->inc.state == INC_ROLLING_BACK || !l->inc.onset_from ||
+	if (l->onset_of_us != l->inc.decided_at_us) {
+		l->onset_of_us = l->inc.decided_at_us;
+		l->onset_asked = false;
+	}
+	if (l->onset_asked || l->slot[SLOT_ONSET].busy || l->inc.state == INC_ROLLING_BACK || !l->inc.onset_from ||
 	    strcmp(l->inc.onset_from, "startsAt") != 0)
 		return false;
 	l->onset_asked = true;

@@ -51,7 +51,8 @@ struct open_incident {
 	size_t n_older;
 	struct step_list steps;
 	struct slot slot[SLOT_N];
-	bool onset_asked;
+	bool onset_asked; /* … of the trigger that decided at */
+	int64_t onset_of_us;
 	bool met;                   /* what an earlier life left under way was asked about */
 	bool looked;                /* a round has ended in this life */
 	struct sighting seen;       /* of the last round */

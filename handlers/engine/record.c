@@ -121,9 +121,8 @@ static int begin_step(struct work *w)
 	w->step.started_at_us = w->now;
 	int r = step_save(w->tx, &w->step);
 
-	if (r < 0 || w->inc.started_at_us)
+	if (r < 0 || !incident_note_act(&w->inc, w->now))
 		return r;
-	w->inc.started_at_us = w->now;
 	return incident_save(w->tx, &w->inc);
 }
 
@@ -401,7 +400,7 @@ static int64_t nth_look(const char *spec, int32_t n)
 int64_t snapshot_due_us(const struct incident *inc, const struct step *step)
 {
 	assert(inc && step && step->kind == STEP_SNAPSHOT);
-	int64_t since = inc->applied_at_us ? inc->applied_at_us : inc->opened_at_us;
+	int64_t since = inc->applied_at_us ? inc->applied_at_us : incident_decided_us(inc);
 	int64_t seconds = step->state == STEP_TODO ? nth_look(step->spec, step->attempts) : -1;
 
 	return seconds < 0 ? 0 : since + seconds * US_PER_S;
@@ -418,7 +417,7 @@ static int write_snapshot(struct work *w)
 		const struct snapshot_item *it = &w->ch->items[i];
 
 		good += it->series != NULL;
-		r = snapshot_put(w->tx, w->inc.id, it->name, it->unit, it->series, it->error);
+		r = snapshot_put(w->tx, w->inc.id, w->ch->decided_at_us, it->name, it->unit, it->series, it->error);
 	}
 	w->step.attempts++;
 	w->step.started_at_us = w->step.started_at_us ? w->step.started_at_us : w->now;
@@ -434,6 +433,8 @@ static int write_snapshot(struct work *w)
 
 static int write_onset(struct work *w)
 {
+	if (w->ch->decided_at_us != w->inc.decided_at_us)
+		return 0; /* it began before something else decided */
 	w->inc.onset_at_us = w->ch->onset_us;
 	int r = text_set(&w->inc.onset_from, "ALERTS_FOR_STATE");
 

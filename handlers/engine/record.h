@@ -48,7 +48,8 @@ struct change {
 	int64_t calm_since_us; /* of EV_CALM and EV_QUIET: since when its alerts were resolved, when that was asked */
 	struct snapshot_item *items; /* SNAPSHOT: owned */
 	size_t n_items;
-	int64_t onset_us; /* ONSET */
+	int64_t onset_us;      /* ONSET */
+	int64_t decided_at_us; /* ONSET, SNAPSHOT: the incident's, when that was asked */
 };
 
 /* 1 written, 2 written and next_id is intended, 0 it no longer fits (nothing written), -errno. */

@@ -8,6 +8,16 @@
 #include "handlers/incident/open.h"
 #include "server/core/text.h"
 
+/* It had been there and was raised since: what lowers it now has clocks of its own, from when it was asked about. */
+static void decide_anew(struct work *w)
+{
+	struct incident *inc = &w->inc;
+
+	inc->decided_at_us = inc->evidence_since_us;
+	inc->onset_at_us = inc->acted_at_us = 0;
+	inc->pct_before = w->ch->seen;
+}
+
 static int begin(struct work *w, const char *note)
 {
 	struct finding f = record_finding(w);
@@ -16,6 +26,8 @@ static int begin(struct work *w, const char *note)
 
 	if (!round_is_after_act(&w->inc))
 		w->inc.verify_until_us = 0;
+	if (w->inc.rolled_back_at_us)
+		decide_anew(w);
 	w->inc.pct_wanted = round_target(&f);
 	int r = record_note(w, "not there", note);
 	if (r == 0)

@@ -135,7 +135,7 @@ int record_seen(struct work *w, enum incident_event ev)
 		r = incident_move(w->tx, w->settings, &w->inc, ev, "rollbackd", text);
 	if (r == 1 && kind_of(&w->inc)->enters)
 		return stage_entered(w);
-	if (r == 1)
+	if (r == 1 && ev != EV_CONFIRMED) /* that was counted when it was seen first */
 		observe_phases(&w->inc, &w->plan->sla);
 	return r;
 }

@@ -73,19 +73,25 @@ static char *incident_link(const struct incident *inc, const struct plan *plan)
 	return text_format("%s/incidents/%lld", plan->external_url, (long long)inc->id);
 }
 
-/* The newest row of the timeline is the end that is being told. */
-static void add_end(struct db_conn *c, struct buf *text, const struct incident *inc)
+/* The newest row of the timeline is what is being told: how it ended, what makes it worse. */
+static void add_newest(struct db_conn *c, struct buf *text, const struct incident *inc, enum announcement_id id)
 {
 	const struct event_filter f = {.incident_id = inc->id, .limit = 1};
+	bool ended = !incident_is_open(inc->state) && !drill_passed(inc);
 	struct event_list l = {0};
 
-	if (!incident_is_open(inc->state) && !drill_passed(inc) && event_find(c, &f, &l) == 0 && l.n == 1)
+	if ((!ended && id != ANNOUNCE_ESCALATED) || event_find(c, &f, &l) < 0 || l.n != 1)
+		return;
+	if (ended)
 		message_ended(text, inc, l.item[0].who, l.item[0].note);
+	else
+		message_escalated(text, l.item[0].note);
 	event_list_free(&l);
 }
 
 /* Each as far as it goes within its limit. */
-static int add_text(struct db_tx *tx, struct buf *text, const struct incident *inc, const struct plan *plan)
+static int add_text(struct db_tx *tx, struct buf *text, const struct incident *inc, const struct plan *plan,
+                    enum announcement_id id)
 {
 	struct db_conn *c = db_tx_conn(tx);
 	int64_t now = db_tx_now(tx);
@@ -103,8 +109,8 @@ static int add_text(struct db_tx *tx, struct buf *text, const struct incident *i
 		drill_message(text, inc, plan, now);
 	else
 		message_incident(text, inc, plan, &facts, now);
-	add_end(c, text, inc);
-	if (alert_of_incident(c, inc->id, 1, &alerts) < 0)
+	add_newest(c, text, inc, id);
+	if (alert_deciding(c, inc, &alerts) < 0)
 		alerts.n = 0;
 	message_evidence(text, inc, plan, &facts, alerts.n ? alerts.item[0].annotations : NULL);
 	alert_list_free(&alerts);
@@ -128,7 +134,7 @@ int announce_incident(struct db_tx *tx, const struct settings *s, const struct i
 	int r = incident_json(db_tx_conn(tx), inc, PART_MESSAGE, &tree);
 	if (r < 0)
 		return r;
-	r = add_text(tx, &text, inc, plan);
+	r = add_text(tx, &text, inc, plan, id);
 	if (r < 0) {
 		json_object_put(tree);
 		buf_free(&text);

@@ -27,6 +27,7 @@ static const struct announcement rows[ANNOUNCE_N][TEXTS_N] = {
 	[ANNOUNCE_ACKNOWLEDGED] = {{"acknowledged", EVENT_INCIDENT}},
 	[ANNOUNCE_ETA] = {{"eta", EVENT_INCIDENT}},
 	[ANNOUNCE_ETA_PASSED] = {{"eta_passed", EVENT_INCIDENT}},
+	[ANNOUNCE_ESCALATED] = {{"escalated", LOUD}},
 
 	[ANNOUNCE_FLAGS_UNKNOWN] = {{"flags_unknown", EVENT_PAGE}},
 	[ANNOUNCE_IN_DOUBT] = {{"in_doubt", EVENT_PAGE}},

@@ -157,13 +157,16 @@ static int add_notifications(struct db_conn *c, const struct incident *inc, stru
 	return 0;
 }
 
+/* Of what was before the trigger that decides it. */
 static const char *snapshot_state(const struct step_list *l)
 {
 	assert(l->item || l->n == 0);
+	enum step_state last = 0;
+
 	for (size_t i = 0; i < l->n; i++)
-		if (l->item[i].kind == STEP_SNAPSHOT)
-			return step_state_name(l->item[i].state);
-	return "none";
+		if (l->item[i].kind == STEP_SNAPSHOT && !strchr(l->item[i].spec, '['))
+			last = l->item[i].state;
+	return last ? step_state_name(last) : "none";
 }
 
 /* One series stands under its query's name; of several, each under the name and its labels. */
@@ -188,6 +191,58 @@ static void add_series(struct json_object *to, const char *name, const char *tex
 	}
 }
 
+struct snapshot_parts {
+	struct json_object *series, *units, *errors;
+};
+
+static struct snapshot_parts parts_of(struct json_object *to)
+{
+	struct snapshot_parts p = {json_object_new_object(), json_object_new_object(), json_object_new_object()};
+
+	json_add(to, "series", p.series);
+	json_add(to, "units", p.units);
+	json_add(to, "errors", p.errors);
+	return p;
+}
+
+static void add_row(const struct snapshot_parts *p, const struct snapshot_row *row, size_t *bytes)
+{
+	*bytes += row->series ? strlen(row->series) : 0;
+	if (row->series && *bytes > SERIES_SHOWN)
+		json_add_str(p->errors, row->name, "left out here: all series together are too large");
+	else if (row->series)
+		add_series(p->series, row->name, row->series);
+	else
+		json_add_str(p->errors, row->name, row->error);
+	json_add_str(p->units, row->name, row->unit);
+}
+
+/* What was before the trigger that decides it, and what came of that; what was before those that decided until then
+ * stands under "earlier". */
+static void add_sets(struct json_object *snap, const struct incident *inc, const struct snapshot_list *l)
+{
+	struct json_object *earlier = json_object_new_array();
+	struct snapshot_parts now = parts_of(snap), then = {0};
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < l->n; i++)
+		if (l->item[i].decided_at_us == inc->decided_at_us)
+			add_row(&now, &l->item[i], &bytes);
+	for (size_t i = 0; i < l->n && l->item[i].decided_at_us != inc->decided_at_us; i++) {
+		int64_t decided = l->item[i].decided_at_us;
+
+		if (!i || l->item[i - 1].decided_at_us != decided) {
+			struct json_object *one = json_object_new_object();
+
+			json_add_time(one, "at", decided ? decided : inc->opened_at_us);
+			then = parts_of(one);
+			json_object_array_add(earlier, one);
+		}
+		add_row(&then, &l->item[i], &bytes);
+	}
+	json_add(snap, "earlier", earlier);
+}
+
 static int add_snapshot(struct db_conn *c, const struct incident *inc, struct json_object *to)
 {
 	struct snapshot_list l = {0};
@@ -196,32 +251,16 @@ static int add_snapshot(struct db_conn *c, const struct incident *inc, struct js
 
 	if (r == 0)
 		r = snapshot_of(c, inc->id, &l);
-	if (r < 0) {
-		step_list_free(&steps);
-		return r;
-	}
-	struct json_object *snap = json_object_new_object(), *series = json_object_new_object();
-	struct json_object *errors = json_object_new_object(), *units = json_object_new_object();
+	if (r == 0) {
+		struct json_object *snap = json_object_new_object();
 
-	size_t bytes = 0;
-	for (size_t i = 0; i < l.n; i++) {
-		bytes += l.item[i].series ? strlen(l.item[i].series) : 0;
-		if (l.item[i].series && bytes > SERIES_SHOWN)
-			json_add_str(errors, l.item[i].name, "left out here: all series together are too large");
-		else if (l.item[i].series)
-			add_series(series, l.item[i].name, l.item[i].series);
-		else
-			json_add_str(errors, l.item[i].name, l.item[i].error);
-		json_add_str(units, l.item[i].name, l.item[i].unit);
+		json_add_str(snap, "state", snapshot_state(&steps));
+		add_sets(snap, inc, &l);
+		json_add(to, "snapshot", snap);
 	}
-	json_add_str(snap, "state", snapshot_state(&steps));
-	json_add(snap, "series", series);
-	json_add(snap, "units", units);
-	json_add(snap, "errors", errors);
-	json_add(to, "snapshot", snap);
 	snapshot_list_free(&l);
 	step_list_free(&steps);
-	return 0;
+	return r;
 }
 
 /* plan may be NULL: then nobody knows what is configured. */
@@ -291,6 +330,7 @@ static int add_head(struct db_conn *c, const struct incident *inc, struct json_o
 	add_over(o, inc, &facts);
 	json_add_time(o, "opened_at", inc->opened_at_us);
 	json_add_time(o, "onset_at", inc->onset_at_us);
+	json_add_time(o, "decided_at", incident_decided_us(inc));
 	json_add_time(o, "due_at", inc->state == INC_PENDING ? inc->due_at_us : 0);
 	json_add_time(o, "failed_at", inc->failed_at_us);
 	json_add_time(o, "rolled_back_at", inc->rolled_back_at_us);

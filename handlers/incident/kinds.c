@@ -22,6 +22,14 @@ const struct kind *kind_of(const struct incident *inc)
 	return kind_get(inc->kind);
 }
 
+const struct kind *kind_deciding(const struct incident *inc)
+{
+	assert(inc);
+	if (!inc->decided_at_us)
+		return kind_of(inc);
+	return kind_get(inc->decided_alert ? KIND_AUTO : KIND_MANUAL);
+}
+
 struct wanted incident_wanted(const struct incident *inc)
 {
 	return (struct wanted) {.pct = inc->pct_wanted, .at_most = kind_of(inc)->lowers};

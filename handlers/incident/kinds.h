@@ -19,11 +19,13 @@ struct kind {
 	bool lowers;    /* below its target counts as there, and what that did to the world is judged */
 	bool follows;   /* metrics are preserved, and the steps that follow a rollback are done */
 	bool enters;  /* a stage: sets its other flags, too, and has served once it was seen; no incident for people */
-	bool by_hand; /* a person asked: budgets of its own */
+	bool by_hand; /* a person asks: budgets of its own */
 };
 
 const struct kind *kind_get(enum incident_kind kind);
 const struct kind *kind_of(const struct incident *inc);
+/* By what it is titled, and which budgets it has: a rollback is by hand if a person's word decides it. */
+const struct kind *kind_deciding(const struct incident *inc);
 /* What its checks are judged by. */
 struct wanted incident_wanted(const struct incident *inc);
 

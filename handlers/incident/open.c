@@ -14,6 +14,7 @@
 #include "handlers/incident/announce.h"
 #include "handlers/incident/move.h"
 #include "handlers/incident/kinds.h"
+#include "handlers/incident/open_private.h"
 #include "handlers/settings/snapshot.h"
 #include "server/core/clock.h"
 #include "server/core/metrics.h"
@@ -63,28 +64,47 @@ int trigger_add_act(struct db_tx *tx, int64_t incident, int32_t ord, enum step_p
 	return spec ? step_insert(tx, &st) : -ENOMEM;
 }
 
+/* The same act, whichever playbook asked for it first. */
+static bool has_followup(const struct step_list *l, const struct act *a)
+{
+	CLEANUP(cleanup_free) char *spec = act_text(a);
+
+	for (size_t i = 0; spec && i < l->n; i++)
+		if (l->item[i].phase == PHASE_FOLLOWUP && !strcmp(l->item[i].name, a->name) &&
+		    !strcmp(l->item[i].spec, spec))
+			return true;
+	return false;
+}
+
 int trigger_add_followups(struct db_tx *tx, const struct incident *inc, const struct playbook *p)
 {
 	assert(tx && inc && inc->id > 0 && p);
 	struct step_list l = {0};
 	int err = step_of_incident(db_tx_conn(tx), inc->id, &l);
 	int32_t ord = (int32_t)l.n;
-	bool there = false;
 
-	for (size_t i = 0; i < l.n; i++)
-		there |= l.item[i].phase == PHASE_FOLLOWUP;
+	for (size_t i = 0; err == 0 && i < p->n_followups; i++)
+		if (!has_followup(&l, &p->followups[i].act))
+			err = trigger_add_act(tx, inc->id, ord++, PHASE_FOLLOWUP, &p->followups[i].act,
+			                      p->followups[i].needs_approval && kind_of(inc)->acts ? STEP_WAITING
+			                                                                           : STEP_TODO);
 	step_list_free(&l);
-	for (size_t i = 0; err == 0 && !there && i < p->n_followups; i++)
-		err = trigger_add_act(tx, inc->id, ord++, PHASE_FOLLOWUP, &p->followups[i].act,
-		                      p->followups[i].needs_approval && kind_of(inc)->acts ? STEP_WAITING : STEP_TODO);
 	return err;
+}
+
+int64_t snapshot_decided_us(const struct step *step)
+{
+	assert(step && step->kind == STEP_SNAPSHOT);
+	CLEANUP(json_cleanup) struct json_object *spec = json_tokener_parse(step->spec);
+
+	return spec ? json_int_or(spec, "decided", 0) : 0;
 }
 
 /* What an incident has already: read once for all that is added to it. */
 struct so_far {
 	struct step_list list; /* owned */
 	int32_t ord;           /* of the next one */
-	bool verify, snapshot;
+	bool verify;
 	bool writing; /* its flags file is being written */
 };
 
@@ -102,23 +122,47 @@ static int so_far_load(struct db_tx *tx, int64_t incident, struct so_far *s)
 		const struct step *st = &s->list.item[i];
 
 		s->verify |= st->kind == STEP_VERIFY;
-		s->snapshot |= st->kind == STEP_SNAPSHOT;
 		s->writing |= st->kind == STEP_FLAGS && st->state == STEP_RUNNING;
 	}
 	return r;
 }
 
-/* What was before, at once; what came of it, several times over the same span: a person may end the incident early. */
-static int add_snapshots(struct db_tx *tx, const struct incident *inc, int32_t *ord, const struct rollout *r)
+static bool has_snapshot(const struct so_far *s, const struct incident *inc, const char *name)
+{
+	for (size_t i = 0; i < s->list.n; i++)
+		if (s->list.item[i].kind == STEP_SNAPSHOT && !strcmp(s->list.item[i].name, name) &&
+		    snapshot_decided_us(&s->list.item[i]) == inc->decided_at_us)
+			return true;
+	return false;
+}
+
+static int add_snapshot(struct db_tx *tx, const struct incident *inc, struct so_far *so_far, const char *name,
+                        const char *after)
+{
+	CLEANUP(cleanup_free) char *spec = NULL;
+
+	if (has_snapshot(so_far, inc, name))
+		return 0;
+	spec = inc->decided_at_us ? text_format("{%s%s\"decided\":%lld}", after, after[0] ? "," : "",
+	                                        (long long)inc->decided_at_us)
+	                          : text_format("{%s}", after);
+	return spec ? add_step(tx, inc->id, &so_far->ord, PHASE_SNAPSHOT, STEP_SNAPSHOT, name, spec) : -ENOMEM;
+}
+
+/* For each trigger that decides: what was before it, at once; what came of it, several times over the same span, for a
+ * person may end the incident early. What waits for a person changes nothing yet. */
+static int add_snapshots(struct db_tx *tx, const struct incident *inc, const struct rollout *r, struct so_far *so_far)
 {
 	long long span = (long long)(r->snapshot_window_us / US_PER_S);
-	char spec[100];
+	bool waits = inc->state == INC_HELD || inc->state == INC_PENDING;
+	char after[100];
 
-	snprintf(spec, sizeof(spec), "{\"after\":[%lld,%lld,%lld]}", span / 10, span / 2, span);
-	int err = add_step(tx, inc->id, ord, PHASE_SNAPSHOT, STEP_SNAPSHOT, "preserve metrics", "{}");
-	if (err == 0 && kind_of(inc)->acts)
-		err = add_step(tx, inc->id, ord, PHASE_SNAPSHOT, STEP_SNAPSHOT, "metrics afterwards", spec);
-	return err;
+	if (!r->n_queries || !kind_of(inc)->follows)
+		return 0;
+	snprintf(after, sizeof(after), "\"after\":[%lld,%lld,%lld]", span / 10, span / 2, span);
+	int err = add_snapshot(tx, inc, so_far, "preserve metrics", "");
+	return err < 0 || waits || !kind_of(inc)->acts ? err
+	                                               : add_snapshot(tx, inc, so_far, "metrics afterwards", after);
 }
 
 static int add_tail(struct db_tx *tx, const struct incident *inc, const struct rollout *r, struct so_far *so_far)
@@ -127,9 +171,7 @@ static int add_tail(struct db_tx *tx, const struct incident *inc, const struct r
 
 	if (!so_far->verify)
 		err = add_step(tx, inc->id, &so_far->ord, PHASE_VERIFY, STEP_VERIFY, "verify", "{}");
-	if (err == 0 && !so_far->snapshot && r->n_queries && kind_of(inc)->follows)
-		err = add_snapshots(tx, inc, &so_far->ord, r);
-	return err;
+	return err < 0 ? err : add_snapshots(tx, inc, r, so_far);
 }
 
 int trigger_add_tail(struct db_tx *tx, const struct incident *inc, const struct rollout *r)
@@ -139,6 +181,15 @@ int trigger_add_tail(struct db_tx *tx, const struct incident *inc, const struct 
 	int err = so_far_load(tx, inc->id, &so_far);
 
 	return err < 0 ? err : add_tail(tx, inc, r, &so_far);
+}
+
+int trigger_preserve(struct db_tx *tx, const struct incident *inc, const struct rollout *r)
+{
+	assert(tx && inc && inc->id > 0 && r);
+	CLEANUP(so_far_free) struct so_far so_far = {0};
+	int err = so_far_load(tx, inc->id, &so_far);
+
+	return err < 0 ? err : add_snapshots(tx, inc, r, &so_far);
 }
 
 /* What was to be done for what was asked before: what is applied now has its own steps and its own time. */
@@ -155,7 +206,7 @@ static int skip_these(struct db_tx *tx, const struct step_list *l)
 	return r;
 }
 
-static int skip_older(struct db_tx *tx, int64_t incident)
+int trigger_skip_older(struct db_tx *tx, int64_t incident)
 {
 	CLEANUP(so_far_free) struct so_far so_far = {0};
 	int r = so_far_load(tx, incident, &so_far);
@@ -184,10 +235,7 @@ static int add_flags(struct db_tx *tx, struct incident *inc, const struct rollou
 	                  .started_at_us = at_once ? db_tx_now(tx) : 0};
 	int r2 = step_insert(tx, &st);
 
-	if (r2 < 0 || !at_once || inc->started_at_us)
-		return r2;
-	inc->started_at_us = st.started_at_us;
-	return incident_save(tx, inc);
+	return r2 < 0 || !at_once || !incident_note_act(inc, st.started_at_us) ? r2 : incident_save(tx, inc);
 }
 
 int trigger_add_steps(struct db_tx *tx, struct incident *inc)
@@ -228,7 +276,7 @@ int incident_ask_anew(struct db_tx *tx, const struct settings *s, struct inciden
                       const char *note)
 {
 	assert(inc->pct_wanted > 0 && kind_of(inc)->lowers);
-	int r = skip_older(tx, inc->id);
+	int r = trigger_skip_older(tx, inc->id);
 
 	incident_ask(inc, &plan->rollout, db_tx_now(tx));
 	inc->applied_at_us = 0;
@@ -322,7 +370,7 @@ static enum announcement_id say_opened(enum incident_state s)
 	return s == INC_ROLLING_BACK ? ANNOUNCE_STARTED : s == INC_HELD ? ANNOUNCE_HELD : ANNOUNCE_OPENED;
 }
 
-static int stage_now(struct db_tx *tx, const char *rollout, int32_t *ret)
+int trigger_stage(struct db_tx *tx, const char *rollout, int32_t *ret)
 {
 	struct rollout_row row = {0};
 	int err = rollout_load(db_tx_conn(tx), rollout, &row);
@@ -336,7 +384,7 @@ static int steps_of_opening(struct db_tx *tx, struct incident *inc, const struct
 {
 	return inc->state == INC_ROLLING_BACK ? trigger_add_steps(tx, inc)
 	       : inc->state == INC_VERIFYING  ? trigger_add_tail(tx, inc, t->rollout)
-	                                      : 0;
+	                                      : trigger_preserve(tx, inc, t->rollout);
 }
 
 /* A rollback and a P0 begin the stage anew: approvals, checkmarks and clean time are gone. */
@@ -376,6 +424,7 @@ static int insert_open(struct db_tx *tx, const struct settings *s, const struct 
 		.opened_at_us = t->received_us,
 		.onset_at_us = t->onset_us,
 		.onset_from = (char *)t->onset_from,
+		.decided_alert = t->alert_id,
 	};
 
 	inc.evidence_since_us = db_tx_now(tx);
@@ -409,142 +458,6 @@ static int insert_open(struct db_tx *tx, const struct settings *s, const struct 
 		incident_log(&inc, "", t->who, t->summary);
 	*ret_incident = inc.id;
 	return err;
-}
-
-/* It goes by the config in force, and by what lowers: the trigger that asks for less gives it its words. */
-static int take_over(struct db_tx *tx, const struct settings *s, const struct trigger *t, struct incident *inc,
-                     bool lower)
-{
-	assert(inc->id > 0);
-	const struct playbook *own = settings_playbook(s, inc->playbook), *p = lower || !own ? t->playbook : own;
-	int r = 0;
-
-	if (lower) {
-		r = text_set(&inc->playbook, t->playbook->name);
-		if (r == 0)
-			r = text_set(&inc->summary, t->summary);
-		if (r == 0)
-			r = text_set(&inc->severity, t->severity);
-		if (r == 0)
-			r = search_note(tx, inc->id, SEARCH_CHANGED);
-	}
-	CLEANUP(cleanup_free) char *old = inc->config;
-	char sha[CONFIG_SHA_SIZE];
-
-	inc->config = NULL;
-	if (r == 0)
-		r = plan_put(tx, s, t->rollout, p, sha);
-	inc->config = strdup(r == 0 ? sha : old);
-	return r < 0 ? r : inc->config ? 0 : -ENOMEM;
-}
-
-/* Does the file of the config in force hold more than is wanted, or nobody knows what? */
-static bool file_is_above(const struct incident *inc, const struct trigger *t, int32_t there)
-{
-	return t->rollout->flags_file && (there < 0 || there > inc->pct_wanted);
-}
-
-/* What joining asks of the open incident; 0 for nothing more: its time has not come, or it acts already. */
-static enum incident_event event_of_joining(const struct incident *inc, const struct trigger *t, bool lower,
-                                            bool changed, int32_t there)
-{
-	if (t->playbook->hold)
-		return 0;
-	switch (inc->state) {
-	case INC_HELD:
-		return t->playbook->after_us > 0 ? EV_DEFER : EV_TRIGGER;
-	case INC_PENDING:
-		return t->playbook->after_us > 0 ? 0 : EV_TRIGGER;
-	case INC_ROLLING_BACK:
-		return lower || changed ? EV_TRIGGER : 0;
-	case INC_FAILED:
-		return EV_TRIGGER;
-	case INC_VERIFYING:
-	case INC_ROLLED_BACK:
-		return lower || file_is_above(inc, t, there) ? EV_TRIGGER : EV_ASK;
-	case INC_CANCELLED:
-	case INC_RESOLVED:
-	case INC_STATE_N:
-		break;
-	}
-	return 0;
-}
-
-/* A new round, whose answers are younger than this. What acts already keeps its own time. */
-static int ask_again(struct db_tx *tx, const struct settings *s, struct incident *inc, const struct trigger *t)
-{
-	bool acts = inc->state == INC_VERIFYING && !inc->asking;
-	int64_t until = inc->verify_until_us;
-
-	incident_ask(inc, t->rollout, db_tx_now(tx));
-	if (acts)
-		inc->verify_until_us = until;
-	int r = incident_move(tx, s, inc, EV_ASK, t->who, t->summary);
-	return r < 0 ? r : 0;
-}
-
-static int go_on(struct db_tx *tx, const struct settings *s, struct incident *inc, enum incident_event ev,
-                 const struct trigger *t)
-{
-	if (ev == EV_ASK)
-		return ask_again(tx, s, inc, t);
-	int r = ev == EV_TRIGGER ? incident_begin(tx, s, inc, ev, t->who, t->summary)
-	                         : incident_move(tx, s, inc, ev, t->who, t->summary);
-	return r < 0 ? r : 0;
-}
-
-static void join_times(const struct trigger *t, struct incident *inc, int64_t now)
-{
-	int64_t due = now + t->playbook->after_us;
-
-	if (t->playbook->after_us > 0 && (!inc->due_at_us || due < inc->due_at_us))
-		inc->due_at_us = due;
-	if (t->alert_id)
-		inc->quiet_since_us = 0; /* an alert fires again; a person's wish is none that could resolve */
-	if (t->playbook->review && inc->review == REVIEW_NONE)
-		inc->review = REVIEW_REQUIRED;
-}
-
-static int note_joined(struct db_tx *tx, const struct incident *inc, const struct trigger *t)
-{
-	struct event e = {.incident_id = inc->id,
-	                  .rollout = inc->rollout,
-	                  .who = (char *)t->who,
-	                  .what = (char *)"attached",
-	                  .note = (char *)t->summary};
-	int err = trigger_attach(tx, inc->id, t);
-
-	if (err == 0)
-		err = event_add(tx, &e);
-	/* what this trigger's playbook wants done afterwards, not only the first one's */
-	return err < 0 ? err : trigger_add_followups(tx, inc, t->playbook);
-}
-
-static int join(struct db_tx *tx, const struct settings *s, const struct trigger *t, struct incident *inc,
-                int32_t there)
-{
-	CLEANUP(cleanup_free) char *old = strdup(inc->config);
-	int32_t target = trigger_target(s, t, inc->stage, there);
-	bool waits = inc->state == INC_PENDING && t->playbook->after_us > 0;
-	bool lower = target >= 0 && (inc->pct_wanted < 0 || target < inc->pct_wanted);
-	int err = old ? 0 : -ENOMEM;
-
-	if (err == 0 && !t->playbook->hold)
-		err = take_over(tx, s, t, inc, lower);
-	if (err < 0)
-		return err;
-	bool changed = strcmp(old, inc->config) != 0;
-	enum incident_event ev = event_of_joining(inc, t, lower, changed, there);
-	if (changed) /* nothing that the config of then wanted is done, or tried again, by the config of now */
-		err = skip_older(tx, inc->id);
-	if (lower && (ev != 0 || waits))
-		inc->pct_wanted = target;
-	join_times(t, inc, db_tx_now(tx));
-	if (err == 0)
-		err = note_joined(tx, inc, t);
-	if (err == 0)
-		err = ev ? go_on(tx, s, inc, ev, t) : incident_save(tx, inc);
-	return err < 0 ? err : config_row_drop(tx, old);
 }
 
 /* The engine finds its row ended, stops what it began, and sees it over before the rollback is said to be. */
@@ -581,10 +494,10 @@ int trigger_apply(struct db_tx *tx, const struct settings *s, const struct trigg
 	if (found) {
 		*ret_incident = open.id;
 		*ret_disposition = DISP_ATTACHED;
-		err = join(tx, s, t, &open, there);
+		err = trigger_join(tx, s, t, &open, there);
 		incident_free(&open);
 		return err;
 	}
-	err = stage_now(tx, t->rollout->name, &stage);
+	err = trigger_stage(tx, t->rollout->name, &stage);
 	return err < 0 ? err : insert_open(tx, s, t, stage, there, ret_incident, ret_disposition);
 }

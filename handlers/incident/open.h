@@ -50,13 +50,15 @@ int trigger_add_steps(struct db_tx *tx, struct incident *inc);
 
 /* Verifying and preserving metrics, as far as the incident has them not yet. */
 int trigger_add_tail(struct db_tx *tx, const struct incident *inc, const struct rollout *r);
+/* The trigger that a step of preserving metrics belongs to: the incident's decided_at_us then. Pure. */
+int64_t snapshot_decided_us(const struct step *step);
 /* That is over at once. */
 int trigger_supersede(struct db_tx *tx, const struct settings *s, struct incident *inc, const char *why);
 
 /* The percentage the trigger asks for, in hundredths, given what is there; -1: none (a playbook that holds). Pure. */
 int32_t trigger_target(const struct settings *s, const struct trigger *t, int32_t stage, int32_t there);
 
-/* The playbook's then steps, once per incident: a second apply adds none. */
+/* The playbook's then steps; one that the incident has already, whoever asked for it, is not done again. */
 int trigger_add_followups(struct db_tx *tx, const struct incident *inc, const struct playbook *p);
 /* One act as a step. */
 int trigger_add_act(struct db_tx *tx, int64_t incident, int32_t ord, enum step_phase phase, const struct act *a,

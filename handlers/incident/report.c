@@ -67,7 +67,26 @@ static void over(struct buf *b, struct json_object *o)
 	buf_char(b, '\n');
 }
 
-static void head(struct buf *b, struct json_object *o)
+static void percentage(struct buf *b, int32_t pct, const char *what)
+{
+	char text[16];
+
+	text_pct(pct, text, sizeof(text));
+	buf_printf(b, "%s%s %s", text, pct < 0 ? "" : "%", what);
+}
+
+static void traffic(struct buf *b, const struct incident *inc)
+{
+	if (inc->stage >= 0)
+		buf_printf(b, "- Stage: %d\n", inc->stage);
+	buf_str(b, "- Traffic: ");
+	percentage(b, inc->pct_before, "before, ");
+	if (inc->pct_wanted >= 0)
+		percentage(b, inc->pct_wanted, "wanted, ");
+	percentage(b, inc->pct_seen, "seen\n");
+}
+
+static void head(struct buf *b, struct json_object *o, const struct incident *inc)
 {
 	buf_printf(b, "# %sIncident %lld: ", is_drill(o) ? "[DRILL] " : "", (long long)json_int_or(o, "id", 0));
 	cell(b, json_str_or(o, "summary", ""));
@@ -85,6 +104,7 @@ static void head(struct buf *b, struct json_object *o)
 		{"Began", "onset_at"},
 		{"Opened", "opened_at"},
 		{"Opened by", "opened_by"},
+		{"Decided by the trigger of", "decided_at"},
 		{"Reason", "reason"},
 		{"Failed", "failed_at"},
 		{"Rolled back", "rolled_back_at"},
@@ -96,6 +116,7 @@ static void head(struct buf *b, struct json_object *o)
 	};
 	for (size_t i = 0; i < ARRAY_LEN(lines); i++)
 		member(b, lines[i].label, o, lines[i].key);
+	traffic(b, inc);
 }
 
 static void budgets(struct buf *b, struct json_object *o)
@@ -213,28 +234,60 @@ static void mean_cell(struct buf *b, double mean, const char *unit)
 	cell(b, text);
 }
 
-static void metrics(struct buf *b, struct json_object *o, const struct incident *inc)
-{
-	struct json_object *snap = NULL, *series = NULL, *units = NULL;
-	double began = (double)(inc->onset_at_us ? inc->onset_at_us : inc->opened_at_us) / (double)US_PER_S;
-	double over = inc->rolled_back_at_us ? (double)inc->rolled_back_at_us / (double)US_PER_S : INFINITY;
+/* One set of series, with the mean of each in these spans (unix seconds). */
+struct span {
+	const char *title;
+	double from, until;
+};
 
-	if (json_get_obj(o, "snapshot", &snap) != 1 || json_get_obj(snap, "series", &series) != 1 ||
-	    !json_object_object_length(series))
+static void means(struct buf *b, struct json_object *set, const char *title, const struct span *spans, size_t n)
+{
+	struct json_object *series = NULL, *units = NULL;
+
+	if (json_get_obj(set, "series", &series) != 1 || !json_object_object_length(series))
 		return;
-	json_get_obj(snap, "units", &units);
-	buf_str(b, "\n## Metrics, mean\n\n| series | before it began | until it was rolled back | after "
-	           "|\n|---|---|---|---|\n");
+	json_get_obj(set, "units", &units);
+	buf_printf(b, "\n## %s\n\n| series |", title);
+	for (size_t i = 0; i < n; i++)
+		buf_printf(b, " %s |", spans[i].title);
+	buf_str(b, "\n|---|");
+	for (size_t i = 0; i < n; i++)
+		buf_str(b, "---|");
+	buf_char(b, '\n');
 	json_object_object_foreach(series, name, points)
 	{
-		const double means[] = {mean(points, 0, began), mean(points, began, over),
-		                        mean(points, over, INFINITY)};
-
 		buf_str(b, "| ");
 		cell(b, name);
-		for (size_t i = 0; i < ARRAY_LEN(means); i++)
-			mean_cell(b, means[i], unit_of(units, name));
+		for (size_t i = 0; i < n; i++)
+			mean_cell(b, mean(points, spans[i].from, spans[i].until), unit_of(units, name));
 		buf_str(b, " |\n");
+	}
+}
+
+static double unix_s(int64_t us)
+{
+	return (double)us / (double)US_PER_S;
+}
+
+static void metrics(struct buf *b, struct json_object *o, const struct incident *inc)
+{
+	struct json_object *snap = NULL, *earlier = NULL;
+	double began = unix_s(inc->onset_at_us ? inc->onset_at_us : incident_decided_us(inc)),
+	       over = inc->rolled_back_at_us ? unix_s(inc->rolled_back_at_us) : INFINITY;
+	const struct span spans[] = {
+		{"before it began", 0, began}, {"until it was rolled back", began, over}, {"after", over, INFINITY}};
+	const struct span before = {"before it came", 0, INFINITY};
+
+	if (json_get_obj(o, "snapshot", &snap) != 1)
+		return;
+	means(b, snap, "Metrics, mean", spans, ARRAY_LEN(spans));
+	json_get_arr(snap, "earlier", &earlier);
+	for (size_t i = 0; earlier && i < json_object_array_length(earlier); i++) {
+		struct json_object *one = json_object_array_get_idx(earlier, i);
+		CLEANUP(cleanup_free)
+		char *title = text_format("Metrics before the trigger of %s", json_str_or(one, "at", ""));
+
+		means(b, one, title ? title : "Metrics before", &before, 1);
 	}
 }
 
@@ -256,7 +309,7 @@ int incident_report(struct db_conn *c, const struct incident *inc, struct buf *b
 
 	if (r < 0)
 		return r;
-	head(b, o);
+	head(b, o, inc);
 	budgets(b, o);
 	conditions(b, o);
 	table(b, o, "timeline", "Timeline", timeline, ARRAY_LEN(timeline));

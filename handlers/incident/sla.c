@@ -11,21 +11,37 @@
 #include "server/core/clock.h"
 #include "server/core/text.h"
 
+int64_t sla_deferred_us(const struct incident *inc)
+{
+	assert(inc);
+	int64_t came = incident_decided_us(inc), acted = incident_acted_us(inc);
+
+	return inc->due_at_us > came && acted >= inc->due_at_us ? inc->due_at_us - came : 0;
+}
+
+/* What the total counts from: the wait that a playbook orders is in no phase, and not in their sum. */
+static int64_t total_from(const struct incident *inc)
+{
+	return (inc->onset_at_us ? inc->onset_at_us : incident_decided_us(inc)) + sla_deferred_us(inc);
+}
+
 size_t sla_spans(const struct incident *inc, const struct sla *sla, struct sla_span ret[PHASE_N])
 {
 	assert(inc && sla && ret);
-	bool manual = kind_of(inc)->by_hand;
-	int64_t onset = inc->onset_at_us ? inc->onset_at_us : inc->opened_at_us;
-	int64_t seen = drill_passed(inc) ? inc->resolved_at_us : inc->rolled_back_at_us;
+	bool manual = kind_deciding(inc)->by_hand;
+	int64_t came = incident_decided_us(inc), acted = incident_acted_us(inc),
+		seen = drill_passed(inc) ? inc->resolved_at_us : inc->rolled_back_at_us,
+		applied = inc->applied_at_us >= came && inc->applied_at_us >= acted ? inc->applied_at_us : 0;
 	const struct {
 		int64_t from, until, budget;
 	} spans[PHASE_N] = {
-		[PHASE_DETECTION] = {inc->onset_at_us, inc->opened_at_us, sla->detection_us},
-		[PHASE_DECISION] = {inc->opened_at_us, inc->started_at_us,
+		[PHASE_DETECTION] = {inc->onset_at_us, came, sla->detection_us},
+		[PHASE_DECISION] = {came + sla_deferred_us(inc), acted,
 	                            manual ? sla->manual_decision_us : sla->decision_us},
-		[PHASE_EXECUTION] = {inc->started_at_us, inc->applied_at_us, sla->execution_us},
-		[PHASE_VERIFICATION] = {inc->applied_at_us, seen, sla->verification_us},
-		[PHASE_TOTAL] = {onset, seen, manual ? sla->manual_total_us : sla->total_us},
+		[PHASE_EXECUTION] = {acted, applied, sla->execution_us},
+		[PHASE_VERIFICATION] = {applied, seen >= came ? seen : 0, sla->verification_us},
+		[PHASE_TOTAL] = {total_from(inc), seen >= came ? seen : 0,
+	                         manual ? sla->manual_total_us : sla->total_us},
 	};
 	size_t n = 0;
 
@@ -72,11 +88,10 @@ struct json_object *sla_json(const struct incident *inc, const struct sla *sla)
 
 static bool is_overdue(const struct incident *inc, const struct sla *sla, int64_t now_us)
 {
-	int64_t onset = inc->onset_at_us ? inc->onset_at_us : inc->opened_at_us;
-	int64_t total = kind_of(inc)->by_hand ? sla->manual_total_us : sla->total_us;
+	int64_t total = kind_deciding(inc)->by_hand ? sla->manual_total_us : sla->total_us;
 
 	return inc->started_at_us && !inc->rolled_back_at_us && !drill_passed(inc) &&
-	       (now_us - onset > total || !incident_is_open(inc->state));
+	       (now_us - total_from(inc) > total || !incident_is_open(inc->state));
 }
 
 int sla_tally_add(struct sla_tally *t, const struct incident *inc, const struct sla *sla, int64_t now_us)

@@ -1,6 +1,6 @@
 /*
  * The rollback SLA: how long each phase of an incident took, against its budget. Pure; any thread.
- * Detection counts from the onset, all others from the record.
+ * Detection counts from the onset, all others from the record, both of the trigger that decides the incident.
  */
 #ifndef HANDLERS_INCIDENT_SLA_H
 #define HANDLERS_INCIDENT_SLA_H
@@ -17,7 +17,10 @@ struct sla_span {
 	                     unknown */
 };
 
-/* The phases that have begun and ended, in order; how many. */
+/* How long its playbook had it wait before it was due; 0: it did not. */
+int64_t sla_deferred_us(const struct incident *inc);
+/* The phases that have begun and ended, in order; how many. They count from the trigger that decides it; the decision
+ * of a deferred one from when it was due, and the total leaves the wait out. */
 size_t sla_spans(const struct incident *inc, const struct sla *sla, struct sla_span ret[PHASE_N]);
 
 #define SLA_WORDS_SIZE 120

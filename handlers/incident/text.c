@@ -48,7 +48,7 @@ const char *message_title(const struct incident *inc)
 		return "Held";
 	if (inc->state == INC_PENDING)
 		return "Rollback Pending";
-	return inc->state == INC_CANCELLED || never ? "Called Off" : kind_of(inc)->title;
+	return inc->state == INC_CANCELLED || never ? "Called Off" : kind_deciding(inc)->title;
 }
 
 static int action_pending(struct buf *b, const struct incident *inc, const char *to)
@@ -297,8 +297,9 @@ static void time_line(struct buf *b, const struct incident *inc, const struct pl
 		sla_words(&spans[i], words);
 		buf_printf(b, "%s%s %s", i ? ", " : "- Time: ", metric_phase_name(spans[i].phase), words);
 	}
+	text_duration_words(sla_deferred_us(inc), words, sizeof(words));
 	if (n)
-		buf_char(b, '\n');
+		buf_printf(b, sla_deferred_us(inc) ? "; without the %s that its playbook had it wait\n" : "\n", words);
 }
 
 static void over_lines(struct buf *b, const struct incident *inc, const struct incident_facts *facts)
@@ -337,6 +338,13 @@ int message_ended(struct buf *b, const struct incident *inc, const char *who, co
 		text_one_line(b, why, strlen(why), LABEL_SHOWN_MAX);
 	}
 	return buf_char(b, '\n');
+}
+
+int message_escalated(struct buf *b, const char *note)
+{
+	assert(b);
+	shown(b, "Escalated", note ? note : "");
+	return b->error;
 }
 
 /* --- stages --- */

@@ -25,6 +25,8 @@ int message_evidence(struct buf *b, const struct incident *inc, const struct pla
 bool message_condition_asked(const struct incident *inc, const struct plan *plan, enum condition_type which);
 /* Who ended an incident, or called it off; why may be NULL. */
 int message_ended(struct buf *b, const struct incident *inc, const char *who, const char *why);
+/* That it is worse now, and by what: "P0 (was critical): index validation failed". */
+int message_escalated(struct buf *b, const char *note);
 /* What message_incident says, for a stage that was entered, or should have been. */
 int message_stage(struct buf *b, const struct incident *advance, const struct plan *plan, int64_t at_us);
 /* The word for a state of a stage being entered: it is not rolling back. */

@@ -145,7 +145,7 @@ static int count_one(const struct report *p, const struct incident *i, struct ta
 	if (!i->started_at_us)
 		return 0;
 	t->rollbacks++;
-	return sla_tally_add(kind_of(i)->by_hand ? &t->by_hand : &t->automatic, i, &p->s->sla, p->now);
+	return sla_tally_add(kind_deciding(i)->by_hand ? &t->by_hand : &t->automatic, i, &p->s->sla, p->now);
 }
 
 static int count_incidents(struct report *p)

@@ -89,6 +89,9 @@ static inline struct incident make_incident(const char *rollout, bool full, int6
 		.evidence_since_us = base + 41,
 		.asking = full,
 		.unknown_rounds = base + 42,
+		.decided_at_us = base + 43,
+		.decided_alert = base + 44,
+		.acted_at_us = base + 45,
 		.eta = copy(full ? "soon" : NULL),
 	};
 	for (int n = 0; n < CONDITION_N; n++)
@@ -125,6 +128,9 @@ static inline void same_incident(const struct incident *a, const struct incident
 		{a->evidence_since_us, b->evidence_since_us},
 		{a->asking, b->asking},
 		{a->unknown_rounds, b->unknown_rounds},
+		{a->decided_at_us, b->decided_at_us},
+		{a->decided_alert, b->decided_alert},
+		{a->acted_at_us, b->acted_at_us},
 		{a->opened_at_us, b->opened_at_us},
 		{a->onset_at_us, b->onset_at_us},
 		{a->due_at_us, b->due_at_us},

@@ -5,12 +5,12 @@
 static int put_snapshots(struct db_tx *tx, void *arg)
 {
 	int64_t id = *(int64_t *)arg;
-	int r = snapshot_put(tx, id, "errors", "ratio", "[[1,2]]", NULL);
+	int r = snapshot_put(tx, id, 0, "errors", "ratio", "[[1,2]]", NULL);
 
 	if (r == 0)
-		r = snapshot_put(tx, id, "p99", NULL, NULL, "Prometheus did not answer");
+		r = snapshot_put(tx, id, 0, "p99", NULL, NULL, "Prometheus did not answer");
 	if (r == 0)
-		r = snapshot_put(tx, id, "errors", "percent", "[[3,4]]", NULL);
+		r = snapshot_put(tx, id, 0, "errors", "percent", "[[3,4]]", NULL);
 	return r;
 }
 
