@@ -274,6 +274,7 @@ enum column_kind {
 	NEXT(S, I64, unknown_rounds, "unknown_rounds")                                                                 \
 	NEXT(S, I64, decided_at_us, "decided_at")                                                                      \
 	NEXT(S, I64, decided_alert, "decided_alert")                                                                   \
+	NEXT(S, NULLABLE, decided_by, "decided_by")                                                                    \
 	NEXT(S, I64, acted_at_us, "acted_at")
 #define INCIDENT_ROW(S, KEY, FIRST, NEXT)                                                                              \
 	KEY(S, I64, id, "id")                                                                                          \

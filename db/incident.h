@@ -79,6 +79,7 @@ struct incident {
 	int64_t unknown_rounds;    /* asking: rounds in a row that could not tell */
 	int64_t decided_at_us;     /* when the trigger came that decides it since; 0: the one that opened it does */
 	int64_t decided_alert;     /* the row of the alert that decides; 0: a person does */
+	char *decided_by;          /* owned: who decides since; NULL: opened_by */
 	int64_t acted_at_us;       /* first act since decided_at_us; 0: none yet */
 	int64_t place; /* in lists: the millisecond of opening, or the next that was free. incident_insert's */
 };

@@ -307,11 +307,12 @@ static const char *const migrations[] = {
 	/* A later trigger that decides an incident, and what was preserved for each. 0: the first one. */
 	"ALTER TABLE incident ADD COLUMN decided_at INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE incident ADD COLUMN decided_alert INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE incident ADD COLUMN decided_by TEXT;"
 	"ALTER TABLE incident ADD COLUMN acted_at INTEGER NOT NULL DEFAULT 0;"
 	"CREATE TABLE snapshot_new ("
 	" incident_id INTEGER NOT NULL REFERENCES incident (id), decided_at INTEGER NOT NULL, name TEXT NOT NULL,"
 	" unit TEXT NOT NULL, series TEXT, error TEXT, PRIMARY KEY (incident_id, decided_at, name)) STRICT, WITHOUT "
-        "ROWID;"
+	"ROWID;"
 	"INSERT INTO snapshot_new SELECT incident_id, 0, name, unit, series, error FROM snapshot;"
 	"DROP TABLE snapshot;"
 	"ALTER TABLE snapshot_new RENAME TO snapshot;",

@@ -74,6 +74,9 @@ void api_answer_errno(struct http_reply *reply, int err, const char *why);
 /* The request's JSON object (an empty body is {}), at most 64 KiB, with no keys but those known ("note,step");
  * -EINVAL: the reply says what is wrong. */
 int api_body(const struct http_req *req, struct http_reply *reply, const char *known, struct json_object **ret);
+/* A parameter that is a time, or a duration ago; *ret stays as it is without it. -EINVAL: the reply says what is wrong.
+ */
+int api_time(const struct http_req *req, struct http_reply *reply, const char *name, int64_t *ret);
 /* Has the one who asks this role: webhook, viewer, operator, or a named one (which only somebody authenticated can
  * have). */
 bool api_may(const struct http_req *req, const char *role);
@@ -130,6 +133,7 @@ api_read_fn rollout_show;
 api_read_fn rollout_flags;
 api_read_fn rollout_compare;
 api_read_fn plan_report;
+api_read_fn rollout_sla;
 api_read_fn events_list;
 api_read_fn metrics_show;
 api_read_fn page_index;

@@ -18,8 +18,9 @@
 
 /* --- lists --- */
 
-static int time_param(const struct http_req *req, struct http_reply *reply, const char *name, int64_t *ret)
+int api_time(const struct http_req *req, struct http_reply *reply, const char *name, int64_t *ret)
 {
+	assert(req && reply && name && ret);
 	const char *text = req->param(req, name);
 	int64_t span = 0;
 
@@ -81,7 +82,7 @@ static int filter(const struct http_req *req, struct http_reply *reply, struct i
 	if (word_param(req, reply, "live", truth_word, &live) < 0 ||
 	    word_param(req, reply, "state", state_word, &f->state) < 0 ||
 	    word_param(req, reply, "kind", kind_word, &f->kind) < 0 ||
-	    time_param(req, reply, "since", &f->since_us) < 0 || time_param(req, reply, "until", &f->until_us) < 0)
+	    api_time(req, reply, "since", &f->since_us) < 0 || api_time(req, reply, "until", &f->until_us) < 0)
 		return -EINVAL;
 	f->open_only = live == 1;
 	return api_page(req, reply, &f->limit, &f->before);
@@ -236,6 +237,16 @@ static int step_of(struct json_object *body, struct http_reply *reply, char **re
 	return text && !*ret ? -ENOMEM : 0;
 }
 
+static int for_of(struct json_object *body, struct http_reply *reply, int64_t *ret_us)
+{
+	const char *text = NULL;
+
+	if (json_get_str(body, "duration", &text) >= 0 && (!text || text_duration_parse(text, ret_us) == 0))
+		return 0;
+	http_error(reply, 400, "bad_data", "duration must be a duration like 30m");
+	return -EINVAL;
+}
+
 enum http_verdict incident_act(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
                                const char *word)
 {
@@ -245,15 +256,16 @@ enum http_verdict incident_act(struct api *a, struct http_req *req, struct http_
 
 	if (action < 0) {
 		http_error(reply, 404, "not_found",
-		           "incidents cannot %.50s: acknowledge, note, eta, approve, cancel, retry, review, resolve",
+		           "incidents cannot %.50s: acknowledge, note, eta, approve, cancel, retry, review, extend, "
+		           "resolve",
 		           word);
 		return HTTP_REPLIED;
 	}
-	if (id_of(segment, reply, &id) < 0 || api_body(req, reply, "note,eta,step", &body) < 0)
+	if (id_of(segment, reply, &id) < 0 || api_body(req, reply, "note,eta,step,duration", &body) < 0)
 		return HTTP_REPLIED;
 	struct act_job *j = calloc(1, sizeof(*j));
 	if (!j || note_of(body, reply, (enum incident_action)action, &j->note) < 0 ||
-	    step_of(body, reply, &j->step) < 0) {
+	    step_of(body, reply, &j->step) < 0 || for_of(body, reply, &j->rq.for_us) < 0) {
 		if (j)
 			free(j->note);
 		free(j);
@@ -267,6 +279,7 @@ enum http_verdict incident_act(struct api *a, struct http_req *req, struct http_
 	                                 .who = j->who ? j->who : "",
 	                                 .known = req->authenticated,
 	                                 .note = j->note,
+	                                 .for_us = j->rq.for_us,
 	                                 .step = j->step};
 	api_job_init(&j->base, &act_kind, a, req);
 	j->base.lowers = true;

@@ -44,6 +44,7 @@ static const struct api_route {
 	{HTTP_POST, "/api/v1/rollouts/*/rollback", ROLE_OPERATOR, .handle = rollout_rollback},
 	{HTTP_GET, "/api/v1/rollouts/*/report", ROLE_VIEWER, .read = plan_report, .lane = DB_READ_DEAR,
          .params = "kind"},
+	{HTTP_GET, "/api/v1/rollouts/*/sla", ROLE_VIEWER, .read = rollout_sla, .lane = DB_READ_DEAR, .params = "since"},
 	{HTTP_POST, "/api/v1/rollouts/*/advance", ROLE_OPERATOR, .handle = plan_advance_post},
 	/* Needs only the role that approves, which is looked for by the handler. */
 	{HTTP_POST, "/api/v1/rollouts/*/approve", ROLE_USER, .handle = plan_approve_post},

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "handlers/gates/stage_clock.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
 
@@ -121,9 +122,30 @@ static void missing_criteria(const struct gate_view *v, struct gate *g)
 	}
 }
 
+void gate_clock_why(const struct gate_view *v, char *out, size_t size)
+{
+	assert(v && v->settings && v->st && v->ev && out);
+	const struct stage *stage = rollout_state_stage(v->st, v->rollout);
+	bool judged = stage && v->ev->stage == stage->number && v->ev->run == v->st->p.run;
+	const struct stage_clock_view clock = {
+		.entered = stage && v->st->p.entered_us,
+		.elsewhere = stage && stage_is_elsewhere(v->settings, stage),
+		.held = v->st->p.held_by,
+		.incident = v->st->open && v->st->kind->acts ? v->st->open : 0,
+		.blind = v->ev->blind[0] ? v->ev->blind : NULL,
+		.percentage_known = v->ev->there != STATUS_UNKNOWN,
+		.percentage_right = v->ev->there == STATUS_YES,
+		.criteria = judged ? stage->criteria : NULL,
+		.results = v->ev->results,
+		.n = judged ? v->ev->n : 0,
+	};
+
+	stage_clock_why(&clock, out, size);
+}
+
 static void missing_time(const struct gate_view *v, struct gate *g)
 {
-	char left[40], clean[40], all[40];
+	char left[40], clean[40], all[40], why[400];
 
 	if (!leaves(v, g) || stage_is_elsewhere(v->settings, g->current) ||
 	    v->st->p.clean_us >= g->current->duration_us)
@@ -131,8 +153,9 @@ static void missing_time(const struct gate_view *v, struct gate *g)
 	words(g->current->duration_us - v->st->p.clean_us, left, sizeof(left));
 	words(v->st->p.clean_us, clean, sizeof(clean));
 	words(g->current->duration_us, all, sizeof(all));
-	add(g, "clock", false, "%s of clean time left: %s of %s%s%s", left, clean, all,
-	    v->st->p.clean_why ? "; the clock stands still: " : "", v->st->p.clean_why ? v->st->p.clean_why : "");
+	gate_clock_why(v, why, sizeof(why));
+	add(g, "clock", false, "%s of clean time left: %s of %s%s%.250s", left, clean, all,
+	    why[0] ? "; the clock stands still: " : "", why);
 }
 
 static bool is_approved(const struct gate_view *v, const char *role)

@@ -39,6 +39,9 @@ void gate_route(const struct gate_view *v, struct gate *ret);
 /* The next stage of this environment; NULL: none. */
 const struct stage *stage_after(const struct gate_view *v, int32_t number);
 
+/* Why the stage's clock stands still, by what is known now; "": it runs. out: at least 300 bytes. */
+void gate_clock_why(const struct gate_view *v, char *out, size_t size);
+
 struct freeze_span {
 	int64_t until_us;
 	const char *by, *reason; /* borrowed; by NULL: a window of the config */

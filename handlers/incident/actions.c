@@ -20,12 +20,13 @@
 #include "server/core/clock.h"
 #include "server/core/text.h"
 
-#define ETA_MOST_US (366 * 86400 * US_PER_S) /* beyond that it is a slip of the pen */
+#define ETA_MOST_US    (366 * 86400 * US_PER_S) /* beyond that it is a slip of the pen */
+#define EXTEND_MOST_US (86400 * US_PER_S)
 
 static const char *const action_words[ACTION_N] = {
 	[ACTION_ACKNOWLEDGE] = "acknowledge", [ACTION_NOTE] = "note",     [ACTION_ETA] = "eta",
 	[ACTION_CANCEL] = "cancel",           [ACTION_RETRY] = "retry",   [ACTION_RESOLVE] = "resolve",
-	[ACTION_APPROVE] = "approve",         [ACTION_REVIEW] = "review",
+	[ACTION_APPROVE] = "approve",         [ACTION_REVIEW] = "review", [ACTION_EXTEND] = "extend",
 };
 
 int action_find(const char *word)
@@ -119,6 +120,32 @@ static int eta(struct db_tx *tx, const struct settings *s, struct incident *inc,
 	text_time(at - at % US_PER_S, text, sizeof(text));
 	int r = text_set(&inc->eta, clears ? NULL : text);
 	return r < 0 ? r : save_and_tell(tx, s, inc, rq, "eta", ANNOUNCE_ETA);
+}
+
+/* A rollback that is pending waits longer: bounded, and said why, for meanwhile nothing else protects. */
+static int extend(struct db_tx *tx, const struct settings *s, struct incident *inc, const struct action_request *rq,
+                  char *why, size_t why_size)
+{
+	int64_t most = incident_decided_us(inc) + EXTEND_MOST_US - inc->due_at_us;
+	char at[60];
+
+	if (inc->state != INC_PENDING)
+		return say_why(why, why_size, -EPERM, "incident %lld is %s: only a pending rollback can be put off",
+		               (long long)inc->id, incident_state_name(inc->state));
+	if (rq->for_us <= 0)
+		return say_why(why, why_size, -EINVAL, "say how much longer it may wait (duration, like 30m)");
+	if (!rq->note || !rq->note[0])
+		return say_why(why, why_size, -EINVAL, "say why it may wait (note; --note TEXT)");
+	if (rq->for_us > most)
+		return say_why(why, why_size, -EINVAL,
+		               "a rollback waits for a day at most since its trigger came; cancel it, or roll back");
+	inc->due_at_us += rq->for_us;
+	text_time_local(inc->due_at_us, at, sizeof(at));
+	CLEANUP(cleanup_free) char *note = text_format("until %s: %s", at, rq->note);
+	struct action_request told = *rq;
+
+	told.note = note;
+	return note ? save_and_tell(tx, s, inc, &told, "extended", ANNOUNCE_EXTENDED) : -ENOMEM;
 }
 
 /* --- steps that wait for a person --- */
@@ -260,9 +287,9 @@ static bool is_doubtful(struct db_tx *tx, const struct incident *inc, char *seen
 		*ret_error = 0;
 	text_pct(row.pct_seen, pct, sizeof(pct));
 	snprintf(seen, size, "last seen at %s%%", pct);
-	bool above = row.pct_seen > inc->pct_wanted && row.seen_at_us > inc->rolled_back_at_us;
+	bool above = incident_above(inc, &row) > 0;
 	rollout_row_free(&row);
-	return inc->state == INC_ROLLED_BACK && above;
+	return above;
 }
 
 /* Whoever ends it while the world is elsewhere, or nobody knows where, says why. */
@@ -310,6 +337,8 @@ static int act_on(struct db_tx *tx, const struct settings *s, struct incident *i
 		return approve(tx, inc, rq, why, why_size);
 	case ACTION_REVIEW:
 		return review(tx, inc, rq, why, why_size);
+	case ACTION_EXTEND:
+		return extend(tx, s, inc, rq, why, why_size);
 	case ACTION_N:
 		break;
 	}

@@ -20,6 +20,7 @@ enum incident_action {
 	ACTION_RESOLVE,
 	ACTION_APPROVE,
 	ACTION_REVIEW,
+	ACTION_EXTEND,
 	ACTION_N
 };
 /* The word in the URL; -EINVAL for none. */
@@ -31,6 +32,7 @@ struct action_request {
 	const char *who;  /* borrowed */
 	bool known;       /* authenticated: approving needs a person */
 	const char *note; /* borrowed; may be NULL. ETA: a duration ("2h") or a time; "" clears it */
+	int64_t for_us;   /* EXTEND: so much longer it waits; 0: not said */
 	const char *step; /* borrowed; approving: the name of the step that is meant; NULL: the one that waits */
 };
 int action_run(struct db_tx *tx, const struct settings *s, const struct action_request *rq, char *why, size_t why_size);

@@ -80,10 +80,12 @@ static void add_newest(struct db_conn *c, struct buf *text, const struct inciden
 	bool ended = !incident_is_open(inc->state) && !drill_passed(inc);
 	struct event_list l = {0};
 
-	if ((!ended && id != ANNOUNCE_ESCALATED) || event_find(c, &f, &l) < 0 || l.n != 1)
+	if ((!ended && id != ANNOUNCE_ESCALATED && id != ANNOUNCE_EXTENDED) || event_find(c, &f, &l) < 0 || l.n != 1)
 		return;
 	if (ended)
 		message_ended(text, inc, l.item[0].who, l.item[0].note);
+	else if (id == ANNOUNCE_EXTENDED)
+		message_extended(text, l.item[0].who, l.item[0].note);
 	else
 		message_escalated(text, l.item[0].note);
 	event_list_free(&l);

@@ -10,6 +10,7 @@
 /* In the words of a rollback, a drill, a stage; each has some of its own, or none. */
 static const struct announcement rows[ANNOUNCE_N][TEXTS_N] = {
 	[ANNOUNCE_OPENED] = {{"opened", EVENT_INCIDENT}},
+	[ANNOUNCE_PENDING] = {{"pending", LOUD}},
 	[ANNOUNCE_STARTED] = {{"rollback_started", LOUD}, {"drill_started", LOUD}},
 	[ANNOUNCE_ROLLED_BACK] = {{"rolled_back", LOUD}, {"drill_passed", LOUD}, {"stage_entered", EVENT_STAGE}},
 	[ANNOUNCE_ROLLED_BACK_LATE] = {[TEXTS_ROLLBACK] = {"rolled_back_late", LOUD},
@@ -19,6 +20,7 @@ static const struct announcement rows[ANNOUNCE_N][TEXTS_N] = {
                              {"stage_not_verified", EVENT_STAGE | EVENT_PAGE}},
 	[ANNOUNCE_HELD] = {{"held", EVENT_INCIDENT}},
 	[ANNOUNCE_CANCELLED] = {{"cancelled", EVENT_INCIDENT}, {"drill_called_off", LOUD}},
+	[ANNOUNCE_COUNTDOWN_OVER] = {{"cancelled", LOUD}},
 	[ANNOUNCE_RESOLVED] = {{"resolved", EVENT_INCIDENT}},
 	/* the all-clear of "failed" */
 	[ANNOUNCE_ENDED_BY_HAND] = {{"resolved", LOUD},
@@ -28,6 +30,9 @@ static const struct announcement rows[ANNOUNCE_N][TEXTS_N] = {
 	[ANNOUNCE_ETA] = {{"eta", EVENT_INCIDENT}},
 	[ANNOUNCE_ETA_PASSED] = {{"eta_passed", EVENT_INCIDENT}},
 	[ANNOUNCE_ESCALATED] = {{"escalated", LOUD}},
+	[ANNOUNCE_COUNTDOWN] = {{"countdown", EVENT_INCIDENT}},
+	[ANNOUNCE_LAST_CALL] = {{"countdown", LOUD}},
+	[ANNOUNCE_EXTENDED] = {{"extended", LOUD}},
 
 	[ANNOUNCE_FLAGS_UNKNOWN] = {{"flags_unknown", EVENT_PAGE}},
 	[ANNOUNCE_IN_DOUBT] = {{"in_doubt", EVENT_PAGE}},

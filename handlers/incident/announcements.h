@@ -12,12 +12,14 @@ enum announcement_id {
 	ANNOUNCE_NOTHING,
 	/* moves of an incident, told as it then stands */
 	ANNOUNCE_OPENED,
+	ANNOUNCE_PENDING, /* the countdown begins */
 	ANNOUNCE_STARTED,
 	ANNOUNCE_ROLLED_BACK,
 	ANNOUNCE_ROLLED_BACK_LATE,
 	ANNOUNCE_FAILED,
 	ANNOUNCE_HELD,
 	ANNOUNCE_CANCELLED,
+	ANNOUNCE_COUNTDOWN_OVER, /* the all-clear of "pending" */
 	ANNOUNCE_RESOLVED,
 	ANNOUNCE_ENDED_BY_HAND,
 	/* no moves, but told like them */
@@ -25,7 +27,10 @@ enum announcement_id {
 	ANNOUNCE_ETA,
 	ANNOUNCE_ETA_PASSED,
 	ANNOUNCE_ESCALATED, /* what joined it is worse */
-	ANNOUNCE_INCIDENT_LAST = ANNOUNCE_ESCALATED,
+	ANNOUNCE_COUNTDOWN,
+	ANNOUNCE_LAST_CALL, /* it ends soon */
+	ANNOUNCE_EXTENDED,
+	ANNOUNCE_INCIDENT_LAST = ANNOUNCE_EXTENDED,
 	/* the rest has a text of its own; about an incident: */
 	ANNOUNCE_FLAGS_UNKNOWN,
 	ANNOUNCE_IN_DOUBT,

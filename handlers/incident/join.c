@@ -115,6 +115,8 @@ static int take_words(struct joining *j)
 
 	if (r == 0)
 		r = text_set(&j->inc->summary, t->summary);
+	if (r == 0)
+		r = text_set(&j->inc->decided_by, t->who);
 	if (r == 0 && t->reason)
 		r = text_set(&j->inc->reason, t->reason);
 	if (r == 0)

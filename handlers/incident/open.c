@@ -367,7 +367,10 @@ static enum disposition open_state(const struct trigger *t, struct incident *inc
 
 static enum announcement_id say_opened(enum incident_state s)
 {
-	return s == INC_ROLLING_BACK ? ANNOUNCE_STARTED : s == INC_HELD ? ANNOUNCE_HELD : ANNOUNCE_OPENED;
+	return s == INC_ROLLING_BACK ? ANNOUNCE_STARTED
+	       : s == INC_HELD       ? ANNOUNCE_HELD
+	       : s == INC_PENDING    ? ANNOUNCE_PENDING
+	                             : ANNOUNCE_OPENED;
 }
 
 int trigger_stage(struct db_tx *tx, const char *rollout, int32_t *ret)

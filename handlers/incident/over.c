@@ -1,6 +1,7 @@
 #include "handlers/incident/over.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "handlers/incident/drill.h"
 #include "handlers/incident/kinds.h"
 #include "handlers/settings/settings.h"
+#include "server/core/clock.h"
 #include "server/core/text.h"
 
 #define STEP_SHOWN_MAX 60 /* bytes of the name of a step */
@@ -29,15 +31,40 @@ static void add_followup(struct incident_facts *f, struct buf *failed, const str
 	buf_free(&name);
 }
 
+int32_t incident_above(const struct incident *inc, const struct rollout_row *row)
+{
+	assert(inc && row);
+	bool seen = row->seen_at_us > inc->rolled_back_at_us && row->seen_at_us >= row->pct_changed_us,
+	     set = row->pct_changed_us > inc->rolled_back_at_us;
+	int32_t now = seen ? row->pct_seen : set ? row->pct_wanted : -1;
+
+	return inc->state == INC_ROLLED_BACK && kind_of(inc)->lowers && inc->pct_wanted >= 0 && now > inc->pct_wanted
+	               ? now
+	               : 0;
+}
+
+static int load_above(struct db_conn *c, const struct incident *inc, struct incident_facts *f)
+{
+	struct rollout_row row = {.pct_wanted = -1, .pct_seen = -1};
+	int r = inc->state == INC_ROLLED_BACK ? rollout_load(c, inc->rollout, &row) : -ENOENT;
+
+	if (r == 0)
+		f->above = incident_above(inc, &row);
+	rollout_row_free(&row);
+	return r == -ENOENT ? 0 : r;
+}
+
 int incident_facts_load(struct db_conn *c, const struct incident *inc, struct incident_facts *ret)
 {
 	assert(c && inc && inc->id > 0 && ret);
-	struct incident_facts f = {0};
+	struct incident_facts f = {.now_us = inc->state == INC_PENDING ? clock_wall_us() : 0};
 	struct buf failed = BUF(sizeof(f.failed) - 1);
 	struct step_list l = {0};
 	int64_t all = 0;
 	int r = inc->state == INC_ROLLED_BACK ? alert_count(c, inc->id, &all, &f.firing) : 0;
 
+	if (r == 0)
+		r = load_above(c, inc, &f);
 	if (r == 0)
 		r = step_followups_open(c, inc->id, &l);
 	for (size_t i = 0; r == 0 && i < l.n; i++)
@@ -132,6 +159,7 @@ static void pending(struct view *v)
 	text_time_local(v->inc->due_at_us, at, sizeof(at));
 	because(v, false, "it rolls back to %s at %s unless every alert resolves first", v->to, at);
 	next_incident(v, "cancel");
+	next(v, "incident extend %lld 30m --note \"why it may wait\"", (long long)v->inc->id);
 }
 
 static void held(struct view *v)
@@ -156,8 +184,12 @@ static void rolled_back(struct view *v)
 {
 	const struct condition *cured = &v->inc->condition[CONDITION_CURED];
 	long long firing = (long long)v->facts->firing;
+	char now[16];
 
-	if (v->facts->failed[0])
+	text_pct(v->facts->above, now, sizeof(now));
+	if (v->facts->above)
+		because(v, false, "it was raised again since: %s%%, not %s", now, v->to);
+	else if (v->facts->failed[0])
 		because(v, false, "after the rollback %s", v->facts->failed);
 	else if (v->facts->waiting[0])
 		because(v, false, "%s waits for a person", v->facts->waiting);
@@ -169,6 +201,8 @@ static void rolled_back(struct view *v)
 		because(v, false, "%s was seen, but its review is open", v->to);
 	else
 		because(v, true, "%s was seen, and no alert of it fires", v->to);
+	if (v->facts->above)
+		next_rollback(v);
 	if (v->facts->waiting[0])
 		next_incident(v, "approve");
 	else if (v->inc->review == REVIEW_REQUIRED)

@@ -8,6 +8,7 @@
 #define HANDLERS_INCIDENT_OVER_H
 
 #include "db/incident.h"
+#include "db/rollout.h"
 
 #define NEXT_MAX 2
 
@@ -16,8 +17,12 @@ struct incident_facts {
 	int64_t firing;   /* alerts of it that fire; asked for where it says whether it is over: rolled back */
 	char failed[200]; /* follow-up steps that were not done: "validate FAILED, purge in doubt"; "" none */
 	char waiting[80]; /* the follow-up step that waits for a person now; "" none */
+	int32_t above;    /* rolled back, and known to be at more since: hundredths; 0: it is not */
+	int64_t now_us;   /* when that was so; 0: nothing is counted down to */
 };
 int incident_facts_load(struct db_conn *c, const struct incident *inc, struct incident_facts *ret);
+/* What the rollout's row says of it. Pure. */
+int32_t incident_above(const struct incident *inc, const struct rollout_row *row);
 
 struct incident_over {
 	bool over;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "handlers/incident/json.h"
+#include "handlers/incident/kinds.h"
 #include "handlers/incident/text.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
@@ -115,7 +116,8 @@ static void head(struct buf *b, struct json_object *o, const struct incident *in
 		{"Reviewed by", "reviewed_by"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(lines); i++)
-		member(b, lines[i].label, o, lines[i].key);
+		member(b, kind_of(inc)->enters && !strcmp(lines[i].key, "rolled_back_at") ? "Entered" : lines[i].label,
+		       o, lines[i].key);
 	traffic(b, inc);
 }
 

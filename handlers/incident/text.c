@@ -11,6 +11,14 @@
 #define ETA_EXACT_US    (600 * US_PER_S) /* what is farther away is told to the minute */
 #define LABEL_SHOWN_MAX 300              /* bytes of a text from outside in one line */
 
+/* How long until then: what is far away to the minute. */
+static void span_words(int64_t span_us, char *out, size_t size)
+{
+	int64_t unit = span_us < ETA_EXACT_US ? US_PER_S : 60 * US_PER_S;
+
+	text_duration_words((span_us + unit / 2) / unit * unit, out, size);
+}
+
 static const char *const status_words[INC_STATE_N] = {
 	[INC_PENDING] = "Waiting",
 	[INC_ROLLING_BACK] = "Rolling back",
@@ -51,12 +59,17 @@ const char *message_title(const struct incident *inc)
 	return inc->state == INC_CANCELLED || never ? "Called Off" : kind_deciding(inc)->title;
 }
 
-static int action_pending(struct buf *b, const struct incident *inc, const char *to)
+static int action_pending(struct buf *b, const struct incident *inc, const char *to, int64_t now)
 {
-	char at[60];
+	char at[60], left[40];
 
 	text_time_local(inc->due_at_us, at, sizeof(at));
-	return buf_printf(b, "Rolls back to %s%% at %s unless every alert resolves first", to, at);
+	buf_printf(b, "Rolls back to %s%% at %s", to, at);
+	if (now && inc->due_at_us > now) {
+		span_words(inc->due_at_us - now, left, sizeof(left));
+		buf_printf(b, ", in %s,", left);
+	}
+	return buf_str(b, " unless every alert resolves first");
 }
 
 static int last_seen(struct buf *b, const struct incident *inc)
@@ -78,6 +91,14 @@ static int action_done(struct buf *b, const struct incident *inc, const char *to
 	if (inc->already_there)
 		return buf_printf(b, "Found already at %s%%, verified: nothing was applied", to);
 	return buf_printf(b, "Rolled back to %s%%%s", to, inc->late ? " (late: it had failed before)" : "");
+}
+
+static int action_undone(struct buf *b, const char *to, int32_t above)
+{
+	char now[16];
+
+	text_pct(above, now, sizeof(now));
+	return buf_printf(b, "Was rolled back to %s%%, and raised since: it is at %s%%", to, now);
 }
 
 static int action_resolved(struct buf *b, const struct incident *inc, const char *to)
@@ -110,20 +131,20 @@ static int stage_action(struct buf *b, const struct incident *advance)
 	return s == INC_FAILED ? last_seen(b, advance) : b->error;
 }
 
-static int rollback_action(struct buf *b, const struct incident *inc)
+static int rollback_action(struct buf *b, const struct incident *inc, const struct incident_facts *facts)
 {
 	char to[16];
 
 	text_pct(inc->pct_wanted, to, sizeof(to));
 	switch (inc->state) {
 	case INC_PENDING:
-		return action_pending(b, inc, to);
+		return action_pending(b, inc, to, facts->now_us);
 	case INC_ROLLING_BACK:
 		return buf_printf(b, "Rolling back to %s%%", to);
 	case INC_VERIFYING:
 		return buf_printf(b, "%s %s%%, not verified yet", inc->already_there ? "Found at" : "Set to", to);
 	case INC_ROLLED_BACK:
-		return action_done(b, inc, to);
+		return facts->above ? action_undone(b, to, facts->above) : action_done(b, inc, to);
 	case INC_FAILED:
 		return action_failed(b, inc, to);
 	case INC_HELD:
@@ -157,7 +178,7 @@ int message_action(struct buf *b, const struct incident *inc, const struct incid
 		return buf_str(b, "None: a report; nothing was rolled back");
 	if (kind_of(inc)->texts == TEXTS_DRILL)
 		return buf_printf(b, "None: a drill; a real one %s", inc->reason ? inc->reason : "would roll back");
-	rollback_action(b, inc);
+	rollback_action(b, inc, facts);
 	return followups(b, facts);
 }
 
@@ -177,6 +198,21 @@ static void shown(struct buf *b, const char *label, const char *text)
 {
 	buf_printf(b, "- %s: ", label);
 	text_one_line(b, text, __builtin_strlen(text), LABEL_SHOWN_MAX);
+	buf_char(b, '\n');
+}
+
+/* Its words, and whose they are where a person decides. */
+static void trigger_line(struct buf *b, const struct incident *inc)
+{
+	const char *who = inc->decided_by ? inc->decided_by : inc->opened_by,
+		   *words = inc->summary[0] ? inc->summary : "unknown";
+
+	buf_str(b, "- Trigger: ");
+	text_one_line(b, words, strlen(words), LABEL_SHOWN_MAX);
+	if (kind_deciding(inc)->by_hand && who) {
+		buf_str(b, ", by ");
+		text_one_line(b, who, strlen(who), LABEL_SHOWN_MAX);
+	}
 	buf_char(b, '\n');
 }
 
@@ -203,8 +239,7 @@ static void eta_line(struct buf *b, const char *eta, int64_t now)
 		return;
 	}
 	text_time_local(at, when, sizeof(when));
-	int64_t span = at > now ? at - now : now - at, unit = span < ETA_EXACT_US ? US_PER_S : 60 * US_PER_S;
-	text_duration_words((span + unit / 2) / unit * unit, left, sizeof(left));
+	span_words(at > now ? at - now : now - at, left, sizeof(left));
 	buf_printf(b, at > now ? "- ETA: %s to resolution\n" : "- ETA: passed %s ago\n", left);
 	buf_printf(b, "- Expected: %s\n", when);
 }
@@ -230,7 +265,7 @@ int message_incident(struct buf *b, const struct incident *inc, const struct pla
 	buf_str(b, "[INCIDENT] ");
 	text_one_line(b, title, __builtin_strlen(title), LABEL_SHOWN_MAX);
 	buf_printf(b, " %s\n", message_title(inc));
-	shown(b, "Trigger", inc->summary[0] ? inc->summary : "unknown");
+	trigger_line(b, inc);
 	stage_line(b, inc, plan);
 	buf_str(b, "- Action: ");
 	message_action(b, inc, facts);
@@ -345,6 +380,16 @@ int message_escalated(struct buf *b, const char *note)
 	assert(b);
 	shown(b, "Escalated", note ? note : "");
 	return b->error;
+}
+
+int message_extended(struct buf *b, const char *who, const char *note)
+{
+	assert(b && who);
+	buf_str(b, "- Extended by ");
+	text_one_line(b, who, strlen(who), LABEL_SHOWN_MAX);
+	buf_char(b, ' ');
+	text_one_line(b, note ? note : "", note ? strlen(note) : 0, LABEL_SHOWN_MAX);
+	return buf_char(b, '\n');
 }
 
 /* --- stages --- */

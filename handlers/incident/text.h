@@ -27,6 +27,8 @@ bool message_condition_asked(const struct incident *inc, const struct plan *plan
 int message_ended(struct buf *b, const struct incident *inc, const char *who, const char *why);
 /* That it is worse now, and by what: "P0 (was critical): index validation failed". */
 int message_escalated(struct buf *b, const char *note);
+/* Who had the countdown wait longer, until when, and why. */
+int message_extended(struct buf *b, const char *who, const char *note);
 /* What message_incident says, for a stage that was entered, or should have been. */
 int message_stage(struct buf *b, const struct incident *advance, const struct plan *plan, int64_t at_us);
 /* The word for a state of a stage being entered: it is not rolling back. */

@@ -38,6 +38,7 @@ struct evaluating {
 		alerts;                   /* criteria and baselines: value, samples, value, samples … */
 	char *unresolved[UNRESOLVED_MAX]; /* owned: labels of the alerts that fire, as far as they came here */
 	size_t n_unresolved;
+	const char *alert_of[UNRESOLVED_MAX]; /* of them: that the n-th question of alerts is about */
 	struct prom_ask *ask;
 	struct prom_query *firing;
 	struct verify *probe;
@@ -136,8 +137,13 @@ static bool add_alerts(struct evaluating *e, struct db_conn *c)
 
 	e->alerts.at = e->n;
 	e->n_unresolved = n > 0 ? (size_t)n : 0;
-	for (size_t i = 0; i < e->n_unresolved; i++)
-		ok = add_alert(e, e->unresolved[i]) && ok;
+	for (size_t i = 0, n_asked = 0; i < e->n_unresolved; i++) {
+		bool asked = add_alert(e, e->unresolved[i]);
+
+		if (asked)
+			e->alert_of[n_asked++] = e->unresolved[i];
+		ok = asked && ok;
+	}
 	e->alerts.n = e->n - e->alerts.at;
 	return ok;
 }
@@ -170,6 +176,16 @@ static void judge_baselines(struct evaluating *e, const struct prom_answer *a)
 	}
 }
 
+/* "CanaryErrorRateHigh on web-7": what people call it. */
+static void name_alert(const char *labels_text, char *out, size_t size)
+{
+	CLEANUP(json_cleanup) struct json_object *labels = json_tokener_parse(labels_text);
+	const char *instance = labels ? json_str_or(labels, "instance", "") : "";
+
+	snprintf(out, size, "%.90s%s%.60s", labels ? json_str_or(labels, "alertname", "?") : "?",
+	         instance[0] ? " on " : "", instance);
+}
+
 static void judge_firing(struct evaluating *e, const struct prom_answer *a, bool all_asked)
 {
 	struct evaluation *ev = &e->ev;
@@ -182,17 +198,19 @@ static void judge_firing(struct evaluating *e, const struct prom_answer *a, bool
 	}
 	for (size_t i = 0; i < e->alerts.n; i++) {
 		const struct prom_answer *one = &a[e->alerts.at + i];
+		char name[160];
 
+		name_alert(e->alert_of[i], name, sizeof(name));
 		if (one->n > 0) {
 			ev->firing = FIRING_YES;
 			snprintf(ev->firing_why, sizeof(ev->firing_why),
-			         "an alert that rolled it back or held it is still active");
+			         "%s, which rolled it back or held it, is still active", name);
 			return;
 		}
 		if (strcmp(one->why, "no data") != 0) {
 			ev->firing = FIRING_UNKNOWN;
-			snprintf(ev->firing_why, sizeof(ev->firing_why),
-			         "whether an alert of it is still active is unknown: %.200s", one->why);
+			snprintf(ev->firing_why, sizeof(ev->firing_why), "whether %s is still active is unknown: %.90s",
+			         name, one->why);
 		}
 	}
 }

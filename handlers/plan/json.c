@@ -21,7 +21,9 @@ static void add_clock(struct json_object *o, const struct gate_view *v, const st
 	const struct progress *p = &v->st->p;
 	struct json_object *c = json_object_new_object();
 	int64_t needed = st ? st->duration_us : 0;
+	char why[400];
 
+	gate_clock_why(v, why, sizeof(why));
 	json_add_int(c, "run", p->run);
 	json_add_time(c, "run_since", p->run_since_us);
 	json_add_time(c, "entered_at", p->entered_us);
@@ -29,9 +31,9 @@ static void add_clock(struct json_object *o, const struct gate_view *v, const st
 	json_add(c, "required", needed ? json_object_new_double(seconds(needed)) : NULL);
 	json_add(c, "left",
 	         needed ? json_object_new_double(needed > p->clean_us ? seconds(needed - p->clean_us) : 0) : NULL);
-	json_add_bool(c, "runs", !p->clean_why && p->entered_us);
-	json_add_str(c, "why", p->clean_why);
-	json_add_time(c, "stands_since", p->stopped_at_us);
+	json_add_bool(c, "runs", !why[0] && p->entered_us);
+	json_add_str(c, "why", why[0] ? why : NULL);
+	json_add_time(c, "stands_since", why[0] ? p->stopped_at_us : 0);
 	json_add(o, "clock", c);
 }
 

@@ -73,28 +73,55 @@ static bool is_above(const struct incident *inc, int32_t there)
 	return inc->pct_wanted >= 0 && there > inc->pct_wanted;
 }
 
-/* What the open incident, if there is one, says about this percentage. A drill, which sets none, says nothing. */
-static bool incident_says(struct db_tx *tx, const struct rollout *r, int32_t there,
-                          bool (*says)(const struct incident *, int32_t))
+/* The open incident, if there is one; a drill, which sets no percentage, says nothing. */
+static bool load_open(struct db_tx *tx, const struct rollout *r, struct incident *ret)
+{
+	return incident_open_of(db_tx_conn(tx), r->name, ret) == 1 && kind_of(ret)->acts;
+}
+
+/* It is being written by the incident, and its outcome is not on record yet. */
+static bool incident_writes(struct db_tx *tx, const struct rollout *r, int32_t there)
 {
 	struct incident inc = {0};
-	bool yes = incident_open_of(db_tx_conn(tx), r->name, &inc) == 1 && kind_of(&inc)->acts && says(&inc, there);
+	bool yes = load_open(tx, r, &inc) && is_ours(&inc, there);
 
 	incident_free(&inc);
 	return yes;
+}
+
+/* What was changed, and what puts it right. *ret_page: a rollback had set less. */
+static char *changed_text(struct db_tx *tx, const struct rollout *r, const struct rollout_row *row, int32_t there,
+                          bool *ret_page)
+{
+	struct incident inc = {0};
+	char was[16], is[16], set[16];
+	char *text;
+
+	text_pct(row->pct_wanted, was, sizeof(was));
+	text_pct(there, is, sizeof(is));
+	*ret_page = load_open(tx, r, &inc) && is_above(&inc, there);
+	text_pct(inc.pct_wanted, set, sizeof(set));
+	if (*ret_page)
+		text = text_format("%s was changed outside rollbackd: %s%% on record, %s%% in %s, above the %s%% that "
+		                   "incident %lld set. To lower it again: rollbackctl rollback %s --stage current",
+		                   r->title, was, is, r->flags_file, set, (long long)inc.id, r->name);
+	else
+		text = text_format("%s was changed outside rollbackd: %s%% on record, %s%% in %s", r->title, was, is,
+		                   r->flags_file);
+	incident_free(&inc);
+	return text;
 }
 
 static int sync_changed(struct db_tx *tx, const struct settings *s, const struct rollout *r, struct rollout_row *row,
                         int32_t there)
 {
 	assert(row && there >= 0 && there <= 10000);
-	char was[16], is[16], text[400];
-	bool page = incident_says(tx, r, there, is_above);
+	bool page = false;
+	CLEANUP(cleanup_free) char *text = changed_text(tx, r, row, there, &page);
+	CLEANUP(cleanup_free) char *line = text ? text_format("[ROLLOUT] %s", text) : NULL;
 
-	text_pct(row->pct_wanted, was, sizeof(was));
-	text_pct(there, is, sizeof(is));
-	snprintf(text, sizeof(text), "the percentage was changed outside rollbackd: %s%% on record, %s%% in %s%s", was,
-	         is, r->flags_file, page ? " - above what a rollback set" : "");
+	if (!line)
+		return -ENOMEM;
 	row->pct_wanted = there;
 	row->pct_changed_us = db_tx_now(tx);
 	row->generation++;
@@ -107,7 +134,7 @@ static int sync_changed(struct db_tx *tx, const struct settings *s, const struct
 		err = note(tx, r->name, "changed outside", text);
 	if (err < 0)
 		return err;
-	return announce_text(tx, s, page ? ANNOUNCE_CHANGED_OUTSIDE_ABOVE : ANNOUNCE_CHANGED_OUTSIDE, r->name, text);
+	return announce_text(tx, s, page ? ANNOUNCE_CHANGED_OUTSIDE_ABOVE : ANNOUNCE_CHANGED_OUTSIDE, r->name, line);
 }
 
 /* A database from before there were runs. */
@@ -145,7 +172,7 @@ int percentage_sync_rollout(struct db_tx *tx, const struct settings *s, const st
 	else if (differs && there < row.pct_wanted && import_expected(tx, r))
 		err = 0; /* somebody is lowering it without us, and is writing down why */
 	else if (differs &&
-	         !incident_says(tx, r, there, is_ours)) /* written before a crash, its outcome is not on record yet */
+	         !incident_writes(tx, r, there)) /* written before a crash, its outcome is not on record yet */
 		err = sync_changed(tx, s, r, &row, there);
 	rollout_row_free(&row);
 	if (err == 0)

@@ -104,36 +104,15 @@ static int plan_changed(const struct reconcile *l, struct progress *p)
 
 /* --- the clock --- */
 
-static void view_of(const struct reconcile *l, struct stage_clock_view *v)
-{
-	bool elsewhere = l->stage && stage_is_elsewhere(l->s, l->stage);
-	bool judged = l->stage && l->ev->stage == l->stage->number && l->ev->run == l->st->p.run;
-
-	*v = (struct stage_clock_view) {
-		.entered = l->stage && l->st->p.entered_us,
-		.elsewhere = elsewhere,
-		.held = l->st->p.held_by,
-		.incident = l->st->open && l->st->kind->acts ? l->st->open : 0,
-		.blind = l->ev->blind[0] ? l->ev->blind : NULL,
-		.percentage_known = l->ev->there != STATUS_UNKNOWN,
-		.percentage_right = l->ev->there == STATUS_YES,
-		.criteria = judged ? l->stage->criteria : NULL,
-		.results = l->ev->results,
-		.n = judged ? l->ev->n : 0,
-	};
-}
-
 static int count_clock(const struct reconcile *l, struct progress *p)
 {
 	assert(p);
 	int64_t gap = 3 * l->s->evaluation_us > GAP_LEAST_US ? 3 * l->s->evaluation_us : GAP_LEAST_US;
 	struct hold_span span = {0};
-	struct stage_clock_view v;
 	char why[400];
 	int r = 0;
 
-	view_of(l, &v);
-	stage_clock_why(&v, why, sizeof(why));
+	gate_clock_why(&(struct gate_view) {l->s, l->r, l->st, l->ev, l->now}, why, sizeof(why));
 	if (stage_clock_count(p, l->now, gap, why, &span))
 		r = hold_span_add(l->tx, l->r->name, &span);
 	free(span.why);
@@ -220,7 +199,7 @@ static int tell_unheard(const struct reconcile *l, int64_t since)
 	char *text =
 		text_format("NOT HEARD: %s%s fires in Prometheus for %s and does not come here: a silence, an "
 	                    "inhibition or a route of Alertmanager is in the way (rollbackctl doctor). Nothing was "
-	                    "rolled back. By hand: rollbackctl rollback %s",
+	                    "rolled back. By hand: rollbackctl rollback %s --stage current",
 	                    u->name, more, span, l->r->name);
 	int r = text ? reconcile_announce(l, ANNOUNCE_UNHEARD, text) : -ENOMEM;
 	return r < 0 ? r : reconcile_set_mark(l, "unheard_told", NULL, l->now);
@@ -363,8 +342,10 @@ static int watch_percentage(const struct reconcile *l)
 	char *text =
 		ended ? text_format("still at %s%%, never verified at %s%%: incident %lld was ended by a person. %s",
 	                            seen, wanted, (long long)ended, l->ev->there_why)
-		      : text_format("the percentage was raised outside rollbackd: %s%% seen, %s%% wanted%s. %s", seen,
-	                            wanted, after_rollback ? " after a rollback" : "", l->ev->there_why);
+		      : text_format("the percentage was raised outside rollbackd: %s%% seen, %s%% wanted%s. %s%s"
+	                            "To lower it again: rollbackctl rollback %s --stage current",
+	                            seen, wanted, after_rollback ? " after a rollback" : "", l->ev->there_why,
+	                            l->ev->there_why[0] ? ". " : "", l->r->name);
 	enum announcement_id id = ended            ? ANNOUNCE_STILL_ABOVE
 	                          : after_rollback ? ANNOUNCE_ABOVE_AFTER_ROLLBACK
 	                                           : ANNOUNCE_ABOVE;

@@ -10,6 +10,8 @@
 #include "server/core/clock.h"
 #include "server/core/text.h"
 
+#define COUNTDOWN_LEAST_US (60 * US_PER_S) /* a shorter one is over before a reminder is read */
+
 /* --- recurring items: told once each time one falls overdue, never paged --- */
 
 static int remind_item(const struct reconcile *l, const struct checklist *list, const struct check_item *item)
@@ -78,13 +80,38 @@ static int tell_eta(const struct reconcile *l, const struct incident *inc)
 	return r < 0 ? r : reconcile_set_mark(l, "eta_passed", NULL, at);
 }
 
-static int remind_eta(const struct reconcile *l)
+/* --- the countdown of a pending rollback: at half of it, and shortly before its end --- */
+
+static int count_down(const struct reconcile *l, const struct incident *inc, const char *mark, int64_t from_us,
+                      enum announcement_id id)
+{
+	if (l->now < from_us || l->now >= inc->due_at_us || reconcile_mark(l, mark, NULL) == inc->due_at_us)
+		return 0;
+	int r = announce_incident(l->tx, l->s, inc, id);
+
+	return r < 0 ? r : reconcile_set_mark(l, mark, NULL, inc->due_at_us);
+}
+
+static int tell_countdown(const struct reconcile *l, const struct incident *inc)
+{
+	int64_t whole = inc->due_at_us - incident_decided_us(inc);
+	bool late = l->now >= inc->due_at_us - whole / 10;
+
+	if (inc->state != INC_PENDING || whole < COUNTDOWN_LEAST_US)
+		return 0;
+	return late ? count_down(l, inc, "countdown_last", inc->due_at_us - whole / 10, ANNOUNCE_LAST_CALL)
+	            : count_down(l, inc, "countdown_half", inc->due_at_us - whole / 2, ANNOUNCE_COUNTDOWN);
+}
+
+static int remind_incident(const struct reconcile *l)
 {
 	struct incident inc = {0};
 	int r = l->st->open ? incident_load(db_tx_conn(l->tx), l->st->open, &inc) : 0;
 
 	if (r == 0 && l->st->open && incident_is_open(inc.state))
 		r = tell_eta(l, &inc);
+	if (r == 0 && l->st->open)
+		r = tell_countdown(l, &inc);
 	incident_free(&inc);
 	return r == -ENOENT ? 0 : r;
 }
@@ -95,7 +122,7 @@ int reconcile_remind(const struct reconcile *l)
 	int r = remind_items(l);
 
 	if (r == 0)
-		r = remind_eta(l);
+		r = remind_incident(l);
 	for (size_t i = 0; r == 0 && i < l->r->n_milestones; i++)
 		r = tell_milestone(l, &l->r->milestones[i]);
 	return r;

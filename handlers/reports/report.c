@@ -67,7 +67,7 @@ static int head(struct report *p)
 
 static int where(struct report *p)
 {
-	char pct[16], clean[40], all[40];
+	char pct[16], clean[40], all[40], why[400];
 
 	text_pct(p->st->there, pct, sizeof(pct));
 	if (!p->stage) {
@@ -79,8 +79,8 @@ static int where(struct report *p)
 	text_duration_words(p->st->p.clean_us, clean, sizeof(clean));
 	text_duration_words(p->stage->duration_us, all, sizeof(all));
 	buf_printf(p->b, p->stage->duration_us ? ", clean for %s of %s" : ", clean for %s", clean, all);
-	buf_printf(p->b, "%s%s\n", p->st->p.clean_why ? "; the clock stands still: " : "",
-	           p->st->p.clean_why ? p->st->p.clean_why : "");
+	gate_clock_why(&(struct gate_view) {p->s, p->r, p->st, p->ev, p->now}, why, sizeof(why));
+	buf_printf(p->b, "%s%s\n", why[0] ? "; the clock stands still: " : "", why);
 	return 0;
 }
 

@@ -140,6 +140,7 @@ static const struct {
 	{"resolve", "/resolve", "note", "resolved"},
 	{"approve", "/approve", "note", "approved"},
 	{"review", "/review", "note", "reviewed"},
+	{"extend", "/extend", "duration", "extended"},
 };
 
 /* One line: what was done, and how it stands. Who wants all of it asks for it. */
@@ -175,15 +176,18 @@ struct view {
 static int show_one(struct ctl *c, const char *id, struct view v)
 {
 	if (v.watch)
-		return ctl_follow(c, strtoll(id, NULL, 10), true);
+		return ctl_follow(c, strtoll(id, NULL, 10), 0, true);
 	return ctl_show(c, "incidents", id, "", v.verbose ? show_incident_verbose : show_incident);
 }
 
-static int act(struct ctl *c, size_t which, const char *id, const char *text, const char *step)
+/* text: the word behind the id; note: what --note says. */
+static int act(struct ctl *c, size_t which, const char *id, const char *text, const char *note, const char *step)
 {
 	assert(which < ARRAY_LEN(actions) && id);
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
-	struct json_object *body = ctl_body(actions[which].key, text, "step", step, NO_MORE);
+	bool noted = strcmp(actions[which].key, "duration") == 0;
+	struct json_object *body = noted ? ctl_body("duration", text, "note", note, NO_MORE)
+	                                 : ctl_body(actions[which].key, text ? text : note, "step", step, NO_MORE);
 	int r = ctl_ask(c, "POST", "incidents", id, actions[which].path, body, &data);
 
 	if (r == 0 && c->json)
@@ -259,7 +263,7 @@ int cmd_incident(struct ctl *c, int n, char **argv)
 		return ctl_print_text(c, "incidents", rest[1], "/report");
 	for (size_t i = 0; found >= 2 && i < ARRAY_LEN(actions); i++)
 		if (!strcmp(rest[0], actions[i].word))
-			return act(c, i, rest[1], rest[2] ? rest[2] : text, step);
+			return act(c, i, rest[1], rest[2], text, step);
 	return unknown_word(c, rest[0]);
 }
 
@@ -279,11 +283,10 @@ static int result_of(struct json_object *incident)
 	return !strcmp(state, "failed") || !strcmp(state, "cancelled") ? CTL_NO : -1;
 }
 
-int ctl_follow(const struct ctl *c, int64_t id, bool print)
+int ctl_follow(const struct ctl *c, int64_t id, size_t seen, bool print)
 {
 	assert(c && id > 0);
 	int64_t until = clock_mono_us() + WAIT_US;
-	size_t seen = 0;
 
 	for (int silent = 0; clock_mono_us() < until; ctl_pause()) {
 		CLEANUP(json_cleanup) struct json_object *data = NULL;

@@ -49,9 +49,11 @@ int ctl_fetch(const struct ctl *c, const char *path, struct buf *ret);
 int ctl_print_text(const struct ctl *c, const char *list, const char *name, const char *what);
 /* Does it answer within 3 s, and can it record? Says nothing. */
 bool ctl_is_ready(const struct ctl *c);
-/* Follows an incident, or a stage being entered, until it is decided; prints what happens; with -o json, if print, it
- * at the end. An exit code. */
-int ctl_follow(const struct ctl *c, int64_t id, bool print);
+/* Follows an incident, or a stage being entered, until it is decided; prints what happens from the seen-th line of its
+ * timeline on; with -o json, if print, it at the end. An exit code. */
+int ctl_follow(const struct ctl *c, int64_t id, size_t seen, bool print);
+/* The rollout that was named, or else the only one there is. The caller's to free; NULL with a sentence on stderr. */
+char *ctl_rollout(struct ctl *c, const char *named, int *ret_code);
 /* Between two questions about what is under way. */
 void ctl_pause(void);
 
@@ -69,6 +71,8 @@ void show_over(struct json_object *o);             /* "Over: …" and "Next: …
 void show_compare(struct json_object *o);
 /* One line a step or move that is not yet in seen (count of timeline rows shown); for --wait. Returns the new count. */
 size_t show_news(struct json_object *incident, size_t seen);
+/* Which incident a person's wish joined, and who opened it. */
+void show_joined(struct json_object *o);
 
 /* --- arguments --- */
 
@@ -106,6 +110,7 @@ int cmd_checklist(struct ctl *c, int n, char **argv);
 int cmd_freeze(struct ctl *c, int n, char **argv);
 int cmd_drill(struct ctl *c, int n, char **argv);
 int cmd_report(struct ctl *c, int n, char **argv);
+int cmd_sla(struct ctl *c, int n, char **argv);
 int cmd_percentage(struct ctl *c, int n, char **argv);
 int cmd_compare(struct ctl *c, int n, char **argv);
 int cmd_doctor(struct ctl *c, int n, char **argv);

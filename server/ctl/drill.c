@@ -273,7 +273,7 @@ static int follow(struct ctl *c, const struct drill *d)
 
 	if (r)
 		return r;
-	r = ctl_follow(c, id, false);
+	r = ctl_follow(c, id, 0, false);
 	if (r != CTL_YES && r != CTL_NO)
 		return r;
 	int chat = wait_for_chat(c, id, &called_off);

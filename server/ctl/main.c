@@ -20,7 +20,8 @@ static const struct ctl_command commands[] = {
 	{"incidents", "[--rollout R] [--state S,…|open] [--since 24h] [--until 1h] [--limit N]",
          "list incidents, newest first", cmd_incidents},
 	{"incident",
-         "ID|last [-v | --watch] | ack|note|eta|approve|cancel|retry|review|resolve ID [TEXT] | report ID | "
+         "ID|last [-v | --watch] | ack|note|eta|approve|cancel|retry|review|resolve ID [TEXT] | "
+         "extend ID 30m --note TEXT | report ID | "
          "open ROLLOUT --severity P0 --summary TEXT",
          "one in full, or act on one", cmd_incident},
 	{"rollback",
@@ -46,6 +47,8 @@ static const struct ctl_command commands[] = {
 	{"drill", "ROLLOUT [LABEL=VALUE ...] [--alertmanager URL]",
          "a fire drill: the whole way from a real webhook to chat, and nothing is changed on the target", cmd_drill},
 	{"report", "[ROLLOUT] [--daily | --weekly | --final]", "what engineering and management get", cmd_report},
+	{"sla", "[ROLLOUT] [--since 30d]", "how long each rollback took against its budgets: 0 all in time, 1 not all",
+         cmd_sla},
 	{"compare", "ROLLOUT [--percentage 50] [--duration 7d] [--threshold 0.05]",
          "new way against old way: 0 equal or better, 1 worse, 4 cannot tell", cmd_compare},
 	{"doctor", "[--config FILE]",

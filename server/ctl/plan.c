@@ -15,9 +15,9 @@
 
 #define WORDS_MAX 4
 
-/* The rollout that was named, or else the only one there is. The caller's to free; NULL with a sentence on stderr. */
-static char *rollout_of(struct ctl *c, const char *named, int *ret_code)
+char *ctl_rollout(struct ctl *c, const char *named, int *ret_code)
 {
+	assert(c && ret_code);
 	CLEANUP(json_cleanup) struct json_object *all = NULL;
 
 	if (named)
@@ -167,7 +167,7 @@ static int advance(struct ctl *c, const char *rollout, const struct stage_words 
 	if (r)
 		return r;
 	if (w->wait)
-		return ctl_follow(c, json_int_or(data, "advance", 0), true);
+		return ctl_follow(c, json_int_or(data, "advance", 0), 0, true);
 	printf("entering the stage; follow it with: rollbackctl stage %s\n", rollout);
 	return 0;
 }
@@ -219,7 +219,7 @@ int cmd_stage(struct ctl *c, int n, char **argv)
 		return ctl_usage(c);
 	if (sets)
 		w.number = rest[found - 1];
-	CLEANUP(cleanup_free) char *rollout = rollout_of(c, found == 2 + sets ? rest[1] : NULL, &code);
+	CLEANUP(cleanup_free) char *rollout = ctl_rollout(c, found == 2 + sets ? rest[1] : NULL, &code);
 	if (!rollout)
 		return code;
 	return strcmp(rest[0], "advance") ? with_note(c, rollout, rest[0], &w) : advance(c, rollout, &w);
@@ -234,7 +234,7 @@ int cmd_checklist(struct ctl *c, int n, char **argv)
 
 	if (found < 0)
 		return ctl_usage(c);
-	CLEANUP(cleanup_free) char *rollout = rollout_of(c, rest[0], &code);
+	CLEANUP(cleanup_free) char *rollout = ctl_rollout(c, rest[0], &code);
 	if (!rollout)
 		return code;
 	if (done)
@@ -251,7 +251,7 @@ int cmd_freeze(struct ctl *c, int n, char **argv)
 
 	if (found < 1)
 		return ctl_usage(c);
-	CLEANUP(cleanup_free) char *rollout = rollout_of(c, found == 2 ? rest[0] : NULL, &code);
+	CLEANUP(cleanup_free) char *rollout = ctl_rollout(c, found == 2 ? rest[0] : NULL, &code);
 	if (!rollout)
 		return code;
 	return post_and_show(c, rollout, "/freeze", ctl_body("duration", rest[found - 1], "note", reason, NO_MORE));
@@ -267,7 +267,7 @@ int cmd_report(struct ctl *c, int n, char **argv)
 
 	if (found < 0 || daily + weekly + final > 1)
 		return ctl_usage(c);
-	CLEANUP(cleanup_free) char *rollout = rollout_of(c, rest[0], &code);
+	CLEANUP(cleanup_free) char *rollout = ctl_rollout(c, rest[0], &code);
 	if (!rollout)
 		return code;
 	const char *what = final ? "/report?kind=final" : weekly ? "/report?kind=weekly" : "/report?kind=daily";

@@ -62,6 +62,30 @@ static int ask_rollback(struct ctl *c, const struct words *w, struct json_object
 	return ctl_ask(c, "POST", "rollouts", w->rollout, "/rollback", body, ret);
 }
 
+/* The line of the timeline with which this rollback begins: 0 where it opened the incident, else where it joined it. */
+static size_t own_line(struct json_object *incident)
+{
+	struct json_object *lines = json_arr_of(incident, "timeline");
+	size_t n = json_len(lines);
+
+	while (n > 1 && strcmp(json_str_or(json_item(lines, n - 1), "what", ""), "attached") != 0)
+		n--;
+	return n ? n - 1 : 0;
+}
+
+static const char *what_it_does(struct json_object *o)
+{
+	static char already[60];
+	const char *state = json_str_or(o, "state", "");
+	char to[16];
+
+	text_pct(json_pct_of(o, "percentage_wanted"), to, sizeof(to));
+	snprintf(already, sizeof(already), "already at %s%%; that is being verified", to);
+	if (json_true(o, "already_there"))
+		return already;
+	return !strcmp(state, "rolling_back") ? "rolling back" : !strcmp(state, "verifying") ? "verifying" : state;
+}
+
 static int ask_and_wait(struct ctl *c, const struct words *w)
 {
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
@@ -70,13 +94,16 @@ static int ask_and_wait(struct ctl *c, const struct words *w)
 	if (r)
 		return r;
 	int64_t id = json_int_or(data, "id", 0);
+	size_t own = own_line(data);
+	if (own && !c->json)
+		show_joined(data);
 	if (w->wait)
-		return ctl_follow(c, id, true);
+		return ctl_follow(c, id, own, true);
 	if (c->json)
 		ctl_print(c, data, show_incident);
 	else
-		printf("incident %lld: rolling back. Follow it with: rollbackctl incident %lld\n", (long long)id,
-		       (long long)id);
+		printf("incident %lld: %s. Follow it with: rollbackctl incident %lld\n", (long long)id,
+		       what_it_does(data), (long long)id);
 	return CTL_YES;
 }
 

@@ -199,6 +199,14 @@ void show_incident_verbose(struct json_object *o)
 	show_one(o, true);
 }
 
+void show_joined(struct json_object *o)
+{
+	CLEANUP(cleanup_free) char *opened = show_cell(o, "opened_at");
+
+	printf("joined incident %lld, opened %s by %s: %s\n", (long long)json_int_or(o, "id", 0), opened,
+	       json_str_or(o, "opened_by", "?"), json_str_or(o, "summary", ""));
+}
+
 size_t show_news(struct json_object *incident, size_t seen)
 {
 	struct json_object *arr = json_arr_of(incident, "timeline");
@@ -207,8 +215,11 @@ size_t show_news(struct json_object *incident, size_t seen)
 		struct json_object *e = json_item(arr, seen);
 		CLEANUP(cleanup_free)
 		char *at = show_cell(e, "at"), *what = show_cell(e, "what"), *note = show_cell(e, "note");
+		const char *who = json_str_or(e, "who", "rollbackd");
+		bool own = !strcmp(who, "rollbackd") || !strcmp(who, "alertmanager"), said = note[0] && note[0] != '-';
 
-		printf("%s  %s%s%s\n", at, what, note[0] && note[0] != '-' ? ": " : "", note[0] != '-' ? note : "");
+		printf("%s  %s%s%s%s%s\n", at, what, own ? "" : " by ", own ? "" : who, said ? ": " : "",
+		       said ? note : "");
 	}
 	fflush(stdout);
 	return seen;

@@ -187,7 +187,7 @@ def test_raising_is_refused_while_the_alert_is_active_or_nobody_can_tell(daemon_
     prometheus.values[asked] = 1700000000
     status, out = move(d, "advance")
     assert status == 409 and out["data"]["missing"] == [
-        {"what": "alert", "text": "an alert that rolled it back or held it is still active"}]
+        {"what": "alert", "text": "CanaryErrorRateHigh, which rolled it back or held it, is still active"}]
     prometheus.values[asked] = "out of order"
     status, out = move(d, "advance")
     assert status == 409 and out["data"]["missing"][0]["what"] == "alert" and "unknown" in out["data"]["missing"][0]["text"]

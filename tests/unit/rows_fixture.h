@@ -91,6 +91,7 @@ static inline struct incident make_incident(const char *rollout, bool full, int6
 		.unknown_rounds = base + 42,
 		.decided_at_us = base + 43,
 		.decided_alert = base + 44,
+		.decided_by = copy(full ? "bob" : NULL),
 		.acted_at_us = base + 45,
 		.eta = copy(full ? "soon" : NULL),
 	};
@@ -113,6 +114,7 @@ static inline void same_incident(const struct incident *a, const struct incident
 		{a->onset_from, b->onset_from},
 		{a->acknowledged_by, b->acknowledged_by},
 		{a->eta, b->eta},
+		{a->decided_by, b->decided_by},
 	};
 	const int64_t numbers[][2] = {
 		{a->id, b->id},

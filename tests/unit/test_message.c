@@ -159,7 +159,7 @@ static void evidence_is_what_was_measured_on_one_line(void **state)
 static void every_state_names_the_command_that_fits(void **state)
 {
 	static const char *const next[INC_STATE_N] = {
-		[INC_PENDING] = "incident cancel 7\n",
+		[INC_PENDING] = "incident cancel 7, or rollbackctl incident extend 7 30m --note \"why it may wait\"\n",
 		[INC_FAILED] = "incident retry 7\n",
 		[INC_ROLLED_BACK] = "incident resolve 7\n",
 		[INC_HELD] = "rollback cst-pipeline --stage 2, or rollbackctl incident resolve 7\n",
