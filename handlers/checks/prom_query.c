@@ -14,6 +14,7 @@
 
 #define BODY_MAX        (2 * 1024 * 1024)
 #define URL_MAX         (16 * 1024)
+#define FORM_MAX        (256 * 1024) /* of a range query: the expressions of rules, put together */
 #define TIMEOUT_DEFAULT (3 * US_PER_S)
 #define AHEAD_MOST_S    1.0  /* of a sample, before its Prometheus' own now: rounding */
 #define AGE_MOST_S      1e10 /* older than what any clock shows */
@@ -164,7 +165,8 @@ static void on_value(void *arg, const struct fetch_result *r)
 static int send(struct prom_query *q, const char *query, bool range, loop_fetch_fn *fn)
 {
 	assert(query && !q->fetch);
-	CLEANUP(buf_free) struct buf url = BUF(URL_MAX);
+	static const char *const form[] = {"Content-Type: application/x-www-form-urlencoded", NULL};
+	CLEANUP(buf_free) struct buf url = BUF(range ? FORM_MAX : URL_MAX);
 	int64_t now = clock_mono_us(), left = q->until_mono_us - now;
 
 	if (left <= 0)
@@ -180,6 +182,15 @@ static int send(struct prom_query *q, const char *query, bool range, loop_fetch_
 	                          .share = q->ask.share};
 
 	q->sent_mono_us = now;
+	if (r >= 0 && url.len > URL_MAX) { /* what is too long for a URL is the body */
+		char *parameters = strchr(url.data, '?');
+
+		*parameters = '\0';
+		spec.method = "POST";
+		spec.headers = form;
+		spec.body = parameters + 1;
+		spec.body_len = strlen(parameters + 1);
+	}
 	return r < 0 ? r : loop_fetch(q->loop, &spec, fn, q, &q->fetch);
 }
 

@@ -54,6 +54,11 @@ static const struct ctl_command commands[] = {
 	{"doctor", "[--config FILE]",
          "asks Prometheus and Alertmanager: does every trigger reach rollbackd, how soon, and is there data",
          cmd_doctor},
+	{"simulate", "--rules FILE ... [--since 30d] [--until 0s] [--bound RULE=NUMBER ...] [--config FILE]",
+         "what the triggers of rule files would have done over what Prometheus has, how near each came, and what "
+         "another "
+         "bound would have done: 0 none would have fired, 1 some would, 4 of some it is unknown",
+         cmd_simulate},
 	{"check-config", "FILE|- …", "offline: is this config right", cmd_check_config},
 	{"check-web-config", "FILE", "offline: is this file of passwords right", cmd_check_web_config},
 	{"check-alert", "[--config FILE] FILE|-", "offline: what would this webhook body do, and why", cmd_check_alert},
