@@ -117,6 +117,8 @@ enum http_verdict plan_advance_post(struct api *a, struct http_req *req, struct 
                                     const char *word);
 enum http_verdict flags_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
                              const char *word);
+enum http_verdict notification_test(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                                    const char *word);
 enum http_verdict healthy_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
                                const char *word);
 enum http_verdict ready_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
@@ -135,6 +137,7 @@ api_read_fn rollout_compare;
 api_read_fn plan_report;
 api_read_fn rollout_sla;
 api_read_fn events_list;
+api_read_fn notification_show;
 api_read_fn metrics_show;
 api_read_fn page_index;
 api_read_fn page_incident;

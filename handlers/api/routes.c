@@ -49,6 +49,8 @@ static const struct api_route {
 	/* Needs only the role that approves, which is looked for by the handler. */
 	{HTTP_POST, "/api/v1/rollouts/*/approve", ROLE_USER, .handle = plan_approve_post},
 	{HTTP_POST, "/api/v1/rollouts/*/*", ROLE_OPERATOR, .handle = plan_post},
+	{HTTP_POST, "/api/v1/notifications", ROLE_OPERATOR, .handle = notification_test},
+	{HTTP_GET, "/api/v1/notifications/*", ROLE_VIEWER, .read = notification_show, .lane = DB_READ_CHEAP},
 	{HTTP_GET, "/api/v1/events", ROLE_VIEWER, .read = events_list, .lane = DB_READ_CHEAP,
          .params = "rollout,limit,cursor"},
 	{HTTP_GET, "/metrics", 0, .read = metrics_show, .lane = DB_READ_CHEAP, .without = metrics_own},

@@ -10,6 +10,11 @@
 
 #define UNHEARD_QUERY "ALERTS{alertstate=\"firing\"}"
 
+/* Triggers that were about to fire in the last week and never did: near misses. */
+#define NEAR_MISS_QUERY                                                                                                \
+	"count_over_time(ALERTS{alertstate=\"pending\"}[7d]) unless ignoring(alertstate) "                             \
+	"count_over_time(ALERTS{alertstate=\"firing\"}[7d])"
+
 struct unheard {
 	size_t n;       /* alerts; what only says that it is a drill is none */
 	char name[100]; /* of the first */

@@ -184,3 +184,26 @@ int announce_report(struct db_tx *tx, const struct settings *s, const char *name
 
 	return tell_text(tx, s, &a, rollout, text);
 }
+
+int announce_test(struct db_tx *tx, const struct settings *s, const struct channel_options *channel, const char *who,
+                  int64_t *ret_id)
+{
+	assert(tx && s && channel && who && ret_id);
+	struct buf b = BUF(1000);
+
+	buf_printf(&b, "[TEST] rollbackd: a test message to %.100s, by %.100s. Nothing has happened\n", channel->name,
+	           who);
+	message_at(&b, db_tx_now(tx));
+	CLEANUP(json_cleanup) struct json_object *body = body_new("test", buf_text(&b), s->external_url);
+	struct message m = {.channel = (char *)channel->name,
+	                    .event = (char *)event_heard(channel->events, channel->events),
+	                    .what = (char *)"test"};
+
+	buf_free(&b);
+	json_add_str(body, "title", "rollbackd");
+	json_add(body, "incident", NULL);
+	m.body = (char *)json_text(body);
+	int r = outbox_add(tx, &m);
+	*ret_id = m.id;
+	return r;
+}

@@ -17,5 +17,8 @@ int announce_text(struct db_tx *tx, const struct settings *s, enum announcement_
 /* A report by its name ("weekly"), which says who hears it. */
 int announce_report(struct db_tx *tx, const struct settings *s, const char *name, const char *rollout,
                     const char *text);
+/* A message to one channel that tells of nothing, by who. *ret_id: its number in the outbox. */
+int announce_test(struct db_tx *tx, const struct settings *s, const struct channel_options *channel, const char *who,
+                  int64_t *ret_id);
 
 #endif

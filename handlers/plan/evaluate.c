@@ -40,10 +40,10 @@ struct evaluating {
 	size_t n_unresolved;
 	const char *alert_of[UNRESOLVED_MAX]; /* of them: that the n-th question of alerts is about */
 	struct prom_ask *ask;
-	struct prom_query *firing;
+	struct prom_query *firing, *near_misses;
 	struct verify *probe;
 	struct fallback_probe *fallback;
-	bool asked, probed, listened, tried; /* done */
+	bool asked, probed, listened, tried, looked_back; /* done */
 	struct evaluation ev;
 	evaluate_fn *fn;
 	void *arg;
@@ -287,7 +287,7 @@ static void evaluating_free(struct evaluating *e)
 static void finish(struct evaluating *e)
 {
 	assert(e->fn);
-	if (!e->asked || !e->probed || !e->listened || !e->tried)
+	if (!e->asked || !e->probed || !e->listened || !e->tried || !e->looked_back)
 		return;
 	struct evaluation ev = e->ev;
 
@@ -335,6 +335,29 @@ static void on_probe(void *arg, const struct verify_result *r)
 	snprintf(e->ev.there_why, sizeof(e->ev.there_why), "%s", r->acknowledged.note ? r->acknowledged.note : "");
 	e->probed = true;
 	finish(e);
+}
+
+static void on_near_misses(void *arg, const struct prom_reply *r)
+{
+	struct evaluating *e = arg;
+
+	e->near_misses = NULL;
+	e->ev.near_known =
+		!r->why[0] && unheard_find(e->settings, e->rollout, &r->vector, NULL, 0, &e->ev.near_misses) == 0;
+	e->looked_back = true;
+	finish(e);
+}
+
+/* For the reports: without them, and without stages, nobody reads it. */
+static int look_back_start(struct evaluating *e)
+{
+	const struct prom_question q = {
+		.query = NEAR_MISS_QUERY, .timeout_us = e->settings->prometheus.timeout_us, .share = LOOP_SHARE_STUDY};
+
+	e->looked_back = !e->settings->n_reports || !e->settings->prometheus.url[0];
+	return e->looked_back
+	               ? 0
+	               : prom_query_start(e->loop, &e->settings->prometheus, &q, on_near_misses, e, &e->near_misses);
 }
 
 /* Without memory for them they are unknown. */
@@ -401,10 +424,13 @@ static int start(struct evaluating *e)
 	if (r == 0)
 		r = probe_start(e);
 	if (r == 0)
+		r = look_back_start(e);
+	if (r == 0)
 		r = fallback_probe_start(e->loop, &e->settings->prometheus, e->rollout, on_fallback, e, &e->fallback);
 	if (r < 0) {
 		prom_ask_cancel(e->ask);
 		prom_query_cancel(e->firing);
+		prom_query_cancel(e->near_misses);
 		verify_cancel(e->probe);
 	}
 	return r;
@@ -460,6 +486,7 @@ void evaluate_cancel(struct evaluating *e)
 		return;
 	prom_ask_cancel(e->ask);
 	prom_query_cancel(e->firing);
+	prom_query_cancel(e->near_misses);
 	verify_cancel(e->probe);
 	fallback_probe_cancel(e->fallback);
 	evaluating_free(e);

@@ -183,6 +183,7 @@ static void add_watch(struct json_object *o, const struct gate_view *v)
 	json_add_str(w, "percentage", condition_status_name(v->ev->there));
 	json_add_str(w, "percentage_note", v->ev->there_why);
 	json_add_time(w, "heartbeat_at", v->st->heartbeat_us);
+	json_add(w, "near_misses", v->ev->near_known ? json_object_new_int64((int64_t)v->ev->near_misses.n) : NULL);
 	json_add(o, "watch", w);
 	for (size_t i = 0; i < v->st->baselines.n; i++) {
 		struct json_object *b = json_object_new_object();

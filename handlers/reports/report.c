@@ -280,6 +280,19 @@ static int milestones(struct report *p)
 	return 0;
 }
 
+static int near_misses(struct report *p)
+{
+	const struct unheard *u = &p->ev->near_misses;
+
+	if (!p->ev->near_known)
+		return 0;
+	buf_printf(p->b, "- Near misses of 7 days: %zu", u->n);
+	if (u->n)
+		buf_printf(p->b, " (%s%s): about to fire, and never did", u->name, u->n > 1 ? " and others" : "");
+	buf_char(p->b, '\n');
+	return 0;
+}
+
 static size_t count_events(const struct report *p, const char *what)
 {
 	const struct event_filter f = {.rollout = p->r->name, .what = what, .limit = DRILLS_MAX};
@@ -375,6 +388,7 @@ int report_write(struct report *p)
 		{REPORT_EVERY, incidents},
 		{REPORT_EVERY, sla},
 		{REPORT_WEEKLY | REPORT_FINAL, report_compared},
+		{REPORT_WEEKLY, near_misses},
 		{REPORT_WEEKLY | REPORT_FINAL, forecast},
 		{REPORT_FINAL, report_decisions},
 		{REPORT_DAILY | REPORT_WEEKLY, checklist},

@@ -114,6 +114,7 @@ int cmd_sla(struct ctl *c, int n, char **argv);
 int cmd_percentage(struct ctl *c, int n, char **argv);
 int cmd_compare(struct ctl *c, int n, char **argv);
 int cmd_doctor(struct ctl *c, int n, char **argv);
+int cmd_notify(struct ctl *c, int n, char **argv);
 int cmd_simulate(struct ctl *c, int n, char **argv);
 int cmd_check_config(struct ctl *c, int n, char **argv);
 int cmd_check_web_config(struct ctl *c, int n, char **argv);

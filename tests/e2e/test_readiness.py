@@ -4,7 +4,7 @@ import sqlite3
 import time
 
 import pytest
-from harness import Alertmanager, Server, alert, config, ctl, free_port, slack_channel, until
+from harness import Alertmanager, Server, Slack, alert, config, ctl, free_port, slack_channel, until
 
 
 class Legacy(Server):
@@ -229,11 +229,13 @@ class Answers(Server):
     """A Prometheus in which every query has one value, or none."""
 
     def __init__(self):
-        self.value = "0"
+        self.value, self.near = "0", []
         super().__init__()
 
     def handle(self, method, path, headers, body):
         result = [{"metric": {}, "value": [time.time(), self.value]}] if self.value and "ALERTS" not in path else []
+        if "pending" in path:
+            result = [{"metric": labels, "value": [time.time(), "3"]} for labels in self.near]
         return 200, {}, json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}})
 
 
@@ -260,5 +262,41 @@ def test_items_tick_themselves_by_what_is_measured(daemon_of, service, chat):
         assert "[x] Rollback rehearsed - rollbackd" in ctl(d, "checklist", "shop").stdout
         assert items(d)["Rules validated"] == items(d)["Runbook read"] == ("open", None)
         assert len(events(d, "ticked")) == 3
+    finally:
+        prometheus.close()
+
+
+# --- what is told ---
+
+def test_each_channel_is_asked_for_with_a_test_message(daemon_of, service, chat):
+    silent = Slack()
+    try:
+        channels = "channels:\n" + slack_channel(chat, events="all") + "\n" + slack_channel(silent, name="pager", events="page")
+        d = daemon_of(config(service, channels=channels))
+        p = ctl(d, "notify", "test")
+        assert (p.returncode, p.stdout) == (0, "rollouts: sent\npager: sent\n"), p.stdout + p.stderr
+        [text] = silent.texts()
+        assert text.startswith("[TEST] rollbackd: a test message to pager, by ") and "Nothing has happened\n- At: " in text
+        silent.faults += [(404, {}, "no_service")]
+        p = ctl(d, "-o", "json", "notify", "test", "pager")
+        [m] = json.loads(p.stdout)
+        assert p.returncode == 1 and (m["channel"], m["state"], m["what"]) == ("pager", "undeliverable", "test") and m["error"]
+        assert len(chat.texts()) == 1                   # nobody else was asked
+        p = ctl(d, "notify", "test", "nobody")
+        assert p.returncode == 1 and "there is no channel nobody" in p.stderr
+    finally:
+        silent.close()
+
+
+def test_near_misses_stand_in_the_weekly_report(daemon_of, service, chat):
+    prometheus = Answers()
+    prometheus.near = [{"__name__": "ALERTS", "alertstate": "pending", "alertname": name, "action": "auto_rollback", "rollout": "shop"}
+                       for name in ("CanaryErrorRateHigh", "CanaryP95")] + [{"alertname": "DiskFull"}]
+    try:
+        text = config(service, channels="channels:\n" + slack_channel(chat, events="all"))
+        text = text.replace("global:\n", f"global:\n  evaluation_interval: 200ms\n  prometheus: {{url: \"{prometheus.url}\"}}\n", 1)
+        d = daemon_of(text + "\nreports: [{name: weekly, cron: \"0 9 * * 1\"}]\n")
+        until(lambda: d.get("/api/v1/rollouts/shop")["watch"]["near_misses"] == 2)
+        assert "- Near misses of 7 days: 2 (CanaryErrorRateHigh and others): about to fire, and never did\n" in ctl(d, "report", "--weekly").stdout
     finally:
         prometheus.close()
