@@ -218,6 +218,7 @@ def test_all_is_well_as_shipped(world):
     r = ctl(world.daemon, "doctor", "--config", world.dir / "doctor.yml")
     assert r.returncode == 0 and re.search(r"^ok +CanaryErrorRateBurst route: reaches rollbackd", r.stdout, re.M)
     assert re.search(r"^0 bad, 0 unknown, \d+ notes, \d+ ok$", r.stdout, re.M)
+    assert "ticking an item" in r.stderr                # by: doctor, which only a known person ticks; the verdict stays
 
 
 def test_a_young_prometheus_cannot_tell_about_yesterday(world):
