@@ -49,11 +49,21 @@ static bool metrics_known(const struct reconcile *l, int64_t *ret_at, char *note
 	return n && !l->ev->blind[0] && !l->ev->unreached[0];
 }
 
+/* The old way could take the traffic. */
+static bool fallback_ready(const struct reconcile *l, int64_t *ret_at, char *note)
+{
+	char why[NOTE_MAX];
+
+	*ret_at = l->ev->at_us;
+	snprintf(note, NOTE_MAX, "all %zu checks of fallback_probe hold", l->r->n_probes);
+	return l->r->n_probes && evaluation_fallback(l->ev, l->r, why, sizeof(why)) == STATUS_YES;
+}
+
 /* by: doctor is ticked by rollbackctl doctor, under the name of whoever runs it. */
 static const struct {
 	const char *by;
 	bool (*holds)(const struct reconcile *l, int64_t *ret_at, char *note);
-} evidences[] = {{"drill", drilled}, {"flags", flags_work}, {"metrics", metrics_known}};
+} evidences[] = {{"drill", drilled}, {"fallback", fallback_ready}, {"flags", flags_work}, {"metrics", metrics_known}};
 
 static int64_t later(int64_t a, int64_t b)
 {

@@ -205,8 +205,10 @@ SECTION(item, check_item, NO_RULE,
           .help = "A tick holds so long; 0s: as long as the stage runs"),
         K("every", KEY_DURATION, check_item, every_us, .def = "0s",
           .help = "To be ticked again and again; overdue is told"),
-        K("by", KEY_WORD, check_item, by, .words = "drill doctor flags metrics",
-          .help = "Ticks itself: a drill that passed; rollbackctl doctor; the flags file as seen; criteria all known"));
+        K("by", KEY_WORD, check_item, by, .words = "drill doctor fallback flags metrics",
+          .help = "Ticks itself: a drill that passed; rollbackctl doctor; fallback_probe; the flags file as seen; "
+                  "criteria "
+                  "all known"));
 SECTION(checklist, checklist, RULES(TEXT_AT(checklist, frozen)),
         K("name", KEY_NAME, checklist, name, .required = true, .help = "As named by stages"),
         LIST("items", item, checklist, items, .required = true, .help = "In order"));

@@ -52,8 +52,9 @@ def told(chat, words):
 
 
 def test_raising_is_locked_while_the_old_way_is_not_ready_and_people_are_told_once(daemon_of, service, chat, legacy):
-    d = daemon_of(probed(service, chat, legacy))
+    d = daemon_of(probed(service, chat, legacy, "    checklists: [{name: all, items: [{text: Old way there, every: 1h, by: fallback}]}]\n"))
     until(lambda: fallback(d)["state"] == "yes")
+    until(lambda: d.get("/api/v1/rollouts/shop")["checklists"][0]["items"][0]["person"] == "rollbackd")
     assert [(c["name"], c["state"], c["value"]) for c in fallback(d)["checks"]] == [("reachable", "yes", None), ("fast enough", "yes", 0.05)]
     assert d.metric("rollbackd_fallback_ready", rollout="shop") == 1 and "fallback" not in missing(d)
     assert "  Fallback      ready\n" in ctl(d, "status").stdout and "- Fallback: ready\n" in ctl(d, "report").stdout
