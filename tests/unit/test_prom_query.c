@@ -20,6 +20,7 @@
 
 static struct loop *loop;
 static struct prometheus_options options;
+static int64_t limit_us = 20 * US_PER_S; /* a busy machine answers late */
 static char url[100];
 static struct {
 	int calls;
@@ -42,7 +43,7 @@ static void on_reply(void *arg, const struct prom_reply *r)
 static void ask(const char *query, int64_t since_mono_us)
 {
 	struct prom_question q = {
-		.query = query, .timeout_us = 300 * US_PER_MS, .share = LOOP_SHARE_ACT, .since_mono_us = since_mono_us};
+		.query = query, .timeout_us = limit_us, .share = LOOP_SHARE_ACT, .since_mono_us = since_mono_us};
 	struct prom_query *handle = NULL;
 
 	memset(&got, 0, sizeof(got));
@@ -152,7 +153,9 @@ static void a_question_has_one_time_limit_however_many_ages_it_asks_for(void **s
 
 	(void)state;
 	fake_answers(silent, 1);
+	limit_us = 300 * US_PER_MS;
 	ask("a + b + c", clock_mono_us());
+	limit_us = 20 * US_PER_S;
 	assert_true(clock_mono_us() - begun < US_PER_S);
 	assert_false(got.reached);
 }
@@ -170,6 +173,36 @@ static void one_that_is_cancelled_never_calls_back(void **state)
 	prom_query_cancel(handle);
 	prom_query_cancel(NULL);
 	assert_int_equal(got.calls, 0);
+}
+
+/* As rules are, put together. */
+static void what_is_too_long_for_a_url_is_a_form(void **state)
+{
+	static const struct fake_answer any[] = {
+		{"/api/v1/query_range", 200,
+	         "{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\",\"result\":[]}}"}};
+	static char query[20001];
+	struct prom_question q = {.query = query,
+	                          .timeout_us = limit_us,
+	                          .share = LOOP_SHARE_ACT,
+	                          .range = true,
+	                          .from_us = US_PER_S,
+	                          .to_us = 2 * US_PER_S,
+	                          .step_us = US_PER_S,
+	                          .max_series = 1,
+	                          .max_points = 2};
+	struct prom_query *handle = NULL;
+
+	(void)state;
+	memset(query, 'a', sizeof(query) - 1);
+	fake_answers(any, 1);
+	memset(&got, 0, sizeof(got));
+	assert_int_equal(prom_query_start(loop, &options, &q, on_reply, NULL, &handle), 0);
+	assert_int_equal(loop_run(loop), 0);
+	assert_string_equal(got.why, "");
+	assert_int_equal(strncmp(fake.last, "POST /api/v1/query_range HTTP", 29), 0);
+	assert_non_null(strstr(fake.last, "\r\n\r\nquery=aaaa"));
+	assert_non_null(strstr(fake.last, "&step=1"));
 }
 
 static int setup(void **state)
@@ -198,6 +231,7 @@ int main(void)
 		cmocka_unit_test(what_has_no_age_is_no_evidence),
 		cmocka_unit_test(a_question_has_one_time_limit_however_many_ages_it_asks_for),
 		cmocka_unit_test(one_that_is_cancelled_never_calls_back),
+		cmocka_unit_test(what_is_too_long_for_a_url_is_a_form),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
