@@ -165,12 +165,14 @@ static int count_incidents(struct report *p)
 static void incident_line(struct report *p, const struct incident *i)
 {
 	char at[40], from[16], to[16];
-	bool lowers = kind_of(i)->acts && i->started_at_us && i->pct_wanted >= 0;
+	bool lowers = kind_of(i)->acts && i->started_at_us && i->pct_wanted >= 0,
+	     graded = kind_of(i)->acts && i->severity[0];
 
 	text_time_words(i->opened_at_us, at, sizeof(at));
 	text_pct(i->pct_before, from, sizeof(from));
 	text_pct(i->pct_wanted, to, sizeof(to));
-	buf_printf(p->b, "  - %s: %s %lld", at, !kind_of(i)->acts ? "[DRILL] incident" : "incident", (long long)i->id);
+	buf_printf(p->b, "  - %s: %s %lld%s%s", at, !kind_of(i)->acts ? "[DRILL] incident" : "incident",
+	           (long long)i->id, graded ? ", " : "", graded ? i->severity : "");
 	if (lowers)
 		buf_printf(p->b, ", from %s%s to %s%%", from, i->pct_before < 0 ? "" : "%", to);
 	buf_printf(p->b, ", %s: ", incident_state_name(i->state));
