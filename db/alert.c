@@ -189,5 +189,8 @@ int alert_labels_of_incident(struct db_conn *c, int64_t incident_id, char **ret_
 int alert_unresolved(struct db_conn *c, const char *rollout, int64_t since_us, char **ret_labels, size_t max)
 {
 	assert(rollout);
-	return read_to(c, ALERT_UNRESOLVED, &text_row, ret_labels, max, V(rollout, since_us / US_PER_MS, max));
+	int64_t since = since_us / US_PER_MS, any;
+	int r = query_number(c, UNRESOLVED_ANY, &any, V(rollout, since));
+
+	return r == 1 ? read_to(c, ALERT_UNRESOLVED, &text_row, ret_labels, max, V(rollout, since, max)) : r;
 }

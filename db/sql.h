@@ -283,6 +283,8 @@
 	  "SELECT DISTINCT " LABELS_READ                                                                               \
 	  " FROM unresolved u JOIN alert a ON a.id = u.alert_id WHERE u.rollout = ?1 AND"                              \
 	  " u.place >= ?2 LIMIT ?3")                                                                                   \
+	/* Most have none, and DISTINCT makes a table of its own even then. */                                         \
+	X(UNRESOLVED_ANY, 0, "ti", "SELECT 1 FROM unresolved WHERE rollout = ?1 AND place >= ?2 LIMIT 1")              \
 	X(UNRESOLVED_ADD, 1, "ii",                                                                                     \
 	  "INSERT INTO unresolved (rollout, place, alert_id) SELECT n.rollout, n.place, a.id FROM incident n, alert a" \
 	  " WHERE n.id = ?1 AND n.kind <> 3 AND a.id = ?2 AND a.status = 1")                                           \

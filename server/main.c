@@ -226,16 +226,19 @@ static void process_setup(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-/* Blocked before the first thread exists: all others inherit that, only the main thread reads them. */
+/* Blocked before the first thread exists: all others inherit that, only the main thread reads them. Nobody reads
+ * SIGCHLD, children are waited for by their pidfds: it stays pending, else each end wakes some thread for nothing. */
 static int take_signals(void)
 {
-	sigset_t set;
+	sigset_t set, all;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
+	all = set;
+	sigaddset(&all, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &all, NULL);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 

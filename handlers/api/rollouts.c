@@ -62,13 +62,14 @@ static int add_incident(struct db_conn *c, const struct rollout *ro, struct json
 	return r;
 }
 
-static int add_plan(const struct api_read *q, const struct rollout *r, struct json_object *o)
+static int add_plan(const struct api_read *q, const struct rollout *r, const struct flags_look *look,
+                    struct json_object *o)
 {
-	assert(q && r && o);
+	assert(q && r && look && o);
 	struct rollout_state st = {0};
 	struct evaluation ev = {0};
 	int64_t now = clock_wall_us();
-	int err = rollout_state_load(q->conn, r, now, NULL, &st);
+	int err = rollout_state_load(q->conn, r, now, look, &st);
 
 	if (err == 0)
 		err = controller_last(q->api->controller, r->name, &ev);
@@ -102,6 +103,7 @@ static int rollout_json(const struct api_read *q, const struct rollout *r, struc
 	struct rollout_row row = {.stage = -1, .pct_wanted = -1, .pct_seen = -1};
 	char why[256] = "";
 	int64_t changed = 0;
+	struct flags_look look;
 	int err = rollout_load(c, r->name, &row);
 
 	if (err < 0 && err != -ENOENT)
@@ -112,6 +114,7 @@ static int rollout_json(const struct api_read *q, const struct rollout *r, struc
 		return err;
 	}
 	const struct stage *st = rollout_stage(r, row.stage);
+	flags_look(r, 0, false, &look);
 	json_add_str(o, "name", r->name);
 	json_add_str(o, "title", r->title);
 	json_add_str(o, "dashboard_url", r->dashboard_url);
@@ -122,7 +125,7 @@ static int rollout_json(const struct api_read *q, const struct rollout *r, struc
 	json_add_pct(o, "percentage_seen", row.pct_seen);
 	json_add_time(o, "seen_at", row.seen_at_us);
 	json_add_bool(o, "seen_since_change", row.seen_at_us && row.seen_at_us >= changed);
-	json_add_pct(o, "percentage_in_file", r->flags_file ? percentage_there(c, r, why, sizeof(why)) : -1);
+	json_add_pct(o, "percentage_in_file", r->flags_file ? percentage_by(c, r, &look, why, sizeof(why)) : -1);
 	json_add_str(o, "doubt", why[0] ? why : NULL);
 	json_add_time(o, "changed_at", row.pct_changed_us);
 	json_add(o, "stages", stages_json(r));
@@ -130,7 +133,7 @@ static int rollout_json(const struct api_read *q, const struct rollout *r, struc
 	rollout_row_free(&row);
 	err = add_incident(c, r, o);
 	if (err == 0)
-		err = add_plan(q, r, o);
+		err = add_plan(q, r, &look, o);
 	if (err < 0)
 		return err;
 	*ret = TAKE(o);

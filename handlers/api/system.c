@@ -207,9 +207,10 @@ static void write_baselines(struct buf *b, const struct plan_state *p, size_t n)
 static void load_plan(const struct api_read *q, struct plan_state *p)
 {
 	assert(p->r);
+	static const struct flags_look none = {.pct = -1}; /* no series tells what the file holds */
 	int64_t now = clock_wall_us();
 
-	if (rollout_state_load(q->conn, p->r, now, NULL, &p->st) < 0)
+	if (rollout_state_load(q->conn, p->r, now, &none, &p->st) < 0)
 		p->st = (struct rollout_state) {.row.stage = -1, .p.restart_at = -1};
 	if (controller_last(q->api->controller, p->r->name, &p->ev) < 0)
 		p->ev = (struct evaluation) {.stage = -1};

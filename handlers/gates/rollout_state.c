@@ -22,14 +22,10 @@ static int load_rows(struct db_conn *c, const char *name, struct rollout_state *
 		st->p = (struct progress) {.restart_at = -1};
 		r = 0;
 	}
-	if (r == 0)
-		r = approval_of_run(c, name, st->p.run, &st->approvals);
-	if (r == 0)
-		r = checkmark_of_run(c, name, st->p.run, &st->checkmarks);
-	return r == 0 ? baseline_of(c, name, &st->baselines) : r;
+	return r;
 }
 
-static int load_incidents(struct db_conn *c, const char *name, int64_t now_us, struct rollout_state *st)
+static int load_open(struct db_conn *c, const char *name, struct rollout_state *st)
 {
 	struct incident open = {0};
 	int r = incident_open_of(c, name, &open);
@@ -40,22 +36,34 @@ static int load_incidents(struct db_conn *c, const char *name, int64_t now_us, s
 		st->kind = kind_of(&open);
 	}
 	incident_free(&open);
-	if (r >= 0)
-		r = incident_count_since(c, name, now_us - 86400 * US_PER_S, &st->rollbacks_today);
-	if (r >= 0)
-		r = incident_unreviewed(c, name, &st->unreviewed);
-	return r < 0 ? r : incident_last_rollback(c, name, &st->last_rollback_us);
+	return r < 0 ? r : 0;
 }
 
-int rollout_state_load(struct db_conn *c, const struct rollout *r, int64_t now_us, const struct flags_look *look,
-                       struct rollout_state *ret)
+/* What people did for it, and what counts of its incidents. */
+static int load_plan(struct db_conn *c, const char *name, int64_t now_us, struct rollout_state *st)
+{
+	int r = approval_of_run(c, name, st->p.run, &st->approvals);
+
+	if (r == 0)
+		r = checkmark_of_run(c, name, st->p.run, &st->checkmarks);
+	if (r == 0)
+		r = baseline_of(c, name, &st->baselines);
+	if (r == 0)
+		r = incident_count_since(c, name, now_us - 86400 * US_PER_S, &st->rollbacks_today);
+	if (r == 0)
+		r = incident_unreviewed(c, name, &st->unreviewed);
+	return r == 0 ? incident_last_rollback(c, name, &st->last_rollback_us) : r;
+}
+
+int rollout_state_place(struct db_conn *c, const struct rollout *r, const struct flags_look *look,
+                        struct rollout_state *ret)
 {
 	assert(c && r && r->name && ret);
 	struct rollout_state st = {0};
 	int err = load_rows(c, r->name, &st);
 
 	if (err == 0)
-		err = load_incidents(c, r->name, now_us, &st);
+		err = load_open(c, r->name, &st);
 	if (err == 0)
 		err = meta_get(c, "heartbeat_at", &st.heartbeat_us);
 	if (err < 0 && err != -ENOENT) {
@@ -65,6 +73,22 @@ int rollout_state_load(struct db_conn *c, const struct rollout *r, int64_t now_u
 	st.there = percentage_by(c, r, look, st.there_why, sizeof(st.there_why));
 	*ret = st;
 	return 0;
+}
+
+int rollout_state_load(struct db_conn *c, const struct rollout *r, int64_t now_us, const struct flags_look *look,
+                       struct rollout_state *ret)
+{
+	struct rollout_state st;
+	int err = rollout_state_place(c, r, look, &st);
+
+	if (err < 0)
+		return err;
+	err = load_plan(c, r->name, now_us, &st);
+	if (err < 0)
+		rollout_state_free(&st);
+	else
+		*ret = st;
+	return err;
 }
 
 void rollout_state_free(struct rollout_state *st)

@@ -16,23 +16,27 @@
 struct rollout_state {
 	struct rollout_row row; /* stage -1, percentages -1 when there is none yet */
 	struct progress p;      /* run 0 when there is none yet */
+	int64_t open;           /* open incident, or stage being entered; 0 none */
+	enum incident_state open_state;
+	const struct kind *kind; /* of it; NULL none */
+	int32_t there;           /* percentage in the flags file, else last seen; -1 unknown */
+	char there_why[256];     /* why it is unknown */
+	int64_t heartbeat_us;    /* when Alertmanager's always-firing alert last came; 0 never */
+	/* The rest only rollout_state_load reads. */
 	struct approval_list approvals;
 	struct checkmark_list checkmarks;
 	struct baseline_list baselines;
-	int64_t open; /* open incident, or stage being entered; 0 none */
-	enum incident_state open_state;
-	const struct kind *kind; /* of it; NULL none */
 	int64_t unreviewed;      /* incident whose review is required and open; 0 none */
 	int64_t rollbacks_today; /* in the last 24 h */
 	int64_t last_rollback_us;
-	int32_t there;        /* percentage in the flags file, else last seen; -1 unknown */
-	char there_why[256];  /* why it is unknown */
-	int64_t heartbeat_us; /* when Alertmanager's always-firing alert last came; 0 never */
 };
 
 /* look: at its flags file; NULL: it is read now. */
 int rollout_state_load(struct db_conn *c, const struct rollout *r, int64_t now_us, const struct flags_look *look,
                        struct rollout_state *ret);
+/* Only where it is: what a pass asks by. */
+int rollout_state_place(struct db_conn *c, const struct rollout *r, const struct flags_look *look,
+                        struct rollout_state *ret);
 void rollout_state_free(struct rollout_state *st);
 
 /* The stage it is at; NULL: unstaged. */

@@ -3,7 +3,9 @@
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,7 +26,9 @@ struct round {
 	struct round *next;
 	struct controller *of;
 	struct settings *settings;
-	char *rollout;
+	char *name;
+	const struct rollout *rollout; /* of the settings; NULL: there is none of that name, and no latest */
+	struct latest *latest;
 	struct evaluating *evaluating; /* NULL: answered */
 	struct evaluation ev;
 	struct flags_look look;
@@ -45,7 +49,10 @@ struct latest {
 	struct latest *next;
 	char *rollout;
 	struct evaluation ev;
-	bool rehearse; /* the flags file was told to be unusable: whether it is again is asked the act's own question */
+	atomic_bool rehearse;   /* the flags file was told to be unusable: whether it is again is asked the act's own
+	                           question */
+	struct flags_look look; /* engine thread: the last one, by the config of that hash */
+	char look_config[65];
 };
 
 struct controller {
@@ -60,26 +67,47 @@ struct controller {
 	unsigned asking;                     /* engine thread: passes of a turn that wait for answers … */
 	struct round *answered[WRITTEN_MAX]; /* … and those that have them */
 	unsigned n_answered;
-	pthread_mutex_t lock; /* guards latest, rounds and advances */
+	pthread_mutex_t lock; /* guards the list of latest and their evaluations, rounds and advances */
 	struct latest *latest;
 	struct round *rounds; /* all that are under way */
 	int advances;
 };
 
+/* With the lock held. NULL: out of memory. */
+static struct latest *latest_of(struct controller *c, const char *rollout)
+{
+	struct latest *l;
+
+	for (l = c->latest; l; l = l->next)
+		if (!strcmp(l->rollout, rollout))
+			return l;
+	l = calloc(1, sizeof(*l));
+	if (!l || !(l->rollout = strdup(rollout))) {
+		free(l);
+		return NULL;
+	}
+	l->ev = (struct evaluation) {.stage = -1, .seen = -1};
+	l->next = c->latest;
+	c->latest = l;
+	return l;
+}
+
 /* --- the list of rounds --- */
 
-static struct round *round_new(struct controller *c, const char *rollout)
+static struct round *round_new(struct controller *c, const char *name)
 {
-	assert(c && rollout);
+	assert(c && name);
 	struct round *r = calloc(1, sizeof(*r));
 
-	if (!r || !(r->rollout = strdup(rollout))) {
+	if (!r || !(r->name = strdup(name))) {
 		free(r);
 		return NULL;
 	}
 	r->of = c;
 	r->settings = current_settings();
+	r->rollout = settings_rollout(r->settings, name);
 	pthread_mutex_lock(&c->lock);
+	r->latest = r->rollout ? latest_of(c, name) : NULL;
 	r->next = c->rounds;
 	c->rounds = r;
 	pthread_mutex_unlock(&c->lock);
@@ -93,7 +121,7 @@ static void round_free(struct round *r)
 	flags_look_free(&r->look);
 	settings_unref(r->settings);
 	json_object_put(r->missing);
-	free(r->rollout);
+	free(r->name);
 	free(r->who);
 	free(r->reason);
 	free(r);
@@ -125,62 +153,23 @@ static bool is_under_way(struct controller *c, const char *rollout)
 
 	pthread_mutex_lock(&c->lock);
 	for (const struct round *r = c->rounds; r; r = r->next)
-		yes |= !r->advance && !strcmp(r->rollout, rollout);
+		yes |= !r->advance && !strcmp(r->name, rollout);
 	pthread_mutex_unlock(&c->lock);
 	return yes;
 }
 
 /* --- what is known last --- */
 
-/* With the lock held. NULL: out of memory. */
-static struct latest *latest_of(struct controller *c, const char *rollout)
+static void publish(struct round *r)
 {
-	struct latest *l;
-
-	for (l = c->latest; l; l = l->next)
-		if (!strcmp(l->rollout, rollout))
-			return l;
-	l = calloc(1, sizeof(*l));
-	if (!l || !(l->rollout = strdup(rollout))) {
-		free(l);
-		return NULL;
-	}
-	l->next = c->latest;
-	c->latest = l;
-	return l;
-}
-
-static void publish(struct controller *c, const char *rollout, const struct evaluation *ev)
-{
-	assert(rollout && ev);
 	struct evaluation copy;
 
-	if (evaluation_copy(ev, &copy) < 0)
+	if (evaluation_copy(&r->ev, &copy) < 0)
 		return;
-	pthread_mutex_lock(&c->lock);
-	struct latest *l = latest_of(c, rollout);
-	if (l) {
-		evaluation_free(&l->ev);
-		l->ev = copy;
-	} else {
-		evaluation_free(&copy);
-	}
-	pthread_mutex_unlock(&c->lock);
-}
-
-/* Whether the next look at its flags file is to ask if it could be lowered; set by what the last one's commit found. */
-static bool rehearses(struct controller *c, const char *rollout, const bool *set)
-{
-	bool yes = false;
-
-	pthread_mutex_lock(&c->lock);
-	for (struct latest *l = c->latest; l; l = l->next)
-		if (!strcmp(l->rollout, rollout)) {
-			l->rehearse = set ? *set : l->rehearse;
-			yes = l->rehearse;
-		}
-	pthread_mutex_unlock(&c->lock);
-	return yes;
+	pthread_mutex_lock(&r->of->lock);
+	evaluation_free(&r->latest->ev);
+	r->latest->ev = copy;
+	pthread_mutex_unlock(&r->of->lock);
 }
 
 int controller_last(struct controller *c, const char *rollout, struct evaluation *ret)
@@ -207,16 +196,13 @@ static struct round *round_of(struct db_job *job)
 static int round_run(struct db_tx *tx, struct db_job *job)
 {
 	struct round *r = round_of(job);
-	const struct rollout *rollout = settings_rollout(r->settings, r->rollout);
 	struct advance_request rq = {
-		.rollout = r->rollout, .who = {r->who, r->known}, .force = r->force, .reason = r->reason};
+		.rollout = r->name, .who = {r->who, r->known}, .force = r->force, .reason = r->reason};
 
 	assert(r->settings && r->rollout);
-	if (!rollout)
-		return -ENOENT;
 	if (r->advance)
 		return plan_advance(tx, r->settings, &rq, &r->ev, &r->incident, &r->missing, r->why, sizeof(r->why));
-	return reconcile_write(tx, r->settings, rollout, &r->ev, &r->look, &r->of->o.last, &r->incident, &r->drill);
+	return reconcile_write(tx, r->settings, r->rollout, &r->ev, &r->look, &r->of->o.last, &r->incident, &r->drill);
 }
 
 static void round_done(struct db_job *job, int result)
@@ -225,34 +211,38 @@ static void round_done(struct db_job *job, int result)
 	struct controller *c = r->of;
 
 	if (result < 0 && !r->advance && result != -ESHUTDOWN)
-		log_error("a pass over a rollout could not be recorded; the next one follows", "rollout", r->rollout,
+		log_error("a pass over a rollout could not be recorded; the next one follows", "rollout", r->name,
 		          "err", strerror(-result));
 	if (result >= 0 && !r->advance)
-		rehearses(c, r->rollout, &r->look.told);
+		atomic_store(&r->latest->rehearse, r->look.told);
 	if (result >= 0 && r->incident)
 		c->o.on_incident(c->o.arg, r->incident);
 	if (result >= 0 && r->drill)
-		drill_send(c->drills, r->settings, r->rollout, r->drill);
+		drill_send(c->drills, r->settings, r->name, r->drill);
 	if (result >= 0)
 		c->o.on_outbox(c->o.arg);
 	answer(r, result);
 	round_end(r);
 }
 
-/* The last thing before the writer's turn, and outside of it. */
-static void look_at_file(struct round *r)
+static void look_at_file(struct round *r, bool rehearse)
 {
-	const struct rollout *rollout = settings_rollout(r->settings, r->rollout);
+	struct latest *l = r->latest;
 
-	if (rollout && !r->advance) {
-		flags_look(rollout, db_now(r->of->o.db), rehearses(r->of, r->rollout, NULL), &r->look);
-		flags_look_values(rollout, &r->look);
+	if (strcmp(l->look_config, r->settings->sha) != 0) {
+		l->look = (struct flags_look) {0};
+		snprintf(l->look_config, sizeof(l->look_config), "%s", r->settings->sha);
 	}
+	flags_look_again(r->rollout, db_now(r->of->o.db), rehearse, &l->look);
+	r->look = l->look;
 }
 
 static void record(struct round *r)
 {
-	look_at_file(r);
+	if (!r->advance) { /* the last thing before the writer's turn, and outside of it */
+		look_at_file(r, atomic_load(&r->latest->rehearse));
+		flags_look_values(r->rollout, &r->look);
+	}
 	r->job = (struct db_job) {.run = round_run, .done = round_done};
 	int e = db_submit(r->of->o.db, &r->job, DB_NORMAL);
 	if (e == 0)
@@ -278,7 +268,7 @@ static void on_evaluated(void *arg, struct evaluation *ev)
 
 	r->evaluating = NULL;
 	r->ev = *ev;
-	publish(c, r->rollout, &r->ev);
+	publish(r);
 	if (r->advance) {
 		record(r);
 		return;
@@ -295,18 +285,20 @@ static void round_begin(struct round *r)
 {
 	assert(thread_may(THREAD_ENGINE) && r->settings && !r->evaluating);
 	struct controller *c = r->of;
-	const struct rollout *rollout = settings_rollout(r->settings, r->rollout);
 	int64_t now = db_now(c->o.db);
-	int e = rollout ? evaluate_start(c->o.loop, c->reader, r->settings, rollout, now,
-	                                 now - (clock_mono_us() - c->started_us), on_evaluated, r, &r->evaluating)
-	                : -ENOENT;
+	int e = !r->rollout ? -ENOENT : !r->latest ? -ENOMEM : 0;
 
+	if (e == 0) {
+		look_at_file(r, false);
+		e = evaluate_start(c->o.loop, c->reader, r->settings, r->rollout, &r->look, now,
+		                   now - (clock_mono_us() - c->started_us), on_evaluated, r, &r->evaluating);
+	}
 	if (e == 0) {
 		c->asking += !r->advance;
 		return;
 	}
-	if (!rollout)
-		snprintf(r->why, sizeof(r->why), "there is no rollout %.100s", r->rollout);
+	if (!r->rollout)
+		snprintf(r->why, sizeof(r->why), "there is no rollout %.100s", r->name);
 	answer(r, e);
 	round_end(r);
 }

@@ -375,13 +375,16 @@ static void on_fallback(void *arg, const struct probe_result *results, size_t n)
 	finish(e);
 }
 
-/* The checks take a plan, as an incident's. */
+/* The checks take a plan, as an incident's. What the file holds was looked at, and what a rollback did is not asked. */
 static int make_plan(struct evaluating *e)
 {
 	static const struct playbook none = {.name = "evaluation", .restart_at = -1, .severity = ""};
 
 	e->plan = plan_of_settings(e->settings, e->rollout, &none);
-	return e->plan ? 0 : -ENOMEM;
+	if (!e->plan)
+		return -ENOMEM;
+	e->plan->rollout.flags_file = e->plan->rollout.effective_query = e->plan->rollout.cured_query = NULL;
+	return 0;
 }
 
 /* Then the engine's rounds are the answer, and ours would only double the questions. */
@@ -436,10 +439,11 @@ static int start(struct evaluating *e)
 	return r;
 }
 
-int evaluate_start(struct loop *l, struct db_conn *reader, struct settings *s, const struct rollout *r, int64_t now_us,
-                   int64_t since_us, evaluate_fn *fn, void *arg, struct evaluating **ret)
+int evaluate_start(struct loop *l, struct db_conn *reader, struct settings *s, const struct rollout *r,
+                   const struct flags_look *look, int64_t now_us, int64_t since_us, evaluate_fn *fn, void *arg,
+                   struct evaluating **ret)
 {
-	assert(l && reader && s && r && fn && ret);
+	assert(l && reader && s && r && look && fn && ret);
 	struct evaluating *e = calloc(1, sizeof(*e));
 
 	if (!e)
@@ -451,10 +455,8 @@ int evaluate_start(struct loop *l, struct db_conn *reader, struct settings *s, c
 	                          .since_us = since_us,
 	                          .fn = fn,
 	                          .arg = arg};
-	struct flags_look look;
-	flags_look(r, now_us, false, &look);
 	db_moment_begin(reader); /* a dozen of reads: the locks are taken once */
-	int err = rollout_state_load(reader, r, e->now_us, &look, &e->st);
+	int err = rollout_state_place(reader, r, look, &e->st);
 	if (err == 0)
 		err = make_plan(e);
 	if (err == 0) {

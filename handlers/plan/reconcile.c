@@ -357,18 +357,14 @@ static int watch_percentage(const struct reconcile *l)
  * before a change is no evidence of what came after it, however late the answer came: it is as old as its question. */
 static int note_seen(const struct reconcile *l)
 {
-	struct rollout_row row = {0};
-
-	if (l->ev->there == STATUS_UNKNOWN || l->ev->seen < 0)
-		return 0;
-	int r = rollout_load(db_tx_conn(l->tx), l->r->name, &row);
+	struct rollout_row row = l->st->row; /* its texts are borrowed */
 	bool younger = row.seen_at_us > l->ev->at_us && row.seen_at_us <= l->now;
+
+	if (l->ev->there == STATUS_UNKNOWN || l->ev->seen < 0 || younger || !row.name)
+		return 0;
 	row.pct_seen = l->ev->seen;
 	row.seen_at_us = l->ev->at_us;
-	if (r == 0 && !younger)
-		r = rollout_save(l->tx, &row);
-	rollout_row_free(&row);
-	return r;
+	return rollout_save(l->tx, &row);
 }
 
 /* --- one pass --- */

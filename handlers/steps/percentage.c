@@ -5,18 +5,59 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "db/rollout.h"
 #include "handlers/steps/flags_file.h"
+#include "server/core/clock.h"
 
-void flags_look(const struct rollout *r, int64_t now_us, bool rehearse, struct flags_look *ret)
+#define SETTLED_US (2 * US_PER_S)  /* what is written within one tick of a file system's clock leaves the same times */
+#define READ_US    (60 * US_PER_S) /* read again, whatever the times say: some file systems tell them late, or never */
+
+/* The kernel's, which stamps files. */
+static int64_t kernel_us(void)
 {
-	assert(r && ret);
+	struct timespec t = {0};
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * US_PER_S + t.tv_nsec / 1000;
+}
+
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       same_time(&a->st_mtim, &b->st_mtim) && same_time(&a->st_ctim, &b->st_ctim);
+}
+
+/* Before it is read: what it is now, and since when it has been that, as far as the last look knows. */
+static struct flags_seen see(const struct rollout *r, const struct flags_seen *last)
+{
+	struct flags_seen s = {.read_us = kernel_us()};
+
+	if (lstat(r->flags_file, &s.file) < 0)
+		return (struct flags_seen) {0};
+	s.since_us = last->since_us && same_file(&s.file, &last->file) ? last->since_us : s.read_us;
+	return s;
+}
+
+/* It has been this file since well before it was read, and that is not long ago. */
+static bool is_untouched(const struct flags_seen *last, const struct flags_seen *now)
+{
+	return now->since_us && now->since_us == last->since_us && last->read_us - last->since_us >= SETTLED_US &&
+	       now->read_us - last->read_us < READ_US;
+}
+
+static void read_file(const struct rollout *r, int64_t now_us, bool rehearse, const struct flags_seen *seen,
+                      struct flags_look *ret)
+{
 	struct flags_change change = {0};
 
-	*ret = (struct flags_look) {.at_us = now_us, .pct = -1, .rehearsed = rehearse};
-	if (!r->flags_file)
-		return;
+	*ret = (struct flags_look) {.at_us = now_us, .pct = -1, .rehearsed = rehearse, .seen = *seen};
 	int e = flags_file_read(r->flags_file, r->flags_key, &ret->pct, ret->why, sizeof(ret->why));
 	if (e < 0) {
 		ret->pct = -1;
@@ -51,6 +92,27 @@ void flags_look_free(struct flags_look *look)
 	assert(look);
 	free(look->values);
 	look->values = NULL;
+}
+
+void flags_look(const struct rollout *r, int64_t now_us, bool rehearse, struct flags_look *ret)
+{
+	assert(r && ret);
+	*ret = (struct flags_look) {0};
+	flags_look_again(r, now_us, rehearse, ret);
+}
+
+void flags_look_again(const struct rollout *r, int64_t now_us, bool rehearse, struct flags_look *look)
+{
+	assert(r && look);
+	if (!r->flags_file) {
+		*look = (struct flags_look) {.at_us = now_us, .pct = -1, .rehearsed = rehearse};
+		return;
+	}
+	struct flags_seen now = see(r, &look->seen);
+	if (!rehearse && !look->rehearsed && look->error == 0 && is_untouched(&look->seen, &now))
+		look->at_us = now_us;
+	else
+		read_file(r, now_us, rehearse, &now, look);
 }
 
 int32_t percentage_by(struct db_conn *c, const struct rollout *r, const struct flags_look *look, char *why,

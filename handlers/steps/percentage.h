@@ -4,6 +4,7 @@
 #ifndef HANDLERS_STEPS_PERCENTAGE_H
 #define HANDLERS_STEPS_PERCENTAGE_H
 
+#include <sys/stat.h>
 #include "db/db.h"
 #include "handlers/settings/settings.h"
 
@@ -18,10 +19,18 @@ struct flags_look {
 	char error_why[256];
 	char *values; /* owned: flags_look_values; NULL: not read, or cannot be */
 	bool told;    /* flags_watch.h: that was told, and whether it is over shows a rehearsal only: the next look's */
+	struct flags_seen {
+		struct stat file; /* before it was read */
+		int64_t since_us,
+			read_us; /* the kernel's time, whatever clocks say: it has been that file, it was read */
+	} seen;
 };
 
 /* Any thread that may wait for a disk. */
 void flags_look(const struct rollout *r, int64_t now_us, bool rehearse, struct flags_look *ret);
+/* The same once more, of the same file and key: one that nobody has touched since is not read again for a minute.
+ * look: the last one, which becomes the new one. */
+void flags_look_again(const struct rollout *r, int64_t now_us, bool rehearse, struct flags_look *look);
 /* Reads the other flags of the rollout, too: {"NAME": "value", …} in the order of the config, null for one that the
  * file does not set. The same threads. */
 void flags_look_values(const struct rollout *r, struct flags_look *look);

@@ -20,7 +20,8 @@
  */
 #define LINE_MAX_BYTES  PIPE_BUF
 #define VALUE_MAX_BYTES 1024 /* so that one value leaves room for the others */
-#define TAIL_BYTES      8    /* ellipsis, quote, brace, newline */
+#define KEY_MAX_BYTES   50
+#define TAIL_BYTES      8 /* ellipsis, quote, brace, newline */
 #define ELLIPSIS        "\xe2\x80\xa6"
 
 static const char *const level_names[] = {
@@ -86,6 +87,26 @@ static bool put_escaped_char(struct line *l, uint32_t c)
 	return put(l, text, strlen(text));
 }
 
+/* How many bytes of s, most at the most, stand for themselves between quotes. */
+static size_t plain_run(const char *s, size_t most)
+{
+	size_t n = 0;
+
+	while (n < most && s[n] >= ' ' && s[n] < 0x7f && s[n] != '"' && s[n] != '\\')
+		n++;
+	return n;
+}
+
+/* As far as there is room. */
+static bool put_run(struct line *l, const char *s, size_t len)
+{
+	size_t room = l->full ? 0 : sizeof(l->text) - TAIL_BYTES - l->len;
+
+	put(l, s, len < room ? len : room);
+	l->full |= len > room;
+	return !l->full;
+}
+
 /* The inside of a quoted value; the escapes are JSON's, which logfmt shares. False if it had to be cut. */
 static bool put_escaped(struct line *l, const char *s)
 {
@@ -93,9 +114,10 @@ static bool put_escaped(struct line *l, const char *s)
 
 	while (left > 0) {
 		uint32_t c = 0xfffd;
-		size_t n = text_utf8_next(s, left, &c);
+		size_t run = plain_run(s, left < room ? left : room), n = run ? run : text_utf8_next(s, left, &c);
 		size_t eaten = n ? n : 1;
-		if (eaten > room || !(n == 0 || needs_escape(c) ? put_escaped_char(l, c) : put(l, s, n)))
+		if (run ? !put_run(l, s, run)
+		        : eaten > room || !(n == 0 || needs_escape(c) ? put_escaped_char(l, c) : put(l, s, n)))
 			return false;
 		s += eaten;
 		left -= eaten;
@@ -106,14 +128,16 @@ static bool put_escaped(struct line *l, const char *s)
 
 static bool needs_quotes(const char *s)
 {
-	size_t left = strlen(s);
+	size_t left = strlen(s), run = plain_run(s, left);
 	uint32_t c;
 
-	if (left == 0)
+	if (left == 0 || strpbrk(s, " ="))
 		return true;
+	s += run;
+	left -= run;
 	while (left > 0) {
 		size_t n = text_utf8_next(s, left, &c);
-		if (n == 0 || c == ' ' || c == '=' || needs_escape(c))
+		if (n == 0 || needs_escape(c))
 			return true;
 		s += n;
 		left -= n;
@@ -125,14 +149,13 @@ static bool needs_quotes(const char *s)
 static void put_pair(struct line *l, const char *key, const char *value)
 {
 	assert(key && value);
-	char head[64];
-	bool quoted = as_json || needs_quotes(value);
+	char head[KEY_MAX_BYTES + 8], *at = head;
+	bool quoted = as_json || needs_quotes(value), first = l->len == 0;
 
-	if (as_json)
-		snprintf(head, sizeof(head), "%c\"%.50s\":\"", l->len == 0 ? '{' : ',', key);
-	else
-		snprintf(head, sizeof(head), "%s%.50s=%s", l->len == 0 ? "" : " ", key, quoted ? "\"" : "");
-	if (!put(l, head, strlen(head)))
+	at = stpcpy(at, as_json ? first ? "{\"" : ",\"" : first ? "" : " ");
+	at = mempcpy(at, key, strnlen(key, KEY_MAX_BYTES));
+	at = stpcpy(at, as_json ? "\":\"" : quoted ? "=\"" : "=");
+	if (!put(l, head, (size_t)(at - head)))
 		return;
 	if (!put_escaped(l, value) && !put(l, ELLIPSIS, strlen(ELLIPSIS)))
 		put_tail(l, ELLIPSIS);

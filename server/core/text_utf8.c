@@ -145,16 +145,27 @@ static struct piece output_piece(const char *s, size_t len)
 
 typedef struct piece piece_fn(const char *s, size_t len);
 
+/* How many bytes of s stand for themselves, whoever looks at them one by one. */
+static size_t plain_run(const char *s, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && s[n] >= ' ' && s[n] < 0x7f)
+		n++;
+	return n;
+}
+
 /* Appends pieces up to limit bytes; true if all of s fitted. With b NULL it only measures. */
 static bool add_pieces(struct buf *b, const char *s, size_t len, size_t limit, piece_fn *next)
 {
 	size_t used = 0;
 
 	while (len > 0) {
-		struct piece p = next(s, len);
-		if (p.len > limit - used)
+		size_t room = limit - used, run = plain_run(s, len < room ? len : room);
+		struct piece p = run ? (struct piece) {.len = run, .eaten = run} : next(s, len);
+		if (p.len > room)
 			return false;
-		if (b && buf_add(b, p.text, p.len) < 0)
+		if (b && buf_add(b, run ? s : p.text, p.len) < 0)
 			return true;
 		used += p.len;
 		s += p.eaten;
