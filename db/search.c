@@ -28,7 +28,7 @@
 #define INDEX_BYTES   (64 * 1024) /* … and so much of them: some 20 ms */
 #define ANEW_MAX      3           /* in one run: what is damaged then is not the index */
 #define GRAMS_MAX     24          /* of a text; what was found is compared with all of it */
-#define WALK_MAX      20000       /* pieces looked at for one page */
+#define WALK_MAX      2000        /* pieces looked at for one page */
 #define WALK_CHUNK    200         /* of them in one statement */
 #define FILLED_FROM   "search from"
 
@@ -458,54 +458,125 @@ static int grams_of(const char *needle, struct buf *ret)
 /* Numbers of parameters of SEARCH_FIND, behind those of a list. */
 enum { NEEDLE = FILTER_VALUES, GRAMS, BELOW, VALUES };
 
-static void add_found(struct searched *to, const struct rows *pieces, size_t limit)
+/* Pieces have been looked at, newest first, down to one that is below all before. */
+struct walk {
+	struct db_conn *conn;
+	struct value v[VALUES + 1];
+	enum sql listed; /* how to go by what narrows the list; SQL_N: nothing does */
+	size_t limit;
+	struct searched *to;
+};
+/* A part of the way: which pieces hold the text in what the filter lets through. */
+struct stretch {
+	struct number_pair piece[WALK_CHUNK];
+	size_t n;
+	int64_t below; /* where the next begins; 0: there is none */
+};
+
+/* unit: bits by which what is read is less than a piece. */
+static int read_stretch(struct walk *w, enum sql which, const struct value *v, int unit, struct stretch *ret)
 {
-	const struct number_pair *piece = pieces->item;
+	struct rows rows = {.item = ret->piece, .max = WALK_CHUNK};
+	int r = query_rows(w->conn, which, &number_pair_row, &rows, v);
 
-	for (size_t i = 0; i < pieces->n && to->n < limit; i++) {
-		int64_t place = piece[i].first >> PIECE_BITS;
+	for (size_t i = 0; i < rows.n; i++)
+		ret->piece[i].first <<= unit;
+	ret->n = rows.n;
+	ret->below = ret->n < WALK_CHUNK ? 0 : ret->piece[ret->n - 1].first;
+	return r;
+}
 
-		if (piece[i].second && (!to->n || to->place[to->n - 1] != place)) /* it has several pieces in a row */
+/* By the filter's index: all that it lets through, whatever they hold. */
+static int by_filter(struct walk *w, struct stretch *ret)
+{
+	struct value v[NEEDLE + 2] = {{0}};
+	int64_t below = w->v[BELOW].number, from = below == INT64_MAX ? below : ((below - 1) >> PIECE_BITS) + 1;
+
+	memcpy(v, w->v, (NEEDLE + 1) * sizeof(*v));
+	if (v[FILTER_BEFORE].number > from)
+		v[FILTER_BEFORE] = value_number(from);
+	return read_stretch(w, w->listed, v, PIECE_BITS, ret);
+}
+
+static void add_found(struct walk *w, const struct stretch *s)
+{
+	struct searched *to = w->to;
+
+	for (size_t i = 0; i < s->n && to->n < w->limit; i++) {
+		int64_t place = s->piece[i].first >> PIECE_BITS; /* it has several pieces in a row */
+		if (s->piece[i].second && (!to->n || to->place[to->n - 1] != place))
 			to->place[to->n++] = place;
 	}
 }
 
-static int walk(struct db_conn *c, struct value *v, size_t limit, struct searched *to)
+/* A text that is everywhere and a filter that lets little through, or a rare text and a filter that lets much through:
+ * both ways lead to the same, and the one that got further is gone. */
+static int go_on(struct walk *w, size_t *looked_at, int64_t *ret_below)
 {
-	struct number_pair piece[WALK_CHUNK];
-	struct rows rows = {.item = piece, .max = WALK_CHUNK};
+	struct stretch text, filter;
+	size_t found = w->to->n;
+	int r = read_stretch(w, SEARCH_FIND, w->v, 0, &text);
+
+	if (r < 0)
+		return r;
+	*looked_at += text.n;
+	add_found(w, &text);
+	if (w->to->n < w->limit && text.below && w->listed != SQL_N) {
+		r = by_filter(w, &filter);
+		*looked_at += filter.n;
+	} else {
+		filter.below = INT64_MAX;
+	}
+	if (r == 0 && filter.below < text.below) {
+		w->to->n = found;
+		add_found(w, &filter);
+	}
+	*ret_below = filter.below < text.below ? filter.below : text.below;
+	return r;
+}
+
+/* The cursor that goes on with the pieces below that: of a place that was begun the rest, unless it was found. */
+static int64_t next_of(const struct searched *found, int64_t below)
+{
+	int64_t place = below >> PIECE_BITS;
+	bool rest = place << PIECE_BITS != below && (!found->n || found->place[found->n - 1] != place);
+
+	return place + rest;
+}
+
+static int walk(struct walk *w)
+{
+	int64_t below = INT64_MAX;
+	size_t looked_at = 0;
 	int r = 0;
 
-	for (size_t looked_at = 0; r == 0 && to->n < limit; looked_at += rows.n) {
-		rows.n = 0;
-		r = query_rows(c, SEARCH_FIND, &number_pair_row, &rows, v);
-		add_found(to, &rows, limit);
-		if (r < 0 || rows.n < WALK_CHUNK)
-			break;
-		v[BELOW] = value_number(piece[rows.n - 1].first);
-		int64_t place = piece[rows.n - 1].first >> PIECE_BITS;
-		if (looked_at + rows.n >= WALK_MAX && to->n < limit) {
-			to->next = to->n && to->place[to->n - 1] == place ? place : place + 1;
-			break;
-		}
+	while (r == 0 && below && w->to->n < w->limit && looked_at < WALK_MAX) {
+		r = go_on(w, &looked_at, &below);
+		w->v[BELOW] = value_number(below);
 	}
+	if (r == 0 && below && w->to->n < w->limit)
+		w->to->next = next_of(w->to, below);
 	return r;
 }
 
 static int find(struct db_conn *c, const struct incident_filter *f, const char *needle, const char *grams,
                 struct searched *ret)
 {
-	struct value v[VALUES + 1] = {[NEEDLE] = value_text(needle)};
+	static const enum sql by[2][2] = {{SEARCH_LISTED, SEARCH_LISTED_OF},
+	                                  {SEARCH_LISTED_ENDED, SEARCH_LISTED_ENDED_OF}};
+	bool narrow = f->rollout || f->state || f->kind;
+	struct walk w = {c, {{0}}, narrow ? by[f->state != 0][f->rollout != NULL] : SQL_N, f->limit, ret};
 
-	incident_filter_values(f, v);
+	w.v[NEEDLE] = value_text(needle);
+	incident_filter_values(f, w.v);
 	if (incident_filter_is_open(f))
-		return query_list(c, SEARCH_LIVE, &number_row, &ret->place, &ret->n, v);
-	v[GRAMS] = value_text(grams);
-	v[BELOW] = value_number(
-		v[FILTER_BEFORE].number < INT64_MAX >> PIECE_BITS ? v[FILTER_BEFORE].number << PIECE_BITS : INT64_MAX);
-	v[FILTER_LIMIT] = value_number(WALK_CHUNK);
+		return query_list(c, SEARCH_LIVE, &number_row, &ret->place, &ret->n, w.v);
+	w.v[GRAMS] = value_text(grams);
+	int64_t before = w.v[FILTER_BEFORE].number;
+	w.v[BELOW] = value_number(before < INT64_MAX >> PIECE_BITS ? before << PIECE_BITS : INT64_MAX);
+	w.v[FILTER_LIMIT] = value_number(WALK_CHUNK);
 	ret->place = calloc(f->limit, sizeof(*ret->place));
-	return ret->place ? walk(c, v, f->limit, ret) : -ENOMEM;
+	return ret->place ? walk(&w) : -ENOMEM;
 }
 
 int search_find(struct db_conn *c, const struct incident_filter *f, struct searched *ret)

@@ -28,11 +28,11 @@
 #define LISTED_KIND(where, kind)                                                                                       \
 	"SELECT id AS i, place AS p FROM incident WHERE " where "kind = " kind " AND place < ?3 AND place >= ?4"       \
 	" AND opened_at BETWEEN ?5 AND ?6"
+#define LISTED_IDS(where)                                                                                              \
+	"(" LISTED_KIND(where, "?8") " UNION ALL " LISTED_KIND(where, "?9") " UNION ALL " LISTED_KIND(                 \
+		where, "?10") " ORDER BY p DESC LIMIT ?7)"
 #define LISTED(where)                                                                                                  \
-	"SELECT " INCIDENT_COLUMNS                                                                                     \
-	" FROM (" LISTED_KIND(where, "?8") " UNION ALL " LISTED_KIND(where, "?9") " UNION ALL " LISTED_KIND(           \
-		where, "?10") " ORDER BY p DESC LIMIT ?7) AS l JOIN incident ON id"                                    \
-			      " = i ORDER BY place DESC"
+	"SELECT " INCIDENT_COLUMNS " FROM " LISTED_IDS(where) " AS l JOIN incident ON id = i ORDER BY place DESC"
 /* There is one of a rollout at most. */
 #define LISTED_LIVE                                                                                                    \
 	"incident n WHERE " OPEN " AND (?1 IS NULL OR rollout = ?1) AND (?2 = 0 OR"                                    \
@@ -44,6 +44,9 @@
 #define SEARCH_HOLDS                                                                                                   \
 	"instr(lower(t.text), lower(?11)) > 0 AND (?1 IS NULL OR n.rollout = ?1) AND (?2 = 0 OR n.state = ?2)"         \
 	" AND n.kind IN (?8, ?9, ?10) AND n.place < ?3 AND n.opened_at BETWEEN ?5 AND ?6"
+#define SEARCH_LISTED_BY(where)                                                                                        \
+	"SELECT p, EXISTS (SELECT 1 FROM search_text t WHERE t.id >= p << 20 AND t.id < (p + 1) << 20 AND"             \
+	" instr(lower(t.text), lower(?11)) > 0) FROM " LISTED_IDS(where) " AS l ORDER BY p DESC"
 /* Rows of before there were limits may hold megabytes in one column. They are never read whole. */
 #define BOUNDED(column, most, instead) "CASE WHEN length(" column ") <= " most " THEN " column " ELSE " instead " END"
 #define SERIES_READ                    BOUNDED("series", "524288", "NULL")
@@ -147,6 +150,12 @@
 	  " WHERE s.search MATCH ?12 AND s.rowid < ?13 AND s.rowid >= ?4 << 20 UNION ALL SELECT d.id, " SEARCH_HOLDS   \
 	  " FROM search_todo d JOIN search_text t ON t.id = d.id JOIN incident n ON n.place = t.id >> 20"              \
 	  " WHERE d.id < ?13 AND d.id >= ?4 << 20 AND d.gone = 0 ORDER BY id DESC LIMIT ?7")                           \
+	/* As the lists, each with whether the text is in a piece of it: ?11 as above. */                              \
+	X(SEARCH_LISTED, 0, "tiiiiiiiiit", SEARCH_LISTED_BY(""))                                                       \
+	X(SEARCH_LISTED_OF, 0, "tiiiiiiiiit", SEARCH_LISTED_BY("rollout = ?1 AND "))                                   \
+	X(SEARCH_LISTED_ENDED, 0, "tiiiiiiiiit", SEARCH_LISTED_BY("state = ?2 AND " ENDED " AND "))                    \
+	X(SEARCH_LISTED_ENDED_OF, 0, "tiiiiiiiiit",                                                                    \
+	  SEARCH_LISTED_BY("rollout = ?1 AND state = ?2 AND " ENDED " AND "))                                          \
 	X(SEARCH_LIVE, 0, "tiiiiiiiiit",                                                                               \
 	  "SELECT place FROM " LISTED_LIVE                                                                             \
 	  " AND EXISTS (SELECT 1 FROM search_text t WHERE t.id >= n.place << 20 AND t.id <"                            \

@@ -105,8 +105,14 @@ enum http_verdict incidents_list(const struct api_read *q, struct http_reply *re
 			api_list_add(&page, o, l.item[i].place);
 	}
 	page.next = l.next;
-	if (l.searched_from)
+	char back_to[40], looked[120];
+	if (l.searched_from) {
 		page.warning = "the search is being made ready: older incidents are not found yet";
+	} else if (l.next) {
+		text_time(l.next * US_PER_MS, back_to, sizeof(back_to));
+		snprintf(looked, sizeof(looked), "searched back to %s: go on with next for older incidents", back_to);
+		page.warning = looked;
+	}
 	incident_list_free(&l);
 	if (r == 0) {
 		api_list_end(&page);
