@@ -1,6 +1,8 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -9,6 +11,8 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 #include <setjmp.h>
 #include <cmocka.h>
@@ -16,7 +20,9 @@
 #include "handlers/steps/flags_writer.h"
 #include "server/core/scope.h"
 
-#define FILES 60
+#define FILES      60
+#define PATIENCE_S 60
+#define PART       8 /* DIRECTORY_MAX of flags_writer.c */
 
 struct one {
 	struct flags_task task; /* first */
@@ -215,6 +221,165 @@ static void one_that_takes_long_holds_up_nobody(void **state)
 	remove_dirs();
 }
 
+/* --- a file system that hangs: who syncs a file whose path begins so waits until it is let go --- */
+
+static _Atomic(const char *) hung;
+static atomic_int hanging;
+static sem_t let_go;
+
+int fsync(int fd)
+{
+	char link[40], at[PATH_MAX] = "";
+	const char *where = atomic_load(&hung);
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	if (where && readlink(link, at, sizeof(at) - 1) > 0 && !strncmp(at, where, strlen(where))) {
+		atomic_fetch_add(&hanging, 1);
+		wait_for(&let_go);
+	}
+	return (int)syscall(SYS_fsync, fd);
+}
+
+static void hang(const char *where)
+{
+	sem_init(&let_go, 0, 0);
+	atomic_store(&hanging, 0);
+	atomic_store(&hung, where);
+}
+
+static void let_all_go(void)
+{
+	atomic_store(&hung, NULL);
+	for (int i = 0; i < FILES; i++)
+		sem_post(&let_go);
+}
+
+static bool ends(sem_t *s)
+{
+	struct timespec until;
+	int r;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += PATIENCE_S;
+	while ((r = sem_timedwait(s, &until)) < 0 && errno == EINTR)
+		;
+	return r == 0;
+}
+
+static bool will_hang(int n)
+{
+	for (int i = 0; i < PATIENCE_S * 1000 && atomic_load(&hanging) < n; i++)
+		usleep(1000);
+	return atomic_load(&hanging) == n;
+}
+
+static void submit(struct flags_writer *w, struct one *o, const char *dir, const char *name, const char *key,
+                   sem_t *ended)
+{
+	char path[200];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	if (access(path, F_OK) < 0)
+		put(path, "PCT=10\nOTHER=10\n");
+	one_init(o, path, key, ended);
+	assert_int_equal(flags_writer_submit(w, &o->task), 0);
+}
+
+static void one_file_system_that_hangs_leaves_threads_for_the_others(void **state)
+{
+	static struct one stuck[20], free[10];
+	struct flags_writer *w = NULL;
+	sem_t late, ended;
+	char name[20];
+
+	(void)state;
+	make_dirs();
+	sem_init(&late, 0, 0);
+	sem_init(&ended, 0, 0);
+	hang(dirs[0]);
+	assert_int_equal(flags_writer_start(&w), 0);
+	for (int i = 0; i < 20; i++) {
+		snprintf(name, sizeof(name), "%d.env", i);
+		submit(w, &stuck[i], dirs[0], name, "PCT", &late);
+	}
+	assert_true(will_hang(PART));
+	for (int i = 0; i < 10; i++) {
+		snprintf(name, sizeof(name), "%d.env", i);
+		submit(w, &free[i], dirs[1 + i % 2], name, "PCT", &ended);
+	}
+	for (int i = 0; i < 10; i++)
+		assert_true(ends(&ended));
+	assert_int_equal(atomic_load(&hanging), PART);
+	let_all_go();
+	for (int i = 0; i < 20; i++)
+		assert_true(ends(&late));
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(value(stuck[i].path, "PCT"), 0);
+	flags_writer_stop(w);
+	flags_writer_free(w);
+	remove_dirs();
+}
+
+static void one_file_is_written_by_one_at_a_time(void **state)
+{
+	struct one first, same, other, elsewhere;
+	struct flags_writer *w = NULL;
+	sem_t late, ended;
+
+	(void)state;
+	make_dirs();
+	sem_init(&late, 0, 0);
+	sem_init(&ended, 0, 0);
+	hang(dirs[0]);
+	assert_int_equal(flags_writer_start(&w), 0);
+	submit(w, &first, dirs[0], "same.env", "PCT", &late);
+	submit(w, &same, dirs[0], "same.env", "OTHER", &late);
+	submit(w, &other, dirs[0], "other.env", "PCT", &late);
+	assert_true(will_hang(2));
+	submit(w, &elsewhere, dirs[1], "free.env", "PCT", &ended);
+	assert_true(ends(&ended));
+	assert_int_equal(atomic_load(&hanging), 2); /* the first and the other: the second was passed over */
+	let_all_go();
+	for (int i = 0; i < 3; i++)
+		assert_true(ends(&late));
+	assert_int_equal(value(first.path, "PCT"), 0);
+	assert_int_equal(value(first.path, "OTHER"), 0);
+	flags_writer_stop(w);
+	flags_writer_free(w);
+	remove_dirs();
+}
+
+/* One descriptor holds it for all who write there; else another program would write beside the last of them. */
+static void the_lock_of_a_directory_is_held_until_the_last_has_written(void **state)
+{
+	struct one slow, quick;
+	struct flags_writer *w = NULL;
+	sem_t late, ended;
+	char where[100];
+
+	(void)state;
+	make_dirs();
+	sem_init(&late, 0, 0);
+	sem_init(&ended, 0, 0);
+	snprintf(where, sizeof(where), "%s/.slow", dirs[0]); /* its temporary file */
+	hang(where);
+	assert_int_equal(flags_writer_start(&w), 0);
+	submit(w, &slow, dirs[0], "slow.env", "PCT", &late);
+	assert_true(will_hang(1));
+	submit(w, &quick, dirs[0], "quick.env", "PCT", &ended);
+	assert_true(ends(&ended));
+	CLEANUP(cleanup_fd) int lock = open(dirs[0], O_RDONLY | O_DIRECTORY);
+	assert_int_equal(flock(lock, LOCK_EX | LOCK_NB), -1);
+	assert_int_equal(errno, EWOULDBLOCK);
+	let_all_go();
+	assert_true(ends(&late));
+	assert_int_equal(flock(lock, LOCK_EX | LOCK_NB), 0);
+	assert_int_equal(value(slow.path, "PCT"), 0);
+	flags_writer_stop(w);
+	flags_writer_free(w);
+	remove_dirs();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -222,6 +387,9 @@ int main(void)
 		cmocka_unit_test(two_rollouts_in_one_file_lose_nothing),
 		cmocka_unit_test(another_programs_lock_is_kept_to),
 		cmocka_unit_test(one_that_takes_long_holds_up_nobody),
+		cmocka_unit_test(one_file_system_that_hangs_leaves_threads_for_the_others),
+		cmocka_unit_test(one_file_is_written_by_one_at_a_time),
+		cmocka_unit_test(the_lock_of_a_directory_is_held_until_the_last_has_written),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
