@@ -10,29 +10,23 @@
 #include "handlers/incident/intake.h"
 #include "server/core/text.h"
 
-#define LABELS_MAX 64 /* of one alert; one with more is not looked at */
-
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(((const struct text_pair *)a)->name, ((const struct text_pair *)b)->name);
 }
 
-/* The alert that Alertmanager was told of, but for external labels. false: it has none that we could know it by. */
-static bool read_labels(struct json_object *metric, struct text_pair labels[LABELS_MAX], size_t *ret_n)
+/* The labels that Alertmanager was told of, but for external ones, sorted. labels: room for all of the series'. */
+static size_t read_labels(struct json_object *metric, struct text_pair *labels)
 {
 	size_t n = 0;
 
 	json_object_object_foreach(metric, name, value)
 	{
-		if (!strcmp(name, "__name__") || !strcmp(name, "alertstate"))
-			continue;
-		if (n == LABELS_MAX)
-			return false;
-		labels[n++] = (struct text_pair) {name, json_object_get_string(value)};
+		if (strcmp(name, "__name__") != 0 && strcmp(name, "alertstate") != 0)
+			labels[n++] = (struct text_pair) {name, json_object_get_string(value)};
 	}
 	qsort(labels, n, sizeof(*labels), by_name);
-	*ret_n = n;
-	return n > 0;
+	return n;
 }
 
 static int is_trigger_of(const struct settings *s, const struct rollout *r, const struct alert *a)
@@ -71,16 +65,24 @@ static bool is_known(struct json_object *metric, struct json_object *const *know
 static int look_at(const struct settings *s, const struct rollout *r, struct json_object *metric,
                    struct json_object *const *known, size_t n_known, struct unheard *ret)
 {
-	struct text_pair labels[LABELS_MAX];
+	size_t most = metric ? (size_t)json_object_object_length(metric) : 0;
+	CLEANUP(cleanup_free) struct text_pair *labels = calloc(most + 1, sizeof(*labels));
 	struct alert a = {.status = ALERT_FIRING, .labels = labels, .generator_url = ""};
 
-	if (!metric || !read_labels(metric, labels, &a.n_labels) || drill_is(&a))
+	if (!labels)
+		return -ENOMEM;
+	a.n_labels = most ? read_labels(metric, labels) : 0;
+	if (!a.n_labels || drill_is(&a))
 		return 0;
 	int yes = is_trigger_of(s, r, &a);
 	if (yes <= 0 || is_known(metric, known, n_known))
 		return yes < 0 ? yes : 0;
-	if (!ret->n++)
-		snprintf(ret->name, sizeof(ret->name), "%s", json_str_or(metric, "alertname", ""));
+	if (ret->n++ < UNHEARD_MAX) {
+		struct unheard_alert *one = &ret->list[ret->n - 1];
+
+		one->fingerprint = text_fingerprint(labels, a.n_labels);
+		snprintf(one->name, sizeof(one->name), "%s", json_str_or(metric, "alertname", ""));
+	}
 	return 0;
 }
 

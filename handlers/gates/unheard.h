@@ -15,9 +15,15 @@
 	"count_over_time(ALERTS{alertstate=\"pending\"}[7d]) unless ignoring(alertstate) "                             \
 	"count_over_time(ALERTS{alertstate=\"firing\"}[7d])"
 
+#define UNHEARD_MAX 8 /* that are told apart; of more only the number is known */
+
+struct unheard_alert {
+	uint64_t fingerprint; /* of the labels that Prometheus has */
+	char name[100];
+};
 struct unheard {
-	size_t n;       /* alerts; what only says that it is a drill is none */
-	char name[100]; /* of the first */
+	size_t n; /* alerts, the first UNHEARD_MAX in list; what only says that it is a drill is none */
+	struct unheard_alert list[UNHEARD_MAX];
 };
 
 /* Which of those that fire are triggers of r, and none of the alerts known here. known: n JSON objects as text. On the

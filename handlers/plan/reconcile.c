@@ -23,8 +23,7 @@
 #include "server/core/text.h"
 #include "server/core/thread.h"
 
-#define UNHEARD_EVERY_US (3600 * US_PER_S)
-#define GAP_LEAST_US     (60 * US_PER_S) /* a pass that is later than this, or three intervals, saw nothing in between */
+#define GAP_LEAST_US (60 * US_PER_S) /* a pass that is later than this, or three intervals, saw nothing in between */
 
 /* --- marks, telling --- */
 
@@ -185,54 +184,6 @@ static int watch_sight(const struct reconcile *l)
 	return l->ev->blind[0] ? blind(l, since) : since ? sees_again(l, since) : 0;
 }
 
-/* --- a trigger that does not come --- */
-
-static int tell_unheard(const struct reconcile *l, int64_t since)
-{
-	const struct unheard *u = &l->ev->unheard;
-	char span[40], more[40] = "";
-
-	text_duration_words(l->now - since, span, sizeof(span));
-	if (u->n > 1)
-		snprintf(more, sizeof(more), " and %zu more", u->n - 1);
-	CLEANUP(cleanup_free)
-	char *text =
-		text_format("NOT HEARD: %s%s fires in Prometheus for %s and does not come here: a silence, an "
-	                    "inhibition or a route of Alertmanager is in the way (rollbackctl doctor). Nothing was "
-	                    "rolled back. By hand: rollbackctl rollback %s --stage current",
-	                    u->name, more, span, l->r->name);
-	int r = text ? reconcile_announce(l, ANNOUNCE_UNHEARD, text) : -ENOMEM;
-	return r < 0 ? r : reconcile_set_mark(l, "unheard_told", NULL, l->now);
-}
-
-static int heard_again(const struct reconcile *l)
-{
-	int r = 0;
-
-	if (reconcile_mark(l, "unheard_told", NULL))
-		r = reconcile_announce(l, ANNOUNCE_HEARD,
-		                       "what fired in Prometheus and did not come here has come, or is over");
-	if (r == 0)
-		r = reconcile_set_mark(l, "unheard_told", NULL, 0);
-	return r < 0 ? r : reconcile_set_mark(l, "unheard_since", NULL, 0);
-}
-
-/* So long as detection may take it may be on its way; then it pages, once an hour. */
-static int watch_unheard(const struct reconcile *l)
-{
-	int64_t since = reconcile_mark(l, "unheard_since", NULL), told = reconcile_mark(l, "unheard_told", NULL);
-
-	if (!l->ev->heard)
-		return 0;
-	if (!l->ev->unheard.n)
-		return since ? heard_again(l) : 0;
-	if (!since)
-		return reconcile_set_mark(l, "unheard_since", NULL, l->now);
-	if (l->now - since < l->s->sla.detection_us || (told && l->now >= told && l->now - told < UNHEARD_EVERY_US))
-		return 0;
-	return tell_unheard(l, since);
-}
-
 static int watch_fallback(const struct reconcile *l)
 {
 	char why[400];
@@ -385,7 +336,7 @@ static int look_on(struct reconcile *l, struct rollout_state *st, const struct r
 	if (r == 0)
 		r = watch_sight(l);
 	if (r == 0)
-		r = watch_unheard(l);
+		r = reconcile_hear(l);
 	if (r == 0)
 		r = watch_fallback(l);
 	if (r == 0)

@@ -40,6 +40,8 @@ struct reconcile {
 int reconcile_tick(const struct reconcile *l);
 /* What reminds: overdue items, milestones, an ETA that passed (reminders.c). */
 int reconcile_remind(const struct reconcile *l);
+/* Triggers that fire in Prometheus and do not come: told once an episode, and when it ends (hear.c). */
+int reconcile_hear(const struct reconcile *l);
 /* The value under "<what>:<rollout>[:<which>]" in the named values; 0: never set. */
 int64_t reconcile_mark(const struct reconcile *l, const char *what, const char *which);
 int reconcile_set_mark(const struct reconcile *l, const char *what, const char *which, int64_t value);

@@ -290,7 +290,8 @@ static int near_misses(struct report *p)
 		return 0;
 	buf_printf(p->b, "- Near misses of 7 days: %zu", u->n);
 	if (u->n)
-		buf_printf(p->b, " (%s%s): about to fire, and never did", u->name, u->n > 1 ? " and others" : "");
+		buf_printf(p->b, " (%s%s): about to fire, and never did", u->list[0].name,
+		           u->n > 1 ? " and others" : "");
 	buf_char(p->b, '\n');
 	return 0;
 }
