@@ -84,6 +84,21 @@ char *arena_string(struct arena *a, struct json_raw string)
 	return text;
 }
 
+void arena_join(struct arena *a, struct arena *from)
+{
+	assert(a && from && from->used <= a->max - a->used);
+	struct arena_piece **end = a->pieces ? &a->pieces->next : &a->pieces; /* a goes on filling its first */
+
+	struct arena_piece *rest = *end;
+	*end = from->pieces;
+	while (*end)
+		end = &(*end)->next;
+	*end = rest;
+	a->used += from->used;
+	from->pieces = NULL;
+	from->used = 0;
+}
+
 void arena_free(struct arena *a)
 {
 	assert(a);

@@ -22,6 +22,8 @@ void *arena_take(struct arena *a, size_t size);
 char *arena_text(struct arena *a, const char *text, size_t len);
 /* The text of a string, as json_raw_decode gives it. */
 char *arena_string(struct arena *a, struct json_raw string);
+/* What was given of from belongs to a, which has room for it below its max; from is empty then. */
+void arena_join(struct arena *a, struct arena *from);
 void arena_free(struct arena *a);
 
 #endif

@@ -42,12 +42,13 @@ struct body {
 	struct json_reader json;
 	struct members members;
 	struct alert_group *g;
-	size_t n, cap;    /* of alerts: seen, and room for them */
-	bool is_object;   /* what it is as a whole … */
-	bool is_array;    /* … */
-	bool has_alerts;  /* … there is something called so … */
-	bool alerts_list; /* … and it is an array */
-	int error;        /* -ENOMEM, once: nothing more is read, and all is checked */
+	const struct payload_judge *judge; /* NULL: more than may be are refused */
+	size_t n, cap;                     /* of alerts: seen, and room for them */
+	bool is_object;                    /* what it is as a whole … */
+	bool is_array;                     /* … */
+	bool has_alerts;                   /* … there is something called so … */
+	bool alerts_list;                  /* … and it is an array */
+	int error; /* -ENOMEM, or what judge said, once: nothing more is read, and all is checked */
 };
 
 static struct alert *room_for_alert(struct body *b)
@@ -67,21 +68,65 @@ static struct alert *room_for_alert(struct body *b)
 	return &g->alerts[g->n++];
 }
 
+static int keep(struct body *b, const struct alert *a, struct arena *own)
+{
+	struct alert *to = room_for_alert(b);
+
+	if (!to)
+		return -ENOMEM;
+	*to = *a;
+	arena_join(&b->g->memory, own);
+	return 0;
+}
+
+static void leave_out(struct alert_group *g, const struct alert *a, bool deciding)
+{
+	const char *name = a->rejected ? a->name : alert_label(a, "alertname");
+
+	g->left_out++;
+	if (deciding && g->left_out_deciding++ == 0 && name)
+		g->left_out_name = arena_text(&g->memory, name, strlen(name));
+}
+
+/* One beyond PAYLOAD_ALERTS_MAX lives in memory of its own until it is known whether it is kept. */
+static int read_excess(struct body *b, enum json_token began)
+{
+	struct arena own = {.max = b->g->memory.max - b->g->memory.used};
+	struct alert a = {0};
+	int err = alert_read(&b->json, began, &b->members, &own, &a), deciding = 0;
+
+	if (err == 0)
+		err = deciding = b->judge->decides(b->judge->arg, &a);
+	if (deciding == 1 && b->g->n < PAYLOAD_ALERTS_MAX + PAYLOAD_DECIDING_MAX && (err = keep(b, &a, &own)) == 0)
+		return 0;
+	if (err >= 0)
+		leave_out(b->g, &a, deciding == 1);
+	free(a.why);
+	b->g->memory.full |= own.full;
+	arena_free(&own);
+	return err < 0 ? err : 0;
+}
+
 /* Only -EBADMSG ends the reading. */
 static int read_alert(struct body *b, enum json_token began)
 {
 	struct payload_piece rest;
 
-	b->n++;
-	if (b->error || b->n > PAYLOAD_ALERTS_MAX)
+	bool excess = ++b->n > PAYLOAD_ALERTS_MAX;
+	struct alert *a;
+	int err;
+
+	if (b->error || (excess && !b->judge))
 		return piece_take(&b->json, began, &rest);
-	struct alert *a = room_for_alert(b);
-	if (!a) {
+	if (excess) {
+		err = read_excess(b, began);
+	} else if ((a = room_for_alert(b))) {
+		err = alert_read(&b->json, began, &b->members, &b->g->memory, a);
+	} else {
 		b->error = -ENOMEM;
 		return piece_take(&b->json, began, &rest);
 	}
-	int err = alert_read(&b->json, began, &b->members, &b->g->memory, a);
-	if (err == -ENOMEM)
+	if (err < 0 && err != -EBADMSG)
 		b->error = err;
 	return err == -EBADMSG ? err : 0;
 }
@@ -150,7 +195,7 @@ static int judge_body(const struct body *b, struct payload_fault *fault)
 		            "Alertmanager's webhook");
 	if (!b->alerts_list)
 		return fail(fault, -EINVAL, "\"alerts\" is no array");
-	if (b->n > PAYLOAD_ALERTS_MAX)
+	if (b->n > PAYLOAD_ALERTS_MAX && !b->judge)
 		return fail(fault, -E2BIG, "the body holds more than 20000 alerts: set max_alerts or group them finer");
 	if (b->error && b->g->memory.full)
 		return fail(fault, -E2BIG, "the body takes too much memory: set max_alerts or group the alerts finer");
@@ -168,6 +213,12 @@ static bool is_empty(const char *body, size_t len)
 
 int alert_group_parse(const char *body, size_t len, struct alert_group **ret, struct payload_fault *fault)
 {
+	return alert_group_parse_judged(body, len, NULL, ret, fault);
+}
+
+int alert_group_parse_judged(const char *body, size_t len, const struct payload_judge *judge, struct alert_group **ret,
+                             struct payload_fault *fault)
+{
 	assert(body || len == 0);
 	assert(ret && fault);
 	CLEANUP(alert_group_cleanup) struct alert_group *g = calloc(1, sizeof(*g));
@@ -180,6 +231,7 @@ int alert_group_parse(const char *body, size_t len, struct alert_group **ret, st
 	g->memory.max = PAYLOAD_MEMORY_MAX;
 	memset(&b.members, 0, sizeof(b) - offsetof(struct body, members));
 	b.g = g;
+	b.judge = judge;
 	json_reader_begin(&b.json, body, len, SIZE_MAX);
 	int r = read_body(&b);
 	json_reader_end(&b.json);

@@ -25,6 +25,7 @@
 #include "server/core/text.h"
 
 #define PAYLOAD_ALERTS_MAX      20000
+#define PAYLOAD_DECIDING_MAX    1000               /* that are kept beyond, when they decide something */
 #define PAYLOAD_MEMORY_MAX      (48 * 1024 * 1024) /* bytes of one group; a body of 16 MiB needs about as many */
 #define PAYLOAD_ANNOTATION_MAX  (8 * 1024)         /* bytes kept of one annotation … */
 #define PAYLOAD_ANNOTATIONS_MAX (32 * 1024)        /* … and of all of an alert, names included */
@@ -56,6 +57,14 @@ struct alert_group {
 	int64_t truncated;   /* alerts cut off by max_alerts; 0 when absent */
 	struct alert *alerts;
 	size_t n;
+	size_t left_out, left_out_deciding; /* beyond PAYLOAD_ALERTS_MAX; those of them that would decide something */
+	const char *left_out_name;          /* alertname of the first of the latter; NULL: none */
+};
+
+/* Whether an alert beyond PAYLOAD_ALERTS_MAX can change what is done: 1 or 0; below 0 ends the reading with it. */
+struct payload_judge {
+	int (*decides)(void *arg, const struct alert *a);
+	void *arg;
 };
 
 /* Why a body can never be understood: a static or owned sentence for the 400. */
@@ -67,6 +76,10 @@ struct payload_fault {
  * over PAYLOAD_ALERTS_MAX, JSON_VALUES_MAX or PAYLOAD_MEMORY_MAX, -ENOMEM. One strange alert is marked rejected and
  * spoils nothing else. body is not needed afterwards. */
 int alert_group_parse(const char *body, size_t len, struct alert_group **ret, struct payload_fault *fault) MUST_CHECK;
+/* The same, but of more than PAYLOAD_ALERTS_MAX alerts the first are kept, and PAYLOAD_DECIDING_MAX more that decide.
+ */
+int alert_group_parse_judged(const char *body, size_t len, const struct payload_judge *judge, struct alert_group **ret,
+                             struct payload_fault *fault) MUST_CHECK;
 /* How many bytes it takes. */
 size_t alert_group_size(const struct alert_group *g);
 void alert_group_free(struct alert_group *g);

@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -176,6 +177,16 @@ static void tell(struct api *a, const char *why)
 		free(f); /* nothing can be recorded: that pages by itself */
 }
 
+void webhook_too_long(struct api *a, size_t most)
+{
+	assert(a);
+	char why[100];
+
+	snprintf(why, sizeof(why), "its body is longer than %zu bytes: set max_alerts or group the alerts finer", most);
+	metric_add(M_WEBHOOKS, TOO_LARGE, 1);
+	tell(a, why);
+}
+
 static void refuse(struct api *a, struct http_reply *reply, int err, const char *why)
 {
 	assert(reply && err < 0 && why);
@@ -210,7 +221,7 @@ static int prepare(struct delivery_job *d, struct payload_fault *fault)
 {
 	CLEANUP(settings_cleanup) struct settings *s = current_settings();
 	struct alert_group *group = NULL;
-	int r = alert_group_parse(d->base.req->body, d->base.req->body_len, &group, fault);
+	int r = intake_parse(s, d->base.req->body, d->base.req->body_len, &group, fault);
 
 	if (r == 0 && !charge(d, alert_group_size(group))) {
 		alert_group_free(group);

@@ -48,6 +48,8 @@ static const struct announcement rows[ANNOUNCE_N][TEXTS_N] = {
 	[ANNOUNCE_UNCLAIMED] = {{"unclaimed_trigger", EVENT_PAGE}},
 	[ANNOUNCE_REJECTED] = {{"rejected_alert", EVENT_PAGE}},
 	[ANNOUNCE_CUT] = {{"alerts_cut_off", EVENT_PAGE}},
+	[ANNOUNCE_TOO_MANY] = {{"too_many_alerts", EVENT_PAGE}},
+	[ANNOUNCE_DATASOURCE] = {{"datasource_blind", EVENT_PAGE}},
 	[ANNOUNCE_REFUSED] = {{"webhook_refused", EVENT_PAGE}},
 
 	[ANNOUNCE_APPROVED] = {{"approved", EVENT_PLAN}},

@@ -27,6 +27,39 @@ static struct intake *intake_new(struct settings *s, struct alert_group *group, 
 	return in;
 }
 
+/* --- reading --- */
+
+struct judging {
+	const struct settings *s;
+	int64_t until_us;
+};
+
+static int decides(void *arg, const struct alert *a)
+{
+	const struct judging *j = arg;
+	struct route route;
+
+	if (a->rejected)
+		return 1;
+	if (clock_mono_us() > j->until_us)
+		return -E2BIG;
+	int r = route_alert(j->s, a, &route);
+	if (r < 0)
+		return r;
+	r = route.heartbeat || route.playbook;
+	route_free(&route);
+	return r;
+}
+
+int intake_parse(const struct settings *s, const char *body, size_t len, struct alert_group **ret,
+                 struct payload_fault *fault)
+{
+	assert(s && ret && fault);
+	struct judging j = {s, clock_mono_us() + INTAKE_MATCH_S * US_PER_S};
+
+	return alert_group_parse_judged(body, len, &(struct payload_judge) {decides, &j}, ret, fault);
+}
+
 int intake_plan(struct settings *s, struct alert_group *group, int64_t received_us, struct intake **ret)
 {
 	assert(s && group && ret);
@@ -109,6 +142,22 @@ int intake_note_begun(struct intake *in, int64_t incident, const struct rollout 
 	if (e == 0)
 		in->begun[in->n_begun++] = (struct begun) {incident, r};
 	return e;
+}
+
+/* More than may be taken: what matches nothing is only counted, a trigger among them is told. */
+static int note_left_out(struct db_tx *tx, struct intake *in)
+{
+	const struct alert_group *g = in->group;
+	char text[200];
+	struct event e = {.who = (char *)"alertmanager", .what = (char *)"alerts left out", .note = text};
+
+	if (g->left_out_deciding)
+		unseen_note(in, UNSEEN_TOO_MANY, g->left_out_name, true);
+	if (!g->left_out)
+		return 0;
+	snprintf(text, sizeof(text), "%zu alerts beyond %d in one webhook; %zu of them match a playbook", g->left_out,
+	         PAYLOAD_ALERTS_MAX, g->left_out_deciding);
+	return event_add(tx, &e);
 }
 
 static int note_truncated(struct db_tx *tx, struct intake *in)
@@ -276,6 +325,8 @@ int intake_record(struct db_tx *tx, struct intake *in)
 
 	if (r == 0)
 		r = note_truncated(tx, in);
+	if (r == 0)
+		r = note_left_out(tx, in);
 	for (size_t i = 0; r == 0 && i < in->group->n; i++)
 		r = take_alert(tx, in, &in->group->alerts[order[i]], &in->routes[order[i]]);
 	for (size_t i = 0; r == 0 && i < in->n_applied; i++)
@@ -381,5 +432,7 @@ void intake_answer(struct buf *b, const struct intake *in)
 	buf_char(b, ']');
 	if (i < in->n_results)
 		buf_printf(b, ",\"results_left_out\":%zu", in->n_results - i);
+	if (in->group->left_out)
+		buf_printf(b, ",\"left_out\":%zu", in->group->left_out);
 	buf_char(b, '}');
 }

@@ -13,6 +13,7 @@
 /* What the config says of one alert, before anything on disk was asked. */
 struct route {
 	bool heartbeat;
+	bool blind; /* it says that its source of data is blind: playbook holds instead of the one that matches */
 	const struct playbook *playbook; /* NULL: no playbook matches */
 	const struct rollout **rollouts; /* owned array; which rollouts it concerns */
 	size_t n_rollouts;
@@ -55,6 +56,8 @@ enum unseen_kind {
 	UNSEEN_UNCLAIMED, /* a playbook matches, and no rollout does */
 	UNSEEN_REJECTED,  /* it is malformed */
 	UNSEEN_CUT,       /* max_alerts cut it off, perhaps */
+	UNSEEN_TOO_MANY,  /* it stands behind more of them than one webhook may have */
+	UNSEEN_BLIND,     /* it only says that its source of data is blind */
 	UNSEEN_N
 };
 #define UNSEEN_NAMES 3
@@ -105,6 +108,10 @@ struct intake {
 	int64_t received_us;
 };
 
+/* A webhook's body. Of more than PAYLOAD_ALERTS_MAX alerts those that no playbook and no heartbeat matches are left
+ * out. As alert_group_parse. */
+int intake_parse(const struct settings *s, const char *body, size_t len, struct alert_group **ret,
+                 struct payload_fault *fault) MUST_CHECK;
 /* Takes group and a reference of s. -E2BIG: matching took longer than a body may take; a regular expression may need
  * milliseconds, times alerts, times matchers. */
 #define INTAKE_MATCH_S 3
@@ -116,8 +123,9 @@ int intake_record(struct db_tx *tx, struct intake *in);
 bool intake_is_quiet(const struct intake *in);
 void intake_free(struct intake *in);
 void intake_cleanup(struct intake **in);
-/* {alerts, rejected, results: […]} as text; of more results than fit into INTAKE_ANSWER_MAX bytes the first, and
- * results_left_out tells how many more there are. b has room for a few kilobytes more. */
+/* {alerts, rejected, results: […]} as text, and left_out when alerts were; of more results than fit into
+ * INTAKE_ANSWER_MAX bytes the first, and results_left_out tells how many more there are. b has room for a few kilobytes
+ * more. */
 #define INTAKE_ANSWER_MAX (12 * 1024 * 1024)
 void intake_answer(struct buf *b, const struct intake *in);
 

@@ -1,5 +1,6 @@
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
 
 #include "handlers/incident/intake.h"
 #include "server/core/text.h"
@@ -65,6 +66,29 @@ static int rollouts_of(const struct settings *s, const struct alert *a, bool sur
 	return 0;
 }
 
+/* --- a source that is blind --- */
+
+/* Grafana sends these in a rule's place, with its labels, when its query fails or has no answer. */
+static const char *const blind_names[] = {"DatasourceError", "DatasourceNoData", "NoData"};
+
+/* Nobody saw the canary do anything: unknown is no reason to act, and none to go on. */
+static const struct playbook blind_playbook = {
+	.name = "datasource-blind",
+	.severity = "",
+	.hold = true,
+	.restart_at = -1,
+	.frozen = "{\"name\":\"datasource-blind\",\"match\":[\"alertname=~\\\"DatasourceError|DatasourceNoData|"
+		  "NoData\\\"\"],"
+		  "\"severity\":\"\",\"hold\":true}",
+};
+
+static bool is_blind(const struct alert *a)
+{
+	const char *name = alert_label(a, "alertname");
+
+	return name && text_enum_find(blind_names, ARRAY_LEN(blind_names), name) >= 0;
+}
+
 /* which: the matcher that gave up; NULL: none did. */
 static char *reason(const struct route *r, const struct alert *a, const char *which)
 {
@@ -83,6 +107,9 @@ static char *reason(const struct route *r, const struct alert *a, const char *wh
 			r->playbook->name, which);
 	if (!r->n_rollouts)
 		return text_format("playbook %s matches, but no rollout claims it", r->playbook->name);
+	if (r->blind)
+		return text_format("%s says that nobody can see what it is about: held, not rolled back",
+		                   alert_label(a, "alertname"));
 	return text_format("playbook %s%s%.200s", r->playbook->name, doubt, which ? which : "");
 }
 
@@ -113,6 +140,9 @@ int route_alert(const struct settings *s, const struct alert *a, struct route *r
 	if (!a->rejected && !(r.heartbeat = is_heartbeat(s, a))) {
 		bool sure = playbook_of(s, a, &r, &which) == MATCHERS_YES;
 
+		r.blind = r.playbook && !r.playbook->hold && is_blind(a);
+		if (r.blind)
+			r.playbook = &blind_playbook;
 		if (r.playbook)
 			err = rollouts_of(s, a, sure, &r, &which);
 	}

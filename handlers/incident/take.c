@@ -154,12 +154,30 @@ static int attach_more(struct taking *t, struct applied *to)
 	return r < 0 ? r : answer(t, DELIVERY_FIRING, to->rollout->name, DISP_ATTACHED, to->incident, t->rt->why);
 }
 
+/* A trigger that nobody claims. One that only holds, or rehearses, protects nothing. */
+static bool is_unclaimed(const struct taking *t)
+{
+	return t->rt->playbook && (!t->rt->playbook->hold || t->rt->blind) && !t->rt->n_rollouts && !drill_is(t->a);
+}
+
+/* Whoever reads the page looks for the rule, not for Grafana's name of all that are blind. */
+static void note_unseen(const struct taking *t, bool is_new)
+{
+	const char *name = alert_label(t->a, "alertname"), *rule = alert_label(t->a, "rulename");
+
+	if (is_unclaimed(t))
+		unseen_note(t->in, UNSEEN_UNCLAIMED, name, is_new);
+	else if (t->rt->blind && !drill_is(t->a))
+		unseen_note(t->in, UNSEEN_BLIND, rule ? rule : name, is_new);
+}
+
 static int trigger_one(struct taking *t, const struct rollout *rollout)
 {
 	const struct alert *a = t->a;
 	const struct route *rt = t->rt;
 	bool drill = drill_is(a);
 	struct applied *before = drill ? NULL : applied_of(t->in, rollout, rt->playbook);
+	note_unseen(t, true);
 	if (is_one_of_many(before, a))
 		return attach_more(t, before);
 	CLEANUP(cleanup_free) char *summary = summary_of(a);
@@ -208,12 +226,6 @@ static bool has_disposition(const struct disposition_list *l, const char *rollou
 	return false;
 }
 
-/* A trigger that nobody claims. One that only holds, or rehearses, protects nothing. */
-static bool is_unclaimed(const struct taking *t)
-{
-	return t->rt->playbook && !t->rt->playbook->hold && !t->rt->n_rollouts && !drill_is(t->a);
-}
-
 /* Of what concerns no rollout. */
 static int decide_for_none(struct taking *t, const struct disposition_list *before)
 {
@@ -221,8 +233,7 @@ static int decide_for_none(struct taking *t, const struct disposition_list *befo
 	bool same = before->n && !before->item[0].rollout[0] && before->item[0].disposition == d;
 	int r = 0;
 
-	if (is_unclaimed(t))
-		unseen_note(t->in, UNSEEN_UNCLAIMED, alert_label(t->a, "alertname"), !same);
+	note_unseen(t, !same);
 	if (same)
 		return answer_duplicate(t, &before->item[0]);
 	if (has_disposition(before, ""))
@@ -417,8 +428,7 @@ static int take_copy(struct taking *t, const struct episode *known)
 	if (r > 0)
 		repeats_changed(t->fingerprint);
 	note_copy(t, r > 0 ? db_tx_now(t->tx) : known->last_at_us);
-	if (is_unclaimed(t))
-		unseen_note(t->in, UNSEEN_UNCLAIMED, alert_label(t->a, "alertname"), false);
+	note_unseen(t, false);
 	return answer_duplicates(t, DELIVERY_FIRING);
 }
 

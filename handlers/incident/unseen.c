@@ -29,6 +29,14 @@ static const struct {
 	[UNSEEN_CUT] = {"cut_paged_at", "cut_more", ANNOUNCE_CUT, "Alertmanager sends less than there is: ",
                         ". A rollback trigger may be among what max_alerts cut off, and nothing was done for it. Set "
                         "max_alerts of this receiver to 0, or group its alerts finer."},
+	[UNSEEN_TOO_MANY] = {"too_many_paged_at", "too_many_more", ANNOUNCE_TOO_MANY,
+                             "A webhook holds more rollback triggers than one may: ",
+                             ". Those of them that came first were taken, and nothing was done for the rest. Group the "
+                             "alerts finer, or set max_alerts."},
+	[UNSEEN_BLIND] =
+		{"datasource_paged_at", "datasource_more", ANNOUNCE_DATASOURCE, "BLIND: Grafana cannot evaluate ",
+                 ". It was held and not rolled back: that nobody sees anything proves nothing. Look at the data "
+                 "source; if the canary is in doubt, roll back by hand (rollbackctl rollback)."},
 };
 
 static bool is_named(const struct unseen *u, const char *name)

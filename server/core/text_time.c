@@ -254,8 +254,8 @@ static bool take_offset(struct time_cursor *c, int64_t *ret_us)
 	if (take_char(c, "Zz"))
 		return true;
 	bool west = c->len > 0 && c->s[0] == '-';
-	if (!take_char(c, "+-") || !take_number(c, 2, 0, 23, &hours) || !take_char(c, ":") ||
-	    !take_number(c, 2, 0, 59, &minutes))
+	if (!take_char(c, "+-") || !take_number(c, 2, 0, 24, &hours) || !take_char(c, ":") ||
+	    !take_number(c, 2, 0, 59, &minutes)) /* 24: Go has it, so Alertmanager may send it */
 		return false;
 	int64_t us = hours * HOUR_US + minutes * MINUTE_US;
 	*ret_us = west ? -us : us;

@@ -210,6 +210,9 @@ static int explain(const struct settings *s, const struct alert_group *g)
 	if (g->truncated > 0)
 		printf("%lld alerts were cut off by max_alerts: a trigger may be among them\n",
 		       (long long)g->truncated);
+	if (g->left_out)
+		printf("%zu alerts beyond %d are left out; %zu of them match a playbook\n", g->left_out,
+		       PAYLOAD_ALERTS_MAX, g->left_out_deciding);
 	return CTL_YES;
 }
 
@@ -226,7 +229,7 @@ int cmd_check_alert(struct ctl *c, int n, char **argv)
 		return ctl_usage(c);
 	if (read_file(rest[0], &body) < 0 || ctl_load(file, CONFIG_OFFLINE, &cfg) < 0)
 		return CTL_USAGE;
-	int r = alert_group_parse(buf_text(&body), body.len, &g, &fault);
+	int r = intake_parse(cfg->settings, buf_text(&body), body.len, &g, &fault);
 	if (r < 0) {
 		printf("refused with status %d: %s\n", r == -E2BIG ? 413 : 400, fault.why);
 		r = CTL_NO;

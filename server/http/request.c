@@ -215,6 +215,15 @@ static bool over_budget(const struct http *h, uint64_t more)
 	return more > h->limits.in_flight || h->in_flight > h->limits.in_flight - more;
 }
 
+static void too_long(struct request *r)
+{
+	const struct http_options *o = &r->http->o;
+
+	http_error(&r->reply, 413, "bad_data", "the body is longer than %zu bytes", r->http->limits.body);
+	if (o->too_long)
+		o->too_long(o->arg, &r->req, r->http->limits.body);
+}
+
 static bool refuse_body(struct request *r, const struct http_admission *a, const struct http_body_head *body)
 {
 	const char *encoding = http_fields_get(&r->headers, "Content-Encoding");
@@ -230,7 +239,7 @@ static bool refuse_body(struct request *r, const struct http_admission *a, const
 	else if (encoding && strcasecmp(encoding, "identity") != 0)
 		http_error(&r->reply, 415, "bad_data", "a body with Content-Encoding is not understood");
 	else if (body->length > h->limits.body)
-		http_error(&r->reply, 413, "bad_data", "the body is longer than %zu bytes", h->limits.body);
+		too_long(r);
 	else if (over_budget(h, body->length))
 		unavailable(r, "too many bodies are being received");
 	else
@@ -342,7 +351,7 @@ static enum MHD_Result take_body(struct request *r, const char *data, size_t len
 static void answer_body_error(struct request *r)
 {
 	if (r->body_error == -EMSGSIZE)
-		http_error(&r->reply, 413, "bad_data", "the body is longer than %zu bytes", r->http->limits.body);
+		too_long(r);
 	else
 		unavailable(r, r->body_error == -EDQUOT ? "too many bodies are being received" : "out of memory");
 	r->close = true;

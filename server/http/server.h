@@ -34,6 +34,9 @@ typedef struct http_admission http_admit_fn(void *arg, enum http_method method, 
 
 typedef enum http_verdict http_handle_fn(void *arg, struct http_req *req, struct http_reply *reply);
 
+/* A request that is admitted is refused, for its body is longer than most bytes. */
+typedef void http_too_long_fn(void *arg, const struct http_req *req, size_t most);
+
 /* Who asks, from the headers and the peer, before the body is read; not asked for routes that are open to
  * everybody. HTTP_ADMITTED: req's user, authenticated and roles are set. HTTP_REFUSED: the reply is filled.
  * HTTP_ASKED: it comes through req->complete, as from a handler that defers: status 200 admits (the three of
@@ -82,7 +85,8 @@ struct http_options {
 	http_admit_fn *admit;
 	http_authenticate_fn *authenticate; /* NULL: all are "local", with ROLE_ALL */
 	http_handle_fn *handle;
-	void *arg;                        /* of the three */
+	http_too_long_fn *too_long;       /* may be NULL */
+	void *arg;                        /* of the four */
 	const struct http_limits *limits; /* NULL: http_default_limits */
 };
 

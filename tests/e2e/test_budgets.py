@@ -340,23 +340,41 @@ def test_a_label_with_a_nul_in_its_name_is_another_label(daemon_of, service):
     assert r["disposition"] == "no_match" and service.percentage() == 10
 
 
-def test_a_refusal_by_a_limit_pages(daemon_of, service, chat):
+def test_of_too_many_alerts_those_that_decide_are_taken(daemon_of, service, chat):
     d = daemon_of(config(service, channels="channels:\n" + slack_channel(chat, events="page")))
-    body = {"alerts": [alert(fingerprint=f"{i:x}") for i in range(20001)]}
-    assert [d.call("POST", "/webhook", body)[0] for _ in range(2)] == [413, 413]
-    [text] = until(chat.texts)
-    assert "more than 20000 alerts" in text and "trigger" in text
+    noise = [alert(action=None, fingerprint=f"{i:x}") for i in range(20005)]
+    status, out = d.call("POST", "/webhook", {"alerts": [*noise, alert(fingerprint="fffff1")]})
+    assert (status, out["data"]["alerts"], out["data"]["left_out"]) == (200, 20001, 5)
+    d.wait_state(out["data"]["results"][-1]["incident"], "rolled_back")
+    assert not [t for t in chat.texts() if "more rollback triggers" in t]        # what was left out would have done nothing
+
+
+def test_triggers_beyond_all_bounds_are_told(daemon_of, service, chat):
+    d = daemon_of(config(service, channels="channels:\n" + slack_channel(chat, events="page")))
+    for n in range(2):
+        body = {"alerts": [alert(rollout="nobody", fingerprint=f"{n}{i:06x}") for i in range(21001)] + [alert("Last", fingerprint=f"{n}fffff1")]}
+        status, out = d.call("POST", "/webhook", body)
+        assert (status, out["data"]["alerts"], out["data"]["left_out"]) == (200, 21000, 2)
+    text = until(lambda: [t for t in chat.texts() if "more rollback triggers than one may: CanaryErrorRateHigh" in t])[0]
+    assert "nothing was done for the rest" in text
     d.post(alert())             # what is told afterwards came once
-    until(lambda: len(chat.texts()) > 1)
-    assert len([t for t in chat.texts() if "refused" in t]) == 1
+    until(lambda: any("Auto-Rollback" in t or "ROLL" in t for t in chat.texts()))
+    assert len([t for t in chat.texts() if "more rollback triggers" in t]) == 1
+
+
+def test_a_body_that_is_too_long_pages(daemon_of, service, chat):
+    d = daemon_of(config(service, channels="channels:\n" + slack_channel(chat, events="page")))
+    assert [d.call("POST", "/webhook", {"alerts": [], "x": "y" * (16 * 1024 * 1024)})[0] for _ in range(2)] == [413, 413]
+    [text] = until(chat.texts)
+    assert "longer than" in text and "trigger" in text
 
 
 def test_check_alert_knows_what_is_too_much(daemon_of, service, folder):
     d = daemon_of(config(service), start=False)
-    (folder / "many.json").write_text(json.dumps({"alerts": [{}] * 20001}))
+    (folder / "many.json").write_text(json.dumps({"alerts": [{}] * 21001}))
     (folder / "odd.json").write_text(json.dumps(group(alert(path="\x00"))))
     said = ctl(d, "check-alert", "--config.file", d.config, folder / "many.json")
-    assert said.returncode == 1 and "status 413" in said.stdout, said
+    assert "1 alerts beyond 20000 are left out" in said.stdout, said.stdout[-2000:]
     said = ctl(d, "check-alert", "--config.file", d.config, folder / "odd.json")
     assert said.returncode == 0 and "roll back to 0" in said.stdout, said
 

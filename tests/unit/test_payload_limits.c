@@ -62,6 +62,59 @@ static void twenty_thousand_alerts_are_taken_and_no_more(void **state)
 	free(over.text);
 }
 
+static int acts(void *arg, const struct alert *a)
+{
+	(void)arg;
+	return a->rejected || alert_label(a, "action");
+}
+
+/* What stands behind the 20000th is taken if it decides something, whatever else comes. */
+static void of_more_alerts_those_that_decide_are_taken(void **state)
+{
+	static const char plain[] = "{\"status\":\"firing\",\"labels\":{\"a\":\"b\"}}",
+			  acting[] = "{\"status\":\"firing\",\"labels\":{\"alertname\":\"T\",\"action\":\"x\"}}";
+	const struct payload_judge judge = {.decides = acts};
+	struct payload_fault fault = {""};
+	CLEANUP(buf_free) struct buf b = BUF(4 << 20);
+	CLEANUP(alert_group_cleanup) struct alert_group *g = NULL;
+
+	(void)state;
+	buf_str(&b, "{\"alerts\":[");
+	for (size_t i = 0; i < PAYLOAD_ALERTS_MAX + 5; i++)
+		buf_printf(&b, "%s,", plain);
+	for (size_t i = 0; i < PAYLOAD_DECIDING_MAX + 2; i++)
+		buf_printf(&b, "%s,", acting);
+	buf_printf(&b, "%s,{\"status\":\"odd\"}]}", plain);
+	assert_int_equal(b.error, 0);
+	assert_int_equal(alert_group_parse_judged(buf_text(&b), b.len, &judge, &g, &fault), 0);
+	assert_int_equal(g->n, PAYLOAD_ALERTS_MAX + PAYLOAD_DECIDING_MAX);
+	for (size_t i = PAYLOAD_ALERTS_MAX; i < g->n; i++)
+		assert_string_equal(alert_label(&g->alerts[i], "alertname"), "T");
+	assert_int_equal(g->left_out, 5 + 2 + 1 + 1);
+	assert_int_equal(g->left_out_deciding, 2 + 1);
+	assert_string_equal(g->left_out_name, "T");
+}
+
+static int takes_too_long(void *arg, const struct alert *a)
+{
+	(void)arg;
+	(void)a;
+	return -E2BIG;
+}
+
+static void a_judge_that_takes_too_long_ends_the_reading(void **state)
+{
+	struct body over = repeated("{\"status\":\"firing\",\"labels\":{\"a\":\"b\"}}", PAYLOAD_ALERTS_MAX + 2);
+	const struct payload_judge judge = {.decides = takes_too_long};
+	struct payload_fault fault = {""};
+	struct alert_group *g = NULL;
+
+	(void)state;
+	assert_int_equal(alert_group_parse_judged(over.text, over.len, &judge, &g, &fault), -E2BIG);
+	assert_null(g);
+	free(over.text);
+}
+
 /* {"alerts":[{"status":"firing","labels":{"alertname":"x","l0":"v","l1":"v",…}}]} */
 static struct alert_group *parse_labels(int n, const char *value)
 {
@@ -323,6 +376,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(twenty_thousand_alerts_are_taken_and_no_more),
+		cmocka_unit_test(of_more_alerts_those_that_decide_are_taken),
+		cmocka_unit_test(a_judge_that_takes_too_long_ends_the_reading),
 		cmocka_unit_test(all_labels_are_matched_and_a_bounded_part_of_them_kept),
 		cmocka_unit_test(a_long_label_is_matched_but_not_kept),
 		cmocka_unit_test(an_oversized_annotation_is_cut_and_its_alert_taken),

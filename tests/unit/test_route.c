@@ -173,6 +173,32 @@ static void in_doubt_of_both_nothing_is_claimed_and_it_is_said(void **state)
 	route_free(&r);
 }
 
+/* Grafana's alerts in a rule's place, with its labels: nobody saw the canary do anything. */
+static void a_source_that_is_blind_holds_instead_of_rolling_back(void **state)
+{
+	static const char *const names[] = {"DatasourceError", "DatasourceNoData", "NoData"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		char labels[200];
+
+		snprintf(labels, sizeof(labels),
+		         "\"alertname\":\"%s\",\"action\":\"auto_rollback\",\"rollout\":\"till\"", names[i]);
+		struct route r = route_of(labels);
+		assert_true(r.blind && r.playbook->hold);
+		assert_int_equal(r.n_rollouts, 1);
+		assert_non_null(strstr(r.why, names[i]));
+		route_free(&r);
+	}
+	struct route r =
+		route_of("\"alertname\":\"DatasourceErrors\",\"action\":\"auto_rollback\",\"rollout\":\"till\"");
+	assert_true(!r.blind && !r.playbook->hold);
+	route_free(&r);
+	r = route_of("\"alertname\":\"DatasourceError\",\"rollout\":\"till\"");
+	assert_true(!r.blind && !r.playbook);
+	route_free(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,6 +211,7 @@ int main(void)
 		cmocka_unit_test(in_doubt_a_sure_trigger_means_the_rollout_too),
 		cmocka_unit_test(in_doubt_the_playbook_that_lowers_most_is_meant),
 		cmocka_unit_test(in_doubt_of_both_nothing_is_claimed_and_it_is_said),
+		cmocka_unit_test(a_source_that_is_blind_holds_instead_of_rolling_back),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
