@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
+#include "alertmanager/matcher_utf8.h"
 #include "server/core/text.h"
 
 static void add_percent_encoded(struct buf *b, char c)
@@ -30,12 +31,6 @@ static void add_value(struct buf *b, const char *s)
 	}
 }
 
-static bool is_classic_name(const char *s)
-{
-	return (isalpha((unsigned char)*s) || *s == '_') &&
-	       s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")] == '\0';
-}
-
 int alerts_api_url(struct buf *b, const char *base, struct json_object *labels)
 {
 	assert(base && labels);
@@ -49,7 +44,7 @@ int alerts_api_url(struct buf *b, const char *base, struct json_object *labels)
 	buf_str(b, "/api/v2/alerts");
 	json_object_object_foreach(labels, name, value)
 	{
-		if (!is_classic_name(name) || !json_object_is_type(value, json_type_string) ||
+		if (!matcher_name_is_classic(name) || !json_object_is_type(value, json_type_string) ||
 		    text_was_replaced(json_object_get_string(value)))
 			continue;
 		buf_printf(b, "%cfilter=%s%%3D%%22", before, name);

@@ -6,6 +6,7 @@
 #include <pcre2.h>
 #include <stdio.h>
 #include <string.h>
+#include "alertmanager/matcher_utf8.h"
 #include "alertmanager/quote.h"
 #include "alertmanager/re2.h"
 #include "server/core/buf.h"
@@ -253,19 +254,11 @@ static const char *token_end(const char *p, const char *end)
 }
 
 /* The white space of Unicode, by which Alertmanager trims what follows the last comma. */
-static const char *const spaces[] = {
-	" ",      "\t",     "\n",     "\v",     "\f",     "\r",     "\xc2\x85", "\u00a0", "\u1680",
-	"\u2000", "\u2001", "\u2002", "\u2003", "\u2004", "\u2005", "\u2006",   "\u2007", "\u2008",
-	"\u2009", "\u200a", "\u2028", "\u2029", "\u202f", "\u205f", "\u3000",
-};
-
-static size_t space_at(const char *p, size_t len, bool at_end)
+static size_t space_before(struct slice s)
 {
-	for (size_t i = 0; i < ARRAY_LEN(spaces); i++) {
-		size_t n = strlen(spaces[i]);
-		if (n <= len && memcmp(at_end ? p + len - n : p, spaces[i], n) == 0)
+	for (size_t n = 1; n <= 3 && n <= (size_t)(s.end - s.p); n++)
+		if (matcher_space_at(s.end - n, n) == n)
 			return n;
-	}
 	return 0;
 }
 
@@ -273,9 +266,9 @@ static struct slice trim(struct slice s)
 {
 	size_t n;
 
-	while ((n = space_at(s.p, (size_t)(s.end - s.p), false)) > 0)
+	while ((n = matcher_space_at(s.p, (size_t)(s.end - s.p))) > 0)
 		s.p += n;
-	while ((n = space_at(s.p, (size_t)(s.end - s.p), true)) > 0)
+	while ((n = space_before(s)) > 0)
 		s.end -= n;
 	return s;
 }
@@ -288,19 +281,18 @@ static struct slice trim_blanks(struct slice s)
 	return s;
 }
 
-static int append(struct matchers *m, struct slice token, struct matcher_fault *fault)
+/* Takes one, also when it fails. */
+static int append(struct matchers *m, struct matcher *one)
 {
-	assert(token.p <= token.end);
-	CLEANUP(matcher_cleanup) struct matcher *one = NULL;
-	int r = matcher_parse(token, &one, fault);
-
-	if (r < 0)
-		return r;
+	assert(m && one);
 	struct matcher **list = reallocarray(m->list, m->n + 1, sizeof(struct matcher *));
-	if (!list)
+
+	if (!list) {
+		matcher_free(one);
 		return -ENOMEM;
+	}
 	m->list = list;
-	m->list[m->n++] = TAKE(one);
+	m->list[m->n++] = one;
 	return 0;
 }
 
@@ -312,32 +304,111 @@ static int add_all(struct matchers *m, struct slice s, struct matcher_fault *fau
 		token = last ? trim(token) : trim_blanks(token);
 		if (last && token.p == token.end)
 			return 0;
-		int r = append(m, token, fault);
+		struct matcher *one = NULL;
+		int r = matcher_parse(token, &one, fault);
+		if (r == 0)
+			r = append(m, one);
 		if (r < 0 || last)
 			return r;
 		s.p = token_end(s.p, s.end) + 1;
 	}
 }
 
+/* As Alertmanager before 0.27 reads them. */
+static int add_classic(struct matchers *m, const char *text, size_t len, struct matcher_fault *fault)
+{
+	struct slice s = {text, text + len};
+
+	if (s.p < s.end && *s.p == '{')
+		s.p++;
+	if (s.p < s.end && s.end[-1] == '}')
+		s.end--;
+	return add_all(m, s, fault);
+}
+
+/* One that is already taken apart. Takes what text, name and value point to. */
+static int add_one(struct matchers *m, struct matcher parts, struct matcher_fault *fault)
+{
+	CLEANUP(matcher_cleanup) struct matcher *one = calloc(1, sizeof(*one));
+
+	if (!one || !parts.text || !parts.name || !parts.value) {
+		free(parts.text);
+		free(parts.name);
+		free(parts.value);
+		return -ENOMEM;
+	}
+	*one = parts;
+	int r = one->regex ? take_regex(one, fault) : 0;
+	return r < 0 ? r : append(m, TAKE(one));
+}
+
+struct reading_utf8 {
+	struct matchers *to;
+	struct matcher_fault fault;
+};
+
+static int add_words(void *arg, struct matcher_words *words)
+{
+	struct reading_utf8 *r = arg;
+
+	return add_one(r->to,
+	               (struct matcher) {.negative = words->negative,
+	                                 .regex = words->regex,
+	                                 .text = strndup(words->text, words->len),
+	                                 .name = TAKE(words->name),
+	                                 .value = TAKE(words->value)},
+	               &r->fault);
+}
+
+static void drop_behind(struct matchers *m, size_t n)
+{
+	while (m->n > n)
+		matcher_free(m->list[--m->n]);
+	if (m->n == 0)
+		matchers_free(m);
+}
+
 int matchers_add(struct matchers *m, const char *text, struct matcher_fault *fault)
 {
 	assert(m && text && fault);
 	size_t before = m->n, len = strlen(text);
-	struct slice s = {text, text + len};
+	struct reading_utf8 utf8 = {.to = m};
 
 	if (len > TEXT_MAX)
 		return fail(fault, "longer than 4096 bytes", text, len);
 	if (!text_utf8_valid(text, len))
 		return fail(fault, "not well-formed UTF-8", text, len);
-	if (s.p < s.end && *s.p == '{')
-		s.p++;
-	if (s.p < s.end && s.end[-1] == '}')
-		s.end--;
-	int r = add_all(m, s, fault);
-	while (r < 0 && m->n > before)
-		matcher_free(m->list[--m->n]);
-	if (m->n == 0)
-		matchers_free(m);
+	int r = add_classic(m, text, len, fault);
+	if (r < 0)
+		drop_behind(m, before);
+	if (r != -EINVAL)
+		return r;
+	r = matcher_utf8_read(text, add_words, &utf8);
+	if (r < 0)
+		drop_behind(m, before);
+	if (r == -EINVAL && utf8.fault.why[0]) /* it can be read, and its expression cannot be used */
+		*fault = utf8.fault;
+	else if (r == 0)
+		fault->why[0] = '\0';
+	return r;
+}
+
+int matchers_add_parts(struct matchers *m, const char *name, const char *sign, const char *value,
+                       struct matcher_fault *fault)
+{
+	assert(m && name && sign && value && fault);
+	struct matcher parts = {0};
+	struct slice s = {sign, sign + strlen(sign)};
+
+	if (!text_utf8_valid(value, strlen(value)) || !take_operator(&s, &parts))
+		return fail(fault, "not well-formed UTF-8, or no operator", value, strlen(value));
+	parts.text = text_format("%s%s\"%s\"", name, sign, value);
+	parts.name = strdup(name);
+	parts.value = strdup(value);
+	size_t before = m->n;
+	int r = add_one(m, parts, fault);
+	if (r < 0)
+		drop_behind(m, before);
 	return r;
 }
 
@@ -381,6 +452,12 @@ static enum matchers_result says(const struct matcher *m, const char *value)
 	                                                           : MATCHERS_NO;
 
 	return m->negative ? MATCHERS_YES - same : same; /* MAYBE stays what it is */
+}
+
+const char *matcher_text(const struct matcher *m)
+{
+	assert(m && m->text);
+	return m->text;
 }
 
 bool matchers_are_plain(const struct matchers *m)

@@ -1,7 +1,8 @@
 /*
- * Alertmanager's matchers: =, !=, =~, !~, with quoting and escapes as Alertmanager 0.25 parses them
- * (prometheus/alertmanager pkg/labels/parse.go). Regular expressions are anchored; RE2 syntax only: look-around,
- * back-references and the like are refused as Alertmanager would. Compiled matchers are immutable: any thread.
+ * Alertmanager's matchers: =, !=, =~, !~, as Alertmanager reads them by default: by the rules of 0.25 (pkg/labels), and
+ * what those refuse by the ones of 0.27 (matcher_utf8.h). Regular expressions are anchored; RE2 syntax only:
+ * look-around, back-references and the like are refused as Alertmanager would. Compiled matchers are immutable: any
+ * thread.
  */
 #ifndef ALERTMANAGER_MATCHER_H
 #define ALERTMANAGER_MATCHER_H
@@ -24,6 +25,9 @@ struct matcher_fault {
 /* Adds the one matcher in text ('action="auto_rollback"', 'stage=~1|2'), or several: '{a="b", c!~"d"}' and
  * 'a="b",c="d"'. 0, -EINVAL with fault set, -ENOMEM. */
 int matchers_add(struct matchers *m, const char *text, struct matcher_fault *fault) MUST_CHECK;
+/* One whose parts are known, whatever characters stand in them; sign: "=", "!=", "=~" or "!~". */
+int matchers_add_parts(struct matchers *m, const char *name, const char *sign, const char *value,
+                       struct matcher_fault *fault) MUST_CHECK;
 void matchers_free(struct matchers *m);
 
 /* Whether all hold. MAYBE: nobody can tell, because a regular expression ran into a limit (of steps, depth or memory)
@@ -34,6 +38,9 @@ enum matchers_result { MATCHERS_NO, MATCHERS_MAYBE, MATCHERS_YES };
  * that did not hold, or the first that gave up: its text, borrowed. */
 enum matchers_result matchers_judge(const struct matchers *m, const struct text_pair *labels, size_t n,
                                     const char **ret_which) MUST_CHECK;
+
+/* As written; borrowed. */
+const char *matcher_text(const struct matcher *m);
 
 /* None is a regular expression, so judging them takes no time worth speaking of. */
 bool matchers_are_plain(const struct matchers *m);

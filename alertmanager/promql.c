@@ -3,12 +3,13 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
+#include "alertmanager/promql_duration.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
 
 #define SUBQUERY_STEP_US (60 * US_PER_S) /* Prometheus' default evaluation interval */
 
-enum call { CALL_OTHER, CALL_LAST, CALL_MOST, CALL_RATE, CALL_QUANTILE, CALL_AGGREGATE, CALL_LABELS };
+enum call { CALL_OTHER, CALL_LAST, CALL_MOST, CALL_RATE, CALL_QUANTILE, CALL_INFO, CALL_AGGREGATE, CALL_LABELS };
 
 /* Words with a meaning of their own; any other word before a bracket is a function, else the name of a series. */
 static const struct word {
@@ -23,6 +24,7 @@ static const struct word {
 	{"irate", CALL_RATE, false},
 	{"increase", CALL_RATE, false},
 	{"histogram_quantile", CALL_QUANTILE, false},
+	{"info", CALL_INFO, false},
 	{"sum", CALL_AGGREGATE, false},
 	{"avg", CALL_AGGREGATE, false},
 	{"min", CALL_AGGREGATE, false},
@@ -35,6 +37,8 @@ static const struct word {
 	{"bottomk", CALL_AGGREGATE, false},
 	{"quantile", CALL_AGGREGATE, false},
 	{"count_values", CALL_AGGREGATE, false},
+	{"limitk", CALL_AGGREGATE, false},
+	{"limit_ratio", CALL_AGGREGATE, false},
 	{"by", CALL_LABELS, true},
 	{"without", CALL_LABELS, true},
 	{"on", CALL_LABELS, true},
@@ -68,6 +72,7 @@ struct scan {
 	size_t operand;           /* selectors from here on are what a range or an offset behind it is about */
 	size_t aggregates, keeps; /* aggregations so far; label lists that keep le */
 	bool without, divisor;
+	bool ranged; /* what stands just before is a range, or an offset or @ behind one */
 };
 
 static bool is_blank(char c)
@@ -191,7 +196,7 @@ static int skip_labels(struct scan *s, bool by)
 	for (skip_blanks(s); *s->p && *s->p != ')'; skip_blanks(s)) {
 		size_t len = strspn(s->p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789");
 
-		s->keeps += by && len == 2 && !strncmp(s->p, "le", 2);
+		s->keeps += by && ((len == 2 && !strncmp(s->p, "le", 2)) || !strncmp(s->p, "\"le\"", 4));
 		if (*s->p == '"' || *s->p == '\'') {
 			if (skip_string(s) < 0)
 				return -EINVAL;
@@ -202,42 +207,86 @@ static int skip_labels(struct scan *s, bool by)
 	return *s->p++ ? 0 : -EINVAL;
 }
 
-/* {…} behind a name or alone; alone, __name__="x" names the series. */
+/* A piece of text: a string without its quotes, or a word. */
+struct piece {
+	const char *p;
+	size_t len;
+};
+
+static int take_piece(struct scan *s, struct piece *ret)
+{
+	const char *from = s->p;
+
+	skip_blanks(s);
+	if (*s->p && strchr("\"'`", *s->p)) {
+		from = s->p + 1;
+		if (skip_string(s) < 0)
+			return -EINVAL;
+		*ret = (struct piece) {from, (size_t)(s->p - 1 - from)};
+		return 0;
+	}
+	from = s->p;
+	while (is_word(*s->p))
+		s->p++;
+	*ret = (struct piece) {from, (size_t)(s->p - from)};
+	return s->p > from ? 0 : -EINVAL;
+}
+
+/* label="value", "label"="value", or "the series' name". */
+static int take_matcher(struct scan *s, struct piece *name)
+{
+	struct piece label = {0}, value = {0};
+	bool quoted = *s->p && strchr("\"'`", *s->p), same;
+
+	if (take_piece(s, &label) < 0)
+		return -EINVAL;
+	skip_blanks(s);
+	if (quoted && (*s->p == ',' || *s->p == '}')) {
+		*name = label;
+		return 0;
+	}
+	if (*s->p != '=' && *s->p != '!')
+		return -EINVAL;
+	same = *s->p == '=' && s->p[1] != '~';
+	while (*s->p && strchr("=!~", *s->p))
+		s->p++;
+	skip_blanks(s);
+	if (!*s->p || !strchr("\"'`", *s->p) || take_piece(s, &value) < 0)
+		return -EINVAL;
+	if (same && label.len == 8 && !strncmp(label.p, "__name__", 8))
+		*name = value;
+	return 0;
+}
+
+/* The second argument of info() selects labels, not series. */
+static bool selects_labels(const struct scan *s)
+{
+	const struct frame *f = s->depth ? &s->frames[s->depth - 1] : NULL;
+
+	return f && f->call == CALL_INFO && f->first < s->to->n;
+}
+
+/* {…} behind a name or alone; alone, __name__="x" or "x" names the series. */
 static int take_braces(struct scan *s, bool has_name)
 {
 	assert(*s->p == '{');
-	const char *name = "";
-	size_t len = 0;
-
+	struct piece name = {"", 0};
 	const char *from = s->p++;
-	for (skip_blanks(s); *s->p && *s->p != '}'; skip_blanks(s)) {
-		bool names = !strncmp(s->p, "__name__", 8);
 
-		while (is_word(*s->p))
-			s->p++;
-		skip_blanks(s);
-		names = names && *s->p == '=' && s->p[1] != '~';
-		while (*s->p && strchr("=!~,", *s->p))
-			s->p++;
-		skip_blanks(s);
-		const char *value = s->p + 1;
-		if (*s->p == '}')
-			break;
-		if (!*s->p || !strchr("\"'`", *s->p) || skip_string(s) < 0)
+	for (skip_blanks(s); *s->p && *s->p != '}'; skip_blanks(s)) {
+		if (take_matcher(s, &name) < 0)
 			return -EINVAL;
-		if (names) {
-			name = value;
-			len = (size_t)(s->p - 1 - value);
-		}
 		skip_blanks(s);
 		if (*s->p == ',')
 			s->p++;
+		else if (*s->p != '}')
+			return -EINVAL;
 	}
 	if (!*s->p++)
 		return -EINVAL;
-	if (has_name)
+	if (has_name || selects_labels(s))
 		return 0;
-	int r = add_selector(s, name, len);
+	int r = add_selector(s, name.p, name.len);
 	if (r == 0)
 		end_selector(s, from, s->p);
 	return r;
@@ -287,25 +336,6 @@ static int take_word(struct scan *s)
 	return r;
 }
 
-/* "5m", " 1h30m "; empty counts as nothing. */
-static int take_duration(const char *p, size_t len, int64_t *ret_us)
-{
-	char text[40];
-
-	while (len && is_blank(*p)) {
-		p++;
-		len--;
-	}
-	while (len && is_blank(p[len - 1]))
-		len--;
-	if (len >= sizeof(text))
-		return -EINVAL;
-	memcpy(text, p, len);
-	text[len] = '\0';
-	*ret_us = 0;
-	return !len || text_duration_parse(text, ret_us) == 0 ? 0 : -EINVAL;
-}
-
 /* What a range adds to how old a value may be beside its newest sample. */
 static int64_t lag_of(enum call call, int64_t range_us, bool subquery, int64_t step_us)
 {
@@ -323,9 +353,9 @@ static int take_range(struct scan *s)
 	enum call call = s->depth ? s->frames[s->depth - 1].call : CALL_OTHER;
 	bool subquery = s->p[range] == ':';
 
-	if (!s->p[len] || take_duration(s->p, range, &us) < 0 || us == 0)
+	if (!s->p[len] || promql_duration(s->p, range < len ? range : len, &us) < 0 || us <= 0)
 		return -EINVAL;
-	if (subquery && take_duration(s->p + range + 1, len - range - 1, &step) < 0)
+	if (subquery && (promql_duration(s->p + range + 1, len - range - 1, &step) < 0 || step < 0))
 		return -EINVAL;
 	for (size_t i = s->operand; i < s->to->n; i++) {
 		struct promql_selector *sel = &s->to->list[i];
@@ -339,6 +369,7 @@ static int take_range(struct scan *s)
 		}
 	}
 	s->p += len + 1;
+	s->ranged = true;
 	return 0;
 }
 
@@ -347,19 +378,13 @@ static int take_offset(struct scan *s)
 {
 	int64_t us = 0;
 
-	skip_blanks(s);
-	bool ahead = *s->p == '-';
-	s->p += ahead;
-	skip_blanks(s);
-	const char *from = s->p;
-	while (is_word(*s->p))
-		s->p++;
-	if (take_duration(from, (size_t)(s->p - from), &us) < 0 || s->p == from)
+	if (promql_duration_take(&s->p, &us) < 0)
 		return -EINVAL;
-	for (size_t i = s->operand; i < s->to->n && !ahead; i++) {
+	for (size_t i = s->operand; i < s->to->n && us >= 0; i++) {
 		s->to->list[i].back_us += us;
 		s->to->list[i].shifted = true;
 	}
+	s->ranged = true;
 	return 0;
 }
 
@@ -418,6 +443,7 @@ static int close_bracket(struct scan *s)
 /* @ 1609746000, @ start(), @ end() */
 static void skip_at(struct scan *s)
 {
+	s->ranged = true;
 	s->p++;
 	skip_blanks(s);
 	if (is_digit(*s->p) || *s->p == '-' || *s->p == '.') {
@@ -449,11 +475,29 @@ static bool is_offset(const struct scan *s)
 	return !strncasecmp(s->p, "offset", 6) && !is_word(s->p[6]);
 }
 
+/* How a range's edges are filled: behind it, and no name of a series. */
+static size_t edge_modifier(const struct scan *s)
+{
+	static const char *const modifiers[] = {"anchored", "smoothed"};
+
+	for (size_t i = 0; i < ARRAY_LEN(modifiers); i++) {
+		size_t len = strlen(modifiers[i]);
+		if (!strncasecmp(s->p, modifiers[i], len) && !is_word(s->p[len]))
+			return len;
+	}
+	return 0;
+}
+
 /* One piece. */
 static int step(struct scan *s)
 {
+	size_t modifier = s->ranged ? edge_modifier(s) : 0;
 	char c = *s->p;
 
+	s->ranged = modifier > 0;
+	s->p += modifier;
+	if (modifier)
+		return 0;
 	if (c == '"' || c == '\'' || c == '`')
 		return skip_string(s);
 	if (is_offset(s)) {

@@ -6,67 +6,12 @@
 #include <string.h>
 #include "server/core/clock.h"
 
-#define MATCHER_MAX 8000
-
 struct reading {
 	char *why;
 	size_t size;
 };
 
 /* --- reading --- */
-
-static int add_matcher(struct route_node *to, const char *text, const struct reading *g)
-{
-	assert(to && text && g);
-	struct matcher_fault fault = {.why = ""};
-	int r = matchers_add(&to->matchers, text, &fault);
-
-	if (r == -EINVAL)
-		snprintf(g->why, g->size, "a route: %s", fault.why);
-	return r;
-}
-
-static int read_matchers(struct json_object *o, struct route_node *to, const struct reading *g)
-{
-	struct json_object *arr = NULL;
-	int r = 0;
-
-	if (json_get_arr(o, "matchers", &arr) != 1)
-		return 0;
-	for (size_t i = 0; r == 0 && i < json_object_array_length(arr); i++) {
-		const char *text = json_object_get_string(json_object_array_get_idx(arr, i));
-
-		r = add_matcher(to, text ? text : "", g);
-	}
-	return r;
-}
-
-/* match and match_re, the older form: {label: value}. */
-static int read_match(struct json_object *o, const char *key, const char *sign, struct route_node *to,
-                      const struct reading *g)
-{
-	struct json_object *match = NULL;
-	int r = 0;
-
-	if (json_get_obj(o, key, &match) != 1)
-		return 0;
-	json_object_object_foreach(match, label, value)
-	{
-		struct buf b = BUF(MATCHER_MAX);
-
-		buf_printf(&b, "%s%s\"", label, sign);
-		for (const char *p = json_object_get_string(value); p && *p; p++)
-			if (*p == '\n')
-				buf_str(&b, "\\n");
-			else
-				buf_printf(&b, "%s%c", *p == '"' || *p == '\\' ? "\\" : "", *p);
-		buf_char(&b, '"');
-		if (r == 0)
-			r = b.error ? b.error : add_matcher(to, buf_text(&b), g);
-		buf_free(&b);
-	}
-	return r;
-}
 
 static int read_duration(struct json_object *o, const char *key, int64_t *to, const struct reading *g)
 {
@@ -131,8 +76,7 @@ static int read_node(struct json_object *o, const struct route_node *parent, str
 	to->sometimes = json_get_arr(o, "mute_time_intervals", &ignored) == 1 ||
 	                json_get_arr(o, "active_time_intervals", &ignored) == 1;
 	read_group_by(o, to);
-	if ((r = read_matchers(o, to, g)) < 0 || (r = read_match(o, "match", "=", to, g)) < 0 ||
-	    (r = read_match(o, "match_re", "=~", to, g)) < 0 ||
+	if ((r = config_matchers_read(o, "", &to->matchers)) < 0 ||
 	    (r = read_duration(o, "group_wait", &to->group_wait_us, g)) < 0 ||
 	    (r = read_duration(o, "group_interval", &to->group_interval_us, g)) < 0 ||
 	    (r = read_duration(o, "repeat_interval", &to->repeat_us, g)) < 0)
@@ -173,7 +117,7 @@ static void free_node(struct route_node *n)
 	for (size_t i = 0; i < n->n; i++)
 		free_node(&n->children[i]);
 	free(n->children);
-	matchers_free(&n->matchers);
+	config_matchers_free(&n->matchers);
 }
 
 void route_tree_free(struct route_tree *t)
@@ -208,32 +152,46 @@ struct walk {
 	size_t n;
 };
 
-/* node is reached when label is NULL, else only if the value of that label says so. A node that no child takes an alert
+static bool is_doubt(const struct route_doubt *d)
+{
+	return d->label || d->odd;
+}
+
+static void keep_first(struct route_doubt *to, const struct route_doubt *one)
+{
+	if (!is_doubt(to))
+		*to = *one;
+}
+
+/* node is reached when there is no doubt, else only if what is in doubt says so. A node that no child takes an alert
  * from takes it itself. */
-static void walk_node(struct walk *w, const struct route_node *node, const char *label)
+static void walk_node(struct walk *w, const struct route_node *node, struct route_doubt doubt)
 {
 	assert(w->n <= ROUTE_HITS_MAX);
-	const char *kept = NULL, *any = NULL; /* on which a child before this one may keep it; may take it */
+	struct route_doubt kept = {0}, any = {0}; /* why a child before this one may keep it; may take it */
 	bool taken = false, left = true;
 
 	for (size_t i = 0; i < node->n && left; i++) {
 		const struct route_node *child = &node->children[i];
-		const char *on = NULL;
-		enum matchers_result say =
-			matchers_might_hold(&child->matchers, w->labels, w->n_labels, w->open, w->arg, &on);
+		struct route_doubt on = {0};
+		enum matchers_result say = config_matchers_might_hold(&child->matchers, w->labels, w->n_labels, w->open,
+		                                                      w->arg, &on.label, &on.odd);
 
 		if (say == MATCHERS_NO)
 			continue;
-		walk_node(w, child, label ? label : kept ? kept : on);
+		struct route_doubt of_child = doubt;
+		keep_first(&of_child, &kept);
+		keep_first(&of_child, &on);
+		walk_node(w, child, of_child);
 		taken = taken || say == MATCHERS_YES;
 		left = child->goes_on || say == MATCHERS_MAYBE;
-		any = any ? any : on;
-		if (!child->goes_on && !kept)
-			kept = on;
+		keep_first(&any, &on);
+		if (!child->goes_on)
+			keep_first(&kept, &on);
 	}
+	keep_first(&doubt, &any);
 	if (!taken && w->n < ROUTE_HITS_MAX)
-		w->hits[w->n++] =
-			(struct route_hit) {.node = node, .sure = !label && !any, .label = label ? label : any};
+		w->hits[w->n++] = (struct route_hit) {.node = node, .sure = !is_doubt(&doubt), .doubt = doubt};
 }
 
 size_t route_tree_walk(const struct route_tree *t, const struct text_pair *labels, size_t n, matchers_open_fn *open,
@@ -242,6 +200,6 @@ size_t route_tree_walk(const struct route_tree *t, const struct text_pair *label
 	assert(t && (labels || n == 0) && open && hits);
 	struct walk w = {.labels = labels, .n_labels = n, .open = open, .arg = arg, .hits = hits};
 
-	walk_node(&w, &t->root, NULL);
+	walk_node(&w, &t->root, (struct route_doubt) {0});
 	return w.n;
 }

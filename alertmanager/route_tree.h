@@ -6,14 +6,14 @@
 #define ALERTMANAGER_ROUTE_TREE_H
 
 #include <stdint.h>
-#include "alertmanager/matcher.h"
+#include "alertmanager/config_matchers.h"
 #include "server/core/json.h"
 
 struct route_node {
-	const char *receiver;     /* its own or inherited; borrowed from the tree */
-	struct matchers matchers; /* matchers, match and match_re together */
-	bool goes_on;             /* continue: true */
-	bool sometimes;           /* mute_time_intervals or active_time_intervals */
+	const char *receiver; /* its own or inherited; borrowed from the tree */
+	struct config_matchers matchers;
+	bool goes_on;      /* continue: true */
+	bool sometimes;    /* mute_time_intervals or active_time_intervals */
 	bool by_alertname; /* grouped by alertname or by all labels: a trigger does not wait for another's group */
 	int64_t group_wait_us, group_interval_us, repeat_us;
 	struct route_node *children; /* owned */
@@ -33,10 +33,15 @@ void route_tree_free(struct route_tree *t);
 /* The receiver of that name; NULL. Borrowed. */
 struct json_object *route_tree_receiver(const struct route_tree *t, const char *name);
 
+/* Why it cannot be told: a label that is not known, or a matcher that could not be read (what config_matchers.odd
+ * says). Borrowed; both NULL: there is none. */
+struct route_doubt {
+	const char *label, *odd;
+};
 struct route_hit {
 	const struct route_node *node;
-	bool sure;         /* else it depends on a label that is not known: */
-	const char *label; /* borrowed; NULL when sure */
+	bool sure; /* there is no doubt */
+	struct route_doubt doubt;
 };
 #define ROUTE_HITS_MAX 200
 /* Where an alert with these labels goes; open as for matchers_might_hold. Returns how many, at most ROUTE_HITS_MAX. */

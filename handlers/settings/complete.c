@@ -324,6 +324,7 @@ void complete_settings(struct config_reading *g, const struct section *s, void *
 	(void)s;
 	all->prometheus.url = all->prometheus.url ? all->prometheus.url : "";
 	all->alertmanager_url = all->alertmanager_url ? all->alertmanager_url : "";
+	all->rules_url = all->rules_url ? all->rules_url : "";
 	all->external_url = all->external_url ? all->external_url : "";
 	all->environment = all->environment ? all->environment : "";
 	all->timezone = all->timezone ? all->timezone : "";

@@ -84,6 +84,8 @@ SECTION(global, settings, NO_RULE,
           .help = "How often criteria are evaluated and the rollouts looked after"),
         OWN("prometheus", prometheus, settings, prometheus,
             .help = "Asked by checks, snapshots and for an alert's onset"),
+        K("rules_url", KEY_BASE, settings, rules_url, .def = "",
+          .help = "Who evaluates the alert rules, if not Prometheus: base URL of vmalert; asked by doctor"),
         PART("alertmanager", alertmanager, .help = "Optional"),
         K("retention", KEY_DURATION, settings, retention_us, .def = "400d", .least = 86400000L,
           .help = "How long incidents are kept"));

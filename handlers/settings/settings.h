@@ -273,6 +273,7 @@ struct settings {
 	const char *external_url, *environment, *timezone;
 	struct prometheus_options prometheus;
 	const char *alertmanager_url; /* "": none */
+	const char *rules_url;        /* "": Prometheus evaluates the rules itself */
 	int64_t evaluation_us;        /* how often rollouts are looked after */
 	struct report_plan *reports;
 	size_t n_reports;

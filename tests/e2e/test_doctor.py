@@ -1,9 +1,11 @@
 """rollbackctl doctor on the real Prometheus and Alertmanager, with what is shipped: rules, routes and config. Only addresses and
 paths are replaced, and the demo service takes the requests. Then one thing after the other is broken, and mended again."""
+import http.server
 import json
 import re
 import shutil
 import subprocess
+import threading
 import time
 
 import pytest
@@ -45,6 +47,13 @@ QUANTILE = """
   - alert: ActionFromTemplate
     expr: cst:errors:rate1m > 100
     labels: {action: '{{ $labels.x }}', rollout: cst-pipeline}
+  - alert: DrillMark
+    expr: cst:errors:rate1m > 100
+    labels: {action: auto_rollback, rollout: cst-pipeline, drill: '1'}
+  - alert: ValueLabel
+    expr: cst:errors:rate1m > 100
+    for: 1m
+    labels: {action: auto_rollback, rollout: cst-pipeline, now: '{{ $value }}'}
   - alert: NoSuchSeries
     expr: sum(rate(cst_never_exported_total[1m])) > 0
     labels: {action: auto_rollback, rollout: cst-pipeline}
@@ -192,13 +201,20 @@ def world():
 
 
 @pytest.mark.skipif(not HIDING, reason="the Alertmanager of this Debian shows the addresses of webhooks")
-def test_an_alertmanager_that_hides_where_it_sends_to_makes_the_route_unknown(world, programs, folder):
+def test_an_alertmanager_that_hides_where_it_sends_to_is_found_by_the_receivers_name(world, programs, folder):
     am = programs(ShippedAlertmanager(folder / "am", world.daemon.port, HIDING))
-    code, found = world.ask((f"127.0.0.1:{world.alertmanager.port}", f"127.0.0.1:{am.port}"))
-    assert code != 0
+    there = (f"127.0.0.1:{world.alertmanager.port}", f"127.0.0.1:{am.port}")
+    code, found = world.ask(there)
     for name in TRIGGERS:
-        state, says = found[f"{name} route"][0]
-        assert state == "unknown" and "goes to receiver rollbackd; Alertmanager does not show the URL" in says, found[f"{name} route"]
+        (state, says), (noted, why) = found[f"{name} route"][:2]
+        assert state == "ok" and "reaches rollbackd by receiver rollbackd after group_wait 0s" in says, found[f"{name} route"]
+        assert noted == "note" and f"rollbackctl drill cst-pipeline --alertmanager {am.url}" in why, found[f"{name} route"]
+    am.file.write_text(re.sub(r"(name|receiver): rollbackd\b", r"\1: automation", am.shipped))
+    assert request(am.port, "POST", "/-/reload")[0] == 200
+    code, found = world.ask(there)
+    assert code != 0
+    state, says = found["CanaryErrorRateBurst route"][0]
+    assert state == "unknown" and "goes to receiver automation; Alertmanager does not show the URL" in says and "drill" in says
 
 
 def test_all_is_well_as_shipped(world):
@@ -238,6 +254,13 @@ def test_a_young_prometheus_cannot_tell_about_yesterday(world):
      "CanaryErrorRateBurst route", "bad", "send_resolved: false"),
     ("another host", [("webhook\n    send_resolved: true   ", "webhook2\n    send_resolved: true   ")],
      "CanaryErrorRateBurst route", "bad", "no webhook_configs there ends in /webhook"),
+    ("inhibited", [("inhibit_rules:\n", "inhibit_rules:\n- {source_matchers: ['alertname=\"RollbackdDown\"'], "
+                                        "target_matchers: ['action=\"auto_rollback\"']}\n")],
+     "CanaryErrorRateBurst route", "bad", 'is hidden while RollbackdDown fires: nothing reaches rollbackd meanwhile (inhibit_rules: '
+     '{alertname="RollbackdDown"} hides {action="auto_rollback"})'),
+    ("perhaps inhibited", [("inhibit_rules:\n", "inhibit_rules:\n- {source_matchers: ['alertname=\"RollbackdDown\"'], "
+                                                "target_matchers: ['action=\"auto_rollback\"'], equal: [job]}\n")],
+     "CanaryErrorRateBurst route", "unknown", "may be hidden while RollbackdDown fires: that depends on labels"),
     ("heartbeat", [("    group_interval: 30s\n    repeat_interval: 1m\n\n  # --- to people", "    group_interval: 30s\n    repeat_interval: 1h\n\n  # ---")],
      "Watchdog heartbeat", "bad", "comes too seldom"),
 ])
@@ -316,6 +339,10 @@ def test_rules_that_nothing_comes_of(world):
     assert found["ActionMistyped action"] == [("bad", 'its label action="auto-rollback" matches no playbook: nothing would happen')]
     assert found["NobodysRollout action"][0][0] == "bad" and "no rollout claims its labels" in found["NobodysRollout action"][0][1]
     assert found["ActionFromTemplate action"][0][0] == "unknown"
+    assert found["DrillMark action"] == [("bad", "never acts: its label drill (1) makes a fire drill of it, which changes nothing. Take the label away")]
+    assert "DrillMark time" not in found and "DrillMark route" not in found
+    [(state, says)] = found["ValueLabel labels"]
+    assert state == "note" and says.startswith("its label now holds the value: each other value is another alert") and "`for` (1m)" in says
     assert found["NoSuchSeries data"] == [("bad", "Prometheus has nothing about cst_never_exported_total: it cannot fire")]
 
 
@@ -334,6 +361,47 @@ def test_a_check_on_what_a_rule_records_under_the_name_of_a_scraped_series(world
         world.prometheus.as_shipped()
     assert code == 1
     assert [s for s in found["rollout cst-pipeline"] if s[0] == "bad" and "its check asks for cst_rollout_percentage, which a rule records" in s[1]]
+
+
+class Ruler:
+    """What Prometheus or vmalert answers to doctor, from a table: everything else is 404."""
+
+    def __init__(self, pages):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                body = pages.get(self.path.split("?")[0])
+                self.send_response(200 if body is not None else 404)
+                self.send_header("Content-Type", "application/json")
+                self.end_headers()
+                self.wfile.write(json.dumps({"status": "success", "data": body}).encode() if body is not None else b"unsupported path")
+
+            def log_message(self, *_):
+                pass
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+def test_rules_that_somebody_else_evaluates(world):
+    """A store without rules (VictoriaMetrics) cannot tell; vmalert, at global.rules_url, has them, and whom it sends them to."""
+    status, _, out = request(world.prometheus.port, "GET", "/api/v1/rules")
+    store = Ruler({"/api/v1/rules": {"groups": []}, "/api/v1/labels": ["rollout"]})
+    vmalert = Ruler({"/vmalert/api/v1/rules": json.loads(out)["data"],
+                     "/vmalert/api/v1/notifiers": {"notifiers": [{"kind": "static", "targets": [
+                         {"address": f"{world.alertmanager.url}/api/v2/alerts", "labels": {}}]}]}})
+    try:
+        there = (world.prometheus.url, store.url)
+        code, found = world.ask(there)
+        [(state, says)] = found["Prometheus rules"]
+        assert state == "unknown" and "global.rules_url" in says and code in (1, 3, 4)
+        assert "cst-pipeline detection" not in found, "no rule was judged, so none is missing"
+        code, found = world.ask(there, ("  prometheus: {url:", f"  rules_url: {vmalert.url}/vmalert/\n  prometheus: {{url:"))
+        assert "Prometheus rules" not in found and found["Prometheus"][0][0] == "ok", found["Prometheus"]
+        assert found["Prometheus alertmanagers"] == [("ok", f"it sends alerts to {world.alertmanager.url}")]
+        assert found["CanaryErrorRateBurst action"][0][0] == "ok" and found["CanaryErrorRateBurst route"][0][0] == "ok"
+    finally:
+        store.server.shutdown()
+        vmalert.server.shutdown()
 
 
 def test_who_does_not_answer(world):

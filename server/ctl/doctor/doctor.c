@@ -106,6 +106,11 @@ static const struct {
 	[PAGE_SILENCES] = {"/api/v2/silences", true},
 	[PAGE_JOBS] = {"/api/v1/query", false},
 };
+/* What the one who evaluates the rules is asked instead, when global.rules_url names him: vmalert. */
+static const char *const ruler_pages[PAGE_N] = {
+	[PAGE_RULES] = "/api/v1/rules",
+	[PAGE_SENDS_TO] = "/api/v1/notifiers",
+};
 
 struct doctor;
 struct asked {
@@ -166,19 +171,43 @@ static void base_url(struct buf *b, const char *base, const char *path)
 	buf_printf(b, "%.*s%s", (int)len, base, path);
 }
 
+static bool is_rulers(const struct doctor *d, enum page p)
+{
+	return d->facts.settings->rules_url[0] && ruler_pages[p];
+}
+
+/* Whom it is asked of; "": nobody. */
+static const char *base_of(const struct doctor *d, enum page p)
+{
+	const struct settings *s = d->facts.settings;
+
+	return pages[p].of_alertmanager ? s->alertmanager_url : is_rulers(d, p) ? s->rules_url : s->prometheus.url;
+}
+
 static void ask_pages(struct doctor *d)
 {
 	for (size_t i = 0; i < PAGE_JOBS; i++) {
-		const char *base = pages[i].of_alertmanager ? d->facts.settings->alertmanager_url
-		                                            : d->facts.settings->prometheus.url;
+		const char *base = base_of(d, (enum page)i);
 		CLEANUP(buf_free) struct buf url = BUF(URL_MAX);
 
-		base_url(&url, base, pages[i].path);
+		base_url(&url, base, is_rulers(d, (enum page)i) ? ruler_pages[i] : pages[i].path);
 		if (base[0] && !url.error)
 			send_page(d, (enum page)i, buf_text(&url));
 	}
 	if (d->waiting)
 		loop_run(d->loop);
+}
+
+/* A name as a regular expression, inside of a string. */
+static void add_name(struct buf *b, const char *name)
+{
+	for (; *name; name++) {
+		if (strchr(".+*?()|[]{}^$", *name))
+			buf_str(b, "\\\\");
+		else if (*name == '"' || *name == '\\')
+			buf_char(b, '\\');
+		buf_char(b, *name);
+	}
 }
 
 /* group by (__name__, job) ({__name__=~"a|b"}): who delivers what the triggers stand on. */
@@ -191,8 +220,10 @@ static void ask_jobs(struct doctor *d)
 	if (trigger_series(&d->facts, &names) < 0 || !names.n)
 		return;
 	buf_str(&query, "group by (__name__, job) ({__name__=~\"");
-	for (size_t i = 0; i < names.n; i++)
-		buf_printf(&query, "%s%s", i ? "|" : "", names.list[i]);
+	for (size_t i = 0; i < names.n; i++) {
+		buf_str(&query, i ? "|" : "");
+		add_name(&query, names.list[i]);
+	}
 	buf_str(&query, "\"})");
 	series_names_free(&names);
 	if (query.error ||
@@ -245,16 +276,31 @@ static void read_prometheus_config(struct doctor *d)
 		found(&d->findings, FOUND_UNKNOWN, "Prometheus config", NULL, "%s", why);
 }
 
+/* A Prometheus without any rule has somebody else to evaluate them, or nobody: it cannot tell. */
 static void read_rules(struct doctor *d)
 {
 	const struct asked *a = &d->asked[PAGE_RULES];
+	const char *url = base_of(d, PAGE_RULES);
+	bool read = a->body && rule_book_parse(a->body, a->len, &d->facts.book) == 0;
 
-	d->facts.has_rules = a->body && rule_book_parse(a->body, a->len, &d->facts.book) == 0;
-	if (!d->facts.has_rules)
+	d->facts.has_rules = read && d->facts.book.n > 0;
+	if (!read)
 		no_answer(d, "Prometheus rules", a);
+	else if (!d->facts.has_rules)
+		found(&d->findings, FOUND_UNKNOWN, "Prometheus rules", NULL,
+		      "%s has no rules. If another program evaluates them (vmalert, Thanos or Mimir ruler), name it in "
+		      "global.rules_url; else load some: no alert rolls anything back",
+		      url);
 	else
-		found(&d->findings, FOUND_OK, "Prometheus", NULL, "%s: %zu rules", d->facts.settings->prometheus.url,
-		      d->facts.book.n);
+		found(&d->findings, FOUND_OK, "Prometheus", NULL, "%s: %zu rules", url, d->facts.book.n);
+}
+
+static bool prometheus_answers(const struct doctor *d)
+{
+	for (size_t i = 0; i < PAGE_JOBS; i++)
+		if (!pages[i].of_alertmanager && !is_rulers(d, (enum page)i) && d->asked[i].body)
+			return true;
+	return false;
 }
 
 static void read_prometheus(struct doctor *d)
@@ -262,8 +308,11 @@ static void read_prometheus(struct doctor *d)
 	struct json_object *names = data_of(d, PAGE_LABELS);
 
 	read_rules(d);
-	if (!d->facts.has_rules)
-		return; /* the other pages would say the same */
+	if (!prometheus_answers(d)) { /* every page would say the same */
+		if (is_rulers(d, PAGE_RULES))
+			no_answer(d, "Prometheus", &d->asked[PAGE_CONFIG]);
+		return;
+	}
 	read_prometheus_config(d);
 	d->facts.retention = json_str_or(data_of(d, PAGE_RUNTIME), "storageRetention", NULL);
 	if (!d->facts.retention)
@@ -281,6 +330,8 @@ static void read_routes(struct doctor *d, struct json_object *status)
 
 	if (r == 0)
 		r = route_tree_read(config, &d->facts.routes, why, sizeof(why));
+	if (r == 0)
+		r = inhibitions_read(config, &d->facts.inhibitions);
 	if (r < 0)
 		found(&d->findings, FOUND_UNKNOWN, "Alertmanager config", NULL, "%s", why);
 	else
@@ -310,30 +361,50 @@ static void read_alertmanager(struct doctor *d)
 
 /* --- from Prometheus to Alertmanager --- */
 
-/* Whether an address that Prometheus sends to is this Alertmanager: the same host and port. */
-static bool sends_to(struct json_object *arr, const char *url)
+/* The addresses that the alerts are sent to: an array of strings; NULL: that did not come. */
+static struct json_object *sent_to(struct doctor *d)
 {
-	for (size_t i = 0; i < json_len(arr); i++)
-		if (url_same_address(json_str_or(json_item(arr, i), "url", ""), url))
+	struct json_object *data = data_of(d, PAGE_SENDS_TO), *active = json_arr_of(data, "activeAlertmanagers"),
+			   *notifiers = json_arr_of(data, "notifiers"), *urls = NULL;
+
+	if (active || notifiers)
+		urls = json_object_new_array();
+	for (size_t i = 0; i < json_len(active); i++)
+		json_object_array_add(urls, json_object_new_string(json_str_or(json_item(active, i), "url", "")));
+	for (size_t i = 0; i < json_len(notifiers); i++) {
+		struct json_object *targets = json_arr_of(json_item(notifiers, i), "targets");
+
+		for (size_t k = 0; k < json_len(targets); k++)
+			json_object_array_add(
+				urls, json_object_new_string(json_str_or(json_item(targets, k), "address", "")));
+	}
+	return urls;
+}
+
+/* Whether one of them is this Alertmanager: the same host and port. */
+static bool sends_to(struct json_object *urls, const char *url)
+{
+	for (size_t i = 0; i < json_len(urls); i++)
+		if (url_same_address(json_object_get_string(json_item(urls, i)), url))
 			return true;
 	return false;
 }
 
 static void judge_sending(struct doctor *d)
 {
-	struct json_object *active = json_arr_of(data_of(d, PAGE_SENDS_TO), "activeAlertmanagers");
+	CLEANUP(json_cleanup) struct json_object *urls = sent_to(d);
 	const char *url = d->facts.settings->alertmanager_url;
 
-	if (!active)
+	if (!urls)
 		no_answer(d, "Prometheus alertmanagers", &d->asked[PAGE_SENDS_TO]);
-	else if (!json_len(active))
+	else if (!json_len(urls))
 		found(&d->findings, FOUND_BAD, "Prometheus alertmanagers", NULL, "it sends alerts to no Alertmanager");
-	else if (url[0] && sends_to(active, url))
+	else if (url[0] && sends_to(urls, url))
 		found(&d->findings, FOUND_OK, "Prometheus alertmanagers", NULL, "it sends alerts to %s", url);
 	else
 		found(&d->findings, FOUND_UNKNOWN, "Prometheus alertmanagers", NULL,
 		      "it sends alerts to %s; whether that is global.alertmanager.url cannot be told",
-		      json_str_or(json_item(active, 0), "url", "?"));
+		      json_object_get_string(json_item(urls, 0)));
 	if (json_arr_of(json_obj_of(d->facts.prometheus, "alerting"), "alert_relabel_configs"))
 		found(&d->findings, FOUND_UNKNOWN, "Prometheus alertmanagers", NULL,
 		      "alert_relabel_configs may change the labels of every alert on the way");
@@ -423,11 +494,13 @@ static void examine(struct doctor *d)
 	ask_pages(d);
 	read_prometheus(d);
 	read_alertmanager(d);
-	if (!d->facts.has_rules)
+	if (d->facts.has_rules) {
+		judge_sending(d);
+		ask_jobs(d);
+		judge_rules(&d->facts, &d->findings);
+	}
+	if (!prometheus_answers(d))
 		return;
-	judge_sending(d);
-	ask_jobs(d);
-	judge_rules(&d->facts, &d->findings);
 	if (doctor_queries_of(d->facts.settings, &d->queries) < 0)
 		return found(&d->findings, FOUND_UNKNOWN, "queries", NULL, "out of memory");
 	judge_retention(&d->facts, &d->queries, &d->findings);
@@ -442,6 +515,7 @@ static void doctor_free(struct doctor *d)
 	}
 	rule_book_free(&d->facts.book);
 	json_object_put(d->facts.prometheus);
+	inhibitions_free(&d->facts.inhibitions);
 	route_tree_free(d->facts.routes);
 	prom_vector_free(&d->facts.jobs);
 	json_object_put(d->findings.list);

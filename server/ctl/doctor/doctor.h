@@ -4,6 +4,7 @@
 #ifndef SERVER_CTL_DOCTOR_DOCTOR_H
 #define SERVER_CTL_DOCTOR_DOCTOR_H
 
+#include "alertmanager/inhibition.h"
 #include "alertmanager/prometheus.h"
 #include "alertmanager/route_tree.h"
 #include "alertmanager/rule_book.h"
@@ -33,8 +34,9 @@ struct doctor_facts {
 	struct json_object *label_names; /* array of strings */
 	const char *retention;           /* "15d", "15d or 10GiB" */
 	struct route_tree *routes;
-	struct json_object *silences; /* array */
-	struct prom_vector jobs;      /* a sample for each __name__ and job of the series that the triggers stand on */
+	struct inhibitions inhibitions; /* of the config that routes hold */
+	struct json_object *silences;   /* array */
+	struct prom_vector jobs; /* a sample for each __name__ and job of the series that the triggers stand on */
 	bool has_jobs;
 };
 
@@ -68,6 +70,10 @@ bool label_may_come_from_series(void *alert, const char *label);
 bool url_same_address(const char *a, const char *b);
 /* Says where the alert goes. Returns the route that surely reaches us, or NULL. */
 const struct route_node *judge_route(const struct doctor_alert *a, struct findings *f);
+
+/* --- inhibit.c: which of inhibit_rules can hide it --- */
+
+void judge_inhibitions(const struct doctor_alert *a, struct findings *f);
 
 /* --- doctor_data.c: the config's own queries, and the retention --- */
 

@@ -97,7 +97,8 @@ bool label_may_come_from_series(void *alert, const char *label)
 
 /* --- is a receiver rollbackd? --- */
 
-enum us { US_NO, US_MAYBE, US_HIDDEN, US_YES };
+/* NAMED: the address is hidden, and the receiver is called as we are. */
+enum us { US_NO, US_MAYBE, US_HIDDEN, US_NAMED, US_YES };
 
 /* host:port of a URL, all names of this machine as one; false: it is none. */
 static bool address_of(const char *url, char out[ADDRESS_MAX], const char **ret_path)
@@ -168,6 +169,9 @@ static enum us receiver_is_us(const struct doctor_facts *d, const char *name, st
 	for (size_t i = 0; i < json_len(hooks); i++) {
 		enum us one = is_us(d, json_item(hooks, i));
 
+		if (one == US_HIDDEN && strcasestr(name, "rollbackd"))
+			one = US_NAMED;
+
 		if (one > best) {
 			best = one;
 			*ret_hook = json_item(hooks, i);
@@ -183,7 +187,7 @@ struct way {
 	struct json_object *hook;
 	enum us us;
 	bool sure;
-	const char *label;
+	struct route_doubt doubt;
 };
 
 static bool is_better(const struct way *a, const struct way *b)
@@ -201,7 +205,7 @@ static struct way best_way(const struct doctor_alert *a, const struct route_hit 
 	struct way best = {.us = US_NO};
 
 	for (size_t i = 0; i < n; i++) {
-		struct way one = {.node = hits[i].node, .sure = hits[i].sure, .label = hits[i].label};
+		struct way one = {.node = hits[i].node, .sure = hits[i].sure, .doubt = hits[i].doubt};
 
 		one.us = receiver_is_us(a->facts, one.node->receiver, &one.hook);
 		if (is_better(&one, &best))
@@ -238,6 +242,16 @@ static void judge_hook(const struct way *w, const char *rule, struct findings *f
 		      w->node->receiver);
 }
 
+static void say_named(const struct doctor_facts *d, const struct way *w, const char *rule, struct findings *f)
+{
+	found(f, FOUND_NOTE, rule, "route",
+	      "Alertmanager does not show the URL of receiver %s: it is taken for rollbackd by its name. A drill "
+	      "proves it: "
+	      "rollbackctl drill %s --alertmanager %s",
+	      w->node->receiver, d->settings->n_rollouts ? d->settings->rollouts[0].name : "ROLLOUT",
+	      d->settings->alertmanager_url);
+}
+
 static void say_sure(const struct way *w, const char *rule, struct findings *f)
 {
 	char wait[32], interval[32], repeat[32];
@@ -260,17 +274,14 @@ static void say_sure(const struct way *w, const char *rule, struct findings *f)
 
 static int silence_matcher(struct json_object *m, struct matchers *to)
 {
+	static const char *const signs[2][2] = {{"!=", "="}, {"!~", "=~"}};
 	struct matcher_fault fault;
-	CLEANUP(buf_free) struct buf b = BUF(4096);
 	bool regex = false, equal = true;
 
 	(void)json_get_bool(m, "isRegex", &regex);
 	(void)json_get_bool(m, "isEqual", &equal);
-	buf_printf(&b, "%s%s\"", json_str_or(m, "name", ""), regex ? (equal ? "=~" : "!~") : (equal ? "=" : "!="));
-	for (const char *p = json_str_or(m, "value", ""); *p; p++)
-		buf_printf(&b, "%s%c", *p == '"' || *p == '\\' ? "\\" : "", *p == '\n' ? ' ' : *p);
-	buf_char(&b, '"');
-	return b.error ? b.error : matchers_add(to, buf_text(&b), &fault);
+	return matchers_add_parts(to, json_str_or(m, "name", ""), signs[regex][equal], json_str_or(m, "value", ""),
+	                          &fault);
 }
 
 /* label: of the matcher that it depends on. */
@@ -321,16 +332,22 @@ static void say_unsure(const struct way *w, const struct buf *to, const char *ru
 		      buf_text(to));
 	else if (w->us == US_HIDDEN)
 		found(f, FOUND_UNKNOWN, rule, "route",
-		      "goes to receiver %s; Alertmanager does not show the URL of its webhook", w->node->receiver);
+		      "goes to receiver %s; Alertmanager does not show the URL of its webhook. A receiver with "
+		      "rollbackd in "
+		      "its name is found; a drill proves each: rollbackctl drill ROLLOUT --alertmanager URL",
+		      w->node->receiver);
 	else if (w->us == US_MAYBE)
 		found(f, FOUND_UNKNOWN, rule, "route",
 		      "goes to receiver %s, whose webhook is neither the rollbackd that --url names nor "
 		      "global.external_url",
 		      w->node->receiver);
+	else if (w->doubt.odd)
+		found(f, FOUND_UNKNOWN, rule, "route", "whether it reaches receiver %s depends on a %s",
+		      w->node->receiver, w->doubt.odd);
 	else
 		found(f, FOUND_UNKNOWN, rule, "route",
 		      "whether it reaches receiver %s depends on its label %s, which the rule does not set",
-		      w->node->receiver, w->label);
+		      w->node->receiver, w->doubt.label);
 }
 
 const struct route_node *judge_route(const struct doctor_alert *a, struct findings *f)
@@ -346,12 +363,16 @@ const struct route_node *judge_route(const struct doctor_alert *a, struct findin
 	size_t n = route_tree_walk(a->facts->routes, a->labels, a->n, label_may_come_from_series, (void *)a, hits);
 	struct way w = best_way(a, hits, n);
 	receivers_text(hits, n, &to);
-	if (w.us == US_YES && w.sure)
+	bool arrives = w.us >= US_NAMED && w.sure;
+	if (arrives)
 		say_sure(&w, rule, f);
 	else
 		say_unsure(&w, &to, rule, f);
+	if (arrives && w.us == US_NAMED)
+		say_named(a->facts, &w, rule, f);
 	if (w.us != US_NO)
 		judge_hook(&w, rule, f);
 	judge_silences(a, rule, f);
-	return w.us == US_YES && w.sure ? w.node : NULL;
+	judge_inhibitions(a, f);
+	return arrives ? w.node : NULL;
 }

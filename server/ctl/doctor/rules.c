@@ -330,6 +330,46 @@ static void judge_series(const struct rule_look *l)
 		    buf_text(&missing));
 }
 
+/* An alert is its labels: what changes with each evaluation makes another one of it each time. */
+static void judge_labels(const struct rule_look *l)
+{
+	const struct rule *r = l->alert.rule;
+	char of[32];
+
+	text_duration(r->for_us, of, sizeof(of));
+	if (!r->labels)
+		return;
+	json_object_object_foreach(r->labels, name, value)
+	{
+		const char *text = json_object_get_string(value);
+
+		if (!text || !strstr(text, "{{") || (!strstr(text, "$value") && !strstr(text, ".Value")))
+			continue;
+		say(l, FOUND_NOTE, "labels",
+		    "its label %s holds the value: each other value is another alert. So its episode ends and another "
+		    "begins "
+		    "whenever the value changes, a rollback that waits may be called off in between, and `for` (%s) "
+		    "begins "
+		    "anew: it may never fire. Put the value into an annotation",
+		    name, of);
+	}
+}
+
+/* What has that label changes nothing, whoever sends it. */
+static bool is_drill(const struct rule_look *l)
+{
+	struct json_object *mark = NULL;
+	bool set = l->alert.rule->labels && json_object_object_get_ex(l->alert.rule->labels, "drill", &mark);
+	const char *text = set ? json_object_get_string(mark) : "";
+
+	if (!text || !text[0])
+		return false;
+	say(l, strstr(text, "{{") ? FOUND_UNKNOWN : FOUND_BAD, "action",
+	    "never acts: its label drill (%s) makes a fire drill of it, which changes nothing. Take the label away",
+	    text);
+	return true;
+}
+
 /* Who is in time at worst, by rollout. */
 struct in_time {
 	const char *rule; /* the fastest; NULL: none that rolls back at once */
@@ -367,6 +407,7 @@ static void judge_trigger(struct rule_look *l, bool *claims, struct in_time *tim
 	note_time(l, claims, maybe, times);
 	judge_series(l);
 	judge_text(l);
+	judge_labels(l);
 }
 
 static void judge_heartbeat(struct rule_look *l)
@@ -394,13 +435,13 @@ static int judge_rule(struct rule_look *l, bool *claims, struct in_time *times, 
 	if (l->meaning.role == ROLE_HEARTBEAT) {
 		*ret_heartbeat = true;
 		judge_heartbeat(l);
-	} else if (l->meaning.role == ROLE_TRIGGER) {
+	} else if (l->meaning.role == ROLE_TRIGGER && !is_drill(l)) {
 		e = rule_book_delay(&l->d->book, r, l->still, &l->delay);
 		if (e == 0)
 			e = rule_book_leaves(&l->d->book, &r->scan, &l->leaves);
 		if (e == 0)
 			judge_trigger(l, claims, times);
-	} else if (doctor_label(&l->alert, "action")[0]) {
+	} else if (l->meaning.role == ROLE_NONE && doctor_label(&l->alert, "action")[0]) {
 		say(l, FOUND_BAD, "action", "its label action=\"%s\" matches no playbook: nothing would happen",
 		    doctor_label(&l->alert, "action"));
 	}
