@@ -136,12 +136,13 @@ crash: deps-build deps-check deps-tools
 all-units: $(UNITS)
 
 # The fuzz drivers with our own mutator, deterministic; MODE=asan makes them worth it.
-FUZZERS := payload matcher prometheus config
+FUZZERS := payload matcher prometheus promql config
 FUZZ_N  ?= 20000
 fuzz: $(FUZZERS:%=$O/tests/fuzz/fuzz_%)
 	$O/tests/fuzz/fuzz_payload --mutate=$(FUZZ_N) tests/data/payloads/*
 	$O/tests/fuzz/fuzz_matcher --mutate=$(FUZZ_N) tests/fuzz/corpus/matcher/*
 	$O/tests/fuzz/fuzz_prometheus --mutate=$(FUZZ_N) tests/fuzz/corpus/prometheus/*
+	$O/tests/fuzz/fuzz_promql --mutate=$(FUZZ_N) tests/fuzz/corpus/promql/*
 	$O/tests/fuzz/fuzz_config --mutate=$$(($(FUZZ_N) / 20)) tests/fuzz/corpus/config/*
 $O/tests/fuzz/fuzz_%: $O/tests/fuzz/fuzz_%.o $O/tests/fuzz/replay.o $(LIB_OBJS)
 	@echo "  LD $@"

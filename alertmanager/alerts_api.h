@@ -17,4 +17,9 @@ int alerts_api_url(struct buf *b, const char *base, struct json_object *labels);
 /* How many alerts the answer lists; -EBADMSG when it is no such list, -ENOMEM. */
 int alerts_api_count(const char *body, size_t len);
 
+/* What keeps an alert of that list from being sent to us, as half a sentence (at most size bytes): a silence, an
+ * inhibition, a muted route, the receivers it goes to, or that it is not there. One that is suppressed is told before
+ * one that is not. -EBADMSG, -ENOMEM: why is untouched. */
+int alerts_api_obstacle(const char *body, size_t len, char *why, size_t size) MUST_CHECK;
+
 #endif

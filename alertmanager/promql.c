@@ -7,7 +7,8 @@
 #include "server/core/clock.h"
 #include "server/core/text.h"
 
-#define SUBQUERY_STEP_US (60 * US_PER_S) /* Prometheus' default evaluation interval */
+#define SUBQUERY_STEP_US (60 * US_PER_S)             /* Prometheus' default evaluation interval */
+#define LONGEST_US       INT64_C(100000000000000000) /* 3,000 years: sums of it do not overflow */
 
 enum call { CALL_OTHER, CALL_LAST, CALL_MOST, CALL_RATE, CALL_QUANTILE, CALL_INFO, CALL_AGGREGATE, CALL_LABELS };
 
@@ -336,6 +337,11 @@ static int take_word(struct scan *s)
 	return r;
 }
 
+static void longer(int64_t *to, int64_t us)
+{
+	*to = us < LONGEST_US - *to ? *to + us : LONGEST_US;
+}
+
 /* What a range adds to how old a value may be beside its newest sample. */
 static int64_t lag_of(enum call call, int64_t range_us, bool subquery, int64_t step_us)
 {
@@ -360,9 +366,9 @@ static int take_range(struct scan *s)
 	for (size_t i = s->operand; i < s->to->n; i++) {
 		struct promql_selector *sel = &s->to->list[i];
 
-		sel->back_us += us;
-		sel->span_us += call == CALL_LAST ? 0 : us;
-		sel->lag_us += lag_of(call, us, subquery, step);
+		longer(&sel->back_us, us);
+		longer(&sel->span_us, call == CALL_LAST ? 0 : us);
+		longer(&sel->lag_us, lag_of(call, us, subquery, step));
 		if (call == CALL_LAST && !subquery) {
 			sel->last = s->p - 1;
 			sel->last_len = len + 2;
@@ -381,7 +387,7 @@ static int take_offset(struct scan *s)
 	if (promql_duration_take(&s->p, &us) < 0)
 		return -EINVAL;
 	for (size_t i = s->operand; i < s->to->n && us >= 0; i++) {
-		s->to->list[i].back_us += us;
+		longer(&s->to->list[i].back_us, us);
 		s->to->list[i].shifted = true;
 	}
 	s->ranged = true;

@@ -28,7 +28,8 @@
 /* A body up to this size is read where it came, in less time than another thread would take to wake up. */
 #define HERE_MAX              (16 * 1024)
 #define REFUSED_PAGE_EVERY_US (3600 * US_PER_S)
-#define LOGGED_MAX            100 /* lines for the alerts of one webhook */
+#define REFUSED_NOTE_EVERY_US (60 * US_PER_S) /* a flood of them is no flood for the writer */
+#define LOGGED_MAX            100             /* lines for the alerts of one webhook */
 
 enum result { ACCEPTED, INVALID, TOO_LARGE, UNAVAILABLE }; /* order of rollbackd_webhook_requests_total */
 
@@ -41,6 +42,7 @@ struct delivery_job {
 };
 
 static atomic_size_t work;
+static _Atomic int64_t refused_us; /* monotonic: when the writer was last told */
 
 static int record(struct db_tx *tx, struct api_job *base)
 {
@@ -124,7 +126,7 @@ static void recorded(const struct delivery_job *d, int result, struct http_reply
 	repeats_note(d->intake, d->base.req->body, d->base.req->body_len, &reply->body);
 }
 
-/* --- what is too much to be looked at: refused, and somebody is told --- */
+/* --- what is refused, for it is too much or not understood: its sender drops it, so somebody is told --- */
 
 struct refusal {
 	struct db_job job;
@@ -166,11 +168,15 @@ static void paged(struct db_job *job, int result)
 static void tell(struct api *a, const char *why)
 {
 	assert(a && why);
-	struct refusal *f = calloc(1, sizeof(*f));
+	int64_t now = clock_mono_us(), last = atomic_load(&refused_us);
 
-	log_error("a webhook was refused because it is too much to be looked at", "err", why);
+	log_error("a webhook was refused", "err", why);
+	if (last && now - last < REFUSED_NOTE_EVERY_US)
+		return;
+	struct refusal *f = calloc(1, sizeof(*f));
 	if (!f)
 		return;
+	atomic_store(&refused_us, now);
 	*f = (struct refusal) {.job = {.run = page, .done = paged}, .api = a};
 	snprintf(f->why, sizeof(f->why), "%s", why);
 	if (db_submit(a->db, &f->job, DB_URGENT) < 0)
@@ -197,7 +203,7 @@ static void refuse(struct api *a, struct http_reply *reply, int err, const char 
 	} else if (err == -EINVAL) {
 		metric_add(M_WEBHOOKS, INVALID, 1);
 		http_error(reply, 400, "bad_data", "%s", why);
-		log_warn("a webhook body was refused", "err", why);
+		tell(a, why);
 	} else {
 		metric_add(M_WEBHOOKS, UNAVAILABLE, 1);
 		api_answer_errno(reply, err, "");

@@ -20,6 +20,7 @@
 struct unheard_alert {
 	uint64_t fingerprint; /* of the labels that Prometheus has */
 	char name[100];
+	char obstacle[250]; /* half a sentence: what is in the way, as Alertmanager tells; "": nobody was asked */
 };
 struct unheard {
 	size_t n; /* alerts, the first UNHEARD_MAX in list; what only says that it is a drill is none */

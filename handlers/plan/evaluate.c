@@ -10,8 +10,10 @@
 #include "handlers/checks/verify.h"
 #include "handlers/settings/snapshot.h"
 #include "handlers/checks/onset.h"
+#include "handlers/gates/obstacle.h"
 #include "handlers/gates/rollout_state.h"
 #include "server/core/clock.h"
+#include "server/core/log.h"
 #include "server/core/text.h"
 
 #define QUERY_MAX      (12 * 1024)
@@ -41,6 +43,7 @@ struct evaluating {
 	const char *alert_of[UNRESOLVED_MAX]; /* of them: that the n-th question of alerts is about */
 	struct prom_ask *ask;
 	struct prom_query *firing, *near_misses;
+	struct obstacle_question *obstacle;
 	struct verify *probe;
 	struct fallback_probe *fallback;
 	bool asked, probed, listened, tried, looked_back; /* done */
@@ -312,6 +315,15 @@ static void on_answers(void *arg, const struct prom_answer *a, size_t n)
 	finish(e);
 }
 
+static void on_obstacles(void *arg)
+{
+	struct evaluating *e = arg;
+
+	e->obstacle = NULL;
+	e->listened = true;
+	finish(e);
+}
+
 /* No good answer, or more alerts than were looked at: it cannot be told. */
 static void on_firing(void *arg, const struct prom_reply *r)
 {
@@ -321,8 +333,10 @@ static void on_firing(void *arg, const struct prom_reply *r)
 	e->ev.heard =
 		!r->why[0] && e->n_unresolved < UNRESOLVED_MAX &&
 		unheard_find(e->settings, e->rollout, &r->vector, e->unresolved, e->n_unresolved, &e->ev.unheard) == 0;
-	e->listened = true;
-	finish(e);
+	if (e->ev.heard && obstacle_start(e->loop, e->settings, &e->ev.unheard, on_obstacles, e, &e->obstacle) < 0)
+		log_warn("out of memory: what is in the way of an alert is not asked");
+	if (!e->obstacle)
+		on_obstacles(e);
 }
 
 static void on_probe(void *arg, const struct verify_result *r)
@@ -489,6 +503,7 @@ void evaluate_cancel(struct evaluating *e)
 	prom_ask_cancel(e->ask);
 	prom_query_cancel(e->firing);
 	prom_query_cancel(e->near_misses);
+	obstacle_cancel(e->obstacle);
 	verify_cancel(e->probe);
 	fallback_probe_cancel(e->fallback);
 	evaluating_free(e);

@@ -105,10 +105,13 @@ static int tell(const struct reconcile *l, const struct unheard_alert *first, in
 		snprintf(others, sizeof(others), " and %zu more", more);
 	CLEANUP(cleanup_free)
 	char *text = text_format(
-		"NOT HEARD: %s%s fires in Prometheus for %s and does not come here: a silence, an inhibition "
-		"or a route of Alertmanager is in the way, or it is down. Nothing was rolled back. Which of "
-		"them: rollbackctl doctor. Roll back by hand: rollbackctl rollback %s --stage current",
-		first->name, others, span, l->r->name);
+		"NOT HEARD: %s%s fires in Prometheus for %s and does not come here: %s. Nothing was rolled "
+		"back. More: rollbackctl doctor. Roll back by hand: rollbackctl rollback %s --stage current",
+		first->name, others, span,
+		first->obstacle[0] ? first->obstacle
+				   : "a silence, an inhibition or a route of Alertmanager is in the way, or "
+				     "it is down",
+		l->r->name);
 	return text ? reconcile_announce(l, ANNOUNCE_UNHEARD, text) : -ENOMEM;
 }
 

@@ -97,6 +97,15 @@ static int read_results(const struct drill *d, struct json_object *results)
 	return CTL_NO;
 }
 
+static void say_roles(void)
+{
+	fputs("rollbackctl: a drill needs two roles: webhook, to send the alert here, and viewer, to follow what comes "
+	      "of it. "
+	      "Sent the way\n"
+	      "that a real one takes, with --alertmanager URL, it needs viewer alone\n",
+	      stderr);
+}
+
 /* As Alertmanager would. The answer says at once when nothing came of it. */
 static int to_the_webhook(const struct ctl *c, const struct drill *d, struct json_object *alert)
 {
@@ -114,9 +123,7 @@ static int to_the_webhook(const struct ctl *c, const struct drill *d, struct jso
 	asks.status = &status;
 	int r = ctl_call(&asks, "POST", "/webhook", body, &data);
 	if (status == 403)
-		fputs("rollbackctl: send it the way that a real one takes: --alertmanager URL. That needs no role but "
-		      "viewer\n",
-		      stderr);
+		say_roles();
 	results = json_arr_of(data, "results");
 	return results ? read_results(d, results) : r;
 }
@@ -137,9 +144,15 @@ static int send_alert(const struct ctl *c, const struct drill *d)
 static int could_begin(const struct ctl *c, const struct drill *d)
 {
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
-	int r = ctl_ask(c, "GET", "rollouts", d->rollout, "", NULL, &data);
+	struct ctl asks = *c;
+	long status = 0;
+
+	asks.status = &status;
+	int r = ctl_ask(&asks, "GET", "rollouts", d->rollout, "", NULL, &data);
 	long long open = (long long)json_int_or(json_obj_of(data, "incident"), "id", 0);
 
+	if (status == 403)
+		say_roles();
 	if (r || !d->alertmanager)
 		return r;
 	if (open)

@@ -1,4 +1,5 @@
 """The real Alertmanager and Prometheus of Debian, alone and as a cluster."""
+import json
 import re
 import time
 
@@ -130,6 +131,29 @@ def test_prometheus_fires_verifies_and_is_preserved(daemon_of, service, programs
     assert d.act(i["id"], "resolve")[0] == 200           # before the last time: what there is is kept, and nothing is to be done any more
     assert {s["name"]: s["state"] for s in d.incident(i["id"])["steps"]}["metrics afterwards"] == "done"
     exporter.close()
+
+
+def test_a_trigger_that_is_silenced_pages_with_the_silence(daemon_of, service, chat, programs, folder):
+    d = daemon_of("", start=False)
+    d.port = free_port()
+    am = programs(Alertmanager(folder / "am", hook(d)))
+    body = {"matchers": [{"name": "action", "value": "auto_rollback", "isRegex": False, "isEqual": True}], "createdBy": "x", "comment": "x",
+            "startsAt": rfc3339(time.time()), "endsAt": rfc3339(time.time() + 3600)}
+    status, _, out = request(am.port, "POST", "/api/v2/silences", body)
+    assert status == 200, out
+    silence = json.loads(out)["silenceID"]
+    prometheus = programs(Prometheus(folder / "prometheus", [], RULES, [am]))
+    d.config.write_text(config(
+        service, prometheus=f"  prometheus: {{url: \"{prometheus.url}\", timeout: 3s}}\n  alertmanager: {{url: \"{am.url}\"}}\n"
+                            "  evaluation_interval: 500ms",
+        limits="sla: {detection: 10s}", channels="channels:\n" + slack_channel(chat, events="page")))
+    d.start()
+    text = until(lambda: [t for t in chat.texts() if "NOT HEARD: CanaryDown fires in Prometheus" in t], 60)[0]
+    assert f"a silence hides it (amtool silence expire {silence})" in text, text
+    assert service.percentage() == 10
+    assert request(am.port, "DELETE", f"/api/v2/silence/{silence}")[0] == 200       # what the page says to do
+    only_incident(d, timeout=60)
+    until(lambda: any("has come, or is over" in t for t in chat.texts()), 30)
 
 
 def test_while_prometheus_and_chat_hold_every_request_the_percentage_is_lowered(daemon_of, service, chat):

@@ -148,6 +148,8 @@ def test_the_unix_peer_is_who_the_kernel_says(guarded):
     assert r.returncode == 0, r.stderr
     r = ctl(None, "--url", f"unix:{d.sock}", "stage", "resume", "shop")
     assert r.returncode == 3 and "the role operator is missing" in r.stderr
+    r = ctl(None, "--url", f"unix:{d.sock}", "drill", "shop")
+    assert r.returncode == 3 and "a drill needs two roles: webhook" in r.stderr and "and viewer" in r.stderr
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to become somebody else")

@@ -369,6 +369,14 @@ def test_a_body_that_is_too_long_pages(daemon_of, service, chat):
     assert "longer than" in text and "trigger" in text
 
 
+def test_a_body_that_nobody_understands_pages(daemon_of, service, chat):
+    """A payload template, or a proxy's page: the sender gets a 400, and would go on for ever."""
+    d = daemon_of(config(service, channels="channels:\n" + slack_channel(chat, events="page")))
+    assert [d.call("POST", "/webhook", {"text": "an alert"})[0] for _ in range(2)] == [400, 400]
+    [text] = until(chat.texts)
+    assert 'A webhook was refused: the body has no "alerts" array' in text and "trigger" in text
+
+
 def test_check_alert_knows_what_is_too_much(daemon_of, service, folder):
     d = daemon_of(config(service), start=False)
     (folder / "many.json").write_text(json.dumps({"alerts": [{}] * 21001}))

@@ -395,7 +395,7 @@ def test_rules_that_somebody_else_evaluates(world):
         [(state, says)] = found["Prometheus rules"]
         assert state == "unknown" and "global.rules_url" in says and code in (1, 3, 4)
         assert "cst-pipeline detection" not in found, "no rule was judged, so none is missing"
-        code, found = world.ask(there, ("  prometheus: {url:", f"  rules_url: {vmalert.url}/vmalert/\n  prometheus: {{url:"))
+        code, found = world.ask(there, ("  alertmanager: {url:", f"  rules_url: {vmalert.url}/vmalert/\n  alertmanager: {{url:"))
         assert "Prometheus rules" not in found and found["Prometheus"][0][0] == "ok", found["Prometheus"]
         assert found["Prometheus alertmanagers"] == [("ok", f"it sends alerts to {world.alertmanager.url}")]
         assert found["CanaryErrorRateBurst action"][0][0] == "ok" and found["CanaryErrorRateBurst route"][0][0] == "ok"

@@ -444,3 +444,16 @@ def test_what_max_alerts_cut_off_is_told(daemon_of, service, chat):
     d.post(alert())                         # a later page: everything before it has been decided
     until(lambda: paged(chat, "Shop"))
     assert len(paged(chat, "max_alerts")) == 1
+
+
+@pytest.mark.parametrize("name", ["DatasourceError", "DatasourceNoData"])
+def test_a_source_that_is_blind_holds_and_pages(daemon_of, service, chat, name):
+    d = daemon_of(config(service, channels="channels:\n" + slack_channel(chat, events="page")))
+    blind = alert(name, rulename="Canary errors", datasource_uid="x")
+    assert [d.post(blind)[0]["disposition"] for _ in range(2)] == ["held", "duplicate"]
+    [text] = until(chat.texts)
+    assert "BLIND: Grafana cannot evaluate Canary errors" in text and "held and not rolled back" in text
+    assert service.percentage() == 10 and d.get("/api/v1/incidents")[0]["state"] == "held"
+    d.post(alert())             # somebody sees: that is another matter
+    until(lambda: service.percentage() == 0)
+    assert len([t for t in chat.texts() if "BLIND" in t]) == 1

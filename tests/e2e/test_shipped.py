@@ -95,3 +95,26 @@ def test_a_program_that_never_ends_is_ended():
     sent = json.dumps({"program": "def f: f; f", "input": None})
     r = subprocess.run([str(BUILD / "rollbackd"), "--run-program"], input=sent, capture_output=True, text=True, timeout=60)
     assert r.returncode != 0 and r.stdout == ""
+
+
+def test_the_table_of_exports_has_every_series_that_is_asked_for():
+    asked = set()
+    for file in (ROOT / "deploy").rglob("*"):
+        if file.suffix in (".yml", ".json") and file.parts[-2] in ("deploy", "prometheus", "dashboards"):
+            asked |= set(re.findall(r"\b((?:cst|legacy)_[a-z0-9_]*(?:_total|_bucket|_bytes|_sum|_percentage|_generation))\b", file.read_text()))
+    asked -= {"cst_rollback", "get_cst_percentage"}
+    assert len(asked) > 20, asked
+    table = (ROOT / "deploy/prometheus/README.md").read_text().split("must export")[1].split("## ")[0]
+    named = set(re.findall(r"`([a-z0-9_]+)", table))
+    named |= {name.replace("cst_", "legacy_", 1) for row in table.splitlines() if "the same with `legacy_`" in row
+              for name in re.findall(r"`(cst_[a-z0-9_]+)", row)}
+    assert asked <= named, asked - named
+    assert "process_start_time_seconds" in named
+
+
+def test_the_readmes_playbook_for_the_others_label_rolls_back(daemon_of, service, folder):
+    [line] = re.findall(r"^    (playbooks: .*labelled-true.*)$", README, re.M)
+    d = daemon_of(config(service, playbooks=line), start=False)
+    (folder / "alert.json").write_text(json.dumps({"alerts": [alert(action=None, auto_rollback="true")]}))
+    said = ctl(d, "check-alert", "--config.file", d.config, folder / "alert.json")
+    assert said.returncode == 0 and "roll back to 0" in said.stdout, said

@@ -132,6 +132,33 @@ static void what_is_no_reply_is_refused(void **state)
 	assert_int_equal(b.n, 0);
 }
 
+/* As vmalert 1.79 answers, cut to what is read. */
+static void the_rules_of_vmalert_are_read_as_well(void **state)
+{
+	static const char vmalert[] =
+		"{\"status\":\"success\",\"data\":{\"groups\":[{\"name\":\"g\",\"rules\":[{\"state\":\"inactive\","
+		"\"name\":\"A\","
+		"\"query\":\"vector(1) \\u003e "
+		"0\",\"duration\":30,\"labels\":{\"action\":\"auto_rollback\"},\"lastError\":\"\","
+		"\"lastEvaluation\":\"2026-11-28T09:01:34.654812522Z\",\"health\":\"ok\",\"type\":\"alerting\","
+		"\"datasourceType\":\"prometheus\",\"id\":\"1\",\"group_id\":\"5\"},{\"state\":\"\",\"name\":\"a:b\","
+		"\"query\":"
+		"\"vector(2)\",\"duration\":0,\"lastError\":\"refused\",\"health\":\"err\",\"type\":\"recording\"}],"
+		"\"interval\":15,"
+		"\"type\":\"prometheus\",\"id\":\"5\",\"file\":\"r.yml\",\"concurrency\":1}]}}";
+	struct rule_book b = {0};
+
+	(void)state;
+	assert_int_equal(rule_book_parse(vmalert, sizeof(vmalert) - 1, &b), 0);
+	assert_int_equal(b.n, 2);
+	assert_true(b.list[0].alerting && !b.list[1].alerting);
+	assert_string_equal(b.list[0].expr, "vector(1) > 0");
+	assert_true(b.list[0].for_us == 30 * US_PER_S && b.list[0].interval_us == 15 * US_PER_S);
+	assert_string_equal(json_str_or(b.list[0].labels, "action", ""), "auto_rollback");
+	assert_string_equal(b.list[1].last_error, "refused");
+	rule_book_free(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -139,6 +166,7 @@ int main(void)
 		cmocka_unit_test(a_circle_ends_and_is_told),
 		cmocka_unit_test(what_a_rule_stands_on),
 		cmocka_unit_test(what_is_no_reply_is_refused),
+		cmocka_unit_test(the_rules_of_vmalert_are_read_as_well),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
