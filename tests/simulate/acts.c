@@ -155,8 +155,11 @@ static void process_ends(struct process *p, struct command_outcome o)
 	p->end = o;
 	say("  program %s of incident %lld has ended (%d, exit code %d)", p->name, (long long)p->incident, o.end,
 	    o.exit_code);
-	if (p->service && p->acted)
+	if (p->service && p->acted) {
 		world_act_ends(p->service);
+		p->service->program_of = p->incident;
+		p->service->program_ended_us = sim_now();
+	}
 	if (p->watcher)
 		tell_soon(p->watcher, o);
 }
@@ -262,6 +265,8 @@ int command_start(struct loop *l, const char *exe, const char *dir, const char *
 	struct process *p = process_new(name, act, env);
 
 	LIST_INSERT_HEAD(&all, p, link);
+	if (p->sets || p->reloads)
+		watch_program_starts(p->incident);
 	say("  program %s of incident %lld starts: %s %s, %d", name, (long long)p->incident, act->argv[1], act->argv[2],
 	    p->pct);
 	sim_at(sim_now() + rnd_us(US_PER_MS, 50 * US_PER_MS), p, process_runs, p);

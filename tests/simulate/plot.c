@@ -505,9 +505,11 @@ static void begins_lowered_meanwhile(void)
 	begins_with_a_stage();
 	pass(60 * US_PER_S);
 	world_fault(late[rnd_below(ARRAY_LEN(late))], rnd_us(60 * US_PER_S, 120 * US_PER_S));
+	stays_down = rnd_chance(60);
+	if (stays_down && rnd_chance(50)) /* between what is intended and what is done */
+		house_crash_after_commit(1 + rnd_below(6));
 	roll_back_to(1000);
 	pass(rnd_us(10 * US_PER_MS, 10 * US_PER_S));
-	stays_down = rnd_chance(60);
 	if (stays_down)
 		crash();
 	world_outside(world_service(config_service(0) < 0 ? 1 : config_service(0)), 200, false);

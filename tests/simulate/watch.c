@@ -23,7 +23,8 @@ struct known {
 	int rollout, service;
 	bool advance, drill;
 	bool acted;
-	bool by_alert; /* some alert is one of its own: it ends with them */
+	int64_t program_started_us; /* its last that can change the service; 0: none did */
+	bool by_alert;              /* some alert is one of its own: it ends with them */
 	int32_t wanted;
 	int64_t since_us;      /* what was seen before is no evidence, says the record */
 	int64_t gave_up_at_us; /* where it is could not be told, so that it is to be at 0; 0: never */
@@ -146,6 +147,14 @@ bool watch_first_act(int64_t incident)
 	return first;
 }
 
+void watch_program_starts(int64_t incident)
+{
+	struct known *k = known_of(incident);
+
+	if (k)
+		k->program_started_us = sim_now();
+}
+
 static void check_rolled_back(const struct known *k)
 {
 	const struct service *s;
@@ -161,6 +170,9 @@ static void check_rolled_back(const struct known *k)
 	if (other)
 		violate("rolled back: incident %lld says so while a program of incident %lld still runs",
 		        (long long)k->id, (long long)other);
+	if (k->program_started_us && s->program_of != k->id && s->program_ended_us > k->program_started_us)
+		violate("rolled back: incident %lld says so, but the last to act was a program of incident %lld",
+		        (long long)k->id, (long long)s->program_of);
 }
 
 static void moved(struct known *k, enum incident_state to)

@@ -18,6 +18,8 @@ void watch_outside(int service, int32_t pct);
 bool watch_may_raise(int64_t incident);
 /* Has this rollback not acted before. */
 bool watch_first_act(int64_t incident);
+/* A program of this incident begins that can change its service. */
+void watch_program_starts(int64_t incident);
 /* A trigger (or a person) asked for at most pct, and the daemon said yes. service: where, by the config of that moment.
  */
 void watch_demand(int rollout, int service, int32_t pct);

@@ -38,7 +38,9 @@ struct service {
 	int32_t lowest;             /* the lowest it was as a whole since the last act of the daemon ended */
 	int64_t lowered_outside_us; /* when somebody else last lowered it; what was seen before is old */
 	int64_t file_written_us;    /* when somebody else last wrote the file alone */
-	char file[200];             /* "" : none */
+	int64_t program_of;         /* whose program was the last to change it and end; an incident, 0: none's */
+	int64_t program_ended_us;
+	char file[200]; /* "" : none */
 };
 
 /* What goes wrong, each until its time (monotonic). */
