@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Breaks one rule of the engine at a time and tells which history finds it: mutants.py [--seeds=N] [WORD…]
 
-Each mutant is one file with one place changed, compiled and linked with the simulator as `make simulate` makes it. A rule
-whose mutant lives through all histories is one that the simulator cannot see: exit code 1."""
+Each mutant is a file or two with one place changed, compiled and linked with the simulator as `make simulate` makes it. A
+rule whose mutant lives through all histories is one that the simulator cannot see: exit code 1."""
 import argparse
 import os
 import pathlib
@@ -14,12 +14,14 @@ import tempfile
 BLOCK = 100     # histories at a time, until one is red
 SIMULATE = f"build/{os.environ.get('MODE', 'release')}/tests/simulate/simulate"
 
-# The rule, the file, what stands there, what takes its place. What stands there is found exactly once.
+# The rule, the file, what stands there, what takes its place. What stands there is found exactly once. A rule that two doors
+# keep has those three once more: either of them alone holds.
+ASKED_ANEW = ("handlers/engine/advance.c", "	if (l->met)\n		return false;", "	if (l->met || !l->met)\n		return false;")
 MUTANTS = [
     ("at or below the target counts as there", "handlers/checks/judge.c",
      "return t.at_most ? pct <= t.pct : pct == t.pct;", "return pct == t.pct;"),
     ("above 0 % the checks are asked first", "handlers/incident/open.c",
-     "	if (inc->pct_wanted > 0 || below) {", "	if (below) {"),
+     "	if (inc->pct_wanted > 0 || below) {", "	if (below) {", *ASKED_ANEW),
     ("nobody can tell: the target is 0", "handlers/engine/record_asking.c",
      "	w->inc.pct_wanted = 0;\n	return r < 0 ? r : begin", "	return r < 0 ? r : begin"),
     ("nobody can tell: people are paged", "handlers/engine/record_asking.c",
@@ -61,8 +63,7 @@ MUTANTS = [
     ("late above 0 % only after a round", "handlers/engine/file_first.c",
      "	return (inc->state == INC_VERIFYING || inc->state == INC_FAILED) && inc->pct_wanted > 0 &&",
      "	return (inc->state == INC_VERIFYING || inc->state == INC_FAILED) && inc->pct_wanted > 10000 &&"),
-    ("asked anew after a start", "handlers/engine/advance.c",
-     "	if (l->met)\n		return false;", "	if (l->met || !l->met)\n		return false;"),
+    ("asked anew after a start", *ASKED_ANEW),
     ("above 0 % nothing is repeated after a start", "handlers/engine/acts.c",
      "	if (kind_of(&l->inc)->lowers && l->inc.pct_wanted > 0 && s != &l->slot[SLOT_FOLLOWUP])",
      "	if (kind_of(&l->inc)->lowers && l->inc.pct_wanted > 10000 && s != &l->slot[SLOT_FOLLOWUP])"),
@@ -95,17 +96,33 @@ def sh(*command):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def build(path, text, where):
-    """The simulator with that file as text."""
-    plan = sh("make", "-n", "-W", path, SIMULATE).replace("\\\n", " ").splitlines()
+def changed(path, old, new):
+    """The file's text with that change, and its line."""
+    text = pathlib.Path(path).read_text()
+    if text.count(old) != 1:
+        sys.exit(f"{path} has {text.count(old)} times: {old}")
+    return text.replace(old, new), text[:text.index(old)].count("\n") + 1
+
+
+def compiled(path, text, plan, where):
+    """The object of that file as text, and the one that it takes the place of."""
     obj = f"{os.path.dirname(SIMULATE).removesuffix('/tests/simulate')}/{path.removesuffix('.c')}.o"
-    compile_it = next(line for line in plan if line.endswith(f"-c -o {obj} {path}"))
-    link = next(line for line in plan if f" -o {SIMULATE} " in line)
+    command = next(line for line in plan if line.endswith(f"-c -o {obj} {path}"))
     mutant = pathlib.Path(where, os.path.basename(path))
     mutant.write_text(text)
-    compile_it = compile_it.removesuffix(f"-o {obj} {path}").replace("-MMD -MP", "").replace(" -Werror", "")
-    sh("sh", "-c", f"{compile_it} -w -o {where}/mutant.o {mutant}")
-    sh("sh", "-c", link.replace(f" -o {SIMULATE} ", f" -o {where}/simulate ").replace(f" {obj} ", f" {where}/mutant.o "))
+    command = command.removesuffix(f"-o {obj} {path}").replace("-MMD -MP", "").replace(" -Werror", "")
+    sh("sh", "-c", f"{command} -w -o {mutant}.o {mutant}")
+    return f"{mutant}.o", obj
+
+
+def build(files, where):
+    """The simulator with those files as texts."""
+    plan = sh("make", "-n", *(f"-W{path}" for path in files), SIMULATE).replace("\\\n", " ").splitlines()
+    link = next(line for line in plan if f" -o {SIMULATE} " in line).replace(f" -o {SIMULATE} ", f" -o {where}/simulate ")
+    for path, text in files.items():
+        ours, obj = compiled(path, text, plan, where)
+        link = link.replace(f" {obj} ", f" {ours} ")
+    sh("sh", "-c", link)
     return f"{where}/simulate"
 
 
@@ -126,17 +143,15 @@ def main():
     a = p.parse_args()
     alive = 0
     sh("make", SIMULATE)
-    for rule, path, old, new in MUTANTS:
+    for rule, *places in MUTANTS:
         if a.words and not any(w in rule for w in a.words):
             continue
-        text = pathlib.Path(path).read_text()
-        if text.count(old) != 1:
-            sys.exit(f"{rule}: {path} has {text.count(old)} times: {old}")
+        changes = {path: changed(path, old, new) for path, old, new in zip(*[iter(places)] * 3)}
         with tempfile.TemporaryDirectory(dir="build") as where:
-            found = first_red(build(path, text.replace(old, new), where), a.seeds)
-        line = text[:text.index(old)].count("\n") + 1
+            found = first_red(build({path: text for path, (text, _) in changes.items()}, where), a.seeds)
+        at = ", ".join(f"{path}:{line}" for path, (_, line) in changes.items())
         alive += not found
-        print(f"{rule} ({path}:{line}): " + (f"{found[0]}: {found[1]}" if found else f"NONE in {a.seeds}"), flush=True)
+        print(f"{rule} ({at}): " + (f"{found[0]}: {found[1]}" if found else f"NONE in {a.seeds}"), flush=True)
     sys.exit(1 if alive else 0)
 
 
