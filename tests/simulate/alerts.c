@@ -22,6 +22,7 @@ struct alert_model {
 	int64_t starts_at_us, ends_at_us; /* wall */
 	int episode;
 	bool flapped;   /* the end of the one before was told to nobody */
+	bool unended;   /* … and what was told of this one looks like that of another */
 	unsigned taken; /* a bit for each rollout: an incident that is open is about this episode */
 };
 
@@ -70,9 +71,14 @@ bool alerts_active(const char *query)
 	return false;
 }
 
+static bool is_of(const struct alert_model *a, int rollout)
+{
+	return !strcmp(a->rollout, "both") || a->rollout[1] == '0' + rollout;
+}
+
 static bool fires_for(const struct alert_model *a, int rollout)
 {
-	return a->fires && (!strcmp(a->rollout, "both") || a->rollout[1] == '0' + rollout);
+	return a->fires && is_of(a, rollout);
 }
 
 bool alerts_fire_for(int rollout)
@@ -82,6 +88,15 @@ bool alerts_fire_for(int rollout)
 	for (int i = 0; i < ALERTS_N; i++)
 		fires |= fires_for(&am.alert[i], rollout);
 	return fires;
+}
+
+bool alerts_unended(int rollout)
+{
+	bool some = false;
+
+	for (int i = 0; i < ALERTS_N; i++)
+		some |= am.alert[i].unended && is_of(&am.alert[i], rollout);
+	return some;
 }
 
 void alerts_settled(int rollout)
@@ -317,6 +332,7 @@ static void resolve(int i)
 
 	if (!a->fires)
 		return;
+	a->unended |= looks_the_same(a);
 	a->fires = a->flapped = false;
 	a->ends_at_us = clock_now();
 	say("alert A%d is over", i);

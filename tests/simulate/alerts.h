@@ -26,6 +26,9 @@ void alerts_repeat(void);
 bool alerts_active(const char *query);
 /* Does an alert of this rollout fire. */
 bool alerts_fire_for(int rollout);
+/* Of one of its alerts that is over, an episode looks as if it went on: its end was never told, and since then the
+ * clock that dates its alerts was set. */
+bool alerts_unended(int rollout);
 /* A person has ended what was done about those of this rollout. */
 void alerts_settled(int rollout);
 /* One that fires for this rollout, about which the daemon has said nothing yet; -1. */

@@ -438,13 +438,29 @@ static void begins_blind(void)
 /* Not every instance hears of the rollback, and not every one is asked. */
 static void begins_partial(void)
 {
-	static const enum fault partly[] = {FAULT_PROM_PARTIAL, FAULT_PROM_MISSING, FAULT_PROM_MISSING, FAULT_PROM_500,
+	static const enum fault partly[] = {FAULT_PROM_PARTIAL, FAULT_PROM_PARTIAL, FAULT_PROM_PARTIAL,
+	                                    FAULT_PROM_MISSING, FAULT_PROM_MISSING, FAULT_PROM_500,
 	                                    FAULT_PROM_REDIRECT};
 
-	world_fault(FAULT_LAGS, 120 * US_PER_S);
+	world_fault(rnd_chance(70) ? FAULT_DEAF : FAULT_LAGS, 120 * US_PER_S);
 	world_fault(partly[rnd_below(ARRAY_LEN(partly))], rnd_us(10 * US_PER_S, 120 * US_PER_S));
 	alerts_fire();
 	pass(rnd_us(US_PER_S, 90 * US_PER_S));
+}
+
+/* It was at 0 when it was asked, and no more when the answer comes. */
+static void begins_asked_before(void)
+{
+	begins_with_a_stage();
+	pass(30 * US_PER_S);
+	rollback_by_hand();
+	pass(rnd_us(100 * US_PER_MS, 4 * US_PER_S));
+	world_fault(FAULT_SLOW, 60 * US_PER_S);
+	pass(rnd_us(US_PER_S, 8 * US_PER_S));
+	raised_outside();
+	pass(rnd_us(US_PER_MS, 100 * US_PER_MS));
+	alerts_fire();
+	pass(rnd_us(US_PER_S, 60 * US_PER_S));
 }
 
 /* The rollback comes while the stage's own acts are still under way. */
@@ -521,19 +537,11 @@ static void begins_lowered_meanwhile(void)
 
 static void opening(void)
 {
-	static void (*const openings[])(void) = {begins_superseded,
-	                                         begins_moved,
-	                                         begins_moved,
-	                                         begins_with_a_stage,
-	                                         begins_with_a_stage,
-	                                         begins_lower,
-	                                         begins_uneven,
-	                                         begins_blind,
-	                                         begins_rolled_back,
-	                                         begins_partial,
-	                                         begins_below_its_file,
-	                                         begins_partial,
-	                                         begins_lowered_meanwhile,
+	static void (*const openings[])(void) = {begins_superseded,       begins_moved,        begins_moved,
+	                                         begins_with_a_stage,     begins_with_a_stage, begins_lower,
+	                                         begins_uneven,           begins_blind,        begins_rolled_back,
+	                                         begins_partial,          begins_asked_before, begins_asked_before,
+	                                         begins_below_its_file,   begins_partial,      begins_lowered_meanwhile,
 	                                         begins_lowered_meanwhile};
 
 	if (rnd_chance(75))

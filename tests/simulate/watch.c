@@ -170,7 +170,8 @@ static void check_rolled_back(const struct known *k)
 	if (other)
 		violate("rolled back: incident %lld says so while a program of incident %lld still runs",
 		        (long long)k->id, (long long)other);
-	if (k->program_started_us && s->program_of != k->id && s->program_ended_us > k->program_started_us)
+	if (k->wanted == 0 && k->program_started_us && s->program_of != k->id &&
+	    s->program_ended_us > k->program_started_us) /* above 0 a round decides whether ours begins again */
 		violate("rolled back: incident %lld says so, but the last to act was a program of incident %lld",
 		        (long long)k->id, (long long)s->program_of);
 }
@@ -435,7 +436,7 @@ static void end_of_incident(const struct known *k)
 	else if (!waits && k->state != INC_FAILED)
 		violate("incident %lld is %s at the end: waits for nothing", (long long)k->id,
 		        incident_state_name(k->state));
-	if (k->state == INC_ROLLED_BACK && k->by_alert && !alerts_fire_for(k->rollout))
+	if (k->state == INC_ROLLED_BACK && k->by_alert && !alerts_fire_for(k->rollout) && !alerts_unended(k->rollout))
 		violate("incident %lld goes on, though its alerts are over for long", (long long)k->id);
 	end_of_drift(k);
 	end_of_steps(k);

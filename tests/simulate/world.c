@@ -29,6 +29,7 @@ const char *const fault_names[FAULT_N] = {
 	[FAULT_ACT_FAILS] = "acts fail",
 	[FAULT_ACT_HANGS] = "acts hang",
 	[FAULT_LAGS] = "instances lag",
+	[FAULT_DEAF] = "the first instance is deaf",
 	[FAULT_FILE] = "the flags file cannot be written",
 	[FAULT_FILE_LOCKED] = "the flags file is locked",
 	[FAULT_CHECK_FAILS] = "checks fail",
@@ -192,7 +193,9 @@ void world_applies(struct service *s, int32_t pct)
 
 		sim_drop(l); /* what it was told last counts */
 		*l = (struct late) {s, i, pct};
-		if (world_has(FAULT_LAGS) && rnd_chance(50))
+		if (i == 0 && world_has(FAULT_DEAF))
+			sim_at(world.until_us[FAULT_DEAF] + US_PER_S, l, take_late, l);
+		else if (world_has(FAULT_LAGS) && rnd_chance(50))
 			sim_at(sim_now() + rnd_us(500 * US_PER_MS, 60 * US_PER_S), l, take_late, l);
 		else
 			take(s, i, pct);

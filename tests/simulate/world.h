@@ -55,6 +55,7 @@ enum fault {
 	FAULT_ACT_FAILS,     /* commands and requests of steps fail */
 	FAULT_ACT_HANGS,
 	FAULT_LAGS, /* an instance takes what it is told much later */
+	FAULT_DEAF, /* the first instance takes what it is told once this is over */
 	FAULT_FILE, /* the flags file cannot be written */
 	FAULT_FILE_LOCKED,
 	FAULT_CHECK_FAILS, /* programs and requests of checks fail */
