@@ -12,14 +12,17 @@
 #include <unistd.h>
 #include <linux/magic.h>
 
+#include "server/core/clock.h"
 #include "server/core/log.h"
 #include "server/core/text.h"
 
-#define CIFS_MAGIC   0xFF534D42            /* not in linux/magic.h; kernel fs/smb */
-#define ROOM_LEAST   (32ULL * 1024 * 1024) /* with less, intake stops; what runs goes on */
-#define FILES_LEAST  100
-#define RESERVE      (8ULL * 1024 * 1024) /* given back to the disk when it is full, so that what runs can end */
-#define RESERVE_DROP (4ULL * 1024 * 1024)
+#define CIFS_MAGIC    0xFF534D42            /* not in linux/magic.h; kernel fs/smb */
+#define ROOM_LEAST    (32ULL * 1024 * 1024) /* with less, intake stops; what runs goes on */
+#define FILES_LEAST   100
+#define RESERVE       (8ULL * 1024 * 1024) /* given back to the disk when it is full, so that what runs can end */
+#define RESERVE_DROP  (4ULL * 1024 * 1024)
+#define LOCK_WAIT_US  (2 * US_PER_S)
+#define LOCK_AGAIN_US (20 * US_PER_MS)
 
 /* --- taking it --- */
 
@@ -63,6 +66,19 @@ static int is_local(const char *dir, char *why, size_t size)
 	return 0;
 }
 
+/* What a daemon that was killed had forked holds its lock until it has begun its program: that is waited for. */
+static bool lock(int fd)
+{
+	int64_t until = clock_mono_us() + LOCK_WAIT_US;
+	bool mine = flock(fd, LOCK_EX | LOCK_NB) == 0;
+
+	while (!mine && clock_mono_us() < until) {
+		usleep(LOCK_AGAIN_US);
+		mine = flock(fd, LOCK_EX | LOCK_NB) == 0;
+	}
+	return mine;
+}
+
 static int take_lock(struct state_dir *d, char *why, size_t size)
 {
 	CLEANUP(cleanup_free) char *name = text_format("%s/lock", d->path);
@@ -70,7 +86,7 @@ static int take_lock(struct state_dir *d, char *why, size_t size)
 	d->lock = name ? open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
 	if (d->lock < 0)
 		return cannot("opened", "lock of the state directory", d->path, why, size);
-	if (flock(d->lock, LOCK_EX | LOCK_NB) == 0)
+	if (lock(d->lock))
 		return 0;
 	snprintf(why, size, "the state directory %s is in use by another rollbackd", d->path);
 	return -EBUSY;

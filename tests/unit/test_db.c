@@ -1,7 +1,10 @@
 #include "tests/unit/db_fixture.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
 #include <sqlite3.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include "db/alert.h"
 #include "db/event.h"
@@ -93,6 +96,41 @@ static void a_second_opener_is_refused_while_the_first_lives(void **state)
 	assert_non_null(strstr(why, scratch_path("state")));
 	db_close(db);
 	assert_int_equal(try_open(), 0);
+}
+
+static int descriptors_of(const char *path)
+{
+	char link[40], is[PATH_MAX];
+	int n = 0;
+
+	for (int fd = 0; fd < 1024; fd++) {
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		ssize_t len = readlink(link, is, sizeof(is) - 1);
+
+		n += len > 0 && (size_t)len == strlen(path) && !strncmp(is, path, (size_t)len);
+	}
+	return n;
+}
+
+static void *let_go(void *lock)
+{
+	UNTIL(descriptors_of(scratch_path("state/lock")) == 2); /* ours, and that of who wants it */
+	close(*(int *)lock);
+	return NULL;
+}
+
+/* As of a child of a daemon that was killed. */
+static void a_lock_that_is_held_for_a_moment_is_waited_for(void **state)
+{
+	pthread_t thread;
+
+	(void)state;
+	db_close(fixture_open());
+	int lock = open(scratch_path("state/lock"), O_RDWR | O_CLOEXEC);
+	assert_int_equal(flock(lock, LOCK_EX | LOCK_NB), 0);
+	assert_int_equal(pthread_create(&thread, NULL, let_go, &lock), 0);
+	assert_int_equal(try_open(), 0);
+	pthread_join(thread, NULL);
 }
 
 static void a_newer_schema_is_refused_and_left_alone(void **state)
@@ -447,6 +485,7 @@ int main(void)
 		T(a_new_directory_is_made_for_the_owner_only),
 		T(slashes_at_the_end_do_not_matter),
 		T(a_second_opener_is_refused_while_the_first_lives),
+		T(a_lock_that_is_held_for_a_moment_is_waited_for),
 		T(a_newer_schema_is_refused_and_left_alone),
 		T(a_damaged_header_is_noticed),
 		T(a_damaged_page_is_noticed_wherever_it_is),
