@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "handlers/notify/notify.h"
@@ -50,6 +51,14 @@ static void check_rollout(const struct rules *c, size_t at)
 			                "there is no stage %d", r->milestones[i].after_stage);
 }
 
+/* Under whatever name; one that is not there (yet, or on this machine) is known by its name alone. */
+static bool is_same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return !strcmp(a, b) || (stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino);
+}
+
 /* Two rollouts with one flag would undo each other. */
 static void check_shared_flag(const struct rules *c, size_t at)
 {
@@ -58,7 +67,7 @@ static void check_shared_flag(const struct rules *c, size_t at)
 	for (size_t i = 0; mine->flags_file && mine->flags_key[0] && i < at; i++) {
 		const struct rollout *other = &c->s->rollouts[i];
 
-		if (other->flags_file && !strcmp(mine->flags_file, other->flags_file) &&
+		if (other->flags_file && is_same_file(mine->flags_file, other->flags_file) &&
 		    !strcmp(mine->flags_key, other->flags_key))
 			config_fault_at(c->r, CONFIG_PATH("rollouts[%zu].flags.percentage", at),
 			                "rollouts[%zu] writes %s of that file already; each rollout needs its own", i,

@@ -326,6 +326,10 @@ static void names_and_numbers_are_taken_once(void **state)
 	         "rollouts[0].flags.values[0].name", "carries the percentage"},
 		{PROMETHEUS SHOP "    snapshot: {queries: [{name: a, query: x},\n     {name: a, query: y}]}\n", 7,
 	         "rollouts[0].snapshot.queries[1].name", "\"a\""},
+		{SHOP "    flags: {file: /etc/hostname, percentage: P}\n"
+	              "  - name: other\n    verify: {checks: [{command: [/bin/true]}]}\n    flags:\n"
+	              "      file: /etc/./hostname\n      percentage: P\n",
+	         10, "rollouts[1].flags.percentage", "rollouts[0] writes P"},
 		{SHOP "    flags: {file: /f, percentage: P}\n"
 	              "  - name: other\n    verify: {checks: [{command: [/bin/true]}]}\n    flags:\n"
 	              "      file: /f\n      percentage: P\n",
