@@ -46,15 +46,22 @@ static int answer_duplicate(struct taking *t, const struct alert_disposition *s)
 	                         "already on record");
 }
 
+static int answer_as_before(struct taking *t, const struct disposition_list *l)
+{
+	int r = l->n == 0 ? answer_duplicate(t, NULL) : 0;
+
+	for (size_t i = 0; r == 0 && i < l->n; i++)
+		r = answer_duplicate(t, &l->item[i]);
+	return r;
+}
+
 static int answer_duplicates(struct taking *t, enum delivery dl)
 {
 	struct disposition_list l = {0};
 	int r = disposition_of_alert(db_tx_conn(t->tx), t->id, dl, &l);
 
-	if (r == 0 && l.n == 0)
-		r = answer_duplicate(t, NULL);
-	for (size_t i = 0; r == 0 && i < l.n; i++)
-		r = answer_duplicate(t, &l.item[i]);
+	if (r == 0)
+		r = answer_as_before(t, &l);
 	disposition_list_free(&l);
 	return r;
 }
@@ -262,15 +269,31 @@ static int decide(struct taking *t, const struct disposition_list *before)
 	return r;
 }
 
-static int decide_anew(struct taking *t)
+/* A sender of its own make may call several alerts by one fingerprint. */
+static bool is_about_more(const struct taking *t, const struct disposition_list *before)
+{
+	for (size_t i = 0; i < t->rt->n_rollouts; i++)
+		if (!has_disposition(before, t->rt->rollouts[i]->name))
+			return true;
+	return false;
+}
+
+/* 1: another config is in force than when it was decided, or it is about another rollout: decided anew. 0: as before.
+ */
+static int decide_copy(struct taking *t, const struct episode *known)
 {
 	struct disposition_list before = {0};
 	int r = disposition_of_alert(db_tx_conn(t->tx), t->id, DELIVERY_FIRING, &before);
+	bool anew = r == 0 && (strcmp(known->decided, t->in->settings->sha) != 0 || is_about_more(t, &before));
 
-	if (r == 0)
+	if (anew)
 		r = decide(t, &before);
+	else if (r == 0)
+		r = answer_as_before(t, &before);
 	disposition_list_free(&before);
-	return r < 0 ? r : alert_decided(t->tx, t->id, t->in->settings->sha);
+	if (r == 0 && anew)
+		r = alert_decided(t->tx, t->id, t->in->settings->sha);
+	return r < 0 ? r : anew;
 }
 
 static enum delivery delivery_of(const struct alert *a)
@@ -421,15 +444,14 @@ static int take_copy(struct taking *t, const struct episode *known)
 	if (r == 0)
 		r = alert_copy(t->tx, t->id, told_us, kept.labels, kept.annotations);
 	truncated_alert_free(&kept);
-	if (r < 0)
-		return r;
-	if (strcmp(known->decided, t->in->settings->sha) != 0)
-		return decide_anew(t);
+	int anew = r < 0 ? r : decide_copy(t, known);
+	if (anew != 0)
+		return anew < 0 ? anew : 0;
 	if (r > 0)
 		repeats_changed(t->fingerprint);
 	note_copy(t, r > 0 ? db_tx_now(t->tx) : known->last_at_us);
 	note_unseen(t, false);
-	return answer_duplicates(t, DELIVERY_FIRING);
+	return 0;
 }
 
 static int take_stale(struct taking *t, const struct episode *known)

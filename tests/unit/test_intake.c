@@ -98,11 +98,36 @@ static void a_drill_is_no_repeat(void **state)
 	assert_int_equal(in->mark.n, 0);
 }
 
+#define ALERT(labels)                                                                                                  \
+	"{\"alerts\":[{\"status\":\"firing\",\"startsAt\":\"2026-01-01T00:00:00Z\",\"fingerprint\":\"0\","             \
+	"\"labels\":{" labels "}}]}"
+
+/* A sender of its own make calls all its alerts the same: what is said of one passes no other over. */
+static void a_trigger_by_the_name_of_another_alert_is_acted_on(void **state)
+{
+	(void)state;
+	CLEANUP(intake_cleanup) struct intake *harmless = intake_of(ALERT("\"alertname\":\"a\""));
+	CLEANUP(intake_cleanup)
+	struct intake *trigger = intake_of(ALERT("\"rollout\":\"shop\",\"action\":\"auto_rollback\""));
+
+	assert_int_equal(in_tx(db, record, harmless), 0);
+	assert_int_equal(harmless->results[0].disposition, DISP_NO_MATCH);
+	assert_int_equal(in_tx(db, record, trigger), 0);
+	assert_int_equal(trigger->n_results, 1);
+	assert_int_equal(trigger->results[0].disposition, DISP_ROLLBACK_STARTED);
+	assert_int_equal(in_tx(db, record, trigger), 0);
+	assert_int_equal(trigger->results[0].disposition, DISP_DUPLICATE);
+	assert_int_equal(trigger->mark.n, 1);
+	assert_int_equal(in_tx(db, record, harmless), 0);
+	assert_int_equal(harmless->results[0].disposition, DISP_DUPLICATE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(nothing_is_left_of_a_run_that_was_undone, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_drill_is_no_repeat, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_trigger_by_the_name_of_another_alert_is_acted_on, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
