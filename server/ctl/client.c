@@ -113,6 +113,11 @@ static int read_answer(long status, const struct buf *answer, struct json_object
 		print_missing(o);
 		return code;
 	}
+	if (status / 100 != 2 || strcmp(json_str_or(o, "status", ""), "success") != 0) {
+		fprintf(stderr, "rollbackctl: HTTP %ld, and the answer is not rollbackd's: who is at that address?\n",
+		        status);
+		return CTL_UNREACHABLE;
+	}
 	if (json_object_object_get_ex(o, "data", &data))
 		*ret = json_object_get(data);
 	return 0;

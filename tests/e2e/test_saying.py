@@ -389,3 +389,16 @@ def test_what_was_asked_before_the_rollback_is_no_answer_of_now(daemon_of, servi
     until(lambda: d.get("/api/v1/rollouts/shop")["evaluated_at"] != before)
     assert d.get("/api/v1/rollouts/shop")["seen_since_change"] is False
     assert ctl(d, "percentage", "shop", "--config", "/nowhere").returncode == 4
+
+
+@pytest.mark.parametrize("status, body", [(200, "{}"), (200, '{"ok": true}'), (302, '{"status": "success", "data": {"id": 1}}')])
+def test_a_yes_of_somebody_else_is_no_yes(status, body):
+    class Other(Server):
+        def handle(self, method, path, headers, text):
+            return status, {"Content-Type": "application/json"}, body
+
+    other = Other()
+    for words in (("rollback", "shop", "--stage", "1"), ("rollback", "shop", "--stage", "1", "--wait"), ("status",), ("incident", "ack", "1")):
+        said = ctl(other, *words)
+        assert said.returncode == 3 and "not rollbackd's" in said.stderr, (words, said)
+    other.close()
