@@ -188,15 +188,32 @@ enum column_kind {
 
 /* of a rollout and run */
 #define APPROVAL_ROW(S, KEY, FIRST, NEXT)                                                                              \
-	FIRST(S, TEXT, role, "role")                                                                                   \
+	FIRST(S, TEXT, subject, "subject")                                                                             \
+	NEXT(S, TEXT, role, "role")                                                                                    \
 	NEXT(S, TEXT, person, "person")                                                                                \
 	NEXT(S, I64, at_us, "at")                                                                                      \
-	NEXT(S, NULLABLE, note, "note")
+	NEXT(S, NULLABLE, note, "note")                                                                                \
+	NEXT(S, NULLABLE, evidence, "evidence")                                                                        \
+	NEXT(S, NULLABLE, evidence_sha, "evidence_sha")                                                                \
+	NEXT(S, I64, void_at_us, "void_at")                                                                            \
+	NEXT(S, NULLABLE, void_why, "void_why")
 
 /* of a rollout and run */
 #define CHECKMARK_ROW(S, KEY, FIRST, NEXT)                                                                             \
 	FIRST(S, TEXT, list, "list")                                                                                   \
 	NEXT(S, TEXT, item, "item")                                                                                    \
+	NEXT(S, TEXT, person, "person")                                                                                \
+	NEXT(S, I64, at_us, "at")                                                                                      \
+	NEXT(S, NULLABLE, note, "note")                                                                                \
+	NEXT(S, ENUM, verdict, "verdict")                                                                              \
+	NEXT(S, NULLABLE, link, "link")                                                                                \
+	NEXT(S, NULLABLE, sha, "sha")                                                                                  \
+	NEXT(S, I64, expires_us, "expires")
+
+/* of a rollout */
+#define SETTLED_ROW(S, KEY, FIRST, NEXT)                                                                               \
+	FIRST(S, ENUM, kind, "kind")                                                                                   \
+	NEXT(S, TEXT, text, "text")                                                                                    \
 	NEXT(S, TEXT, person, "person")                                                                                \
 	NEXT(S, I64, at_us, "at")                                                                                      \
 	NEXT(S, NULLABLE, note, "note")

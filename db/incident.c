@@ -210,10 +210,10 @@ int incident_find(struct db_conn *c, const struct incident_filter *f, struct inc
 	return query_list(c, list_of(f), &incident_row, &ret->item, &ret->n, v);
 }
 
-int incident_count_since(struct db_conn *c, const char *rollout, int64_t since_us, int64_t *ret)
+int incident_rollbacks_since(struct db_conn *c, const char *rollout, int64_t since_us, int64_t **ret, size_t *ret_n)
 {
-	assert(rollout);
-	return query_done(query_number(c, INCIDENT_COUNT_SINCE, ret, V(rollout, since_us, COUNT_MAX)));
+	assert(rollout && ret && ret_n);
+	return query_list(c, INCIDENT_ROLLBACKS_SINCE, &number_row, ret, ret_n, V(rollout, since_us, COUNT_MAX));
 }
 
 int incident_unreviewed(struct db_conn *c, const char *rollout, int64_t *ret_id)

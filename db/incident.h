@@ -120,8 +120,9 @@ struct incident_list {
 void incident_list_free(struct incident_list *l);
 /* Newest first. */
 int incident_find(struct db_conn *c, const struct incident_filter *f, struct incident_list *ret);
-/* Rollbacks (not cancelled, not already there) of a rollout begun since; as far as a thousand. */
-int incident_count_since(struct db_conn *c, const char *rollout, int64_t since_us, int64_t *ret);
+/* When the rollbacks (not cancelled, not already there) of a rollout began since, newest first; as far as a thousand.
+ * *ret is the caller's to free. */
+int incident_rollbacks_since(struct db_conn *c, const char *rollout, int64_t since_us, int64_t **ret, size_t *ret_n);
 /* The newest incident whose review is required and open; 0 none. */
 int incident_unreviewed(struct db_conn *c, const char *rollout, int64_t *ret_id);
 /* When its last rollback acted or was seen done; 0 never. */

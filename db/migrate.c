@@ -316,6 +316,23 @@ static const char *const migrations[] = {
 	"INSERT INTO snapshot_new SELECT incident_id, 0, name, unit, series, error FROM snapshot;"
 	"DROP TABLE snapshot;"
 	"ALTER TABLE snapshot_new RENAME TO snapshot;",
+
+	/* An approval is of something (of leaving its stage: ''), by what was shown, and counts until that turns bad. A
+           checkmark may be what a program found. What is done once for a rollout, whatever its runs. */
+	"CREATE TABLE approval_new ("
+	" rollout TEXT NOT NULL, run INTEGER NOT NULL, subject TEXT NOT NULL, role TEXT NOT NULL, person TEXT NOT NULL,"
+	" at INTEGER NOT NULL, note TEXT, evidence TEXT, evidence_sha TEXT, void_at INTEGER NOT NULL, void_why TEXT,"
+	" PRIMARY KEY (rollout, run, subject, role)) STRICT, WITHOUT ROWID;"
+	"INSERT INTO approval_new SELECT rollout, run, '', role, person, at, note, NULL, NULL, 0, NULL FROM approval;"
+	"DROP TABLE approval;"
+	"ALTER TABLE approval_new RENAME TO approval;"
+	"ALTER TABLE tick ADD COLUMN verdict INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE tick ADD COLUMN link TEXT;"
+	"ALTER TABLE tick ADD COLUMN sha TEXT;"
+	"ALTER TABLE tick ADD COLUMN expires INTEGER NOT NULL DEFAULT 0;"
+	"CREATE TABLE settled ("
+	" rollout TEXT NOT NULL, kind INTEGER NOT NULL, text TEXT NOT NULL, person TEXT NOT NULL, at INTEGER NOT NULL,"
+	" note TEXT, PRIMARY KEY (rollout, kind, text)) STRICT, WITHOUT ROWID;",
 };
 
 /* sha256(text), for the statements above. */

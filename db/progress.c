@@ -10,12 +10,14 @@
 ROW_TYPE(progress_row, struct progress, PROGRESS_ROW);
 ROW_TYPE(approval_row, struct approval, APPROVAL_ROW);
 ROW_TYPE(checkmark_row, struct checkmark, CHECKMARK_ROW);
+ROW_TYPE(settled_row, struct settled, SETTLED_ROW);
 ROW_TYPE(baseline_row, struct baseline, BASELINE_ROW);
 ROW_TYPE(hold_span_row, struct hold_span, HOLD_ROW);
 ROW_TYPE(stage_run_row, struct stage_run, STAGE_RUN_ROW);
 ROW_FREE(progress_free, struct progress, progress_row)
 ROW_LIST(approval_list, approval_row)
 ROW_LIST(checkmark_list, checkmark_row)
+ROW_LIST(settled_list, settled_row)
 ROW_LIST(baseline_list, baseline_row)
 ROW_LIST(hold_span_list, hold_span_row)
 ROW_LIST(stage_run_list, stage_run_row)
@@ -84,11 +86,17 @@ int progress_restarted(struct db_tx *tx, const char *rollout)
 
 int approval_add(struct db_tx *tx, const char *rollout, int64_t run, const struct approval *a)
 {
-	assert(rollout && run > 0 && a && a->role && a->person);
+	assert(rollout && run > 0 && a && a->subject && a->role && a->person);
 	struct approval row = *a;
 
 	row.at_us = db_tx_now(tx);
 	return query_done(query_run(tx, APPROVAL_ADD, V(rollout, run, row_value(&approval_row, &row))));
+}
+
+int approval_void(struct db_tx *tx, const char *rollout, int64_t run, const char *why)
+{
+	assert(rollout && why);
+	return query_done(query_run(tx, APPROVAL_VOID, V(rollout, run, db_tx_now(tx), why)));
 }
 
 int approval_of_run(struct db_conn *c, const char *rollout, int64_t run, struct approval_list *ret)
@@ -118,6 +126,23 @@ int checkmark_ever(struct db_conn *c, const char *rollout, struct checkmark_list
 {
 	assert(rollout);
 	return query_list(c, CHECKMARK_EVER, &checkmark_row, &ret->item, &ret->n, V(rollout));
+}
+
+/* --- what is done once --- */
+
+int settled_add(struct db_tx *tx, const char *rollout, const struct settled *s)
+{
+	assert(rollout && s && s->kind && s->text && s->person);
+	struct settled row = *s;
+
+	row.at_us = db_tx_now(tx);
+	return query_done(query_run(tx, SETTLED_ADD, V(rollout, row_value(&settled_row, &row))));
+}
+
+int settled_of(struct db_conn *c, const char *rollout, struct settled_list *ret)
+{
+	assert(rollout);
+	return query_list(c, SETTLED_OF, &settled_row, &ret->item, &ret->n, V(rollout));
 }
 
 /* --- baselines --- */

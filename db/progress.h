@@ -41,21 +41,48 @@ int progress_restart_at(struct db_tx *tx, const char *rollout, int32_t stage);
 /* It starts again from where it had to: raising is free. */
 int progress_restarted(struct db_tx *tx, const char *rollout);
 
+/* What somebody answers for, by what was shown to him. */
 struct approval {
-	char *role, *person, *note; /* owned; borrowed in approval_add. note may be NULL */
-	int64_t at_us;
+	char *subject;       /* owned; "": leaving the stage; else what is approved */
+	char *role, *person; /* owned; role "": none was asked for */
+	char *note;          /* owned; may be NULL */
+	int64_t at_us;       /* set by approval_add */
+	char *evidence;      /* owned: JSON of what was shown; NULL: from before that was kept */
+	char *evidence_sha;  /* owned: SHA-256 of it */
+	int64_t void_at_us;  /* since when it counts no more; 0: it counts */
+	char *void_why;      /* owned */
 };
 DB_LIST(approval_list, struct approval);
+/* Takes the place of an earlier one of that subject and role. The texts are borrowed. */
 int approval_add(struct db_tx *tx, const char *rollout, int64_t run, const struct approval *a);
+/* All of the run that count count no more. */
+int approval_void(struct db_tx *tx, const char *rollout, int64_t run, const char *why);
 int approval_of_run(struct db_conn *c, const char *rollout, int64_t run, struct approval_list *ret);
+
+/* Stored: append, never renumber. */
+enum evidence_verdict { EVIDENCE_NONE, EVIDENCE_PASS, EVIDENCE_FAIL };
 
 struct checkmark {                         /* table tick; at 0 in checkmark_add: now */
 	char *list, *item, *person, *note; /* owned; borrowed in checkmark_add. note may be NULL */
 	int64_t at_us;
+	enum evidence_verdict verdict; /* NONE: a person's word */
+	char *link, *sha;              /* owned: where it is to be seen, of what; may be NULL */
+	int64_t expires_us;            /* 0: as the item says */
 };
 DB_LIST(checkmark_list, struct checkmark);
 int checkmark_add(struct db_tx *tx, const char *rollout, int64_t run, const struct checkmark *t);
 int checkmark_of_run(struct db_conn *c, const char *rollout, int64_t run, struct checkmark_list *ret);
+
+/* What is done once for a rollout, whatever its runs. Stored: append, never renumber. */
+enum settled_kind { SETTLED_MILESTONE = 1, SETTLED_BLOCKER, SETTLED_REVIEW };
+struct settled {
+	enum settled_kind kind;
+	char *text, *person, *note; /* owned; borrowed in settled_add. note may be NULL */
+	int64_t at_us;
+};
+DB_LIST(settled_list, struct settled);
+int settled_add(struct db_tx *tx, const char *rollout, const struct settled *s);
+int settled_of(struct db_conn *c, const char *rollout, struct settled_list *ret);
 
 /* The newest checkmark of each item in any run of the rollout. */
 int checkmark_ever(struct db_conn *c, const char *rollout, struct checkmark_list *ret);

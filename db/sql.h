@@ -187,10 +187,10 @@
 	  "SELECT coalesce((SELECT i.place + 1 FROM incident i WHERE i.place >= ?1 AND EXISTS (SELECT 1 FROM incident" \
 	  " WHERE place = ?1) AND NOT EXISTS (SELECT 1 FROM incident j WHERE j.place = i.place + 1)"                   \
 	  " ORDER BY i.place LIMIT 1), ?1)")                                                                           \
-	X(INCIDENT_COUNT_SINCE, 0, "tii",                                                                              \
-	  "SELECT count(*) FROM (SELECT 1 FROM incident WHERE rollout = ?1 AND (" LAST_ACTED                           \
-	  ") >= ?2 AND kind < 3 AND"                                                                                   \
-	  " started_at >= ?2 AND started_at <> 0 AND state <> 7 AND already_there = 0 LIMIT ?3) AS n")                 \
+	X(INCIDENT_ROLLBACKS_SINCE, 0, "tii",                                                                          \
+	  "SELECT started_at FROM incident WHERE rollout = ?1 AND (" LAST_ACTED ") >= ?2 AND kind < 3 AND"             \
+	  " started_at >= ?2 AND started_at <> 0 AND state <> 7 AND already_there = 0 ORDER BY started_at DESC LIMIT " \
+	  "?3")                                                                                                        \
 	X(INCIDENT_COUNT_STATES, 0, "",                                                                                \
 	  "SELECT state, count(*) FROM incident WHERE " OPEN " AND +kind < 3 GROUP BY state")                          \
 	X(SNAPSHOT_PUT, 1, "iitttt",                                                                                   \
@@ -243,7 +243,7 @@
 	X(SHIFT_PROGRESS, 1, "ii",                                                                                     \
 	  "UPDATE progress SET " MOVED_4("run_since", "entered", "clean_at",                                           \
 	                                 "stopped_at") "," MOVED_2("held_since", "frozen_until"))                      \
-	X(SHIFT_APPROVAL, 1, "ii", "UPDATE approval SET " MOVED("at") " WHERE at > ?2")                                \
+	X(SHIFT_APPROVAL, 1, "ii", "UPDATE approval SET " MOVED_2("at", "void_at") " WHERE at > ?2")                   \
 	X(SHIFT_CHECKMARK, 1, "ii", "UPDATE tick SET " MOVED("at") " WHERE at > ?2")                                   \
 	X(SHIFT_ROLLOUT, 1, "ii", "UPDATE rollout SET " MOVED_2("stage_since", "pct_changed") "," MOVED("seen_at"))    \
 	X(SHIFT_HOLD, 1, "ii", "UPDATE hold_span SET " MOVED_2("since", "until") " WHERE until > ?2")                  \
@@ -311,9 +311,14 @@
 	  "UPDATE progress SET restart_at = ?2 WHERE rollout = ?1 AND (restart_at < 0 OR restart_at > ?2)")            \
 	X(PROGRESS_RESTARTED, 1, "t", "UPDATE progress SET restart_at = -1 WHERE rollout = ?1")                        \
 	X(APPROVAL_ADD, 1, "ti" COLUMNS_TYPES(APPROVAL_ROW),                                                           \
-	  UPSERT_ROW_OF("approval", "rollout, run", "?, ?", "rollout, run, role", APPROVAL_ROW))                       \
+	  UPSERT_ROW_OF("approval", "rollout, run", "?, ?", "rollout, run, subject, role", APPROVAL_ROW))              \
 	X(APPROVAL_OF_RUN, 0, "ti",                                                                                    \
 	  "SELECT " COLUMNS(APPROVAL_ROW) " FROM approval WHERE rollout = ?1 AND run = ?2 ORDER BY at, role")          \
+	X(APPROVAL_VOID, 1, "tiit",                                                                                    \
+	  "UPDATE approval SET void_at = ?3, void_why = ?4 WHERE rollout = ?1 AND run = ?2 AND void_at = 0")           \
+	X(SETTLED_ADD, 1, "t" COLUMNS_TYPES(SETTLED_ROW),                                                              \
+	  UPSERT_ROW_OF("settled", "rollout", "?", "rollout, kind, text", SETTLED_ROW))                                \
+	X(SETTLED_OF, 0, "t", "SELECT " COLUMNS(SETTLED_ROW) " FROM settled WHERE rollout = ?1 ORDER BY kind, text")   \
 	X(CHECKMARK_ADD, 1, "ti" COLUMNS_TYPES(CHECKMARK_ROW),                                                         \
 	  UPSERT_ROW_OF("tick", "rollout, run", "?, ?", "rollout, run, list, item", CHECKMARK_ROW))                    \
 	X(CHECKMARK_OF_RUN, 0, "ti",                                                                                   \

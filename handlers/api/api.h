@@ -117,12 +117,12 @@ enum http_verdict plan_post(struct api *a, struct http_req *req, struct http_rep
                             const char *word);
 enum http_verdict plan_approve_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
                                     const char *word);
-enum http_verdict plan_advance_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
-                                    const char *word);
 enum http_verdict flags_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
                              const char *word);
 enum http_verdict notification_test(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
                                     const char *word);
+enum http_verdict plan_evidence_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                                     const char *word);
 enum http_verdict healthy_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
                                const char *word);
 enum http_verdict ready_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
@@ -137,6 +137,7 @@ api_read_fn incident_report_show;
 api_read_fn rollouts_list;
 api_read_fn rollout_show;
 api_read_fn rollout_flags;
+api_read_fn rollout_plan;
 api_read_fn rollout_compare;
 api_read_fn plan_report;
 api_read_fn rollout_sla;

@@ -19,8 +19,8 @@
 /* What a body may say; everything is optional here, the move says what it needs. */
 struct asked {
 	struct json_object *body; /* owned; the strings are borrowed from it */
-	const char *note, *role, *list, *item, *reason;
-	int64_t stage, for_us;
+	const char *note, *role, *list, *item, *reason, *milestone, *name, *verdict, *link, *sha;
+	int64_t stage, for_us, expires_us;
 	bool force;
 };
 
@@ -38,11 +38,10 @@ static int read_texts(struct asked *a, struct http_reply *reply)
 {
 	const struct {
 		const char *key, **to;
-	} texts[] = {{"note", &a->note},
-	             {"role", &a->role},
-	             {"checklist", &a->list},
-	             {"item", &a->item},
-	             {"reason", &a->reason}};
+	} texts[] = {{"note", &a->note}, {"role", &a->role},       {"checklist", &a->list},
+	             {"item", &a->item}, {"reason", &a->reason},   {"milestone", &a->milestone},
+	             {"name", &a->name}, {"verdict", &a->verdict}, {"link", &a->link},
+	             {"sha", &a->sha}};
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		if (text_member(a->body, texts[i].key, texts[i].to, reply) < 0)
@@ -50,12 +49,34 @@ static int read_texts(struct asked *a, struct http_reply *reply)
 	return 0;
 }
 
+/* A time, or how long from now on. */
+static int read_expires(struct asked *a, struct http_reply *reply)
+{
+	const char *text = NULL;
+	int64_t us = 0;
+
+	if (json_get_str(a->body, "expires", &text) < 0)
+		text = "";
+	if (!text)
+		return 0;
+	if (text_duration_parse(text, &us) == 0 && us > 0)
+		a->expires_us = clock_wall_us() + us;
+	else if (text_time_parse(text, strlen(text), &a->expires_us) < 0) {
+		http_error(reply, 400, "bad_data",
+		           "expires must be a time like 2025-10-14T10:00:00Z, or a duration like 7d");
+		return -EINVAL;
+	}
+	return 0;
+}
+
 static int read_asked(struct http_req *req, struct http_reply *reply, struct asked *ret)
 {
 	assert(req && reply && ret);
+	static const char known[] =
+		"note,reason,role,checklist,item,stage,duration,force,milestone,name,verdict,link,sha,expires";
 	const char *duration = NULL;
 
-	if (api_body(req, reply, "note,reason,role,checklist,item,stage,duration,force", &ret->body) < 0)
+	if (api_body(req, reply, known, &ret->body) < 0)
 		return -EINVAL;
 	ret->stage = ret->for_us = -1;
 	if (json_get_int(ret->body, "stage", &ret->stage) < 0 || ret->stage < -1 || ret->stage > 1000) {
@@ -71,12 +92,7 @@ static int read_asked(struct http_req *req, struct http_reply *reply, struct ask
 		http_error(reply, 400, "bad_data", "duration must be a duration like 4h; 0s ends a freeze");
 		return -EINVAL;
 	}
-	return read_texts(ret, reply);
-}
-
-static struct person person_of(const struct http_req *req)
-{
-	return (struct person) {req->user, req->authenticated};
+	return read_expires(ret, reply) < 0 ? -EINVAL : read_texts(ret, reply);
 }
 
 /* --- the moves --- */
@@ -86,12 +102,48 @@ struct move_job {
 	struct plan_request rq;
 	struct asked asked;  /* owned */
 	char *rollout, *who; /* owned */
+	struct plan_outcome out;
 };
 
 static int move_run(struct db_tx *tx, struct api_job *w)
 {
 	struct move_job *j = (struct move_job *)w;
-	return plan_act(tx, w->settings, &j->rq, w->why, sizeof(w->why));
+
+	return plan_act(tx, w->settings, &j->rq, NULL, &j->out, w->why, sizeof(w->why));
+}
+
+/* {"status":"error", …, "data":{"missing":[…]}}: all that is missing, not only the first. */
+static void say_missing(struct http_reply *reply, const struct move_job *j)
+{
+	struct json_object *o = json_object_new_object(), *data = json_object_new_object();
+
+	json_add_str(o, "status", "error");
+	json_add_str(o, "errorType", "conflict");
+	json_add_str(o, "error", j->base.why);
+	json_add(data, "missing", json_object_get(j->out.missing));
+	json_add(o, "data", data);
+	reply->status = 409;
+	reply->body.max = API_BODY_MAX;
+	buf_str(&reply->body, json_text(o));
+	json_object_put(o);
+}
+
+static void move_answer(struct api_job *base, int result, struct http_reply *reply)
+{
+	struct move_job *j = (struct move_job *)base;
+	struct json_object *data = NULL;
+
+	if (result < 0 && j->out.missing)
+		say_missing(reply, j);
+	else if (result < 0)
+		api_answer_errno(reply, result, base->why);
+	if (result < 0)
+		return;
+	data = json_object_new_object();
+	if (j->out.incident)
+		json_add_int(data, "advance", j->out.incident);
+	json_add_str(data, "waits", j->out.waits[0] ? j->out.waits : NULL);
+	api_answer(reply, 200, data, NULL);
 }
 
 static void move_free(struct api_job *w)
@@ -99,13 +151,52 @@ static void move_free(struct api_job *w)
 	struct move_job *j = (struct move_job *)w;
 
 	json_object_put(j->asked.body);
+	json_object_put(j->out.missing);
 	free(j->rollout);
 	free(j->who);
 	free(j);
 }
 
-static const struct api_job_kind move_kind = {.write = move_run, .free = move_free};
+static const struct api_job_kind move_kind = {.write = move_run, .answer = move_answer, .free = move_free};
 
+static void on_judged(void *arg, const struct plan_answer *a)
+{
+	assert(a && a->out);
+	struct move_job *j = arg;
+
+	j->out = *a->out;
+	json_object_get(j->out.missing);
+	snprintf(j->base.why, sizeof(j->base.why), "%s", a->why);
+	api_job_done(&j->base, a->result < 0 ? a->result : 0);
+}
+
+static int request_of(struct move_job *j, const struct http_req *req, const char *segment, enum plan_move move)
+{
+	assert(j && req && segment);
+	const struct asked *k = &j->asked;
+
+	j->rollout = strdup(segment);
+	j->who = strdup(req->user);
+	j->rq = (struct plan_request) {.move = move,
+	                               .rollout = j->rollout,
+	                               .who = {j->who, req->authenticated},
+	                               .note = k->note ? k->note : k->reason,
+	                               .role = k->role,
+	                               .milestone = k->milestone,
+	                               .list = k->list,
+	                               .item = k->item,
+	                               .for_us = k->for_us,
+	                               .stage = (int32_t)k->stage,
+	                               .force = k->force,
+	                               .name = k->name,
+	                               .verdict = k->verdict,
+	                               .link = k->link,
+	                               .sha = k->sha,
+	                               .expires_us = k->expires_us};
+	return j->rollout && j->who ? 0 : -ENOMEM;
+}
+
+/* What is judged asks the world first, so it is answered later. */
 enum http_verdict plan_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
                             const char *word)
 {
@@ -121,26 +212,15 @@ enum http_verdict plan_post(struct api *a, struct http_req *req, struct http_rep
 		move_free(&j->base);
 		return HTTP_REPLIED;
 	}
-	j->rollout = strdup(segment);
-	j->who = strdup(req->user);
-	if (!j->rollout || !j->who) {
+	if (request_of(j, req, segment, (enum plan_move)move) < 0) {
 		move_free(&j->base);
 		api_answer_errno(reply, -ENOMEM, "");
 		return HTTP_REPLIED;
 	}
-	const struct asked *k = &j->asked;
-	j->rq = (struct plan_request) {.move = (enum plan_move)move,
-	                               .rollout = j->rollout,
-	                               .who = {j->who, person_of(req).known},
-	                               .note = k->note ? k->note : k->reason,
-	                               .role = k->role,
-	                               .list = k->list,
-	                               .item = k->item,
-	                               .for_us = k->for_us,
-	                               .stage = (int32_t)k->stage,
-	                               .force = k->force};
 	api_job_init(&j->base, &move_kind, a, req);
-	return api_job_write(&j->base, reply);
+	if (!plan_move_is_judged((enum plan_move)move))
+		return api_job_write(&j->base, reply);
+	return api_job_handed(&j->base, controller_judge(a->controller, &j->rq, on_judged, j), reply);
 }
 
 enum http_verdict plan_approve_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
@@ -150,87 +230,11 @@ enum http_verdict plan_approve_post(struct api *a, struct http_req *req, struct 
 	return plan_post(a, req, reply, segment, "approve");
 }
 
-/* --- advance: asks the world first, so it is answered later --- */
-
-struct advance_job {
-	struct api_job base;
-	struct json_object *missing; /* owned; NULL: nothing is */
-};
-
-/* {"status":"error", …, "data":{"missing":[…]}}: all that is missing, not only the first. */
-static void say_missing(struct http_reply *reply, const struct advance_job *j)
+enum http_verdict plan_evidence_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                                     const char *word)
 {
-	struct json_object *o = json_object_new_object(), *data = json_object_new_object();
-
-	json_add_str(o, "status", "error");
-	json_add_str(o, "errorType", "conflict");
-	json_add_str(o, "error", j->base.why);
-	json_add(data, "missing", json_object_get(j->missing));
-	json_add(o, "data", data);
-	reply->status = 409;
-	reply->body.max = API_BODY_MAX;
-	buf_str(&reply->body, json_text(o));
-	json_object_put(o);
-}
-
-static void advance_answer(struct api_job *base, int result, struct http_reply *reply)
-{
-	struct advance_job *j = (struct advance_job *)base;
-
-	if (result < 0 && j->missing)
-		say_missing(reply, j);
-	else if (result < 0)
-		api_answer_errno(reply, result, base->why);
-	else
-		api_answer(reply, 200, TAKE(base->data), NULL);
-}
-
-static void advance_free(struct api_job *base)
-{
-	json_object_put(((struct advance_job *)base)->missing);
-	free(base);
-}
-
-static const struct api_job_kind advance_kind = {.answer = advance_answer, .free = advance_free};
-
-static void on_advanced(void *arg, const struct advance_answer *an)
-{
-	assert(an);
-	struct advance_job *j = arg;
-
-	j->missing = json_object_get(an->missing);
-	snprintf(j->base.why, sizeof(j->base.why), "%s", an->why);
-	if (an->result >= 0) {
-		j->base.data = json_object_new_object();
-		json_add_int(j->base.data, "advance", an->incident);
-	}
-	api_job_done(&j->base, an->result < 0 ? an->result : 0);
-}
-
-enum http_verdict plan_advance_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
-                                    const char *word)
-{
-	struct asked asked = {0};
-
 	(void)word;
-	if (read_asked(req, reply, &asked) < 0) {
-		json_object_put(asked.body);
-		return HTTP_REPLIED;
-	}
-	struct advance_request rq = {.rollout = segment,
-	                             .who = person_of(req),
-	                             .force = asked.force,
-	                             .reason = asked.reason ? asked.reason : asked.note};
-	struct advance_job *j = calloc(1, sizeof(*j));
-	if (!j) {
-		json_object_put(asked.body);
-		api_answer_errno(reply, -ENOMEM, "");
-		return HTTP_REPLIED;
-	}
-	api_job_init(&j->base, &advance_kind, a, req);
-	int r = controller_advance(a->controller, &rq, on_advanced, j);
-	json_object_put(asked.body);
-	return api_job_handed(&j->base, r, reply);
+	return plan_post(a, req, reply, segment, "evidence");
 }
 
 /* --- the report --- */

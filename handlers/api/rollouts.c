@@ -14,6 +14,7 @@
 #include "handlers/incident/json.h"
 #include "handlers/incident/kinds.h"
 #include "handlers/incident/open.h"
+#include "handlers/gates/plan_diff.h"
 #include "handlers/plan/json.h"
 #include "server/core/clock.h"
 #include "server/core/http_reply.h"
@@ -182,6 +183,17 @@ enum http_verdict rollout_show(const struct api_read *q, struct http_reply *repl
 		api_answer_errno(reply, err, "");
 	else
 		api_answer(reply, 200, o, NULL);
+	return HTTP_REPLIED;
+}
+
+/* The config of its plan: what a new one would be compared with. */
+enum http_verdict rollout_plan(const struct api_read *q, struct http_reply *reply)
+{
+	const struct rollout *r = named(q->settings, q->segment, reply);
+	CLEANUP(json_cleanup) struct json_object *frozen = r ? json_tokener_parse(r->frozen) : NULL;
+
+	if (r)
+		api_answer(reply, 200, plan_of_rollout(frozen), NULL);
 	return HTTP_REPLIED;
 }
 

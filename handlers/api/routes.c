@@ -37,6 +37,7 @@ static const struct api_route {
 	{HTTP_POST, "/api/v1/incidents/*/*", ROLE_OPERATOR, .handle = incident_act},
 	{HTTP_GET, "/api/v1/rollouts", ROLE_VIEWER, .read = rollouts_list, .lane = DB_READ_CHEAP},
 	{HTTP_GET, "/api/v1/rollouts/*", ROLE_VIEWER, .read = rollout_show, .lane = DB_READ_URGENT},
+	{HTTP_GET, "/api/v1/rollouts/*/plan", ROLE_VIEWER, .read = rollout_plan, .lane = DB_READ_CHEAP},
 	{HTTP_GET, "/api/v1/rollouts/*/flags", ROLE_VIEWER, .read = rollout_flags, .lane = DB_READ_CHEAP},
 	{HTTP_POST, "/api/v1/rollouts/*/flags", ROLE_OPERATOR, .handle = flags_post},
 	{HTTP_GET, "/api/v1/rollouts/*/compare", ROLE_VIEWER, .read = rollout_compare, .lane = DB_READ_DEAR,
@@ -45,7 +46,7 @@ static const struct api_route {
 	{HTTP_GET, "/api/v1/rollouts/*/report", ROLE_VIEWER, .read = plan_report, .lane = DB_READ_DEAR,
          .params = "kind"},
 	{HTTP_GET, "/api/v1/rollouts/*/sla", ROLE_VIEWER, .read = rollout_sla, .lane = DB_READ_DEAR, .params = "since"},
-	{HTTP_POST, "/api/v1/rollouts/*/advance", ROLE_OPERATOR, .handle = plan_advance_post},
+	{HTTP_POST, "/api/v1/rollouts/*/evidence", ROLE_EVIDENCE, .handle = plan_evidence_post},
 	/* Needs only the role that approves, which is looked for by the handler. */
 	{HTTP_POST, "/api/v1/rollouts/*/approve", ROLE_USER, .handle = plan_approve_post},
 	{HTTP_POST, "/api/v1/rollouts/*/*", ROLE_OPERATOR, .handle = plan_post},

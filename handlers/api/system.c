@@ -26,11 +26,6 @@ struct rollout_metric {
 	double (*value)(const struct rollout_row *row);
 };
 
-static double stage_of(const struct rollout_row *row)
-{
-	return row->stage;
-}
-
 static double wanted_of(const struct rollout_row *row)
 {
 	return row->pct_wanted < 0 ? -1 : row->pct_wanted / 100.0;
@@ -57,7 +52,6 @@ static double generation_of(const struct rollout_row *row)
 }
 
 static const struct rollout_metric rollout_metrics[] = {
-	{"rollbackd_rollout_stage", "Current stage of a rollout; -1: unstaged.", stage_of},
 	{"rollbackd_target_percentage", "Percentage a rollout should be at; -1: unknown.", wanted_of},
 	{"rollbackd_seen_percentage", "Percentage last seen by verification; -1: never seen.", seen_of},
 	{"rollbackd_stage_entered_timestamp_seconds", "When the current stage was entered.", entered_of},
@@ -69,6 +63,7 @@ static const struct rollout_metric rollout_metrics[] = {
 /* --- the plan --- */
 
 struct plan_state {
+	const struct settings *s;
 	const struct rollout *r;
 	const struct stage *stage; /* NULL: unstaged */
 	struct rollout_state st;
@@ -86,6 +81,11 @@ static void write_rollouts(struct buf *b, const struct plan_state *p, size_t n)
 				metrics_sample(b, rollout_metrics[m].name, rollout_metrics[m].value(&p[i].st.row),
 				               "rollout", p[i].r->name, NO_MORE);
 	}
+}
+
+static double stage_of(const struct plan_state *p)
+{
+	return rollout_state_guarded_stage(p->s, p->r, &p->st);
 }
 
 static double clean_of(const struct plan_state *p)
@@ -127,6 +127,9 @@ static const struct {
 	const char *name, *help;
 	double (*value)(const struct plan_state *p);
 } plan_metrics[] = {
+	{"rollbackd_rollout_stage",
+         "Current stage of a rollout; -1: unstaged, or one of another environment while there may be traffic here.",
+         stage_of},
 	{"rollbackd_drill_passed", "1: the last drill passed; 0: it did not; -1: there was none.", drilled_of},
 	{"rollbackd_drill_last_passed_timestamp_seconds", "When a drill last passed; 0: never.", drill_passed_of},
 	{"rollbackd_stage_clean_seconds", "Clean time of the current stage run.", clean_of},
@@ -224,6 +227,7 @@ static void write_plans(struct buf *b, const struct api_read *q)
 	CLEANUP(cleanup_free) struct plan_state *p = calloc(s->n_rollouts + 1, sizeof(*p));
 
 	for (size_t i = 0; p && i < s->n_rollouts; i++) {
+		p[i].s = s;
 		p[i].r = &s->rollouts[i];
 		load_plan(q, &p[i]);
 	}

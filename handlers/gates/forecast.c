@@ -4,12 +4,15 @@
 
 #define FREEZES_IN_A_ROW 20 /* beyond that the plan is never free, and any date is as good */
 
-/* Nothing is raised for a while after the last rollback. */
+/* Nothing is raised for a while after the last rollback, nor for longer after many of them. */
 static int64_t cooled(const struct gate_view *v, int64_t at_us)
 {
-	int64_t until = v->st->last_rollback_us + v->settings->limits.cooldown_us;
+	const struct limits *l = &v->settings->limits;
+	int64_t until = v->st->last_rollback_us ? v->st->last_rollback_us + l->cooldown_us : 0,
+		lock = rollout_state_day_lock_us(v->st, l);
 
-	return v->st->last_rollback_us && until > at_us ? until : at_us;
+	until = until > lock ? until : lock;
+	return until > at_us ? until : at_us;
 }
 
 static int64_t thawed(const struct gate_view *v, int64_t at_us)
@@ -25,10 +28,13 @@ static int64_t thawed(const struct gate_view *v, int64_t at_us)
 	return at_us;
 }
 
-/* Clean time that is left of the current stage; all of it when a rollback left the stage. */
+/* Clean time that is left of the current stage; all of it when a rollback left the stage. None of one that is run
+ * elsewhere: its clock is there, and what vouches for it here is its checklist. */
 static int64_t left(const struct gate_view *v, const struct gate *g)
 {
 	assert(g->current);
+	if (stage_is_elsewhere(v->settings, g->current))
+		return 0;
 	int64_t clean = g->enters_again ? 0 : v->st->p.clean_us;
 
 	return g->current->duration_us > clean ? g->current->duration_us - clean : 0;
@@ -66,4 +72,17 @@ size_t forecast_stages(const struct gate_view *v, struct forecast *ret, size_t m
 		at += s->duration_us;
 	}
 	return n;
+}
+
+int64_t forecast_planned_us(const struct rollout *r, const struct plan_began *began, int32_t stage)
+{
+	assert(r && began);
+	int64_t at = began->at_us;
+
+	if (!at || stage < began->stage)
+		return 0;
+	for (size_t i = 0; i < r->n_stages; i++)
+		if (r->stages[i].number >= began->stage && r->stages[i].number < stage)
+			at += r->stages[i].duration_us;
+	return at;
 }

@@ -15,6 +15,10 @@ struct forecast {
 	int64_t at_us;
 };
 
+/* When a stage should have been entered had each before it taken its duration and no more; 0: the plan began after it,
+ * or nobody knows when. */
+int64_t forecast_planned_us(const struct rollout *r, const struct plan_began *began, int32_t stage);
+
 /* The stages of this environment that come after the current one, in order; at most max, how many. */
 size_t forecast_stages(const struct gate_view *v, struct forecast *ret, size_t max);
 

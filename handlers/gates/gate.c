@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "handlers/gates/approvals.h"
+#include "handlers/gates/checklist.h"
 #include "handlers/gates/stage_clock.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
@@ -26,9 +28,9 @@ static bool grow(struct gate *g)
 	return true;
 }
 
-static void add(struct gate *g, const char *what, bool hard, const char *fmt, ...) PRINTF_LIKE(4, 5);
+static void add(struct gate *g, const char *what, unsigned flags, const char *fmt, ...) PRINTF_LIKE(4, 5);
 
-static void add(struct gate *g, const char *what, bool hard, const char *fmt, ...)
+static void add(struct gate *g, const char *what, unsigned flags, const char *fmt, ...)
 {
 	assert(g->n <= g->cap && what && fmt);
 	va_list args;
@@ -39,7 +41,7 @@ static void add(struct gate *g, const char *what, bool hard, const char *fmt, ..
 	}
 	struct missing *m = &g->missing[g->n++];
 	m->what = what;
-	m->hard = hard;
+	m->flags = flags;
 	va_start(args, fmt);
 	vsnprintf(m->text, sizeof(m->text), fmt, args);
 	va_end(args);
@@ -83,28 +85,33 @@ static void missing_stage(const struct gate_view *v, struct gate *g)
 	char there[16], to[16];
 
 	if (!v->rollout->n_stages)
-		add(g, "stage", true, "%s has no stages in the config", v->rollout->name);
+		add(g, "stage", MISSING_HARD, "%s has no stages in the config", v->rollout->name);
 	else if (!g->current)
-		add(g, "stage", true, "it is at no stage: say where it stands with rollbackctl stage set %s N",
+		add(g, "stage", MISSING_HARD, "it is at no stage: say where it stands with rollbackctl stage set %s N",
 		    v->rollout->name);
 	else if (!g->next)
-		add(g, "stage", true, "stage %d is the last one", g->current->number);
+		add(g, "stage", MISSING_HARD, "stage %d is the last one", g->current->number);
 	else if (v->st->there < 0)
-		add(g, "percentage", true, "the percentage that is there is unknown: %s", v->st->there_why);
+		add(g, "percentage", MISSING_HARD, "the percentage that is there is unknown: %s", v->st->there_why);
 	else if (v->st->there > g->next->pct) {
 		text_pct(v->st->there, there, sizeof(there));
 		text_pct(g->next->pct, to, sizeof(to));
-		add(g, "percentage", true, "it is at %s%% already, above the %s%% of stage %d", there, to,
+		add(g, "percentage", MISSING_HARD, "it is at %s%% already, above the %s%% of stage %d", there, to,
 		    g->next->number);
 	}
 }
 
-/* --- leaving the current stage --- */
+/* --- leaving the current stage, or calling it stable --- */
 
-static bool leaves(const struct gate_view *v, const struct gate *g)
+/* Does what happened at the current stage count. */
+static bool leaves(const struct gate *g)
 {
-	(void)v;
-	return g->current && g->next && !g->enters_again;
+	return g->certifies || (g->current && g->next && !g->enters_again);
+}
+
+static bool is_run_here(const struct gate_view *v, const struct gate *g)
+{
+	return leaves(g) && !stage_is_elsewhere(v->settings, g->current);
 }
 
 static void missing_criteria(const struct gate_view *v, struct gate *g)
@@ -112,13 +119,13 @@ static void missing_criteria(const struct gate_view *v, struct gate *g)
 	const struct stage *s = g->current;
 	bool known = v->ev->at_us && v->ev->stage == (s ? s->number : -1) && v->ev->run == v->st->p.run;
 
-	if (!leaves(v, g) || stage_is_elsewhere(v->settings, s))
+	if (!is_run_here(v, g))
 		return;
 	for (size_t i = 0; i < s->n_criteria; i++) {
 		if (!known || i >= v->ev->n)
-			add(g, "criterion", false, "%s: unknown: not evaluated yet", s->criteria[i].name);
+			add(g, "criterion", 0, "%s: unknown: not evaluated yet", s->criteria[i].name);
 		else if (v->ev->results[i].state != CRITERION_HOLDS)
-			add(g, "criterion", false, "%s: %s", s->criteria[i].name, v->ev->results[i].why);
+			add(g, "criterion", 0, "%s: %s", s->criteria[i].name, v->ev->results[i].why);
 	}
 }
 
@@ -146,74 +153,112 @@ void gate_clock_why(const struct gate_view *v, char *out, size_t size)
 static void missing_time(const struct gate_view *v, struct gate *g)
 {
 	char left[40], clean[40], all[40], why[400];
+	int64_t needed = g->current ? g->certifies ? g->current->certify_us : g->current->duration_us : 0;
 
-	if (!leaves(v, g) || stage_is_elsewhere(v->settings, g->current) ||
-	    v->st->p.clean_us >= g->current->duration_us)
+	if (!is_run_here(v, g) || v->st->p.clean_us >= needed)
 		return;
-	words(g->current->duration_us - v->st->p.clean_us, left, sizeof(left));
+	words(needed - v->st->p.clean_us, left, sizeof(left));
 	words(v->st->p.clean_us, clean, sizeof(clean));
-	words(g->current->duration_us, all, sizeof(all));
+	words(needed, all, sizeof(all));
 	gate_clock_why(v, why, sizeof(why));
-	add(g, "clock", false, "%s of clean time left: %s of %s%s%.250s", left, clean, all,
+	add(g, "clock", 0, "%s of clean time left: %s of %s%s%.250s", left, clean, all,
 	    why[0] ? "; the clock stands still: " : "", why);
-}
-
-static bool is_approved(const struct gate_view *v, const char *role)
-{
-	for (size_t i = 0; i < v->st->approvals.n; i++)
-		if (!strcmp(v->st->approvals.item[i].role, role))
-			return true;
-	return false;
 }
 
 static void missing_approvals(const struct gate_view *v, struct gate *g)
 {
-	if (!leaves(v, g))
+	if (!leaves(g) || g->certifies)
 		return;
-	for (const char **role = g->current->approvals; *role; role++)
-		if (!is_approved(v, *role))
-			add(g, "approval", false, "approval of role %s for leaving stage %d", *role,
+	for (const char **role = g->current->approvals; *role; role++) {
+		const struct approval *a = approval_of(&v->st->approvals, APPROVAL_LEAVE, *role);
+
+		if (!a)
+			add(g, "approval", MISSING_APART, "approval of role %s for leaving stage %d", *role,
 			    g->current->number);
+		else if (a->void_at_us)
+			add(g, "approval", MISSING_APART,
+			    "approval of role %s for leaving stage %d: that of %s counts no more, since %.200s", *role,
+			    g->current->number, a->person, a->void_why ? a->void_why : "");
+	}
 }
 
-const char *checkmark_state_name(enum checkmark_state s)
+static const char *said_of(enum checkmark_state s, const struct checkmark *last, char *out, size_t size)
 {
-	assert(s <= CHECKMARK_OVERDUE);
-	static const char *const names[] = {"open", "done", "expired", "overdue"};
-
-	return names[s];
-}
-
-enum checkmark_state item_state(const struct checklist *list, const struct check_item *item,
-                                const struct checkmark_list *checkmarks, int64_t now_us,
-                                const struct checkmark **ret_checkmark)
-{
-	assert(list && item && checkmarks);
-	const struct checkmark *last = NULL;
-
-	for (size_t i = 0; i < checkmarks->n; i++)
-		if (!strcmp(checkmarks->item[i].list, list->name) && !strcmp(checkmarks->item[i].item, item->text))
-			last = &checkmarks->item[i];
-	if (ret_checkmark)
-		*ret_checkmark = last;
-	if (!last)
-		return CHECKMARK_OPEN;
-	if (item->valid_us && last->at_us + item->valid_us < now_us)
-		return CHECKMARK_EXPIRED;
-	return item->every_us && last->at_us + item->every_us < now_us ? CHECKMARK_OVERDUE : CHECKMARK_DONE;
+	if (s == CHECKMARK_OPEN)
+		return "is not ticked";
+	snprintf(out, size, s == CHECKMARK_FAILED ? "failed%s%.200s" : "is %s%.0s",
+	         s != CHECKMARK_FAILED ? checkmark_state_name(s)
+	         : last->link          ? ": "
+	                               : "",
+	         last->link ? last->link : "");
+	return out;
 }
 
 static void missing_checkmarks(const struct gate_view *v, struct gate *g)
 {
-	const struct checklist *list = leaves(v, g) ? rollout_checklist(v->rollout, g->current->checklist) : NULL;
+	const struct checklist *list = leaves(g) ? rollout_checklist(v->rollout, g->current->checklist) : NULL;
+	char said[240];
 
 	for (size_t i = 0; list && i < list->n_items; i++) {
-		enum checkmark_state s = item_state(list, &list->items[i], &v->st->checkmarks, v->now_us, NULL);
+		const struct checkmark *last = NULL;
+		enum checkmark_state s = item_state(list, &list->items[i], &v->st->checkmarks, v->now_us, &last);
 
 		if (s != CHECKMARK_DONE)
-			add(g, "checklist", false, "checklist %s: \"%s\" is %s", list->name, list->items[i].text,
-			    s == CHECKMARK_OPEN ? "not ticked" : checkmark_state_name(s));
+			add(g, "checklist", 0, "checklist %s: \"%s\" %s", list->name, list->items[i].text,
+			    said_of(s, last, said, sizeof(said)));
 	}
+}
+
+/* --- what is once for the whole rollout --- */
+
+static bool is_settled(const struct gate_view *v, enum settled_kind kind, const char *text)
+{
+	for (size_t i = 0; i < v->st->settled.n; i++)
+		if (v->st->settled.item[i].kind == kind && !strcmp(v->st->settled.item[i].text, text))
+			return true;
+	return false;
+}
+
+static void missing_before(const struct gate_view *v, struct gate *g)
+{
+	const struct rollout *r = v->rollout;
+
+	for (size_t i = 0; i < r->n_blocked_by; i++)
+		if (!is_settled(v, SETTLED_BLOCKER, r->blocked_by[i].text))
+			add(g, "blocked", 0,
+			    "blocked by: %s; once that is over: rollbackctl milestones %s --done \"%s\"",
+			    r->blocked_by[i].text, r->name, r->blocked_by[i].text);
+	if (r->review_before > 0 && g->next && g->next->number >= r->review_before &&
+	    !is_settled(v, SETTLED_REVIEW, PLAN_REVIEW))
+		add(g, "plan_review", 0,
+		    "the plan is to be reviewed before stage %d is entered; then rollbackctl milestones %s --done "
+		    "\"%s\"",
+		    r->review_before, r->name, PLAN_REVIEW);
+}
+
+/* A rollback took it far down: back up at once, past stages that lie between, only if somebody says why. */
+static void missing_reason(const struct gate_view *v, struct gate *g)
+{
+	const struct stage *lower = NULL;
+	char there[16], to[16];
+
+	if (!g->enters_again || v->st->there < 0)
+		return;
+	for (size_t i = 0; i < v->rollout->n_stages; i++) {
+		const struct stage *s = &v->rollout->stages[i];
+
+		if (!stage_is_elsewhere(v->settings, s) && s->number < g->next->number && s->pct > v->st->there &&
+		    (!lower || s->number < lower->number))
+			lower = s;
+	}
+	if (!lower)
+		return;
+	text_pct(v->st->there, there, sizeof(there));
+	text_pct(g->next->pct, to, sizeof(to));
+	add(g, "reason", MISSING_APART | MISSING_REASON,
+	    "it would go from %s%% to %s%% at once: begin lower (rollbackctl stage set %s %d), or say why not "
+	    "(--reason TEXT)",
+	    there, to, v->rollout->name, lower->number);
 }
 
 /* --- what locks raising altogether --- */
@@ -223,26 +268,27 @@ static void missing_peace(const struct gate_view *v, struct gate *g)
 	const struct rollout_state *st = v->st;
 
 	if (st->open && st->kind->enters)
-		add(g, "incident", true, "a stage is being entered already (%s)", incident_state_name(st->open_state));
+		add(g, "incident", MISSING_HARD, "a stage is being entered already (%s)",
+		    incident_state_name(st->open_state));
 	else if (st->open && !st->kind->acts && st->open_state != INC_FAILED)
-		add(g, "incident", true, "drill %lld is under way: wait for its end", (long long)st->open);
+		add(g, "incident", MISSING_HARD, "drill %lld is under way: wait for its end", (long long)st->open);
 	else if (st->open && !st->kind->acts)
-		add(g, "incident", true,
+		add(g, "incident", MISSING_HARD,
 		    "drill %lld has failed: mend what it found and start another, or rollbackctl incident resolve %lld",
 		    (long long)st->open, (long long)st->open);
 	else if (st->open)
-		add(g, "incident", true, "incident %lld is open (%s): rollbackctl incident resolve %lld",
+		add(g, "incident", MISSING_HARD, "incident %lld is open (%s): rollbackctl incident resolve %lld",
 		    (long long)st->open, incident_state_name(st->open_state), (long long)st->open);
 	if (st->unreviewed)
-		add(g, "review", true,
+		add(g, "review", MISSING_HARD,
 		    "incident %lld must be reviewed first: rollbackctl incident review %lld \"what was wrong, and what "
 		    "was done\"",
 		    (long long)st->unreviewed, (long long)st->unreviewed);
 	if (st->p.held_by)
-		add(g, "hold", false, "held by %s: %s; to end that: rollbackctl stage resume %s", st->p.held_by,
+		add(g, "hold", 0, "held by %s: %s; to end that: rollbackctl stage resume %s", st->p.held_by,
 		    st->p.hold_note ? st->p.hold_note : "no reason given", v->rollout->name);
 	if (st->p.restart_at >= 0 && g->current && g->current->number > st->p.restart_at)
-		add(g, "restart", true,
+		add(g, "restart", MISSING_HARD,
 		    "after the last incident it starts again from stage %d only: rollbackctl stage set %s %d",
 		    st->p.restart_at, v->rollout->name, st->p.restart_at);
 }
@@ -255,11 +301,17 @@ static void missing_limits(const struct gate_view *v, struct gate *g)
 
 	if (v->st->last_rollback_us && v->now_us < until) {
 		words(until - v->now_us, left, sizeof(left));
-		add(g, "cooldown", false, "%s of the cooldown after the last rollback left", left);
+		add(g, "cooldown", MISSING_APART, "%s of the cooldown after the last rollback left", left);
 	}
-	if (l->rollbacks_per_day && v->st->rollbacks_today >= l->rollbacks_per_day)
-		add(g, "rollbacks_per_day", false, "%lld rollbacks in the last 24 hours, %d lock raising",
-		    (long long)v->st->rollbacks_today, l->rollbacks_per_day);
+	int64_t lock = rollout_state_day_lock_us(v->st, l);
+	if (!lock)
+		return;
+	text_time_words(lock, left, sizeof(left));
+	add(g, "rollbacks_per_day", MISSING_APART,
+	    "%zu rollbacks in the last 24 hours: from the %d. on raising is locked (limits.rollbacks_per_day), until "
+	    "%s. Find "
+	    "out why first; before that only by rollbackctl stage advance %s --force --reason TEXT",
+	    v->st->n_rollbacks, l->rollbacks_per_day, left, v->rollout->name);
 }
 
 bool freeze_at(const struct rollout *r, const struct progress *p, int64_t at_us, struct freeze_span *ret)
@@ -300,7 +352,7 @@ static void missing_freeze(const struct gate_view *v, struct gate *g)
 	char why[300];
 
 	if (freeze_now(v->rollout, &v->st->p, v->now_us, why, sizeof(why)))
-		add(g, "freeze", false, "%s", why);
+		add(g, "freeze", MISSING_APART, "%s", why);
 }
 
 /* A rollback sends the traffic to the old way: no more is taken from it than it could take back. */
@@ -310,9 +362,9 @@ static void missing_fallback(const struct gate_view *v, struct gate *g)
 	enum condition_status ready = evaluation_fallback(v->ev, v->rollout, why, sizeof(why));
 
 	if (ready == STATUS_NO)
-		add(g, "fallback", false, "the old way could not take the traffic: %.330s", why);
+		add(g, "fallback", 0, "the old way could not take the traffic: %.330s", why);
 	else if (ready == STATUS_UNKNOWN)
-		add(g, "fallback", false, "whether the old way could take the traffic is unknown: %.320s", why);
+		add(g, "fallback", 0, "whether the old way could take the traffic is unknown: %.320s", why);
 }
 
 static void missing_sight(const struct gate_view *v, struct gate *g)
@@ -321,27 +373,31 @@ static void missing_sight(const struct gate_view *v, struct gate *g)
 	char ago[40];
 
 	if (v->ev->firing != FIRING_NONE)
-		add(g, "alert", v->ev->firing == FIRING_YES, "%s", v->ev->firing_why);
+		add(g, "alert", v->ev->firing == FIRING_YES ? MISSING_HARD : 0, "%s", v->ev->firing_why);
 	if (v->ev->blind[0] || v->ev->unreached[0]) { /* also before the first raise: at 0 % nothing is blind */
-		add(g, "monitoring", false, "nobody watches it: %s", v->ev->blind[0] ? v->ev->blind : v->ev->unreached);
+		add(g, "monitoring", 0, "nobody watches it: %s", v->ev->blind[0] ? v->ev->blind : v->ev->unreached);
 	} else if (s->heartbeat.n && v->now_us - v->st->heartbeat_us > s->heartbeat_timeout_us) {
 		words(v->now_us - v->st->heartbeat_us, ago, sizeof(ago));
-		add(g, "monitoring", false, "the heartbeat of Alertmanager %s%s",
+		add(g, "monitoring", 0, "the heartbeat of Alertmanager %s%s",
 		    v->st->heartbeat_us ? "last came this long ago: " : "never came", v->st->heartbeat_us ? ago : "");
 	}
 }
 
-int gate_judge(const struct gate_view *v, struct gate *ret)
+/* Calling a stage stable that was left says nothing. */
+static void missing_entering(const struct gate_view *v, struct gate *g)
 {
-	assert(v && v->settings && v->rollout && v->st && v->ev && ret);
-	static void (*const rules[])(const struct gate_view *, struct gate *) = {
-		missing_stage, missing_criteria, missing_time,   missing_approvals, missing_checkmarks,
-		missing_peace, missing_limits,   missing_freeze, missing_sight,     missing_fallback,
-	};
-	struct gate g = {0};
+	if (!v->st->p.entered_us)
+		add(g, "stage", MISSING_HARD, "stage %d is not at its percentage", g->current->number);
+}
+
+typedef void gate_rule(const struct gate_view *v, struct gate *g);
+
+static int judge(const struct gate_view *v, gate_rule *const *rules, size_t n, bool certifies, struct gate *ret)
+{
+	struct gate g = {.certifies = certifies};
 
 	gate_route(v, &g);
-	for (size_t i = 0; i < ARRAY_LEN(rules); i++)
+	for (size_t i = 0; i < n; i++)
 		rules[i](v, &g);
 	if (g.lost) {
 		gate_free(&g);
@@ -349,6 +405,27 @@ int gate_judge(const struct gate_view *v, struct gate *ret)
 	}
 	*ret = g;
 	return 0;
+}
+
+int gate_judge(const struct gate_view *v, struct gate *ret)
+{
+	assert(v && v->settings && v->rollout && v->st && v->ev && ret);
+	static gate_rule *const rules[] = {
+		missing_stage,  missing_before, missing_criteria, missing_time,   missing_approvals, missing_checkmarks,
+		missing_reason, missing_peace,  missing_limits,   missing_freeze, missing_sight,     missing_fallback,
+	};
+
+	return judge(v, rules, ARRAY_LEN(rules), false, ret);
+}
+
+int gate_judge_certify(const struct gate_view *v, struct gate *ret)
+{
+	assert(v && v->settings && v->rollout && v->st && v->ev && ret);
+	static gate_rule *const rules[] = {missing_entering,   missing_criteria, missing_time,
+	                                   missing_checkmarks, missing_peace,    missing_sight};
+	const struct stage *s = rollout_state_stage(v->st, v->rollout);
+
+	return s && s->certify_us ? judge(v, rules, ARRAY_LEN(rules), true, ret) : -ENOENT;
 }
 
 void gate_free(struct gate *g)

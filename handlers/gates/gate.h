@@ -9,16 +9,24 @@
 #include "handlers/gates/evaluation.h"
 #include "handlers/gates/rollout_state.h"
 
+enum missing_flag {
+	MISSING_HARD = 1,   /* force does not help: there would be nothing to enter, or two would act at once */
+	MISSING_APART = 2,  /* is no evidence, and no reason why nobody should approve: it passes with time, or is asked
+	                       for  beside an approval */
+	MISSING_REASON = 4, /* a reason is enough */
+};
+
 struct missing {
 	const char *what; /* static word for machines: "criterion", "approval", "checklist", "clock" … */
-	bool hard;        /* force does not help: there would be nothing to enter, or two would act at once */
+	unsigned flags;   /* of enum missing_flag */
 	char text[400];   /* one sentence */
 };
 
 struct gate {
 	const struct stage *current, *next; /* NULL: none */
 	bool enters_again;                  /* next is the current one, which a rollback left */
-	struct missing *missing;            /* owned */
+	bool certifies;          /* it asks whether the stage was stable, not whether the next may be entered */
+	struct missing *missing; /* owned */
 	size_t n, cap;
 	bool lost; /* there was no memory for one more */
 };
@@ -32,6 +40,9 @@ struct gate_view {
 };
 
 int gate_judge(const struct gate_view *v, struct gate *ret); /* -ENOMEM */
+/* What is missing to call the current stage stable (stage.certify). -ENOMEM; -ENOENT: its config asks for no such
+ * thing. */
+int gate_judge_certify(const struct gate_view *v, struct gate *ret);
 void gate_free(struct gate *g);
 
 /* Where it stands and would go: current, next, enters_again alone. */
@@ -50,12 +61,5 @@ struct freeze_span {
 bool freeze_at(const struct rollout *r, const struct progress *p, int64_t at_us, struct freeze_span *ret);
 /* Is a freeze in force? Its reason and end, else false. */
 bool freeze_now(const struct rollout *r, const struct progress *p, int64_t now_us, char *why, size_t size);
-
-enum checkmark_state { CHECKMARK_OPEN, CHECKMARK_DONE, CHECKMARK_EXPIRED, CHECKMARK_OVERDUE };
-/* How an item stands; *ret_checkmark (may be NULL) is its last checkmark, NULL if there is none. */
-enum checkmark_state item_state(const struct checklist *list, const struct check_item *item,
-                                const struct checkmark_list *checkmarks, int64_t now_us,
-                                const struct checkmark **ret_checkmark);
-const char *checkmark_state_name(enum checkmark_state s);
 
 #endif

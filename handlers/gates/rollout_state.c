@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "db/event.h"
@@ -49,7 +50,9 @@ static int load_plan(struct db_conn *c, const char *name, int64_t now_us, struct
 	if (r == 0)
 		r = baseline_of(c, name, &st->baselines);
 	if (r == 0)
-		r = incident_count_since(c, name, now_us - 86400 * US_PER_S, &st->rollbacks_today);
+		r = settled_of(c, name, &st->settled);
+	if (r == 0)
+		r = incident_rollbacks_since(c, name, now_us - ROLLBACKS_SPAN_US, &st->rollbacks_us, &st->n_rollbacks);
 	if (r == 0)
 		r = incident_unreviewed(c, name, &st->unreviewed);
 	return r == 0 ? incident_last_rollback(c, name, &st->last_rollback_us) : r;
@@ -94,11 +97,13 @@ int rollout_state_load(struct db_conn *c, const struct rollout *r, int64_t now_u
 void rollout_state_free(struct rollout_state *st)
 {
 	assert(st);
+	free(TAKE(st->rollbacks_us));
 	rollout_row_free(&st->row);
 	progress_free(&st->p);
 	approval_list_free(&st->approvals);
 	checkmark_list_free(&st->checkmarks);
 	baseline_list_free(&st->baselines);
+	settled_list_free(&st->settled);
 }
 
 const struct stage *rollout_state_stage(const struct rollout_state *st, const struct rollout *r)
@@ -113,20 +118,69 @@ bool stage_is_elsewhere(const struct settings *s, const struct stage *st)
 	return strcmp(st->environment, s->environment) != 0;
 }
 
+int64_t rollout_state_entered_us(struct db_conn *c, const struct rollout *r, int32_t stage)
+{
+	assert(c && r);
+	CLEANUP(cleanup_free) char *key = text_format("entered:%s:%d", r->name, stage);
+	int64_t entered = 0;
+
+	return key && meta_get(c, key, &entered) == 0 ? entered : 0;
+}
+
 int64_t rollout_state_milestone_us(struct db_conn *c, const struct rollout *r, const struct rollout_state *st,
                                    const struct milestone *m)
 {
 	assert(c && r && st && m);
-	CLEANUP(cleanup_free) char *key = text_format("entered:%s:%d", r->name, m->after_stage);
-	int64_t entered = 0;
+	bool stands = st->p.entered_us && st->row.stage >= m->after_stage;
+	int64_t entered = stands ? rollout_state_entered_us(c, r, m->after_stage) : 0;
 
-	if (!st->p.entered_us || st->row.stage < m->after_stage || !key || meta_get(c, key, &entered) < 0 || !entered)
-		return 0;
-	return entered + m->in_us;
+	return entered ? entered + m->in_us : 0;
+}
+
+/* Two values: a time, which moves with the clock, and a number, which is too small to be one. */
+int plan_began_load(struct db_conn *c, const char *rollout, struct plan_began *ret)
+{
+	assert(c && rollout && ret);
+	CLEANUP(cleanup_free)
+	char *at = text_format("began:%s", rollout), *which = text_format("began at stage:%s", rollout);
+	int64_t at_us = 0, stage = 0;
+	int r = at && which ? meta_get(c, at, &at_us) : -ENOMEM;
+
+	if (r == 0)
+		r = meta_get(c, which, &stage);
+	*ret = (struct plan_began) {r == 0 ? at_us : 0, (int32_t)stage};
+	return r == -ENOENT ? 0 : r;
+}
+
+int plan_began_save(struct db_tx *tx, const char *rollout, const struct plan_began *began)
+{
+	assert(tx && rollout && began);
+	CLEANUP(cleanup_free)
+	char *at = text_format("began:%s", rollout), *which = text_format("began at stage:%s", rollout);
+	int r = at && which ? meta_set(tx, at, began->at_us) : -ENOMEM;
+
+	return r < 0 ? r : meta_set(tx, which, began->stage);
+}
+
+int64_t rollout_state_day_lock_us(const struct rollout_state *st, const struct limits *l)
+{
+	assert(st && l && l->rollbacks_per_day >= 0);
+	size_t most = (size_t)l->rollbacks_per_day;
+
+	return most && st->n_rollbacks >= most ? st->rollbacks_us[most - 1] + ROLLBACKS_SPAN_US : 0;
 }
 
 bool rollout_state_above_zero(const struct rollout_state *st)
 {
 	assert(st);
 	return st->there > 0 || st->row.pct_wanted > 0 || st->row.pct_seen > 0;
+}
+
+int32_t rollout_state_guarded_stage(const struct settings *s, const struct rollout *r, const struct rollout_state *st)
+{
+	assert(s && r && st);
+	const struct stage *stage = rollout_state_stage(st, r);
+	bool quiet = st->there == 0 && !rollout_state_above_zero(st);
+
+	return stage && stage_is_elsewhere(s, stage) && !quiet ? -1 : st->row.stage;
 }

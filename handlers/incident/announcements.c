@@ -53,7 +53,12 @@ static const struct announcement rows[ANNOUNCE_N][TEXTS_N] = {
 	[ANNOUNCE_REFUSED] = {{"webhook_refused", EVENT_PAGE}},
 
 	[ANNOUNCE_APPROVED] = {{"approved", EVENT_PLAN}},
+	[ANNOUNCE_APPROVAL_VOID] = {{"approval_void", EVENT_PLAN}},
+	[ANNOUNCE_CERTIFIED] = {{"certified", EVENT_PLAN}},
+	[ANNOUNCE_FORCE_WAITS] = {{"force_waits", EVENT_PLAN}},
 	[ANNOUNCE_TICKED] = {{"ticked", EVENT_PLAN}},
+	[ANNOUNCE_EVIDENCE] = {{"evidence", EVENT_PLAN}},
+	[ANNOUNCE_DONE] = {{"done", EVENT_PLAN}},
 	[ANNOUNCE_STAGE_HELD] = {{"held", EVENT_PLAN}},
 	[ANNOUNCE_RESUMED] = {{"resumed", EVENT_PLAN}},
 	[ANNOUNCE_FROZEN] = {{"frozen", EVENT_PLAN}},

@@ -17,11 +17,12 @@
 #include "server/core/log.h"
 #include "server/core/thread.h"
 
-#define ADVANCES_MAX 16 /* waiting at once: each asks Prometheus */
-#define WRITTEN_MAX  64 /* passes that wait for the others' answers, to be committed together */
-#define ASKING_MAX   32 /* passes that ask at once; the next begins when one has its answers */
+#define JUDGED_MAX  16 /* waiting at once: each asks Prometheus */
+#define WRITTEN_MAX 64 /* passes that wait for the others' answers, to be committed together */
+#define ASKING_MAX  32 /* passes that ask at once; the next begins when one has its answers */
 
-/* One pass over one rollout, from its questions to the commit. With advance: a person wants the next stage. */
+/* One pass over one rollout, from its questions to the commit. With asked: a person wants something that is judged by
+ * it. */
 struct round {
 	struct round *next;
 	struct controller *of;
@@ -33,15 +34,14 @@ struct round {
 	struct evaluation ev;
 	struct flags_look look;
 	struct db_job job;
-	/* of an advance */
-	bool advance, force;
-	char *who, *reason;
-	bool known;
-	advance_fn *fn;
+	/* of a person */
+	bool asked;
+	struct plan_request rq;
+	plan_answer_fn *fn;
 	void *arg;
+	struct plan_outcome out;
 	int64_t incident; /* a row for the engine; 0 none */
 	int64_t drill;    /* a drill whose alert is to be sent; 0 none */
-	struct json_object *missing;
 	char why[600];
 };
 
@@ -67,10 +67,10 @@ struct controller {
 	unsigned asking;                     /* engine thread: passes of a turn that wait for answers … */
 	struct round *answered[WRITTEN_MAX]; /* … and those that have them */
 	unsigned n_answered;
-	pthread_mutex_t lock; /* guards the list of latest and their evaluations, rounds and advances */
+	pthread_mutex_t lock; /* guards the list of latest and their evaluations, rounds and judged */
 	struct latest *latest;
 	struct round *rounds; /* all that are under way */
-	int advances;
+	int judged;
 };
 
 /* With the lock held. NULL: out of memory. */
@@ -120,10 +120,8 @@ static void round_free(struct round *r)
 	evaluation_free(&r->ev);
 	flags_look_free(&r->look);
 	settings_unref(r->settings);
-	json_object_put(r->missing);
+	json_object_put(r->out.missing);
 	free(r->name);
-	free(r->who);
-	free(r->reason);
 	free(r);
 }
 
@@ -136,15 +134,15 @@ static void round_end(struct round *r)
 	while (*at != r)
 		at = &(*at)->next;
 	*at = r->next;
-	c->advances -= r->advance;
+	c->judged -= r->asked;
 	pthread_mutex_unlock(&c->lock);
 	round_free(r);
 }
 
 static void answer(struct round *r, int result)
 {
-	if (r->advance)
-		r->fn(r->arg, &(struct advance_answer) {result, r->incident, r->missing, r->why});
+	if (r->asked)
+		r->fn(r->arg, &(struct plan_answer) {result, &r->out, r->why});
 }
 
 static bool is_under_way(struct controller *c, const char *rollout)
@@ -153,7 +151,7 @@ static bool is_under_way(struct controller *c, const char *rollout)
 
 	pthread_mutex_lock(&c->lock);
 	for (const struct round *r = c->rounds; r; r = r->next)
-		yes |= !r->advance && !strcmp(r->name, rollout);
+		yes |= !r->asked && !strcmp(r->name, rollout);
 	pthread_mutex_unlock(&c->lock);
 	return yes;
 }
@@ -196,12 +194,13 @@ static struct round *round_of(struct db_job *job)
 static int round_run(struct db_tx *tx, struct db_job *job)
 {
 	struct round *r = round_of(job);
-	struct advance_request rq = {
-		.rollout = r->name, .who = {r->who, r->known}, .force = r->force, .reason = r->reason};
-
 	assert(r->settings && r->rollout);
-	if (r->advance)
-		return plan_advance(tx, r->settings, &rq, &r->ev, &r->incident, &r->missing, r->why, sizeof(r->why));
+	if (r->asked) {
+		int e = plan_act(tx, r->settings, &r->rq, &r->ev, &r->out, r->why, sizeof(r->why));
+
+		r->incident = r->out.incident;
+		return e;
+	}
 	return reconcile_write(tx, r->settings, r->rollout, &r->ev, &r->look, &r->of->o.last, &r->incident, &r->drill);
 }
 
@@ -210,10 +209,10 @@ static void round_done(struct db_job *job, int result)
 	struct round *r = round_of(job);
 	struct controller *c = r->of;
 
-	if (result < 0 && !r->advance && result != -ESHUTDOWN)
+	if (result < 0 && !r->asked && result != -ESHUTDOWN)
 		log_error("a pass over a rollout could not be recorded; the next one follows", "rollout", r->name,
 		          "err", strerror(-result));
-	if (result >= 0 && !r->advance)
+	if (result >= 0 && !r->asked)
 		atomic_store(&r->latest->rehearse, r->look.told);
 	if (result >= 0 && r->incident)
 		c->o.on_incident(c->o.arg, r->incident);
@@ -269,7 +268,7 @@ static void on_evaluated(void *arg, struct evaluation *ev)
 	r->evaluating = NULL;
 	r->ev = *ev;
 	publish(r);
-	if (r->advance) {
+	if (r->asked) {
 		record(r);
 		return;
 	}
@@ -294,7 +293,7 @@ static void round_begin(struct round *r)
 		                   now - (clock_mono_us() - c->started_us), on_evaluated, r, &r->evaluating);
 	}
 	if (e == 0) {
-		c->asking += !r->advance;
+		c->asking += !r->asked;
 		return;
 	}
 	if (!r->rollout)
@@ -343,7 +342,7 @@ static void on_timer(void *arg)
 
 /* --- people --- */
 
-static void advance_begin(void *arg)
+static void judge_begin(void *arg)
 {
 	round_begin(arg);
 }
@@ -351,8 +350,8 @@ static void advance_begin(void *arg)
 static bool admit(struct controller *c)
 {
 	pthread_mutex_lock(&c->lock);
-	bool ok = c->advances < ADVANCES_MAX;
-	c->advances += ok;
+	bool ok = c->judged < JUDGED_MAX;
+	c->judged += ok;
 	pthread_mutex_unlock(&c->lock);
 	return ok;
 }
@@ -360,14 +359,14 @@ static bool admit(struct controller *c)
 static void take_back(struct controller *c)
 {
 	pthread_mutex_lock(&c->lock);
-	assert(c->advances > 0);
-	c->advances--;
+	assert(c->judged > 0);
+	c->judged--;
 	pthread_mutex_unlock(&c->lock);
 }
 
-int controller_advance(struct controller *c, const struct advance_request *rq, advance_fn *fn, void *arg)
+int controller_judge(struct controller *c, const struct plan_request *rq, plan_answer_fn *fn, void *arg)
 {
-	assert(c && rq && rq->rollout && fn);
+	assert(c && rq && rq->rollout && fn && plan_move_is_judged(rq->move));
 	if (!admit(c))
 		return -EAGAIN;
 	struct round *r = round_new(c, rq->rollout);
@@ -375,14 +374,11 @@ int controller_advance(struct controller *c, const struct advance_request *rq, a
 		take_back(c);
 		return -ENOMEM;
 	}
-	r->advance = true;
-	r->force = rq->force;
-	r->known = rq->who.known;
-	r->who = strdup(rq->who.name);
-	r->reason = rq->reason ? strdup(rq->reason) : NULL;
+	r->asked = true;
+	r->rq = *rq;
 	r->fn = fn;
 	r->arg = arg;
-	int e = !r->who || (rq->reason && !r->reason) ? -ENOMEM : loop_post(c->o.loop, advance_begin, r);
+	int e = loop_post(c->o.loop, judge_begin, r);
 	if (e < 0)
 		round_end(r);
 	return e;

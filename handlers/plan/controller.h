@@ -31,15 +31,14 @@ void controller_free(struct controller *c);
 /* The last evaluation of a rollout, a copy for the caller to free; at_us 0 when there is none yet. Any thread. */
 int controller_last(struct controller *c, const char *rollout, struct evaluation *ret);
 
-struct advance_answer {
-	int result;                  /* of plan_advance, or -errno of the way there */
-	int64_t incident;            /* the row of the advance; 0 none */
-	struct json_object *missing; /* borrowed; NULL: none */
+struct plan_answer {
+	int result;                     /* of plan_act, or -errno of the way there */
+	const struct plan_outcome *out; /* borrowed; out->missing may be kept by json_object_get */
 	const char *why;
 };
-typedef void advance_fn(void *arg, const struct advance_answer *a);
-/* Evaluates afresh, then plan_advance. fn is called once, on any thread, after the commit. Copies rq. Any thread.
- * -errno: fn is not called; -EAGAIN: too many are waiting. */
-int controller_advance(struct controller *c, const struct advance_request *rq, advance_fn *fn, void *arg) MUST_CHECK;
+typedef void plan_answer_fn(void *arg, const struct plan_answer *a);
+/* Evaluates afresh, then plan_act of a move that is judged. fn is called once, on any thread, after the commit; until
+ * then all that rq points to is borrowed. Any thread. -errno: fn is not called; -EAGAIN: too many are waiting. */
+int controller_judge(struct controller *c, const struct plan_request *rq, plan_answer_fn *fn, void *arg) MUST_CHECK;
 
 #endif

@@ -6,7 +6,8 @@
 #include <string.h>
 
 #include "db/event.h"
-#include "handlers/gates/forecast.h"
+#include "handlers/gates/approvals.h"
+#include "handlers/gates/checklist.h"
 #include "handlers/readiness/drill_schedule.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
@@ -69,65 +70,115 @@ static void add_criteria(struct json_object *o, const struct gate_view *v, const
 	json_add_time(o, "evaluated_at", v->ev->at_us);
 }
 
-static const struct approval *approval_of(const struct rollout_state *st, const char *role)
+static struct json_object *parsed(const char *text)
 {
-	for (size_t i = 0; i < st->approvals.n; i++)
-		if (!strcmp(st->approvals.item[i].role, role))
-			return &st->approvals.item[i];
-	return NULL;
+	return text ? json_tokener_parse(text) : NULL;
 }
 
-static void add_approvals(struct json_object *o, const struct gate_view *v, const struct stage *st)
+struct json_object *plan_approval_json(const char *role, const struct approval *a)
 {
+	assert(role);
+	struct json_object *o = json_object_new_object();
+
+	json_add_str(o, "role", role);
+	json_add_str(o, "person", a ? a->person : NULL);
+	json_add_time(o, "at", a ? a->at_us : 0);
+	json_add_str(o, "note", a ? a->note : NULL);
+	json_add_bool(o, "counts", a && !a->void_at_us);
+	json_add_time(o, "void_at", a ? a->void_at_us : 0);
+	json_add_str(o, "void_why", a ? a->void_why : NULL);
+	json_add_str(o, "evidence_sha256", a ? a->evidence_sha : NULL);
+	json_add(o, "evidence", a ? parsed(a->evidence) : NULL);
+	return o;
+}
+
+struct json_object *plan_approvals_json(const struct rollout_state *st, const char *subject, const char **roles)
+{
+	assert(st && subject);
 	struct json_object *arr = json_object_new_array();
 
-	for (const char **role = st ? st->approvals : NULL; role && *role; role++) {
-		const struct approval *a = approval_of(v->st, *role);
-		struct json_object *one = json_object_new_object();
-
-		json_add_str(one, "role", *role);
-		json_add_str(one, "person", a ? a->person : NULL);
-		json_add_time(one, "at", a ? a->at_us : 0);
-		json_add_str(one, "note", a ? a->note : NULL);
-		json_object_array_add(arr, one);
-	}
-	json_add(o, "approvals", arr);
+	for (; roles && *roles; roles++)
+		json_object_array_add(arr, plan_approval_json(*roles, approval_of(&st->approvals, subject, *roles)));
+	return arr;
 }
 
-static struct json_object *item_json(const struct checklist *list, const struct check_item *item,
-                                     const struct gate_view *v)
+static const char *verdict_word(const struct checkmark *t)
 {
-	assert(list && item);
+	return !t || t->verdict == EVIDENCE_NONE ? NULL : t->verdict == EVIDENCE_PASS ? "pass" : "fail";
+}
+
+/* of: the checkmarks that count for this list. left: its stage was left, so that what was ticked stays ticked. */
+static struct json_object *item_json(const struct checklist *list, const struct check_item *item,
+                                     const struct checkmark_list *of, bool left, int64_t now_us)
+{
+	assert(list && item && of);
 	struct json_object *o = json_object_new_object();
 	const struct checkmark *t = NULL;
+	enum checkmark_state s = item_state(list, item, of, now_us, &t);
 
 	json_add_str(o, "text", item->text);
-	json_add_str(o, "state", checkmark_state_name(item_state(list, item, &v->st->checkmarks, v->now_us, &t)));
+	json_add_str(o, "state", checkmark_state_name(left && t && s != CHECKMARK_FAILED ? CHECKMARK_DONE : s));
 	json_add_str(o, "person", t ? t->person : NULL);
 	json_add_time(o, "at", t ? t->at_us : 0);
 	json_add_str(o, "note", t ? t->note : NULL);
 	json_add_str(o, "by", item->by);
+	json_add_str(o, "verdict", verdict_word(t));
+	json_add_str(o, "link", t ? t->link : NULL);
+	json_add_str(o, "sha", t ? t->sha : NULL);
+	json_add_time(o, "expires", t ? t->expires_us : 0);
+	json_add_str(o, "evidence", item->evidence);
 	json_add(o, "every", item->every_us ? json_object_new_double(seconds(item->every_us)) : NULL);
 	json_add(o, "valid", item->valid_us ? json_object_new_double(seconds(item->valid_us)) : NULL);
 	return o;
 }
 
-static void add_checklists(struct json_object *o, const struct gate_view *v, const struct stage *st)
+static struct json_object *items_json(const struct checklist *list, const struct checkmark_list *of, bool left,
+                                      int64_t now_us)
+{
+	struct json_object *items = json_object_new_array();
+
+	for (size_t n = 0; n < list->n_items; n++)
+		json_object_array_add(items, item_json(list, &list->items[n], of, left, now_us));
+	return items;
+}
+
+/* Its stage was left: the checkmarks ended with their run, but that they were there remains. */
+static bool is_left(const struct gate_view *v, const struct checklist *list)
+{
+	bool left = false;
+
+	for (size_t i = 0; i < v->rollout->n_stages; i++) {
+		const struct stage *s = &v->rollout->stages[i];
+
+		if (!s->checklist || strcmp(s->checklist, list->name) != 0)
+			continue;
+		if (s->number >= v->st->row.stage)
+			return false;
+		left = true;
+	}
+	return left;
+}
+
+static int add_checklists(struct json_object *o, struct db_conn *c, const struct gate_view *v, const struct stage *st)
 {
 	struct json_object *arr = json_object_new_array();
+	struct checkmark_list ever = {0};
+	int r = checkmark_ever(c, v->rollout->name, &ever);
 
 	for (size_t i = 0; i < v->rollout->n_checklists; i++) {
 		const struct checklist *list = &v->rollout->checklists[i];
-		struct json_object *one = json_object_new_object(), *items = json_object_new_array();
+		struct json_object *one = json_object_new_object();
+		bool left = is_left(v, list);
 
-		for (size_t n = 0; n < list->n_items; n++)
-			json_object_array_add(items, item_json(list, &list->items[n], v));
 		json_add_str(one, "name", list->name);
 		json_add_bool(one, "of_stage", st && st->checklist && !strcmp(st->checklist, list->name));
-		json_add(one, "items", items);
+		json_add_bool(one, "left", left);
+		json_add(one, "items", items_json(list, left ? &ever : &v->st->checkmarks, left, v->now_us));
 		json_object_array_add(arr, one);
 	}
 	json_add(o, "checklists", arr);
+	checkmark_list_free(&ever);
+	return r;
 }
 
 static void add_stops(struct json_object *o, const struct gate_view *v)
@@ -150,23 +201,16 @@ static void add_stops(struct json_object *o, const struct gate_view *v)
 
 static int add_next(struct json_object *o, const struct gate_view *v)
 {
-	struct json_object *next = json_object_new_object(), *missing = json_object_new_array();
+	struct json_object *next = json_object_new_object();
 	struct gate g = {0};
 	int r = gate_judge(v, &g);
 
-	for (size_t i = 0; i < g.n; i++) {
-		struct json_object *m = json_object_new_object();
-
-		json_add_str(m, "what", g.missing[i].what);
-		json_add_str(m, "text", g.missing[i].text);
-		json_object_array_add(missing, m);
-	}
 	json_add(next, "stage", g.next ? json_object_new_int(g.next->number) : NULL);
 	json_add_str(next, "name", g.next ? g.next->name : NULL);
 	json_add_pct(next, "percentage", g.next ? g.next->pct : -1);
 	json_add_bool(next, "again", g.enters_again);
 	json_add_bool(next, "ready", r == 0 && g.n == 0);
-	json_add(next, "missing", missing);
+	json_add(next, "missing", plan_missing_json(&g, 0));
 	json_add(o, "next", next);
 	gate_free(&g);
 	return r;
@@ -233,45 +277,6 @@ static void add_drills(struct json_object *o, struct db_conn *c, const struct ga
 	json_add(o, "drills", d);
 }
 
-static void add_milestones(struct json_object *o, struct db_conn *c, const struct gate_view *v)
-{
-	struct json_object *arr = json_object_new_array();
-
-	for (size_t i = 0; i < v->rollout->n_milestones; i++) {
-		const struct milestone *m = &v->rollout->milestones[i];
-		struct json_object *one = json_object_new_object();
-		int64_t due = rollout_state_milestone_us(c, v->rollout, v->st, m);
-		char why[400];
-
-		json_add_str(one, "text", m->text);
-		json_add_str(one, "owner", m->owner);
-		json_add_int(one, "after_stage", m->after_stage);
-		json_add_time(one, "due_at", due);
-		bool locked = milestone_is_locked(v->rollout, m, v->ev, why, sizeof(why));
-		json_add_bool(one, "due", due && due <= v->now_us && !locked);
-		json_add_str(one, "locked", locked ? why : NULL);
-		json_object_array_add(arr, one);
-	}
-	json_add(o, "milestones", arr);
-}
-
-static void add_forecast(struct json_object *o, const struct gate_view *v)
-{
-	struct forecast f[FORECAST_MAX];
-	struct json_object *arr = json_object_new_array();
-	size_t n = forecast_stages(v, f, ARRAY_LEN(f));
-
-	for (size_t i = 0; i < n; i++) {
-		struct json_object *one = json_object_new_object();
-
-		json_add_int(one, "stage", f[i].stage->number);
-		json_add_str(one, "name", f[i].stage->name);
-		json_add_time(one, "earliest", f[i].at_us);
-		json_object_array_add(arr, one);
-	}
-	json_add(o, "forecast", arr);
-}
-
 int plan_json_add(struct json_object *o, struct db_conn *c, const struct gate_view *v)
 {
 	assert(o && c && v && v->settings && v->rollout && v->st && v->ev);
@@ -279,13 +284,28 @@ int plan_json_add(struct json_object *o, struct db_conn *c, const struct gate_vi
 
 	add_clock(o, v, st);
 	add_criteria(o, v, st);
-	add_approvals(o, v, st);
-	add_checklists(o, v, st);
+	json_add(o, "approvals", plan_approvals_json(v->st, APPROVAL_LEAVE, st ? st->approvals : NULL));
 	add_stops(o, v);
 	add_watch(o, v);
 	add_fallback(o, v);
 	add_drills(o, c, v);
-	add_milestones(o, c, v);
-	add_forecast(o, v);
-	return add_next(o, v);
+	int r = add_checklists(o, c, v, st);
+	if (r == 0)
+		r = plan_json_ahead(o, c, v);
+	return r == 0 ? add_next(o, v) : r;
+}
+
+struct json_object *plan_evidence_json(const struct gate_view *v)
+{
+	assert(v && v->rollout && v->st && v->ev);
+	const struct stage *st = rollout_state_stage(v->st, v->rollout);
+	const struct checklist *list = st ? rollout_checklist(v->rollout, st->checklist) : NULL;
+	struct json_object *o = json_object_new_object();
+
+	json_add_int(o, "stage", st ? st->number : -1);
+	add_clock(o, v, st);
+	add_criteria(o, v, st);
+	if (list)
+		json_add(o, "checklist", items_json(list, &v->st->checkmarks, false, v->now_us));
+	return o;
 }

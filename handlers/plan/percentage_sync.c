@@ -11,6 +11,7 @@
 #include "db/rollout.h"
 #include "handlers/incident/announce.h"
 #include "handlers/incident/kinds.h"
+#include "handlers/gates/rollout_state.h"
 #include "handlers/offline/import.h"
 #include "handlers/plan/flags_values.h"
 #include "handlers/plan/flags_watch.h"
@@ -59,6 +60,8 @@ static int sync_new(struct db_tx *tx, const struct settings *s, const struct rol
 		err = progress_new_run(tx, r->name, st ? db_tx_now(tx) : 0, "rollbackd", "first start");
 	if (err == 0 && st)
 		err = mark_entered(tx, r, st);
+	if (err == 0 && st)
+		err = plan_began_save(tx, r->name, &(struct plan_began) {db_tx_now(tx), st->number});
 	return err < 0 ? err : note(tx, r->name, "adopted", text);
 }
 

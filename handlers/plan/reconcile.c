@@ -67,40 +67,6 @@ int reconcile_announce(const struct reconcile *l, enum announcement_id id, const
 	return r < 0 ? r : announce_text(l->tx, l->s, id, l->r->name, line);
 }
 
-/* --- a changed plan --- */
-
-/* The part of the frozen config that people approved: the stage and its checklist. */
-static int plan_sha(const struct reconcile *l, char out[65])
-{
-	const struct checklist *list = rollout_checklist(l->r, l->stage->checklist);
-	CLEANUP(cleanup_free)
-	char *both = text_format("[%s%s%s]", l->stage->frozen, list ? "," : "", list ? list->frozen : "");
-
-	return both ? text_sha256(both, strlen(both), out) : -ENOMEM;
-}
-
-/* 1: a new run began, load again. */
-static int plan_changed(const struct reconcile *l, struct progress *p)
-{
-	assert(p);
-	char sha[65];
-
-	if (!l->stage)
-		return 0;
-	int r = plan_sha(l, sha);
-	if (r < 0 || (p->plan_sha && !strcmp(p->plan_sha, sha)))
-		return r;
-	if (!p->plan_sha) {
-		p->plan_sha = strdup(sha);
-		return p->plan_sha ? 0 : -ENOMEM;
-	}
-	r = progress_new_run(l->tx, l->r->name, p->entered_us, "rollbackd", "the plan of the stage was changed");
-	if (r == 0)
-		r = reconcile_announce(l, ANNOUNCE_PLAN_CHANGED,
-		                       "its plan was changed in the config: clock, approvals and ticks begin anew");
-	return r < 0 ? r : 1;
-}
-
 /* --- the clock --- */
 
 static int count_clock(const struct reconcile *l, struct progress *p)
@@ -322,11 +288,13 @@ static int note_seen(const struct reconcile *l)
 
 static int look_on(struct reconcile *l, struct rollout_state *st, const struct reconcile_last *last)
 {
-	int r = plan_changed(l, &st->p);
+	int r = reconcile_plan(l, &st->p);
 
 	if (r != 0)
 		return r < 0 ? r : 0; /* a new run: the next pass counts for it */
 	r = count_clock(l, &st->p);
+	if (r == 0)
+		r = reconcile_approvals(l);
 	if (r == 0)
 		r = success_keep(l->tx, l->r, st, l->ev);
 	if (r == 0)

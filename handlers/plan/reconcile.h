@@ -4,6 +4,7 @@
 #ifndef HANDLERS_PLAN_RECONCILE_H
 #define HANDLERS_PLAN_RECONCILE_H
 
+#include "db/progress.h"
 #include "handlers/incident/announcements.h"
 #include "handlers/gates/evaluation.h"
 #include "handlers/settings/settings.h"
@@ -36,6 +37,10 @@ struct reconcile {
 	int64_t now;
 	int64_t *drill;
 };
+/* A plan that was changed (changed.c): 1: a new run began, load again. p is not saved. */
+int reconcile_plan(const struct reconcile *l, struct progress *p);
+/* Approvals that what was seen last speaks against. */
+int reconcile_approvals(const struct reconcile *l);
 /* What ticks itself (ticks.c); before what is overdue is told. */
 int reconcile_tick(const struct reconcile *l);
 /* What reminds: overdue items, milestones, an ETA that passed (reminders.c). */

@@ -5,6 +5,7 @@
 
 #include "db/event.h"
 #include "handlers/incident/announce.h"
+#include "handlers/gates/checklist.h"
 #include "handlers/gates/gate.h"
 #include "handlers/plan/reconcile.h"
 #include "server/core/clock.h"
@@ -46,6 +47,14 @@ static int remind_items(const struct reconcile *l)
 
 /* --- milestones: from the real entering of their stage --- */
 
+static bool is_done(const struct reconcile *l, const struct milestone *m)
+{
+	for (size_t i = 0; i < l->st->settled.n; i++)
+		if (l->st->settled.item[i].kind == SETTLED_MILESTONE && !strcmp(l->st->settled.item[i].text, m->text))
+			return true;
+	return false;
+}
+
 static int tell_milestone(const struct reconcile *l, const struct milestone *m)
 {
 	assert(m->text);
@@ -53,8 +62,8 @@ static int tell_milestone(const struct reconcile *l, const struct milestone *m)
 	int64_t due = rollout_state_milestone_us(db_tx_conn(l->tx), l->r, l->st, m);
 
 	if (!due || due > l->now || milestone_is_locked(l->r, m, l->ev, why, sizeof(why)) ||
-	    reconcile_mark(l, "milestone", m->text) >= due - m->in_us)
-		return 0;
+	    reconcile_mark(l, "milestone", m->text) || is_done(l, m))
+		return 0; /* told once, also when its stage is entered again */
 	CLEANUP(cleanup_free) char *text = text_format("due: %s%s%s", m->text, m->owner[0] ? ", by " : "", m->owner);
 	int r = text ? reconcile_announce(l, ANNOUNCE_MILESTONE, text) : -ENOMEM;
 	return r < 0 ? r : reconcile_set_mark(l, "milestone", m->text, l->now);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "db/event.h"
+#include "handlers/gates/checklist.h"
 #include "handlers/gates/gate.h"
 #include "handlers/plan/reconcile.h"
 #include "handlers/readiness/drill_schedule.h"

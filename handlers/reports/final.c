@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "handlers/gates/checklist.h"
 #include "handlers/gates/gate.h"
 #include "handlers/reports/private.h"
 #include "server/core/text.h"

@@ -7,6 +7,7 @@
 
 #include "db/event.h"
 #include "handlers/incident/kinds.h"
+#include "handlers/gates/checklist.h"
 #include "handlers/gates/forecast.h"
 #include "handlers/reports/private.h"
 #include "handlers/readiness/drill_schedule.h"

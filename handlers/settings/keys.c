@@ -210,7 +210,10 @@ SECTION(item, check_item, NO_RULE,
         K("by", KEY_WORD, check_item, by, .words = "drill doctor fallback flags metrics",
           .help = "Ticks itself: a drill that passed; rollbackctl doctor; fallback_probe; the flags file as seen; "
                   "criteria "
-                  "all known"));
+                  "all known"),
+        K("evidence", KEY_NAME, check_item, evidence,
+          .help = "Ticked by what a program posts under this name (role evidence); a person may, too, unless it "
+                  "failed"));
 SECTION(checklist, checklist, RULES(TEXT_AT(checklist, frozen)),
         K("name", KEY_NAME, checklist, name, .required = true, .help = "As named by stages"),
         LIST("items", item, checklist, items, .required = true, .help = "In order"));
@@ -232,7 +235,14 @@ SECTION(milestone, milestone, NO_RULE,
         K("text", KEY_LINE, milestone, text, .required = true, .help = "What is due"),
         K("owner", KEY_LINE, milestone, owner, .def = "", .help = "Who does it"),
         WORD("removes", MARK(milestone, removes_fallback, true), .words = "fallback",
-             .help = "It takes the old way down: not due while fallback_probe fails or is unknown"));
+             .help = "It takes the old way down: not due while fallback_probe fails or is unknown"),
+        K("approvals", KEY_NAMES, milestone, approvals,
+          .help = "Roles that must approve before it is done, each by another person; where the stage is to be "
+                  "certified, "
+                  "after that"));
+SECTION(blocker, blocker, NO_RULE,
+        K("text", KEY_LINE, blocker, text, .required = true, .help = "What has to be over before anything is raised"),
+        K("owner", KEY_LINE, blocker, owner, .def = "", .help = "Who does it"));
 SECTION(named_query, named_query, NO_RULE,
         K("name", KEY_LINE, named_query, name, .required = true, .help = "For people"),
         K("query", KEY_PROMQL, named_query, query, .required = true, .help = "PromQL"));
@@ -302,6 +312,8 @@ SECTION(stage, stage, RULES(TEXT_AT(stage, frozen), .complete = complete_stage),
         LIST("criteria", criterion, stage, criteria, .asks = true,
              .help = "Must hold to leave it; while one does not, its clock stands still"),
         LIST("set", stage_flag, stage, set, .most = 32, .help = "Other flags that entering it writes"),
+        K("certify", KEY_DURATION, stage, certify_us,
+          .help = "Clean time after which somebody may call it stable: rollbackctl stage certify"),
         K("release_notes", KEY_TEXT, stage, release_notes, .def = "", .help = "Text for users, published by a person"));
 SECTION(drill, drill_plan, RULES(.complete = complete_drill),
         K("cron", KEY_CRON, drill_plan, cron, .required = true,
@@ -326,6 +338,10 @@ SECTION(rollout, rollout, RULES(TEXT_AT(rollout, frozen), .complete = complete_r
         LIST("checklists", checklist, rollout, checklists, .unique = "name", .help = "What people tick"),
         LIST("freeze", freeze, rollout, freezes, .help = "When nothing is raised; a rollback is never stopped"),
         LIST("milestones", milestone, rollout, milestones, .help = "What is due some time after a stage was entered"),
+        LIST("blocked_by", blocker, rollout, blocked_by, .unique = "text",
+             .help = "What has to be over before anything is raised: rollbackctl milestones --done"),
+        K("review_before", KEY_NUMBER, rollout, review_before, .def = "0", .least = 0, .most = 1000,
+          .help = "Somebody reviews the plan before this stage is entered: rollbackctl milestones --done; 0: nobody"),
         OWN("watch", watch, rollout, watch, .asks = true, .help = "How to tell that the canary is being watched"),
         LIST("baselines", baseline, rollout, baselines, .unique = "metric", .most = 32, .asks = true,
              .help = "Values of the old way, pinned before it has no traffic"),
@@ -361,7 +377,7 @@ SECTION(limits, limits, RULES(TEXT_AT(limits, frozen)),
         K("cooldown", KEY_DURATION, limits, cooldown_us, .def = "10m",
           .help = "After a rollback nothing is raised for so long"),
         K("rollbacks_per_day", KEY_NUMBER, limits, rollbacks_per_day, .def = "3", .least = 0, .most = 1000,
-          .help = "More of them lock raising"),
+          .help = "From so many in 24 hours on raising is locked, until the oldest is a day old; 0: never"),
         K("quiet", KEY_DURATION, limits, quiet_us, .def = "30m",
           .help = "All alerts resolved for so long ends an incident"),
         K("stale", KEY_DURATION, limits, stale_us, .def = "1m",
@@ -389,7 +405,7 @@ SECTION(report, report_plan, RULES(.complete = complete_report),
 SECTION(user, user_options, NO_RULE,
         K("name", KEY_NAME, user_options, name, .required = true, .help = "As authenticated"),
         K("roles", KEY_NAMES, user_options, roles, .required = true,
-          .help = "webhook, viewer, operator, or a role that approves"));
+          .help = "webhook, viewer, operator, evidence, or a role that approves"));
 static const struct key root_keys[] = {
 	PART("global", global, .always = true, .help = "What everything shares"),
 	PART("heartbeat", heartbeat, .help = "The alert that proves the alert path"),

@@ -81,6 +81,7 @@ struct stage {
 	struct stage_flag *set;
 	size_t n_set;
 	const char *release_notes; /* "": none */
+	int64_t certify_us;        /* clean time after which it may be called stable; 0: nobody asks */
 	const char *frozen;
 };
 
@@ -88,6 +89,7 @@ struct check_item {
 	const char *text;
 	const char *by;             /* what ticks it: drill, doctor …; NULL: people alone */
 	int64_t valid_us, every_us; /* 0: for the whole run; not recurring */
+	const char *evidence;       /* name of what CI posts; NULL: a person ticks it */
 };
 struct checklist {
 	const char *name;
@@ -108,6 +110,12 @@ struct milestone {
 	int64_t in_us;
 	const char *text, *owner; /* owner "": nobody named */
 	bool removes_fallback;    /* not due while the old way is not known to be ready */
+	const char **approvals;   /* NULL-terminated: roles, before it may be done; NULL: none */
+};
+
+/* Something else that has to be over before anything is raised. */
+struct blocker {
+	const char *text, *owner; /* owner "": nobody named */
 };
 
 struct named_query {
@@ -200,6 +208,9 @@ struct rollout {
 	size_t n_freezes;
 	struct milestone *milestones;
 	size_t n_milestones;
+	struct blocker *blocked_by;
+	size_t n_blocked_by;
+	int32_t review_before; /* the plan is reviewed before this stage is entered; 0: nobody asks */
 	struct watch watch;
 	struct baseline_query *baselines;
 	size_t n_baselines;

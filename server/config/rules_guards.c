@@ -46,7 +46,7 @@ static void check_restart(const struct guards *g, size_t i)
 
 /* --- roles --- */
 
-/* Whether a stage asks for the role; NULL: for any. */
+/* Whether a stage or a milestone asks for the role; NULL: for any. */
 static bool is_asked_for(const struct guards *g, const char *role)
 {
 	for (size_t i = 0; i < g->s->n_rollouts; i++) {
@@ -54,6 +54,9 @@ static bool is_asked_for(const struct guards *g, const char *role)
 
 		for (size_t n = 0; n < r->n_stages; n++)
 			if (role ? has_text(r->stages[n].approvals, role) : has_any(r->stages[n].approvals))
+				return true;
+		for (size_t n = 0; n < r->n_milestones; n++)
+			if (role ? has_text(r->milestones[n].approvals, role) : has_any(r->milestones[n].approvals))
 				return true;
 	}
 	return false;
@@ -63,7 +66,7 @@ static bool is_asked_for(const struct guards *g, const char *role)
 static void check_role(const struct guards *g, const char *path, const char *role)
 {
 	assert(path && role);
-	static const char *const known[] = {"webhook", "viewer", "operator"};
+	static const char *const known[] = {"webhook", "viewer", "operator", "evidence"};
 	const char *near = text_nearest(known, ARRAY_LEN(known), role);
 
 	if (!config_is_name(role) || text_enum_find(known, ARRAY_LEN(known), role) >= 0 || is_asked_for(g, role))
@@ -71,9 +74,10 @@ static void check_role(const struct guards *g, const char *path, const char *rol
 	if (near)
 		config_fault_at(g->r, path, "there is no role \"%s\": did you mean %s?", role, near);
 	else if (is_asked_for(g, NULL))
-		config_fault_at(g->r, path,
-		                "there is no role \"%s\": webhook, viewer, operator, or one of a stage's approvals",
-		                role);
+		config_fault_at(
+			g->r, path,
+			"there is no role \"%s\": webhook, viewer, operator, evidence, or one that approvals name",
+			role);
 }
 
 static void check_roles(const struct guards *g, size_t i)
@@ -124,8 +128,7 @@ static void check_approvals(const struct guards *g, const char **approvals, cons
 		const char *where = CONFIG_PATH("%s.approvals[%zu]", path, i);
 
 		if (!somebody_has(g, approvals[i]))
-			config_fault_at(g->r, where,
-			                "nobody in users has the role %s, so this stage could never be left",
+			config_fault_at(g->r, where, "nobody in users has the role %s, so it could never be approved",
 			                approvals[i]);
 		else if (!give(g, approvals, i, role_of, asked, n))
 			config_fault_at(g->r, where,
@@ -173,6 +176,8 @@ static void check_stages(const struct guards *g, size_t at)
 		check_order(g, r, i, path);
 		check_approvals(g, r->stages[i].approvals, path);
 	}
+	for (size_t i = 0; i < r->n_milestones; i++)
+		check_approvals(g, r->milestones[i].approvals, CONFIG_PATH("rollouts[%zu].milestones[%zu]", at, i));
 }
 
 void config_check_guards(const struct config_reader *r, const struct settings *s)

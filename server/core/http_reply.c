@@ -34,7 +34,8 @@ void http_error(struct http_reply *reply, int status, const char *type, const ch
 static const struct {
 	const char *name;
 	unsigned role;
-} role_names[] = {{"webhook", ROLE_WEBHOOK}, {"viewer", ROLE_VIEWER}, {"operator", ROLE_OPERATOR}};
+} role_names[] = {
+	{"webhook", ROLE_WEBHOOK}, {"viewer", ROLE_VIEWER}, {"operator", ROLE_OPERATOR}, {"evidence", ROLE_EVIDENCE}};
 
 unsigned http_role_find(const char *name)
 {

@@ -73,7 +73,14 @@ struct http_req {
 };
 
 /* What a route can ask for. ROLE_USER: everybody who is known, whatever his roles; the handler looks closer. */
-enum http_role { ROLE_WEBHOOK = 1, ROLE_VIEWER = 2, ROLE_OPERATOR = 4, ROLE_USER = 8, ROLE_ALL = 15 };
+enum http_role {
+	ROLE_WEBHOOK = 1,
+	ROLE_VIEWER = 2,
+	ROLE_OPERATOR = 4,
+	ROLE_USER = 8,
+	ROLE_EVIDENCE = 16,
+	ROLE_ALL = 31
+};
 
 /* What a handler returns: the reply is filled, or it will come through req->complete. */
 enum http_verdict { HTTP_REPLIED, HTTP_DEFERRED };

@@ -14,7 +14,8 @@
 #include "server/ctl/ctl.h"
 #include "server/auth/web_config.h"
 
-#define BODY_MAX (16 * 1024 * 1024)
+#define BODY_MAX    (16 * 1024 * 1024)
+#define CONFIGS_MAX 1000 /* files in one call */
 
 static void print_faults(struct config_faults *f)
 {
@@ -77,13 +78,18 @@ static void say_right(const char *name, const struct config *cfg)
 }
 
 /* "-" is the standard input. With -o json its verdict goes to verdicts. */
-static bool is_right(const char *name, struct json_object *verdicts)
+static bool is_right(const char *name, struct json_object *verdicts, const struct ctl *asks, int *ret_code)
 {
-	assert(name);
+	assert(name && ret_code);
 	struct config_faults faults = {0}, none = {0};
 	struct config *cfg = NULL;
+	CLEANUP(json_cleanup) struct json_object *changes = NULL;
 	bool right = config_load(strcmp(name, "-") != 0 ? name : "/dev/stdin", CONFIG_CHECK, &cfg, &faults) == 0;
 
+	if (right && !verdicts)
+		say_right(name, cfg);
+	if (right && asks)
+		*ret_code = ctl_against(asks, cfg->settings, verdicts ? &changes : NULL);
 	if (verdicts) {
 		struct json_object *o = json_object_new_object();
 
@@ -91,10 +97,10 @@ static bool is_right(const char *name, struct json_object *verdicts)
 		json_add_bool(o, "right", right);
 		json_add(o, "faults", lines_json(&faults));
 		json_add(o, "notes", lines_json(right ? &cfg->notes : &none));
+		if (changes)
+			json_add(o, "against", TAKE(changes));
 		json_object_array_add(verdicts, o);
 		config_faults_free(&faults);
-	} else if (right) {
-		say_right(name, cfg);
 	}
 	print_faults(&faults);
 	config_free(cfg);
@@ -104,15 +110,19 @@ static bool is_right(const char *name, struct json_object *verdicts)
 int cmd_check_config(struct ctl *c, int n, char **argv)
 {
 	CLEANUP(json_cleanup) struct json_object *verdicts = c->json ? json_object_new_array() : NULL;
+	const char *against = NULL, *files[CONFIGS_MAX] = {NULL};
+	const struct option options[] = {{"--against", &against, NULL}};
+	int found = ctl_options(n, argv, options, ARRAY_LEN(options), files, CONFIGS_MAX), code = CTL_YES;
 	bool right = true;
 
-	if (n < 1)
+	if (found < 1 || (against && found != 1))
 		return ctl_usage(c);
-	for (int i = 0; i < n; i++)
-		right &= is_right(argv[i], verdicts);
+	c->url = against ? against : c->url;
+	for (int i = 0; i < found; i++)
+		right &= is_right(files[i], verdicts, against ? c : NULL, &code);
 	if (verdicts)
 		ctl_print(c, verdicts, NULL);
-	return right ? CTL_YES : CTL_NO;
+	return right ? code : CTL_NO;
 }
 
 int cmd_check_web_config(struct ctl *c, int n, char **argv)

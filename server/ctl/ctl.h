@@ -57,7 +57,7 @@ char *ctl_rollout(struct ctl *c, const char *named, int *ret_code);
 /* Between two questions about what is under way. */
 void ctl_pause(void);
 
-/* --- show.c, show_incident.c, show_compare.c --- */
+/* --- show.c, show_incident.c, show_compare.c, show_plan.c --- */
 
 /* Prints data: as it came with -o json, else by show (NULL: there is no other way). */
 void ctl_print(const struct ctl *c, struct json_object *data, void (*show)(struct json_object *));
@@ -69,6 +69,9 @@ void show_incident(struct json_object *o);
 void show_incident_verbose(struct json_object *o); /* with what the steps' programs wrote */
 void show_over(struct json_object *o);             /* "Over: …" and "Next: …" */
 void show_compare(struct json_object *o);
+void show_stage(struct json_object *o); /* of a rollout, as the next two */
+void show_checklists(struct json_object *o);
+void show_milestones(struct json_object *o);
 /* One line a step or move that is not yet in seen (count of timeline rows shown); for --wait. Returns the new count. */
 size_t show_news(struct json_object *incident, size_t seen);
 /* Which incident a person's wish joined, and who opened it. */
@@ -87,6 +90,9 @@ int ctl_options(int n, char **argv, const struct option *options, size_t n_optio
 
 /* How the command is used, on stderr: CTL_USAGE. */
 int ctl_usage(const struct ctl *c);
+/* What changes in the plan against the daemon, and what would begin anew for it (check-config --against). An exit code;
+ * with -o json the answer goes to ret. */
+int ctl_against(const struct ctl *c, const struct settings *s, struct json_object **ret);
 /* The config, or -EINVAL with its faults on stderr. */
 int ctl_load(const char *file, enum config_use use, struct config **ret);
 /* "unknown command statsu: did you mean status?": one line on stderr. */
@@ -107,6 +113,7 @@ int cmd_rollback(struct ctl *c, int n, char **argv);
 int cmd_flags(struct ctl *c, int n, char **argv);
 int cmd_stage(struct ctl *c, int n, char **argv);
 int cmd_checklist(struct ctl *c, int n, char **argv);
+int cmd_milestones(struct ctl *c, int n, char **argv);
 int cmd_freeze(struct ctl *c, int n, char **argv);
 int cmd_drill(struct ctl *c, int n, char **argv);
 int cmd_report(struct ctl *c, int n, char **argv);

@@ -38,11 +38,14 @@ static const struct ctl_command commands[] = {
          "explain ROLLOUT --key K",
          "values and generation; set one; which side a key falls on, and why", cmd_flags},
 	{"stage",
-         "ROLLOUT | advance|set|hold|resume|approve|publish [ROLLOUT] [N] [--role R] [--force] [--reason TEXT] "
-         "[--wait]",
+         "ROLLOUT | advance|set|hold|resume|approve|certify|publish [ROLLOUT] [N] [--role R [--milestone TEXT]] "
+         "[--force] "
+         "[--reason TEXT] [--wait]",
          "where it stands in its plan, and what is missing; or move it", cmd_stage},
 	{"checklist", "[ROLLOUT] [--done ITEM [--list NAME] [--note TEXT]]",
-         "what is ticked; tick an item, by its text or number", cmd_checklist},
+         "what is ticked, by whom and when; tick an item, by its number or what only it begins with", cmd_checklist},
+	{"milestones", "[ROLLOUT] [--done TEXT [--note TEXT]]",
+         "what is due after the stages, and what comes before them; say that something is done", cmd_milestones},
 	{"freeze", "[ROLLOUT] DURATION --reason TEXT", "raise nothing for so long; 0s ends it", cmd_freeze},
 	{"drill", "ROLLOUT [LABEL=VALUE ...] [--alertmanager URL]",
          "a fire drill: the whole way from a real webhook to chat, and nothing is changed on the target", cmd_drill},
@@ -62,7 +65,9 @@ static const struct ctl_command commands[] = {
          "another "
          "bound would have done: 0 none would have fired, 1 some would, 4 of some it is unknown",
          cmd_simulate},
-	{"check-config", "FILE|- …", "offline: is this config right", cmd_check_config},
+	{"check-config", "FILE|- … | FILE --against URL",
+         "is this config right: offline; --against a rollbackd, what it changes in its plan, and what would begin anew",
+         cmd_check_config},
 	{"check-web-config", "FILE", "offline: is this file of passwords right", cmd_check_web_config},
 	{"check-alert", "[--config FILE] FILE|-", "offline: what would this webhook body do, and why", cmd_check_alert},
 };
@@ -165,13 +170,22 @@ static int read_password(struct ctl *c)
 	return -1;
 }
 
+static bool is_asking(int n, char **argv)
+{
+	for (int i = 0; i < n; i++)
+		if (!strncmp(argv[i], "--against", 9))
+			return true;
+	return false;
+}
+
 static int run(struct ctl *c, const struct ctl_command *cmd, int n, char **argv)
 {
 	c->command = cmd;
 	bool goes_on = cmd->run == cmd_rollback || cmd->run == cmd_percentage; /* they may do without the daemon */
 
 	/* The offline checks ask nobody. */
-	if (strncmp(cmd->name, "check-", 6) != 0 && read_password(c) < 0 && !goes_on)
+	bool offline = !strncmp(cmd->name, "check-", 6) && !is_asking(n, argv);
+	if (!offline && read_password(c) < 0 && !goes_on)
 		return CTL_USAGE;
 	return cmd->run(c, n, argv);
 }

@@ -2,7 +2,6 @@
  * The plan: stage, checklist, freeze, report.
  */
 #include <assert.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,115 +31,18 @@ char *ctl_rollout(struct ctl *c, const char *named, int *ret_code)
 	return NULL;
 }
 
-/* --- showing --- */
-
-static void line(const char *label, struct json_object *o, const char *key)
-{
-	const char *text = NULL;
-
-	if (json_get_str(o, key, &text) == 1)
-		printf("  %s%s\n", label, text);
-}
-
-static void criterion_line(struct json_object *o)
-{
-	printf("  criterion  %-28s %s\n", json_str_or(o, "name", ""), json_str_or(o, "why", ""));
-}
-
-static void approval_line(struct json_object *o)
-{
-	printf("  approval   %-28s %s\n", json_str_or(o, "role", ""), json_str_or(o, "person", "missing"));
-}
-
-static void item_line(struct json_object *o)
-{
-	const char *person = json_str_or(o, "person", "");
-
-	printf("  [%c] %s%s%s%s\n", strcmp(json_str_or(o, "state", ""), "done") ? ' ' : 'x', json_str_or(o, "text", ""),
-	       person[0] ? " - " : "", person, !strcmp(json_str_or(o, "state", ""), "overdue") ? " (overdue)" : "");
-}
-
-static void each(struct json_object *o, const char *key, void (*show)(struct json_object *))
-{
-	struct json_object *arr = json_arr_of(o, key);
-
-	for (size_t i = 0; i < json_len(arr); i++)
-		show(json_item(arr, i));
-}
-
-static void checklist_of_stage(struct json_object *list)
-{
-	if (json_true(list, "of_stage"))
-		printf("  checklist %s:\n", json_str_or(list, "name", "")), each(list, "items", item_line);
-}
-
-static void any_checklist(struct json_object *list)
-{
-	printf("%s:\n", json_str_or(list, "name", ""));
-	each(list, "items", item_line);
-}
-
-static void missing_line(struct json_object *o)
-{
-	printf("    - %s\n", json_str_or(o, "text", ""));
-}
-
-static void next_lines(struct json_object *o)
-{
-	struct json_object *next = json_obj_of(o, "next");
-	int64_t stage = 0;
-
-	if (json_get_int(next, "stage", &stage) == 1)
-		printf("  next: stage %lld %s%s\n", (long long)stage, json_str_or(next, "name", ""),
-		       json_true(next, "ready") ? ": nothing is missing, rollbackctl stage advance" : ", missing:");
-	each(next, "missing", missing_line);
-}
-
-static void forecast_line(struct json_object *o)
-{
-	CLEANUP(cleanup_free) char *earliest = show_cell(o, "earliest");
-
-	printf("  stage %lld %-22s %s at the earliest\n", (long long)json_int_or(o, "stage", 0),
-	       json_str_or(o, "name", ""), earliest ? earliest : "");
-}
-
-static void show_stage(struct json_object *o)
-{
-	struct json_object *clock = json_obj_of(o, "clock"), *hold = json_obj_of(o, "hold");
-	int64_t stage = 0;
-	double pct = 0;
-
-	printf("%s: ", json_str_or(o, "title", ""));
-	if (json_get_int(o, "stage", &stage) == 1)
-		printf("stage %lld, %s", (long long)stage, json_str_or(o, "stage_name", "not in the config any more"));
-	else
-		printf("at no stage");
-	if (json_get_double(o, "percentage_wanted", &pct) == 1)
-		printf(", %.4g%% wanted", pct);
-	if (json_get_double(o, "percentage_seen", &pct) == 1)
-		printf(", %.4g%% seen", pct);
-	putchar('\n');
-	if (clock)
-		show_clean("clean for ", clock);
-	line("the clock stands still: ", clock, "why");
-	if (hold)
-		printf("  held by %s: %s\n", json_str_or(hold, "by", ""), json_str_or(hold, "note", ""));
-	line("", o, "freeze");
-	line("NOT WATCHED: ", json_obj_of(o, "watch"), "blind");
-	line("fallback ready: ", json_obj_of(o, "fallback_probe"), "state");
-	each(o, "criteria", criterion_line);
-	each(o, "approvals", approval_line);
-	each(o, "checklists", checklist_of_stage);
-	next_lines(o);
-	each(o, "forecast", forecast_line);
-}
-
-static void show_checklists(struct json_object *o)
-{
-	each(o, "checklists", any_checklist);
-}
-
 /* --- acting --- */
+
+/* The first of two persons: nothing was done yet. */
+static bool waits(struct json_object *data)
+{
+	const char *why = NULL;
+
+	if (json_get_str(data, "waits", &why) != 1)
+		return false;
+	fprintf(stderr, "rollbackctl: not yet: %s\n", why);
+	return true;
+}
 
 /* Does the stage, then shows it as it stands. */
 static int post_and_show(struct ctl *c, const char *rollout, const char *what, struct json_object *body)
@@ -148,11 +50,13 @@ static int post_and_show(struct ctl *c, const char *rollout, const char *what, s
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
 	int r = ctl_ask(c, "POST", "rollouts", rollout, what, body, &data);
 
+	if (r == 0 && waits(data))
+		return CTL_NO;
 	return r ? r : ctl_show(c, "rollouts", rollout, "", show_stage);
 }
 
 struct stage_words {
-	const char *reason, *role, *number;
+	const char *reason, *role, *number, *milestone;
 	bool force, wait;
 };
 
@@ -166,6 +70,8 @@ static int advance(struct ctl *c, const char *rollout, const struct stage_words 
 	int r = ctl_ask(c, "POST", "rollouts", rollout, "/advance", body, &data);
 	if (r)
 		return r;
+	if (waits(data))
+		return CTL_NO;
 	if (w->wait)
 		return ctl_follow(c, json_int_or(data, "advance", 0), 0, true);
 	printf("entering the stage; follow it with: rollbackctl stage %s\n", rollout);
@@ -175,7 +81,7 @@ static int advance(struct ctl *c, const char *rollout, const struct stage_words 
 static int with_note(struct ctl *c, const char *rollout, const char *verb, const struct stage_words *w)
 {
 	CLEANUP(cleanup_free) char *what = text_format("/%s", verb);
-	struct json_object *body = ctl_body("note", w->reason, "role", w->role, NO_MORE);
+	struct json_object *body = ctl_body("note", w->reason, "role", w->role, "milestone", w->milestone, NO_MORE);
 	char *end = NULL;
 
 	if (w->force)
@@ -193,7 +99,7 @@ static int with_note(struct ctl *c, const char *rollout, const char *verb, const
 /* The path is the word. The last word of "set" is the number of a stage. */
 static bool is_verb(const char *word)
 {
-	static const char *const verbs[] = {"advance", "set", "hold", "resume", "approve", "publish"};
+	static const char *const verbs[] = {"advance", "set", "hold", "resume", "approve", "certify", "publish"};
 	size_t i = 0;
 
 	while (i < ARRAY_LEN(verbs) && strcmp(verbs[i], word) != 0)
@@ -205,11 +111,9 @@ int cmd_stage(struct ctl *c, int n, char **argv)
 {
 	const char *rest[WORDS_MAX] = {NULL};
 	struct stage_words w = {0};
-	const struct option options[] = {{"--reason", &w.reason, NULL},
-	                                 {"--note", &w.reason, NULL},
-	                                 {"--role", &w.role, NULL},
-	                                 {"--force", NULL, &w.force},
-	                                 {"--wait", NULL, &w.wait}};
+	const struct option options[] = {{"--reason", &w.reason, NULL}, {"--note", &w.reason, NULL},
+	                                 {"--role", &w.role, NULL},     {"--milestone", &w.milestone, NULL},
+	                                 {"--force", NULL, &w.force},   {"--wait", NULL, &w.wait}};
 	int found = ctl_options(n, argv, options, ARRAY_LEN(options), rest, WORDS_MAX), code = 0;
 	bool verb = found >= 1 && is_verb(rest[0]), sets = verb && !strcmp(rest[0], "set");
 
@@ -241,6 +145,24 @@ int cmd_checklist(struct ctl *c, int n, char **argv)
 		code = ctl_ask(c, "POST", "rollouts", rollout, "/check",
 		               ctl_body("item", done, "checklist", list, "note", text, NO_MORE), &data);
 	return code ? code : ctl_show(c, "rollouts", rollout, "", show_checklists);
+}
+
+int cmd_milestones(struct ctl *c, int n, char **argv)
+{
+	const char *done = NULL, *text = NULL, *rest[1] = {NULL};
+	const struct option options[] = {{"--done", &done, NULL}, {"--note", &text, NULL}};
+	CLEANUP(json_cleanup) struct json_object *data = NULL;
+	int found = ctl_options(n, argv, options, ARRAY_LEN(options), rest, 1), code = 0;
+
+	if (found < 0)
+		return ctl_usage(c);
+	CLEANUP(cleanup_free) char *rollout = rollout_of(c, rest[0], &code);
+	if (!rollout)
+		return code;
+	if (done)
+		code = ctl_ask(c, "POST", "rollouts", rollout, "/done", ctl_body("item", done, "note", text, NO_MORE),
+		               &data);
+	return code ? code : ctl_show(c, "rollouts", rollout, "", show_milestones);
 }
 
 int cmd_freeze(struct ctl *c, int n, char **argv)

@@ -9,7 +9,7 @@ import sys
 
 from harness import BUILD, ROOT, Alertmanager, Hook, Prometheus, free_port, request, until
 
-PEOPLE = {"alertmanager": "am-secret", "alice": "wonderland", "bob": "builder", "carol": "christmas"}
+PEOPLE = {"alertmanager": "am-secret", "alice": "wonderland", "bob": "builder", "carol": "christmas", "ci": "robot"}
 RATE = 20000            # requests a second: enough that 0.1 points mean something after ten seconds
 
 
@@ -108,8 +108,9 @@ class Plan:
 
     def tick_all(self):
         for name, items in [(c["name"], c["items"]) for c in self.rollout()["checklists"] if c["of_stage"]]:
-            for n in range(len(items)):
-                self.done("alice", "check", checklist=name, item=str(n + 1))
+            for n, item in enumerate(items):
+                if not item["verdict"]:
+                    self.done("alice", "check", checklist=name, item=str(n + 1))
 
     def wait_missing(self, *what, timeout=90):
         def only():
@@ -120,8 +121,8 @@ class Plan:
         except AssertionError as e:
             raise AssertionError(f"{e}; missing: {self.rollout()['next']['missing']}; {self.rollout()['clock']}; {self.rollout()['watch']}")
 
-    def enter(self, stage, percentage):
-        self.done("alice", "advance")
+    def enter(self, stage, percentage, **words):
+        self.done("alice", "advance", **words)
         until(lambda: self.rollout()["stage"] == stage and self.rollout()["clock"]["entered_at"], 30)
         assert self.service.percentage() == percentage
 

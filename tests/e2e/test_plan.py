@@ -269,8 +269,9 @@ def test_hold_freeze_and_stage_set(daemon_of, service, prometheus, chat):
     assert p.returncode == 0, p.stderr      # 10 % is below stage 2's: nothing is raised by saying so
     until(lambda: any("FORCED past the gates before it: it was there before the move" in t for t in chat.texts()))
     assert rollout(d)["stage"] == 2 and service.file_percentage() == "10" and rollout(d)["next"]["again"]
-    assert ctl(d, "stage", "set", "0").returncode == 0
-    assert missing(d)[:2] == ["checklist", "checklist"]
+    p = ctl(d, "stage", "set", "0")         # with traffic here its triggers would roll nothing back
+    assert p.returncode == 1 and "stage 0 is of environment staging, and it is at 10% here" in p.stderr, p.stderr
+    assert "rollbackctl stage set shop 1" in p.stderr and rollout(d)["stage"] == 2
     p = ctl(d, "stage", "set", "3")
     assert p.returncode == 1 and "skip the gates" in p.stderr
     assert any("held by local: customer demo" in t for t in chat.texts())

@@ -27,13 +27,33 @@ def announced(plan, stage, percentage, duration):
 def test_the_whole_plan(plan):
     until(lambda: plan.rollout()["watch"]["heartbeat_at"], 60)
 
-    # 0 → 1: the checklist of the staging stage
-    assert plan.rollout()["stage"] is None and plan.missing() == ["stage"]
+    # 0 → 1: what blocks it, the review of the plan, the checklist of the staging stage, partly ticked by CI, the go decision
+    assert plan.rollout()["stage"] is None and plan.missing() == ["blocked", "stage"]
     plan.done("alice", "set", stage=0)
     status, out = plan.move("alice", "advance")
-    assert status == 409 and [m["what"] for m in out["data"]["missing"]] == ["checklist"] * 12
+    words = [m["what"] for m in out["data"]["missing"]]
+    assert status == 409 and words[:4] == ["blocked", "plan_review", "approval", "checklist"] and set(words[3:]) == {"checklist"}
+    plan.done("alice", "done", item="lancedb", note="resolved upstream")
+    plan.done("alice", "done", item="review")
+    assert plan.move("carol", "approve", role="go-no-go")[0] == 409          # not before the other gates hold
+    for name in ("unit-tests", "integration-tests", "security-scan", "benchmarks", "staging"):
+        plan.done("ci", "evidence", name=name, verdict="pass", link=f"https://ci.example.com/{name}", sha="4f2c1e", expires="14d")
+    assert plan.move("ci", "check", item="1")[0] == 403 and plan.move("alice", "evidence", name="staging", verdict="pass")[0] == 403
+    items = {i["text"]: i for c in plan.rollout()["checklists"] if c["of_stage"] for i in c["items"]}
+    assert items["Security scan clean"] | {"at": 0, "expires": 0} == {
+        "text": "Security scan clean", "state": "done", "person": "ci", "at": 0, "note": None, "verdict": "pass", "sha": "4f2c1e",
+        "link": "https://ci.example.com/security-scan", "expires": 0, "evidence": "security-scan", "by": None, "every": None, "valid": None}
     plan.tick_all()
+    plan.done("carol", "approve", role="go-no-go", note="go")
+    plan.done("ci", "evidence", name="unit-tests", verdict="fail", link="https://ci.example.com/9")
+    plan.told('the approval of carol as go-no-go counts no more: checklist pre-rollout: "All unit tests passing" failed')
+    plan.done("ci", "evidence", name="unit-tests", verdict="pass")
+    [go] = plan.rollout()["approvals"]
+    assert go["person"] == "carol" and not go["counts"] and "failed" in go["void_why"] and go["evidence"]["checklist"][0]["verdict"] == "pass"
+    plan.done("carol", "approve", role="go-no-go", note="go again")
     plan.enter(1, 10)
+    left = {c["name"]: c for c in plan.rollout()["checklists"]}["pre-rollout"]
+    assert left["left"] and {i["state"] for i in left["items"]} == {"done"} and left["items"][4]["person"] == "alice"
     announced(plan, 1, 10, "6 s")
 
     # 1 → 2: refused without approval, refused while a criterion fails, then granted
@@ -48,13 +68,17 @@ def test_the_whole_plan(plan):
     until(lambda: "criterion" in plan.missing(), 40, every=0.25)
     status, out = plan.move("alice", "advance")
     assert status == 409 and re.search(r"error rate delta: fails: 0\.00\d+ ratio, at most 0\.001", str(out["data"]["missing"]))
+    plan.told("the approval of alice as engineering-lead counts no more: ")
     plan.service.heal()
-    plan.wait_missing()
+    plan.wait_missing("approval")
+    assert "counts no more" in plan.rollout()["next"]["missing"][0]["text"]
+    plan.done("alice", "approve", role="engineering-lead", note="looks good again")
     plan.enter(2, 25)
     announced(plan, 2, 25, "9 s")
 
-    # back by an alert: approvals are gone
-    plan.done("alice", "approve", role="engineering-lead")
+    # back by an alert: nobody could approve yet, and ticks are gone
+    assert plan.move("alice", "approve", role="engineering-lead")[0] == 409
+    plan.tick_all()
     plan.service.fault(errors=0.3)
     incident = until(lambda: plan.call("alice", "GET", "/api/v1/incidents")[1]["data"], 60)[0]["id"]
     until(lambda: plan.call("alice", "GET", f"/api/v1/incidents/{incident}")[1]["data"]["state"] == "rolled_back", 60)
@@ -69,8 +93,9 @@ def test_the_whole_plan(plan):
     until(lambda: plan.call("alice", "GET", f"/api/v1/incidents/{incident}")[1]["data"]["state"] == "resolved", 120)
 
     # 2 again, 3, 4: two roles want two people
-    plan.wait_missing()
-    plan.enter(2, 25)
+    plan.wait_missing("reason")
+    assert "it would go from 0% to 25% at once: begin lower (rollbackctl stage set cst-pipeline 1)" in plan.rollout()["next"]["missing"][0]["text"]
+    plan.enter(2, 25, reason="a fault of the demo, mended")
     plan.wait_missing("approval", "checklist")
     plan.tick_all()
     plan.done("alice", "approve", role="engineering-lead")
@@ -88,7 +113,21 @@ def test_the_whole_plan(plan):
 
     # milestones, from the real entering of the last stage; the pinned baseline survives the end of legacy's traffic
     plan.told("due: Two weeks of stable operation")
+    plan.done("alice", "done", item="cost comparison", note="a third cheaper")
+    status, out = plan.move("carol", "approve", role="engineering-director", milestone="Remove legacy")
+    assert status == 409 and "stage 4 has not been called stable yet" in out["error"]
+    status, out = plan.move("alice", "certify")
+    assert status == 409 and {m["what"] for m in out["data"]["missing"]} >= {"checklist"}        # the post-rollout items are asked for
+    plan.tick_all()
+    until(lambda: plan.rollout()["certificate"]["ready"], 60)
+    plan.done("alice", "certify", note="no incident since week 3")
     plan.told("due: Celebrate success", 90)
+    assert plan.move("alice", "done", item="remove legacy")[0] == 409
+    plan.done("carol", "approve", role="engineering-director", milestone="Remove legacy")
+    plan.done("alice", "done", item="remove legacy")
+    done = {m["text"]: (m["done_by"], m["note"]) for m in plan.rollout()["milestones"] if m["done_by"]}
+    assert done == {"Cost comparison with legacy": ("alice", "a third cheaper"), "Remove legacy code": ("alice", None)}
+    assert not [t for t in plan.chat.texts() if "due: Cost comparison" in t]
     assert plan.missing() == ["stage"]
     assert {b["metric"] for b in plan.rollout()["baselines"]} == {"error_ratio", "latency_p95"}
     assert not [t for t in plan.chat.texts() if "BLIND" in t]

@@ -161,7 +161,8 @@ static void ranges_hold_only_what_is_asked_for(void **state)
 		const char *step;
 	} cases[] = {
 		{ALERT_UNRESOLVED, "SEARCH u USING PRIMARY KEY (rollout=? AND place>?)"},
-		{INCIDENT_COUNT_SINCE, "SEARCH incident USING COVERING INDEX incident_acted (rollout=? AND <expr>>?)"},
+		{INCIDENT_ROLLBACKS_SINCE,
+	         "SEARCH incident USING COVERING INDEX incident_acted (rollout=? AND <expr>>?)"},
 		{INCIDENT_LAST_ROLLBACK, "SEARCH incident USING COVERING INDEX incident_acted (rollout=?)"},
 		{INCIDENT_UNREVIEWED, "INDEX incident_review (rollout=?)"},
 		{UNRESOLVED_END, "SEARCH unresolved USING PRIMARY KEY (rollout=? AND place=? AND alert_id=?)"},

@@ -123,6 +123,33 @@ static void it_starts_again_where_the_last_incident_sent_it(void **state)
 	is(0, 2, "2025-10-16T10:00:00Z");
 }
 
+/* What the gate asks for there is its checklist, not time: the forecast says the same. */
+static void a_stage_that_is_run_elsewhere_takes_no_time_here(void **state)
+{
+	(void)state;
+	st = (struct rollout_state) {.row = {.stage = 0}, .p = {.restart_at = -1}, .there = 0};
+	assert_int_equal(on_tuesday(), 4);
+	is(0, 1, "2025-10-14T10:00:00Z");
+	is(1, 2, "2025-10-16T10:00:00Z");
+}
+
+static void many_rollbacks_lock_until_the_oldest_is_a_day_old(void **state)
+{
+	int64_t began[] = {(1760436000 - 60) * US_PER_S, (1760436000 - 3600) * US_PER_S,
+	                   (1760436000 - 7200) * US_PER_S};
+
+	(void)state;
+	settings.limits.rollbacks_per_day = 2;
+	st = (struct rollout_state) {
+		.row = {.stage = 1}, .p = {.restart_at = -1}, .there = 0, .rollbacks_us = began, .n_rollbacks = 3};
+	assert_int_equal(on_tuesday(), 4);
+	is(0, 1, "2025-10-15T09:00:00Z"); /* then one is left */
+	st.n_rollbacks = 1;
+	assert_int_equal(on_tuesday(), 4);
+	is(0, 1, "2025-10-14T10:00:00Z");
+	settings.limits.rollbacks_per_day = 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -132,6 +159,8 @@ int main(void)
 		cmocka_unit_test(the_last_stage_and_none_have_nothing_before_them),
 		cmocka_unit_test(nothing_is_entered_in_the_cooldown),
 		cmocka_unit_test(it_starts_again_where_the_last_incident_sent_it),
+		cmocka_unit_test(a_stage_that_is_run_elsewhere_takes_no_time_here),
+		cmocka_unit_test(many_rollbacks_lock_until_the_oldest_is_a_day_old),
 	};
 
 	setenv("TZ", "UTC", 1);
