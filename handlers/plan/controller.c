@@ -238,7 +238,7 @@ static void look_at_file(struct round *r, bool rehearse)
 
 static void record(struct round *r)
 {
-	if (!r->advance) { /* the last thing before the writer's turn, and outside of it */
+	if (!r->asked) { /* the last thing before the writer's turn, and outside of it */
 		look_at_file(r, atomic_load(&r->latest->rehearse));
 		flags_look_values(r->rollout, &r->look);
 	}

@@ -156,7 +156,7 @@ int cmd_milestones(struct ctl *c, int n, char **argv)
 
 	if (found < 0)
 		return ctl_usage(c);
-	CLEANUP(cleanup_free) char *rollout = rollout_of(c, rest[0], &code);
+	CLEANUP(cleanup_free) char *rollout = ctl_rollout(c, rest[0], &code);
 	if (!rollout)
 		return code;
 	if (done)

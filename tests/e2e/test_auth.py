@@ -36,7 +36,7 @@ users:
   - {{name: {ME}, roles: [viewer, product-owner]}}
 """
 STAGES = """    stages:
-      - {number: 1, name: Canary, percentage: 10, duration: 1h, approvals: [engineering-lead, product-owner]}
+      - {number: 1, name: Canary, percentage: 10, duration: 100ms, approvals: [engineering-lead, product-owner]}
       - {number: 2, name: Half, percentage: 50}
     checklists:
       - {name: before, items: [{text: Runbook reviewed}]}
@@ -130,6 +130,7 @@ def test_approving_needs_only_the_named_role(guarded, service):
     assert code == 403 and b"bob does not have the role product-owner" in body
     assert status(d, ALICE, "POST", path, {"role": "engineering-lead"})[0] == 403
     assert status(d, None, "POST", path, {"role": "engineering-lead"})[0] == 401
+    until(lambda: d.get("/api/v1/rollouts/shop")["clock"]["left"] == 0, 30)      # nobody approves what does not hold yet
     assert status(d, BOB, "POST", path, {"role": "engineering-lead"})[0] == 200
     code, _, body = request(d.sock, "POST", path, {"role": "product-owner"})
     assert code == 200, body
@@ -300,16 +301,16 @@ def test_64_clients_at_once(guarded):
     before = d.metric("rollbackd_auth_requests_total", result="wrong")
 
     def client(n):
-        return [status(d, BOB, "POST", "/api/v1/rollouts/shop/approve", {"role": "none"})[0] for _ in range(8)]
+        return [status(d, ALICE, "POST", "/api/v1/rollouts/shop/hold", {})[0] for _ in range(8)]
     with concurrent.futures.ThreadPoolExecutor(64) as pool:
-        # Cold: bob's check takes a quarter of a second, and is made once for all of them.
+        # Cold: her check takes a quarter of a second, and is made once for all of them.
         codes = [c for cs in pool.map(client, range(64)) for c in cs]
-    assert set(codes) == {409}, codes       # he is known; that role is not asked for
+    assert set(codes) == {400}, codes       # she is known; a reason is missing
     assert d.metric("rollbackd_auth_requests_total", result="wrong") == before
     assert d.metric("rollbackd_auth_requests_total", result="busy") == 0
     with concurrent.futures.ThreadPoolExecutor(64) as pool:
         start = time.monotonic()
-        assert {c for cs in pool.map(client, range(64)) for c in cs} == {409}
+        assert {c for cs in pool.map(client, range(64)) for c in cs} == {400}
         print("512 requests with a cached verdict:", round(time.monotonic() - start, 2), "s")
 
 

@@ -70,11 +70,11 @@ def test_the_example_holds_the_whole_plan(folder):
         assert len(re.findall(rf"(?:percentage: {flag}|name: {flag}, type:)", EXAMPLE)) == 1, flag
     stages = re.findall(r"- number: (\d)\n +name: [\w -]+\n +percentage: (\d+)\n(?: +environment: (\w+) .*\n)?(?: +duration: (\w+)\n)?"
                         r"(?: +approvals: \[(.*)\]\n)?", EXAMPLE)
-    assert stages == [("0", "100", "staging", "7d", ""), ("1", "10", "", "48h", "engineering-lead"),
+    assert stages == [("0", "100", "staging", "7d", "go-no-go"), ("1", "10", "", "48h", "engineering-lead"),
                       ("2", "25", "", "72h", "engineering-lead, product-owner"), ("3", "50", "", "7d", "engineering-director"),
                       ("4", "100", "", "", "")]
     lists = {name: items.count("{text: ") for name, items in re.findall(r"      - name: ([\w-]+)\n        items:\n((?:          - .*\n)+)", EXAMPLE)}
-    assert lists["pre-rollout"] == 12 and lists["canary"] == 6 and len(lists) == 5        # the plan's 11, and its Go/No-Go
+    assert lists["pre-rollout"] == 11 and lists["canary"] == 6 and len(lists) == 5        # Go/No-Go is an approval
     (folder / "other.yml").write_text(EXAMPLE.replace("to: previous_stage", "to: last_stage"))
     r = ctl(None, "check-config", folder / "other.yml")
     line = 1 + EXAMPLE[:EXAMPLE.index("to: previous_stage")].count("\n")

@@ -522,3 +522,35 @@ def test_slips_of_the_pen_on_the_command_line_are_told(daemon_of, service):
     for words in (["--url"], ["status", "-o"], ["-o", "yaml", "status"], ["--tineout", "5s", "status"]):
         p = ctl(d, *words)
         assert p.returncode == 2 and len(p.stderr.splitlines()) == 1, (words, p.stderr)
+
+
+def test_what_a_new_config_would_reset_is_shown_before_and_said_when_it_does(daemon_of, service, prometheus, chat, folder):
+    d = daemon_of(plan_config(service, prometheus, chat, clean="48h"))
+    run = until(lambda: rollout(d)["clock"]["clean"] > 0 and rollout(d)["clock"]["run"])
+    new, url = folder / "new.yml", f"http://127.0.0.1:{d.port}"
+
+    def against():
+        p = ctl(None, "check-config", new, "--against", url)
+        assert p.returncode == 0, p.stderr
+        return p.stdout
+
+    new.write_text(d.config.read_text())
+    assert "shop: its plan stays as it is\n  nothing begins anew\n" in against()
+    new.write_text(d.config.read_text().replace("name: Canary", "name: First users").replace("Faster search for", "Faster search, for"))
+    out = against()
+    assert "  stage 1: name: Canary → First users\n" in out and "  stage 2: release_notes: " in out and out.endswith("  nothing begins anew\n")
+    d.config.write_text(new.read_text())
+    assert d.call("POST", "/-/reload")[0] == 200
+    until(lambda: [e for e in d.get("/api/v1/events") if e["what"] == "plan reworded" and e["note"] == "name: Canary → First users"])
+    assert rollout(d)["clock"]["run"] == run
+
+    new.write_text(d.config.read_text().replace("max: 0.001", "max: 0.002"))
+    out = against()
+    assert '  stage 1: criterion "error rate delta" max: 0.001 → 0.002\n' in out and "  STAGE 1 BEGINS ANEW: " in out, out
+    assert rollout(d)["clock"]["run"] == run                # asking changes nothing
+    d.config.write_text(new.read_text())
+    assert d.call("POST", "/-/reload")[0] == 200
+    until(lambda: rollout(d)["clock"]["run"] == run + 1)
+    until(lambda: any('its plan was changed in the config (criterion "error rate delta" max: 0.001 → 0.002): '
+                      'clock, approvals and ticks begin anew' in t for t in chat.texts()))
+    assert ctl(None, "check-config", new, "--against", "http://127.0.0.1:1").returncode == 3

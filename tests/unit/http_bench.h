@@ -300,7 +300,7 @@ static inline struct http_admission bench_admit(void *arg, enum http_method aske
 		{"/defer", HTTP_POST, 0},
 		{"/hold", HTTP_POST, 0},
 		{"/at-once", HTTP_POST, 0},
-		{"/secret", HTTP_GET, 16},
+		{"/secret", HTTP_GET, 1024},
 		{"/stream", HTTP_GET, 0},
 		{"/stream-held", HTTP_GET, 0},
 		{"/private", HTTP_GET, ROLE_VIEWER},

@@ -169,9 +169,11 @@ static void a_rollout(struct db_conn *c, const void *rollout)
 	int64_t n = 0, counts[INC_STATE_N] = {0};
 	const int64_t day_us = 86400 * US_PER_S;
 	char *labels[10];
+	CLEANUP(cleanup_free) int64_t *began = NULL;
+	size_t n_began = 0;
 
 	assert_int_equal(incident_open_of(c, rollout, &open), 0);
-	assert_int_equal(incident_count_since(c, rollout, newest_us - day_us / 2, &n), 0);
+	assert_int_equal(incident_rollbacks_since(c, rollout, newest_us - day_us / 2, &began, &n_began), 0);
 	assert_int_equal(incident_unreviewed(c, rollout, &n), 0);
 	assert_int_equal(incident_last_rollback(c, rollout, &n), 0);
 	assert_int_equal(incident_count_states(c, counts), 0);
