@@ -59,7 +59,7 @@ struct incident {
 	int64_t due_at_us;       /* pending: when it starts */
 	int64_t started_at_us;   /* first act */
 	int64_t applied_at_us;   /* last apply step ended */
-	int64_t verify_until_us; /* deadline of verifying */
+	int64_t verify_until_us; /* deadline of verifying; rolled back: of the cure, 0 once it was told */
 	int64_t next_probe_us;   /* when the next verification round is due */
 	int64_t verify_rounds, verify_passes;
 	bool late; /* rolled back after it had failed */

@@ -49,7 +49,8 @@ struct verify {
 	unsigned waiting; /* runs that have not ended */
 	struct verdict written, effective, cured;
 	bool judge_effective; /* only at 0 % no traffic is expected */
-	struct prom_ask *ask; /* effective and cured */
+	struct asked_symptoms symptoms;
+	struct prom_ask *ask; /* effective, then each symptom */
 	verify_fn *fn;
 	void *arg;
 	struct run runs[]; /* n_runs */
@@ -74,6 +75,7 @@ static void probe_free(struct verify *p)
 		return;
 	for (size_t i = 0; i < p->n_runs; i++)
 		prom_vector_free(&p->runs[i].samples);
+	symptoms_free(&p->symptoms);
 	free(p);
 }
 
@@ -359,17 +361,39 @@ static void judge_bound(const struct prom_answer *a, double max, struct verdict 
 	snprintf(ret->note, sizeof(ret->note), "%s, at most %s", value, bound);
 }
 
+/* Of several symptoms one that is there is a no, else one that nobody knows of is unknown. */
+static void judge_symptoms(const struct asked_symptoms *s, const struct prom_answer *a, struct verdict *ret)
+{
+	CLEANUP(buf_free) struct buf note = BUF(PROBE_NOTE_MAX - 1);
+	static const int weight[] = {[STATUS_YES] = 0, [STATUS_UNKNOWN] = 1, [STATUS_NO] = 2};
+
+	ret->state = STATUS_YES;
+	for (size_t i = 0; i < s->n; i++) {
+		struct verdict one = {.state = STATUS_UNKNOWN};
+
+		judge_bound(&a[i], s->item[i].max, &one);
+		if (weight[one.state] > weight[ret->state]) {
+			ret->state = one.state;
+			buf_reset(&note);
+		}
+		if (one.state != ret->state)
+			continue;
+		buf_printf(&note, "%s%s%s%s", note.len ? "; " : "", s->item[i].name ? s->item[i].name : "",
+		           s->item[i].name ? ": " : "", one.note);
+	}
+	snprintf(ret->note, sizeof(ret->note), "%s", buf_text(&note));
+}
+
 static void on_effects(void *arg, const struct prom_answer *a, size_t n)
 {
 	struct verify *p = arg;
-	const struct rollout *r = &p->plan->rollout;
 
-	(void)n;
+	assert(n == 1 + p->symptoms.n);
 	p->ask = NULL;
 	if (a[0].asked)
-		judge_bound(&a[0], r->effective_max, &p->effective);
-	if (a[1].asked)
-		judge_bound(&a[1], r->cured_max, &p->cured);
+		judge_bound(&a[0], p->plan->rollout.effective_max, &p->effective);
+	if (p->symptoms.n)
+		judge_symptoms(&p->symptoms, &a[1], &p->cured);
 	if (--p->waiting == 0)
 		probe_tell(p);
 }
@@ -377,14 +401,17 @@ static void on_effects(void *arg, const struct prom_answer *a, size_t n)
 static void ask_for_effects(struct verify *p)
 {
 	const struct rollout *r = &p->plan->rollout;
-	const char *queries[] = {p->judge_effective ? r->effective_query : NULL, r->cured_query};
+	const char *queries[1 + SYMPTOMS_MAX] = {p->judge_effective ? r->effective_query : NULL};
 
 	snprintf(p->effective.note, sizeof(p->effective.note), "%s",
 	         !r->effective_query ? "not configured" : "judged only at 0%");
-	snprintf(p->cured.note, sizeof(p->cured.note), "not configured");
-	if (!queries[0] && !queries[1])
+	snprintf(p->cured.note, sizeof(p->cured.note), "%s",
+	         p->symptoms.n ? "it could not be asked" : "not configured");
+	for (size_t i = 0; i < p->symptoms.n; i++)
+		queries[1 + i] = p->symptoms.item[i].query;
+	if (!queries[0] && !p->symptoms.n)
 		return;
-	int err = prom_ask_start(p->loop, &p->plan->prometheus, queries, ARRAY_LEN(queries), p->since_mono_us,
+	int err = prom_ask_start(p->loop, &p->plan->prometheus, queries, 1 + p->symptoms.n, p->since_mono_us,
 	                         on_effects, p, &p->ask);
 	if (err == 0)
 		p->waiting++;
@@ -412,13 +439,18 @@ static int64_t timeout_of(const struct plan *plan, const struct check *c)
 	return plan->prometheus.timeout_us > 0 ? plan->prometheus.timeout_us : TIMEOUT_DEFAULT;
 }
 
-int verify_start(struct loop *l, const struct plan *plan, struct wanted target, int64_t since_mono_us, verify_fn *fn,
-                 void *arg, struct verify **ret)
+int verify_start(struct loop *l, const struct plan *plan, struct wanted target, int64_t since_mono_us,
+                 struct asked_symptoms *symptoms, verify_fn *fn, void *arg, struct verify **ret)
 {
 	assert(l && plan && fn && ret && target.pct >= 0 && target.pct <= 10000);
+	CLEANUP(symptoms_free) struct asked_symptoms taken = {0};
 	size_t n = plan->rollout.n_checks;
 	CLEANUP(probe_cleanup) struct verify *p = calloc(1, sizeof(*p) + n * sizeof(p->runs[0]));
 
+	if (symptoms) {
+		taken = *symptoms;
+		*symptoms = (struct asked_symptoms) {0};
+	}
 	if (!p)
 		return -ENOMEM;
 	*p = (struct verify) {.loop = l,
@@ -429,6 +461,8 @@ int verify_start(struct loop *l, const struct plan *plan, struct wanted target, 
 	                      .fn = fn,
 	                      .arg = arg};
 	p->judge_effective = target.pct == 0 && target.at_most;
+	p->symptoms = taken;
+	taken = (struct asked_symptoms) {0};
 	read_flags(p);
 	ask_for_effects(p);
 	for (size_t i = 0; i < p->n_runs; i++) {

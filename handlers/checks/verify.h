@@ -9,6 +9,7 @@
 
 #include "alertmanager/prometheus.h"
 #include "db/incident.h"
+#include "handlers/checks/symptoms.h"
 #include "handlers/settings/settings.h"
 #include "server/core/loop.h"
 
@@ -61,9 +62,10 @@ typedef void verify_fn(void *arg, const struct verify_result *r);
 
 struct verify;
 /* plan is borrowed and must outlive it. Only what was sampled or asked after since_mono_us counts (0: any age; what is
- * asked now is younger than what has ended). 0 or -errno: nothing was started. */
-int verify_start(struct loop *l, const struct plan *plan, struct wanted target, int64_t since_mono_us, verify_fn *fn,
-                 void *arg, struct verify **ret) MUST_CHECK;
+ * asked now is younger than what has ended). symptoms: whose cure is judged; NULL: nobody's, and what it holds is taken
+ * in any case. 0 or -errno: nothing was started. */
+int verify_start(struct loop *l, const struct plan *plan, struct wanted target, int64_t since_mono_us,
+                 struct asked_symptoms *symptoms, verify_fn *fn, void *arg, struct verify **ret) MUST_CHECK;
 void verify_cancel(struct verify *p); /* no call back; NULL is fine */
 
 #endif

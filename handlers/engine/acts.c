@@ -14,7 +14,6 @@
 #include "handlers/steps/http_step.h"
 #include "handlers/steps/names.h"
 #include "handlers/checks/verify.h"
-#include "handlers/checks/onset.h"
 #include "server/core/clock.h"
 #include "server/core/failpoint.h"
 #include "server/core/log.h"
@@ -156,22 +155,6 @@ static void on_command(void *arg, const struct command_outcome *o)
 	engine_advance(l);
 }
 
-/* The labels of the alert that decides the incident, for the command's environment. */
-static size_t labels_of(struct open_incident *l, struct json_object **ret_tree, struct text_pair *pairs, size_t max)
-{
-	struct alert_list alerts = {0};
-	size_t n = 0;
-
-	if (alert_deciding(l->engine->reader, &l->inc, &alerts) == 0 && alerts.n)
-		*ret_tree = json_tokener_parse(alerts.item[0].labels);
-	alert_list_free(&alerts);
-	if (!*ret_tree || !json_object_is_type(*ret_tree, json_type_object))
-		return 0;
-	json_object_object_foreach(*ret_tree, name, value) if (n < max) pairs[n++] =
-		(struct text_pair) {name, json_object_get_string(value)};
-	return n;
-}
-
 static void run_command(struct open_incident *l, const struct step *step, const struct act *act)
 {
 	CLEANUP(json_cleanup) struct json_object *labels = NULL;
@@ -187,7 +170,7 @@ static void run_command(struct open_incident *l, const struct step *step, const 
 	                          .rollout = l->inc.rollout,
 	                          .pct = l->inc.pct_wanted,
 	                          .labels = pairs};
-	env.n_labels = labels_of(l, &labels, pairs, ARRAY_LEN(pairs));
+	env.n_labels = first_labels(l, &labels, pairs, ARRAY_LEN(pairs));
 	attempt_name(l->engine->o.db, s->ch.step_id, s->ch.attempt, name);
 	int r = command_start(l->engine->o.loop, l->engine->o.runner, l->engine->commands, name, act, &env, on_command,
 	                      s, &c);
@@ -338,12 +321,6 @@ static void recover_command(struct open_incident *l, struct slot *s)
 	s->drop = drop_command;
 }
 
-static void drop_probe(struct open_incident *l, struct slot *s)
-{
-	(void)l;
-	verify_cancel(s->handle);
-}
-
 static void on_reprobe(void *arg, const struct verify_result *r)
 {
 	struct slot *s = arg;
@@ -362,13 +339,13 @@ static void recover_http(struct open_incident *l, struct slot *s)
 {
 	struct verify *p = NULL;
 
-	if (verify_start(l->engine->o.loop, l->plan, incident_wanted(&l->inc), clock_mono_us(), on_reprobe, s, &p) <
-	    0) {
+	if (verify_start(l->engine->o.loop, l->plan, incident_wanted(&l->inc), clock_mono_us(), NULL, on_reprobe, s,
+	                 &p) < 0) {
 		repeat(l, s);
 		return;
 	}
 	s->handle = p;
-	s->drop = drop_probe;
+	s->drop = drop_round;
 }
 
 /* What the checks say tells nothing about a step that follows the rollback. */
@@ -444,92 +421,6 @@ void act_recover(struct open_incident *l, const struct step *step)
 		again_or_doubt(l, s);
 	else
 		recover_command(l, s);
-}
-
-/* --- verification --- */
-
-static void on_round(void *arg, const struct verify_result *r)
-{
-	struct open_incident *l = arg;
-	struct slot *s = &l->slot[SLOT_ROUND];
-	struct change *ch = &s->ch;
-
-	s->busy = false;
-	s->ready = true;
-	s->handle = NULL;
-	l->looked = true;
-	round_hear(ch, r);
-	l->seen = round_sighting(ch);
-	ch->deadline_passed = l->inc.state == INC_VERIFYING && clock_mono_us() >= l->until.mono_us;
-	engine_advance(l);
-}
-
-/* The wall time on disk is one that this life wrote a moment ago, or an earlier one did: then what was said before this
- * life began is no evidence either. So it is when this life first saw it, and no clock that jumps matters. */
-static int64_t evidence_mono(struct open_incident *l)
-{
-	if (l->evidence.wall_us != l->inc.evidence_since_us || !l->evidence.mono_us)
-		l->evidence = (struct deadline) {.wall_us = l->inc.evidence_since_us, .mono_us = clock_mono_us()};
-	return l->evidence.mono_us;
-}
-
-void round_begin(struct open_incident *l)
-{
-	assert(l->plan && !l->slot[SLOT_ROUND].busy);
-	struct slot *s = &l->slot[SLOT_ROUND];
-	struct verify *p = NULL;
-
-	change_clear(&s->ch);
-	s->ch = round_unheard(l->inc.evidence_since_us);
-	int r = verify_start(l->engine->o.loop, l->plan, incident_wanted(&l->inc), evidence_mono(l), on_round, l, &p);
-	if (r < 0) {
-		s->ch.text = text_format("the checks could not be started: %s", strerror(-r));
-		s->ch.deadline_passed = l->inc.state == INC_VERIFYING && clock_mono_us() >= l->until.mono_us;
-		s->ready = true;
-		return;
-	}
-	s->busy = true;
-	s->handle = p;
-	s->drop = drop_probe;
-}
-
-/* --- when it began --- */
-
-static void drop_onset(struct open_incident *l, struct slot *s)
-{
-	(void)l;
-	onset_cancel(s->handle);
-}
-
-static void on_onset(void *arg, int err, int64_t onset_us)
-{
-	struct open_incident *l = arg;
-	struct slot *s = &l->slot[SLOT_ONSET];
-
-	s->busy = false;
-	s->handle = NULL;
-	if (err < 0)
-		return; /* startsAt stays, and the incident says so */
-	s->ready = true;
-	s->ch.onset_us = onset_us;
-	engine_advance(l);
-}
-
-void onset_begin(struct open_incident *l)
-{
-	CLEANUP(json_cleanup) struct json_object *labels = NULL;
-	struct slot *s = &l->slot[SLOT_ONSET];
-	struct text_pair pairs[64];
-	struct onset *o = NULL;
-	size_t n = labels_of(l, &labels, pairs, ARRAY_LEN(pairs));
-
-	change_clear(&s->ch);
-	s->ch = (struct change) {.kind = CHANGE_ONSET, .decided_at_us = l->inc.decided_at_us};
-	if (onset_start(l->engine->o.loop, l->plan, pairs, n, l->inc.onset_at_us, on_onset, l, &o) < 0)
-		return;
-	s->busy = true;
-	s->handle = o;
-	s->drop = drop_onset;
 }
 
 static const struct step *step_in(const struct open_incident *l, const struct slot *s)

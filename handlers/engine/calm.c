@@ -7,6 +7,7 @@
 
 #include "db/alert.h"
 #include "handlers/checks/activity.h"
+#include "handlers/incident/over.h"
 #include "handlers/settings/current.h"
 #include "server/core/clock.h"
 #include "server/core/log.h"
@@ -21,7 +22,8 @@ static int event_of(const struct open_incident *l)
 		return 0;
 	if (machine_edge(l->inc.state, EV_CALM))
 		return EV_CALM;
-	return machine_edge(l->inc.state, EV_QUIET) && !followup_is_open(l) ? EV_QUIET : 0;
+	bool open = followup_is_open(l) || incident_symptom_persists(&l->inc);
+	return machine_edge(l->inc.state, EV_QUIET) && !open ? EV_QUIET : 0;
 }
 
 int64_t calm_wake(struct open_incident *l)

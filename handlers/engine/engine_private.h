@@ -153,9 +153,16 @@ void act_recover(struct open_incident *l, const struct step *step);
 /* The incident is over, the step is running on disk: sees it to its end. */
 void act_watch_end(struct open_incident *l, const struct step *step);
 void acts_stop(struct open_incident *l);
+/* --- acts_ask.c --- */
 void round_begin(struct open_incident *l);
 void snapshot_begin(struct open_incident *l, const struct step *step);
 void onset_begin(struct open_incident *l);
+/* A slot's drop, while its handle is a round of verification. */
+void drop_round(struct open_incident *l, struct slot *s);
+/* The labels of the alert that decides the incident: pairs borrow from *ret_tree, the caller's to put. Returns how
+ * many. */
+size_t first_labels(struct open_incident *l, struct json_object **ret_tree, struct text_pair *pairs, size_t max);
+
 /* Every alert resolved: a waiting rollback is called off, or the incident ends, when those who should know say that it
  * is over. A rule of engine_advance; calm_wake is when it wants to look again (monotonic; 0: not at all). */
 bool calm_ask(struct open_incident *l);

@@ -10,22 +10,25 @@
 #include "handlers/incident/announce.h"
 #include "handlers/incident/move.h"
 #include "handlers/incident/sla.h"
+#include "handlers/engine/round.h"
 #include "handlers/incident/kinds.h"
 #include "handlers/incident/open.h"
+#include "handlers/incident/over.h"
 #include "server/core/clock.h"
 #include "server/core/log.h"
 #include "server/core/metrics.h"
 #include "server/core/text.h"
 
 #define ROUND_SLOWEST_US (60 * US_PER_S)
+#define CURE_TEXT_MAX    1000
 
 int64_t next_round_us(const struct incident *inc, int64_t every_us, int64_t now_us)
 {
 	assert(inc && every_us > 0 && now_us > 0);
-	int64_t wait = every_us;
+	int64_t since = inc->state == INC_FAILED ? inc->failed_at_us : inc->rolled_back_at_us, wait = every_us;
 
-	if (inc->state == INC_FAILED && inc->failed_at_us) {
-		int64_t slower = (now_us - inc->failed_at_us) / 10;
+	if ((inc->state == INC_FAILED || inc->state == INC_ROLLED_BACK) && since) {
+		int64_t slower = (now_us - since) / 10;
 
 		if (slower > ROUND_SLOWEST_US)
 			slower = ROUND_SLOWEST_US;
@@ -121,6 +124,7 @@ int record_seen(struct work *w, enum incident_event ev)
 	text_pct(w->inc.pct_wanted, pct, sizeof(pct));
 	snprintf(text, sizeof(text), "%s%% seen %lld times in a row", pct, (long long)w->inc.verify_passes);
 	int r = record_note(w, "verified", text);
+	w->inc.verify_until_us = w->now + w->plan->rollout.cured_timeout_us; /* from here on the cure's */
 	if (r == 0 && w->inc.condition[CONDITION_CURED].state == STATUS_YES)
 		w->inc.next_probe_us = 0; /* cured already: nothing more to watch */
 	if (r == 0)
@@ -142,55 +146,55 @@ int record_seen(struct work *w, enum incident_event ev)
 
 /* --- did it help: watched after it was seen, reported beside it --- */
 
-/* Only at 0 % is the canary out of it. */
-static char *symptom_text(const struct work *w)
-{
-	const char *title = w->plan->rollout.title, *found = w->ch->cured_note ? w->ch->cured_note : "unknown";
-	long long id = (long long)w->inc.id;
-	char pct[16], stage[32] = "";
-
-	if (w->inc.pct_wanted == 0)
-		return text_format("%s: at 0%% and the symptom persists (%s): the canary is probably not the cause. "
-		                   "Look elsewhere "
-		                   "(incident %lld)",
-		                   title, found, id);
-	text_pct(w->inc.pct_wanted, pct, sizeof(pct));
-	if (w->inc.stage >= 0)
-		snprintf(stage, sizeof(stage), " --stage %d", w->inc.stage);
-	return text_format("%s: at %s%% and the symptom persists (%s): that was not enough, or the canary is not the "
-	                   "cause. To 0%%: "
-	                   "rollbackctl rollback %s%s (incident %lld)",
-	                   title, pct, found, w->inc.rollout, stage, id);
-}
-
 static int tell_cure(struct work *w, bool cured)
 {
-	CLEANUP(cleanup_free)
-	char *text = cured ? text_format("%s: cured: the symptom is gone (%s) (incident %lld)", w->plan->rollout.title,
-	                                 w->ch->cured_note, (long long)w->inc.id)
-	                   : symptom_text(w);
-	int r = text ? record_note(w, cured ? "cured" : "not cured", w->ch->cured_note) : -ENOMEM;
+	const char *title = w->plan->rollout.title, *found = w->inc.condition[CONDITION_CURED].note;
+	CLEANUP(buf_free) struct buf b = BUF(CURE_TEXT_MAX);
+
+	buf_printf(&b, "%s: ", title);
+	if (cured)
+		buf_printf(&b, "cured: the symptom is gone (%s)", found);
+	else
+		incident_symptom_text(&b, &w->inc);
+	buf_printf(&b, "%s (incident %lld)", cured ? "" : ". The incident stays open", (long long)w->inc.id);
+	int r = b.error ? b.error : record_note(w, cured ? "cured" : "not cured", found);
 
 	return r < 0 ? r
 	             : announce_text(w->tx, w->settings, cured ? ANNOUNCE_CURED : ANNOUNCE_NOT_CURED, w->inc.rollout,
-	                             text);
+	                             buf_text(&b));
 }
 
+/* Its time is up, and that was not said yet. */
+static bool cure_is_late(const struct work *w)
+{
+	return w->inc.verify_until_us && w->now >= w->inc.verify_until_us;
+}
+
+static int tell_late(struct work *w)
+{
+	const struct condition *c = &w->inc.condition[CONDITION_CURED];
+
+	return c->state == STATUS_NO ? tell_cure(w, false) : record_note(w, "cure unknown", c->note);
+}
+
+/* It is looked at until the symptom is gone, ever more rarely. That it was there is not forgotten because for a moment
+ * nobody knows. */
 static int write_cure(struct work *w)
 {
-	bool over = w->now >= w->inc.rolled_back_at_us + w->plan->rollout.cured_timeout_us;
-	bool cured = w->ch->cured == STATUS_YES;
-	int r = record_condition(w, CONDITION_CURED, w->ch->cured, w->ch->cured_note);
+	struct finding f = record_finding(w);
+	struct condition found = round_cure(&f);
+	bool late = cure_is_late(w), cured = found.state == STATUS_YES;
+	int r = found.state == STATUS_UNKNOWN && incident_symptom_persists(&w->inc)
+	                ? 0
+	                : record_condition(w, CONDITION_CURED, found.state, found.note);
 
-	w->inc.next_probe_us = cured || over ? 0 : w->now + w->plan->rollout.verify_every_us;
+	w->inc.next_probe_us = cured ? 0 : next_round_us(&w->inc, w->plan->rollout.verify_every_us, w->now);
+	if (late || cured)
+		w->inc.verify_until_us = 0;
 	if (r == 0)
 		r = incident_save(w->tx, &w->inc);
-	if (r == 0 && cured)
-		r = tell_cure(w, true);
-	else if (r == 0 && over && w->ch->cured == STATUS_NO)
-		r = tell_cure(w, false);
-	else if (r == 0 && over)
-		r = record_note(w, "cure unknown", w->ch->cured_note);
+	if (r == 0 && (cured || late))
+		r = cured ? tell_cure(w, true) : tell_late(w);
 	return r < 0 ? r : 1;
 }
 

@@ -63,29 +63,6 @@ int condition_is(struct incident *inc, enum condition_type which, enum condition
 	return text_set(&c->note, note);
 }
 
-int round_conditions(const struct finding *f)
-{
-	assert(f && f->plan && f->inc && f->round);
-	const struct change *ch = f->round;
-	const struct {
-		bool asked;
-		enum condition_type which;
-		enum condition_status state;
-		const char *note;
-	} all[] = {
-		{true, CONDITION_WRITTEN, ch->written, ch->written_note},
-		{true, CONDITION_ACKNOWLEDGED, ch->acknowledged, ch->acknowledged_note},
-		{round_wants_effect(f->plan, f->inc), CONDITION_EFFECTIVE, ch->effective, ch->effective_note},
-		{f->plan->rollout.cured_query && kind_of(f->inc)->lowers, CONDITION_CURED, ch->cured, ch->cured_note},
-	};
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < ARRAY_LEN(all); i++)
-		if (all[i].asked)
-			r = condition_is(f->inc, all[i].which, all[i].state, all[i].note, f->now_us);
-	return r;
-}
-
 bool round_wants_effect(const struct plan *plan, const struct incident *inc)
 {
 	assert(plan && inc);
@@ -95,6 +72,40 @@ bool round_wants_effect(const struct plan *plan, const struct incident *inc)
 static bool has_effect(const struct finding *f)
 {
 	return !round_wants_effect(f->plan, f->inc) || f->round->effective == STATUS_YES;
+}
+
+/* What has not reached the world cannot have helped: whatever got better did so by itself. */
+struct condition round_cure(const struct finding *f)
+{
+	assert(f && f->plan && f->inc && f->round);
+	bool reached = f->round->acknowledged == STATUS_YES && has_effect(f);
+
+	return (struct condition) {.state = reached ? f->round->cured : STATUS_UNKNOWN,
+	                           .note = reached ? f->round->cured_note : (char *)"judged once it is effective"};
+}
+
+int round_conditions(const struct finding *f)
+{
+	assert(f && f->plan && f->inc && f->round);
+	const struct change *ch = f->round;
+	const struct condition cure = round_cure(f);
+	const struct {
+		bool asked;
+		enum condition_type which;
+		enum condition_status state;
+		const char *note;
+	} all[] = {
+		{true, CONDITION_WRITTEN, ch->written, ch->written_note},
+		{true, CONDITION_ACKNOWLEDGED, ch->acknowledged, ch->acknowledged_note},
+		{round_wants_effect(f->plan, f->inc), CONDITION_EFFECTIVE, ch->effective, ch->effective_note},
+		{f->plan->rollout.cured_query && kind_of(f->inc)->lowers, CONDITION_CURED, cure.state, cure.note},
+	};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(all); i++)
+		if (all[i].asked)
+			r = condition_is(f->inc, all[i].which, all[i].state, all[i].note, f->now_us);
+	return r;
 }
 
 void round_count(const struct finding *f, bool acts_open)

@@ -29,6 +29,10 @@ int condition_is(struct incident *inc, enum condition_type which, enum condition
 /* What the round says of each that is asked for. 0 or -ENOMEM. */
 int round_conditions(const struct finding *f);
 
+/* Did it help? Unknown before it is acknowledged and, where that is asked, effective. The note borrows from the round.
+ */
+struct condition round_cure(const struct finding *f);
+
 /* Rolled back is not said before the traffic is gone, too. */
 bool round_wants_effect(const struct plan *plan, const struct incident *inc);
 

@@ -152,6 +152,28 @@ bool incident_ended_unverified(const struct incident *inc)
 	return inc->state == INC_RESOLVED && inc->failed_at_us && !inc->rolled_back_at_us && kind_of(inc)->lowers;
 }
 
+bool incident_symptom_persists(const struct incident *inc)
+{
+	assert(inc);
+	return inc->state == INC_ROLLED_BACK && inc->condition[CONDITION_CURED].state == STATUS_NO;
+}
+
+/* Only at 0 % is the canary out of it. */
+int incident_symptom_text(struct buf *b, const struct incident *inc)
+{
+	assert(b && inc);
+	const char *found = inc->condition[CONDITION_CURED].note;
+	char pct[16];
+
+	text_pct(inc->pct_wanted, pct, sizeof(pct));
+	buf_printf(b, "at %s%% and the symptom persists (%s): ", pct, found ? found : "unknown");
+	if (inc->pct_wanted == 0)
+		return buf_str(b, "the canary is probably not the cause. Look elsewhere");
+	buf_printf(b, "that was not enough, or the canary is not the cause. To 0%%: rollbackctl rollback %s",
+	           inc->rollout);
+	return inc->stage < 0 ? b->error : buf_printf(b, " --stage %d", inc->stage);
+}
+
 static void pending(struct view *v)
 {
 	char at[60];
@@ -179,10 +201,23 @@ static void failed(struct view *v)
 	next_incident(v, "retry");
 }
 
+/* Before its time is up nobody is acquitted: rates take their time to fall. */
+static void persists(struct view *v)
+{
+	const char *found = v->inc->condition[CONDITION_CURED].note;
+	struct buf b = BUF(sizeof(v->ret->because) - 1);
+
+	if (v->inc->verify_until_us)
+		buf_printf(&b, "at %s the symptom is still there (%s)", v->to, found ? found : "");
+	else
+		incident_symptom_text(&b, v->inc);
+	because(v, false, "%s", buf_text(&b));
+	buf_free(&b);
+}
+
 /* Where the world is where it should be: what else is open, the most pressing first. */
 static void rolled_back(struct view *v)
 {
-	const struct condition *cured = &v->inc->condition[CONDITION_CURED];
 	long long firing = (long long)v->facts->firing;
 	char now[16];
 
@@ -193,8 +228,8 @@ static void rolled_back(struct view *v)
 		because(v, false, "after the rollback %s", v->facts->failed);
 	else if (v->facts->waiting[0])
 		because(v, false, "%s waits for a person", v->facts->waiting);
-	else if (cured->state == STATUS_NO)
-		because(v, false, "at %s the symptom is still there (%s)", v->to, cured->note ? cured->note : "");
+	else if (incident_symptom_persists(v->inc))
+		persists(v);
 	else if (firing)
 		because(v, false, "%lld alert%s still fire%s", firing, firing == 1 ? "" : "s", firing == 1 ? "s" : "");
 	else if (v->inc->review == REVIEW_REQUIRED)

@@ -9,6 +9,7 @@
 
 #include "db/incident.h"
 #include "db/rollout.h"
+#include "server/core/buf.h"
 
 #define NEXT_MAX 2
 
@@ -34,6 +35,11 @@ void incident_over(const struct incident *inc, const struct incident_facts *fact
 
 /* Was it ended by a person while the world was not, or not known to be, where it should be? */
 bool incident_ended_unverified(const struct incident *inc);
+/* Rolled back, and what it was opened for was still there when it was looked at last: silence does not end it. */
+bool incident_symptom_persists(const struct incident *inc);
+/* "at 0% and the symptom persists (0.3, at most 0.001): the canary is probably not the cause. Look elsewhere": the one
+ * sentence that chat, page, lists and report say of it. */
+int incident_symptom_text(struct buf *b, const struct incident *inc);
 /* "19 of 20 at 0%; at 25%: pod="web-7"", else what was seen last, else that nobody answers. At least 350 bytes. */
 void incident_seen_text(const struct incident *inc, char *out, size_t size);
 

@@ -427,7 +427,7 @@ static int probe_start(struct evaluating *e)
 		         e->st.open ? "it is being verified" : "the wanted percentage is unknown");
 		return 0;
 	}
-	return verify_start(e->loop, e->plan, (struct wanted) {.pct = e->st.row.pct_wanted}, 0, on_probe, e, &e->probe);
+	return verify_start(e->loop, e->plan, (struct wanted) {.pct = e->st.row.pct_wanted}, 0, NULL, on_probe, e, &e->probe);
 }
 
 static int start(struct evaluating *e)

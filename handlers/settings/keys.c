@@ -133,11 +133,20 @@ SECTION(effective, rollout, NO_RULE,
         K("prometheus", KEY_PROMQL, rollout, effective_query, .required = true,
           .help = "Query: what still takes the new way, judged when 0 is wanted"),
         K("max", KEY_FRACTION, rollout, effective_max, .required = true, .help = "At most this"));
+SECTION(symptom, symptom, NO_RULE, K("name", KEY_LINE, symptom, name, .required = true, .help = "For people"),
+        K("match", KEY_MATCHERS, symptom, match, .required = true, .help = "Matchers: the triggers that are about it"),
+        K("prometheus", KEY_PROMQL, symptom, query, .required = true,
+          .help = "Query: the symptom; ${onset} is replaced by the moment when the incident began, in Unix seconds"),
+        K("max", KEY_FRACTION, symptom, max, .required = true, .help = "Cured at or below this"));
 SECTION(cured, rollout, NO_RULE,
-        K("prometheus", KEY_PROMQL, rollout, cured_query, .required = true, .help = "Query: the symptom"),
+        K("prometheus", KEY_PROMQL, rollout, cured_query, .required = true,
+          .help = "Query: the symptom; ${onset} is replaced by the moment when the incident began, in Unix seconds: "
+                  "baseline @ ${onset} is what was normal then"),
         K("max", KEY_FRACTION, rollout, cured_max, .required = true, .help = "Cured at or below this"),
+        LIST("symptoms", symptom, rollout, symptoms, .unique = "name", .most = 32,
+             .help = "Of triggers that are about something else; all that fired are asked for"),
         K("timeout", KEY_DURATION, rollout, cured_timeout_us, .def = "5m", WAIT,
-          .help = "Not cured by then: the canary is probably not the cause"));
+          .help = "Not cured by then: the canary is probably not the cause. It is looked at until it is"));
 SECTION(http_check, check, NO_RULE, K("url", KEY_URL, check, url, .required = true, .help = "Asked with GET"),
         K("value", KEY_POINTER, check, pointer, .def = "",
           .help = "JSON pointer of the percentage in the answer; default: the whole answer"));

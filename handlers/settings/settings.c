@@ -13,6 +13,8 @@
 static void rollout_free(struct rollout *r)
 {
 	matchers_free(&r->alerts);
+	for (size_t i = 0; i < r->n_symptoms; i++)
+		matchers_free(&r->symptoms[i].match);
 }
 
 static void playbook_free(struct playbook *p)

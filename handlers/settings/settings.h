@@ -174,6 +174,13 @@ struct flag_value {
 	const char *name, *type;
 };
 
+/* What a trigger was about: is it gone, once nothing takes the new way any more? */
+struct symptom {
+	const char *name, *query;
+	struct matchers match; /* of the triggers */
+	double max;
+};
+
 struct rollout {
 	const char *frozen;
 	const char *name, *title, *dashboard_url; /* title: the name unless given; dashboard_url "" */
@@ -188,8 +195,10 @@ struct rollout {
 	int passes;
 	const char *effective_query; /* NULL: not asked */
 	double effective_max;
-	const char *cured_query; /* NULL: not asked */
+	const char *cured_query; /* of triggers that no symptom names, and of people; NULL: none is asked for */
 	double cured_max;
+	struct symptom *symptoms;
+	size_t n_symptoms;
 	int64_t cured_timeout_us;
 	struct fallback *fallbacks;
 	size_t n_fallbacks;

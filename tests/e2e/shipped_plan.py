@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 
-from harness import BUILD, ROOT, Alertmanager, Hook, Prometheus, free_port, request, until
+from harness import BUILD, ROOT, Alertmanager, Hook, Prometheus, ctl, free_port, request, until
 
 PEOPLE = {"alertmanager": "am-secret", "alice": "wonderland", "bob": "builder", "carol": "christmas", "ci": "robot"}
 RATE = 20000            # requests a second: enough that 0.1 points mean something after ten seconds
@@ -33,9 +33,9 @@ class DemoService:
     def percentage(self):
         return float(re.search(rb"[\d.]+", request(self.port, "GET", "/flags")[2])[0])
 
-    def fault(self, **faults):
+    def fault(self, pipeline="cst", **faults):
         query = "&".join(f"{k}={v}" for k, v in faults.items())
-        assert request(self.port, "POST", f"/fault?pipeline=cst&{query}")[0] == 200
+        assert request(self.port, "POST", f"/fault?pipeline={pipeline}&{query}")[0] == 200
 
     def heal(self):
         assert request(self.port, "POST", "/fault/clear")[0] == 200
@@ -89,6 +89,14 @@ class Plan:
     def call(self, who, method, path, body=None):
         token = base64.b64encode(f"{who}:{PEOPLE[who]}".encode()).decode()
         return self.daemon.call(method, path, body, headers={"Authorization": f"Basic {token}"})
+
+    def cli(self, *args):
+        """What rollbackctl prints to alice."""
+        word = self.daemon.dir / "alice-password"
+        word.write_text(PEOPLE["alice"] + "\n")
+        r = ctl(self.daemon, *args, env={"ROLLBACKD_USER": "alice", "ROLLBACKD_PASSWORD_FILE": str(word)})
+        assert r.returncode in (0, 1), r.stderr
+        return r.stdout
 
     def rollout(self):
         status, out = self.call("alice", "GET", "/api/v1/rollouts/cst-pipeline")

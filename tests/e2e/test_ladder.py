@@ -1,4 +1,5 @@
 """The verification ladder (written, acknowledged, effective, cured), other ways to get there, and what follows a rollback."""
+import collections
 import datetime
 import json
 import os
@@ -16,12 +17,16 @@ class Answers(Server):
 
     def __init__(self):
         self.values = {"traffic": 0, "symptom": 0}
+        self.matching = {}              # beginning of a query: value
+        self.asked = collections.Counter()
         super().__init__()
 
     def handle(self, method, path, headers, body):
         query = parse_qs(urlparse(path).query).get("query", [""])[0]
         age = re.fullmatch(r"min\(timestamp\((.*)\)\)", query)   # scraped this moment
+        self.asked[query] += 1
         value = self.values.get(age[1] if age else query)
+        value = next((v for start, v in self.matching.items() if query.startswith(start)), value)
         value = time.time() if age and value is not None else value
         result = [] if value is None else [{"metric": {}, "value": [time.time(), str(value)]}]
         return 200, {}, json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}})
@@ -90,9 +95,45 @@ def test_at_zero_and_the_symptom_persists(daemon_of, service, prometheus, chat):
     text = told(chat, "the symptom persists")
     assert text.startswith("Shop: at 0% and the symptom persists (0.3, at most 0.001): the canary is probably not the cause.")
     rounds = d.incident(r["incident"])["timeline"]
-    d.restart()                                     # told once
+    d.restart()                                     # told once, and looked at further
+    asked = prometheus.asked["symptom"]
+    until(lambda: prometheus.asked["symptom"] > asked + 2)
     assert d.incident(r["incident"])["timeline"] == rounds
     assert len([t for t in chat.texts() if "persists" in t]) == 1
+    prometheus.values["symptom"] = None             # that for a moment nobody knows does not mend it
+    asked = prometheus.asked["symptom"]
+    until(lambda: prometheus.asked["symptom"] > asked + 2)
+    assert d.incident(r["incident"])["verification"]["cured"]["state"] == "no"
+    prometheus.values["symptom"] = 0
+    told(chat, "Shop: cured: the symptom is gone (0, at most 0.001)")
+
+
+def test_silence_does_not_end_what_was_not_cured(daemon_of, service, prometheus, chat):
+    d = daemon_of(ladder(service, prometheus, chat, verify=CURED, limits="limits: {quiet: 100ms}"))
+    prometheus.values["symptom"] = 0.3
+    [r] = d.post(alert())
+    told(chat, "the symptom persists")
+    d.post(alert(status="resolved", starts=r["starts_at"]))
+    asked = prometheus.asked["symptom"]
+    until(lambda: prometheus.asked["symptom"] > asked + 8)      # far longer than quiet
+    i = d.incident(r["incident"])
+    assert i["state"] == "rolled_back" and i["over"]["because"].startswith("at 0% and the symptom persists")
+    prometheus.values["symptom"] = 0
+    d.wait_state(r["incident"], "resolved")
+
+
+def test_a_trigger_is_asked_for_its_own_symptom(daemon_of, service, prometheus, chat):
+    own = CURED.replace("600ms}", "600ms, symptoms: [{name: p95 latency, match: ['alertname=\"Slow\"'], "
+                        "prometheus: 'p95 - p95 @ ${onset} offset 5m', max: 0.1}]}")
+    d = daemon_of(ladder(service, prometheus, chat, verify=own))
+    prometheus.values["symptom"] = 0                # no error anywhere
+    prometheus.values["p95"] = 0.4
+    prometheus.matching["p95 - p95 @ "] = 0.4
+    [r] = d.post(alert(alertname="Slow"))
+    told(chat, "Shop: at 0% and the symptom persists (p95 latency: 0.4, at most 0.1): the canary is probably not the cause.")
+    query = next(q for q in prometheus.asked if q.startswith("p95 - p95 @ "))
+    onset = datetime.datetime.fromisoformat(d.incident(r["incident"])["onset_at"].replace("Z", "+00:00")).timestamp()
+    assert abs(float(re.fullmatch(r"p95 - p95 @ ([\d.]+) offset 5m", query)[1]) - onset) < 0.01
 
 
 def test_an_unknown_cure_is_neither_claimed_nor_paged(daemon_of, service, prometheus, chat):

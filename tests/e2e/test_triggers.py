@@ -1,5 +1,8 @@
 """Each automatic trigger of the plan and each contingency scenario, provoked in the demo service, ends as the plan says. The shipped
 config and rules in compressed time, on the real Prometheus and Alertmanager."""
+import re
+import time
+
 import pytest
 from harness import until
 from shipped_plan import Plan
@@ -9,14 +12,14 @@ from shipped_plan import Plan
 def plan_of(folder, chat, programs, daemon_of):
     started = []
 
-    def make(percentage):
+    def make(percentage, *replacements):
         log = folder / "indexer.log"
         for name in ("indexer", "heap-snapshot"):
             script = folder / name
             script.write_text(f"#!/bin/sh\necho {name} \"$@\" >> {log}\n")
             script.chmod(0o755)
         p = Plan(folder, chat, programs, lambda text: daemon_of(text, start=False), f"/usr/bin/cst-indexer={folder}/indexer",
-                 f"/usr/bin/cst-heap-snapshot={folder}/heap-snapshot", percentage=percentage)
+                 f"/usr/bin/cst-heap-snapshot={folder}/heap-snapshot", *replacements, percentage=percentage)
         p.log = log
         started.append(p)
         # quiet first: both pipelines seen, the heartbeat here, the warm-up of the rules over (1800 s of them, divided by 60)
@@ -55,6 +58,30 @@ def test_an_automatic_trigger_rolls_back_to_zero(plan_of, name, fault, alert):
     assert i["snapshot"]["state"] == "done" and i["snapshot"]["series"]["error_ratio_cst"], i["snapshot"]
     plan.told("Rolled back to 0%")
     assert any(b["event"] == "page" for b in plan.pager.bodies)
+
+
+def test_an_outage_that_legacy_shares_is_not_called_cured(plan_of):
+    plan = plan_of(10, "timeout: 300s                               # told then=timeout: 4s # told then")
+    until(lambda: plan.rollout()["clock"]["clean"] > 20, 60, every=0.25)        # what is normal was seen
+    plan.service.fault(errors=0.95)
+    plan.service.fault("legacy", errors=0.4)
+    incident = until(lambda: next((i for i in plan.incidents() if i["percentage_wanted"] == 0), None), 90, every=0.1)
+    plan.wait_incident(incident["id"], "rolled_back")
+    words = r"at 0% and the symptom persists \(error rate: 0\.[34]\d+, at most 0\.001\): the canary is probably not the cause\."
+    assert re.search(words, plan.told("the symptom persists"))
+    # the canary's alerts resolve, for it has no traffic; that ends nothing, and status, incident and report say why
+    until(lambda: all(a["status"] == "resolved" for a in plan.incident(incident["id"])["alerts"]), 60, every=0.25)
+    quiet = time.time() + 4 * 3             # limits.quiet is 3 s here
+    until(lambda: time.time() > quiet, 30)
+    i = plan.incident(incident["id"])
+    assert i["state"] == "rolled_back" and i["verification"]["cured"]["state"] == "no" and i["over"]["answer"] == "no"
+    report = plan.call("alice", "GET", f"/api/v1/incidents/{incident['id']}/report")[1]
+    for text in (i["over"]["because"], plan.cli("status"), plan.cli("incident", str(i["id"])), report):
+        assert re.search("at 0% and the symptom persists .*the canary is probably not the cause", text.replace("\\", "")), text
+    # once it is gone that is told, and now silence ends the incident
+    plan.service.heal()
+    plan.told("cured: the symptom is gone (error rate: ")
+    plan.wait_incident(incident["id"], "resolved")
 
 
 @pytest.mark.long

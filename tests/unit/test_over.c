@@ -95,8 +95,19 @@ static void rolled_back_is_not_over_while_something_is_open(void **state)
 	is(&inc, (struct incident_facts) {.waiting = "restore"}, false, "restore waits for a person",
 	   "rollbackctl incident approve 7");
 	inc.condition[CONDITION_CURED] = (struct condition) {.state = STATUS_NO, .note = (char *)"0.2, at most 0.1"};
+	inc.verify_until_us = 9; /* until then nobody says whose fault it was not */
 	is(&inc, NOTHING, false, "at 0% the symptom is still there (0.2, at most 0.1)",
 	   "rollbackctl incident resolve 7");
+	inc.verify_until_us = 0;
+	is(&inc, NOTHING, false,
+	   "at 0% and the symptom persists (0.2, at most 0.1): the canary is probably not the cause. Look elsewhere",
+	   "rollbackctl incident resolve 7");
+	inc.pct_wanted = 500;
+	is(&inc, NOTHING, false,
+	   "at 5% and the symptom persists (0.2, at most 0.1): that was not enough, or the canary is not the cause. To "
+	   "0%: rollbackctl rollback shop --stage 2",
+	   "rollbackctl incident resolve 7");
+	inc.pct_wanted = 0;
 	inc.condition[CONDITION_CURED].state = STATUS_UNKNOWN;
 	inc.review = REVIEW_REQUIRED;
 	is(&inc, NOTHING, false, "0% was seen, but its review is open",

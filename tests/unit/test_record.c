@@ -134,6 +134,7 @@ struct shift {
 	enum step_phase phase;
 	enum step_state to;
 	int64_t applied_ago_us, rolled_back_ago_us;
+	bool cure_is_late;
 };
 
 /* Sets what only time or the engine would. */
@@ -154,6 +155,8 @@ static int shift(struct db_tx *tx, void *arg)
 		inc.applied_at_us = db_tx_now(tx) - s->applied_ago_us;
 	if (s->rolled_back_ago_us)
 		inc.rolled_back_at_us = db_tx_now(tx) - s->rolled_back_ago_us;
+	if (s->cure_is_late)
+		inc.verify_until_us = db_tx_now(tx);
 	assert_int_equal(incident_save(tx, &inc), 0);
 	step_list_free(&l);
 	incident_free(&inc);
@@ -238,6 +241,17 @@ static void a_fallback_armed_for_the_apply_before_is_skipped_and_keeps_its_turn(
 
 /* --- conditions --- */
 
+/* Out of the next one's way. */
+static void end_now(void)
+{
+	change((struct change) {.kind = CHANGE_EVENT, .event = EV_RESOLVE});
+	if (seen.state != INC_RESOLVED) { /* verifying cannot be resolved */
+		change((struct change) {.kind = CHANGE_EVENT, .event = EV_DEADLINE});
+		change((struct change) {.kind = CHANGE_EVENT, .event = EV_RESOLVE});
+	}
+	assert_int_equal(seen.state, INC_RESOLVED);
+}
+
 static void rolled_back_needs_every_rung_that_is_asked_for(void **state)
 {
 	static const enum condition_status all[] = {STATUS_UNKNOWN, STATUS_YES, STATUS_NO};
@@ -252,12 +266,7 @@ static void rolled_back_needs_every_rung_that_is_asked_for(void **state)
 			assert_int_equal(seen.state, yes ? INC_ROLLED_BACK : INC_VERIFYING);
 			assert_int_equal(seen.condition[CONDITION_ACKNOWLEDGED], all[a]);
 			assert_int_equal(seen.condition[CONDITION_EFFECTIVE], all[e]);
-			change((struct change) {.kind = CHANGE_EVENT, .event = EV_RESOLVE});
-			if (seen.state != INC_RESOLVED) { /* verifying cannot be resolved: out of the next one's way */
-				change((struct change) {.kind = CHANGE_EVENT, .event = EV_DEADLINE});
-				change((struct change) {.kind = CHANGE_EVENT, .event = EV_RESOLVE});
-			}
-			assert_int_equal(seen.state, INC_RESOLVED);
+			end_now();
 		}
 }
 
@@ -300,34 +309,82 @@ static void a_round_that_asked_about_the_apply_before_counts_for_nothing(void **
 
 /* --- whether it helped --- */
 
-static void the_cure_is_watched_until_yes_or_its_time_is_up(void **state)
+static void the_cure_is_watched_until_it_is_there(void **state)
 {
 	(void)state;
 	verifying_since(US_PER_S);
 	round_of(STATUS_YES, STATUS_YES, STATUS_NO);
 	assert_int_equal(seen.state, INC_ROLLED_BACK);
 	assert_true(seen.next_probe_us != 0);
-	round_of(STATUS_YES, STATUS_YES, STATUS_UNKNOWN);
-	assert_int_equal(seen.condition[CONDITION_CURED], STATUS_UNKNOWN);
-	assert_true(seen.next_probe_us != 0);
-	round_of(STATUS_NO, STATUS_NO, STATUS_YES);
+	round_of(STATUS_YES, STATUS_YES, STATUS_YES);
 	assert_int_equal(seen.condition[CONDITION_CURED], STATUS_YES);
-	assert_int_equal(seen.condition[CONDITION_ACKNOWLEDGED],
-	                 STATUS_YES); /* said once, of the moment it was rolled back */
 	assert_int_equal(seen.next_probe_us, 0);
 	round_of(STATUS_YES, STATUS_YES, STATUS_NO); /* a round that was under way */
 	assert_int_equal(seen.result, 0);
 	assert_int_equal(seen.condition[CONDITION_CURED], STATUS_YES);
 }
 
-static void nobody_watches_longer_than_its_timeout(void **state)
+static void nothing_is_cured_before_it_is_effective(void **state)
+{
+	static const enum condition_status all[] = {STATUS_UNKNOWN, STATUS_YES, STATUS_NO};
+
+	(void)state;
+	for (size_t a = 0; a < ARRAY_LEN(all); a++)
+		for (size_t e = 0; e < ARRAY_LEN(all); e++) {
+			bool reached = all[a] == STATUS_YES && all[e] == STATUS_YES;
+
+			verifying_since(US_PER_S);
+			round_of(all[a], all[e], STATUS_YES);
+			assert_int_equal(seen.condition[CONDITION_CURED], reached ? STATUS_YES : STATUS_UNKNOWN);
+			end_now();
+		}
+	verifying_since(US_PER_S);
+	round_of(STATUS_YES, STATUS_YES, STATUS_UNKNOWN);
+	round_of(STATUS_NO, STATUS_YES, STATUS_YES); /* somebody raised it again meanwhile */
+	assert_int_equal(seen.condition[CONDITION_CURED], STATUS_UNKNOWN);
+}
+
+static void a_symptom_that_was_there_is_gone_only_when_it_was_seen_gone(void **state)
 {
 	(void)state;
 	verifying_since(US_PER_S);
 	round_of(STATUS_YES, STATUS_YES, STATUS_NO);
-	in_tx(db, shift, &(struct shift) {.rolled_back_ago_us = 301 * US_PER_S});
-	round_of(STATUS_YES, STATUS_YES, STATUS_NO);
+	round_of(STATUS_YES, STATUS_YES, STATUS_UNKNOWN);
 	assert_int_equal(seen.condition[CONDITION_CURED], STATUS_NO);
+}
+
+static int count_told(struct db_tx *tx, void *arg)
+{
+	struct event_list l = {0};
+	int *n = arg;
+
+	assert_int_equal(event_find(db_tx_conn(tx), &(struct event_filter) {.incident_id = id, .limit = 100}, &l), 0);
+	*n = 0;
+	for (size_t i = 0; i < l.n; i++)
+		*n += !strcmp(l.item[i].what, "not cured");
+	event_list_free(&l);
+	return 0;
+}
+
+static void that_it_did_not_help_is_told_once_and_looking_goes_on(void **state)
+{
+	int told;
+
+	(void)state;
+	verifying_since(US_PER_S);
+	round_of(STATUS_YES, STATUS_YES, STATUS_NO);
+	in_tx(db, count_told, &told);
+	assert_int_equal(told, 0);
+	in_tx(db, shift, &(struct shift) {.rolled_back_ago_us = 301 * US_PER_S, .cure_is_late = true});
+	for (int i = 0; i < 2; i++) {
+		round_of(STATUS_YES, STATUS_YES, STATUS_NO);
+		assert_int_equal(seen.condition[CONDITION_CURED], STATUS_NO);
+		assert_true(seen.next_probe_us != 0);
+		in_tx(db, count_told, &told);
+		assert_int_equal(told, 1);
+	}
+	round_of(STATUS_YES, STATUS_YES, STATUS_YES);
+	assert_int_equal(seen.condition[CONDITION_CURED], STATUS_YES);
 	assert_int_equal(seen.next_probe_us, 0);
 }
 
@@ -514,8 +571,10 @@ int main(void)
 		T(rolled_back_needs_every_rung_that_is_asked_for),
 		T(above_zero_traffic_is_no_condition),
 		T(a_round_that_asked_about_the_apply_before_counts_for_nothing),
-		T(the_cure_is_watched_until_yes_or_its_time_is_up),
-		T(nobody_watches_longer_than_its_timeout),
+		T(the_cure_is_watched_until_it_is_there),
+		T(nothing_is_cured_before_it_is_effective),
+		T(a_symptom_that_was_there_is_gone_only_when_it_was_seen_gone),
+		T(that_it_did_not_help_is_told_once_and_looking_goes_on),
 	};
 
 	return cmocka_run_group_tests_name("record", tests, NULL, NULL);

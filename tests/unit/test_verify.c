@@ -310,8 +310,9 @@ static void probe(int32_t wanted)
 	struct loop_timer *limit = loop_timer_at(loop, clock_mono_us() + LIMIT_US, stop, NULL);
 	struct verify *p;
 
-	assert_int_equal(
-		verify_start(loop, &plan, (struct wanted) {.pct = wanted, .at_most = true}, 0, on_probe, NULL, &p), 0);
+	assert_int_equal(verify_start(loop, &plan, (struct wanted) {.pct = wanted, .at_most = true}, 0, NULL, on_probe,
+	                              NULL, &p),
+	                 0);
 	assert_int_equal(answer.calls, 0);
 	assert_int_equal(loop_run(loop), 0);
 	loop_timer_cancel(loop, limit);
@@ -482,63 +483,6 @@ static void the_flags_file_says_whether_it_is_written(void **state)
 	assert_int_equal(answer.r.written.state, STATUS_UNKNOWN);
 }
 
-static void effects(int32_t wanted, const char *effective, const char *cured)
-{
-	plan.rollout.effective_query = effective;
-	plan.rollout.cured_query = cured;
-	plan.rollout.effective_max = 0.01;
-	plan.rollout.cured_max = 0.001;
-	answer.calls = 0;
-	probe(wanted);
-}
-
-static void what_it_did_to_the_world_is_judged_by_its_bound(void **state)
-{
-	static const struct fake_answer answers[] = {
-		{"/api/v1/query?query=at", 200, VECTOR(SAMPLE("0.01"))},
-		{"/api/v1/query?query=above", 200, VECTOR(SAMPLE("0.0101"))},
-		{"/api/v1/query?query=one", 200, VECTOR(SAMPLE("0") "," SAMPLE("3"))},
-		{"/api/v1/query?query=below", 200, VECTOR(SAMPLE("-0.5"))},
-	};
-
-	(void)state;
-	fake_answers(answers, ARRAY_LEN(answers));
-	effects(0, "at", "below");
-	assert_int_equal(answer.r.effective.state, STATUS_YES);
-	assert_int_equal(answer.r.cured.state, STATUS_YES);
-	effects(0, "above", "at");
-	assert_int_equal(answer.r.effective.state, STATUS_NO);
-	assert_int_equal(answer.r.cured.state, STATUS_NO);
-	effects(0, "one", NULL); /* one series above it is above it */
-	assert_int_equal(answer.r.effective.state, STATUS_NO);
-	assert_int_equal(answer.r.cured.state, STATUS_UNKNOWN);
-	effects(500, "above", "above"); /* above 0 % traffic is what is wanted */
-	assert_int_equal(answer.r.effective.state, STATUS_UNKNOWN);
-	assert_int_equal(answer.r.cured.state, STATUS_NO);
-}
-
-static void an_effect_without_a_number_is_unknown(void **state)
-{
-	static const struct fake_answer answers[] = {
-		{"/api/v1/query?query=empty", 200, VECTOR("")},
-		{"/api/v1/query?query=nan", 200, VECTOR(SAMPLE("0") "," SAMPLE("NaN"))},
-		{"/api/v1/query?query=infinite", 200, VECTOR(SAMPLE("-Inf"))},
-		{"/api/v1/query?query=bad", 400,
-	         "{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"parse error\"}"},
-		{"/api/v1/query?query=proxy", 502, "<html>"},
-		{"/api/v1/query?query=torn", 200, "{\"status\":\"succ"},
-	};
-	static const char *const queries[] = {"empty", "nan", "infinite", "bad", "proxy", "torn", "nowhere"};
-
-	(void)state;
-	fake_answers(answers, ARRAY_LEN(answers));
-	for (size_t i = 0; i < ARRAY_LEN(queries); i++) {
-		effects(0, queries[i], queries[i]);
-		assert_int_equal(answer.r.effective.state, STATUS_UNKNOWN);
-		assert_int_equal(answer.r.cured.state, STATUS_UNKNOWN);
-	}
-}
-
 static void a_cancelled_round_never_calls_back(void **state)
 {
 	static const struct fake_answer answers[] = {{"/slow", 0, ""}, {"/flags", 200, "{\"p\": 0}"}};
@@ -547,13 +491,13 @@ static void a_cancelled_round_never_calls_back(void **state)
 
 	(void)state;
 	fake_answers(answers, ARRAY_LEN(answers));
-	assert_int_equal(verify_start(loop, &plan, (struct wanted) {.at_most = true}, 0, on_probe, NULL, &p), 0);
+	assert_int_equal(verify_start(loop, &plan, (struct wanted) {.at_most = true}, 0, NULL, on_probe, NULL, &p), 0);
 	verify_cancel(p);
 	verify_cancel(NULL);
 	add_prometheus("cst", "n");
 	add_check((struct check) {.kind = CHECK_COMMAND, .argv = argv});
 	add_http("/flags", "/p");
-	assert_int_equal(verify_start(loop, &plan, (struct wanted) {.at_most = true}, 0, on_probe, NULL, &p), 0);
+	assert_int_equal(verify_start(loop, &plan, (struct wanted) {.at_most = true}, 0, NULL, on_probe, NULL, &p), 0);
 	assert_non_null(loop_timer_at(loop, clock_mono_us() + 300 * US_PER_MS, stop, NULL));
 	assert_int_equal(loop_run(loop), 0);
 	verify_cancel(p);
@@ -580,8 +524,6 @@ int main(void)
 		ROUND(whoever_does_not_answer_is_unknown_within_its_time),
 		ROUND(errors_are_unknown_and_say_what_they_are),
 		ROUND(the_flags_file_says_whether_it_is_written),
-		ROUND(what_it_did_to_the_world_is_judged_by_its_bound),
-		ROUND(an_effect_without_a_number_is_unknown),
 		ROUND(a_cancelled_round_never_calls_back),
 	};
 

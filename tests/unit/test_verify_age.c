@@ -59,7 +59,7 @@ static void how_many_instances_there_are_is_as_young_as_what_they_say(void **sta
 		struct verify *v;
 
 		assert_int_equal(verify_start(loop, &plan, (struct wanted) {.pct = 0, .at_most = true},
-		                              clock_mono_us() - US_PER_S, on_round, NULL, &v),
+		                              clock_mono_us() - US_PER_S, NULL, on_round, NULL, &v),
 		                 0);
 		assert_int_equal(loop_run(loop), 0);
 		assert_int_equal(is, cases[i].is);

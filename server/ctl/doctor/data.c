@@ -58,6 +58,8 @@ static int add_checks(const struct rollout *r, struct doctor_queries *q)
 		}
 	ADD(.what = "verify", .of = "effective", .text = r->effective_query);
 	ADD(.what = "verify", .of = "cured", .text = r->cured_query);
+	for (size_t i = 0; i < r->n_symptoms; i++)
+		ADD(.what = "symptom", .of = r->symptoms[i].name, .text = r->symptoms[i].query);
 	return e;
 }
 

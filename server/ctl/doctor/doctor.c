@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "handlers/checks/symptoms.h"
 #include "server/core/answer.h"
 #include "server/config/yaml_any.h"
 #include "server/core/clock.h"
@@ -470,7 +471,7 @@ static void ask_queries(struct doctor *d)
 	int e = first.texts && first.answers && second.texts && second.answers ? 0 : -ENOMEM;
 
 	for (size_t i = 0; e == 0 && i < d->queries.n; i++)
-		e = (first.texts[i] = strdup(d->queries.list[i].text)) ? 0 : -ENOMEM;
+		e = (first.texts[i] = symptom_query_now(d->queries.list[i].text)) ? 0 : -ENOMEM;
 	if (e == 0)
 		e = round_ask(&first, url);
 	if (e == 0)

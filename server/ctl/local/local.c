@@ -82,7 +82,7 @@ void local_check(struct local *w, struct wanted wanted, struct change *round)
 	assert(w && w->loop && w->plan && round);
 	struct looking l = {w, round};
 	struct verify *p = NULL;
-	int r = verify_start(w->loop, w->plan, wanted, w->acted_mono_us, on_round, &l, &p);
+	int r = verify_start(w->loop, w->plan, wanted, w->acted_mono_us, NULL, on_round, &l, &p);
 
 	if (r == 0)
 		r = loop_run(w->loop);
