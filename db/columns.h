@@ -222,7 +222,8 @@ enum column_kind {
 #define BASELINE_ROW(S, KEY, FIRST, NEXT)                                                                              \
 	FIRST(S, TEXT, metric, "metric")                                                                               \
 	NEXT(S, REAL, value, "value")                                                                                  \
-	NEXT(S, I64, at_us, "at")
+	NEXT(S, I64, at_us, "at")                                                                                      \
+	NEXT(S, REAL, samples, "samples")
 
 /* of a rollout */
 #define HOLD_ROW(S, KEY, FIRST, NEXT)                                                                                  \

@@ -333,6 +333,9 @@ static const char *const migrations[] = {
 	"CREATE TABLE settled ("
 	" rollout TEXT NOT NULL, kind INTEGER NOT NULL, text TEXT NOT NULL, person TEXT NOT NULL, at INTEGER NOT NULL,"
 	" note TEXT, PRIMARY KEY (rollout, kind, text)) STRICT, WITHOUT ROWID;",
+
+	/* How many samples stand behind a number of the old way; 0: of before, or not asked. */
+	"ALTER TABLE baseline ADD COLUMN samples REAL NOT NULL DEFAULT 0;",
 };
 
 /* sha256(text), for the statements above. */

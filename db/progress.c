@@ -1,6 +1,7 @@
 #include "db/progress.h"
 
 #include <assert.h>
+#include <math.h>
 #include <errno.h>
 #include <string.h>
 
@@ -147,10 +148,11 @@ int settled_of(struct db_conn *c, const char *rollout, struct settled_list *ret)
 
 /* --- baselines --- */
 
-int baseline_set(struct db_tx *tx, const char *rollout, const char *metric, double value)
+int baseline_set(struct db_tx *tx, const char *rollout, const char *metric, double value, double samples)
 {
-	assert(rollout && metric);
-	const struct baseline row = {.metric = (char *)metric, .value = value, .at_us = db_tx_now(tx)};
+	assert(rollout && metric && isfinite(value) && samples >= 0);
+	const struct baseline row = {
+		.metric = (char *)metric, .value = value, .samples = samples, .at_us = db_tx_now(tx)};
 
 	return query_done(query_run(tx, BASELINE_SET, V(rollout, row_value(&baseline_row, &row))));
 }

@@ -89,12 +89,12 @@ int checkmark_ever(struct db_conn *c, const char *rollout, struct checkmark_list
 
 /* A number of the old way, kept for when it has no traffic any more. */
 struct baseline {
-	char *metric; /* owned */
-	double value;
+	char *metric;          /* owned */
+	double value, samples; /* samples: how many stand behind it; 0: unknown */
 	int64_t at_us;
 };
 DB_LIST(baseline_list, struct baseline);
-int baseline_set(struct db_tx *tx, const char *rollout, const char *metric, double value);
+int baseline_set(struct db_tx *tx, const char *rollout, const char *metric, double value, double samples);
 int baseline_of(struct db_conn *c, const char *rollout, struct baseline_list *ret);
 
 /* A run at its stage's percentage, as the last look or its end left it; kept after it for the reports. */

@@ -205,6 +205,11 @@ static void write_baselines(struct buf *b, const struct plan_state *p, size_t n)
 		for (size_t k = 0; k < p[i].st.baselines.n; k++)
 			metrics_sample(b, "rollbackd_baseline", p[i].st.baselines.item[k].value, "rollout",
 			               p[i].r->name, "metric", p[i].st.baselines.item[k].metric, NO_MORE);
+	metrics_family(b, "rollbackd_baseline_samples", "gauge", "How many samples stand behind each; 0: unknown.");
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < p[i].st.baselines.n; k++)
+			metrics_sample(b, "rollbackd_baseline_samples", p[i].st.baselines.item[k].samples, "rollout",
+			               p[i].r->name, "metric", p[i].st.baselines.item[k].metric, NO_MORE);
 }
 
 static void load_plan(const struct api_read *q, struct plan_state *p)

@@ -406,6 +406,17 @@ int64_t snapshot_due_us(const struct incident *inc, const struct step *step)
 	return seconds < 0 ? 0 : since + seconds * US_PER_S;
 }
 
+/* "1 of 3", where there are several looks, and what the last one preserved. */
+static char *snapshot_text(const struct work *w)
+{
+	int32_t all = 0;
+
+	while (nth_look(w->step.spec, all) >= 0)
+		all++;
+	const char *text = w->ch->text ? w->ch->text : "";
+	return all > 1 ? text_format("%d of %d\n%s", w->step.attempts, all, text) : text_format("%s", text);
+}
+
 static int write_snapshot(struct work *w)
 {
 	size_t good = 0;
@@ -424,8 +435,9 @@ static int write_snapshot(struct work *w)
 	w->step.ended_at_us = w->now;
 	if (!snapshot_due_us(&w->inc, &w->step))
 		w->step.state = good == w->ch->n_items ? STEP_DONE : STEP_FAILED;
+	CLEANUP(cleanup_free) char *text = snapshot_text(w);
 	if (r == 0)
-		r = text_set(&w->step.output, w->ch->text ? w->ch->text : "");
+		r = text ? text_set(&w->step.output, text) : -ENOMEM;
 	if (r == 0)
 		r = step_save(w->tx, &w->step);
 	return r < 0 ? r : 1;

@@ -34,7 +34,9 @@ struct evaluation {
 	char there_why[300];
 	struct probe_result *fallback; /* owned: one per check of fallback_probe */
 	size_t n_fallback;
-	double baselines[EVALUATION_BASELINES_MAX]; /* in the order of the config; NaN: not to be pinned now */
+	struct {
+		double value, samples;         /* value NaN: unknown, or too few samples; samples 0: not asked */
+	} baselines[EVALUATION_BASELINES_MAX]; /* in the order of the config */
 };
 
 /* Could r's old way take the traffic? fallback_probe_all. */

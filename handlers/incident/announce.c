@@ -97,6 +97,7 @@ static int add_text(struct db_tx *tx, struct buf *text, const struct incident *i
 {
 	struct db_conn *c = db_tx_conn(tx);
 	int64_t now = db_tx_now(tx);
+	CLEANUP(buf_free) struct buf measured = BUF(MESSAGE_MAX);
 	struct incident_facts facts = {0};
 	struct alert_list alerts = {0};
 
@@ -112,9 +113,9 @@ static int add_text(struct db_tx *tx, struct buf *text, const struct incident *i
 	else
 		message_incident(text, inc, plan, &facts, now);
 	add_newest(c, text, inc, id);
-	if (alert_deciding(c, inc, &alerts) < 0)
-		alerts.n = 0;
-	message_evidence(text, inc, plan, &facts, alerts.n ? alerts.item[0].annotations : NULL);
+	if (alert_deciding(c, inc, &alerts) == 0)
+		message_measured(&measured, &alerts, inc->summary);
+	message_evidence(text, inc, plan, &facts, buf_text(&measured));
 	alert_list_free(&alerts);
 	return 0;
 }

@@ -33,7 +33,8 @@ static void add_parsed(struct json_object *to, const char *key, const char *text
 static int add_alerts_up_to(struct db_conn *c, const struct incident *inc, const struct alerts_shown *most,
                             struct json_object *to)
 {
-	struct alert_list l = {0};
+	CLEANUP(buf_free) struct buf measured = BUF(MESSAGE_MAX);
+	struct alert_list l = {0}, deciding = {0};
 	int64_t all = 0, firing = 0;
 	size_t bytes = 0;
 	int r = alert_of_incident(c, inc->id, most->n, &l);
@@ -62,6 +63,10 @@ static int add_alerts_up_to(struct db_conn *c, const struct incident *inc, const
 		json_add_str(o, "generator_url", a->generator_url);
 		json_object_array_add(arr, o);
 	}
+	if (alert_deciding(c, inc, &deciding) == 0)
+		message_measured(&measured, &deciding, inc->summary);
+	alert_list_free(&deciding);
+	json_add_str(to, "measured", measured.len ? buf_text(&measured) : NULL);
 	alert_list_free(&l);
 	json_add(to, "alerts", arr);
 	json_add_int(to, "alerts_total", all);
@@ -93,7 +98,8 @@ static int add_steps(struct db_conn *c, const struct incident *inc, struct json_
 
 		json_add_str(o, "name", s->name);
 		json_add_str(o, "kind", step_kind_name(s->kind));
-		json_add_str(o, "state", step_state_name(s->state));
+		bool looks = s->kind == STEP_SNAPSHOT && s->state == STEP_TODO && s->attempts;
+		json_add_str(o, "state", step_state_name(looks ? STEP_RUNNING : s->state));
 		json_add_int(o, "attempts", s->attempts);
 		json_add_time(o, "started_at", s->started_at_us);
 		json_add_time(o, "ended_at", s->state == STEP_RUNNING ? 0 : s->ended_at_us);

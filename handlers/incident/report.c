@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "alertmanager/promql.h"
 #include "handlers/incident/json.h"
 #include "handlers/incident/kinds.h"
 #include "handlers/incident/text.h"
+#include "handlers/settings/snapshot.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
 
@@ -41,7 +43,9 @@ static void member(struct buf *b, const char *label, struct json_object *o, cons
 {
 	struct json_object *v = NULL;
 
-	if (!json_object_object_get_ex(o, key, &v) || !v || !json_object_get_string_len(v))
+	if (!json_object_object_get_ex(o, key, &v) || !v)
+		return;
+	if (json_object_is_type(v, json_type_string) && !json_object_get_string_len(v))
 		return;
 	buf_printf(b, "- %s: ", label);
 	value(b, v);
@@ -101,6 +105,7 @@ static void head(struct buf *b, struct json_object *o, const struct incident *in
 		{"Kind", "kind"},
 		{"Severity", "severity"},
 		{"Playbook", "playbook"},
+		{"Measured", "measured"},
 		{"Action", "action"},
 		{"Began", "onset_at"},
 		{"Opened", "opened_at"},
@@ -199,7 +204,8 @@ static void table(struct buf *b, struct json_object *o, const char *list, const 
 	}
 }
 
-/* Mean of the points from one moment to another (unix seconds); NaN: none. */
+/* Of a series, in unix seconds: the mean of the points from one moment to another, and the last one before a moment.
+ * NaN: none. */
 static double mean(struct json_object *points, double from, double to)
 {
 	double sum = 0;
@@ -218,6 +224,38 @@ static double mean(struct json_object *points, double from, double to)
 	return n ? sum / (double)n : NAN;
 }
 
+static double last(struct json_object *points, double from, double to)
+{
+	double value = NAN;
+
+	for (size_t i = 0; i < json_object_array_length(points); i++) {
+		struct json_object *p = json_object_array_get_idx(points, i), *v = json_object_array_get_idx(p, 1);
+		double at = v ? json_object_get_double(json_object_array_get_idx(p, 0)) : NAN;
+
+		if (at >= from && at <= to)
+			value = json_object_get_double(v);
+	}
+	return value;
+}
+
+/* So long after a moment the values of a query still stand on what was before it, in seconds. */
+static double back_of(const struct rollout *r, const char *series)
+{
+	size_t len = strcspn(series, "{");
+	double back = 0;
+
+	for (size_t i = 0; i < r->n_queries; i++) {
+		struct promql p = {0};
+
+		if (strncmp(r->queries[i].name, series, len) != 0 || r->queries[i].name[len])
+			continue;
+		if (promql_scan(r->queries[i].query, &p) == 0)
+			back = (double)promql_back(&p) / (double)US_PER_S;
+		promql_free(&p);
+	}
+	return back;
+}
+
 /* One of several series of a query is called by the query's name and its labels. */
 static const char *unit_of(struct json_object *units, const char *series)
 {
@@ -226,23 +264,31 @@ static const char *unit_of(struct json_object *units, const char *series)
 	return name && units ? json_str_or(units, name, "") : "";
 }
 
-static void mean_cell(struct buf *b, double mean, const char *unit)
+static void value_cell(struct buf *b, double value, const char *unit)
 {
 	char text[100] = "no data";
 
-	if (!isnan(mean))
-		text_number(mean, unit, text, sizeof(text));
+	if (!isnan(value))
+		text_number(value, unit, text, sizeof(text));
 	buf_str(b, " | ");
 	cell(b, text);
 }
 
-/* One set of series, with the mean of each in these spans (unix seconds). */
+/* What is said of each series: a mean, or the last value, between two moments (unix seconds). after: only what stands
+ * on nothing of before any more. */
 struct span {
 	const char *title;
 	double from, until;
+	bool last, after;
 };
 
-static void means(struct buf *b, struct json_object *set, const char *title, const struct span *spans, size_t n)
+static double value_of(struct json_object *points, const struct span *s, double back)
+{
+	return s->last ? last(points, s->from, s->until) : mean(points, s->from + (s->after ? back : 0), s->until);
+}
+
+static void values(struct buf *b, struct json_object *set, const char *title, const struct rollout *r,
+                   const struct span *spans, size_t n)
 {
 	struct json_object *series = NULL, *units = NULL;
 
@@ -258,10 +304,12 @@ static void means(struct buf *b, struct json_object *set, const char *title, con
 	buf_char(b, '\n');
 	json_object_object_foreach(series, name, points)
 	{
+		double back = back_of(r, name);
+
 		buf_str(b, "| ");
 		cell(b, name);
 		for (size_t i = 0; i < n; i++)
-			mean_cell(b, mean(points, spans[i].from, spans[i].until), unit_of(units, name));
+			value_cell(b, value_of(points, &spans[i], back), unit_of(units, name));
 		buf_str(b, " |\n");
 	}
 }
@@ -271,25 +319,27 @@ static double unix_s(int64_t us)
 	return (double)us / (double)US_PER_S;
 }
 
-static void metrics(struct buf *b, struct json_object *o, const struct incident *inc)
+static void metrics(struct buf *b, struct json_object *o, const struct incident *inc, const struct rollout *r)
 {
 	struct json_object *snap = NULL, *earlier = NULL;
 	double began = unix_s(inc->onset_at_us ? inc->onset_at_us : incident_decided_us(inc)),
-	       over = inc->rolled_back_at_us ? unix_s(inc->rolled_back_at_us) : INFINITY;
-	const struct span spans[] = {
-		{"before it began", 0, began}, {"until it was rolled back", began, over}, {"after", over, INFINITY}};
-	const struct span before = {"before it came", 0, INFINITY};
+	       over = inc->rolled_back_at_us ? unix_s(inc->rolled_back_at_us) : INFINITY,
+	       lowered = inc->applied_at_us ? unix_s(inc->applied_at_us) : over;
+	const struct span spans[] = {{"before it began, mean", 0, began, .last = false},
+	                             {"when it was lowered", began, lowered, .last = true},
+	                             {"after, mean", over, INFINITY, .after = true}};
+	const struct span before = {"before it came, mean", 0, INFINITY, .last = false};
 
 	if (json_get_obj(o, "snapshot", &snap) != 1)
 		return;
-	means(b, snap, "Metrics, mean", spans, ARRAY_LEN(spans));
+	values(b, snap, "Metrics", r, spans, ARRAY_LEN(spans));
 	json_get_arr(snap, "earlier", &earlier);
 	for (size_t i = 0; earlier && i < json_object_array_length(earlier); i++) {
 		struct json_object *one = json_object_array_get_idx(earlier, i);
 		CLEANUP(cleanup_free)
 		char *title = text_format("Metrics before the trigger of %s", json_str_or(one, "at", ""));
 
-		means(b, one, title ? title : "Metrics before", &before, 1);
+		values(b, one, title ? title : "Metrics before", r, &before, 1);
 	}
 }
 
@@ -307,17 +357,20 @@ int incident_report(struct db_conn *c, const struct incident *inc, struct buf *b
 	static const char *const timeline[] = {"at", "who", "what", "note"};
 	static const char *const told[] = {"channel", "event", "what", "state", "attempts", "sent_at"};
 	CLEANUP(json_cleanup) struct json_object *o = NULL;
+	CLEANUP(plan_cleanup) struct plan *plan = NULL;
+	static const struct rollout unknown = {0};
 	int r = incident_json(c, inc, PART_ALL, &o);
 
 	if (r < 0)
 		return r;
+	bool known = plan_get(c, inc->config, &plan) == 0;
 	head(b, o, inc);
 	budgets(b, o);
 	conditions(b, o);
 	table(b, o, "timeline", "Timeline", timeline, ARRAY_LEN(timeline));
 	table(b, o, "alerts", "Alerts", alerts, ARRAY_LEN(alerts));
 	table(b, o, "steps", "Steps", steps, ARRAY_LEN(steps));
-	metrics(b, o, inc);
+	metrics(b, o, inc, known ? &plan->rollout : &unknown);
 	table(b, o, "notifications", "Who was told", told, ARRAY_LEN(told));
 	if (!is_drill(o))
 		buf_str(b, review);

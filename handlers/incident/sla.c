@@ -25,6 +25,14 @@ static int64_t total_from(const struct incident *inc)
 	return (inc->onset_at_us ? inc->onset_at_us : incident_decided_us(inc)) + sla_deferred_us(inc);
 }
 
+/* Prometheus is still to be asked when it began, or does not know: while the incident goes on nothing is claimed. */
+static bool onset_is_open(const struct incident *inc)
+{
+	bool since_fired = inc->onset_from && !strcmp(inc->onset_from, "startsAt");
+
+	return since_fired && incident_is_open(inc->state) && !inc->rolled_back_at_us && !inc->failed_at_us;
+}
+
 size_t sla_spans(const struct incident *inc, const struct sla *sla, struct sla_span ret[PHASE_N])
 {
 	assert(inc && sla && ret);
@@ -35,7 +43,7 @@ size_t sla_spans(const struct incident *inc, const struct sla *sla, struct sla_s
 	const struct {
 		int64_t from, until, budget;
 	} spans[PHASE_N] = {
-		[PHASE_DETECTION] = {inc->onset_at_us, came, sla->detection_us},
+		[PHASE_DETECTION] = {onset_is_open(inc) ? 0 : inc->onset_at_us, came, sla->detection_us},
 		[PHASE_DECISION] = {came + sla_deferred_us(inc), acted,
 	                            manual ? sla->manual_decision_us : sla->decision_us},
 		[PHASE_EXECUTION] = {acted, applied, sla->execution_us},

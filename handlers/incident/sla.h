@@ -20,7 +20,8 @@ struct sla_span {
 /* How long its playbook had it wait before it was due; 0: it did not. */
 int64_t sla_deferred_us(const struct incident *inc);
 /* The phases that have begun and ended, in order; how many. They count from the trigger that decides it; the decision
- * of a deferred one from when it was due, and the total leaves the wait out. */
+ * of a deferred one from when it was due, and the total leaves the wait out. Detection is left out as long as only
+ * startsAt is known of a rollback that goes on. */
 size_t sla_spans(const struct incident *inc, const struct sla *sla, struct sla_span ret[PHASE_N]);
 
 #define SLA_WORDS_SIZE 120

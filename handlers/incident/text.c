@@ -283,21 +283,34 @@ int message_incident(struct buf *b, const struct incident *inc, const struct pla
 
 /* --- evidence --- */
 
-static void measured(struct buf *b, const char *annotations)
+/* The newest one that says what the incident says; else its first. */
+static const struct alert_row *trigger_of(const struct alert_list *l, const char *summary)
+{
+	for (size_t i = l->n; i-- > 0;) {
+		CLEANUP(json_cleanup) struct json_object *o = json_tokener_parse(l->item[i].annotations);
+
+		if (o && !strcmp(json_str_or(o, "summary", ""), summary))
+			return &l->item[i];
+	}
+	return l->n ? &l->item[0] : NULL;
+}
+
+int message_measured(struct buf *b, const struct alert_list *alerts, const char *summary)
 {
 	static const char *const names[] = {"value", "bound", "baseline", "window", "samples"};
-	CLEANUP(json_cleanup) struct json_object *o = annotations ? json_tokener_parse(annotations) : NULL;
+	assert(b && alerts && summary);
+	const struct alert_row *trigger = trigger_of(alerts, summary);
+	CLEANUP(json_cleanup) struct json_object *o = trigger ? json_tokener_parse(trigger->annotations) : NULL;
 	const char *text = NULL;
 	int n = 0;
 
 	for (size_t i = 0; o && i < ARRAY_LEN(names); i++) {
 		if (json_get_str(o, names[i], &text) != 1 || !text[0])
 			continue;
-		buf_printf(b, "%s%s ", n++ ? ", " : "- Measured: ", names[i]);
+		buf_printf(b, "%s%s ", n++ ? ", " : "", names[i]);
 		text_one_line(b, text, strlen(text), 80);
 	}
-	if (n)
-		buf_char(b, '\n');
+	return b->error;
 }
 
 bool message_condition_asked(const struct incident *inc, const struct plan *plan, enum condition_type which)
@@ -351,10 +364,11 @@ static void over_lines(struct buf *b, const struct incident *inc, const struct i
 }
 
 int message_evidence(struct buf *b, const struct incident *inc, const struct plan *plan,
-                     const struct incident_facts *facts, const char *annotations)
+                     const struct incident_facts *facts, const char *measured)
 {
-	assert(b && inc && facts);
-	measured(b, annotations);
+	assert(b && inc && facts && measured);
+	if (measured[0])
+		shown(b, "Measured", measured);
 	if (plan) {
 		conditions_line(b, inc, plan);
 		time_line(b, inc, plan);

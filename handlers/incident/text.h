@@ -4,6 +4,7 @@
 #ifndef HANDLERS_INCIDENT_TEXT_H
 #define HANDLERS_INCIDENT_TEXT_H
 
+#include "db/alert.h"
 #include "db/incident.h"
 #include "handlers/incident/over.h"
 #include "handlers/settings/settings.h"
@@ -16,11 +17,13 @@ int message_at(struct buf *b, int64_t at_us);
 /* What happened, the trigger, stage, action, status, ETA: an incident as it stands; at_us: now. */
 int message_incident(struct buf *b, const struct incident *inc, const struct plan *plan,
                      const struct incident_facts *facts, int64_t at_us);
-/* What stands below those lines: what was measured (the alert's annotations value, bound, baseline, window, samples;
- * JSON, may be NULL), the conditions reached, the time taken against the budgets, whether it is over, the command that
- * comes next. */
+/* What was measured, of the alert that gave the incident its summary: "value 1.84%, bound baseline + 0.5 points, …",
+ * its annotations value, bound, baseline, window, samples. Nothing without them. */
+int message_measured(struct buf *b, const struct alert_list *alerts, const char *summary);
+/* What stands below those lines: what was measured ("" nothing), the conditions reached, the time taken against the
+ * budgets, whether it is over, the command that comes next. */
 int message_evidence(struct buf *b, const struct incident *inc, const struct plan *plan,
-                     const struct incident_facts *facts, const char *annotations);
+                     const struct incident_facts *facts, const char *measured);
 /* Is it configured, and judged in an incident like this? */
 bool message_condition_asked(const struct incident *inc, const struct plan *plan, enum condition_type which);
 /* Who ended an incident, or called it off; why may be NULL. */

@@ -168,14 +168,16 @@ static void judge_criteria(struct evaluating *e, const struct prom_answer *a)
 static void judge_baselines(struct evaluating *e, const struct prom_answer *a)
 {
 	for (size_t i = 0; i < EVALUATION_BASELINES_MAX; i++)
-		e->ev.baselines[i] = NAN;
+		e->ev.baselines[i].value = NAN;
 	for (size_t i = 0; i < e->baselines.n; i++) {
 		const struct prom_answer *pair = &a[e->baselines.at + 2 * i];
 		const struct baseline_query *q = &e->rollout->baselines[i];
-		bool enough = !q->samples || prom_answer_worst(&pair[1], true) >= (double)q->min_samples;
+		double samples = q->samples ? prom_answer_worst(&pair[1], true) : 0;
 
-		if (pair[0].n == 1 && enough)
-			e->ev.baselines[i] = pair[0].least;
+		if (pair[0].n != 1 || !(samples >= (q->samples ? (double)q->min_samples : 0)))
+			continue;
+		e->ev.baselines[i].value = pair[0].least;
+		e->ev.baselines[i].samples = samples;
 	}
 }
 
@@ -427,7 +429,8 @@ static int probe_start(struct evaluating *e)
 		         e->st.open ? "it is being verified" : "the wanted percentage is unknown");
 		return 0;
 	}
-	return verify_start(e->loop, e->plan, (struct wanted) {.pct = e->st.row.pct_wanted}, 0, NULL, on_probe, e, &e->probe);
+	return verify_start(e->loop, e->plan, (struct wanted) {.pct = e->st.row.pct_wanted}, 0, NULL, on_probe, e,
+	                    &e->probe);
 }
 
 static int start(struct evaluating *e)

@@ -235,6 +235,10 @@ static void add_watch(struct json_object *o, const struct gate_view *v)
 		json_add_str(b, "metric", v->st->baselines.item[i].metric);
 		json_add_double(b, "value", v->st->baselines.item[i].value);
 		json_add_time(b, "at", v->st->baselines.item[i].at_us);
+		if (v->st->baselines.item[i].samples > 0)
+			json_add_double(b, "samples", v->st->baselines.item[i].samples);
+		else
+			json_add(b, "samples", NULL);
 		json_object_array_add(baselines, b);
 	}
 	json_add(o, "baselines", baselines);

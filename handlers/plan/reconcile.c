@@ -8,6 +8,7 @@
 
 #include "db/event.h"
 #include "handlers/incident/kinds.h"
+#include "handlers/plan/baselines.h"
 #include "handlers/plan/flags_watch.h"
 #include "handlers/plan/percentage_sync.h"
 #include "handlers/offline/import.h"
@@ -82,16 +83,6 @@ static int count_clock(const struct reconcile *l, struct progress *p)
 		r = hold_span_add(l->tx, l->r->name, &span);
 	free(span.why);
 	return r < 0 ? r : progress_save(l->tx, p);
-}
-
-static int pin_baselines(const struct reconcile *l)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < l->r->n_baselines && i < EVALUATION_BASELINES_MAX; i++)
-		if (!isnan(l->ev->baselines[i]))
-			r = baseline_set(l->tx, l->r->name, l->r->baselines[i].metric, l->ev->baselines[i]);
-	return r;
 }
 
 /* --- watching the watch --- */
@@ -298,7 +289,7 @@ static int look_on(struct reconcile *l, struct rollout_state *st, const struct r
 	if (r == 0)
 		r = success_keep(l->tx, l->r, st, l->ev);
 	if (r == 0)
-		r = pin_baselines(l);
+		r = baselines_pin(l);
 	if (r == 0)
 		r = note_seen(l);
 	if (r == 0)

@@ -126,8 +126,10 @@ def test_prometheus_fires_verifies_and_is_preserved(daemon_of, service, programs
     seen = parse_time(i["rolled_back_at"])
     until(lambda: [p for p in d.incident(i["id"])["snapshot"]["series"]["percentage"] if p[0] > seen and p[1] == 0], 30)
     report = ctl(d, "incident", "report", i["id"]).stdout
-    assert re.search(r"\| series \| before it began \| until it was rolled back \| after \|", report)
-    assert re.search(r"\| percentage \| [^|]+ \| [\d.]+ percent \| 0 percent \|", report), report
+    assert "| series | before it began, mean | when it was lowered | after, mean |" in report
+    assert re.search(r"\| percentage \| [^|]+ \| 10 percent \| 0 percent \|", report), report
+    looks = {s["name"]: s for s in d.incident(i["id"])["steps"]}["metrics afterwards"]
+    assert looks["state"] == "running" and looks["output"].startswith("1 of 3\npercentage: preserved")
     assert d.act(i["id"], "resolve")[0] == 200           # before the last time: what there is is kept, and nothing is to be done any more
     assert {s["name"]: s["state"] for s in d.incident(i["id"])["steps"]}["metrics afterwards"] == "done"
     exporter.close()

@@ -132,13 +132,43 @@ static void an_eta_is_counted_down_to_and_passes(void **state)
 
 static char *evidence_of(const struct incident *inc)
 {
-	struct buf b = BUF(MESSAGE_MAX);
+	struct alert_row first = {.annotations = (char *)"{\"value\": \"1.8%\", \"window\": \"5m\\nx\", \"other\": "
+	                                                 "\"no\", \"samples\": 7}"};
+	struct alert_list alerts = {.item = &first, .n = 1};
+	struct buf b = BUF(MESSAGE_MAX), measured = BUF(1000);
 
-	assert_int_equal(
-		message_evidence(&b, inc, &plan, &nothing,
-	                         "{\"value\": \"1.8%\", \"window\": \"5m\\nx\", \"other\": \"no\", \"samples\": 7}"),
-		0);
+	message_measured(&measured, &alerts, inc->summary);
+	assert_int_equal(message_evidence(&b, inc, &plan, &nothing, buf_text(&measured)), 0);
+	buf_free(&measured);
 	return buf_take(&b);
+}
+
+/* The trigger that lowers gives the incident its words: its numbers belong to them. */
+static void the_numbers_are_those_of_the_trigger_whose_words_the_incident_has(void **state)
+{
+	struct alert_row rows[] = {
+		{.annotations = (char *)"{\"summary\": \"Memory grows\", \"value\": \"12 MB/min\"}"},
+		{.annotations =
+	                 (char *)"{\"summary\": \"Index validation failed\", \"value\": \"1\", \"bound\": \"0\"}"},
+		{.annotations = (char *)"no JSON"},
+	};
+	struct alert_list alerts = {.item = rows, .n = ARRAY_LEN(rows)};
+	static const char *const is[][2] = {{"Memory grows", "value 12 MB/min"},
+	                                    {"Index validation failed", "value 1, bound 0"},
+	                                    {"of a person", "value 12 MB/min"}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(is); i++) {
+		struct buf b = BUF(1000);
+
+		message_measured(&b, &alerts, is[i][0]);
+		assert_string_equal(buf_text(&b), is[i][1]);
+		buf_free(&b);
+	}
+	alerts.n = 0;
+	struct buf b = BUF(1000);
+	message_measured(&b, &alerts, "x");
+	assert_int_equal(b.len, 0);
 }
 
 static void evidence_is_what_was_measured_on_one_line(void **state)
@@ -386,6 +416,7 @@ int main(void)
 		cmocka_unit_test(an_eta_is_shown_when_a_person_set_one),
 		cmocka_unit_test(an_eta_is_counted_down_to_and_passes),
 		cmocka_unit_test(evidence_is_what_was_measured_on_one_line),
+		cmocka_unit_test(the_numbers_are_those_of_the_trigger_whose_words_the_incident_has),
 		cmocka_unit_test(every_state_names_the_command_that_fits),
 		cmocka_unit_test(rolled_back_is_said_in_no_other_state),
 		cmocka_unit_test(a_failure_says_what_was_seen_or_that_nothing_was),

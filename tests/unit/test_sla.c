@@ -61,6 +61,28 @@ static void what_has_not_ended_has_no_span(void **state)
 	assert_int_equal(s[0].phase, PHASE_DECISION);
 }
 
+/* "detection 3 ms", and a minute later 2 s: when it fired is not when it began. */
+static void detection_is_left_out_until_the_onset_is_known(void **state)
+{
+	struct incident inc = {.kind = KIND_AUTO,
+	                       .state = INC_ROLLING_BACK,
+	                       .onset_at_us = 1000 * S,
+	                       .onset_from = (char *)"startsAt",
+	                       .opened_at_us = 1050 * S};
+	struct sla_span s[PHASE_N];
+
+	(void)state;
+	assert_int_equal(sla_spans(&inc, &plan, s), 0);
+	inc.onset_from = (char *)"ALERTS_FOR_STATE";
+	assert_int_equal(sla_spans(&inc, &plan, s), 1);
+	assert_int_equal(s[0].phase, PHASE_DETECTION);
+	inc.onset_from = (char *)"startsAt"; /* nobody knew better until it was seen done */
+	inc.state = INC_ROLLED_BACK;
+	inc.rolled_back_at_us = 1090 * S;
+	assert_int_equal(sla_spans(&inc, &plan, s), 2);
+	assert_true(s[0].since_fired);
+}
+
 static void percentiles_are_nearest_ranks(void **state)
 {
 	/* 15, 20, 35, 40, 50: the 5th, 30th, 40th, 50th and 100th percentile are 15, 20, 20, 35 and 50 (Wikipedia,
@@ -145,6 +167,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_phase_has_its_budget),
 		cmocka_unit_test(what_has_not_ended_has_no_span),
+		cmocka_unit_test(detection_is_left_out_until_the_onset_is_known),
 		cmocka_unit_test(percentiles_are_nearest_ranks),
 		cmocka_unit_test(what_never_got_there_is_missed),
 	};
