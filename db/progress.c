@@ -185,6 +185,21 @@ int stage_run_save(struct db_tx *tx, const char *rollout, const struct stage_run
 	return query_done(query_run(tx, RUN_SAVE, V(rollout, row_value(&stage_run_row, run))));
 }
 
+int stage_run_last(struct db_conn *c, const char *rollout, struct stage_run *ret)
+{
+	assert(rollout && ret);
+	struct stage_run_list l = {0};
+	int r = query_list(c, RUN_LAST, &stage_run_row, &l.item, &l.n, V(rollout));
+
+	if (r == 0 && l.n) {
+		*ret = l.item[0];
+		l.item[0].results = NULL;
+		r = 1;
+	}
+	stage_run_list_free(&l);
+	return r;
+}
+
 int stage_run_of(struct db_conn *c, const char *rollout, struct stage_run_list *ret)
 {
 	assert(rollout);

@@ -107,6 +107,8 @@ struct stage_run {
 };
 DB_LIST(stage_run_list, struct stage_run);
 int stage_run_save(struct db_tx *tx, const char *rollout, const struct stage_run *run);
+/* The newest. 1 found, 0 none; the caller frees its results. */
+int stage_run_last(struct db_conn *c, const char *rollout, struct stage_run *ret);
 /* Newest first, at most 1000. */
 int stage_run_of(struct db_conn *c, const char *rollout, struct stage_run_list *ret);
 

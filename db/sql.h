@@ -340,6 +340,8 @@
 	X(RUN_END, 1, "tii", "UPDATE stage_run SET until = ?3 WHERE rollout = ?1 AND run = ?2")                        \
 	X(RUN_OF, 0, "t",                                                                                              \
 	  "SELECT " COLUMNS(STAGE_RUN_ROW) " FROM stage_run WHERE rollout = ?1 ORDER BY run DESC LIMIT 1000")          \
+	X(RUN_LAST, 0, "t",                                                                                            \
+	  "SELECT " COLUMNS(STAGE_RUN_ROW) " FROM stage_run WHERE rollout = ?1 ORDER BY run DESC LIMIT 1")             \
 	X(RETIRE_RUNS, 1, "ii",                                                                                        \
 	  "DELETE FROM stage_run WHERE (rollout, run) IN (SELECT rollout, run FROM stage_run WHERE until < ?1"         \
 	  " ORDER BY until LIMIT ?2)")                                                                                 \

@@ -5,8 +5,13 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "server/core/clock.h"
+#include "server/core/text.h"
+
+#define NAME_MAX_BYTES 40
+#define MORE_BYTES     24 /* " and 1000000 more" */
 
 struct asked {
 	struct prom_ask *of;
@@ -46,9 +51,44 @@ static void tell(void *arg)
 	ask_free(a);
 }
 
+/* "go", or "go web-7" of two labels. */
+static void add_name(struct buf *b, struct json_object *labels)
+{
+	int n = 0;
+
+	json_object_object_foreach(labels, name, value)
+	{
+		const char *text = json_object_get_string(value);
+
+		if (!strcmp(name, "__name__") || !text)
+			continue;
+		buf_str(b, n++ ? " " : "");
+		text_one_line(b, text, strlen(text), NAME_MAX_BYTES);
+	}
+}
+
+static void take_names(struct prom_answer *to, const struct prom_vector *v)
+{
+	CLEANUP(buf_free) struct buf all = BUF(sizeof(to->names) - MORE_BYTES);
+	size_t n = 0;
+
+	for (; n < v->n && v->samples[n].metric; n++) {
+		CLEANUP(buf_free) struct buf one = BUF(sizeof(to->names));
+
+		add_name(&one, v->samples[n].metric);
+		if (all.len + one.len + 2 > all.max)
+			break;
+		buf_printf(&all, "%s%s", all.len && one.len ? ", " : "", buf_text(&one));
+	}
+	snprintf(to->names, sizeof(to->names), "%s", buf_text(&all));
+	if (n < v->n && n > 0)
+		snprintf(to->names, sizeof(to->names), "%s and %zu more", buf_text(&all), v->n - n);
+}
+
 static void take_samples(struct prom_answer *to, const struct prom_vector *v)
 {
 	to->n = v->n;
+	take_names(to, v);
 	for (size_t i = 0; i < v->n; i++) {
 		double value = v->samples[i].value;
 

@@ -55,6 +55,7 @@ struct prom_answer {
 	bool stale;                  /* it knows nothing young enough yet */
 	size_t n;                    /* samples */
 	double least, most;          /* of them; NaN when there are none, or one is no number */
+	char names[160];             /* their labels' values, as many as there is room for: "go, lua and 3 more" */
 	char why[PROM_WHY_MAX + 16]; /* why there is no number; "" when there is one */
 };
 

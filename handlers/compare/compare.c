@@ -175,8 +175,20 @@ static void nothing_to_compare(struct compare_result *r, const char *why)
 	                              .candidate = NAN,
 	                              .baseline = NAN,
 	                              .difference = NAN,
+	                              .candidate_events = NAN,
+	                              .baseline_events = NAN,
 	                              .interval = {-INFINITY, INFINITY}};
 	snprintf(r->why, sizeof(r->why), "%s", why);
+}
+
+/* As the steps are called. */
+static void no_hour_to_compare(struct compare_result *r, const struct compare_terms *t, const char *of_which)
+{
+	char why[COMPARE_WHY_MAX];
+	size_t plural = strlen(hours_of(t));
+
+	snprintf(why, sizeof(why), "no %.*s %s", (int)plural - 1, hours_of(t), of_which);
+	nothing_to_compare(r, why);
 }
 
 /* --- hours --- */
@@ -240,12 +252,14 @@ void compare_errors(const struct compare_errors *in, const struct compare_terms 
 	mark_errors(in);
 	struct compare_result r = {.hours = used(in->hours, in->n)};
 	if (r.hours == 0) {
-		nothing_to_compare(ret, "no hour in which both sides had events");
+		no_hour_to_compare(ret, t, "in which both sides had events");
 		return;
 	}
 	double c = sum_of(in->candidate_events, in->hours, in->n), b = sum_of(in->baseline_events, in->hours, in->n);
 	double c_bad = fmin(sum_of(in->candidate_bad, in->hours, in->n), c);
 	double b_bad = fmin(sum_of(in->baseline_bad, in->hours, in->n), b);
+	r.candidate_events = c;
+	r.baseline_events = b;
 	r.candidate = c_bad / c;
 	r.baseline = b_bad / b;
 	r.difference = r.candidate - r.baseline;
@@ -292,9 +306,9 @@ int compare_values(const struct compare_values *in, const struct compare_terms *
 	assert(in && in->hours && in->candidate && in->baseline && t && ret);
 	for (size_t i = 0; i < in->n; i++)
 		mark(&in->hours[i], isfinite(in->candidate[i]), isfinite(in->baseline[i]));
-	struct compare_result r = {.hours = used(in->hours, in->n)};
+	struct compare_result r = {.hours = used(in->hours, in->n), .candidate_events = NAN, .baseline_events = NAN};
 	if (r.hours == 0) {
-		nothing_to_compare(ret, "no hour of which both sides have data");
+		no_hour_to_compare(ret, t, "of which both sides have data");
 		return 0;
 	}
 	r.candidate = sum_of(in->candidate, in->hours, in->n) / (double)r.hours;
@@ -377,13 +391,25 @@ static void doubt_beyond(struct compare_result *r, bool beyond, const struct com
 	         "the candidate's quantile lies above the largest finite bucket (%s): how far is not known", bound);
 }
 
+static double all_observations(const struct compare_histogram *h, const unsigned char *hours, size_t n)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (hours[i] == HOUR_USED)
+			sum += observations(h, i);
+	return sum;
+}
+
 /* scratch: two values an hour, then one a bucket of the wider side. */
 static int judge_quantile(const struct compare_histogram *candidate, const struct compare_histogram *baseline, size_t n,
                           unsigned char *hours, double q, const struct compare_terms *t, double *scratch,
                           struct compare_result *ret)
 {
 	assert(scratch && ret);
-	struct compare_result r = {.hours = used(hours, n)};
+	struct compare_result r = {.hours = used(hours, n),
+	                           .candidate_events = all_observations(candidate, hours, n),
+	                           .baseline_events = all_observations(baseline, hours, n)};
 	const struct compare_values in = {scratch, scratch + n, n, hours};
 	bool beyond = false;
 
@@ -406,6 +432,7 @@ int compare_quantile(const struct compare_histogram *candidate, const struct com
 	size_t wide = candidate->n_upper > baseline->n_upper ? candidate->n_upper : baseline->n_upper;
 	char why[COMPARE_WHY_MAX];
 
+	snprintf(why, sizeof(why), "in which both sides had enough observations (%.0f)", compare_quantile_least(q));
 	if (!is_histogram(candidate) || !is_histogram(baseline)) {
 		nothing_to_compare(ret,
 		                   "no buckets to compare: a histogram with le up to +Inf is needed of both sides");
@@ -413,9 +440,7 @@ int compare_quantile(const struct compare_histogram *candidate, const struct com
 	}
 	mark_histograms(candidate, baseline, n, q, hours);
 	if (used(hours, n) == 0) {
-		snprintf(why, sizeof(why), "no hour in which both sides had enough observations (%.0f)",
-		         compare_quantile_least(q));
-		nothing_to_compare(ret, why);
+		no_hour_to_compare(ret, t, why);
 		return 0;
 	}
 	double *scratch = calloc(2 * n + wide, sizeof(*scratch));

@@ -43,6 +43,7 @@ struct compare_result {
 	double difference;          /* candidate - baseline: of the ratios, else the Hodges-Lehmann estimate; NaN */
 	struct interval interval;   /* of the difference; infinite: nothing is known */
 	size_t hours;               /* that were compared */
+	double candidate_events, baseline_events; /* requests behind them, of those hours; NaN: they are not counted */
 	char why[COMPARE_WHY_MAX];
 };
 

@@ -90,6 +90,19 @@ static struct json_object *bound_json(double v)
 	return isfinite(v) ? json_object_new_double(v) : NULL;
 }
 
+/* NULL: they are not counted. */
+static struct json_object *requests_json(const struct compare_result *result)
+{
+	struct json_object *o = NULL;
+
+	if (!isfinite(result->candidate_events) || !isfinite(result->baseline_events))
+		return NULL;
+	o = json_object_new_object();
+	json_add_int(o, "candidate", llround(result->candidate_events));
+	json_add_int(o, "baseline", llround(result->baseline_events));
+	return o;
+}
+
 static void add_result(struct comparison_report *r, const char *name, const char *unit,
                        const struct compare_result *result)
 {
@@ -105,6 +118,7 @@ static void add_result(struct comparison_report *r, const char *name, const char
 	json_add_double(o, "difference", result->difference);
 	json_add(o, "interval", interval);
 	json_add_int(o, "n", (int64_t)result->hours);
+	json_add(o, "requests", requests_json(result));
 	json_add_str(o, "verdict", compare_verdict_name(result->verdict));
 	json_add_str(o, "why", result->why);
 	json_object_array_add(r->metrics, o);
@@ -129,6 +143,8 @@ static void add_unknown(struct comparison_report *r, const char *name, const cha
 	                                .candidate = NAN,
 	                                .baseline = NAN,
 	                                .difference = NAN,
+	                                .candidate_events = NAN,
+	                                .baseline_events = NAN,
 	                                .interval = {-INFINITY, INFINITY}};
 
 	snprintf(result.why, sizeof(result.why), "%s", why);

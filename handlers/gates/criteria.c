@@ -73,10 +73,22 @@ static void not_yet(const struct criterion *c, int64_t age_us, struct criterion_
 	snprintf(ret->why, sizeof(ret->why), "not judged yet: the stage is young, %s to go", left);
 }
 
-void criterion_judge(const struct criterion *c, int64_t age_us, const struct prom_answer *value,
-                     const struct prom_answer *samples, struct criterion_result *ret)
+static void say_left_out(const struct prom_answer *left_out, struct criterion_result *ret)
 {
-	assert(c && ret);
+	struct buf b = BUF(sizeof(ret->why) - 1);
+
+	if (!left_out->names[0])
+		return;
+	buf_printf(&b, "%s; too small to be judged: %s", ret->why, left_out->names);
+	snprintf(ret->why, sizeof(ret->why), "%s", buf_text(&b));
+	buf_free(&b);
+}
+
+void criterion_judge(const struct criterion *c, int64_t age_us, const struct prom_answer *value,
+                     const struct prom_answer *samples, const struct prom_answer *left_out,
+                     struct criterion_result *ret)
+{
+	assert(c && value && left_out && ret);
 	char v[100], bound[100];
 
 	*ret = (struct criterion_result) {.state = CRITERION_UNKNOWN, .value = NAN, .samples = NAN};
@@ -96,4 +108,5 @@ void criterion_judge(const struct criterion *c, int64_t age_us, const struct pro
 	ret->state = good ? CRITERION_HOLDS : CRITERION_FAILS;
 	snprintf(ret->why, sizeof(ret->why), "%s: %s, %s %s", good ? "holds" : "fails", v,
 	         c->is_min ? "at least" : "at most", bound);
+	say_left_out(left_out, ret);
 }

@@ -22,6 +22,7 @@ struct criterion_result {
  * the warm-up. age: since the stage was entered. false: not to be judged yet. */
 bool criterion_query(struct buf *b, const struct criterion *c, int64_t age_us);
 void criterion_judge(const struct criterion *c, int64_t age_us, const struct prom_answer *value,
-                     const struct prom_answer *samples, struct criterion_result *ret);
+                     const struct prom_answer *samples, const struct prom_answer *left_out,
+                     struct criterion_result *ret);
 
 #endif

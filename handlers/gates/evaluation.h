@@ -14,9 +14,11 @@ enum firing { FIRING_NONE, FIRING_YES, FIRING_UNKNOWN };
 #define EVALUATION_BASELINES_MAX 32
 
 struct evaluation {
-	int64_t at_us;                    /* wall; 0: never */
-	int32_t stage;                    /* of which stage the criteria are; -1 none */
-	int64_t run;                      /* of which run */
+	int64_t at_us;    /* wall; 0: never */
+	int32_t stage;    /* of which stage the criteria are; -1 none */
+	int64_t run;      /* of which run */
+	int64_t left_run; /* results are of all success metrics, for that run, which a rollback ended just now;
+	                     0: of the stage */
 	struct criterion_result *results; /* owned: one per criterion of the stage */
 	size_t n;
 	double share;        /* observed share of traffic, 0 to 1; NaN unknown */

@@ -154,7 +154,7 @@ int plan_advance(struct plan_act *w)
 	if (r == 0)
 		r = gate_says(w, &g);
 	if (r == 0) /* the answers that it was judged by */
-		r = success_keep(w->tx, w->r, &w->st, w->ev);
+		r = success_keep(w->tx, w->s, w->r, &w->st, w->ev);
 	if (r == 0)
 		r = pass(w, &g);
 	gate_free(&g);

@@ -12,6 +12,7 @@
 #include "handlers/checks/onset.h"
 #include "handlers/gates/obstacle.h"
 #include "handlers/gates/rollout_state.h"
+#include "handlers/gates/success.h"
 #include "server/core/clock.h"
 #include "server/core/log.h"
 #include "server/core/text.h"
@@ -29,7 +30,7 @@ struct evaluating {
 	struct loop *loop;
 	struct settings *settings;
 	const struct rollout *rollout;
-	const struct stage *stage; /* NULL: unstaged, or elsewhere: then nothing is judged */
+	const struct stage *stage; /* whose criteria are asked; NULL: unstaged, or elsewhere: none */
 	struct plan *plan;
 	struct rollout_state st;
 	int64_t age_us, since_us, now_us;
@@ -37,7 +38,7 @@ struct evaluating {
 	size_t n, cap;
 	bool lacks_memory; /* not every question could be put: nothing is judged */
 	struct part criteria, data, share, baselines,
-		alerts;                   /* criteria and baselines: value, samples, value, samples … */
+		alerts; /* criteria: value, samples, left out, value …; baselines: value, samples, value … */
 	char *unresolved[UNRESOLVED_MAX]; /* owned: labels of the alerts that fire, as far as they came here */
 	size_t n_unresolved;
 	const char *alert_of[UNRESOLVED_MAX]; /* of them: that the n-th question of alerts is about */
@@ -92,6 +93,7 @@ static void add_criteria(struct evaluating *e)
 
 		add(e, judged ? buf_text(&b) : NULL);
 		add(e, judged ? c->samples : NULL);
+		add(e, judged ? c->left_out : NULL);
 		buf_free(&b);
 		e->criteria.n++;
 	}
@@ -158,9 +160,9 @@ static void judge_criteria(struct evaluating *e, const struct prom_answer *a)
 	assert(e->criteria.at + e->criteria.n <= e->n);
 	e->ev.results = calloc(e->criteria.n + 1, sizeof(*e->ev.results));
 	for (size_t i = 0; e->ev.results && i < e->criteria.n; i++) {
-		const struct prom_answer *pair = &a[e->criteria.at + 2 * i];
+		const struct prom_answer *three = &a[e->criteria.at + 3 * i];
 
-		criterion_judge(&e->stage->criteria[i], e->age_us, &pair[0], &pair[1], &e->ev.results[i]);
+		criterion_judge(&e->stage->criteria[i], e->age_us, &three[0], &three[1], &three[2], &e->ev.results[i]);
 		e->ev.n++;
 	}
 }
@@ -456,6 +458,26 @@ static int start(struct evaluating *e)
 	return r;
 }
 
+/* Those of the stage; just after a rollback all success metrics, once more for the run that it ended. */
+static int choose_criteria(struct evaluating *e, struct db_conn *reader)
+{
+	const struct stage *stage = rollout_state_stage(&e->st, e->rollout);
+	struct stage_run left = {0};
+
+	e->stage = stage && !stage_is_elsewhere(e->settings, stage) && e->st.p.entered_us ? stage : NULL;
+	e->age_us = e->now_us - e->st.p.entered_us;
+	e->ev.stage = e->stage ? e->stage->number : -1;
+	e->ev.run = e->st.p.run;
+	int r = e->stage ? 0 : success_run_left(reader, &e->st, e->now_us, &left);
+	if (r != 1)
+		return r;
+	free(left.results);
+	e->stage = success_stage(e->settings, e->rollout);
+	e->age_us = e->now_us - left.entered_us;
+	e->ev.left_run = e->stage ? left.run : 0;
+	return 0;
+}
+
 int evaluate_start(struct loop *l, struct db_conn *reader, struct settings *s, const struct rollout *r,
                    const struct flags_look *look, int64_t now_us, int64_t since_us, evaluate_fn *fn, void *arg,
                    struct evaluating **ret)
@@ -477,13 +499,8 @@ int evaluate_start(struct loop *l, struct db_conn *reader, struct settings *s, c
 	if (err == 0)
 		err = make_plan(e);
 	if (err == 0) {
-		const struct stage *stage = rollout_state_stage(&e->st, r);
-
-		e->stage = stage && !stage_is_elsewhere(s, stage) && e->st.p.entered_us ? stage : NULL;
-		e->age_us = e->now_us - e->st.p.entered_us;
 		e->ev.at_us = e->now_us;
-		e->ev.stage = e->stage ? e->stage->number : -1;
-		e->ev.run = e->st.p.run;
+		err = choose_criteria(e, reader);
 		add_criteria(e);
 		add_watch(e);
 		e->ev.firing = add_alerts(e, reader) ? FIRING_NONE : FIRING_UNKNOWN;

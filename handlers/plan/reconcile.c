@@ -287,7 +287,7 @@ static int look_on(struct reconcile *l, struct rollout_state *st, const struct r
 	if (r == 0)
 		r = reconcile_approvals(l);
 	if (r == 0)
-		r = success_keep(l->tx, l->r, st, l->ev);
+		r = success_keep(l->tx, l->s, l->r, st, l->ev);
 	if (r == 0)
 		r = baselines_pin(l);
 	if (r == 0)

@@ -24,20 +24,24 @@ static void add_head(struct json_object *o, const struct report *p)
 static struct json_object *metric_json(const struct report *p, const struct criterion *c)
 {
 	struct metric_result m = report_metric(p, c);
-	const struct criterion_result *r = m.any ? &m.result : NULL;
 	struct json_object *o = json_object_new_object();
-	enum metric_verdict v = success_judge(c, r);
+	enum metric_verdict v = success_judge(c, &m.all, m.now);
+	bool known = v != VERDICT_UNKNOWN;
+	int64_t at = m.all.worst_us || !m.worst_in ? m.all.worst_us : m.worst_in->until_us;
+	int32_t stage = m.worst_in ? m.worst_in->stage : p->stage ? p->stage->number : -1;
 
 	json_add_str(o, "name", c->name);
 	json_add_str(o, "unit", c->unit);
 	json_add_str(o, "verdict", verdict_name(v));
 	json_add(o, "value", NULL);
-	if (v != VERDICT_UNKNOWN)
-		json_add_double(o, "value", r->value);
+	if (known) /* the worst */
+		json_add_double(o, "value", m.all.worst);
 	json_add_double(o, c->is_min ? "min" : "max", c->bound);
-	json_add_str(o, "why", r ? r->why : NULL);
-	json_add(o, "stage", m.run ? json_object_new_int(m.run->stage) : NULL);
-	json_add_time(o, "at", m.run ? m.run->until_us : m.any ? p->ev->at_us : 0);
+	json_add_str(o, "why", m.all.last.why[0] ? m.all.last.why : NULL);
+	json_add(o, "stage", known && stage >= 0 ? json_object_new_int(stage) : NULL);
+	json_add_time(o, "at", known ? at : 0);
+	json_add_int(o, "judged", m.all.judged);
+	json_add_int(o, "held", m.all.held);
 	return o;
 }
 

@@ -11,12 +11,21 @@
 
 #define INCIDENTS_MAX 500
 
+static const char *what_it_did(const struct incident *inc)
+{
+	return inc->rolled_back_at_us      ? "rolled back"
+	       : inc->failed_at_us         ? "a rollback that was never verified"
+	       : inc->started_at_us        ? "a rollback"
+	       : inc->state == INC_PENDING ? "a rollback is pending"
+	                                   : "held";
+}
+
 /* From the trigger to the end; what was called off or changed nothing does not matter. */
 static int add_incident(struct compare_spans *spans, const struct incident *inc, int64_t now_us)
 {
 	assert(spans && inc);
 	CLEANUP(cleanup_free)
-	char *reason = text_format("incident %lld: %s", (long long)inc->id, incident_state_name(inc->state));
+	char *reason = text_format("incident %lld: %s", (long long)inc->id, what_it_did(inc));
 
 	if (inc->state == INC_CANCELLED || inc->already_there || !kind_of(inc)->acts)
 		return 0;

@@ -50,9 +50,9 @@ int report_compared(struct report *p);   /* new way against old way: cost, and i
 
 /* What is known of one success metric. */
 struct metric_result {
-	struct criterion_result result;
-	bool any;
-	const struct stage_run *run; /* that it was kept with; NULL: it is of now */
+	struct success_record all;        /* over all runs */
+	const struct stage_run *worst_in; /* NULL: it is of now, or nothing is known */
+	bool now;                         /* the stage judges it itself */
 };
 struct metric_result report_metric(const struct report *p, const struct criterion *c);
 /* Of a count whose target is none. */

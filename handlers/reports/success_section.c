@@ -16,29 +16,32 @@ static long index_in(const struct stage *stage, const char *name)
 	return -1;
 }
 
-/* While the stage judges it itself, no older answer counts. */
 struct metric_result report_metric(const struct report *p, const struct criterion *c)
 {
 	assert(p && c);
-	struct metric_result f = {0};
+	struct metric_result f = {.all = SUCCESS_NOTHING};
 	long i = p->st->p.entered_us ? index_in(p->stage, c->name) : -1;
 
-	if (i >= 0 && success_is_fresh(p->ev, p->st) && (size_t)i < p->ev->n) {
-		f.result = p->ev->results[i];
-		f.any = true;
+	f.now = i >= 0;
+	if (f.now && success_is_fresh(p->ev, p->st) && (size_t)i < p->ev->n)
+		success_add(&f.all, c, &p->ev->results[i], p->ev->at_us);
+	for (size_t n = 0; n < p->runs.n; n++) {
+		struct success_record earlier;
+		double worst = f.all.worst;
+
+		if (success_kept(p->runs.item[n].results, c->name, &earlier) < 0)
+			continue;
+		success_add_earlier(&f.all, c, &earlier);
+		if (!isnan(f.all.worst) && f.all.worst != worst)
+			f.worst_in = &p->runs.item[n];
 	}
-	for (size_t n = 0; i < 0 && !f.any && n < p->runs.n; n++)
-		if (success_kept(p->runs.item[n].results, c->name, &f.result) == 0) {
-			f.any = true;
-			f.run = &p->runs.item[n];
-		}
 	return f;
 }
 
-/* The newest run of each stage that was left: what it last said. */
+/* The newest run of each other stage: the worst it saw. */
 static void earlier(struct report *p, const struct criterion *c, const struct stage_run *shown)
 {
-	struct criterion_result r;
+	struct success_record r;
 	const char *sep = " (";
 	char value[100];
 
@@ -49,9 +52,9 @@ static void earlier(struct report *p, const struct criterion *c, const struct st
 		for (size_t k = 0; k < n; k++)
 			newest &= p->runs.item[k].stage != run->stage;
 		if (!newest || run == shown || run->run == p->st->p.run ||
-		    success_kept(run->results, c->name, &r) < 0 || isnan(r.value))
+		    success_kept(run->results, c->name, &r) < 0 || isnan(r.worst))
 			continue;
-		text_number(r.value, c->unit, value, sizeof(value));
+		text_number(r.worst, c->unit, value, sizeof(value));
 		buf_printf(p->b, "%sstage %d: %s", sep, run->stage, value);
 		sep = ", ";
 	}
@@ -65,13 +68,15 @@ static void metric_line(struct report *p, const struct criterion *c, const struc
 	char at[40];
 
 	buf_printf(p->b, "  - %s: ", c->name);
-	success_words(p->b, c, f->any ? &f->result : NULL);
-	if (f->run) {
-		text_time_words(f->run->until_us, at, sizeof(at));
-		buf_printf(p->b, " (stage %d, %s)", f->run->stage, at);
+	success_words(p->b, c, &f->all, f->now);
+	if (success_judge(c, &f->all, f->now) != VERDICT_UNKNOWN) {
+		int64_t when = f->all.worst_us || !f->worst_in ? f->all.worst_us : f->worst_in->until_us;
+
+		text_time_words(when, at, sizeof(at));
+		buf_printf(p->b, " (stage %d, %s)", f->worst_in ? f->worst_in->stage : p->stage->number, at);
 	}
 	if (p->kind == REPORT_FINAL)
-		earlier(p, c, f->run);
+		earlier(p, c, f->worst_in);
 	buf_char(p->b, '\n');
 }
 
@@ -99,7 +104,7 @@ int report_success(struct report *p)
 
 	for (size_t i = 0; stage && i < stage->n_criteria; i++) {
 		struct metric_result f = report_metric(p, &stage->criteria[i]);
-		n[success_judge(&stage->criteria[i], f.any ? &f.result : NULL)]++;
+		n[success_judge(&stage->criteria[i], &f.all, f.now)]++;
 	}
 	n[report_judge_count(p, p->whole.p0)]++;
 	n[report_judge_count(p, p->whole.rollbacks)]++;

@@ -205,7 +205,10 @@ SECTION(criterion, criterion, RULES(.one_of = "max min", .complete = complete_cr
         K("after", KEY_DURATION, criterion, after_us, .def = "0s", .help = "Not judged in the stage's first so long"),
         K("samples", KEY_PROMQL, criterion, samples, .help = "PromQL: how many samples stand behind the value"),
         K("min_samples", KEY_NUMBER, criterion, min_samples, .def = "0", .least = 0, .most = 1000000000L,
-          .help = "Fewer: unknown"));
+          .help = "Fewer: unknown"),
+        K("left_out", KEY_PROMQL, criterion, left_out,
+          .help = "PromQL: one sample for each group that query leaves out as too small; they are named beside the "
+                  "value"));
 SECTION(stage_flag, stage_flag, RULES(.complete = complete_stage_flag),
         K("name", KEY_VARIABLE, stage_flag, name, .required = true, .help = "One of flags.values"),
         K("value", KEY_LINE, stage_flag, value, .required = true,

@@ -62,6 +62,7 @@ struct criterion {
 	int64_t after_us;    /* not judged in the stage's first so long */
 	const char *samples; /* query of the sample size; NULL: none asked for */
 	int32_t min_samples;
+	const char *left_out; /* query of what is too small to be judged; NULL: none asked for */
 };
 
 /* Another flag that entering a stage writes. */

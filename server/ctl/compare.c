@@ -29,6 +29,6 @@ int cmd_compare(struct ctl *c, int n, char **argv)
 	int r = ctl_ask(c, "GET", "rollouts", rest[0], buf_text(&what), NULL, &data);
 	if (r) /* a slip of the pen must not read as "worse" */
 		return r == CTL_NO ? CTL_USAGE : r;
-	ctl_print(c, data, show_compare);
+	ctl_print(c, data, c->md ? show_compare_md : c->csv ? show_compare_csv : show_compare);
 	return result_of(data);
 }

@@ -17,6 +17,7 @@ struct ctl {
 	const char *url, *user;
 	char *password;  /* owned; NULL: none */
 	bool json;       /* -o json */
+	bool md, csv;    /* -o md, -o csv: a comparison */
 	long timeout_ms; /* of one question; 0: 30 s */
 	bool quiet;      /* what goes on without the daemon needs no advice how to */
 	long *status;    /* where the HTTP status of the last answer goes (0: none came); NULL: nowhere */
@@ -72,6 +73,8 @@ void show_compare(struct json_object *o);
 void show_stage(struct json_object *o); /* of a rollout, as the next two */
 void show_checklists(struct json_object *o);
 void show_milestones(struct json_object *o);
+void show_compare_md(struct json_object *o);
+void show_compare_csv(struct json_object *o);
 /* One line a step or move that is not yet in seen (count of timeline rows shown); for --wait. Returns the new count. */
 size_t show_news(struct json_object *incident, size_t seen);
 /* Which incident a person's wish joined, and who opened it. */

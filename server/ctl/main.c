@@ -129,7 +129,7 @@ static void help_of(FILE *out, const struct ctl_command *cmd)
 
 static void usage(FILE *out)
 {
-	fputs("usage: rollbackctl [--url URL] [--timeout 30s] [-o|--output table|json]\n"
+	fputs("usage: rollbackctl [--url URL] [--timeout 30s] [-o|--output table|json|md|csv]\n"
 	      "                   COMMAND\n\n",
 	      out);
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
@@ -192,10 +192,20 @@ static int run(struct ctl *c, const struct ctl_command *cmd, int n, char **argv)
 
 static int output_format(struct ctl *c, const char *word)
 {
-	c->json = word && !strcmp(word, "json");
-	if (c->json || (word && !strcmp(word, "table")))
-		return 0;
-	fputs("rollbackctl: -o takes table or json\n", stderr);
+	assert(word);
+	const struct {
+		const char *word;
+		bool *on;
+	} formats[] = {{"table", NULL}, {"json", &c->json}, {"md", &c->md}, {"csv", &c->csv}};
+
+	c->json = c->md = c->csv = false;
+	for (size_t i = 0; i < ARRAY_LEN(formats); i++)
+		if (!strcmp(word, formats[i].word)) {
+			if (formats[i].on)
+				*formats[i].on = true;
+			return 0;
+		}
+	fputs("rollbackctl: -o takes table or json; of compare md or csv, too\n", stderr);
 	return -1;
 }
 
@@ -289,6 +299,8 @@ int main(int argc, char **argv)
 		return usage(stdout), CTL_YES;
 	if (n == 2 && !strcmp(argv[1], "--version"))
 		return puts("rollbackctl " ROLLBACKD_VERSION), CTL_YES;
+	if (cmd && (c.md || c.csv) && strcmp(cmd->name, "compare") != 0)
+		return fputs("rollbackctl: -o md and -o csv are of compare\n", stderr), r;
 	if (cmd) {
 		r = run(&c, cmd, acts ? n - 1 : n - 2, acts ? argv + 1 : argv + 2);
 		free(c.password);

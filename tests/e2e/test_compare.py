@@ -1,4 +1,6 @@
 """New way against old way, on weeks that are backfilled into the real Prometheus."""
+import csv
+import io
 import json
 import math
 import pathlib
@@ -148,7 +150,26 @@ def test_alike_is_equal(compared):
         lo, hi = m["interval"]
         assert lo <= m["difference"] <= hi and m["n"] == HOURS and len(m["why"]) > 40
     errors = report["metrics"][0]
+    requests = errors["requests"]
+    assert 0.9 < requests["candidate"] / requests["baseline"] < 1.1 and requests["candidate"] > 100 * HOURS
+    assert report["metrics"][-1]["requests"] is None        # memory is of no number of requests
     assert abs(errors["candidate"] - 0.002) < 0.0003 and errors["interval"][1] < 0.001
+
+
+def test_a_comparison_is_printed_for_documents_and_sheets(compared):
+    words = ["compare", "broken", "--percentage", "50", "--duration", f"{HOURS}h"]
+    code, report = compare(compared, "broken")
+    md = ctl(compared, "-o", "md", *words)
+    assert md.returncode == code and md.stdout.startswith("# Comparison: broken\n\n**worse**: worse: errors\n")
+    requests = report["metrics"][0]["requests"]
+    assert f"| {requests['candidate']} / {requests['baseline']} | worse |" in md.stdout
+    sheet = ctl(compared, "-o", "csv", *words)
+    rows = list(csv.DictReader(io.StringIO(sheet.stdout, newline="")))
+    assert sheet.returncode == code and [r["metric"] for r in rows] == [m["name"] for m in report["metrics"]]
+    for row, m in zip(rows, report["metrics"]):
+        assert float(row["candidate"]) == m["candidate"] and float(row["low"]) == m["interval"][0] and row["why"] == m["why"]
+        assert row["candidate_requests"] == (str(m["requests"]["candidate"]) if m["requests"] else "")
+    assert ctl(compared, "-o", "csv", "status").returncode == 2
 
 
 def test_more_errors_are_worse_and_named(compared):
@@ -212,7 +233,8 @@ def test_the_time_of_a_rollback_does_not_count(compared):
     end = int(time.time()) // 3600 * 3600
     [db] = [f for f in pathlib.Path(d.state).iterdir() if f.suffix == ".db"]
     with sqlite3.connect(db) as c:      # two days ago, over after five hours
-        c.execute("UPDATE incident SET opened_at = ?, resolved_at = ?, state = 8", ((end - 20 * 3600 + 60) * 10**6, (end - 15 * 3600) * 10**6))
+        c.execute("UPDATE incident SET opened_at = ?, rolled_back_at = ?, resolved_at = ?, state = 8",
+                  ((end - 20 * 3600 + 60) * 10**6, (end - 19 * 3600) * 10**6, (end - 15 * 3600) * 10**6))
         for hour, why in (30, "held by alice"), (40, "error rate delta: 0.018, at most 0.001"):
             c.execute("INSERT INTO hold_span (rollout, since, until, why) VALUES ('broken', ?, ?, ?)",
                       ((end - hour * 3600) * 10**6, (end - (hour - 2) * 3600) * 10**6, why))
@@ -220,7 +242,7 @@ def test_the_time_of_a_rollback_does_not_count(compared):
     d.start()
     _, report = compare(d, "broken")
     [gap, held] = report["left_out"]
-    assert gap["reason"] == f"incident {out['data']['id']}: resolved" and gap["metric"] is None
+    assert gap["reason"] == f"incident {out['data']['id']}: rolled back" and gap["metric"] is None
     assert parse_time(gap["to"]) == end - 15 * 3600
     # What the plan's criterion saw fail is the very thing to be compared.
     assert held["reason"] == "held by alice" and report["metrics"][0]["n"] == HOURS - 5 - 2

@@ -244,6 +244,7 @@ static void no_hour_at_all(void **state)
 	assert_int_equal(r.verdict, COMPARE_INCONCLUSIVE);
 	assert_int_equal(r.hours, 0);
 	assert_true(isnan(r.difference));
+	assert_string_equal(r.why, "no hour of which both sides have data");
 	assert_int_equal(judged(0).verdict, COMPARE_INCONCLUSIVE);
 }
 

@@ -175,9 +175,10 @@ static struct prom_answer number(double v)
 
 static enum criterion_state judge(const struct criterion *c, struct prom_answer value, struct prom_answer samples)
 {
+	struct prom_answer nobody = {0};
 	struct criterion_result r;
 
-	criterion_judge(c, 48 * HOUR, &value, &samples, &r);
+	criterion_judge(c, 48 * HOUR, &value, &samples, &nobody, &r);
 	assert_true(r.why[0] != '\0');
 	return r.state;
 }
@@ -192,6 +193,16 @@ static void a_bound_is_met_at_the_bound_itself(void **state)
 	struct criterion least = {.name = "cache", .query = "x", .unit = "", .is_min = true, .bound = 0.8};
 	assert_int_equal(judge(&least, number(0.8), none), CRITERION_HOLDS);
 	assert_int_equal(judge(&least, number(nextafter(0.8, 0)), none), CRITERION_FAILS);
+}
+
+static void what_is_too_small_to_be_judged_is_named(void **state)
+{
+	struct prom_answer value = number(0.0005), none = {0}, small = {.asked = true, .n = 2, .names = "go, lua"};
+	struct criterion_result r;
+
+	(void)state;
+	criterion_judge(&bound, 48 * HOUR, &value, &none, &small, &r);
+	assert_string_equal(r.why, "holds: 0.0005, at most 0.001; too small to be judged: go, lua");
 }
 
 static void what_is_not_known_never_passes(void **state)
@@ -241,6 +252,7 @@ int main(void)
 		cmocka_unit_test(time_that_nobody_looked_at_is_unknown),
 		cmocka_unit_test(each_thing_that_stops_the_clock_is_named),
 		cmocka_unit_test(a_bound_is_met_at_the_bound_itself),
+		cmocka_unit_test(what_is_too_small_to_be_judged_is_named),
 		cmocka_unit_test(what_is_not_known_never_passes),
 		cmocka_unit_test(a_span_never_reaches_before_the_stage_nor_into_its_warm_up),
 	};
