@@ -82,7 +82,8 @@ int incident_facts_load(struct db_conn *c, const struct incident *inc, struct in
 struct view {
 	const struct incident *inc;
 	const struct incident_facts *facts;
-	char to[24]; /* "0%" */
+	char to[24];    /* "0%" */
+	char cure[350]; /* "; whether it helped is unknown (no data)"; "" it helped, or nobody asks */
 	struct incident_over *ret;
 };
 
@@ -95,6 +96,19 @@ static void because(struct view *v, bool over, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(v->ret->because, sizeof(v->ret->because), fmt, ap);
 	va_end(ap);
+}
+
+/* What was judged, and is no yes; so long as it has time nobody doubts. */
+static void say_cure(struct view *v)
+{
+	const struct condition *c = &v->inc->condition[CONDITION_CURED];
+	bool judged = v->inc->rolled_back_at_us && c->note && c->note[0];
+	bool has_time = v->inc->state == INC_ROLLED_BACK && v->inc->verify_until_us;
+
+	if (judged && !has_time && c->state != STATUS_YES)
+		snprintf(v->cure, sizeof(v->cure),
+		         c->state == STATUS_NO ? "; the symptom persisted (%s)" : "; whether it helped is unknown (%s)",
+		         c->note);
 }
 
 static void next(struct view *v, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -235,7 +249,7 @@ static void rolled_back(struct view *v)
 	else if (v->inc->review == REVIEW_REQUIRED)
 		because(v, false, "%s was seen, but its review is open", v->to);
 	else
-		because(v, true, "%s was seen, and no alert of it fires", v->to);
+		because(v, true, "%s was seen, and no alert of it fires%s", v->to, v->cure);
 	if (v->facts->above)
 		next_rollback(v);
 	if (v->facts->waiting[0])
@@ -258,8 +272,8 @@ static void resolved(struct view *v)
 		because(v, false, "its review is open, and nothing is raised before");
 		next_review(v);
 	} else {
-		because(v, true, "%s%sit was resolved", v->inc->rolled_back_at_us ? v->to : "",
-		        v->inc->rolled_back_at_us ? " was seen, and " : "");
+		because(v, true, "%s%sit was resolved%s", v->inc->rolled_back_at_us ? v->to : "",
+		        v->inc->rolled_back_at_us ? " was seen, and " : "", v->cure);
 	}
 }
 
@@ -338,6 +352,7 @@ void incident_over(const struct incident *inc, const struct incident_facts *fact
 	*ret = (struct incident_over) {0};
 	text_pct(inc->pct_wanted, pct, sizeof(pct));
 	snprintf(v.to, sizeof(v.to), "%s%s", pct, inc->pct_wanted >= 0 ? "%" : "");
+	say_cure(&v);
 	judges[kind_of(inc)->texts](&v);
 	assert(ret->because[0]);
 }

@@ -101,6 +101,12 @@ def test_the_first_start_adopts_the_stage_and_counts_its_clean_time(daemon_of, s
     assert d.metric("rollbackd_baseline", rollout="shop", metric="error_ratio") == 0.001
 
 
+def test_what_a_criterion_leaves_out_is_named(daemon_of, service, prometheus, chat):
+    prometheus.values["small"] = [{"language": "go"}, {"language": "lua"}]
+    d = daemon_of(plan_config(service, prometheus, chat).replace("query: cache, min: 0.8", "query: cache, min: 0.8, left_out: small"))
+    until(lambda: rollout(d)["criteria"][1]["why"] == "holds: 0.9, at least 0.8; too small to be judged: go, lua")
+
+
 def test_everything_that_is_missing_is_named(daemon_of, service, prometheus, chat):
     d = daemon_of(plan_config(service, prometheus, chat, clean="48h"))
     prometheus.values.update(errors=0.02, cache="no such metric")

@@ -108,6 +108,13 @@ static void rolled_back_is_not_over_while_something_is_open(void **state)
 	   "0%: rollbackctl rollback shop --stage 2",
 	   "rollbackctl incident resolve 7");
 	inc.pct_wanted = 0;
+	inc.state = INC_RESOLVED; /* by a person: that it did not help is not forgotten */
+	inc.rolled_back_at_us = 5;
+	is(&inc, NOTHING, true, "0% was seen, and it was resolved; the symptom persisted (0.2, at most 0.1)", NULL);
+	inc.state = INC_ROLLED_BACK;
+	inc.condition[CONDITION_CURED] = (struct condition) {.state = STATUS_UNKNOWN, .note = (char *)"no data"};
+	is(&inc, NOTHING, true, "0% was seen, and no alert of it fires; whether it helped is unknown (no data)",
+	   "rollbackctl incident resolve 7");
 	inc.condition[CONDITION_CURED].state = STATUS_UNKNOWN;
 	inc.review = REVIEW_REQUIRED;
 	is(&inc, NOTHING, false, "0% was seen, but its review is open",
