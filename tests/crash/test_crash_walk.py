@@ -323,7 +323,7 @@ def test_a_drill_changes_nothing_with_a_kill_at(folder, failpoint):
         w.crash_at(failpoint)
         number = w.recover()
         i = w.daemon.wait_state(number, "resolved")
-        assert i["passed"] is True and len(i["steps"]) == 8, dump(i)
+        assert i["passed"] is True and len(i["steps"]) == 9, dump(i)
         assert {s["state"] for s in i["steps"]} == {"done"}, dump(i)
         told = [t["what"] for t in i["timeline"]]
         assert told.count("drill") == told.count("drill passed") == 1, told
