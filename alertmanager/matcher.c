@@ -350,14 +350,12 @@ struct reading_utf8 {
 static int add_words(void *arg, struct matcher_words *words)
 {
 	struct reading_utf8 *r = arg;
+	struct matcher m = {
+		.negative = words->negative, .regex = words->regex, .text = strndup(words->text, words->len)};
 
-	return add_one(r->to,
-	               (struct matcher) {.negative = words->negative,
-	                                 .regex = words->regex,
-	                                 .text = strndup(words->text, words->len),
-	                                 .name = TAKE(words->name),
-	                                 .value = TAKE(words->value)},
-	               &r->fault);
+	m.name = TAKE(words->name);
+	m.value = TAKE(words->value);
+	return add_one(r->to, m, &r->fault);
 }
 
 static void drop_behind(struct matchers *m, size_t n)

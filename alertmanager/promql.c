@@ -216,17 +216,15 @@ struct piece {
 
 static int take_piece(struct scan *s, struct piece *ret)
 {
-	const char *from = s->p;
-
 	skip_blanks(s);
-	if (*s->p && strchr("\"'`", *s->p)) {
-		from = s->p + 1;
+	const char *from = s->p;
+	if (*from && strchr("\"'`", *from)) {
+		from++;
 		if (skip_string(s) < 0)
 			return -EINVAL;
 		*ret = (struct piece) {from, (size_t)(s->p - 1 - from)};
 		return 0;
 	}
-	from = s->p;
 	while (is_word(*s->p))
 		s->p++;
 	*ret = (struct piece) {from, (size_t)(s->p - from)};

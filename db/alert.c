@@ -192,5 +192,7 @@ int alert_unresolved(struct db_conn *c, const char *rollout, int64_t since_us, c
 	int64_t since = since_us / US_PER_MS, any;
 	int r = query_number(c, UNRESOLVED_ANY, &any, V(rollout, since));
 
-	return r == 1 ? read_to(c, ALERT_UNRESOLVED, &text_row, ret_labels, max, V(rollout, since, max)) : r;
+	if (r != 1)
+		return r;
+	return read_to(c, ALERT_UNRESOLVED, &text_row, ret_labels, max, V(rollout, since, max));
 }

@@ -96,7 +96,10 @@ bool incident_note_act(struct incident *inc, int64_t now_us)
 {
 	assert(inc && now_us > 0);
 	bool first = !inc->started_at_us, since = inc->decided_at_us && !inc->acted_at_us;
+	int64_t decided = incident_decided_us(inc);
 
+	if (now_us < decided) /* the transaction had begun before it came */
+		now_us = decided;
 	if (first)
 		inc->started_at_us = now_us;
 	if (since)

@@ -182,9 +182,8 @@ static int send(struct prom_query *q, const char *query, bool range, loop_fetch_
 	                          .share = q->ask.share};
 
 	q->sent_mono_us = now;
-	if (r >= 0 && url.len > URL_MAX) { /* what is too long for a URL is the body */
-		char *parameters = strchr(url.data, '?');
-
+	char *parameters = r >= 0 && url.len > URL_MAX ? strchr(url.data, '?') : NULL;
+	if (parameters) { /* what is too long for a URL is the body */
 		*parameters = '\0';
 		spec.method = "POST";
 		spec.headers = form;

@@ -439,6 +439,14 @@ static int64_t timeout_of(const struct plan *plan, const struct check *c)
 	return plan->prometheus.timeout_us > 0 ? plan->prometheus.timeout_us : TIMEOUT_DEFAULT;
 }
 
+static struct asked_symptoms symptoms_take(struct asked_symptoms *s)
+{
+	struct asked_symptoms taken = *s;
+
+	*s = (struct asked_symptoms) {0};
+	return taken;
+}
+
 int verify_start(struct loop *l, const struct plan *plan, struct wanted target, int64_t since_mono_us,
                  struct asked_symptoms *symptoms, verify_fn *fn, void *arg, struct verify **ret)
 {
@@ -447,10 +455,8 @@ int verify_start(struct loop *l, const struct plan *plan, struct wanted target, 
 	size_t n = plan->rollout.n_checks;
 	CLEANUP(probe_cleanup) struct verify *p = calloc(1, sizeof(*p) + n * sizeof(p->runs[0]));
 
-	if (symptoms) {
-		taken = *symptoms;
-		*symptoms = (struct asked_symptoms) {0};
-	}
+	if (symptoms)
+		taken = symptoms_take(symptoms);
 	if (!p)
 		return -ENOMEM;
 	*p = (struct verify) {.loop = l,
@@ -461,8 +467,7 @@ int verify_start(struct loop *l, const struct plan *plan, struct wanted target, 
 	                      .fn = fn,
 	                      .arg = arg};
 	p->judge_effective = target.pct == 0 && target.at_most;
-	p->symptoms = taken;
-	taken = (struct asked_symptoms) {0};
+	p->symptoms = symptoms_take(&taken);
 	read_flags(p);
 	ask_for_effects(p);
 	for (size_t i = 0; i < p->n_runs; i++) {

@@ -128,6 +128,13 @@ static char *forced_text(const struct gate *g, const char *reason, const char *w
 	return buf_take(&b);
 }
 
+static int enter_forced(struct plan_act *w, const struct gate *g, const char *with)
+{
+	CLEANUP(cleanup_free) char *forced = forced_text(g, w->rq->note, with);
+
+	return forced ? enter(w, g->next, forced) : -ENOMEM;
+}
+
 /* Past its gate, or straight up again for a reason. */
 static int pass(struct plan_act *w, const struct gate *g)
 {
@@ -136,8 +143,7 @@ static int pass(struct plan_act *w, const struct gate *g)
 
 	if (r < 0 || w->out->waits[0])
 		return r;
-	CLEANUP(cleanup_free) char *forced = g->n ? forced_text(g, w->rq->note, with) : NULL;
-	return g->n && !forced ? -ENOMEM : enter(w, g->next, forced);
+	return g->n ? enter_forced(w, g, with) : enter(w, g->next, NULL);
 }
 
 int plan_advance(struct plan_act *w)

@@ -63,6 +63,7 @@ static int holds(struct plan_act *w, const struct gate *g, const char *what)
 
 static int already(struct plan_act *w, const char *subject)
 {
+	assert(subject && w->rq->role && w->rq->who.name);
 	for (size_t i = 0; i < w->st.approvals.n; i++) {
 		const struct approval *a = &w->st.approvals.item[i];
 

@@ -46,18 +46,26 @@ static int keep(const struct reconcile *l, struct progress *p, const char *plan,
 	return r;
 }
 
+static struct json_object *diff_of(const char *before, const char *plan)
+{
+	CLEANUP(json_cleanup) struct json_object *was = json_tokener_parse(before), *is = json_tokener_parse(plan);
+
+	return was && is ? plan_diff(was, is) : NULL;
+}
+
 /* What changed since the run began; *ret NULL: that is not on record. */
 static int changes_of(const struct reconcile *l, const char *plan, struct json_object **ret)
 {
-	CLEANUP(cleanup_free) char *key = plan_key(l), *before = NULL;
-	int r = key ? meta_get_text(db_tx_conn(l->tx), key, &before) : -ENOMEM;
+	CLEANUP(cleanup_free) char *key = plan_key(l);
 
 	*ret = NULL;
-	if (r < 0 || !before)
-		return r == -ENOENT ? 0 : r;
-	CLEANUP(json_cleanup) struct json_object *was = json_tokener_parse(before), *is = json_tokener_parse(plan);
-	*ret = was && is ? plan_diff(was, is) : NULL;
-	return 0;
+	if (!key)
+		return -ENOMEM;
+	CLEANUP(cleanup_free) char *before = NULL;
+	int r = meta_get_text(db_tx_conn(l->tx), key, &before);
+
+	*ret = r == 0 && before ? diff_of(before, plan) : NULL;
+	return r == -ENOENT ? 0 : r;
 }
 
 static int begin_anew(const struct reconcile *l, struct json_object *changes)

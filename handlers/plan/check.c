@@ -125,6 +125,7 @@ int plan_evidence(struct plan_act *w)
 		r = refuse(w, -EINVAL, "say what it is evidence of (name)");
 	if (r == 0)
 		r = read_verdict(w, &verdict);
+	assert(r < 0 || rq->name);
 	for (size_t i = 0; r == 0 && i < w->r->n_checklists; i++) {
 		const struct checklist *list = &w->r->checklists[i];
 

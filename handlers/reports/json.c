@@ -167,10 +167,8 @@ static int add_changes(struct json_object *o, struct report *p)
 
 static int fill(struct json_object *o, struct report *p)
 {
-	CLEANUP(buf_free) struct buf text = BUF(REPORT_MAX);
 	int r = plan_json_add(o, p->c, &(struct gate_view) {p->s, p->r, p->st, p->ev, p->now});
 
-	p->b = &text;
 	add_head(o, p);
 	add_success(o, p);
 	add_incidents(o, p);
@@ -180,7 +178,7 @@ static int fill(struct json_object *o, struct report *p)
 		r = add_changes(o, p);
 	if (r == 0)
 		r = report_write(p);
-	json_add_str(o, "text", buf_text(&text));
+	json_add_str(o, "text", buf_text(p->b));
 	return r == -ENOSPC ? 0 : r;
 }
 
@@ -188,9 +186,11 @@ int report_json(struct db_conn *c, const struct report_request *rq, struct json_
 {
 	assert(c && rq && ret);
 	CLEANUP(json_cleanup) struct json_object *o = json_object_new_object();
+	CLEANUP(buf_free) struct buf text = BUF(REPORT_MAX);
 	struct report p;
 	int r = report_gather(&p, c, rq);
 
+	p.b = &text;
 	if (r == 0)
 		r = fill(o, &p);
 	report_free(&p);

@@ -237,6 +237,7 @@ def test_lists_by_states_and_what_is_open(daemon_of, service):
 
 
 def test_what_answers_but_is_not_understood_is_not_out_of_reach(daemon_of, service, chat, pods):
+    pods.pods = {"web-1": 10}
     d = daemon_of(seen_by(pods, service, chat))
     r = ctl(d, "doctor", "--config", d.config)
     assert r.returncode == 4 and "what it answered is not understood" in r.stdout, r
