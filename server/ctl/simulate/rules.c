@@ -23,13 +23,15 @@ static int read_whole(const char *file, struct buf *b)
 {
 	char chunk[16384];
 	FILE *f = fopen(file, "re");
-	size_t got;
-	int r = f ? 0 : -errno;
+	if (!f)
+		return -errno;
+	int r = 0;
 
-	while (r == 0 && (got = fread(chunk, 1, sizeof(chunk), f)) > 0)
-		r = buf_add(b, chunk, got);
-	if (f)
-		fclose(f);
+	while (r == 0 && !feof(f) && !ferror(f))
+		r = buf_add(b, chunk, fread(chunk, 1, sizeof(chunk), f));
+	if (r == 0 && ferror(f))
+		r = -EIO;
+	fclose(f);
 	return r;
 }
 

@@ -155,8 +155,10 @@ static void evaluate(struct running *r, struct track *t, int64_t at, bool presen
 		r->out->longest_us = at - t->since_us;
 	if (change == ALERT_BEGAN_TO_FIRE)
 		begin(r, t, at);
-	if (change == ALERT_ENDED && t->episode)
+	if (change == ALERT_ENDED && t->episode) {
+		assert(r->out->list && t->episode <= r->out->kept);
 		r->out->list[t->episode - 1].until_us = at;
+	}
 }
 
 /* points NULL: the series has none in this piece. */
