@@ -4,7 +4,7 @@ import subprocess
 import pytest
 from crashing import (Ledger, Witness, check_chat, check_stopped, deliver, deliver_until_taken, dump, flags_texts, hook_channel,
                       incident_numbers, kill_groups, refused_or, runners, runs, tool, wait_sent)
-from harness import BUILD, Daemon, Hook, Server, Service, alert, config, until
+from harness import BUILD, PATIENCE, Daemon, Hook, Server, Service, alert, config, until
 
 POINTS = subprocess.run([BUILD / "rollbackd", "--list-failpoints"], check=True, capture_output=True, text=True).stdout.split()
 IN_PLACE_POINTS = ["flags-copy-kept", "flags-half-written"]     # only where the flags file cannot be renamed over
@@ -187,7 +187,8 @@ def test_a_runner_that_dies_every_time_under_a_living_daemon_ends_in_doubt(world
     w = world(timeout="500ms")
     w.daemon.start(env={"ROLLBACKD_FAILPOINT": failpoint})
     [r] = w.daemon.post(alert(instance="a"))
-    i = w.daemon.wait_state(r["incident"], "failed" if failpoint == "runner-claimed" else "rolled_back")
+    i = w.daemon.wait_state(r["incident"], "failed" if failpoint == "runner-claimed" else "rolled_back",
+                            timeout=3 * PATIENCE)       # two steps, ten attempts each, each time with a longer pause
     for name, log in (("tool", w.tool_log), ("reload", w.service.runs)):
         step = w.step(i, name)
         assert step["state"] == "in_doubt" and 1 < step["attempts"] <= 20, dump(step)
