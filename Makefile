@@ -70,6 +70,7 @@ SIDE_BY_SIDE := $(shell expr 3 \* $$(nproc))
 unit: $(UNITS)
 	@printf '%s\n' $^ | xargs -P $(SIDE_BY_SIDE) -I '{}' sh -c \
 	  '{} > {}.log 2>&1 && echo "== {}" || { cat {}.log; echo "failed: {}"; exit 1; }'
+	@sed -n 's/^\[ *SKIPPED *\] \([a-z_0-9]*\)$$/skipped, make check-tools-forky runs it: \1/p' $(^:%=%.log) | sort -u
 
 # --- tests ---
 
@@ -119,6 +120,9 @@ check-tools-%: deps-build deps-check deps-demo
 	bash tests/tools.sh build/tools-$* $*
 	+$(MAKE) --no-print-directory -j$(JOBS) programs
 	bash tests/rules/run.sh build/tools-$*
+	+$(MAKE) --no-print-directory $O/tests/unit/test_matcher_utf8 $O/tests/unit/test_promql3
+	$O/tests/unit/test_matcher_utf8
+	$O/tests/unit/test_promql3
 	TOOLS=build/tools-$* $(PYTEST) $(WITH_TOOLS)
 	+$(MAKE) --no-print-directory TOOLS=build/tools-$* demo
 

@@ -58,6 +58,12 @@ asked=$(grep -nE '[!=]= KIND_[A-Z]+|KIND_[A-Z]+ [!=]=' -r server handlers --incl
 [ -z "$asked" ] || complain "a kind is asked for instead of what follows from it:
 $asked"
 
+# --- the top level: given, and nothing else is committed there ---
+
+given='Makefile README.md alertmanager db deploy handlers server tests'
+more=$(git ls-files 2>/dev/null | sed 's|/.*||' | sort -u | grep -v '^\.' | grep -vxF "$(echo "$given" | tr ' ' '\n')" || true)
+[ -z "$more" ] || complain "what stands at the top level is given: $more is not"
+
 # --- sizes ---
 
 for f in $sources $(find tests -name '*.[ch]' -o -name '*.py' | sort); do
