@@ -13,6 +13,7 @@
 #include "server/core/buf.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
+#include "tests/unit/promql_told.h"
 
 #define PROMTOOL "build/tools-forky/usr/bin/promtool" /* the one of Debian 12 does not know this language */
 
@@ -76,27 +77,6 @@ static const struct promql_case {
 	{"a + fill(0) b", "a 0s 0s, b 0s 0s", LATER},
 	{"a + on (x) fill_left(0) fill_right(1) b", "a 0s 0s, b 0s 0s", LATER},
 };
-
-static const char *told(const char *text)
-{
-	static char out[500];
-	struct promql p = {0};
-	struct buf b = BUF(400);
-
-	if (promql_scan(text, &p) < 0)
-		return "no";
-	for (size_t i = 0; i < p.n; i++) {
-		char span[32], back[32];
-
-		text_duration(p.list[i].span_us, span, sizeof(span));
-		text_duration(p.list[i].back_us, back, sizeof(back));
-		buf_printf(&b, "%s%s%s %s %s", i ? ", " : "", p.list[i].name, p.list[i].shifted ? "!" : "", span, back);
-	}
-	snprintf(out, sizeof(out), "%s", buf_text(&b));
-	buf_free(&b);
-	promql_free(&p);
-	return out;
-}
 
 static void the_language_of_prometheus_3_is_followed(void **state)
 {
