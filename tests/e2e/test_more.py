@@ -266,10 +266,10 @@ def test_an_answer_to_an_older_question_does_not_count(daemon_of, service):
     ask.write_text(f"#!/bin/sh\nif [ ! -e {first} ]; then touch {first}; while [ ! -e {go} ]; do sleep 0.02; done; echo 10; "
                    f"else cat {service.live}; fi\n")
     ask.chmod(0o755)
-    d = daemon_of(config(service, playbooks=PARTIAL, passes=1, timeout="1s",
+    d = daemon_of(config(service, playbooks=PARTIAL, passes=1, timeout="6s",
                          checks=f"        - {{command: [{ask}], timeout: 20s}}"))
     [r] = d.post(alert(action="partial"))
-    until(first.exists)                                 # the round that asks for 10% is under way
+    until(first.exists)                                 # the round that asks for 10% is under way, for 6 s at most
     service.ignore_reload()
     d.post(alert())                                     # to 0, and the service does not follow
     until(lambda: len(service.reloads()) == 1 and d.incident(r["incident"])["state"] != "rolling_back")
