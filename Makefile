@@ -25,7 +25,7 @@ cflags = -std=gnu17 -g -MMD -MP -I. -D_GNU_SOURCE -DROLLBACKD_VERSION='"$(VERSIO
          $(if $(WERROR),-Werror) $(shell pkg-config --cflags $(PKGS)) $(mode.$(MODE))
 libs   = $(shell pkg-config --libs $(PKGS)) -ljq -lcrypt -lpthread -lm
 
-LIB_SRCS  := $(wildcard server/core/*.c server/http/*.c server/auth/*.c server/config/*.c alertmanager/*.c db/*.c handlers/*/*.c) \
+LIB_SRCS  := $(wildcard server/core/*.c server/http/*.c server/auth/*.c server/web/*.c server/config/*.c alertmanager/*.c db/*.c handlers/*/*.c) \
              $(filter-out server/main.c server/run.c,$(wildcard server/*.c))
 # What rollbackd-run is made of: nothing here needs more than libc, and it starts in a moment.
 RUN_SRCS  := server/run.c handlers/steps/runner.c handlers/steps/runner_files.c handlers/steps/runner_trust.c \

@@ -326,8 +326,12 @@ static struct http_admission admit(void *arg, enum http_method method, const cha
 	struct route_info i = api_route(method, path);
 
 	(void)arg;
-	return (struct http_admission) {
-		.status = i.status, .allow = i.allow, .roles = i.roles, .takes_body = i.takes_body, .params = i.params};
+	return (struct http_admission) {.status = i.status,
+	                                .allow = i.allow,
+	                                .roles = i.roles,
+	                                .takes_body = i.takes_body,
+	                                .form = i.form,
+	                                .params = i.params};
 }
 
 static enum http_access auth_request(void *arg, struct http_req *req, struct http_reply *reply)

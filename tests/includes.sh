@@ -22,9 +22,10 @@ rooms() {
 	$h/plan         $base $h/settings $h/steps $h/checks $h/incident $h/offline $h/compare $h/readiness $h/gates
 	$h/notify       $base $h/settings $h/steps $h/checks $h/incident
 	$h/reports      $base $h/settings $h/steps $h/checks $h/incident $h/compare $h/readiness $h/gates $h/plan
-	$h/api          $base $h/settings $h/steps $h/checks $h/incident $h/engine $h/offline $h/compare $h/readiness $h/gates $h/plan $h/reports $h/notify
-	server/http     server/core
-	server/auth     server/core server/http $h/settings server/config
+	$h/api          $base server/web $h/settings $h/steps $h/checks $h/incident $h/engine $h/offline $h/compare $h/readiness $h/gates $h/plan $h/reports $h/notify
+	server/web      server/core
+	server/http     server/core server/web
+	server/auth     server/core server/http server/web $h/settings server/config
 	server/config   server/core alertmanager $h/settings $h/notify
 	END
 }

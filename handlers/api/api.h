@@ -56,6 +56,7 @@ struct route_info {
 	const char *allow; /* for 405 */
 	unsigned roles;    /* any of these may call it; 0: everybody */
 	bool takes_body;
+	bool form;          /* a form of a page; the server has compared its token */
 	const char *params; /* the query parameters that it knows, "limit,cursor"; NULL: none */
 };
 struct route_info api_route(enum http_method method, const char *path);

@@ -25,6 +25,7 @@ static const struct api_route {
 	api_read_fn *read;     /* or: on a reading thread, and in which lane */
 	enum db_read_lane lane;
 	const char *dear; /* with this parameter it is DB_READ_DEAR; NULL: always as lane says */
+	bool form;        /* takes a form of a page, with its token; else JSON */
 	void (*without)(struct api *, struct http_reply *); /* its answer when nothing can be read; NULL: an error */
 } routes[] = {
 	{HTTP_POST, "/webhook", ROLE_WEBHOOK, .handle = webhook_post},
@@ -148,8 +149,11 @@ struct route_info api_route(enum http_method method, const char *path)
 
 	if (!r)
 		return (struct route_info) {.status = known ? 405 : 404, .allow = known ? allowed(path) : NULL};
-	return (struct route_info) {
-		.status = 200, .roles = r->roles, .takes_body = r->method != HTTP_GET, .params = r->params};
+	return (struct route_info) {.status = 200,
+	                            .roles = r->roles,
+	                            .takes_body = r->method != HTTP_GET,
+	                            .form = r->form,
+	                            .params = r->params};
 }
 
 /* --- what reads --- */

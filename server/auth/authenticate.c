@@ -48,7 +48,8 @@ TAILQ_HEAD(jobs, job);
 struct auth {
 	pthread_t worker;
 	bool working;
-	unsigned char key[32]; /* of the macs; fixed */
+	unsigned char key[32];      /* of the macs; fixed */
+	unsigned char form_key[32]; /* of the tokens of forms; fixed */
 
 	pthread_mutex_t lock; /* guards the rest */
 	pthread_cond_t changed;
@@ -67,12 +68,24 @@ struct auth {
 
 /* --- replies --- */
 
+/* The token is bound to the way in which he is known and to who he is by it: another's fits nothing of his. */
+static void give_token(const struct auth *a, struct http_req *req, const char *way, const char *who)
+{
+	char text[HTTP_USER_MAX + 100];
+	int n = snprintf(text, sizeof(text), "%s:%s", way, who);
+
+	assert(n > 0 && (size_t)n < sizeof(text));
+	if (text_hmac_sha256(a->form_key, sizeof(a->form_key), text, (size_t)n, req->form_token) < 0)
+		req->form_token[0] = '\0';
+}
+
 static void introduce(const struct auth *a, struct http_req *req, const char *name)
 {
 	assert(name[0]);
 	snprintf(req->user, sizeof(req->user), "%s", name);
 	req->authenticated = true;
 	req->roles = a->passwords ? auth_roles(&a->people, name) : ROLE_ALL;
+	give_token(a, req, "user", name);
 }
 
 /* The peer of a unix socket. Root may look at least: he can read the record as it is. */
@@ -322,8 +335,10 @@ static enum http_access auth_request(struct auth *a, struct http_req *req, struc
 		return authenticate_password(a, req, reply, header);
 	if (req->peer.uid >= 0)
 		return authenticate_peer(a, req, reply);
-	if (!a->passwords)
+	if (!a->passwords) {
+		give_token(a, req, "local", "");
 		return HTTP_ADMITTED;
+	}
 	metric_add(M_AUTH, AUTH_MISSING, 1);
 	unauthorized(reply, "a user name and a password are needed (HTTP Basic)");
 	return HTTP_REFUSED;
@@ -447,7 +462,8 @@ int auth_new(struct auth **ret)
 
 	if (!a)
 		return -ENOMEM;
-	if (getrandom(a->key, sizeof(a->key), 0) != (ssize_t)sizeof(a->key)) {
+	if (getrandom(a->key, sizeof(a->key), 0) != (ssize_t)sizeof(a->key) ||
+	    getrandom(a->form_key, sizeof(a->form_key), 0) != (ssize_t)sizeof(a->form_key)) {
 		free(a);
 		return -EIO;
 	}
@@ -538,5 +554,6 @@ void auth_free(struct auth *a)
 	pthread_cond_destroy(&a->changed);
 	pthread_mutex_destroy(&a->lock);
 	explicit_bzero(a->key, sizeof(a->key));
+	explicit_bzero(a->form_key, sizeof(a->form_key));
 	free(a);
 }

@@ -87,22 +87,12 @@ int bcrypt_cost(const char *hash)
 	return cost >= 4 && cost <= 31 ? cost : -EINVAL;
 }
 
-/* Looks at every byte, wherever the first difference is. */
-static bool same(const char *a, const char *b, size_t len)
-{
-	unsigned char differs = 0;
-
-	for (size_t i = 0; i < len; i++)
-		differs |= (unsigned char)(a[i] ^ b[i]);
-	return !differs;
-}
-
 bool bcrypt_fits(const char *password, const char *hash)
 {
 	assert(password && hash);
 	CLEANUP(cleanup_free) struct crypt_data *room = calloc(1, sizeof(*room));
 	const char *got = room ? crypt_r(password, hash, room) : NULL;
-	bool fits = got && strlen(got) == BCRYPT_LEN && same(got, hash, BCRYPT_LEN);
+	bool fits = got && text_same_secret(got, hash);
 
 	if (room)
 		explicit_bzero(room, sizeof(*room));

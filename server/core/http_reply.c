@@ -25,7 +25,8 @@ void http_error(struct http_reply *reply, int status, const char *type, const ch
 	json_add_str(o, "error", sentence);
 	reply->status = status;
 	reply->content_type = NULL;
-	reply->etag[0] = '\0';
+	reply->encoding = reply->cache = NULL;
+	reply->location[0] = reply->etag[0] = '\0';
 	buf_free(&reply->body);
 	reply->body.max = BODY_MAX;
 	buf_printf(&reply->body, "%s\n", json_text(o));

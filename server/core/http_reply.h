@@ -7,7 +7,7 @@
 #include "server/core/http_types.h"
 
 /* Replaces status, type and body by {"status":"error","errorType":type,"error":"one sentence"}; what was set
- * of allow, challenge, retry_after_s stays. Types as in Prometheus: bad_data, not_found, conflict, forbidden,
+ * of allow, challenge, cookie, retry_after_s stays. Types as in Prometheus: bad_data, not_found, conflict, forbidden,
  * unavailable, internal. */
 void http_error(struct http_reply *reply, int status, const char *type, const char *fmt, ...) PRINTF_LIKE(4, 5);
 

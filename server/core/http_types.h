@@ -30,18 +30,27 @@ struct http_stream {
 	void *server;
 };
 
+#define HTTP_LOCATION_MAX 512
+#define HTTP_COOKIE_MAX   200
+
 struct http_reply {
 	int status;               /* 200 unless set */
 	const char *content_type; /* static; application/json unless set */
-	const char *allow;        /* static; the Allow header of a 405 */
-	const char *challenge;    /* static; the WWW-Authenticate header of a 401 */
-	int retry_after_s;        /* > 0: Retry-After */
-	char etag[72];            /* "" or a quoted ETag */
+	const char *encoding;     /* static; the Content-Encoding that the body has already */
+	const char *cache; /* static; Cache-Control of what is the same for everybody. NULL: nobody keeps it, or what
+	                      has an ETag asks for it again */
+	char location[HTTP_LOCATION_MAX]; /* "" or where a 303 leads: a path of ours */
+	char cookie[HTTP_COOKIE_MAX];     /* "" or the value of Set-Cookie */
+	const char *allow;                /* static; the Allow header of a 405 */
+	const char *challenge;            /* static; the WWW-Authenticate header of a 401 */
+	int retry_after_s;                /* > 0: Retry-After */
+	char etag[72];                    /* "" or a quoted ETag */
 	struct buf body;
 	struct http_stream *stream; /* owned; NULL, or instead of the body. Not for HEAD */
 };
 
-#define HTTP_USER_MAX 64 /* bytes of a name, with its NUL */
+#define HTTP_USER_MAX       64 /* bytes of a name, with its NUL */
+#define HTTP_FORM_TOKEN_MAX 65
 
 /* The other end of the connection. */
 struct http_peer {
@@ -50,6 +59,7 @@ struct http_peer {
 };
 
 struct http_req;
+struct form;
 typedef void http_complete_fn(struct http_req *req, struct http_reply *reply);
 
 struct http_req {
@@ -61,9 +71,13 @@ struct http_req {
 	char user[HTTP_USER_MAX];
 	bool authenticated;
 	unsigned roles; /* bits of enum http_role; the roles that approve: api_may() */
+	/* What each form on a page for who asks must send back (server/web/form.h); "": he can send none. */
+	char form_token[HTTP_FORM_TOKEN_MAX];
 	struct http_peer peer;
 	const char *body; /* NUL-terminated */
 	size_t body_len;
+	/* Of a route that takes a form: its fields, with a token that fits. Else NULL. */
+	const struct form *form;
 	int64_t received_us; /* wall */
 	/* The query parameter or header, decoded; NULL if absent. */
 	const char *(*param)(const struct http_req *req, const char *name);

@@ -56,6 +56,19 @@ bool text_is_listed(const char *name, const char *list)
 	return false;
 }
 
+bool text_same_secret(const char *a, const char *b)
+{
+	assert(a && b);
+	size_t len = strlen(a);
+	unsigned char differs = 0;
+
+	if (strlen(b) != len)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		differs |= (unsigned char)(a[i] ^ b[i]);
+	return !differs;
+}
+
 int text_pct_parse(const char *s, size_t len, int32_t *ret_pct)
 {
 	assert((s || len == 0) && ret_pct);

@@ -69,6 +69,9 @@ void text_pct(int32_t pct, char *out, size_t size);
 size_t text_utf8_next(const char *s, size_t len, uint32_t *ret_char);
 /* Whether name is one of the words of "a,b,c"; NULL has none. */
 bool text_is_listed(const char *name, const char *list);
+/* Whether two texts are the same; looks at every byte, wherever the first difference is. For
+ * secrets of a known length. */
+bool text_same_secret(const char *a, const char *b);
 /* Well-formed UTF-8 (Unicode table 3-7). */
 bool text_utf8_valid(const char *s, size_t len);
 /* Whether U+FFFD stands in it: what was sent may have been something else (json_raw.h), so whoever asks others for

@@ -220,16 +220,16 @@ bool http_from_other_site(const struct http_fields *headers)
 	                (strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0));
 }
 
-bool http_is_json(const struct http_fields *headers)
+bool http_is_type(const struct http_fields *headers, const char *type)
 {
-	static const char json[] = "application/json";
-	const char *type = http_fields_get(headers, "Content-Type");
+	const char *is = http_fields_get(headers, "Content-Type");
 
-	if (!type || http_fields_count(headers, "Content-Type") > 1 || strncasecmp(type, json, strlen(json)) != 0)
+	assert(type);
+	if (!is || http_fields_count(headers, "Content-Type") > 1 || strncasecmp(is, type, strlen(type)) != 0)
 		return false;
-	type += strlen(json);
-	type += strspn(type, " \t");
-	return !*type || *type == ';';
+	is += strlen(type);
+	is += strspn(is, " \t");
+	return !*is || *is == ';';
 }
 
 /* --- the request target --- */

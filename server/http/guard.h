@@ -61,8 +61,8 @@ struct http_body_head http_body_head(const struct http_fields *headers);
 bool http_changes_something(enum http_method method);
 /* Asked for by the page of another site, as far as browsers say so (Fetch Metadata). */
 bool http_from_other_site(const struct http_fields *headers);
-/* Whether Content-Type is application/json; its parameters do not count. */
-bool http_is_json(const struct http_fields *headers);
+/* Whether Content-Type is this one ("application/json"); its parameters do not count. */
+bool http_is_type(const struct http_fields *headers, const char *type);
 
 /* The decoded path of a request target; out has room for as many bytes as the target. -EINVAL: nothing we
  * would serve (no path, %00, control characters, malformed escapes or UTF-8, an encoded slash, "//", "." or

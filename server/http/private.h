@@ -16,6 +16,7 @@
 #include "server/http/guard.h"
 #include "server/http/listen.h"
 #include "server/http/origin.h"
+#include "server/web/form.h"
 
 #define METHOD_NAME_MAX 24
 #define ACCEPT_TURN     32 /* connections taken from one listener before others get a turn */
@@ -86,6 +87,7 @@ struct request {
 	struct http_reply given; /* by the completion, until the http thread takes it */
 	struct http_fields headers, query;
 	struct buf body;
+	struct form form;
 	size_t charged, reply_charged; /* bytes counted in http.in_flight and http.replies */
 	uint64_t body_seen;            /* bytes come, kept or not */
 	int body_error;                /* what stopped the keeping: -EMSGSIZE, -EDQUOT, -ENOMEM */

@@ -94,6 +94,7 @@ void request_free(struct request *r)
 	if (r->given.stream)
 		r->given.stream->free(TAKE(r->given.stream));
 	buf_free(&r->body);
+	form_free(&r->form);
 	http_fields_free(&r->headers);
 	http_fields_free(&r->query);
 	free(r->target);
@@ -147,8 +148,11 @@ static void add_headers(const struct request *r, struct MHD_Response *response)
 		snprintf(seconds, sizeof(seconds), "%d", reply->retry_after_s);
 	add_header(response, "Content-Type", reply->content_type ? reply->content_type : "application/json");
 	add_header(response, "X-Content-Type-Options", "nosniff");
+	add_header(response, "Content-Encoding", reply->encoding);
 	/* What has an ETag may be kept, but is asked for every time. */
-	add_header(response, "Cache-Control", reply->etag[0] ? "no-cache" : "no-store");
+	add_header(response, "Cache-Control", reply->cache ? reply->cache : reply->etag[0] ? "no-cache" : "no-store");
+	add_header(response, "Location", reply->location);
+	add_header(response, "Set-Cookie", reply->cookie);
 	add_header(response, "ETag", reply->etag);
 	add_header(response, "Retry-After", seconds);
 	add_header(response, "Allow", reply->allow);
@@ -228,13 +232,14 @@ static bool refuse_body(struct request *r, const struct http_admission *a, const
 {
 	const char *encoding = http_fields_get(&r->headers, "Content-Encoding");
 	const char *type = http_fields_get(&r->headers, "Content-Type");
+	const char *wanted = a->form ? "application/x-www-form-urlencoded" : "application/json";
 	struct http *h = r->http;
 
 	if (!a->takes_body)
 		http_error(&r->reply, 400, "bad_data", "%s takes no body", r->method);
-	else if (!http_is_json(&r->headers))
+	else if (!http_is_type(&r->headers, wanted))
 		http_error(&r->reply, 415, "bad_data",
-		           "the body must come with the header Content-Type: application/json, not %.100s",
+		           "the body must come with the header Content-Type: %s, not %.100s", wanted,
 		           type ? type : "without a type");
 	else if (encoding && strcasecmp(encoding, "identity") != 0)
 		http_error(&r->reply, 415, "bad_data", "a body with Content-Encoding is not understood");
@@ -359,6 +364,25 @@ static void answer_body_error(struct request *r)
 
 /* --- the handler, and later --- */
 
+/* Every route that takes a form passes here, so none can forget to look. */
+static bool refuse_form(struct request *r)
+{
+	const char *why = NULL;
+	int error = form_parse(r->req.body, r->req.body_len, &r->form, &why);
+
+	if (error < 0)
+		http_error(&r->reply, error == -E2BIG ? 413 : error == -ENOMEM ? 503 : 400, "bad_data", "%s", why);
+	else if (!form_token_fits(&r->form, &r->req))
+		http_error(&r->reply, 403, "forbidden",
+		           "this form is not from a page that was made for %s, or the page is from before a restart or "
+		           "another "
+		           "sign-in: load the page again, and send it from there",
+		           r->req.user);
+	else
+		r->req.form = &r->form;
+	return !r->req.form;
+}
+
 static enum http_verdict handle(struct request *r)
 {
 	const struct http_options *o = &r->http->o;
@@ -370,6 +394,8 @@ static enum http_verdict handle(struct request *r)
 	assert(r->state == REQ_ANSWERED && !r->body_error);
 	r->req.body = buf_text(&r->body);
 	r->req.body_len = r->body.len;
+	if (r->admission.form && refuse_form(r))
+		return HTTP_REPLIED;
 	return o->handle(o->arg, &r->req, &r->reply);
 }
 

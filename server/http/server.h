@@ -26,7 +26,8 @@ struct http_admission {
 	int status;        /* 200, or 404, 405: answered at once */
 	const char *allow; /* static; for 405 */
 	unsigned roles;    /* any of these may call it, else 403; 0: everybody */
-	bool takes_body;   /* JSON; else a request with a body is refused */
+	bool takes_body;   /* JSON, or a form; else a request with a body is refused */
+	bool form;         /* a form of a page, with the token of who asks: else 403 */
 	/* The query parameters that it knows, "limit,cursor"; NULL: none. Static. */
 	const char *params;
 };

@@ -25,6 +25,7 @@
 #include "server/core/http_reply.h"
 #include "server/core/log.h"
 #include "server/http/server.h"
+#include "server/web/form.h"
 
 #define HELD_MAX 256
 
@@ -278,7 +279,7 @@ static inline enum http_verdict bench_handle(void *arg, struct http_req *req, st
 		reply->status = req->header(req, "If-None-Match") ? 304 : 200;
 		return HTTP_REPLIED;
 	}
-	const char *a = req->param(req, "a"), *x = req->header(req, "x-thing");
+	const char *a = req->form ? form_get(req->form, "a") : req->param(req, "a"), *x = req->header(req, "x-thing");
 	reply->content_type = "text/plain; charset=utf-8";
 	buf_printf(&reply->body, "%s %s user=%s a=%s x=%s", req->method_name, req->path, req->user, a ? a : "none",
 	           x ? x : "none");
@@ -291,20 +292,22 @@ static inline struct http_admission bench_admit(void *arg, enum http_method aske
 		const char *path;
 		enum http_method method;
 		unsigned roles;
+		bool form;
 	} routes[] = {
-		{"/hello", HTTP_GET, 0},
-		{"/tagged", HTTP_GET, 0},
-		{"/big", HTTP_GET, 0},
-		{"/overrun", HTTP_GET, 0},
-		{"/echo", HTTP_POST, 0},
-		{"/defer", HTTP_POST, 0},
-		{"/hold", HTTP_POST, 0},
-		{"/at-once", HTTP_POST, 0},
-		{"/secret", HTTP_GET, 1024},
-		{"/stream", HTTP_GET, 0},
-		{"/stream-held", HTTP_GET, 0},
-		{"/private", HTTP_GET, ROLE_VIEWER},
-		{"/deposit", HTTP_POST, ROLE_VIEWER},
+		{"/hello", HTTP_GET, 0, false},
+		{"/tagged", HTTP_GET, 0, false},
+		{"/big", HTTP_GET, 0, false},
+		{"/overrun", HTTP_GET, 0, false},
+		{"/echo", HTTP_POST, 0, false},
+		{"/defer", HTTP_POST, 0, false},
+		{"/hold", HTTP_POST, 0, false},
+		{"/at-once", HTTP_POST, 0, false},
+		{"/secret", HTTP_GET, 1024, false},
+		{"/stream", HTTP_GET, 0, false},
+		{"/stream-held", HTTP_GET, 0, false},
+		{"/private", HTTP_GET, ROLE_VIEWER, false},
+		{"/deposit", HTTP_POST, ROLE_VIEWER, false},
+		{"/form", HTTP_POST, ROLE_VIEWER, true},
 	};
 
 	(void)arg;
@@ -314,8 +317,11 @@ static inline struct http_admission bench_admit(void *arg, enum http_method aske
 		if (asked != routes[i].method && (asked != HTTP_HEAD || routes[i].method != HTTP_GET))
 			return (struct http_admission) {.status = 405,
 			                                .allow = routes[i].method == HTTP_GET ? "GET, HEAD" : "POST"};
-		return (struct http_admission) {
-			.status = 200, .roles = routes[i].roles, .takes_body = asked == HTTP_POST, .params = "a"};
+		return (struct http_admission) {.status = 200,
+		                                .roles = routes[i].roles,
+		                                .takes_body = asked == HTTP_POST,
+		                                .form = routes[i].form,
+		                                .params = "a"};
 	}
 	return (struct http_admission) {.status = 404};
 }

@@ -24,6 +24,7 @@ static void answer_asked(struct http_req *req)
 		snprintf(req->user, sizeof(req->user), "%s", who);
 		req->authenticated = true;
 		req->roles = strcmp(who, "guest") != 0 ? ROLE_VIEWER : ROLE_USER;
+		snprintf(req->form_token, sizeof(req->form_token), "token of %.40s", who);
 	}
 	req->complete(req, &reply);
 }
@@ -204,6 +205,53 @@ static void a_role_that_is_missing_is_403_later_too(void **state)
 	close(fd);
 }
 
+/* --- forms --- */
+
+#define FORM      "POST /form HTTP/1.1\r\nHost: a\r\n" KNOWN "X-When: at-once\r\n"
+#define FORM_TYPE "Content-Type: application/x-www-form-urlencoded\r\n"
+
+static void form(const char *headers, const char *body, int status, const char *part)
+{
+	int fd = client_open(bench), before = atomic_load(&bench->handled);
+
+	client_say(fd, "%s%sContent-Length: %zu\r\n\r\n%s", FORM, headers, strlen(body), body);
+	expect(fd, status, part);
+	close(fd);
+	assert_int_equal(atomic_load(&bench->handled) - before, status == 200);
+}
+
+static void a_form_without_the_token_of_who_sends_it_reaches_no_handler(void **state)
+{
+	(void)state;
+	form(FORM_TYPE, "a=b%26c&csrf=token+of+alice", 200, "POST /form user=alice a=b&c");
+	form("Content-Type: application/x-www-form-urlencoded; charset=utf-8\r\n", "csrf=token+of+alice", 200,
+	     "a=none");
+	form(FORM_TYPE, "a=b", 403, "this form is not from a page that was made for alice");
+	form(FORM_TYPE, "a=b&csrf=", 403, "load the page again");
+	form(FORM_TYPE, "a=b&csrf=token+of+bob", 403, "load the page again");
+	form(FORM_TYPE, "", 403, "load the page again");
+	form(FORM_TYPE, "a=%zz&csrf=token+of+alice", 400, "malformed");
+	form("Content-Type: application/json\r\n", "{}", 415,
+	     "application/x-www-form-urlencoded, not application/json");
+	form("Content-Type: text/plain\r\n", "csrf=token+of+alice", 415, "x-www-form-urlencoded");
+	form("Content-Type: multipart/form-data; boundary=x\r\n", "--x--", 415, "x-www-form-urlencoded");
+	form("Origin: http://evil.example\r\n" FORM_TYPE, "csrf=token+of+alice", 403, "the page of another site");
+	form("Sec-Fetch-Site: same-site\r\n" FORM_TYPE, "csrf=token+of+alice", 403, "the page of another site");
+}
+
+static void a_form_of_somebody_who_has_no_token_is_refused(void **state)
+{
+	struct answer a = client_ask(bench, "POST /form HTTP/1.1\r\nHost: a\r\n" KNOWN FORM_TYPE
+	                                    "Content-Length: 5\r\n\r\ncsrf=");
+
+	(void)state;
+	assert_int_equal(a.status, 403);
+	answer_free(&a);
+	a = client_ask(bench, "POST /deposit HTTP/1.1\r\nHost: a\r\n" KNOWN FORM_TYPE "Content-Length: 3\r\n\r\na=b");
+	assert_int_equal(a.status, 415); /* JSON's routes take no form */
+	answer_free(&a);
+}
+
 /* --- nobody waits for ever --- */
 
 static void a_verdict_that_takes_too_long_is_503_and_may_still_come(void **state)
@@ -298,6 +346,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(later_refused_with_and_without_a_body, start, stop),
 		cmocka_unit_test_setup_teardown(the_body_is_asked_for_only_when_admitted, start, stop),
 		cmocka_unit_test_setup_teardown(a_role_that_is_missing_is_403_later_too, start, stop),
+		cmocka_unit_test_setup_teardown(a_form_without_the_token_of_who_sends_it_reaches_no_handler, start,
+	                                        stop),
+		cmocka_unit_test_setup_teardown(a_form_of_somebody_who_has_no_token_is_refused, start, stop),
 		cmocka_unit_test(a_verdict_that_takes_too_long_is_503_and_may_still_come),
 		cmocka_unit_test_setup_teardown(a_client_may_leave_before_the_verdict, start, stop),
 		cmocka_unit_test(a_stop_ends_those_who_wait),
