@@ -110,10 +110,12 @@ static void missing(const struct alert *a, size_t labels_missing, char *out, siz
 	char labels[60] = "", annotations[100] = "";
 
 	if (labels_missing)
-		snprintf(labels, sizeof(labels), "%zu labels%s", labels_missing, a->annotations_cut ? " and " : "");
+		snprintf(labels, sizeof(labels), "%zu %s%s", labels_missing,
+		         text_many((int64_t)labels_missing, "label", "labels"), a->annotations_cut ? " and " : "");
 	if (a->annotations_cut)
-		snprintf(annotations, sizeof(annotations), "%zu bytes of %zu annotations", a->bytes_cut,
-		         a->annotations_cut);
+		snprintf(annotations, sizeof(annotations), "%zu %s of %zu %s", a->bytes_cut,
+		         text_many((int64_t)a->bytes_cut, "byte", "bytes"), a->annotations_cut,
+		         text_many((int64_t)a->annotations_cut, "annotation", "annotations"));
 	snprintf(out, size, "%s%s", labels, annotations);
 }
 

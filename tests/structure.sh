@@ -64,6 +64,13 @@ given='Makefile README.md alertmanager db deploy handlers server tests'
 more=$(git ls-files 2>/dev/null | sed 's|/.*||' | sort -u | grep -v '^\.' | grep -vxF "$(echo "$given" | tr ' ' '\n')" || true)
 [ -z "$more" ] || complain "what stands at the top level is given: $more is not"
 
+# --- counts in words: one and many are told apart in one place (text_many) ---
+
+# shellcheck disable=SC2086 # a list of files
+odd=$(grep -nE '== 1 \? "[^"]*" : "[^"]*s"|== 1 \? "[^"]*s" : "[a-z]*"' $sources || true)
+[ -z "$odd" ] || complain "one and many are told apart by hand instead of by text_many:
+$odd"
+
 # --- sizes ---
 
 for f in $sources $(find tests -name '*.[ch]' -o -name '*.py' | sort); do

@@ -232,7 +232,8 @@ void judge_prometheus(const struct prom_vector *v, int64_t instances, struct wan
 	} else if (v->n == 0) {
 		say(ret, STATUS_UNKNOWN, "no data");
 	} else if (instances >= 0 && v->n != (size_t)instances) {
-		say(ret, STATUS_UNKNOWN, "%zu answers, but %lld instances", v->n, (long long)instances);
+		say(ret, STATUS_UNKNOWN, "%zu %s, but %lld %s", v->n, text_many((int64_t)v->n, "answer", "answers"),
+		    (long long)instances, text_many(instances, "instance", "instances"));
 	} else {
 		say(ret, STATUS_YES, "%zu of %zu at %s%%", ret->agree, ret->answers, should);
 	}

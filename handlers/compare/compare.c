@@ -105,6 +105,22 @@ static struct scale scale_of(const char *unit, double magnitude)
 	return s;
 }
 
+#define NUMBER_SIZE 80
+
+/* As it stands before its unit: how it is, by how much it differs, how much it may. */
+enum number_of { NUMBER_VALUE, NUMBER_DIFFERENCE, NUMBER_MARGIN };
+
+static void scaled(double v, enum number_of what, const struct scale *s, char *out, size_t size)
+{
+	char number[32], word[40];
+	const char *unit = what == NUMBER_VALUE ? s->unit : s->difference_unit, *blank = unit[0] == ' ' ? " " : "";
+
+	snprintf(number, sizeof(number), what == NUMBER_DIFFERENCE ? "%+.*g" : "%.*g", what == NUMBER_VALUE ? 4 : 3,
+	         v * s->by);
+	text_unit(number, unit + strlen(blank), word, sizeof(word));
+	snprintf(out, size, "%s%s%s", number, blank, word);
+}
+
 void compare_number(double v, const char *unit, bool is_difference, char *out, size_t size)
 {
 	assert(unit && out && size > 0);
@@ -112,16 +128,16 @@ void compare_number(double v, const char *unit, bool is_difference, char *out, s
 
 	if (isnan(v))
 		snprintf(out, size, "unknown");
-	else if (is_difference)
-		snprintf(out, size, "%+.3g%s", v * s.by, s.difference_unit);
 	else
-		snprintf(out, size, "%.4g%s", v * s.by, s.unit);
+		scaled(v, is_difference ? NUMBER_DIFFERENCE : NUMBER_VALUE, &s, out, size);
 }
 
 static void add_interval(struct buf *b, const struct compare_result *r, const struct scale *s)
 {
-	buf_printf(b, "%+.3g%s, 95%% interval %+.3g to %+.3g", r->difference * s->by, s->difference_unit,
-	           r->interval.lo * s->by, r->interval.hi * s->by);
+	char difference[NUMBER_SIZE];
+
+	scaled(r->difference, NUMBER_DIFFERENCE, s, difference, sizeof(difference));
+	buf_printf(b, "%s, 95%% interval %+.3g to %+.3g", difference, r->interval.lo * s->by, r->interval.hi * s->by);
 }
 
 static const char *hours_of(const struct compare_terms *t)
@@ -132,14 +148,15 @@ static const char *hours_of(const struct compare_terms *t)
 static void add_reason(struct buf *b, const struct compare_result *r, const struct evidence *e, size_t n,
                        const struct compare_terms *t, const struct scale *s)
 {
-	double margin = e->margin * s->by;
+	char margin[NUMBER_SIZE];
 
+	scaled(e->margin, NUMBER_MARGIN, s, margin, sizeof(margin));
 	if (r->verdict == COMPARE_WORSE)
-		buf_printf(b, ": worse, and by more than the %.3g%s accepted", margin, s->difference_unit);
+		buf_printf(b, ": worse, and by more than the %s accepted", margin);
 	else if (r->verdict == COMPARE_BETTER)
-		buf_printf(b, ": better by more than %.3g%s", margin, s->difference_unit);
+		buf_printf(b, ": better by more than %s", margin);
 	else if (r->verdict == COMPARE_EQUAL)
-		buf_printf(b, ": no worse than the %.3g%s accepted", margin, s->difference_unit);
+		buf_printf(b, ": no worse than the %s accepted", margin);
 	else if (e->thin)
 		buf_printf(b, ": only %zu of %zu %s could be compared, ask for a span with more of them", r->hours, n,
 		           hours_of(t));
@@ -147,8 +164,7 @@ static void add_reason(struct buf *b, const struct compare_result *r, const stru
 		buf_printf(b, ": most %s are alike, but a few are so much worse that the whole span is; look at those",
 		           hours_of(t));
 	else
-		buf_printf(b, ": too uncertain to tell whether it is within the %.3g%s accepted", margin,
-		           s->difference_unit);
+		buf_printf(b, ": too uncertain to tell whether it is within the %s accepted", margin);
 }
 
 static void explain(struct compare_result *r, const struct evidence *e, size_t n, const struct compare_terms *t,
@@ -156,8 +172,11 @@ static void explain(struct compare_result *r, const struct evidence *e, size_t n
 {
 	assert(r && e && t);
 	CLEANUP(buf_free) struct buf b = BUF(COMPARE_WHY_MAX - 1);
+	char candidate[NUMBER_SIZE], baseline[NUMBER_SIZE];
 
-	buf_printf(&b, "%.4g%s against %.4g%s", r->candidate * s->by, s->unit, r->baseline * s->by, s->unit);
+	scaled(r->candidate, NUMBER_VALUE, s, candidate, sizeof(candidate));
+	scaled(r->baseline, NUMBER_VALUE, s, baseline, sizeof(baseline));
+	buf_printf(&b, "%s against %s", candidate, baseline);
 	if (isfinite(r->interval.lo) && isfinite(r->interval.hi)) {
 		buf_printf(&b, " over %zu %s; difference ", r->hours, hours_of(t));
 		add_interval(&b, r, s);

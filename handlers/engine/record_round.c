@@ -122,7 +122,8 @@ int record_seen(struct work *w, enum incident_event ev)
 	char text[100], pct[16];
 
 	text_pct(w->inc.pct_wanted, pct, sizeof(pct));
-	snprintf(text, sizeof(text), "%s%% seen %lld times in a row", pct, (long long)w->inc.verify_passes);
+	snprintf(text, sizeof(text), "%s%% seen %lld %s in a row", pct, (long long)w->inc.verify_passes,
+	         text_many(w->inc.verify_passes, "time", "times"));
 	int r = record_note(w, "verified", text);
 	w->inc.verify_until_us = w->now + w->plan->rollout.cured_timeout_us; /* from here on the cure's */
 	if (r == 0 && w->inc.condition[CONDITION_CURED].state == STATUS_YES)

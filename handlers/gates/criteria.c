@@ -60,7 +60,8 @@ static bool too_few(const struct criterion *c, const struct prom_answer *samples
 	text_double(floor(ret->samples), text, sizeof(text));
 	if (ret->samples >= (double)c->min_samples)
 		return false;
-	snprintf(ret->why, sizeof(ret->why), "unknown: %s of %lld samples so far", text, (long long)c->min_samples);
+	snprintf(ret->why, sizeof(ret->why), "unknown: %s of %lld %s so far", text, (long long)c->min_samples,
+	         text_many(c->min_samples, "sample", "samples"));
 	return true;
 }
 

@@ -308,10 +308,10 @@ static void missing_limits(const struct gate_view *v, struct gate *g)
 		return;
 	text_time_words(lock, left, sizeof(left));
 	add(g, "rollbacks_per_day", MISSING_APART,
-	    "%zu rollbacks in the last 24 hours: from the %d. on raising is locked (limits.rollbacks_per_day), until "
-	    "%s. Find "
+	    "%zu %s in the last 24 hours: from the %d. on raising is locked (limits.rollbacks_per_day), until %s. Find "
 	    "out why first; before that only by rollbackctl stage advance %s --force --reason TEXT",
-	    v->st->n_rollbacks, l->rollbacks_per_day, left, v->rollout->name);
+	    v->st->n_rollbacks, text_many((int64_t)v->st->n_rollbacks, "rollback", "rollbacks"), l->rollbacks_per_day,
+	    left, v->rollout->name);
 }
 
 bool freeze_at(const struct rollout *r, const struct progress *p, int64_t at_us, struct freeze_span *ret)

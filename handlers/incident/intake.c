@@ -155,8 +155,9 @@ static int note_left_out(struct db_tx *tx, struct intake *in)
 		unseen_note(in, UNSEEN_TOO_MANY, g->left_out_name, true);
 	if (!g->left_out)
 		return 0;
-	snprintf(text, sizeof(text), "%zu alerts beyond %d in one webhook; %zu of them match a playbook", g->left_out,
-	         PAYLOAD_ALERTS_MAX, g->left_out_deciding);
+	snprintf(text, sizeof(text), "%zu %s beyond %d in one webhook; %zu of them %s a playbook", g->left_out,
+	         text_many((int64_t)g->left_out, "alert", "alerts"), PAYLOAD_ALERTS_MAX, g->left_out_deciding,
+	         text_many((int64_t)g->left_out_deciding, "matches", "match"));
 	return event_add(tx, &e);
 }
 
@@ -168,8 +169,8 @@ static int note_truncated(struct db_tx *tx, struct intake *in)
 	if (in->group->truncated <= 0)
 		return 0;
 	unseen_note(in, UNSEEN_CUT, NULL, true);
-	snprintf(text, sizeof(text), "%lld alerts were cut off by max_alerts: a trigger may be among them",
-	         (long long)in->group->truncated);
+	snprintf(text, sizeof(text), "%lld %s cut off by max_alerts: a trigger may be among them",
+	         (long long)in->group->truncated, text_many(in->group->truncated, "alert was", "alerts were"));
 	return event_add(tx, &e);
 }
 
@@ -182,7 +183,8 @@ static int tell_more(struct db_tx *tx, const struct applied *a)
 	                  .what = (char *)"attached",
 	                  .note = note};
 
-	snprintf(note, sizeof(note), "%zu more alerts of the same webhook", a->more);
+	snprintf(note, sizeof(note), "%zu more %s of the same webhook", a->more,
+	         text_many((int64_t)a->more, "alert", "alerts"));
 	return a->more ? event_add(tx, &e) : 0;
 }
 

@@ -245,7 +245,7 @@ static void rolled_back(struct view *v)
 	else if (incident_symptom_persists(v->inc))
 		persists(v);
 	else if (firing)
-		because(v, false, "%lld alert%s still fire%s", firing, firing == 1 ? "" : "s", firing == 1 ? "s" : "");
+		because(v, false, "%lld %s", firing, text_many(firing, "alert still fires", "alerts still fire"));
 	else if (v->inc->review == REVIEW_REQUIRED)
 		because(v, false, "%s was seen, but its review is open", v->to);
 	else

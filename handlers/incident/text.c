@@ -440,7 +440,9 @@ static void stage_state(struct buf *b, const struct incident *advance)
 	else if (advance->late)
 		buf_str(b, "- Status: verified late\n");
 	if (advance->reason && advance->reason[0]) {
-		buf_printf(b, "- Forced by %s: ", advance->opened_by);
+		buf_printf(b,
+		           strstr(advance->reason, MESSAGE_PASSED_OVER) ? "- Forced by %s: " : "- Reason given by %s: ",
+		           advance->opened_by);
 		text_one_line(b, advance->reason, __builtin_strlen(advance->reason), LABEL_SHOWN_MAX);
 		buf_char(b, '\n');
 	}

@@ -32,6 +32,8 @@ int message_ended(struct buf *b, const struct incident *inc, const char *who, co
 int message_escalated(struct buf *b, const char *note);
 /* Who had the countdown wait longer, until when, and why. */
 int message_extended(struct buf *b, const char *who, const char *note);
+/* What stands in the reason of an advance that was forced, and in no other. */
+#define MESSAGE_PASSED_OVER "passed over: "
 /* What message_incident says, for a stage that was entered, or should have been. */
 int message_stage(struct buf *b, const struct incident *advance, const struct plan *plan, int64_t at_us);
 /* The word for a state of a stage being entered: it is not rolling back. */

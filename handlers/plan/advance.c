@@ -8,6 +8,7 @@
 #include "db/step.h"
 #include "handlers/settings/snapshot.h"
 #include "handlers/gates/success.h"
+#include "handlers/incident/text.h"
 #include "handlers/plan/json.h"
 #include "server/core/text.h"
 
@@ -29,7 +30,7 @@ struct json_object *plan_missing_json(const struct gate *g, unsigned but)
 	return arr;
 }
 
-static int open_advance(struct plan_act *w, const struct stage *to, const char *forced)
+static int open_advance(struct plan_act *w, const struct stage *to, const char *reason)
 {
 	assert(to && w->st.there >= 0);
 	struct playbook by_hand = {
@@ -45,7 +46,7 @@ static int open_advance(struct plan_act *w, const struct stage *to, const char *
 		.kind = KIND_ADVANCE,
 		.state = INC_ROLLING_BACK,
 		.config = config,
-		.reason = (char *)forced,
+		.reason = (char *)reason,
 		.opened_by = (char *)w->rq->who.name,
 		.stage = to->number,
 		.pct_before = w->st.there,
@@ -65,13 +66,15 @@ static int open_advance(struct plan_act *w, const struct stage *to, const char *
 	return r;
 }
 
-static int enter(struct plan_act *w, const struct stage *to, const char *forced)
+/* reason NULL: none was needed. */
+static int enter(struct plan_act *w, const struct stage *to, const char *reason, bool forced)
 {
 	assert(to && to->pct >= 0 && to->pct <= 10000);
 	CLEANUP(cleanup_free)
-	char *text = text_format("stage %d%s%s", to->number, forced ? ", FORCED: " : "", forced ? forced : "");
+	char *text = text_format("stage %d%s%s%s", to->number, forced ? ", FORCED" : "", reason ? ": " : "",
+	                         reason ? reason : "");
 	bool again = w->st.row.stage == to->number;
-	int r = text ? open_advance(w, to, forced) : -ENOMEM;
+	int r = text ? open_advance(w, to, reason) : -ENOMEM;
 
 	w->st.row.stage = to->number;
 	if (!again)
@@ -108,42 +111,54 @@ static int gate_says(struct plan_act *w, const struct gate *g)
 	if (!n)
 		return 0;
 	w->out->missing = plan_missing_json(g, passed_over(w));
-	return refuse(w, -EPERM, "not advanced, %zu thing%s missing: %s%s", n, n == 1 ? " is" : "s are", first->text,
-	              n > 1 ? " …" : "");
+	return refuse(w, -EPERM, "not advanced, %zu %s missing: %s%s", n,
+	              text_many((int64_t)n, "thing is", "things are"), first->text, n > 1 ? " …" : "");
 }
 
-/* The reason, who else wanted it, and what was passed over. */
-static char *forced_text(const struct gate *g, const char *reason, const char *with)
+/* The reason; of what was forced also who else wanted it, and what was passed over: by that it is told from the other.
+ */
+static char *reason_text(const struct gate *g, const char *reason, const char *with, bool forced)
 {
 	assert(g && reason);
 	struct buf b = BUF(1000);
+	size_t n = 0;
 
-	buf_printf(&b, "%.300s (", reason);
+	buf_printf(&b, "%.300s", reason);
+	if (!forced)
+		return buf_take(&b);
+	buf_str(&b, " (");
 	if (with)
 		buf_printf(&b, "with %.60s; ", with);
-	buf_str(&b, "passed over: ");
+	buf_str(&b, MESSAGE_PASSED_OVER);
 	for (size_t i = 0; i < g->n; i++)
-		buf_printf(&b, "%s%.120s", i ? "; " : "", g->missing[i].text);
+		if (!(g->missing[i].flags & MISSING_REASON))
+			buf_printf(&b, "%s%.120s", n++ ? "; " : "", g->missing[i].text);
 	buf_str(&b, ")");
 	return buf_take(&b);
 }
 
-static int enter_forced(struct plan_act *w, const struct gate *g, const char *with)
+/* Is anything passed over that a reason alone does not pass. */
+static bool is_forced(const struct gate *g)
 {
-	CLEANUP(cleanup_free) char *forced = forced_text(g, w->rq->note, with);
-
-	return forced ? enter(w, g->next, forced) : -ENOMEM;
+	for (size_t i = 0; i < g->n; i++)
+		if (!(g->missing[i].flags & MISSING_REASON))
+			return true;
+	return false;
 }
 
 /* Past its gate, or straight up again for a reason. */
 static int pass(struct plan_act *w, const struct gate *g)
 {
 	const char *with = NULL;
-	int r = w->rq->force && g->n ? plan_force(w, g->next, &with) : 0;
+	bool forced = is_forced(g);
+	int r = forced ? plan_force(w, g->next, &with) : 0;
 
 	if (r < 0 || w->out->waits[0])
 		return r;
-	return g->n ? enter_forced(w, g, with) : enter(w, g->next, NULL);
+	if (!g->n)
+		return enter(w, g->next, NULL, false);
+	CLEANUP(cleanup_free) char *reason = reason_text(g, w->rq->note, with, forced);
+	return reason ? enter(w, g->next, reason, forced) : -ENOMEM;
 }
 
 int plan_advance(struct plan_act *w)

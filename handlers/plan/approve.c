@@ -55,8 +55,8 @@ static int holds(struct plan_act *w, const struct gate *g, const char *what)
 	if (!n)
 		return 0;
 	w->out->missing = plan_missing_json(g, MISSING_APART);
-	return refuse(w, -EPERM, "not %s, %zu thing%s missing: %s%s", what, n, n == 1 ? " is" : "s are", first->text,
-	              n > 1 ? " …" : "");
+	return refuse(w, -EPERM, "not %s, %zu %s missing: %s%s", what, n,
+	              text_many((int64_t)n, "thing is", "things are"), first->text, n > 1 ? " …" : "");
 }
 
 /* --- approve --- */

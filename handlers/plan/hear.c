@@ -144,7 +144,7 @@ static int tell_ended(const struct reconcile *l, size_t ended, size_t left)
 	if (!ended)
 		return 0;
 	if (left)
-		snprintf(rest, sizeof(rest), "; %zu still %s not come", left, left == 1 ? "does" : "do");
+		snprintf(rest, sizeof(rest), "; %zu still %s not come", left, text_many((int64_t)left, "does", "do"));
 	CLEANUP(cleanup_free)
 	char *text = text_format("what fired in Prometheus and did not come here has come, or is over%s", rest);
 	return text ? reconcile_announce(l, ANNOUNCE_HEARD, text) : -ENOMEM;

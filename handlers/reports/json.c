@@ -88,8 +88,9 @@ static void add_incidents(struct json_object *o, const struct report *p)
 	const struct tally *t = &p->span;
 	struct json_object *all = json_object_new_object(), *arr = json_object_new_array();
 
-	for (size_t i = 0; i < p->incidents.n && p->incidents.item[i].opened_at_us >= p->from; i++)
-		json_object_array_add(arr, incident_of(&p->incidents.item[i]));
+	for (size_t i = 0; i < p->incidents.n; i++)
+		if (report_is_of_span(p, &p->incidents.item[i]))
+			json_object_array_add(arr, incident_of(&p->incidents.item[i]));
 	json_add_int(all, "count", t->incidents);
 	json_add_int(all, "rollbacks", t->rollbacks);
 	json_add_int(all, "failed", t->failed);

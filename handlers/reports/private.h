@@ -48,6 +48,9 @@ int report_decisions(struct report *p);  /* approvals, forced advances, holds, f
 int report_checklists(struct report *p); /* all of them */
 int report_compared(struct report *p);   /* new way against old way: cost, and in the final one everything */
 
+/* Does an incident count for the report's span: it was opened in it, or what lowered it acted in it. */
+bool report_is_of_span(const struct report *p, const struct incident *i);
+
 /* What is known of one success metric. */
 struct metric_result {
 	struct success_record all;        /* over all runs */

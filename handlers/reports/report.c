@@ -149,6 +149,12 @@ static int count_one(const struct report *p, const struct incident *i, struct ta
 	return sla_tally_add(kind_deciding(i)->by_hand ? &t->by_hand : &t->automatic, i, &p->s->sla, p->now);
 }
 
+bool report_is_of_span(const struct report *p, const struct incident *i)
+{
+	assert(p && i);
+	return i->opened_at_us >= p->from || incident_acted_us(i) >= p->from;
+}
+
 static int count_incidents(struct report *p)
 {
 	const struct incident_filter f = {.rollout = p->r->name, .limit = INCIDENTS_MAX};
@@ -157,7 +163,7 @@ static int count_incidents(struct report *p)
 	p->cut = p->incidents.n == INCIDENTS_MAX;
 	for (size_t i = 0; r == 0 && i < p->incidents.n; i++) {
 		r = count_one(p, &p->incidents.item[i], &p->whole);
-		if (r == 0 && p->incidents.item[i].opened_at_us >= p->from)
+		if (r == 0 && report_is_of_span(p, &p->incidents.item[i]))
 			r = count_one(p, &p->incidents.item[i], &p->span);
 	}
 	return r;
@@ -176,6 +182,10 @@ static void incident_line(struct report *p, const struct incident *i)
 	           (long long)i->id, graded ? ", " : "", graded ? i->severity : "");
 	if (lowers)
 		buf_printf(p->b, ", from %s%s to %s%%", from, i->pct_before < 0 ? "" : "%", to);
+	if (lowers && i->opened_at_us < p->from) {
+		text_time_words(incident_acted_us(i), at, sizeof(at));
+		buf_printf(p->b, " on %s", at);
+	}
 	buf_printf(p->b, ", %s: ", incident_state_name(i->state));
 	text_one_line(p->b, i->summary, strlen(i->summary), 120);
 	buf_char(p->b, '\n');
@@ -185,14 +195,18 @@ static int incidents(struct report *p)
 {
 	const struct tally *t = &p->span;
 	size_t max = report_kinds[report_kind_of(p->kind_name)].incidents,
-	       all = (size_t)t->incidents + (size_t)t->drills;
+	       all = (size_t)t->incidents + (size_t)t->drills, shown = 0;
 
 	buf_printf(p->b, "- Incidents: %d (rollbacks %d, failed %d, without a rollback %d, P0 %d); drills %d\n",
 	           t->incidents, t->rollbacks, t->failed, t->incidents - t->rollbacks, t->p0, t->drills);
-	for (size_t i = 0; i < all && i < max; i++)
-		incident_line(p, &p->incidents.item[i]);
-	if (all > max)
-		buf_printf(p->b, "  - and %zu older ones\n", all - max);
+	for (size_t i = 0; i < p->incidents.n && shown < max; i++)
+		if (report_is_of_span(p, &p->incidents.item[i])) {
+			incident_line(p, &p->incidents.item[i]);
+			shown++;
+		}
+	if (all > shown)
+		buf_printf(p->b, "  - and %zu older %s\n", all - shown,
+		           text_many((int64_t)(all - shown), "one", "ones"));
 	return 0;
 }
 

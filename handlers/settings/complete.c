@@ -129,8 +129,8 @@ void complete_verify(struct config_reading *g, const struct section *s, void *to
 	    __builtin_add_overflow(needs, r->verify_delay_us, &needs) || needs < r->verify_timeout_us)
 		return;
 	text_duration(needs, least, sizeof(least));
-	FAULT(g, "timeout", "delay and %d rounds take %s already, so it could never pass: more than that", r->passes,
-	      least);
+	FAULT(g, "timeout", "delay and %d %s take %s already, so it could never pass: more than that", r->passes,
+	      text_many(r->passes, "round", "rounds"), least);
 }
 
 /* The flag that carries the percentage is not one of the others. */

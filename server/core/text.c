@@ -153,6 +153,34 @@ const char *text_bytes_unit(double bytes, double *ret_by)
 	return names[power];
 }
 
+const char *text_many(int64_t n, const char *one, const char *many)
+{
+	assert(one && many);
+	return n == 1 ? one : many;
+}
+
+/* Where the s of many stands at the end of its first word; NULL: it has none ("ms", "status", "series"). */
+static const char *many_s(const char *unit)
+{
+	size_t len = strcspn(unit, " ");
+	const char *end = unit + len;
+
+	if (len < 4 || end[-1] != 's' || strchr("sui", end[-2]) || (end[-2] == 'e' && strchr("isx", end[-3])))
+		return NULL;
+	return end - 1;
+}
+
+void text_unit(const char *number, const char *unit, char *out, size_t size)
+{
+	assert(number && unit && out && size > 0);
+	const char *s = strcmp(number + strspn(number, "+-"), "1") ? NULL : many_s(unit);
+
+	if (s)
+		snprintf(out, size, "%.*s%s", (int)(s - unit), unit, s + 1);
+	else
+		snprintf(out, size, "%s", unit);
+}
+
 static bool is_bytes(const char *unit)
 {
 	return !strncmp(unit, "bytes", 5) && (!unit[5] || unit[5] == ' ');
@@ -176,6 +204,19 @@ static void append(char *out, size_t size, const char *blank, const char *unit)
 	snprintf(out + len, size - len, "%s%s", blank, unit);
 }
 
+/* The unit behind the number that out is. */
+static void append_unit(char *out, size_t size, const char *unit)
+{
+	char number[32];
+	size_t len = strlen(out);
+
+	if (!unit[0] || len + 1 >= size)
+		return;
+	snprintf(number, sizeof(number), "%s", out);
+	out[len] = ' ';
+	text_unit(number, unit, out + len + 1, size - len - 1);
+}
+
 /* Bytes have their unit already. */
 static void text_scaled(double v, const char *unit, char *out, size_t size)
 {
@@ -193,8 +234,8 @@ void text_number(double v, const char *unit, char *out, size_t size)
 {
 	assert(unit && out && size > 0);
 	text_scaled(v, unit, out, size);
-	if (unit[0] && !is_bytes(unit))
-		append(out, size, " ", unit);
+	if (!is_bytes(unit))
+		append_unit(out, size, unit);
 }
 
 void text_against(double v, double bound, const char *unit, char *out, char *out_bound, size_t size)
@@ -204,7 +245,7 @@ void text_against(double v, double bound, const char *unit, char *out, char *out
 	text_number(bound, unit, out_bound, size);
 	if (v != bound && !strcmp(out, out_bound)) {
 		text_double(v, out, size);
-		append(out, size, unit[0] ? " " : "", unit);
+		append_unit(out, size, unit);
 		text_double(bound, out_bound, size);
 	} else if (!is_bytes(unit)) {
 		text_short(bound, out_bound, size);

@@ -100,8 +100,13 @@ int text_sha256(const void *data, size_t len, char out[65]);
 /* Shortest decimal that reads back as the same number: "0.1", "3", "1e+300"; "NaN", "+Inf", "-Inf". At least 32 bytes.
  */
 void text_double(double v, char *out, size_t size);
-/* For people, four digits: "0.000189 ratio", "18811", "220 MB", "4.194 MB per minute" ("bytes per minute"). A unit may
- * be "". At least 32 bytes, and room for the unit. */
+/* The word for so many: every count that stands in a sentence takes its word here. "1 alert", "2 alerts". */
+const char *text_many(int64_t n, const char *one, const char *many);
+/* The unit, which people write into the config for many ("seconds per 1000 nodes"), as it stands behind this number:
+ * behind 1 "second per 1000 nodes". Room for the unit. */
+void text_unit(const char *number, const char *unit, char *out, size_t size);
+/* For people, four digits: "0.000189 ratio", "18811", "220 MB", "4.194 MB per minute" ("bytes per minute"), "1 second".
+ * A unit may be "". At least 32 bytes, and room for the unit. */
 void text_number(double v, const char *unit, char *out, size_t size);
 /* The same of a value and its bound, but all digits where four would make them look the same though they differ. The
  * bound has a unit only when it is of bytes. */

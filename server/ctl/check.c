@@ -218,11 +218,12 @@ static int explain(const struct settings *s, const struct alert_group *g)
 		route_free(&rt);
 	}
 	if (g->truncated > 0)
-		printf("%lld alerts were cut off by max_alerts: a trigger may be among them\n",
-		       (long long)g->truncated);
+		printf("%lld %s cut off by max_alerts: a trigger may be among them\n", (long long)g->truncated,
+		       text_many(g->truncated, "alert was", "alerts were"));
 	if (g->left_out)
-		printf("%zu alerts beyond %d are left out; %zu of them match a playbook\n", g->left_out,
-		       PAYLOAD_ALERTS_MAX, g->left_out_deciding);
+		printf("%zu %s beyond %d left out; %zu of them %s a playbook\n", g->left_out,
+		       text_many((int64_t)g->left_out, "alert", "alerts"), PAYLOAD_ALERTS_MAX, g->left_out_deciding,
+		       text_many((int64_t)g->left_out_deciding, "matches", "match"));
 	return CTL_YES;
 }
 

@@ -84,8 +84,8 @@ static void show_sla_of(struct json_object *o)
 
 	for (size_t i = 0; i < json_len(all); i++)
 		json_object_array_add(rows, row_of(json_item(all, i)));
-	printf("%s since %s: %zu rollback%s\n", json_str_or(o, "rollout", "?"), since, json_len(all),
-	       json_len(all) == 1 ? "" : "s");
+	printf("%s since %s: %zu %s\n", json_str_or(o, "rollout", "?"), since, json_len(all),
+	       text_many((int64_t)json_len(all), "rollback", "rollbacks"));
 	if (json_len(all))
 		show_table(rows, cols, ARRAY_LEN(cols));
 	show_tally(json_obj_of(o, "automatic"), "By alerts");

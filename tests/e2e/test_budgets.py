@@ -382,7 +382,7 @@ def test_check_alert_knows_what_is_too_much(daemon_of, service, folder):
     (folder / "many.json").write_text(json.dumps({"alerts": [{}] * 21001}))
     (folder / "odd.json").write_text(json.dumps(group(alert(path="\x00"))))
     said = ctl(d, "check-alert", "--config.file", d.config, folder / "many.json")
-    assert "1 alerts beyond 20000 are left out" in said.stdout, said.stdout[-2000:]
+    assert "1 alert beyond 20000 left out" in said.stdout, said.stdout[-2000:]
     said = ctl(d, "check-alert", "--config.file", d.config, folder / "odd.json")
     assert said.returncode == 0 and "roll back to 0" in said.stdout, said
 

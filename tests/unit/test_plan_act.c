@@ -1,6 +1,8 @@
 /* What people and programs do to a plan, and what is refused. */
 #include "tests/unit/plan_fixture.h"
 
+#include "handlers/incident/text.h"
+
 /* --- saying where it stands --- */
 
 static void a_stage_of_another_environment_is_set_at_0_only(void **state)
@@ -190,6 +192,27 @@ static void setting_a_stage_is_no_way_around_the_second_person(void **state)
 	assert_int_equal(act("alice", MOVE_SET, .stage = 1), 0); /* it stayed where it was */
 }
 
+static int announce_entering(struct db_tx *tx, void *arg)
+{
+	struct incident inc = {0};
+	int r = incident_load(db_tx_conn(tx), outcome.incident, &inc);
+
+	if (r == 0)
+		r = message_stage(arg, &inc, NULL, 0);
+	incident_free(&inc);
+	return r;
+}
+
+/* The announcement of the stage that is being entered. */
+static void says_of_it(const char *words)
+{
+	CLEANUP(buf_free) struct buf b = BUF(MESSAGE_MAX);
+
+	assert_int_equal(in_tx(db, announce_entering, &b), 0);
+	if (!strstr(buf_text(&b), words))
+		fail_msg("not in it: %s\n%s", words, buf_text(&b));
+}
+
 static void straight_up_again_needs_a_reason(void **state)
 {
 	(void)state;
@@ -198,7 +221,16 @@ static void straight_up_again_needs_a_reason(void **state)
 	says("it would go from 0% to 100% at once: begin lower (rollbackctl stage set shop 1), or say why not");
 	assert_string_equal(missing_words(), "reason");
 	assert_int_equal(act("alice", MOVE_ADVANCE, .note = "the alert was wrong"), 0);
-	assert_true(outcome.incident > 0);
+	says_of_it("\n- Reason given by alice: the alert was wrong\n");
+}
+
+static void what_is_forced_says_so_and_what_it_passed_over(void **state)
+{
+	(void)state;
+	stands(2, 0, 0, false); /* rolled back, and somebody holds it */
+	assert_int_equal(act("bob", MOVE_HOLD, .note = "the market is open"), 0);
+	assert_int_equal(act("alice", MOVE_ADVANCE, .force = true, .note = "now"), 0);
+	says_of_it("\n- Forced by alice: now (passed over: held by bob: the market is open;");
 }
 
 static void from_the_lowest_stage_there_is_nothing_to_pass_over(void **state)
@@ -294,6 +326,7 @@ int main(void)
 		TEST(up_to_50_one_is_enough),
 		TEST(setting_a_stage_is_no_way_around_the_second_person),
 		TEST(straight_up_again_needs_a_reason),
+		TEST(what_is_forced_says_so_and_what_it_passed_over),
 		TEST(from_the_lowest_stage_there_is_nothing_to_pass_over),
 		TEST(legacy_is_removed_after_two_stable_weeks_and_an_approval),
 		TEST(what_blocks_it_and_the_review_come_first),

@@ -120,6 +120,29 @@ static void a_list_of_decisions_that_is_cut_says_so(void **state)
 	says(text, "  - and 5 older\n");
 }
 
+/* What happened is of this week; the week of its opening had it as one without a rollback. */
+static void a_hold_from_before_the_week_that_was_lowered_in_it_counts_in_it(void **state)
+{
+	struct incident hold = make_incident("shop", true, 100);
+
+	(void)state;
+	hold.state = INC_ROLLED_BACK;
+	hold.already_there = false;
+	hold.opened_at_us = db_now(db) - 10 * 86400 * INT64_C(1000000);
+	hold.started_at_us = hold.decided_at_us = hold.acted_at_us = db_now(db);
+	hold.pct_before = 2500;
+	hold.pct_wanted = 0;
+	assert_int_equal(in_tx(db, insert_incident, &hold), 0);
+	incident_free(&hold);
+	CLEANUP(json_cleanup) struct json_object *o = NULL;
+	CLEANUP(cleanup_free) char *text = report("weekly", &o);
+
+	says(text, "- Incidents: 1 (rollbacks 1, failed 0, without a rollback 0, P0 0); drills 0\n");
+	says(text, ", from 25% to 0% on ");
+	assert_int_equal(json_int_or(json_obj_of(o, "incidents"), "rollbacks", -1), 1);
+	assert_int_equal(json_len(json_arr_of(json_obj_of(o, "incidents"), "list")), 1);
+}
+
 static void the_object_has_what_the_text_says(void **state)
 {
 	(void)state;
@@ -355,6 +378,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		TEST(what_somebody_forced_is_never_left_out_of_a_daily_report),
+		TEST(a_hold_from_before_the_week_that_was_lowered_in_it_counts_in_it),
 		TEST(all_that_is_of_weight_is_listed),
 		TEST(a_list_of_decisions_that_is_cut_says_so),
 		TEST(the_object_has_what_the_text_says),

@@ -279,6 +279,43 @@ static void numbers_for_people_are_short_but_tell_a_value_from_its_bound(void **
 	assert_string_equal(text, "333.3 kB per hour");
 }
 
+static void one_of_a_unit_is_said_as_one(void **state)
+{
+	static const struct {
+		double v;
+		const char *unit, *text;
+	} rows[] = {
+		{1, "seconds", "1 second"},
+		{1.00001, "seconds", "1 second"}, /* as it is printed */
+		{-1, "points", "-1 point"},
+		{1, "seconds per 1000 nodes", "1 second per 1000 nodes"},
+		{1, "requests per second", "1 request per second"},
+		{2, "seconds", "2 seconds"},
+		{0, "seconds", "0 seconds"},
+		{1.5, "seconds", "1.5 seconds"},
+		{11, "seconds", "11 seconds"},
+		{1, "bytes", "1 B"},
+		{1, "ms", "1 ms"},
+		{1, "series", "1 series"},
+		{1, "status", "1 status"},
+		{1, "misses", "1 misses"},
+		{1, "ratio", "1 ratio"},
+		{1, "", "1"},
+	};
+	char text[64], bound[64];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		text_number(rows[i].v, rows[i].unit, text, sizeof(text));
+		assert_string_equal(text, rows[i].text);
+	}
+	text_against(1.00001, 1, "seconds", text, bound, sizeof(text)); /* all digits, where they tell */
+	assert_string_equal(text, "1.00001 seconds");
+	assert_string_equal(text_many(1, "alert", "alerts"), "alert");
+	assert_string_equal(text_many(0, "alert", "alerts"), "alerts");
+	assert_string_equal(text_many(21, "alert", "alerts"), "alerts");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -294,6 +331,7 @@ int main(void)
 		cmocka_unit_test(formatted_text_is_the_callers),
 		cmocka_unit_test(the_clocks_tell_microseconds),
 		cmocka_unit_test(numbers_for_people_are_short_but_tell_a_value_from_its_bound),
+		cmocka_unit_test(one_of_a_unit_is_said_as_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

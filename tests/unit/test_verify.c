@@ -423,7 +423,7 @@ static void errors_are_unknown_and_say_what_they_are(void **state)
 	add_prometheus("zero", "bad");
 	expect_unknown("parse error here");
 	add_prometheus("zero", "zero");
-	expect_unknown("1 answers, but 0 instances");
+	expect_unknown("1 answer, but 0 instances");
 	add_http("/broken", "/p");
 	expect_unknown("no JSON");
 	add_http("/moved", "/p");

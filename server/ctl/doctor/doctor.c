@@ -74,8 +74,8 @@ static void print(const struct ctl *c, struct findings *f)
 		       json_str_or(one, "says", ""));
 	}
 	if (!c->json)
-		printf("\n%zu bad, %zu unknown, %zu notes, %zu ok\n", f->n[FOUND_BAD], f->n[FOUND_UNKNOWN],
-		       f->n[FOUND_NOTE], f->n[FOUND_OK]);
+		printf("\n%zu bad, %zu unknown, %zu %s, %zu ok\n", f->n[FOUND_BAD], f->n[FOUND_UNKNOWN],
+		       f->n[FOUND_NOTE], text_many((int64_t)f->n[FOUND_NOTE], "note", "notes"), f->n[FOUND_OK]);
 	json_object_put(o);
 }
 
@@ -293,7 +293,8 @@ static void read_rules(struct doctor *d)
 		      "global.rules_url; else load some: no alert rolls anything back",
 		      url);
 	else
-		found(&d->findings, FOUND_OK, "Prometheus", NULL, "%s: %zu rules", url, d->facts.book.n);
+		found(&d->findings, FOUND_OK, "Prometheus", NULL, "%s: %zu %s", url, d->facts.book.n,
+		      text_many((int64_t)d->facts.book.n, "rule", "rules"));
 }
 
 static bool prometheus_answers(const struct doctor *d)

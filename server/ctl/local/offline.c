@@ -374,7 +374,8 @@ static int finish(struct run *r, bool seen)
 	text_pct(r->inc.pct_wanted, to, sizeof(to));
 	text_pct(r->round.seen, found, sizeof(found));
 	if (seen)
-		snprintf(note, sizeof(note), "rolled back and verified: %s%% seen %d times in a row", to, ro->passes);
+		snprintf(note, sizeof(note), "rolled back and verified: %s%% seen %d %s in a row", to, ro->passes,
+		         text_many(ro->passes, "time", "times"));
 	else
 		snprintf(note, sizeof(note),
 		         "NOT VERIFIED: %s%% wanted, %s%s seen%s; written: %s (%.200s), acknowledged: %s (%.300s)", to,

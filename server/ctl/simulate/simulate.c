@@ -234,8 +234,8 @@ static void show_changed(struct json_object *o)
 		return;
 	printf("  with %.6g", json_double_or(c, "bound", 0));
 	if (json_get_int(c, "fired_n", &n) == 1)
-		printf(" instead of %.6g: %lld times%s%s\n", json_double_or(c, "instead_of", 0), (long long)n,
-		       n ? ", first at " : "", n ? json_str_or(c, "first_at", "") : "");
+		printf(" instead of %.6g: %lld %s%s%s\n", json_double_or(c, "instead_of", 0), (long long)n,
+		       text_many(n, "time", "times"), n ? ", first at " : "", n ? json_str_or(c, "first_at", "") : "");
 	else
 		puts(": cannot tell, its bound is no number");
 }
@@ -249,7 +249,7 @@ static void show_rule(struct json_object *o)
 
 	printf("%s: ", json_str_or(o, "name", ""));
 	if (n)
-		printf("would have fired %lld time%s\n", n, n == 1 ? "" : "s");
+		printf("would have fired %lld %s\n", n, text_many(n, "time", "times"));
 	else
 		puts(!unknown                              ? "would not have fired"
 		     : json_str_or(o, "known_since", NULL) ? "did not fire where it is known"
@@ -273,9 +273,11 @@ static void show(struct json_object *o)
 {
 	struct json_object *rules = json_arr_of(o, "rules");
 
-	printf("%s to %s: %zu triggers, each by itself; %lld other alerts cause nothing here\n",
-	       json_str_or(o, "from", ""), json_str_or(o, "until", ""), json_len(rules),
-	       (long long)json_int_or(o, "left_out", 0));
+	int64_t others = json_int_or(o, "left_out", 0);
+
+	printf("%s to %s: %zu %s, each by itself; %lld other %s nothing here\n", json_str_or(o, "from", ""),
+	       json_str_or(o, "until", ""), json_len(rules), text_many((int64_t)json_len(rules), "trigger", "triggers"),
+	       (long long)others, text_many(others, "alert causes", "alerts cause"));
 	for (size_t i = 0; i < json_len(rules); i++)
 		show_rule(json_item(rules, i));
 }
