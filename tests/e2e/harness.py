@@ -25,7 +25,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 MODE = os.environ.get("MODE", "release")
 BUILD = ROOT / "build" / MODE
 TOOLS = ROOT / os.environ.get("TOOLS", "build/tools") / "usr" / "bin"
-PATIENCE = float(os.environ.get("PATIENCE", "20" if MODE == "release" else "60"))
+PATIENCE = float(os.environ.get("PATIENCE", "60"))
 
 
 def until(what, timeout=PATIENCE, every=0.02):
@@ -479,7 +479,7 @@ class Daemon:
 def ctl(daemon, *args, env=None):
     url = f"http://127.0.0.1:{daemon.port}" if daemon else "http://127.0.0.1:1"
     return subprocess.run([str(BUILD / "rollbackctl"), "--url", url, *map(str, args)], capture_output=True, text=True,
-                          timeout=120, env={"PATH": "/usr/bin:/bin", **(env or {})})
+                          timeout=300, env={"PATH": "/usr/bin:/bin", **(env or {})})
 
 
 class Program:
