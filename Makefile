@@ -10,6 +10,8 @@ DEPS_BUILD := pkg-config libmicrohttpd-dev libjson-c-dev libcurl4-gnutls-dev lib
               libjq-dev libonig-dev libgnutls28-dev libsystemd-dev libcrypt-dev
 DEPS_CHECK := libfaketime valgrind strace e2fsprogs libcmocka-dev python3 python3-pytest python3-pytest-xdist systemd duktape clang-format-19 clang-tidy-19 cppcheck shellcheck man-db sqlite3
 DEPS_DEB   := dpkg-dev binutils lintian
+DEPS_REPO  := apt-utils
+DEPS_IMAGE := binutils ca-certificates python3 tzdata
 DEPS_DEMO  := python3 procps
 
 mode.release := -O2 -D_FORTIFY_SOURCE=2
@@ -82,7 +84,7 @@ JOBS   := $(shell nproc)
 # What the tests build (a package) and the demo have the flags of check, so nothing is built twice, or anew under a test that runs it.
 check: export WERROR := 1
 check: export CC := $(CC)
-check: deps-build deps-check deps-deb deps-demo deps-tools deps-bench
+check: deps-build deps-check deps-deb deps-repo deps-image deps-demo deps-tools deps-bench
 	+$(MAKE) --no-print-directory lint-structure
 	+$(MAKE) --no-print-directory -j$(JOBS) all-units programs
 	+$(MAKE) --no-print-directory -j2 check-computes check-waits
@@ -191,7 +193,7 @@ rules: deps-tools
 # Each version of clang-format writes a little otherwise: 19 is in Debian 12 and 13.
 
 C_FILES  := $(LIB_SRCS) $(CTL_SRCS) server/main.c server/run.c $(wildcard deploy/demo/*.c)
-SH_FILES := $(wildcard deploy/debian/build.sh deploy/debian/p*inst deploy/debian/p*rm tests/*.sh tests/rules/*.sh deploy/demo/*.sh deploy/scripts/*) .ci/run
+SH_FILES := $(wildcard deploy/debian/*.sh deploy/debian/p*inst deploy/debian/p*rm tests/*.sh tests/rules/*.sh deploy/demo/*.sh deploy/scripts/*) .ci/run
 
 lint: lint-structure lint-format lint-gcc lint-tidy lint-cppcheck lint-shell
 lint-structure:
@@ -245,13 +247,15 @@ install: programs
 	for f in $(SHARED); do install -D -m 644 deploy/$$f $(DESTDIR)$(PREFIX)/share/rollbackd/$$f || exit 1; done
 	install -D -m 644 deploy/sampling.md $(DESTDIR)$(PREFIX)/share/doc/rollbackd/sampling.md
 	install -D -m 644 deploy/systemd/flags-directory.conf $(DESTDIR)$(PREFIX)/share/doc/rollbackd/examples/flags-directory.conf
-	install -D -m 644 deploy/systemd/rollbackd.socket $(DESTDIR)$(PREFIX)/share/doc/rollbackd/examples/rollbackd.socket
-	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/rollbackd/README.md
+	sed 's|deploy/docs/|docs/|g' README.md > $(DESTDIR)$(PREFIX)/share/doc/rollbackd/README.md
+	chmod 644 $(DESTDIR)$(PREFIX)/share/doc/rollbackd/README.md
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/rollbackd/docs deploy/docs/*
 	install -D -m 644 deploy/debian/rollbackctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/rollbackctl
 	sh deploy/debian/pages.sh $O $(DESTDIR)$(PREFIX)/share/man
 	install -d $(DESTDIR)$(UNITS_DIR)
 	sed 's|/usr/bin/rollback|$(PREFIX)/bin/rollback|' deploy/systemd/rollbackd.service > $(DESTDIR)$(UNITS_DIR)/rollbackd.service
 	chmod 644 $(DESTDIR)$(UNITS_DIR)/rollbackd.service
+	install -D -m 644 deploy/systemd/rollbackd.socket $(DESTDIR)$(UNITS_DIR)/rollbackd.socket
 	install -D -m 644 deploy/systemd/rollbackd.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/rollbackd.conf
 	install -D -m 644 deploy/systemd/rollbackd.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/rollbackd.conf
 	install -D -m 644 deploy/systemd/50-rollbackd.rules $(DESTDIR)$(PREFIX)/share/rollbackd/polkit/50-rollbackd.rules
@@ -260,6 +264,13 @@ install: programs
 deb: deps-build deps-deb
 	+@$(MAKE) --no-print-directory -j$(JOBS) programs
 	@sh deploy/debian/build.sh $(VERSION)
+# An apt repository of it in build/repo.
+repo: deb deps-repo
+	@sh deploy/debian/repo.sh build/deb/rollbackd_$(VERSION)_*.deb
+# The root of an image, as a tarball and as an OCI layout, in build/image; no daemon builds it.
+image: deps-build deps-image
+	+@$(MAKE) --no-print-directory -j$(JOBS) programs
+	@/usr/bin/python3 deploy/image/build.py $O build/image $(VERSION)
 
 deps: deps-build deps-check deps-demo deps-tools deps-bench
 deps-build:
@@ -268,6 +279,10 @@ deps-check:
 	@sh tests/deps.sh $(DEPS_CHECK)
 deps-deb:
 	@sh tests/deps.sh $(DEPS_DEB)
+deps-repo:
+	@sh tests/deps.sh $(DEPS_REPO)
+deps-image:
+	@sh tests/deps.sh $(DEPS_IMAGE)
 deps-demo:
 	@sh tests/deps.sh $(DEPS_DEMO)
 # Prometheus and Alertmanager, unpacked and not installed: no service starts by itself. Debian 12's as well on a newer one: its
@@ -283,6 +298,6 @@ clean:
 
 FORCE:
 .PHONY: all programs all-units bench bench-smoke bench-programs instructions deps-bench fuzz simulate mutants unit check check-waits check-computes check-tools check-long check-sanitized e2e long crash crash-short rules lint lint-structure lint-format lint-gcc lint-tidy \
-        lint-cppcheck lint-shell objects demo install deb deps-deb deps deps-build deps-check deps-demo deps-tools clean FORCE
+        lint-cppcheck lint-shell objects demo install deb repo image deps-deb deps-repo deps-image deps deps-build deps-check deps-demo deps-tools clean FORCE
 .SECONDARY:
 -include $(shell find $O -name '*.d' 2>/dev/null)

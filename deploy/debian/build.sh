@@ -34,7 +34,7 @@ Version: $version
 Architecture: $arch
 Maintainer: rollbackd maintainers <maintainers@rollbackd.example>
 Installed-Size: $size
-Depends: $libraries, ca-certificates, passwd, procps, systemd | systemd-standalone-sysusers
+Depends: $libraries, ca-certificates, passwd, procps, tzdata, systemd | systemd-standalone-sysusers
 Recommends: polkitd
 Section: admin
 Priority: optional

@@ -17,12 +17,20 @@ def run(*argv, **kw):
     return subprocess.run([str(a) for a in argv], capture_output=True, text=True, **kw)
 
 
+def make(*argv):
+    """What it said, as lines."""
+    environment = {k: v for k, v in os.environ.items() if k not in ("MODE", "MAKEFLAGS", "MAKELEVEL")}
+    r = run("make", "--no-print-directory", *argv, cwd=ROOT, timeout=600, env=environment)
+    assert r.returncode == 0, r.stdout[-2000:] + r.stderr[-2000:]
+    return r.stdout.strip().splitlines()
+
+
 @pytest.fixture(scope="module")
 def package():
-    environment = {k: v for k, v in os.environ.items() if k not in ("MODE", "MAKEFLAGS", "MAKELEVEL")}
-    r = run("make", "--no-print-directory", "deb", cwd=ROOT, timeout=600, env=environment)
-    assert r.returncode == 0, r.stdout[-2000:] + r.stderr[-2000:]
-    return ROOT / r.stdout.strip().splitlines()[-1]
+    """The one in the repository."""
+    make("repo")
+    [deb] = (ROOT / "build/repo").glob("*.deb")
+    return deb
 
 
 def test_lintian_finds_nothing_wrong(package):
@@ -38,14 +46,66 @@ def test_the_package_holds_what_it_should(package):
                  "/usr/share/rollbackd/prometheus/cst-alerts.yml", "/usr/share/rollbackd/alertmanager/alertmanager.yml",
                  "/usr/share/rollbackd/scripts/rollback_cst_pipeline.sh", "/usr/share/man/man8/rollbackd.8.gz", "/usr/share/man/man1/rollbackctl.1.gz",
                  "/usr/share/doc/rollbackd/examples/flags-directory.conf", "/usr/share/rollbackd/polkit/50-rollbackd.rules", "/etc/default/rollbackd",
-                 "/usr/share/man/man5/rollbackd.yml.5.gz", "/usr/share/bash-completion/completions/rollbackctl", "/usr/share/doc/rollbackd/README.md",
-                 "/usr/share/doc/rollbackd/examples/rollbackd.socket"):
+                 "/usr/share/man/man5/rollbackd.yml.5.gz", "/usr/share/bash-completion/completions/rollbackctl", "/usr/share/doc/rollbackd/README.md", "/usr/share/doc/rollbackd/docs/oncall.md",
+                 lib + "/lib/systemd/system/rollbackd.socket"):
         assert name in names, name
     assert any(n.startswith("/usr/share/rollbackd/grafana/dashboards/") for n in names)
     assert not [n for n in names if n.startswith(("/home", "/root", "/tmp", "/usr/local"))]
     depends = run("dpkg-deb", "-f", package, "Depends").stdout
-    for library in ("ca-certificates", "procps", "libmicrohttpd12", "libjson-c5", "libcurl3(t64)?-gnutls", "libsqlite3-0"):
+    for library in ("ca-certificates", "procps", "tzdata", "libmicrohttpd12", "libjson-c5", "libcurl3(t64)?-gnutls", "libsqlite3-0"):
         assert re.search(library, depends), depends
+
+
+def test_the_links_of_the_installed_readme_lead_somewhere(package, folder):
+    run("dpkg-deb", "-x", package, folder)
+    doc = folder / "usr/share/doc/rollbackd"
+    targets = re.findall(r"\]\(([^)#]+)", (doc / "README.md").read_text())
+    assert len(targets) > 5 and [t for t in targets if not (doc / t).is_file()] == []
+
+
+def names_of(depends):
+    """The packages of a field Depends, each with its alternatives."""
+    return {alternative.split()[0].split(":")[0] for group in depends.split(",") for alternative in group.split("|") if alternative.strip()}
+
+
+def owner_of(library):
+    """The package that holds it; Debian's list of files may know it without the /usr in front."""
+    real = os.path.realpath(library)
+    r = run("dpkg-query", "-S", real, real.removeprefix("/usr"))
+    return r.stdout.split(":")[0]
+
+
+def below(packages):
+    """These, and all that they depend on, as they are installed here."""
+    known, todo = set(), set(packages)
+    while todo:
+        known |= todo
+        r = run("dpkg-query", "-W", "-f", "${Depends}, ${Pre-Depends}, ", *sorted(todo))
+        todo = names_of(r.stdout) - known
+    return known
+
+
+@pytest.mark.parametrize("program", ["usr/bin/rollbackd", "usr/bin/rollbackctl", "usr/libexec/rollbackd/rollbackd-run"])
+def test_what_the_programs_are_linked_with_is_what_the_package_depends_on(package, folder, program):
+    run("dpkg-deb", "-x", package, folder)
+    depends = names_of(run("dpkg-deb", "-f", package, "Depends").stdout)
+    needed = set(re.findall(r"NEEDED +(\S+)", run("objdump", "-p", folder / program).stdout))
+    linked = dict(re.findall(r"(\S+) => (/\S+)", run("ldd", folder / program).stdout))
+    assert needed and needed <= linked.keys(), (needed, linked)
+    assert {owner_of(linked[name]) for name in needed} <= depends
+    assert {owner_of(file) for file in linked.values()} <= below(depends)
+
+
+def test_apt_installs_it_from_the_repository(package, folder):
+    """With nothing but that repository as a source: all else that it wants is on this machine, which has what it was built with."""
+    for name in ("lists/partial", "cache/archives/partial"):
+        (folder / name).mkdir(parents=True)
+    apt = ("apt-get", "-o", f"Dir::Etc::SourceList={package.parent}/rollbackd.list", "-o", "Dir::Etc::SourceParts=/dev/null", "-o",
+           f"Dir::State::Lists={folder}/lists", "-o", f"Dir::Cache={folder}/cache", "-o", "APT::Sandbox::User=root", "-o", "Debug::NoLocking=1")
+    r = run(*apt, "update", timeout=120)
+    assert r.returncode == 0 and "W:" not in r.stderr and "E:" not in r.stderr, r
+    r = run(*apt, "-s", "install", "--no-install-recommends", "rollbackd", timeout=120)
+    assert r.returncode == 0 and re.findall(r"^Inst (\S+)", r.stdout, re.M) == ["rollbackd"], r
 
 
 def test_the_manual_pages_say_all_that_the_programs_say(package, folder):
@@ -72,9 +132,7 @@ def test_completion_knows_every_command(folder):
 
 
 def test_installed_below_another_prefix_the_unit_starts_the_program_that_is_there(package, folder):
-    environment = {k: v for k, v in os.environ.items() if k not in ("MODE", "MAKEFLAGS", "MAKELEVEL")}
-    r = run("make", "--no-print-directory", "install", f"DESTDIR={folder}", "PREFIX=/usr/local", cwd=ROOT, timeout=600, env=environment)
-    assert r.returncode == 0, r.stdout[-2000:] + r.stderr[-2000:]
+    make("install", f"DESTDIR={folder}", "PREFIX=/usr/local")
     unit = (folder / "usr/local/lib/systemd/system/rollbackd.service").read_text()
     program = re.search(r"^ExecStart=(\S+)", unit, re.M)[1]
     assert "ExecReload=/usr/local/bin/rollbackctl check-config /etc/rollbackd/rollbackd.yml\n" in unit
@@ -96,7 +154,8 @@ post() { sed "s/\"rollout\":\"example\"/\"rollout\":\"$1\"/; s/00000000000000aa/
 	curl -s -H 'Content-Type: application/json' --data-binary @- http://127.0.0.1:9595/webhook; }
 state() { rollbackctl -o json incident $1 | grep -q "\"state\": *\"$2\""; }
 files >before
-dpkg -i rollbackd.deb >install.log 2>&1; fact installed $?
+apt() { apt-get -o Dir::Etc::SourceList=/srv/rollbackd.list -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists=/srv/lists "$@"; }
+mkdir -p lists/partial; { apt update && apt install -y rollbackd; } >install.log 2>&1; fact installed $?
 waits curl -sf http://127.0.0.1:9595/-/ready; fact ready $?
 fact active $(systemctl is-active rollbackd) $(systemctl is-enabled rollbackd)
 fact user $(ps -o user= -C rollbackd)
@@ -135,6 +194,16 @@ systemctl daemon-reload; systemctl restart rollbackd; hung=$(systemctl show -p M
 waits sh -c "! kill -0 $hung && rollbackctl incident 1"; fact watchdog $?
 rm -r /run/systemd/system/rollbackd.service.d; systemctl daemon-reload
 
+# A wrong config is told to whoever reloads, and why; what was right stays in force.
+cp /etc/rollbackd/rollbackd.yml right.yml; echo 'rollouts: [{name: x, aplly: 1}]' >/etc/rollbackd/rollbackd.yml
+systemctl reload rollbackd 2>/dev/null; fact refused $? $(journalctl -u rollbackd -n 20 -o cat --no-pager | grep -c 'did you mean apply')
+cat right.yml >/etc/rollbackd/rollbackd.yml; systemctl reload rollbackd; fact right_again $?
+
+# systemd listens, as the comment of the socket says: what comes while rollbackd is away waits for it.
+grep -m1 -o 'systemctl stop rollbackd;.*' $(systemctl show -p FragmentPath --value rollbackd.socket) >socket.sh; sh -e socket.sh >socket.log 2>&1; fact handed $?
+waits rollbackctl --url unix:/run/rollbackd.sock incident 1; fact by_socket $? $(stat -c %G:%a /run/rollbackd.sock)
+systemctl stop rollbackd.service 2>/dev/null; fact away $(systemctl is-active rollbackd) then $(curl -s -m 20 -o /dev/null -w '%{http_code}' http://127.0.0.1:9595/-/ready)
+
 # An upgrade leaves alone what the administrator has deleted, and whose it is.
 chgrp daemon /etc/rollbackd; rm /etc/rollbackd/rollbackd.yml
 dpkg -i rollbackd.deb >upgrade.log 2>&1; fact upgraded $? config $(ls /etc/rollbackd) group $(stat -c %G /etc/rollbackd)
@@ -142,7 +211,7 @@ chgrp rollbackd /etc/rollbackd; cp plan.yml /etc/rollbackd/rollbackd.yml; waits 
 dpkg --remove rollbackd >remove.log 2>&1; fact removed $? record $([ -e /var/lib/rollbackd/rollbackd.db ]; echo $?)
 
 # Purged in one go from a running service, in the middle of a command.
-dpkg -i rollbackd.deb >again.log 2>&1; waits rollbackctl incident 1; fact again $? $(systemctl is-active rollbackd)
+dpkg -i rollbackd.deb >again.log 2>&1; waits rollbackctl incident 1; fact again $? $(systemctl is-active rollbackd rollbackd.socket)
 cp plan.yml /etc/rollbackd/rollbackd.yml; chmod 644 /etc/rollbackd/rollbackd.yml; systemctl reload rollbackd
 post three ad >/dev/null; waits pgrep -f slow.sh; fact command $?
 dpkg --purge rollbackd >purge.log 2>&1; fact purged $?
@@ -239,7 +308,9 @@ def steps_of(file):
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: debootstrap and systemd-nspawn")
 def test_installed_in_a_clean_debian_it_runs_takes_a_webhook_and_leaves_nothing(package, folder):
     root = clean_debian(folder, package)
+    shutil.copytree(package.parent, root / "srv/repo")
     shutil.copy(package, root / "srv/rollbackd.deb")
+    (root / "srv/rollbackd.list").write_text("deb [trusted=yes] file:/srv/repo ./\n")
     (root / "srv/webhook.json").write_text(WEBHOOK)
     for name, text in (("life.sh", LIFE), ("slow.sh", SLOW)):
         (root / "srv" / name).write_text(text)
@@ -273,8 +344,10 @@ def test_installed_in_a_clean_debian_it_runs_takes_a_webhook_and_leaves_nothing(
     assert facts["outlived"] == "1" and facts["ran"] == "ran", (facts, log)
     assert ("done", 1) in [v for k, v in steps_of(root / "srv/outlived.json").items() if "slow" in k]
     assert facts["told"] == "0" and facts["late"] == "0 LATE=0", (facts, log)
+    assert facts["refused"] == "1 1" and facts["right_again"] == "0", (facts, log)
+    assert facts["handed"] == "0" and facts["by_socket"] == "0 rollbackctl:660" and facts["away"] == "inactive then 200", (facts, log)
     assert facts["watchdog"] == "0" and facts["upgraded"] == "0 config group daemon", (facts, log)
     assert facts["removed"] == "0 record 0"              # the record stays until the purge
-    assert facts["again"] == "0 active" and facts["command"] == "0" and facts["processes"] == "0 names", (facts, log)
+    assert facts["again"] == "0 active active" and facts["command"] == "0" and facts["processes"] == "0 names", (facts, log)
     assert facts["purged"] == "0" and facts["left"] == "nothing" and "end" in facts, (facts, log)
     shutil.rmtree(root)                                  # half a gigabyte; after a failure it stays for a look
