@@ -1,5 +1,5 @@
 #!/bin/sh
-# The direction of the includes: a room includes only itself and the rooms that its row names. They are in the README's table.
+# The direction of the includes: a room includes only itself and the rooms that its row names. They are in the table of deploy/docs/built.md.
 set -eu
 cd "$(dirname "$0")/.."
 

@@ -116,7 +116,7 @@ _Static_assert(offsetof(struct fallback, act) == 0 && offsetof(struct followup, 
 		K("command", KEY_ARGV, act, argv, MARK(act, kind, ACT_COMMAND),                                        \
 	          .help = "Program and arguments, no shell; ${percentage} in an argument is replaced; "                \
 	                  "ROLLBACKD_PERCENTAGE and "                                                                  \
-	                  "others: README"),                                                                           \
+	                  "others: deploy/docs/config.md"),                                                            \
 		PART("http", http_act, MARK(act, kind, ACT_HTTP), .help = "One request"),                              \
 		K("timeout", KEY_DURATION, act, timeout_us, .def = "30s", WAIT, .help = "It is stopped then"),         \
 		K("idempotent", KEY_BOOL, act, idempotent, .def = (may_run_again),                                     \

@@ -68,7 +68,7 @@ def test_the_generic_webhook_gets_the_text_as_it_is(name):
 
 
 def test_a_program_gets_what_the_readme_says(daemon_of, service):
-    told = set(re.search(r"jq program over `\{([\w, ]+)\}`", (ROOT / "README.md").read_text())[1].split(", "))
+    told = set(re.search(r"jq program over `\{([\w, ]+)\}`", (ROOT / "deploy/docs/messages.md").read_text())[1].split(", "))
     assert told == set(run_program(shipped_program("CHANNEL_WEBHOOK"), "x"))
     hook = Hook("s")
     channels = (f"channels:\n  - {{name: own, webhook: {{url: \"{hook.url}/\", secret: s}}, events: [incident], "

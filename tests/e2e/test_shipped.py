@@ -1,45 +1,19 @@
-"""What is shipped as text: the README's example, and the channels' jq programs."""
+"""What is shipped as text: what the pages promise (test_docs.py runs them), and the channels' jq programs."""
 import json
 import re
 import subprocess
 
 import pytest
-from harness import BUILD, ROOT, TOOLS, Slack, alert, config, ctl
+from harness import BUILD, ROOT, Slack, alert, config, ctl
 
-README = (ROOT / "README.md").read_text()
-
-
-def test_the_readmes_config_is_right(folder):
-    snippet = re.search(r"## A config for a real service\n\n```yaml\n(.*?)```", README, re.S)[1]
-    (folder / "rollbackd.yml").write_text(snippet)
-    r = ctl(None, "check-config", folder / "rollbackd.yml")
-    assert r.returncode == 0, r.stderr
+OPERATIONS = (ROOT / "deploy/docs/operations.md").read_text()
 
 
-@pytest.mark.parametrize("begins, check", [("groups:", ("promtool", "check", "rules")), ("route:", ("amtool", "check-config"))])
-def test_prometheus_and_alertmanager_take_the_readmes_files(folder, begins, check):
-    [snippet] = [s for s in re.findall(r"```yaml\n(.*?)```", README, re.S) if s.startswith(begins)]
-    (folder / "file.yml").write_text(snippet)
-    r = subprocess.run([TOOLS / check[0], *check[1:], folder / "file.yml"], capture_output=True, text=True, timeout=60)
-    assert r.returncode == 0, r.stdout + r.stderr
-
-
-def test_the_readmes_way_to_a_web_config_needs_no_hand(folder):
-    commands = re.search(r"((?:    .*web\.yml.*\n){2})\n```yaml\n# web\.yml", README)[1]
-    hashed = "$2y$10$" + "a" * 53
-    (folder / "htpasswd").write_text(f"#!/bin/sh\necho 'alice:{hashed}'; echo\n")
-    (folder / "htpasswd").chmod(0o755)
-    r = subprocess.run(["sh", "-ec", commands], cwd=folder, env={"PATH": f"{folder}:/usr/bin:/bin"}, capture_output=True, text=True)
-    assert r.returncode == 0, r.stderr
-    r = ctl(None, "check-web-config", folder / "web.yml")
-    assert r.returncode == 0 and "1 user(s)" in r.stdout, (r, (folder / "web.yml").read_text())
-
-
-def test_the_readmes_backup_holds_what_happened(daemon_of, service, folder):
+def test_the_backup_of_the_page_holds_what_happened(daemon_of, service, folder):
     d = daemon_of(config(service))
     [r] = d.post(alert())
     d.wait_state(r["incident"], "rolled_back")
-    command = re.search(r"^    (sqlite3 .*)$", README, re.M)[1]
+    command = re.search(r"^(sqlite3 .*)$", OPERATIONS, re.M)[1]
     copy = folder / "copy.db"
     subprocess.run(["sh", "-ec", command.replace("/var/lib/rollbackd", str(d.state)).replace("/var/backups/rollbackd.db", str(copy))], check=True)
     [i] = d.post(alert("Later"))                   # after the backup
@@ -50,15 +24,6 @@ def test_the_readmes_backup_holds_what_happened(daemon_of, service, folder):
     d.start()
     assert [(i["id"], i["state"]) for i in d.incidents()] == [(1, "rolled_back")]
     assert {a["labels"]["alertname"] for a in d.incident(1)["alerts"]} == {alert()["labels"]["alertname"]}
-
-
-def test_every_target_and_file_that_the_readme_names_is_there():
-    makefile = (ROOT / "Makefile").read_text()
-    for target in set(re.findall(r"(?:`|^    )make ([a-z0-9-]+)", README, re.M)):
-        pattern = re.sub(r"-[a-z0-9]+$", "-%", target)      # a target for each suite
-        assert re.search(rf"^({target}|{pattern}):", makefile, re.M), target
-    for path in set(re.findall(r"`((?:deploy|server|db|tests|handlers|alertmanager)/[\w/.-]*)`", README)):
-        assert (ROOT / path).exists() or path == "core/", path
 
 
 def shipped_program(kind):
@@ -112,8 +77,8 @@ def test_the_table_of_exports_has_every_series_that_is_asked_for():
     assert "process_start_time_seconds" in named
 
 
-def test_the_readmes_playbook_for_the_others_label_rolls_back(daemon_of, service, folder):
-    [line] = re.findall(r"^    (playbooks: .*labelled-true.*)$", README, re.M)
+def test_the_playbook_for_the_others_label_rolls_back(daemon_of, service, folder):
+    [line] = re.findall(r"^(playbooks: .*labelled-true.*)$", (ROOT / "deploy/docs/alerts.md").read_text(), re.M)
     d = daemon_of(config(service, playbooks=line), start=False)
     (folder / "alert.json").write_text(json.dumps({"alerts": [alert(action=None, auto_rollback="true")]}))
     said = ctl(d, "check-alert", "--config.file", d.config, folder / "alert.json")
