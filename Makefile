@@ -54,6 +54,10 @@ $O/rollbackctl: $(CTL_SRCS:%.c=$O/%.o) $(LIB_OBJS)
 $O/demo-service: $(patsubst %.c,$O/%.o,$(wildcard deploy/demo/*.c)) $O/server/core/sampling.o
 	@echo "  LD $@"
 	@$(CC) $(mode.$(MODE)) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs libmicrohttpd libcurl json-c) -lpthread -lm $(LDLIBS)
+# What begins so tests a part of rollbackctl.
+$O/tests/unit/test_ctl_%: $O/tests/unit/test_ctl_%.o $(filter-out $O/server/ctl/main.o,$(CTL_SRCS:%.c=$O/%.o)) $(LIB_OBJS)
+	@echo "  LD $@"
+	@$(CC) $(mode.$(MODE)) $(LDFLAGS) -o $@ $^ $(libs) -lcmocka $(LDLIBS)
 $O/tests/unit/test_%: $O/tests/unit/test_%.o $(LIB_OBJS)
 	@echo "  LD $@"
 	@$(CC) $(mode.$(MODE)) $(LDFLAGS) -o $@ $^ $(libs) -lcmocka $(LDLIBS)

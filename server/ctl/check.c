@@ -14,8 +14,7 @@
 #include "server/ctl/ctl.h"
 #include "server/auth/web_config.h"
 
-#define BODY_MAX    (16 * 1024 * 1024)
-#define CONFIGS_MAX 1000 /* files in one call */
+#define BODY_MAX (16 * 1024 * 1024)
 
 static void print_faults(struct config_faults *f)
 {
@@ -58,6 +57,12 @@ static void tell_recorded(const struct settings *s)
 			tell_recorded_check(&s->rollouts[i], &s->rollouts[i].checks[k]);
 }
 
+/* "-" is the standard input. */
+static const char *of_input(const char *name)
+{
+	return strcmp(name, "-") != 0 ? name : "/dev/stdin";
+}
+
 static struct json_object *lines_json(const struct config_faults *f)
 {
 	struct json_object *lines = json_object_new_array();
@@ -77,14 +82,14 @@ static void say_right(const char *name, const struct config *cfg)
 	       cfg->settings->n_channels);
 }
 
-/* "-" is the standard input. With -o json its verdict goes to verdicts. */
+/* With -o json its verdict goes to verdicts. */
 static bool is_right(const char *name, struct json_object *verdicts, const struct ctl *asks, int *ret_code)
 {
 	assert(name && ret_code);
 	struct config_faults faults = {0}, none = {0};
 	struct config *cfg = NULL;
 	CLEANUP(json_cleanup) struct json_object *changes = NULL;
-	bool right = config_load(strcmp(name, "-") != 0 ? name : "/dev/stdin", CONFIG_CHECK, &cfg, &faults) == 0;
+	bool right = config_load(of_input(name), CONFIG_CHECK, &cfg, &faults) == 0;
 
 	if (right && !verdicts)
 		say_right(name, cfg);
@@ -107,36 +112,41 @@ static bool is_right(const char *name, struct json_object *verdicts, const struc
 	return right;
 }
 
-int cmd_check_config(struct ctl *c, int n, char **argv)
+int cmd_check_config(struct ctl *c, int n, const char **words)
 {
 	CLEANUP(json_cleanup) struct json_object *verdicts = c->json ? json_object_new_array() : NULL;
-	const char *against = NULL, *files[CONFIGS_MAX] = {NULL};
-	const struct option options[] = {{"--against", &against, NULL}};
-	int found = ctl_options(n, argv, options, ARRAY_LEN(options), files, CONFIGS_MAX), code = CTL_YES;
+	const char *against = ctl_value(c, "against");
+	int code = CTL_YES;
 	bool right = true;
 
-	if (found < 1 || (against && found != 1))
-		return ctl_usage(c);
+	if (against && n != 1)
+		return ctl_usage(c, "--against takes one file");
 	c->url = against ? against : c->url;
-	for (int i = 0; i < found; i++)
-		right &= is_right(files[i], verdicts, against ? c : NULL, &code);
+	for (int i = 0; i < n; i++)
+		right &= is_right(words[i], verdicts, against ? c : NULL, &code);
 	if (verdicts)
 		ctl_print(c, verdicts, NULL);
 	return right ? code : CTL_NO;
 }
 
-int cmd_check_web_config(struct ctl *c, int n, char **argv)
+int cmd_check_web_config(struct ctl *c, int n, const char **words)
 {
+	CLEANUP(json_cleanup) struct json_object *o = json_object_new_object();
 	struct config_faults faults = {0};
 	struct web_config *w = NULL;
+	int r = web_config_load(of_input(words[0]), &w, &faults);
 
-	if (n != 1)
-		return ctl_usage(c);
-	int r = web_config_load(argv[0], &w, &faults);
+	(void)n;
+	json_add_str(o, "file", words[0]);
+	json_add_bool(o, "right", r == 0);
+	json_add(o, "faults", lines_json(&faults));
+	if (c->json)
+		ctl_print(c, o, NULL);
+	else if (r == 0)
+		printf("%s is right: %zu user(s)\n", words[0], w->n);
 	print_faults(&faults);
 	if (r < 0)
 		return CTL_NO;
-	printf("%s is right: %zu user(s)\n", argv[0], w->n);
 	web_config_free(w);
 	return CTL_YES;
 }
@@ -227,18 +237,16 @@ static int explain(const struct settings *s, const struct alert_group *g)
 	return CTL_YES;
 }
 
-int cmd_check_alert(struct ctl *c, int n, char **argv)
+int cmd_check_alert(struct ctl *c, int n, const char **words)
 {
 	CLEANUP(buf_free) struct buf body = BUF(BODY_MAX);
 	CLEANUP(alert_group_cleanup) struct alert_group *g = NULL;
-	const char *file = "rollbackd.yml", *rest[1] = {NULL};
-	const struct option options[] = {{"--config.file", &file, NULL}};
+	const char *file = ctl_value(c, "config") ? ctl_value(c, "config") : "rollbackd.yml";
 	struct payload_fault fault = {.why = ""};
 	struct config *cfg = NULL;
 
-	if (ctl_options(n, argv, options, ARRAY_LEN(options), rest, 1) != 1)
-		return ctl_usage(c);
-	if (read_file(rest[0], &body) < 0 || ctl_load(file, CONFIG_OFFLINE, &cfg) < 0)
+	(void)n;
+	if (read_file(words[0], &body) < 0 || ctl_load(file, CONFIG_OFFLINE, &cfg) < 0)
 		return CTL_USAGE;
 	int r = intake_parse(cfg->settings, buf_text(&body), body.len, &g, &fault);
 	if (r < 0) {

@@ -36,22 +36,18 @@ static int status_of_all(const struct ctl *c)
 }
 
 /* With --watch again and again, on a terminal in the same place, until it is stopped or refused. */
-int cmd_status(struct ctl *c, int n, char **argv)
+int cmd_status(struct ctl *c, int n, const char **words)
 {
 	const struct timespec pause = {.tv_sec = GLANCE_S};
-	const char *rollout = NULL;
-	bool watch = false;
-	const struct option options[] = {{"--watch", NULL, &watch}};
+	bool watch = ctl_has(c, "watch");
 	int r;
 
-	if (ctl_options(n, argv, options, ARRAY_LEN(options), &rollout, 1) < 0)
-		return CTL_USAGE;
 	if (!c->timeout_ms)
 		c->timeout_ms = STATUS_MS;
 	do {
 		if (watch && isatty(STDOUT_FILENO))
 			fputs("\033[H\033[2J", stdout);
-		r = rollout ? status_of(c, rollout) : status_of_all(c);
+		r = n ? status_of(c, words[0]) : status_of_all(c);
 		fflush(stdout);
 	} while (watch && (r == CTL_YES || r == CTL_UNREACHABLE) && nanosleep(&pause, NULL) == 0);
 	return r;
@@ -59,22 +55,18 @@ int cmd_status(struct ctl *c, int n, char **argv)
 
 /* --- incidents --- */
 
-struct list_words {
-	const char *rollout, *state, *since, *until, *limit;
-};
-
-/* One state, or all; "open": whatever is not over. */
-static int list_of_state(struct ctl *c, const struct list_words *w, const char *state, struct json_object **ret)
+/* One state, or all; "open": whatever is not over. limit: NULL, as many as usual. */
+static int list_of_state(struct ctl *c, const char *state, const char *limit, struct json_object **ret)
 {
+	static const char *const filters[] = {"rollout", "since", "until"};
 	CLEANUP(buf_free) struct buf path = BUF(4096);
 	bool open = state && !strcmp(state, "open");
 
 	buf_str(&path, "/api/v1/incidents?");
-	ctl_param(&path, "rollout", w->rollout);
+	for (size_t i = 0; i < ARRAY_LEN(filters) && c->command->run == cmd_incidents; i++)
+		ctl_param(&path, filters[i], ctl_value(c, filters[i]));
 	ctl_param(&path, open ? "live" : "state", open ? "true" : state);
-	ctl_param(&path, "since", w->since);
-	ctl_param(&path, "until", w->until);
-	ctl_param(&path, "limit", w->limit);
+	ctl_param(&path, "limit", limit);
 	return ctl_call(c, "GET", buf_text(&path), NULL, ret);
 }
 
@@ -86,14 +78,15 @@ static int by_id(const void *a, const void *b)
 	return (left < right) - (left > right); /* newest first */
 }
 
-static int lists_of_states(struct ctl *c, const struct list_words *w, struct json_object *to)
+static int lists_of_states(struct ctl *c, struct json_object *to)
 {
-	CLEANUP(cleanup_free) char *states = w->state ? strdup(w->state) : NULL;
+	const char *wanted = ctl_value(c, "state");
+	CLEANUP(cleanup_free) char *states = wanted ? strdup(wanted) : NULL;
 	char *rest = NULL, *state = states ? strtok_r(states, ",", &rest) : NULL;
 
 	do {
 		CLEANUP(json_cleanup) struct json_object *data = NULL;
-		int r = list_of_state(c, w, state, &data);
+		int r = list_of_state(c, state, ctl_value(c, "limit"), &data);
 
 		for (size_t i = 0; r == 0 && i < json_len(data); i++)
 			json_object_array_add(to, json_object_get(json_item(data, i)));
@@ -104,23 +97,17 @@ static int lists_of_states(struct ctl *c, const struct list_words *w, struct jso
 	return 0;
 }
 
-int cmd_incidents(struct ctl *c, int n, char **argv)
+int cmd_incidents(struct ctl *c, int n, const char **words)
 {
 	CLEANUP(json_cleanup) struct json_object *data = json_object_new_array();
-	struct list_words w = {0};
-	const struct option options[] = {{"--rollout", &w.rollout, NULL},
-	                                 {"--state", &w.state, NULL},
-	                                 {"--since", &w.since, NULL},
-	                                 {"--until", &w.until, NULL},
-	                                 {"--limit", &w.limit, NULL}};
+	const char *rollout = ctl_value(c, "rollout");
+	int r = lists_of_states(c, data);
 
-	if (ctl_options(n, argv, options, ARRAY_LEN(options), NULL, 0) != 0)
-		return CTL_USAGE;
-	int r = lists_of_states(c, &w, data);
-	if (r == 0 && w.rollout && !json_len(data)) { /* none, or a slip of the pen */
+	(void)n, (void)words;
+	if (r == 0 && rollout && !json_len(data)) { /* none, or a slip of the pen */
 		CLEANUP(json_cleanup) struct json_object *ignored = NULL;
 
-		r = ctl_ask(c, "GET", "rollouts", w.rollout, "", NULL, &ignored);
+		r = ctl_ask(c, "GET", "rollouts", rollout, "", NULL, &ignored);
 	}
 	if (r == 0)
 		ctl_print(c, data, show_incidents);
@@ -158,50 +145,44 @@ static void show_done(struct json_object *o, const char *done)
 	printf(". Over: %s, because %s\n", json_str_or(over, "answer", "unknown"), json_str_or(over, "because", "?"));
 }
 
-bool ctl_is_action(const char *word)
+static int show_one(struct ctl *c, const char *id)
 {
-	assert(word);
-	bool is = false;
-
-	for (size_t i = 0; i < ARRAY_LEN(actions); i++)
-		is |= !strcmp(word, actions[i].word);
-	return is;
-}
-
-/* How one is shown. */
-struct view {
-	bool verbose, watch;
-};
-
-static int show_one(struct ctl *c, const char *id, struct view v)
-{
-	if (v.watch)
+	if (ctl_has(c, "watch"))
 		return ctl_follow(c, strtoll(id, NULL, 10), 0, true);
-	return ctl_show(c, "incidents", id, "", v.verbose ? show_incident_verbose : show_incident);
+	return ctl_show(c, "incidents", id, "", ctl_has(c, "verbose") ? show_incident_verbose : show_incident);
 }
 
-/* text: the word behind the id; note: what --note says. */
-static int act(struct ctl *c, size_t which, const char *id, const char *text, const char *note, const char *step)
+/* The word behind the id and --note mean the same, but where the word is a duration. */
+int cmd_incident_act(struct ctl *c, int n, const char **words)
 {
-	assert(which < ARRAY_LEN(actions) && id);
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
-	bool noted = strcmp(actions[which].key, "duration") == 0;
-	struct json_object *body = noted ? ctl_body("duration", text, "note", note, NO_MORE)
-	                                 : ctl_body(actions[which].key, text ? text : note, "step", step, NO_MORE);
-	int r = ctl_ask(c, "POST", "incidents", id, actions[which].path, body, &data);
+	const char *note = ctl_value(c, "note"), *text = n > 1 ? words[1] : note;
+	size_t i = 0;
+
+	while (strcmp(actions[i].word, c->command->verb) != 0)
+		i++;
+	bool noted = !strcmp(actions[i].key, "duration"), steps = !strcmp(actions[i].word, "approve");
+	struct json_object *body =
+		noted ? ctl_body("duration", text, "note", note, NO_MORE)
+		      : ctl_body(actions[i].key, text, "step", steps ? ctl_value(c, "step") : NULL, NO_MORE);
+	int r = ctl_ask(c, "POST", "incidents", words[0], actions[i].path, body, &data);
 
 	if (r == 0 && c->json)
 		ctl_print(c, data, show_incident);
 	else if (r == 0)
-		show_done(data, actions[which].done);
+		show_done(data, actions[i].done);
 	return r;
 }
 
-static int open_one(struct ctl *c, const char *rollout, const char *severity, const char *summary)
+int cmd_incident_open(struct ctl *c, int n, const char **words)
 {
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
-	struct json_object *body = ctl_body("rollout", rollout, "severity", severity, "summary", summary, NO_MORE);
+	const char *summary = ctl_value(c, "summary");
+	struct json_object *body =
+		ctl_body("rollout", words[0], "severity", ctl_value(c, "severity"), "summary", summary, NO_MORE);
 	int r = ctl_call(c, "POST", "/api/v1/incidents", body, &data);
+
+	(void)n;
 	if (r == 0 && !c->json && strcmp(json_str_or(data, "summary", ""), summary) != 0)
 		printf("joined incident %lld, which was open already\n\n", (long long)json_int_or(data, "id", 0));
 	if (r == 0)
@@ -209,62 +190,35 @@ static int open_one(struct ctl *c, const char *rollout, const char *severity, co
 	return r;
 }
 
+int cmd_incident_report(struct ctl *c, int n, const char **words)
+{
+	(void)n;
+	return ctl_print_text(c, "incidents", words[0], "/report");
+}
+
 /* "last" is the newest one. */
-static int show_last(struct ctl *c, struct view v)
+static int show_last(struct ctl *c)
 {
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
-	const struct list_words w = {.limit = "1"};
 	char id[24];
-	int r = list_of_state(c, &w, NULL, &data);
+	int r = list_of_state(c, NULL, "1", &data);
 
 	if (r)
 		return r;
 	if (!json_len(data))
 		return puts("no incidents"), CTL_NO;
 	snprintf(id, sizeof(id), "%lld", (long long)json_int_or(json_item(data, 0), "id", 0));
-	return show_one(c, id, v);
+	return show_one(c, id);
 }
 
-/* A word that means nothing, or one to which something is missing. */
-static int unknown_word(const struct ctl *c, const char *word)
+int cmd_incident(struct ctl *c, int n, const char **words)
 {
-	const char *names[ARRAY_LEN(actions) + 3] = {"report", "open", "last"};
-
-	for (size_t i = 0; i < ARRAY_LEN(actions); i++)
-		names[i + 3] = actions[i].word;
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		if (!strcmp(names[i], word))
-			return ctl_usage(c);
-	ctl_unknown("action on an incident", word, names, ARRAY_LEN(names));
-	return CTL_USAGE;
-}
-
-int cmd_incident(struct ctl *c, int n, char **argv)
-{
-	const char *text = NULL, *severity = NULL, *summary = NULL, *step = NULL, *rest[3] = {NULL};
-	struct view v = {0};
-	const struct option options[] = {{"--note", &text, NULL},         {"--text", &text, NULL},
-	                                 {"--severity", &severity, NULL}, {"--summary", &summary, NULL},
-	                                 {"--step", &step, NULL},         {"-v", NULL, &v.verbose},
-	                                 {"--watch", NULL, &v.watch}};
-	int found = ctl_options(n, argv, options, ARRAY_LEN(options), rest, 3);
-
-	if (found < 0)
-		return CTL_USAGE;
-	if (found == 0)
-		return ctl_usage(c);
-	if (found == 2 && !strcmp(rest[0], "open") && severity && summary)
-		return open_one(c, rest[1], severity, summary);
-	if (found == 1 && !strcmp(rest[0], "last"))
-		return show_last(c, v);
-	if (found == 1 && strspn(rest[0], "0123456789") == strlen(rest[0]))
-		return show_one(c, rest[0], v);
-	if (found == 2 && !strcmp(rest[0], "report"))
-		return ctl_print_text(c, "incidents", rest[1], "/report");
-	for (size_t i = 0; found >= 2 && i < ARRAY_LEN(actions); i++)
-		if (!strcmp(rest[0], actions[i].word))
-			return act(c, i, rest[1], rest[2], text, step);
-	return unknown_word(c, rest[0]);
+	(void)n;
+	if (!strcmp(words[0], "last"))
+		return show_last(c);
+	if (words[0][0] && strspn(words[0], "0123456789") == strlen(words[0]))
+		return show_one(c, words[0]);
+	return ctl_usage(c, "%s is no incident's number", words[0]);
 }
 
 /* --- rollback by hand --- */

@@ -14,6 +14,8 @@ enum { CTL_YES = 0, CTL_NO = 1, CTL_USAGE = 2, CTL_UNREACHABLE = 3, CTL_UNKNOWN 
 
 struct ctl {
 	const struct ctl_command *command; /* that runs */
+	struct ctl_given *given;           /* options, in their order; owned */
+	size_t n_given;
 	const char *url, *user;
 	char *password;  /* owned; NULL: none */
 	bool json;       /* -o json */
@@ -80,54 +82,93 @@ size_t show_news(struct json_object *incident, size_t seen);
 /* Which incident a person's wish joined, and who opened it. */
 void show_joined(struct json_object *o);
 
-/* --- arguments --- */
+/* --- the words of a command line (args.c) --- */
 
-struct option {
-	const char *name;   /* "--stage" */
-	const char **value; /* where the value goes; NULL: a switch */
-	bool *on;           /* for a switch */
+struct ctl_option {
+	const char *name, *value; /* "stage" of --stage; "N", what it takes; NULL: it is a switch. A name takes a value
+	                           * in all commands or in none */
+	const char *help;
+	char letter;      /* 'v': -v, too */
+	const char *also; /* another name, for those who guess; not in the help */
+	bool needed;
 };
-/* Takes the options out of argv (n words, after the command) and puts the others into rest (at most max). Returns how
- * many, or -1 with a sentence on stderr. */
-int ctl_options(int n, char **argv, const struct option *options, size_t n_options, const char **rest, int max);
 
-/* How the command is used, on stderr: CTL_USAGE. */
-int ctl_usage(const struct ctl *c);
+struct ctl_command {
+	const char *name, *verb; /* "incident", "ack"; verb NULL: the name alone */
+	const char *args;        /* its words: "ROLLOUT", "[ROLLOUT] N", "FILE|- …" (one or more) */
+	const char *help, *more; /* what it does, a line; what else there is to know, or NULL */
+	const char *example;
+	int (*run)(struct ctl *c, int n, const char **words); /* n words, and NULL behind them; as many as args says */
+	const struct ctl_option *options;                     /* till one without a name; NULL: none */
+	bool offline;                                         /* asks nobody, so needs no password */
+};
+/* Both till one without a name. */
+extern const struct ctl_command ctl_commands[];
+extern const struct ctl_option ctl_globals[];
+
+/* Options may stand anywhere, in both forms: --stage 2, --stage=2. The words that are left stay in argv, from
+ * argv[1] on. Returns how many, or -1 with a sentence on stderr. */
+int ctl_args(struct ctl *c, int argc, char **argv);
+/* The command that the words name; *ret_used: how many of them do. asked: for help, so one of several will do. NULL:
+ * said what is wrong. */
+const struct ctl_command *ctl_command_of(int n, const char **words, bool asked, int *ret_used);
+/* Whether options and words, those behind its name, fit the command. If not, said what is wrong. */
+bool ctl_fits(const struct ctl *c, int n, const char **words);
+/* What was given for an option of the command, or a global one; NULL: nothing. nth: where it may stand several times.
+ */
+const char *ctl_value(const struct ctl *c, const char *name);
+const char *ctl_nth(const struct ctl *c, const char *name, size_t nth);
+bool ctl_has(const struct ctl *c, const char *name);
+/* The daemon's config: --config, ROLLBACKD_CONFIG, or where the package has it. */
+const char *ctl_config(const struct ctl *c);
+
+/* --- help.c --- */
+
+void help_all(void);
+/* Of a command, or of all that begin with its name when it is one without a verb. */
+void help_of(const struct ctl_command *cmd);
+/* The table, as JSON: for completion and the manual page. */
+void help_dump(void);
+/* "rollbackctl rollback ROLLOUT". */
+void help_synopsis(struct buf *b, const struct ctl_command *cmd);
+
+/* A sentence on what is wrong with the words, and where the help is: CTL_USAGE. */
+int ctl_usage(const struct ctl *c, const char *what, ...) PRINTF_LIKE(2, 3);
 /* What changes in the plan against the daemon, and what would begin anew for it (check-config --against). An exit code;
  * with -o json the answer goes to ret. */
 int ctl_against(const struct ctl *c, const struct settings *s, struct json_object **ret);
 /* The config, or -EINVAL with its faults on stderr. */
 int ctl_load(const char *file, enum config_use use, struct config **ret);
-/* "unknown command statsu: did you mean status?": one line on stderr. */
-void ctl_unknown(const char *what, const char *word, const char *const names[], size_t n);
 
 /* --- commands --- */
 
-struct ctl_command {
-	const char *name, *args, *help;
-	int (*run)(struct ctl *c, int n, char **argv);
-};
-/* A word that acts on an incident: "ack", "resolve". */
-bool ctl_is_action(const char *word);
-int cmd_status(struct ctl *c, int n, char **argv);
-int cmd_incidents(struct ctl *c, int n, char **argv);
-int cmd_incident(struct ctl *c, int n, char **argv);
-int cmd_rollback(struct ctl *c, int n, char **argv);
-int cmd_flags(struct ctl *c, int n, char **argv);
-int cmd_stage(struct ctl *c, int n, char **argv);
-int cmd_checklist(struct ctl *c, int n, char **argv);
-int cmd_milestones(struct ctl *c, int n, char **argv);
-int cmd_freeze(struct ctl *c, int n, char **argv);
-int cmd_drill(struct ctl *c, int n, char **argv);
-int cmd_report(struct ctl *c, int n, char **argv);
-int cmd_sla(struct ctl *c, int n, char **argv);
-int cmd_percentage(struct ctl *c, int n, char **argv);
-int cmd_compare(struct ctl *c, int n, char **argv);
-int cmd_doctor(struct ctl *c, int n, char **argv);
-int cmd_notify(struct ctl *c, int n, char **argv);
-int cmd_simulate(struct ctl *c, int n, char **argv);
-int cmd_check_config(struct ctl *c, int n, char **argv);
-int cmd_check_web_config(struct ctl *c, int n, char **argv);
-int cmd_check_alert(struct ctl *c, int n, char **argv);
+int cmd_status(struct ctl *c, int n, const char **words);
+int cmd_incidents(struct ctl *c, int n, const char **words);
+int cmd_incident(struct ctl *c, int n, const char **words);
+int cmd_incident_act(struct ctl *c, int n, const char **words);
+int cmd_incident_report(struct ctl *c, int n, const char **words);
+int cmd_incident_open(struct ctl *c, int n, const char **words);
+int cmd_rollback(struct ctl *c, int n, const char **words);
+int cmd_flags(struct ctl *c, int n, const char **words);
+int cmd_flags_set(struct ctl *c, int n, const char **words);
+int cmd_flags_explain(struct ctl *c, int n, const char **words);
+int cmd_stage(struct ctl *c, int n, const char **words);
+int cmd_stage_advance(struct ctl *c, int n, const char **words);
+int cmd_stage_set(struct ctl *c, int n, const char **words);
+int cmd_stage_note(struct ctl *c, int n, const char **words);
+int cmd_checklist(struct ctl *c, int n, const char **words);
+int cmd_milestones(struct ctl *c, int n, const char **words);
+int cmd_freeze(struct ctl *c, int n, const char **words);
+int cmd_drill(struct ctl *c, int n, const char **words);
+int cmd_report(struct ctl *c, int n, const char **words);
+int cmd_sla(struct ctl *c, int n, const char **words);
+int cmd_percentage(struct ctl *c, int n, const char **words);
+int cmd_compare(struct ctl *c, int n, const char **words);
+int cmd_doctor(struct ctl *c, int n, const char **words);
+int cmd_notify_test(struct ctl *c, int n, const char **words);
+int cmd_simulate(struct ctl *c, int n, const char **words);
+int cmd_check_config(struct ctl *c, int n, const char **words);
+int cmd_check_web_config(struct ctl *c, int n, const char **words);
+int cmd_check_alert(struct ctl *c, int n, const char **words);
 
 #endif

@@ -295,22 +295,19 @@ static int follow(struct ctl *c, const struct drill *d)
 	return r == CTL_YES ? chat : r;
 }
 
-int cmd_drill(struct ctl *c, int n, char **argv)
+int cmd_drill(struct ctl *c, int n, const char **words)
 {
-	struct drill d = {.began_us = clock_wall_us()};
-	const char *words[LABELS_MAX + 1] = {NULL};
-	const struct option options[] = {{"--alertmanager", &d.alertmanager, NULL}};
-	int found = ctl_options(n, argv, options, ARRAY_LEN(options), words, ARRAY_LEN(words));
+	struct drill d = {.began_us = clock_wall_us(), .alertmanager = ctl_value(c, "alertmanager")};
 	uint64_t random = 0;
 
-	if (found < 1)
-		return ctl_usage(c);
+	if (n > LABELS_MAX)
+		return ctl_usage(c, "%d labels at most", LABELS_MAX);
 	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
 		random = (uint64_t)d.began_us;
 	snprintf(d.id, sizeof(d.id), "%016llx", (unsigned long long)random);
 	d.rollout = words[0];
-	d.n_words = found - 1;
-	memcpy(d.word, words + 1, sizeof(d.word));
+	d.n_words = n - 1;
+	memcpy(d.word, words + 1, (size_t)d.n_words * sizeof(*d.word));
 	int r = could_begin(c, &d);
 	if (r == 0)
 		r = send_alert(c, &d);

@@ -4,14 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <string.h>
 
 #include "server/core/sampling.h"
 #include "server/core/text.h"
 #include "server/ctl/ctl.h"
 #include "server/ctl/local/flag.h"
-
-#define CONFIG_DEF "/etc/rollbackd/rollbackd.yml"
 
 static void show_flags(struct json_object *o)
 {
@@ -124,47 +121,39 @@ static int explain(struct json_object *o, const char *key, bool as_json)
 	return e.now < 0 ? CTL_UNKNOWN : CTL_YES;
 }
 
-struct setting {
-	const char *reason, *config; /* config: of an offline one */
-	bool offline;
-};
-
 /* NAME=VALUE. The daemon asks for a reason; without it there is nobody to note one. */
-static int set_flag(struct ctl *c, const char *rollout, const char *assignment, const struct setting *w)
+int cmd_flags_set(struct ctl *c, int n, const char **words)
 {
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
-	const char *equals = strchr(assignment, '=');
+	const char *equals = strchr(words[1], '=');
+	bool offline = ctl_has(c, "offline");
 
-	if (!equals || equals == assignment || (w->config && !w->offline))
-		return ctl_usage(c);
-	CLEANUP(cleanup_free) char *name = strndup(assignment, (size_t)(equals - assignment));
+	(void)n;
+	if (!equals || equals == words[1])
+		return ctl_usage(c, "%s sets nothing", words[1]);
+	if (ctl_has(c, "config") && !offline)
+		return ctl_usage(c, "--config goes with --offline");
+	CLEANUP(cleanup_free) char *name = strndup(words[1], (size_t)(equals - words[1]));
 	if (!name)
 		return CTL_UNREACHABLE;
-	if (w->offline)
-		return local_set_flag(w->config ? w->config : CONFIG_DEF, rollout, name, equals + 1);
-	int r = ctl_ask(c, "POST", "rollouts", rollout, "/flags",
-	                ctl_body("name", name, "value", equals + 1, "reason", w->reason, NO_MORE), &data);
-	return r ? r : ctl_show(c, "rollouts", rollout, "/flags", show_flags);
+	if (offline)
+		return local_set_flag(ctl_config(c), words[0], name, equals + 1);
+	int r = ctl_ask(c, "POST", "rollouts", words[0], "/flags",
+	                ctl_body("name", name, "value", equals + 1, "reason", ctl_value(c, "reason"), NO_MORE), &data);
+	return r ? r : ctl_show(c, "rollouts", words[0], "/flags", show_flags);
 }
 
-int cmd_flags(struct ctl *c, int n, char **argv)
+int cmd_flags_explain(struct ctl *c, int n, const char **words)
 {
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
-	const char *key = NULL, *rest[3] = {NULL};
-	struct setting w = {0};
-	const struct option options[] = {{"--key", &key, NULL},
-	                                 {"--reason", &w.reason, NULL},
-	                                 {"--config", &w.config, NULL},
-	                                 {"--offline", NULL, &w.offline}};
-	int found = ctl_options(n, argv, options, ARRAY_LEN(options), rest, 3);
-	bool sets = w.reason || w.config || w.offline, explains = found == 2 && !strcmp(rest[0], "explain") && key;
+	int r = ctl_ask(c, "GET", "rollouts", words[0], "", NULL, &data);
 
-	if (found == 3 && !strcmp(rest[0], "set") && !key)
-		return set_flag(c, rest[1], rest[2], &w);
-	if (sets || (!explains && (found != 1 || key)))
-		return ctl_usage(c);
-	if (!explains)
-		return ctl_show(c, "rollouts", rest[0], "/flags", show_flags);
-	int r = ctl_ask(c, "GET", "rollouts", rest[1], "", NULL, &data);
-	return r ? r : explain(data, key, c->json);
+	(void)n;
+	return r ? r : explain(data, ctl_value(c, "key"), c->json);
+}
+
+int cmd_flags(struct ctl *c, int n, const char **words)
+{
+	(void)n;
+	return ctl_show(c, "rollouts", words[0], "/flags", show_flags);
 }

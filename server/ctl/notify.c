@@ -54,15 +54,13 @@ static void show(struct json_object *message)
 	       error[0] ? ": " : "", error);
 }
 
-int cmd_notify(struct ctl *c, int n, char **argv)
+int cmd_notify_test(struct ctl *c, int n, const char **words)
 {
 	CLEANUP(json_cleanup) struct json_object *sent = NULL, *all = json_object_new_array();
-	const char *rest[2] = {NULL};
-	int found = ctl_options(n, argv, NULL, 0, rest, 2), worst = CTL_YES;
+	int r = ctl_call(c, "POST", "/api/v1/notifications", ctl_body("channel", words[0], NO_MORE), &sent);
+	int worst = CTL_YES;
 
-	if (found < 1 || strcmp(rest[0], "test") != 0)
-		return ctl_usage(c);
-	int r = ctl_call(c, "POST", "/api/v1/notifications", ctl_body("channel", rest[1], NO_MORE), &sent);
+	(void)n;
 	for (size_t i = 0; r == 0 && i < json_len(sent); i++) {
 		struct json_object *message = NULL;
 

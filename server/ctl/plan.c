@@ -12,8 +12,6 @@
 #include "server/ctl/ctl.h"
 #include "server/ctl/show_private.h"
 
-#define WORDS_MAX 4
-
 char *ctl_rollout(struct ctl *c, const char *named, int *ret_code)
 {
 	assert(c && ret_code);
@@ -55,141 +53,128 @@ static int post_and_show(struct ctl *c, const char *rollout, const char *what, s
 	return r ? r : ctl_show(c, "rollouts", rollout, "", show_stage);
 }
 
-struct stage_words {
-	const char *reason, *role, *number, *milestone;
-	bool force, wait;
-};
+/* A person's move, with what its options say. number: NULL, or of a stage. */
+static struct json_object *move(const struct ctl *c, const char *number)
+{
+	bool approves = !strcmp(c->command->verb, "approve"), forces = !strcmp(c->command->verb, "set");
+	struct json_object *body =
+		ctl_body("note", ctl_value(c, "reason"), "role", approves ? ctl_value(c, "role") : NULL, "milestone",
+	                 approves ? ctl_value(c, "milestone") : NULL, NO_MORE);
 
-static int advance(struct ctl *c, const char *rollout, const struct stage_words *w)
+	if (forces && ctl_has(c, "force"))
+		json_add_bool(body, "force", true);
+	if (number)
+		json_add_int(body, "stage", strtol(number, NULL, 10));
+	return body;
+}
+
+int cmd_stage(struct ctl *c, int n, const char **words)
+{
+	int code = 0;
+	CLEANUP(cleanup_free) char *rollout = ctl_rollout(c, words[0], &code);
+
+	(void)n;
+	return rollout ? ctl_show(c, "rollouts", rollout, "", show_stage) : code;
+}
+
+int cmd_stage_advance(struct ctl *c, int n, const char **words)
 {
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
-	struct json_object *body = ctl_body("reason", w->reason, NO_MORE);
+	int code = 0;
+	CLEANUP(cleanup_free) char *rollout = ctl_rollout(c, words[0], &code);
 
-	if (w->force)
+	(void)n;
+	if (!rollout)
+		return code;
+	struct json_object *body = ctl_body("reason", ctl_value(c, "reason"), NO_MORE);
+	if (ctl_has(c, "force"))
 		json_add_bool(body, "force", true);
-	int r = ctl_ask(c, "POST", "rollouts", rollout, "/advance", body, &data);
-	if (r)
-		return r;
+	code = ctl_ask(c, "POST", "rollouts", rollout, "/advance", body, &data);
+	if (code)
+		return code;
 	if (waits(data))
 		return CTL_NO;
-	if (w->wait)
+	if (ctl_has(c, "wait"))
 		return ctl_follow(c, json_int_or(data, "advance", 0), 0, true);
-	printf("entering the stage; follow it with: rollbackctl stage %s\n", rollout);
+	if (c->json)
+		ctl_print(c, data, NULL);
+	else
+		printf("entering the stage; follow it with: rollbackctl stage %s\n", rollout);
 	return 0;
 }
 
-static int with_note(struct ctl *c, const char *rollout, const char *verb, const struct stage_words *w)
+int cmd_stage_set(struct ctl *c, int n, const char **words)
 {
-	CLEANUP(cleanup_free) char *what = text_format("/%s", verb);
-	struct json_object *body = ctl_body("note", w->reason, "role", w->role, "milestone", w->milestone, NO_MORE);
-	char *end = NULL;
+	const char *number = words[n - 1];
+	int code = 0;
 
-	if (w->force)
-		json_add_bool(body, "force", true);
-	if (w->number) {
-		json_add_int(body, "stage", strtol(w->number, &end, 10));
-		if (end == w->number || *end) {
-			json_object_put(body);
-			return ctl_usage(c);
-		}
-	}
-	return post_and_show(c, rollout, what ? what : "", body);
+	if (!number[0] || strspn(number, "0123456789") != strlen(number))
+		return ctl_usage(c, "%s is no stage's number", number);
+	CLEANUP(cleanup_free) char *rollout = ctl_rollout(c, n > 1 ? words[0] : NULL, &code);
+	return rollout ? post_and_show(c, rollout, "/set", move(c, number)) : code;
 }
 
-/* The path is the word. The last word of "set" is the number of a stage. */
-static bool is_verb(const char *word)
+/* The path is the word. */
+int cmd_stage_note(struct ctl *c, int n, const char **words)
 {
-	static const char *const verbs[] = {"advance", "set", "hold", "resume", "approve", "certify", "publish"};
-	size_t i = 0;
+	int code = 0;
+	CLEANUP(cleanup_free)
+	char *rollout = ctl_rollout(c, words[0], &code),
+	     *what = text_format("/%s", c->command->verb);
 
-	while (i < ARRAY_LEN(verbs) && strcmp(verbs[i], word) != 0)
-		i++;
-	return i < ARRAY_LEN(verbs);
+	(void)n;
+	return rollout ? post_and_show(c, rollout, what ? what : "", move(c, NULL)) : code;
 }
 
-int cmd_stage(struct ctl *c, int n, char **argv)
+/* Says that something is done, if --done does, then shows them all. */
+static int done_and_show(struct ctl *c, const char *named, const char *what, const char *list,
+                         void (*show)(struct json_object *))
 {
-	const char *rest[WORDS_MAX] = {NULL};
-	struct stage_words w = {0};
-	const struct option options[] = {{"--reason", &w.reason, NULL}, {"--note", &w.reason, NULL},
-	                                 {"--role", &w.role, NULL},     {"--milestone", &w.milestone, NULL},
-	                                 {"--force", NULL, &w.force},   {"--wait", NULL, &w.wait}};
-	int found = ctl_options(n, argv, options, ARRAY_LEN(options), rest, WORDS_MAX), code = 0;
-	bool verb = found >= 1 && is_verb(rest[0]), sets = verb && !strcmp(rest[0], "set");
-
-	if (found == 1 && !verb)
-		return ctl_show(c, "rollouts", rest[0], "", show_stage);
-	if (!verb || found > 2 + sets || found < 1 + sets)
-		return ctl_usage(c);
-	if (sets)
-		w.number = rest[found - 1];
-	CLEANUP(cleanup_free) char *rollout = ctl_rollout(c, found == 2 + sets ? rest[1] : NULL, &code);
-	if (!rollout)
-		return code;
-	return strcmp(rest[0], "advance") ? with_note(c, rollout, rest[0], &w) : advance(c, rollout, &w);
-}
-
-int cmd_checklist(struct ctl *c, int n, char **argv)
-{
-	const char *done = NULL, *list = NULL, *text = NULL, *rest[1] = {NULL};
-	const struct option options[] = {{"--done", &done, NULL}, {"--list", &list, NULL}, {"--note", &text, NULL}};
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
-	int found = ctl_options(n, argv, options, ARRAY_LEN(options), rest, 1), code = 0;
+	const char *done = ctl_value(c, "done");
+	int code = 0;
+	CLEANUP(cleanup_free) char *rollout = ctl_rollout(c, named, &code);
 
-	if (found < 0)
-		return ctl_usage(c);
-	CLEANUP(cleanup_free) char *rollout = ctl_rollout(c, rest[0], &code);
 	if (!rollout)
 		return code;
 	if (done)
-		code = ctl_ask(c, "POST", "rollouts", rollout, "/check",
-		               ctl_body("item", done, "checklist", list, "note", text, NO_MORE), &data);
-	return code ? code : ctl_show(c, "rollouts", rollout, "", show_checklists);
+		code = ctl_ask(c, "POST", "rollouts", rollout, what,
+		               ctl_body("item", done, "checklist", list, "note", ctl_value(c, "note"), NO_MORE), &data);
+	return code ? code : ctl_show(c, "rollouts", rollout, "", show);
 }
 
-int cmd_milestones(struct ctl *c, int n, char **argv)
+int cmd_checklist(struct ctl *c, int n, const char **words)
 {
-	const char *done = NULL, *text = NULL, *rest[1] = {NULL};
-	const struct option options[] = {{"--done", &done, NULL}, {"--note", &text, NULL}};
-	CLEANUP(json_cleanup) struct json_object *data = NULL;
-	int found = ctl_options(n, argv, options, ARRAY_LEN(options), rest, 1), code = 0;
+	(void)n;
+	return done_and_show(c, words[0], "/check", ctl_value(c, "list"), show_checklists);
+}
 
-	if (found < 0)
-		return ctl_usage(c);
-	CLEANUP(cleanup_free) char *rollout = ctl_rollout(c, rest[0], &code);
+int cmd_milestones(struct ctl *c, int n, const char **words)
+{
+	(void)n;
+	return done_and_show(c, words[0], "/done", NULL, show_milestones);
+}
+
+int cmd_freeze(struct ctl *c, int n, const char **words)
+{
+	int code = 0;
+	CLEANUP(cleanup_free) char *rollout = ctl_rollout(c, n > 1 ? words[0] : NULL, &code);
+
 	if (!rollout)
 		return code;
-	if (done)
-		code = ctl_ask(c, "POST", "rollouts", rollout, "/done", ctl_body("item", done, "note", text, NO_MORE),
-		               &data);
-	return code ? code : ctl_show(c, "rollouts", rollout, "", show_milestones);
+	return post_and_show(c, rollout, "/freeze",
+	                     ctl_body("duration", words[n - 1], "note", ctl_value(c, "reason"), NO_MORE));
 }
 
-int cmd_freeze(struct ctl *c, int n, char **argv)
+int cmd_report(struct ctl *c, int n, const char **words)
 {
-	const char *reason = NULL, *rest[2] = {NULL};
-	const struct option options[] = {{"--reason", &reason, NULL}, {"--note", &reason, NULL}};
-	int found = ctl_options(n, argv, options, ARRAY_LEN(options), rest, 2), code = 0;
+	bool weekly = ctl_has(c, "weekly"), final = ctl_has(c, "final");
+	int code = 0;
 
-	if (found < 1)
-		return ctl_usage(c);
-	CLEANUP(cleanup_free) char *rollout = ctl_rollout(c, found == 2 ? rest[0] : NULL, &code);
-	if (!rollout)
-		return code;
-	return post_and_show(c, rollout, "/freeze", ctl_body("duration", rest[found - 1], "note", reason, NO_MORE));
-}
-
-int cmd_report(struct ctl *c, int n, char **argv)
-{
-	const char *rest[1] = {NULL};
-	bool daily = false, weekly = false, final = false;
-	const struct option options[] = {
-		{"--daily", NULL, &daily}, {"--weekly", NULL, &weekly}, {"--final", NULL, &final}};
-	int found = ctl_options(n, argv, options, ARRAY_LEN(options), rest, 1), code = 0;
-
-	if (found < 0 || daily + weekly + final > 1)
-		return ctl_usage(c);
-	CLEANUP(cleanup_free) char *rollout = ctl_rollout(c, rest[0], &code);
+	(void)n;
+	if (ctl_has(c, "daily") + weekly + final > 1)
+		return ctl_usage(c, "one of --daily, --weekly and --final");
+	CLEANUP(cleanup_free) char *rollout = ctl_rollout(c, words[0], &code);
 	if (!rollout)
 		return code;
 	const char *what = final ? "/report?kind=final" : weekly ? "/report?kind=weekly" : "/report?kind=daily";

@@ -11,29 +11,27 @@
 
 #define ASK_MS      3000 /* a daemon that takes longer does not stop a rollback */
 #define STORAGE_DEF "/var/lib/rollbackd"
-#define CONFIG_DEF  "/etc/rollbackd/rollbackd.yml"
 
 struct words {
 	const char *rollout, *stage, *reason, *to, *config, *storage;
-	bool wait, offline, or_offline;
+	bool wait;
 	bool current;   /* --stage current */
 	int64_t number; /* of --stage N; -1 */
 	int32_t to_pct; /* of --to; else 0 */
 };
 
-static int check(struct words *w)
+/* 0, or said what is wrong. */
+static int check(const struct ctl *c, struct words *w)
 {
 	size_t len = w->stage ? strlen(w->stage) : 0;
 
 	w->current = w->stage && !strcmp(w->stage, "current");
 	w->number = w->stage && !w->current ? strtoll(w->stage, NULL, 10) : -1;
 	if (w->stage && !w->current && (len == 0 || len > 4 || strspn(w->stage, "0123456789") != len))
-		fprintf(stderr, "rollbackctl: --stage takes the number of a stage, not \"%s\"\n", w->stage);
-	else if (w->to && text_pct_parse(w->to, strlen(w->to), &w->to_pct) < 0)
-		fprintf(stderr, "rollbackctl: --to takes a percentage from 0 to 100, not \"%s\"\n", w->to);
-	else
-		return 0;
-	return -1;
+		return ctl_usage(c, "--stage takes the number of a stage, not \"%s\"", w->stage);
+	if (w->to && text_pct_parse(w->to, strlen(w->to), &w->to_pct) < 0)
+		return ctl_usage(c, "--to takes a percentage from 0 to 100, not \"%s\"", w->to);
+	return 0;
 }
 
 /* The stage it is at; -1 none. */
@@ -111,7 +109,7 @@ static int without(const struct ctl *c, const struct words *w, bool insist)
 {
 	struct offline_rollback rq = {.rollout = w->rollout,
 	                              .reason = w->reason,
-	                              .config = w->config ? w->config : CONFIG_DEF,
+	                              .config = w->config,
 	                              .storage = w->storage ? w->storage : STORAGE_DEF,
 	                              .stage = w->number,
 	                              .to_pct = w->to_pct,
@@ -142,17 +140,23 @@ static int with_or_without(struct ctl *c, const struct words *w)
 	return without(c, w, true);
 }
 
-int cmd_rollback(struct ctl *c, int n, char **argv)
+int cmd_rollback(struct ctl *c, int n, const char **words)
 {
-	struct words w = {.config = getenv("ROLLBACKD_CONFIG"), .storage = getenv("ROLLBACKD_STORAGE")};
-	const struct option options[] = {{"--stage", &w.stage, NULL},     {"--reason", &w.reason, NULL},
-	                                 {"--to", &w.to, NULL},           {"--config", &w.config, NULL},
-	                                 {"--storage", &w.storage, NULL}, {"--wait", NULL, &w.wait},
-	                                 {"--offline", NULL, &w.offline}, {"--or-offline", NULL, &w.or_offline}};
+	struct words w = {.rollout = words[0],
+	                  .stage = ctl_value(c, "stage"),
+	                  .reason = ctl_value(c, "reason"),
+	                  .to = ctl_value(c, "to"),
+	                  .config = ctl_config(c),
+	                  .storage = ctl_value(c, "storage"),
+	                  .wait = ctl_has(c, "wait")};
+	int r = check(c, &w);
 
-	if (ctl_options(n, argv, options, ARRAY_LEN(options), &w.rollout, 1) != 1 || check(&w) < 0)
-		return ctl_usage(c);
-	if (w.offline)
+	(void)n;
+	if (r)
+		return r;
+	if (!w.storage)
+		w.storage = getenv("ROLLBACKD_STORAGE");
+	if (ctl_has(c, "offline"))
 		return without(c, &w, false);
-	return w.or_offline ? with_or_without(c, &w) : ask_and_wait(c, &w);
+	return ctl_has(c, "or-offline") ? with_or_without(c, &w) : ask_and_wait(c, &w);
 }

@@ -102,17 +102,15 @@ static bool all_met(struct json_object *o)
 	return true;
 }
 
-int cmd_sla(struct ctl *c, int n, char **argv)
+int cmd_sla(struct ctl *c, int n, const char **words)
 {
 	CLEANUP(json_cleanup) struct json_object *data = NULL;
 	CLEANUP(buf_free) struct buf query = BUF(300);
-	const char *rest[1] = {NULL}, *since = NULL;
-	const struct option options[] = {{"--since", &since, NULL}};
+	const char *since = ctl_value(c, "since");
 	int code = 0;
+	CLEANUP(cleanup_free) char *rollout = ctl_rollout(c, words[0], &code);
 
-	if (ctl_options(n, argv, options, ARRAY_LEN(options), rest, 1) < 0)
-		return ctl_usage(c);
-	CLEANUP(cleanup_free) char *rollout = ctl_rollout(c, rest[0], &code);
+	(void)n;
 	if (!rollout)
 		return code;
 	buf_str(&query, since ? "/sla?" : "/sla");

@@ -214,13 +214,6 @@ def test_slips_of_the_pen_are_one_line(daemon_of, service):
     assert r.returncode == 3 and "--or-offline" in r.stderr
 
 
-def test_help_fits_a_terminal_and_breaks_no_option_from_its_value():
-    whole = ctl(None, "--help").stdout
-    assert whole.count("\n") > 30 and not [line for line in whole.splitlines() if len(line) > 80]
-    assert "[--reason TEXT]" in whole and "[--wait | --or-offline | --offline]" in whole
-    assert ctl(None, "rollback", "--help").stdout in whole
-
-
 def test_lists_by_states_and_what_is_open(daemon_of, service):
     d = daemon_of(config(service))
     [r] = d.post(alert())

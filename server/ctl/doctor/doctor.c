@@ -17,10 +17,9 @@
 #include "server/ctl/doctor/doctor.h"
 #include "server/ctl/ctl.h"
 
-#define CONFIG_DEF "/etc/rollbackd/rollbackd.yml"
-#define ASK_US     (30 * US_PER_S) /* each: spans of a week take their time */
-#define BODY_MAX   (32 * 1024 * 1024)
-#define URL_MAX    (16 * 1024)
+#define ASK_US   (30 * US_PER_S) /* each: spans of a week take their time */
+#define BODY_MAX (32 * 1024 * 1024)
+#define URL_MAX  (16 * 1024)
 
 /* --- findings --- */
 
@@ -545,14 +544,12 @@ static void tick(const struct ctl *c, const struct rollout *r)
 		}
 }
 
-int cmd_doctor(struct ctl *c, int n, char **argv)
+int cmd_doctor(struct ctl *c, int n, const char **words)
 {
-	const char *file = CONFIG_DEF, *rest[1];
-	const struct option options[] = {{"--config", &file, NULL}};
+	const char *file = ctl_config(c);
 	struct config *config = NULL;
 
-	if (ctl_options(n, argv, options, ARRAY_LEN(options), rest, 1) != 0)
-		return ctl_usage(c);
+	(void)n, (void)words;
 	if (ctl_load(file, CONFIG_OFFLINE, &config) < 0)
 		return CTL_USAGE;
 	int r;

@@ -11,9 +11,8 @@
 #include "server/ctl/local/local.h"
 #include "server/ctl/ctl.h"
 
-#define CONFIG_DEF "/etc/rollbackd/rollbackd.yml"
-#define FRESH_US   (60 * US_PER_S) /* what the daemon saw earlier says nothing about now */
-#define ASK_MS     3000
+#define FRESH_US (60 * US_PER_S) /* what the daemon saw earlier says nothing about now */
+#define ASK_MS   3000
 
 static int print_pct(int32_t pct)
 {
@@ -81,23 +80,19 @@ static int ask_daemon(struct ctl *c, const char *rollout)
 	return CTL_UNKNOWN;
 }
 
-int cmd_percentage(struct ctl *c, int n, char **argv)
+int cmd_percentage(struct ctl *c, int n, const char **words)
 {
-	const char *config = getenv("ROLLBACKD_CONFIG"), *except = NULL, *rollout = NULL;
-	const struct option options[] = {{"--config", &config, NULL}, {"--except", &except, NULL}};
+	const char *config = ctl_config(c);
 	struct local w = {0};
 	int32_t pct = -1;
 
-	if (ctl_options(n, argv, options, ARRAY_LEN(options), &rollout, 1) != 1)
-		return ctl_usage(c);
-	if (!config)
-		config = CONFIG_DEF;
+	(void)n;
 	if (access(config, R_OK) < 0)
-		return ask_daemon(c, rollout);
-	int r = local_open(config, rollout, &w);
+		return ask_daemon(c, words[0]);
+	int r = local_open(config, words[0], &w);
 	if (r)
 		return r == CTL_USAGE ? r : CTL_UNKNOWN;
-	leave_out(w.plan, except);
+	leave_out(w.plan, ctl_value(c, "except"));
 	r = ask_checks(&w, &pct);
 	local_close(&w);
 	return r ? r : print_pct(pct);

@@ -16,7 +16,6 @@
 #include "server/core/text.h"
 #include "server/ctl/ctl.h"
 
-#define CONFIG_DEF   "/etc/rollbackd/rollbackd.yml"
 #define FILES_MAX    50
 #define BOUNDS_MAX   50
 #define LABELS_MAX   64
@@ -335,31 +334,21 @@ static bool moment(const char *text, int64_t now, int64_t *ret)
 	return text_time_parse(text, strlen(text), ret) == 0;
 }
 
-/* --rules may stand once before several files, or before each. */
-static int read_words(int n, char **argv, struct words *w)
+/* --rules may stand once before several files, or before each. Too many of either: -1. */
+static int read_words(const struct ctl *c, int n, const char **words, struct words *w)
 {
-	const char *rest[FILES_MAX + 1] = {NULL};
-	const struct option options[] = {
-		{"--since", &w->since, NULL}, {"--until", &w->until, NULL}, {"--config", &w->config, NULL}};
-	int kept = 0;
+	const char *one;
 
-	for (int i = 0; i < n; i++) {
-		bool bound = !strcmp(argv[i], "--bound") && i + 1 < n;
-
-		if (bound && w->n_bounds == BOUNDS_MAX)
+	for (size_t nth = 0; (one = ctl_nth(c, "rules", nth)); w->files[w->n_files++] = one, nth++)
+		if (w->n_files == FILES_MAX)
 			return -1;
-		if (bound)
-			w->bounds[w->n_bounds++] = argv[++i];
-		else if (strcmp(argv[i], "--rules") != 0)
-			argv[kept++] = argv[i];
-	}
-	w->n_files = ctl_options(kept, argv, options, ARRAY_LEN(options), rest, FILES_MAX);
-	for (int i = 0; i < w->n_files; i++)
-		w->files[i] = rest[i];
-	for (int i = 0; i < w->n_bounds; i++)
-		if (!strchr(w->bounds[i], '='))
+	for (int i = 0; i < n; w->files[w->n_files++] = words[i++])
+		if (w->n_files == FILES_MAX)
 			return -1;
-	return w->n_files;
+	for (size_t nth = 0; (one = ctl_nth(c, "bound", nth)); w->bounds[w->n_bounds++] = one, nth++)
+		if (w->n_bounds == BOUNDS_MAX || !strchr(one, '='))
+			return -1;
+	return 0;
 }
 
 static int run(struct ctl *c, const struct words *w, const struct settings *settings, const struct sim_book *book)
@@ -387,14 +376,15 @@ static int run(struct ctl *c, const struct words *w, const struct settings *sett
 	return exit_code_of(json_arr_of(o, "rules"));
 }
 
-int cmd_simulate(struct ctl *c, int n, char **argv)
+int cmd_simulate(struct ctl *c, int n, const char **words)
 {
-	struct words w = {.since = SINCE, .until = "0s", .config = CONFIG_DEF};
+	const char *since = ctl_value(c, "since"), *until = ctl_value(c, "until");
+	struct words w = {.since = since ? since : SINCE, .until = until ? until : "0s", .config = ctl_config(c)};
 	struct config *config = NULL;
 	struct sim_book book = {0};
 
-	if (read_words(n, argv, &w) < 1)
-		return ctl_usage(c);
+	if (read_words(c, n, words, &w) < 0)
+		return ctl_usage(c, "at most %d files and %d bounds, each NAME=NUMBER", FILES_MAX, BOUNDS_MAX);
 	if (ctl_load(w.config, CONFIG_OFFLINE, &config) < 0)
 		return CTL_USAGE;
 	int r = CTL_USAGE;
