@@ -65,6 +65,8 @@ $O/%.o: %.c $O/flags
 	@mkdir -p $(@D); echo "  CC $@"
 	@$(CC) $(cflags) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
+$O/server/web/frame.o: server/web/page.css
+
 # A change of compiler or flags rebuilds everything, and nothing else does.
 $O/flags: FORCE
 	@mkdir -p $O; echo '$(CC) $(cflags) $(CPPFLAGS) $(CFLAGS)' | cmp -s - $@ || \

@@ -44,6 +44,20 @@ int event_find(struct db_conn *c, const struct event_filter *f, struct event_lis
 	                  V(f->incident_id, f->rollout, f->after_id, before, f->limit));
 }
 
+int event_newest(struct db_conn *c, int64_t *ret)
+{
+	struct event_filter f = {.limit = 1};
+	struct event_list l = {0};
+	int r = event_find(c, &f, &l);
+
+	assert(ret);
+	if (r < 0)
+		return r;
+	*ret = l.n ? l.item[0].id : 0;
+	event_list_free(&l);
+	return 0;
+}
+
 int meta_set(struct db_tx *tx, const char *key, int64_t value)
 {
 	assert(key);

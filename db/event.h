@@ -26,6 +26,8 @@ struct event_filter {
 };
 int event_add(struct db_tx *tx, const struct event *e);
 int event_find(struct db_conn *c, const struct event_filter *f, struct event_list *ret);
+/* The id of the newest event; 0: there is none. */
+int event_newest(struct db_conn *c, int64_t *ret);
 
 /* Named values that outlive the process (heartbeat time, last page of a kind). -ENOENT when never set. */
 int meta_set(struct db_tx *tx, const char *key, int64_t value);

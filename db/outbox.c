@@ -95,6 +95,12 @@ int outbox_next_due(struct db_conn *c, int64_t *ret_us)
 	return query_found(query_number(c, OUTBOX_NEXT, ret_us, V()));
 }
 
+int outbox_oldest(struct db_conn *c, int64_t *ret_us)
+{
+	assert(c && ret_us);
+	return query_found(query_number(c, OUTBOX_OLDEST, ret_us, V()));
+}
+
 int outbox_load(struct db_conn *c, int64_t id, struct message *ret)
 {
 	int r = query_found(query_one(c, OUTBOX_LOAD, &message_row, ret, V(id)));

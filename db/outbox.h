@@ -47,6 +47,8 @@ int outbox_add(struct db_tx *tx, struct message *m);
 int outbox_due(struct db_conn *c, int64_t now_us, size_t limit, struct message_list *ret);
 /* When the next queued message falls due; -ENOENT if none is queued. */
 int outbox_next_due(struct db_conn *c, int64_t *ret_us);
+/* Since when the queued message that has waited longest does; -ENOENT if none is queued. */
+int outbox_oldest(struct db_conn *c, int64_t *ret_us);
 int outbox_load(struct db_conn *c, int64_t id, struct message *ret); /* body: while it waits, else NULL */
 /* The newest message about the same incident that its channel has taken since, and the newest page of them; 0: none. */
 int outbox_overtaken(struct db_conn *c, const struct message *m, int64_t *ret_by, int64_t *ret_by_page);

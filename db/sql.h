@@ -273,6 +273,7 @@
 	                                 "DESC, attempts > 0, id LIMIT ?2")                                            \
 	X(OUTBOX_CHANNELS, 0, "", "SELECT channel FROM outbox_count WHERE queued > 0 ORDER BY channel")                \
 	X(OUTBOX_NEXT, 0, "", "SELECT min(due_at) FROM outbox WHERE state = 1")                                        \
+	X(OUTBOX_OLDEST, 0, "", "SELECT min(queued_at) FROM outbox WHERE state = 1")                                   \
 	X(OUTBOX_QUEUE, 0, "ti",                                                                                       \
 	  "SELECT count(*), min(id) FROM outbox WHERE channel = ?1 AND state = 1 AND page = ?2")                       \
 	X(OUTBOX_LATER, 0, "iti",                                                                                      \

@@ -83,6 +83,10 @@ int api_time(const struct http_req *req, struct http_reply *reply, const char *n
 /* Has the one who asks this role: webhook, viewer, operator, or a named one (which only somebody authenticated can
  * have). */
 bool api_may(const struct http_req *req, const char *role);
+/* The id in a path. -EINVAL: the reply is filled. */
+int api_incident_id(const char *segment, struct http_reply *reply, int64_t *ret);
+/* A rollout as JSON, as it stands and what is missing: the caller's to put. On a reading thread. */
+int api_rollout_json(const struct api_read *q, const struct rollout *r, struct json_object **ret);
 /* A page of a list: at most limit items and about a MiB, whichever comes first, but one at least. When it was cut there
  * is a "next": the place of the last one, which the next page begins behind, so that nothing is lost. */
 #define API_PAGE_BYTES (1024 * 1024)

@@ -180,19 +180,6 @@ static void stream_free(struct http_stream *stream)
 		destroy(s);
 }
 
-static int newest_id(struct db_conn *c, int64_t *ret)
-{
-	struct event_filter f = {.limit = 1};
-	struct event_list l = {0};
-	int r = event_find(c, &f, &l);
-
-	if (r < 0)
-		return r;
-	*ret = l.n ? l.item[0].id : 0;
-	event_list_free(&l);
-	return 0;
-}
-
 /* Where the stream begins. An id that is not there yet is of another record (a state directory that was restored or
  * made anew), or of events that are no longer kept: then it is from now on, too. */
 static int first_id(const struct api_read *q, struct http_reply *reply, int64_t *ret)
@@ -201,7 +188,7 @@ static int first_id(const struct api_read *q, struct http_reply *reply, int64_t 
 	const char *text = q->req->header(q->req, "Last-Event-ID");
 	size_t len = text ? strlen(text) : 0;
 	int64_t newest = 0;
-	int r = newest_id(q->conn, &newest);
+	int r = event_newest(q->conn, &newest);
 
 	if (r < 0) {
 		api_answer_errno(reply, r, "");

@@ -123,7 +123,7 @@ enum http_verdict incidents_list(const struct api_read *q, struct http_reply *re
 	return HTTP_REPLIED;
 }
 
-static int id_of(const char *segment, struct http_reply *reply, int64_t *ret)
+int api_incident_id(const char *segment, struct http_reply *reply, int64_t *ret)
 {
 	assert(segment && reply && ret);
 	char *end = NULL;
@@ -143,7 +143,7 @@ enum http_verdict incident_show(const struct api_read *q, struct http_reply *rep
 	char why[100];
 	int64_t id;
 
-	if (id_of(q->segment, reply, &id) < 0)
+	if (api_incident_id(q->segment, reply, &id) < 0)
 		return HTTP_REPLIED;
 	int r = incident_load(q->conn, id, &inc);
 	if (r == 0)
@@ -163,7 +163,7 @@ enum http_verdict incident_report_show(const struct api_read *q, struct http_rep
 	char why[100];
 	int64_t id;
 
-	if (id_of(q->segment, reply, &id) < 0)
+	if (api_incident_id(q->segment, reply, &id) < 0)
 		return HTTP_REPLIED;
 	reply->body.max = INCIDENT_REPORT_MAX;
 	int r = incident_load(q->conn, id, &inc);
@@ -267,7 +267,7 @@ enum http_verdict incident_act(struct api *a, struct http_req *req, struct http_
 		           word);
 		return HTTP_REPLIED;
 	}
-	if (id_of(segment, reply, &id) < 0 || api_body(req, reply, "note,eta,step,duration", &body) < 0)
+	if (api_incident_id(segment, reply, &id) < 0 || api_body(req, reply, "note,eta,step,duration", &body) < 0)
 		return HTTP_REPLIED;
 	struct act_job *j = calloc(1, sizeof(*j));
 	if (!j || note_of(body, reply, (enum incident_action)action, &j->note) < 0 ||

@@ -1,5 +1,5 @@
 /*
- * Where the links of messages lead: text for a browser, made of the reports.
+ * Where the links of messages lead: a page for browsers (web.c), and text, made of the reports, for everybody else.
  */
 #include <assert.h>
 #include <errno.h>
@@ -9,6 +9,7 @@
 #include "db/incident.h"
 #include "db/rollout.h"
 #include "handlers/api/api.h"
+#include "handlers/api/page.h"
 #include "handlers/incident/kinds.h"
 #include "handlers/incident/text.h"
 #include "server/core/text.h"
@@ -25,7 +26,11 @@ static enum http_verdict as_text(struct http_reply *reply, enum http_verdict v)
 
 enum http_verdict page_incident(const struct api_read *q, struct http_reply *reply)
 {
-	return as_text(reply, incident_report_show(q, reply));
+	int64_t id;
+
+	if (!page_is_html(q->req))
+		return as_text(reply, incident_report_show(q, reply));
+	return api_incident_id(q->segment, reply, &id) < 0 ? HTTP_REPLIED : page_incident_html(q, id, reply);
 }
 
 enum http_verdict page_rollout(const struct api_read *q, struct http_reply *reply)

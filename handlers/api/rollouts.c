@@ -96,7 +96,7 @@ static int last_change(struct db_conn *c, const struct rollout_row *row, const c
 	return found < 0 ? found : 0;
 }
 
-static int rollout_json(const struct api_read *q, const struct rollout *r, struct json_object **ret)
+int api_rollout_json(const struct api_read *q, const struct rollout *r, struct json_object **ret)
 {
 	assert(q && r && ret);
 	struct db_conn *c = q->conn;
@@ -148,7 +148,7 @@ enum http_verdict rollouts_list(const struct api_read *q, struct http_reply *rep
 
 	for (size_t i = 0; i < s->n_rollouts; i++) {
 		struct json_object *o = NULL;
-		int r = rollout_json(q, &s->rollouts[i], &o);
+		int r = api_rollout_json(q, &s->rollouts[i], &o);
 
 		if (r < 0) {
 			api_answer_errno(reply, r, "");
@@ -178,7 +178,7 @@ enum http_verdict rollout_show(const struct api_read *q, struct http_reply *repl
 
 	if (!r)
 		return HTTP_REPLIED;
-	int err = rollout_json(q, r, &o);
+	int err = api_rollout_json(q, r, &o);
 	if (err < 0)
 		api_answer_errno(reply, err, "");
 	else

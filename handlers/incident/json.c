@@ -339,6 +339,7 @@ static int add_head(struct db_conn *c, const struct incident *inc, struct json_o
 	json_add_time(o, "decided_at", incident_decided_us(inc));
 	json_add_str(o, "decided_by", inc->decided_by ? inc->decided_by : inc->opened_by);
 	json_add_time(o, "due_at", inc->state == INC_PENDING ? inc->due_at_us : 0);
+	json_add_time(o, "verify_until", inc->state == INC_VERIFYING ? inc->verify_until_us : 0);
 	json_add_time(o, "failed_at", inc->failed_at_us);
 	json_add_time(o, "rolled_back_at", inc->rolled_back_at_us);
 	json_add_time(o, "resolved_at", inc->resolved_at_us);

@@ -43,6 +43,7 @@ struct http_reply {
 	char cookie[HTTP_COOKIE_MAX];     /* "" or the value of Set-Cookie */
 	const char *allow;                /* static; the Allow header of a 405 */
 	const char *challenge;            /* static; the WWW-Authenticate header of a 401 */
+	const char *policy;               /* static; the Content-Security-Policy of a page */
 	int retry_after_s;                /* > 0: Retry-After */
 	char etag[72];                    /* "" or a quoted ETag */
 	struct buf body;

@@ -158,6 +158,7 @@ static void add_headers(const struct request *r, struct MHD_Response *response)
 	add_header(response, "Allow", reply->allow);
 	add_header(response, "X-Accel-Buffering", r->stream.open ? "no" : NULL); /* nginx would hold it back */
 	add_header(response, "WWW-Authenticate", reply->challenge);
+	add_header(response, "Content-Security-Policy", reply->policy);
 	add_header(response, "Connection", r->close || r->http->stage >= STAGE_DRAIN ? "close" : NULL);
 }
 

@@ -283,9 +283,10 @@ static void messages_are_counted_per_channel_and_listed_without_bodies(void **st
 
 	(void)state;
 	struct message a = put(1, "chat"), b = put(1, "chat"), c = put(1, "page");
-	(void)a;
 	move(&b, MSG_UNDELIVERABLE, 0);
 	move(&c, MSG_SENT, 0);
+	int64_t since = 0;
+	assert_int_equal(outbox_oldest(reader, &since), 0);
 	assert_int_equal(outbox_count(reader, &counts), 0);
 	assert_int_equal(counts.n, 2);
 	assert_string_equal(counts.item[0].channel, "chat");
@@ -295,6 +296,7 @@ static void messages_are_counted_per_channel_and_listed_without_bodies(void **st
 	channel_count_list_free(&counts);
 	assert_int_equal(outbox_of_incident(reader, 1, &l), 0);
 	assert_int_equal(l.n, 3);
+	assert_true(a.id == l.item[0].id && since == l.item[0].queued_at_us);
 	for (size_t i = 0; i < l.n; i++) {
 		assert_int_equal(l.item[i].id, i + 1);
 		assert_null(l.item[i].body);

@@ -1,0 +1,149 @@
+"""The page: what a browser gets at the URLs that messages lead to, without JavaScript."""
+import html.parser
+import re
+
+import pytest
+from harness import alert, config, request, slack_channel
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+EMPTY = {"meta", "br", "input", "link", "hr", "img"}
+
+
+class Page(html.parser.HTMLParser):
+    """A page, checked as it is read: every tag ends where it should, ids are unique, every field has a label."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.open, self.tags, self.text, self.ids = [], [], [], []
+        self.links, self.forms, self.fields, self.labels, self.headings = [], [], [], set(), []
+        self.source = text
+        self.feed(text)
+        self.close()
+        assert not self.open, f"never closed: {self.open}"
+        assert len(self.ids) == len(set(self.ids)), self.ids
+        for f in self.fields:
+            assert f.get("type") in ("hidden", "submit") or f.get("id") in self.labels or "aria-label" in f, f"no label: {f}"
+        assert self.headings and self.headings[0] == 1 and self.headings.count(1) == 1, self.headings
+        assert all(b <= a + 1 for a, b in zip(self.headings, self.headings[1:])), self.headings
+
+    def handle_starttag(self, tag, attrs):
+        a = dict(attrs)
+        assert "style" not in a and not [k for k in a if k.startswith("on")], a
+        self.tags.append((tag, a))
+        if tag not in EMPTY:
+            self.open.append(tag)
+        if "id" in a:
+            self.ids.append(a["id"])
+        if tag == "a":
+            self.links.append(a["href"])
+        if tag == "form":
+            self.forms.append(a)
+        if tag in ("input", "textarea", "select"):
+            self.fields.append(a)
+        if tag == "label":
+            self.labels.add(a.get("for"))
+        if re.fullmatch(r"h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+
+    def handle_endtag(self, tag):
+        assert tag not in EMPTY and self.open and self.open[-1] == tag, f"</{tag}> within {self.open}"
+        self.open.pop()
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.text.append(data)
+
+    def words(self):
+        return re.sub(r"\s+", " ", "".join(self.text))
+
+    def attributes(self, tag):
+        return next(a for t, a in self.tags if t == tag)
+
+    def parts(self):
+        return [a["id"] for t, a in self.tags if t == "section"]
+
+
+def get(d, path, status=200, headers=BROWSER):
+    got, h, body = request(d.port, "GET", path, headers=headers)
+    assert got == status, (got, body[:500])
+    assert h["Content-Type"] == "text/html; charset=utf-8" and h["X-Content-Type-Options"] == "nosniff", h
+    policy = h["Content-Security-Policy"]
+    assert "unsafe" not in policy and "default-src 'none'" in policy and "frame-ancestors 'none'" in policy, policy
+    return Page(body.decode())
+
+
+@pytest.fixture
+def failed(daemon_of, service, chat):
+    service.ignore_reload()
+    d = daemon_of(config(service, timeout="300ms", channels="channels:\n" + slack_channel(chat, events="all")))
+    [r] = d.post(alert(pod="web-7"))
+    return d, d.wait_state(r["incident"], "failed")
+
+
+def test_an_incident_says_first_what_happened_and_whether_it_is_over(failed):
+    d, i = failed
+    p = get(d, f"/incidents/{i['id']}")
+    words, main = p.words(), p.attributes("main")
+    assert f"<title>FAILED shop · incident {i['id']}</title>" in p.source
+    assert (main["data-page"], main["data-id"], main["data-rollout"], main["data-state"]) == ("incident", str(i["id"]), "shop", "failed")
+    assert int(main["data-seq"]) >= max(e["id"] for e in d.get("/api/v1/events?limit=10") if e["what"] == "opened")
+    assert p.parts()[:4] == ["verdict", "over", "waits", "acts"]
+    assert re.search(r"NOT VERIFIED: .*Is it over\? No: .*What waits for a person .*Who has it nobody.*Why Error rate exceeded threshold", words), words
+    assert f"rollbackctl incident retry {i['id']}" in words and "seen 10 %" in words and "wanted 0 %" in words
+    assert "https://grafana.example.com/d/shop" in p.links and f"/api/v1/incidents/{i['id']}/report" in p.links
+
+
+def test_who_does_not_ask_for_html_gets_text_as_before(failed):
+    d, i = failed
+    for headers in ({}, {"Accept": "*/*"}, {"Accept": "text/plain"}, {"Accept": "text/html;q=0.5, text/plain"}):
+        status, h, body = request(d.port, "GET", f"/incidents/{i['id']}", headers=headers)
+        assert status == 200 and h["Content-Type"].startswith("text/plain") and b"<" not in body[:200], (headers, h)
+
+
+def test_every_state_reads_well(daemon_of, service, chat):
+    d = daemon_of(config(service, channels="channels:\n" + slack_channel(chat), playbooks="playbooks:\n"
+                         "  - {name: hold, match: ['action=\"hold\"'], hold: true}\n"
+                         "  - {name: later, match: ['action=\"later\"'], rollback: {to: 0, after: 1h}}\n"))
+    [r] = d.post(alert("Odd", action="hold"))
+    p = get(d, f"/incidents/{r['incident']}")
+    assert "Held: nothing was rolled back" in p.words() and "A decision: roll back, or resolve" in p.words()
+    assert d.act(r["incident"], "resolve")[0] == 200
+    assert re.search(r"Resolved by local, \d\d:\d\d", get(d, f"/incidents/{r['incident']}").words())
+    [r] = d.post(alert("Slow", action="later"))
+    assert re.search(r"Rolls back to 0 % at \d\d:\d\d unless the alert ends", get(d, f"/incidents/{r['incident']}").words())
+    assert d.act(r["incident"], "cancel")[0] == 200
+    p = get(d, f"/incidents/{r['incident']}")
+    assert "Called off by local" in p.words() and f"/incidents/{r['incident'] - 1}" in p.links
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    p = get(d, f"/incidents/{r['incident']}")
+    assert "Rolled back: " in p.words() and "written yes" in p.words() and "set percentage done" in p.words()
+
+
+NASTY = {
+    "script": "<script>alert(1)</script><img src=x onerror=alert(1)>",
+    "quote": "\" onmouseover=\"alert(1)",
+    "ansi": "\x1b[31mred\x1b[0m",
+    "bidi": "safe\u202etxt.exe\u200f",
+    "long": "x" * 30000,
+}
+
+
+def test_what_comes_from_outside_is_inert(daemon, service):
+    [r] = daemon.post(alert(annotations={"summary": NASTY["script"], "runbook_url": "javascript:alert(1)", **NASTY}, **NASTY))
+    i = daemon.wait_state(r["incident"], "rolled_back")
+    assert daemon.act(i["id"], "note", note="</li><b>" + NASTY["quote"])[0] == 200
+    p = get(daemon, f"/incidents/{i['id']}")
+    assert not [t for t, a in p.tags if t in ("script", "img", "b") and a.get("class") != "name"], p.tags
+    assert "<script>alert(1)</script>" in p.words() and "javascript:" not in " ".join(p.links)
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069]", p.source)
+    assert "␛[31mred" in p.words() and "⟨U+202E⟩" in p.words() and "… 30000 bytes" in p.words() and len(p.source) < 100_000
+
+
+def test_a_page_can_be_asked_for_and_changes_nothing(failed):
+    d, i = failed
+    before = d.get("/api/v1/events?limit=1")[0]["id"]
+    for _ in range(3):
+        get(d, f"/incidents/{i['id']}")
+    after = d.get("/api/v1/events?limit=50")
+    assert {e["who"] for e in after if e["id"] > before} <= {"rollbackd"}
