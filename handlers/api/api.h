@@ -44,7 +44,7 @@ struct api_read {
 	struct db_conn *conn;
 	const struct settings *settings; /* those of when it was asked */
 	struct http_req *req;
-	const char *segment; /* what stands for the first '*' of its route */
+	const char *segment, *word; /* what stands for the first and the second '*' of its route */
 };
 /* On a reading thread. What it says of the reply does not count when its time was over. HTTP_DEFERRED: another job has
  * the request now. */
@@ -135,6 +135,11 @@ enum http_verdict ready_show(struct api *a, struct http_req *req, struct http_re
 enum http_verdict reload_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
                               const char *word);
 
+enum http_verdict page_incident_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                                     const char *word);
+enum http_verdict page_rollout_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                                    const char *word);
+
 /* Those that read. */
 api_read_fn incidents_list;
 api_read_fn incident_show;
@@ -152,6 +157,8 @@ api_read_fn metrics_show;
 api_read_fn page_index;
 api_read_fn page_incident;
 api_read_fn page_rollout;
+api_read_fn page_incident_act;
+api_read_fn page_rollout_act;
 
 /* What the process knows by itself: the answer of /metrics when nothing can be read. Any thread. */
 void metrics_own(struct api *a, struct http_reply *reply);

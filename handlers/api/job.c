@@ -219,14 +219,27 @@ static void queried(struct db_read_job *job, int result)
 		api_job_done(j, result);
 }
 
-enum http_verdict api_job_query(struct api_job *j, enum db_read_lane lane, struct http_reply *reply)
+static int submit_query(struct api_job *j, enum db_read_lane lane)
 {
 	assert(j->kind->query);
 	j->db_read_job = (struct db_read_job) {.run = query_it, .done = queried};
 	int r = db_read(j->api->db, &j->db_read_job, lane);
 	if (r == -EAGAIN)
 		snprintf(j->why, sizeof(j->why), "too many such questions are waiting; try again");
-	return api_job_handed(j, r, reply);
+	return r;
+}
+
+enum http_verdict api_job_query(struct api_job *j, enum db_read_lane lane, struct http_reply *reply)
+{
+	return api_job_handed(j, submit_query(j, lane), reply);
+}
+
+void api_job_look(struct api_job *j, enum db_read_lane lane)
+{
+	int r = submit_query(j, lane);
+
+	if (r < 0)
+		api_job_done(j, r);
 }
 
 /* --- reading bodies --- */

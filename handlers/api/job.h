@@ -73,6 +73,8 @@ enum http_verdict api_job_handed(struct api_job *j, int r, struct http_reply *re
 
 /* From read or ask to write, as lowers then says. Takes j. Any thread. */
 void api_job_go_on(struct api_job *j);
+/* The same to query, in its lane. */
+void api_job_look(struct api_job *j, enum db_read_lane lane);
 /* Answers, and frees j. Any thread. */
 void api_job_done(struct api_job *j, int result);
 /* Ends all that are asking with 503. After the loop has ended, before the http server does. */

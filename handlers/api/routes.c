@@ -61,7 +61,11 @@ static const struct api_route {
 	{HTTP_POST, "/-/reload", ROLE_OPERATOR, .handle = reload_post},
 	{HTTP_GET, "/", ROLE_VIEWER, .read = page_index, .lane = DB_READ_CHEAP},
 	{HTTP_GET, "/incidents/*", ROLE_VIEWER, .read = page_incident, .lane = DB_READ_CHEAP},
+	{HTTP_GET, "/incidents/*/*", ROLE_VIEWER, .read = page_incident_act, .lane = DB_READ_CHEAP},
+	{HTTP_POST, "/incidents/*/*", ROLE_OPERATOR, .handle = page_incident_post, .form = true},
 	{HTTP_GET, "/rollouts/*", ROLE_VIEWER, .read = page_rollout, .lane = DB_READ_DEAR, .params = "kind"},
+	{HTTP_GET, "/rollouts/*/*", ROLE_VIEWER, .read = page_rollout_act, .lane = DB_READ_CHEAP},
+	{HTTP_POST, "/rollouts/*/*", ROLE_OPERATOR, .handle = page_rollout_post, .form = true},
 };
 
 struct segments {
@@ -161,7 +165,7 @@ struct route_info api_route(enum http_method method, const char *path)
 struct read_job {
 	struct api_job base; /* first */
 	const struct api_route *route;
-	char segment[SEGMENT_MAX];
+	struct segments seg;
 	struct http_reply reply; /* what the handler said */
 };
 
@@ -175,8 +179,12 @@ static void reply_drop(struct http_reply *r)
 static int read_query(struct db_conn *c, struct api_job *base)
 {
 	struct read_job *j = (struct read_job *)base;
-	const struct api_read q = {
-		.api = base->api, .conn = c, .settings = base->settings, .req = base->req, .segment = j->segment};
+	const struct api_read q = {.api = base->api,
+	                           .conn = c,
+	                           .settings = base->settings,
+	                           .req = base->req,
+	                           .segment = j->seg.value[0],
+	                           .word = j->seg.value[1]};
 
 	return j->route->read(&q, &j->reply) == HTTP_DEFERRED ? API_HANDED_ON : 0;
 }
@@ -203,10 +211,10 @@ static void read_free(struct api_job *base)
 
 static const struct api_job_kind read_kind = {.query = read_query, .answer = read_answer, .free = read_free};
 
-static enum http_verdict read_later(struct api *a, const struct api_route *route, const char *segment,
+static enum http_verdict read_later(struct api *a, const struct api_route *route, const struct segments *seg,
                                     struct http_req *req, struct http_reply *reply)
 {
-	assert(route->read && strlen(segment) < SEGMENT_MAX);
+	assert(route->read && seg);
 	struct read_job *j = calloc(1, sizeof(*j));
 
 	if (!j) {
@@ -216,7 +224,7 @@ static enum http_verdict read_later(struct api *a, const struct api_route *route
 	api_job_init(&j->base, &read_kind, a, req);
 	j->route = route;
 	j->reply.status = 200;
-	memcpy(j->segment, segment, strlen(segment) + 1);
+	j->seg = *seg;
 	bool dear = route->dear && req->param(req, route->dear);
 	return api_job_query(&j->base, dear ? DB_READ_DEAR : route->lane, reply);
 }
@@ -242,7 +250,7 @@ enum http_verdict api_handle(void *arg, struct http_req *req, struct http_reply 
 		return HTTP_REPLIED;
 	}
 	if (r->read)
-		return read_later(arg, r, seg.value[0], req, reply);
+		return read_later(arg, r, &seg, req, reply);
 	return r->handle(arg, req, reply, seg.value[0], seg.value[1]);
 }
 

@@ -99,7 +99,7 @@ static int parts_of(const struct api_read *q, struct page_parts *ret)
 	                               .user = q->req->user,
 	                               .operates = q->req->roles & ROLE_OPERATOR,
 	                               .environment = q->settings->environment ? q->settings->environment : "",
-	                               .csrf = "",
+	                               .csrf = q->req->form_token,
 	                               .health = ret->health};
 	return event_newest(q->conn, &ret->page.seq);
 }
@@ -168,4 +168,61 @@ enum http_verdict page_incident_html(const struct api_read *q, int64_t id, struc
 		web_incident(&reply->body, &parts.page, inc, rollout);
 	json_object_put(parts.health);
 	return shown(reply, r);
+}
+
+/* --- what is confirmed --- */
+
+static int load_asked(const struct api_read *q, bool on_rollout, struct json_object **ret_incident,
+                      struct json_object **ret_rollout, struct http_reply *reply)
+{
+	const struct rollout *ro = on_rollout ? settings_rollout(q->settings, q->segment) : NULL;
+	int64_t id = 0;
+
+	if (ro)
+		return api_rollout_json(q, ro, ret_rollout);
+	if (on_rollout)
+		http_error(reply, 404, "not_found", "there is no rollout %.100s", q->segment);
+	else if (api_incident_id(q->segment, reply, &id) == 0)
+		return load_incident(q, id, ret_incident, ret_rollout);
+	return -EINVAL;
+}
+
+enum http_verdict page_act_html(const struct api_read *q, const struct page_act *pa, struct http_reply *reply)
+{
+	assert(q && pa && pa->act && reply);
+	CLEANUP(json_cleanup) struct json_object *inc = NULL;
+	CLEANUP(json_cleanup) struct json_object *rollout = NULL;
+	struct page_parts parts = {0};
+	int r = load_asked(q, pa->on_rollout, &inc, &rollout, reply);
+
+	if (reply->body.len)
+		return HTTP_REPLIED;
+	if (r == 0)
+		r = parts_of(q, &parts);
+	reply->body.max = WEB_MAX;
+	if (r == 0)
+		web_act_page(&reply->body, &parts.page, pa->act,
+		             &(struct web_asked) {inc, rollout, pa->given, pa->error});
+	json_object_put(parts.health);
+	return shown(reply, r);
+}
+
+static enum http_verdict act_page(const struct api_read *q, bool on_rollout, struct http_reply *reply)
+{
+	const struct page_act pa = {.act = web_act_find(on_rollout, q->word), .on_rollout = on_rollout};
+
+	if (pa.act)
+		return page_act_html(q, &pa, reply);
+	http_error(reply, 404, "not_found", "%.50s is nothing that can be done here", q->word);
+	return HTTP_REPLIED;
+}
+
+enum http_verdict page_incident_act(const struct api_read *q, struct http_reply *reply)
+{
+	return act_page(q, false, reply);
+}
+
+enum http_verdict page_rollout_act(const struct api_read *q, struct http_reply *reply)
+{
+	return act_page(q, true, reply);
 }

@@ -122,18 +122,16 @@ static void say_failed_before(const struct web_about *a, size_t end)
 
 static void wait_approval(const struct web_about *a, int *n)
 {
-	struct json_object *arr = json_arr_of(a->inc, "steps");
+	struct json_object *arr = json_arr_of(a->inc, "steps"), *step = waiting_step(a->inc);
+	size_t i = 0;
 
-	for (size_t i = 0; i < json_len(arr); i++) {
-		struct json_object *s = json_item(arr, i);
-
-		if (!has_state(s, "waiting") || !html_time_of(s, "started_at"))
-			continue;
-		wait(a, n);
-		html(a->b, "Approval of <strong>%.*s</strong>", 100, json_str_or(s, "name", "?"));
-		say_failed_before(a, i);
+	if (!step)
 		return;
-	}
+	while (json_item(arr, i) != step)
+		i++;
+	wait(a, n);
+	html(a->b, "Approval of <strong>%.*s</strong>", 100, json_str_or(step, "name", "?"));
+	say_failed_before(a, i);
 }
 
 static void wait_messages(const struct web_about *a, int *n)
@@ -339,18 +337,6 @@ static void put_foot(const struct web_about *a)
 	html(a->b, " · <code>rollbackctl incident %lld</code></p>\n</footer>\n", id);
 }
 
-static void put_next(const struct web_about *a)
-{
-	struct json_object *next = json_arr_of(a->inc, "next");
-
-	if (!json_len(next))
-		return;
-	part_begin(a->b, "acts", "What to do");
-	for (size_t i = 0; i < json_len(next); i++)
-		html(a->b, "<p><code>%s</code></p>\n", json_object_get_string(json_item(next, i)));
-	part_end(a->b);
-}
-
 static void put_head(const struct web_about *a, const struct web_verdict *v)
 {
 	struct buf title = BUF(2000);
@@ -380,7 +366,7 @@ void web_incident(struct buf *b, const struct web_page *p, struct json_object *i
 	put_verdict(&a, &v);
 	put_over(&a);
 	part_waits(&a);
-	put_next(&a);
+	part_acts(&a);
 	html(b, "</div>\n<div class=\"columns\">\n<div class=\"facts\">\n");
 	for (size_t i = 0; i < ARRAY_LEN(left); i++)
 		left[i](&a);

@@ -52,6 +52,14 @@ bool has_state(struct json_object *o, const char *state);
 /* The newest entry of the timeline of that kind; NULL: none. */
 struct json_object *timeline_last(struct json_object *inc, const char *what);
 
+/* --- confirm.c --- */
+
+/* The step that waits for a person's approval now; NULL: none. */
+struct json_object *waiting_step(struct json_object *inc);
+bool step_that_waits(struct json_object *inc);
+/* What can be done with an incident: the buttons. */
+void part_acts(const struct web_about *a);
+
 /* --- parts of an incident --- */
 
 void part_waits(const struct web_about *a);

@@ -23,6 +23,7 @@
 #include <stdint.h>
 #include "server/core/buf.h"
 #include "server/core/json.h"
+#include "server/web/form.h"
 
 #define WEB_MAX (2 * 1024 * 1024) /* bytes of a page */
 
@@ -40,6 +41,19 @@ struct web_page {
 
 /* Content-Security-Policy of every page: no 'unsafe-…'; the one style sheet stands in the page, by its hash. Static. */
 const char *web_policy(void);
+
+/* Something that people can do, by its word in the URL ("retry"); NULL: nothing goes by it. */
+struct web_act;
+const struct web_act *web_act_find(bool on_rollout, const char *word);
+/* What a form says, as the API takes it: the caller's to put. NULL: why says what is wrong. */
+struct json_object *web_act_body(const struct web_act *act, const struct form *f, char *why, size_t size);
+struct web_asked {
+	struct json_object *incident, *rollout; /* as for web_incident; either may be NULL, not both */
+	const struct form *given;               /* what was typed before; NULL: nothing */
+	const char *error;                      /* why that was refused; NULL: it was not */
+};
+/* The page on which an act is confirmed: what follows from it, and its form. */
+void web_act_page(struct buf *b, const struct web_page *p, const struct web_act *act, const struct web_asked *asked);
 
 /* incident: as GET /api/v1/incidents/{id}, and "before": the id of the one before it, or null. rollout: as GET
  * /api/v1/rollouts/{name}; NULL: it is in the config no more. */
