@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "alertmanager/truncate.h"
@@ -18,7 +19,6 @@
 
 #define SUMMARY_MAX    500
 #define ONE_BY_ONE_MAX 50 /* triggers of one webhook, rollout and playbook that are looked at one by one */
-#define INCIDENTS_MAX  32 /* open incidents one episode can be attached to: one per rollout it concerns */
 
 /* One alert on its way to the record. */
 struct taking {
@@ -351,12 +351,28 @@ static int resolved_in(struct taking *t, int64_t alert, int64_t id)
 	return r;
 }
 
+/* All of them, one per rollout that it concerns: *ret is the caller's to free. How many, or -errno. */
+static int incidents_of(struct taking *t, int64_t id, int64_t **ret)
+{
+	assert(id > 0 && ret);
+	for (size_t most = 16;; most *= 2) {
+		int64_t *more = reallocarray(*ret, most, sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		*ret = more;
+		int n = alert_incidents(db_tx_conn(t->tx), id, *ret, most);
+		if (n < 0 || (size_t)n < most)
+			return n;
+	}
+}
+
 /* By what is being taken: a resolved, or a firing that began later. */
 static int end_episode(struct taking *t, int64_t id, int64_t ends_at_us)
 {
 	assert(id > 0);
-	int64_t ids[INCIDENTS_MAX];
-	int n = alert_incidents(db_tx_conn(t->tx), id, ids, INCIDENTS_MAX), r = n < 0 ? n : 0;
+	CLEANUP(cleanup_free) int64_t *ids = NULL;
+	int n = incidents_of(t, id, &ids), r = n < 0 ? n : 0;
 
 	if (r == 0)
 		r = alert_end(t->tx, id, ends_at_us);

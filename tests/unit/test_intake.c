@@ -2,7 +2,9 @@
 #include "tests/unit/db_fixture.h"
 #include "tests/unit/settings_fixture.h"
 
+#include "db/incident.h"
 #include "handlers/incident/intake.h"
+#include "server/core/text.h"
 
 static const char config[] =
 	"{\"global\":{},\"sla\":{},\"limits\":{},\"channels\":[],\"rollouts\":[{\"name\":\"shop\",\"title\":\"Shop\","
@@ -122,12 +124,82 @@ static void a_trigger_by_the_name_of_another_alert_is_acted_on(void **state)
 	assert_int_equal(harmless->results[0].disposition, DISP_DUPLICATE);
 }
 
+/* --- one alert, more rollouts than anybody counted on --- */
+
+#define MANY 40
+
+static int setup_many(void **state)
+{
+	CLEANUP(buf_free) struct buf b = BUF(64 * 1024);
+	char why[300];
+
+	assert_int_equal(scratch_make(state), 0);
+	buf_str(&b,
+	        "{\"global\":{},\"sla\":{},\"limits\":{},\"channels\":[],\"playbooks\":[{\"name\":\"slow\",\"match\":["
+	        "\"action=auto_rollback\"],\"rollback\":{\"to\":0,\"after\":3600}}],\"rollouts\":[");
+	for (int i = 0; i < MANY; i++)
+		buf_printf(&b,
+		           "%s{\"name\":\"r%d\",\"title\":\"R\",\"alerts\":[\"team=all\"],\"apply\":[{\"name\":"
+		           "\"reload\",\"command\":[\"/bin/"
+		           "r\"],\"timeout\":30}],\"verify\":{\"checks\":[]},\"stages\":[]}",
+		           i ? "," : "", i);
+	buf_str(&b, "]}");
+	assert_int_equal(settings_of(buf_text(&b), &settings, why, sizeof(why)), 0);
+	db = fixture_start();
+	return 0;
+}
+
+static void take(const char *status)
+{
+	CLEANUP(cleanup_free)
+	char *body =
+		text_format("{\"alerts\":[{\"status\":\"%s\",\"startsAt\":\"2026-01-01T00:00:00Z\",\"endsAt\":"
+	                    "\"2026-01-01T00:10:00Z\",\"labels\":{\"team\":\"all\",\"action\":\"auto_rollback\"}}]}",
+	                    status);
+	CLEANUP(intake_cleanup) struct intake *in = intake_of(body);
+
+	assert_int_equal(in_tx(db, record, in), 0);
+	assert_int_equal(in->n_results, MANY);
+}
+
+static int count_quiet(struct db_tx *tx, void *arg)
+{
+	CLEANUP(cleanup_free) int64_t *ids = NULL;
+	struct incident inc = {0};
+	size_t n = 0;
+
+	assert_int_equal(incident_open_ids(db_tx_conn(tx), &ids, &n), 0);
+	assert_int_equal(n, MANY);
+	for (size_t i = 0; i < n; i++) {
+		assert_int_equal(incident_load(db_tx_conn(tx), ids[i], &inc), 0);
+		*(int *)arg += inc.quiet_since_us != 0;
+		incident_free(&inc);
+	}
+	return 0;
+}
+
+/* Else the last ones go on waiting, and roll back what is over. */
+static void what_ends_ends_for_every_rollout_that_it_concerns(void **state)
+{
+	int quiet = 0;
+
+	(void)state;
+	take("firing");
+	assert_int_equal(in_tx(db, count_quiet, &quiet), 0);
+	assert_int_equal(quiet, 0);
+	take("resolved");
+	assert_int_equal(in_tx(db, count_quiet, &quiet), 0);
+	assert_int_equal(quiet, MANY);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(nothing_is_left_of_a_run_that_was_undone, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_drill_is_no_repeat, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_trigger_by_the_name_of_another_alert_is_acted_on, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_ends_ends_for_every_rollout_that_it_concerns, setup_many,
+	                                        teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
