@@ -249,9 +249,11 @@
 	X(SHIFT_HOLD, 1, "ii", "UPDATE hold_span SET " MOVED_2("since", "until") " WHERE until > ?2")                  \
 	X(SHIFT_ALERT, 1, "ii",                                                                                        \
 	  "UPDATE alert SET " MOVED_2("last_at", "ended") "," MOVED("stale_at") " WHERE last_at > ?2")                 \
+	/* A mark may be a fingerprint, which may be as large as a time. */                                            \
 	X(SHIFT_META, 1, "ii",                                                                                         \
 	  "UPDATE meta SET " MOVED(                                                                                    \
-		  "value") " WHERE value > ?2 AND key NOT LIKE 'report:%' AND key NOT LIKE 'clock %'")                 \
+		  "value") " WHERE value > ?2 AND key NOT LIKE 'report:%' AND key NOT LIKE 'clock %' AND key NOT "     \
+	                   "LIKE 'unheard:%'")                                                                         \
 	X(META_GET, 0, "t", "SELECT value FROM meta WHERE key = ?1")                                                   \
 	X(META_TEXT, 0, "t", "SELECT text FROM meta WHERE key = ?1")                                                   \
 	X(OUTBOX_NUMBER, 0, "it", "SELECT count(*) + 1 FROM outbox WHERE incident_id = ?1 AND channel = ?2")           \

@@ -8,8 +8,9 @@
 #include "db/retention.h"
 #include "db/query.h"
 
-#define DAY  (24 * 3600 * US_PER_S)
-#define YEAR (365 * DAY)
+#define DAY         (24 * 3600 * US_PER_S)
+#define YEAR        (365 * DAY)
+#define FINGERPRINT 0x123456789abcdef0 /* of an alert: as a time it would be one of the year 43569 */
 
 static int64_t wait_us;
 
@@ -32,6 +33,8 @@ static int put_rows(struct db_tx *tx, void *arg)
 	assert_int_equal(meta_set(tx, "report:shop:daily", now), 0);
 	assert_int_equal(meta_set(tx, "entered:long ago", now - YEAR), 0);
 	assert_int_equal(meta_set(tx, "a number", 17), 0);
+	assert_int_equal(meta_set(tx, "unheard:shop:0", FINGERPRINT), 0);
+	assert_int_equal(meta_set(tx, "unheard_since:shop:0", now), 0);
 	assert_int_equal(
 		event_add(tx, &(struct event) {.rollout = (char *)"shop", .who = (char *)"w", .what = (char *)"x"}), 0);
 	return progress_save(tx, &p);
@@ -90,6 +93,8 @@ static void set_clock(int64_t by)
 	assert_int_equal(mark(c, "report:shop:daily"), report); /* a calendar's */
 	assert_int_equal(mark(c, "entered:long ago"), old);
 	assert_int_equal(mark(c, "a number"), 17);
+	assert_int_equal(mark(c, "unheard:shop:0"), FINGERPRINT);
+	near(mark(c, "unheard_since:shop:0"), blind + by);
 	assert_int_equal(in_tx(db, nothing, &now), 0); /* once */
 	message_free(&after);
 	assert_int_equal(outbox_load(c, 1, &after), 0);
