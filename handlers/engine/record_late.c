@@ -3,7 +3,9 @@
 #include <assert.h>
 
 #include "handlers/incident/kinds.h"
+#include "handlers/incident/move.h"
 #include "handlers/incident/open.h"
+#include "handlers/settings/snapshot.h"
 #include "server/core/text.h"
 
 int record_acts_open(struct work *w, bool *ret)
@@ -22,18 +24,32 @@ int record_acts_open(struct work *w, bool *ret)
 	return r;
 }
 
-/* Nothing that the incident has done or seen so far is the last word. */
+/* It was rolled back without us, or before a start, and no step runs in that state. */
+static int ask_where_it_is(struct work *w, struct incident *open)
+{
+	CLEANUP(plan_cleanup) struct plan *plan = NULL;
+	int r = plan_get(db_tx_conn(w->tx), open->config, &plan);
+
+	if (r < 0)
+		return r;
+	incident_ask(open, &plan->rollout, w->now);
+	r = incident_move(w->tx, w->settings, open, EV_ASK, "rollbackd", "what gave way to it has ended late");
+	return r < 0 ? r : 0;
+}
+
+/* Nothing that the incident has done or seen so far is the last word. One that has done nothing yet asks: what it is
+ * told from now on counts. */
 static int act_once_more(struct work *w, struct incident *open)
 {
-	bool begun = open->started_at_us != 0;
-
-	if (!kind_of(open)->lowers || !begun || open->state == INC_HELD || open->state == INC_PENDING)
+	if (!kind_of(open)->lowers || open->state == INC_HELD || open->state == INC_PENDING)
 		return 0;
+	if (open->state == INC_ROLLED_BACK)
+		return ask_where_it_is(w, open);
 	open->evidence_since_us = w->now;
 	open->verify_passes = 0;
 	open->next_probe_us = w->now;
 	int r = incident_save(w->tx, open);
-	return r < 0 ? r : trigger_add_steps(w->tx, open);
+	return r < 0 || !open->started_at_us ? r : trigger_add_steps(w->tx, open);
 }
 
 int record_late_outcome(struct work *w)

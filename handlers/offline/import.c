@@ -183,14 +183,19 @@ static int add_timeline(const struct import *m, const struct incident *inc)
 	return r < 0 ? r : told(m, inc->id, 0, "rollbackd", "taken in", text);
 }
 
+static struct playbook playbook_of(const struct import *m)
+{
+	return (struct playbook) {.frozen = (char *)"{\"name\":\"offline\"}",
+	                          .name = "offline",
+	                          .restart_at = -1,
+	                          .severity = "",
+	                          .to_pct = m->to};
+}
+
 /* As an unverified one stays failed, the engine goes on looking. */
 static int insert_open(const struct import *m, int32_t stage, const char *summary)
 {
-	struct playbook by_hand = {.frozen = (char *)"{\"name\":\"offline\"}",
-	                           .name = "offline",
-	                           .restart_at = -1,
-	                           .severity = "",
-	                           .to_pct = m->to};
+	struct playbook by_hand = playbook_of(m);
 	char config[CONFIG_SHA_SIZE];
 	struct incident inc = {
 		.rollout = (char *)m->r->name,
@@ -236,19 +241,33 @@ static int insert_open(const struct import *m, int32_t stage, const char *summar
 
 /* --- or joining the open one --- */
 
-static int join(const struct import *m, struct incident *open)
+/* As whatever a person asks for meets it: where it is is asked anew, and what is above is lowered. */
+static int meet(const struct import *m, const char *summary)
 {
-	assert(open && open->id > 0);
+	struct playbook by_hand = playbook_of(m);
+	const struct trigger t = {.rollout = m->r,
+	                          .playbook = &by_hand,
+	                          .kind = KIND_MANUAL,
+	                          .who = m->who,
+	                          .summary = summary,
+	                          .severity = "",
+	                          .reason = m->reason,
+	                          .received_us = m->at};
+	enum disposition ignored;
+
+	return trigger_apply(m->tx, m->s, &t, m->ret_incident, &ignored);
+}
+
+static int join(const struct import *m, const struct incident *open, const char *summary)
+{
+	assert(open && open->id > 0 && incident_is_open(open->state) && m->to >= 0);
 	CLEANUP(cleanup_free) char *text = in_words(m);
 	CLEANUP(cleanup_free) char *line = text ? text_format("%s (incident %lld)", text, (long long)open->id) : NULL;
 	int r = line ? told(m, open->id, m->at, m->who, "rolled back without rollbackd", text) : -ENOMEM;
 
-	assert(incident_is_open(open->state) && m->to >= 0);
-	if (r == 0 && open->pct_wanted > m->to) {
-		open->pct_wanted = m->to;
-		r = incident_save(m->tx, open);
-	}
-	*m->ret_incident = open->id;
+	if (r == 0)
+		r = meet(m, summary);
+	assert(r < 0 || *m->ret_incident == open->id);
 	return r < 0 ? r
 	             : announce_text(m->tx, m->s, m->verified ? ANNOUNCE_OFFLINE : ANNOUNCE_OFFLINE_UNVERIFIED,
 	                             m->r->name, line);
@@ -289,7 +308,7 @@ static int on_incident(const struct import *m, int32_t stage)
 		found = 0;
 	}
 	if (r == 0)
-		r = found ? join(m, &open) : insert_open(m, stage, summary);
+		r = found ? join(m, &open, summary) : insert_open(m, stage, summary);
 	incident_free(&open);
 	return r;
 }

@@ -240,8 +240,9 @@ def test_a_flags_file_that_cannot_be_read(down):
     down.service.flags.write_text(text)
     down.service.live.write_text("10")
     d = down.daemon.start()
-    assert d.incidents()[0]["state"] == "failed"
     down.told("CRITICAL: AUTO_ROLLBACK FAILED")
+    d.wait_state(d.incidents()[0]["id"], "rolled_back")     # of two that failed the second one is asked for while the first is open
+    assert down.is_lowered() and len(d.incidents()) == 1
 
 
 def test_a_reload_that_fails_is_seen_by_the_checks(down):
@@ -287,7 +288,7 @@ def test_two_at_once(down):
     assert [p.returncode for p in results] == [0, 0], results
     assert down.is_lowered() and len({r["id"] for r in down.records()}) == 2
     d = down.daemon.start()
-    assert {i["state"] for i in d.incidents()} == {"rolled_back"}
+    until(lambda: {i["state"] for i in d.incidents()} == {"rolled_back"})      # the second one made it look once more
 
 
 def test_a_state_directory_that_cannot_be_written(down):
@@ -333,7 +334,8 @@ def test_a_rollout_that_was_entering_a_stage_does_not_go_up_again(daemon_of, ser
     assert p.returncode == 0, p.stdout + p.stderr
     d.start()
     w.told("rolled back without rollbackd")
-    assert [(i["playbook"], i["state"]) for i in d.incidents()] == [("offline", "rolled_back")]
+    until(lambda: [(i["playbook"], i["state"]) for i in d.incidents()] == [("offline", "rolled_back")])
+    assert not [s for s in d.incident(d.incidents()[0]["id"])["steps"] if s["state"] in ("todo", "running")]
     assert d.get("/api/v1/rollouts/shop")["percentage_wanted"] == 0
     assert service.file_percentage() == "0" and service.percentage() == 0
     assert any(e["what"] == "called off" for e in d.get("/api/v1/events?limit=100"))
@@ -352,6 +354,41 @@ def test_joining_the_incident_that_was_open(world):
     i = world.daemon.wait_state(r["incident"], "rolled_back")
     assert any(e["what"] == "rolled back without rollbackd" for e in i["timeline"])
     assert len(world.daemon.incidents()) == 1
+
+
+def test_the_incident_that_was_rolled_back_is_looked_at_anew(world):
+    """A rollback without rollbackd meets a live incident as every other does: where the service is is asked, and it is brought down."""
+    [r] = world.daemon.post(alert())
+    world.daemon.wait_state(r["incident"], "rolled_back")
+    world.daemon.kill()
+    world.service.live.write_text("10")
+    world.service.ignore_reload()
+    p = world.run("rollback_cst_pipeline.sh", "--stage", "1")
+    assert p.returncode == 1 and "NOT VERIFIED" in p.stdout, p.stdout + p.stderr
+    world.service.follow_again()
+    world.service.live.write_text("10")
+    world.daemon.start()
+    until(lambda: world.service.percentage() == 0)
+    i = world.daemon.wait_state(r["incident"], "rolled_back")
+    assert any(e["what"] == "rolled back without rollbackd" for e in i["timeline"])
+    assert [x["id"] for x in world.daemon.incidents()] == [r["incident"]]
+
+
+def test_one_that_was_held_is_rolled_back(daemon_of, service, chat):
+    """What a person did without rollbackd is not left half done because the incident waited for him."""
+    world = World(daemon_of(harness.config(
+        service, timeout="2s", channels="channels:\n" + harness.slack_channel(chat, events="all"),
+        playbooks="playbooks:\n  - {name: waits, match: ['action=\"hold\"'], hold: true}\n")), service, chat)
+    [r] = world.daemon.post(alert(action="hold"))
+    assert r["disposition"] == "held"
+    world.daemon.kill()
+    service.ignore_reload()
+    assert world.run("rollback_cst_pipeline.sh", "--stage", "1").returncode == 1
+    service.follow_again()
+    service.live.write_text("10")
+    world.daemon.start()
+    i = world.daemon.wait_state(r["incident"], "rolled_back")
+    assert service.percentage() == 0 and i["percentage_wanted"] == 0
 
 
 # --- rollbackd does not answer ---
