@@ -353,7 +353,7 @@ static int start_http(struct app *a, char *why, size_t size)
 	                          .allow_remote = a->o.web_config_file != NULL,
 	                          .authenticate = auth_request,
 	                          .handle = api_handle,
-	                          .too_long = api_too_long,
+	                          .refused = api_refused,
 	                          .arg = &a->api};
 	int fds[HTTP_LISTENERS_MAX], n_fds = systemd_listen_fds(fds, ARRAY_LEN(fds));
 	int r = db_readers_start(a->db);

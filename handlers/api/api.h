@@ -60,8 +60,8 @@ struct route_info {
 	const char *params; /* the query parameters that it knows, "limit,cursor"; NULL: none */
 };
 struct route_info api_route(enum http_method method, const char *path);
-/* As http_too_long_fn: somebody is told when it was a webhook. */
-void api_too_long(void *arg, const struct http_req *req, size_t most);
+/* As http_refused_fn: somebody is told when it was a webhook. */
+void api_refused(void *arg, const struct http_req *req, const struct http_reply *reply, bool sure);
 
 /* arg is the struct api. */
 enum http_verdict api_handle(void *arg, struct http_req *req, struct http_reply *reply);
@@ -107,8 +107,8 @@ void api_list_end(struct api_list *l);
 /* limit and cursor of a list. -EINVAL: the reply is filled. */
 int api_page(const struct http_req *req, struct http_reply *reply, size_t *ret_limit, int64_t *ret_before);
 
-/* That a webhook was refused before it was read. HTTP thread. */
-void webhook_too_long(struct api *a, size_t most);
+/* That a webhook was refused before it was read: as http_refused_fn. HTTP thread. */
+void webhook_refused(struct api *a, const struct http_req *req, const struct http_reply *reply, bool sure);
 /* The handlers of the route table; segment is what stands for the first '*', word for the second. */
 enum http_verdict webhook_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
                                const char *word);

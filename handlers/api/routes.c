@@ -133,15 +133,15 @@ static const char *allowed(const char *path)
 	return get && post ? "GET, HEAD, POST" : get ? "GET, HEAD" : post && put ? "POST, PUT" : "POST";
 }
 
-void api_too_long(void *arg, const struct http_req *req, size_t most)
+void api_refused(void *arg, const struct http_req *req, const struct http_reply *reply, bool sure)
 {
-	assert(arg && req);
+	assert(arg && req && reply);
 	struct segments seg;
 	bool known;
 	const struct api_route *r = find(req->method, req->path, &seg, &known);
 
 	if (r && r->handle == webhook_post)
-		webhook_too_long(arg, most);
+		webhook_refused(arg, req, reply, sure);
 }
 
 struct route_info api_route(enum http_method method, const char *path)

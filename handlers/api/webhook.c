@@ -43,6 +43,7 @@ struct delivery_job {
 
 static atomic_size_t work;
 static _Atomic int64_t refused_us; /* monotonic: when the writer was last told */
+static _Atomic int64_t at_door_us; /* when one was last told that was refused before it was read */
 
 static int record(struct db_tx *tx, struct api_job *base)
 {
@@ -165,32 +166,58 @@ static void paged(struct db_job *job, int result)
 	free(f);
 }
 
+static bool was_told(_Atomic int64_t *at_us)
+{
+	int64_t now = clock_mono_us(), last = atomic_load(at_us);
+
+	if (last && now - last < REFUSED_NOTE_EVERY_US)
+		return true;
+	atomic_store(at_us, now);
+	return false;
+}
+
 static void tell(struct api *a, const char *why)
 {
 	assert(a && why);
-	int64_t now = clock_mono_us(), last = atomic_load(&refused_us);
-
 	log_error("a webhook was refused", "err", why);
-	if (last && now - last < REFUSED_NOTE_EVERY_US)
+	if (was_told(&refused_us))
 		return;
 	struct refusal *f = calloc(1, sizeof(*f));
 	if (!f)
 		return;
-	atomic_store(&refused_us, now);
 	*f = (struct refusal) {.job = {.run = page, .done = paged}, .api = a};
 	snprintf(f->why, sizeof(f->why), "%s", why);
 	if (db_submit(a->db, &f->job, DB_URGENT) < 0)
 		free(f); /* nothing can be recorded: that pages by itself */
 }
 
-void webhook_too_long(struct api *a, size_t most)
+/* A sender of alerts is no browser. Whose name or password is wrong, or who comes when there is no room, is told so and
+ * comes again. */
+static bool is_for_good(const struct http_req *req, int status)
 {
-	assert(a);
-	char why[100];
+	bool browser = req->header(req, "Origin") || req->header(req, "Sec-Fetch-Site");
 
-	snprintf(why, sizeof(why), "its body is longer than %zu bytes: set max_alerts or group the alerts finer", most);
-	metric_add(M_WEBHOOKS, TOO_LARGE, 1);
-	tell(a, why);
+	return !browser && (status == 400 || status == 413 || status == 415 || status == 421);
+}
+
+/* Whoever can reach the door may be refused as often as he likes: a line a minute. */
+void webhook_refused(struct api *a, const struct http_req *req, const struct http_reply *reply, bool sure)
+{
+	assert(a && req && reply);
+	CLEANUP(json_cleanup) struct json_object *said = NULL;
+
+	if (!is_for_good(req, reply->status))
+		return;
+	metric_add(M_WEBHOOKS, reply->status == 413 ? TOO_LARGE : INVALID, 1);
+	if (was_told(&at_door_us) || json_parse(reply->body.data, reply->body.len, &said, NULL) < 0)
+		return;
+	char why[200];
+	snprintf(why, sizeof(why), "%.150s%s", json_str_or(said, "error", ""),
+	         reply->status == 413 ? ": set max_alerts or group the alerts finer" : "");
+	if (sure)
+		tell(a, why);
+	else
+		log_error("a webhook was refused", "err", why);
 }
 
 static void refuse(struct api *a, struct http_reply *reply, int err, const char *why)

@@ -80,6 +80,7 @@ struct request {
 	enum request_state state;
 	bool lent;    /* a deferred handler holds it: its completion is still to come */
 	bool close;   /* the connection cannot be used again */
+	bool known;   /* who asks has been asked for */
 	bool chunked; /* its body comes in chunks, and it is counted in http.n_chunked */
 	struct http_admission admission;
 	struct http_body_head body_head;

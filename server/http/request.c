@@ -222,11 +222,16 @@ static bool over_budget(const struct http *h, uint64_t more)
 
 static void too_long(struct request *r)
 {
+	http_error(&r->reply, 413, "bad_data", "the body is longer than %zu bytes", r->http->limits.body);
+}
+
+/* Where its sender may be told no for ever, and drops what it sends. */
+static void tell_refused(const struct request *r)
+{
 	const struct http_options *o = &r->http->o;
 
-	http_error(&r->reply, 413, "bad_data", "the body is longer than %zu bytes", r->http->limits.body);
-	if (o->too_long)
-		o->too_long(o->arg, &r->req, r->http->limits.body);
+	if (o->refused && r->admission.status == 200)
+		o->refused(o->arg, &r->req, &r->reply, r->known || !o->allow_remote);
 }
 
 static bool refuse_body(struct request *r, const struct http_admission *a, const struct http_body_head *body)
@@ -271,12 +276,14 @@ static enum MHD_Result refused(struct request *r)
 {
 	r->state = REQ_ANSWERED;
 	r->close = r->close || r->body_head.any;
+	tell_refused(r);
 	return r->close ? send_reply(r) : MHD_YES;
 }
 
 static enum MHD_Result admitted(struct request *r)
 {
 	r->state = REQ_BODY;
+	r->known = true;
 	if (refuse_roles(r, &r->admission) || (r->body_head.any && refuse_body(r, &r->admission, &r->body_head)))
 		return refused(r);
 	if (r->body_head.any)
@@ -361,6 +368,7 @@ static void answer_body_error(struct request *r)
 	else
 		unavailable(r, r->body_error == -EDQUOT ? "too many bodies are being received" : "out of memory");
 	r->close = true;
+	tell_refused(r);
 }
 
 /* --- the handler, and later --- */

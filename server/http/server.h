@@ -35,8 +35,9 @@ typedef struct http_admission http_admit_fn(void *arg, enum http_method method, 
 
 typedef enum http_verdict http_handle_fn(void *arg, struct http_req *req, struct http_reply *reply);
 
-/* A request that is admitted is refused, for its body is longer than most bytes. */
-typedef void http_too_long_fn(void *arg, const struct http_req *req, size_t most);
+/* A request that its route would take was refused before its handler saw it: reply says why. sure: whoever can connect
+ * may call it, or who asks is known. */
+typedef void http_refused_fn(void *arg, const struct http_req *req, const struct http_reply *reply, bool sure);
 
 /* Who asks, from the headers and the peer, before the body is read; not asked for routes that are open to
  * everybody. HTTP_ADMITTED: req's user, authenticated and roles are set. HTTP_REFUSED: the reply is filled.
@@ -86,7 +87,7 @@ struct http_options {
 	http_admit_fn *admit;
 	http_authenticate_fn *authenticate; /* NULL: all are "local", with ROLE_ALL */
 	http_handle_fn *handle;
-	http_too_long_fn *too_long;       /* may be NULL */
+	http_refused_fn *refused;         /* may be NULL */
 	void *arg;                        /* of the four */
 	const struct http_limits *limits; /* NULL: http_default_limits */
 };

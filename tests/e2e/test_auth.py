@@ -410,3 +410,14 @@ def test_a_stop_in_the_middle_of_checks_is_clean(guarded):
     assert d.stop() == 0
     for s in socks:
         s.close()
+
+
+def test_what_is_refused_at_the_door_wakes_nobody_before_it_is_known_who_asks(guarded, chat):
+    d = guarded(channels="channels:\n" + slack_channel(chat, events="page"))
+    for _ in range(2):
+        assert request(d.port, "POST", "/webhook", group(alert()), headers={"Host": "rb.internal"})[0] == 421
+    assert d.log().count("a webhook was refused") == 1 and "rb.internal" in d.log()
+    assert request(d.port, "POST", "/webhook", group(alert()), headers={"Content-Type": "text/plain", **basic("x", "y")})[0] == 401
+    assert d.call("POST", "/webhook", group(alert("Nobody", rollout="nobody")), headers=basic(*AM))[0] == 200
+    [text] = until(chat.texts)                              # what is told afterwards comes alone
+    assert "no rollout claims" in text

@@ -2,7 +2,7 @@
 import subprocess
 
 import pytest
-from harness import BUILD, alert, config, group, request
+from harness import BUILD, alert, config, group, request, slack_channel, until
 
 
 def test_a_foreign_name_reads_nothing_and_changes_nothing(daemon, service):
@@ -32,6 +32,32 @@ def test_a_body_that_is_no_json_by_its_type_is_415_with_the_cure(daemon, kind):
     status, _, body = request(daemon.port, "POST", "/webhook", group(alert()), headers={"Content-Type": kind})
     assert status == 415 and b"Content-Type: application/json" in body and kind.split(";")[0].encode() in body
     assert daemon.incidents() == []
+
+
+def cannot_be_heard(daemon, how):
+    path, headers = {"name": ("/webhook", {"Host": "rb.internal:9595"}), "parameter": ("/webhook?token=x", {}),
+                     "type": ("/webhook", {"Content-Type": "text/plain"})}[how]
+    return request(daemon.port, "POST", path, group(alert()), headers=headers)[0]
+
+
+@pytest.mark.parametrize("how, says", [("name", "rb.internal"), ("parameter", "takes no parameters"), ("type", "text/plain")])
+def test_a_webhook_that_is_refused_at_the_door_pages(daemon_of, service, chat, how, says):
+    """Its sender drops it: nobody would hear that no trigger comes any more."""
+    d = daemon_of(config(service, channels="channels:\n" + slack_channel(chat, events="page")))
+    assert {cannot_be_heard(d, how) for _ in range(3)} <= {400, 415, 421}
+    [text] = until(chat.texts)
+    assert "A webhook was refused" in text and says in text
+    assert d.log().count("a webhook was refused") == 1      # and not a line for each
+
+
+def test_no_page_of_another_site_and_no_stranger_wakes_anybody(daemon_of, service, chat, folder):
+    channels = "channels:\n" + slack_channel(chat, events="page")
+    d = daemon_of(config(service, channels=channels))
+    for more in {"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "same-origin"}:
+        assert request(d.port, "POST", "/webhook", group(alert()), headers={"Host": "evil.example", **more})[0] == 421
+    d.post(alert("Nobody", rollout="nobody"))               # what is told afterwards comes alone
+    [text] = until(chat.texts)
+    assert "no rollout claims" in text
 
 
 def test_names_come_from_the_flag_and_from_the_config(daemon_of, service, folder):
