@@ -7,8 +7,8 @@ DESTDIR ?=
 PREFIX  ?= /usr
 
 DEPS_BUILD := pkg-config libmicrohttpd-dev libjson-c-dev libcurl4-gnutls-dev libsqlite3-dev libyaml-dev libpcre2-dev \
-              libjq-dev libonig-dev libgnutls28-dev libsystemd-dev libcrypt-dev
-DEPS_CHECK := libfaketime valgrind strace e2fsprogs libcmocka-dev python3 python3-pytest python3-pytest-xdist systemd duktape clang-format-19 clang-tidy-19 cppcheck shellcheck man-db sqlite3
+              libjq-dev libonig-dev libgnutls28-dev libsystemd-dev libcrypt-dev python3
+DEPS_CHECK := libfaketime valgrind strace e2fsprogs libcmocka-dev python3 python3-pytest python3-pytest-xdist systemd duktape clang-format-19 clang-tidy-19 cppcheck shellcheck man-db sqlite3 zsh fish
 DEPS_DEB   := dpkg-dev binutils lintian
 DEPS_REPO  := apt-utils
 DEPS_IMAGE := binutils ca-certificates python3 tzdata
@@ -256,8 +256,7 @@ install: programs
 	sed 's|deploy/docs/|docs/|g' README.md > $(DESTDIR)$(PREFIX)/share/doc/rollbackd/README.md
 	chmod 644 $(DESTDIR)$(PREFIX)/share/doc/rollbackd/README.md
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/rollbackd/docs deploy/docs/*
-	install -D -m 644 deploy/debian/rollbackctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/rollbackctl
-	sh deploy/debian/pages.sh $O $(DESTDIR)$(PREFIX)/share/man
+	sh deploy/debian/pages.sh $O $(DESTDIR)$(PREFIX)/share
 	install -d $(DESTDIR)$(UNITS_DIR)
 	sed 's|/usr/bin/rollback|$(PREFIX)/bin/rollback|' deploy/systemd/rollbackd.service > $(DESTDIR)$(UNITS_DIR)/rollbackd.service
 	chmod 644 $(DESTDIR)$(UNITS_DIR)/rollbackd.service

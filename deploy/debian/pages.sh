@@ -1,6 +1,6 @@
 #!/bin/sh
-# Manual pages whose lists are the programs' own: pages.sh PROGRAMS-DIR MAN-DIR. "@help@" and the like in a page is what the
-# program says.
+# Manual pages and completion whose lists are the programs' own: pages.sh PROGRAMS-DIR SHARE-DIR. "@help@" in a page is what the
+# program says, "@commands@" what is made of rollbackctl's table of commands.
 set -eu
 programs=$1
 out=$2
@@ -13,16 +13,28 @@ plain() {
 	echo .fi
 }
 
-page() { # PAGE TO COMMAND...: "@help@" becomes what the command says
-	from=$here/$1 to=$out/$2
-	shift 2
+table() { # KIND: what is made of the table of commands
+	"$programs/rollbackctl" --dump-commands | python3 "$here/tables.py" "$1"
+}
+
+page() { # PAGE MARK: standard input stands where the page says @MARK@
+	to=$out/man/man${1##*.}/$1
 	mkdir -p "$(dirname "$to")"
-	sed '/^@help@$/,$d' "$from" >"$to"
-	"$@" | plain >>"$to"
-	sed '1,/^@help@$/d' "$from" >>"$to"
+	sed "/^@$2@\$/,\$d" "$here/$1" >"$to"
+	cat >>"$to"
+	sed "1,/^@$2@\$/d" "$here/$1" >>"$to"
 	chmod 644 "$to"
 }
 
-page rollbackctl.1 man1/rollbackctl.1 "$programs/rollbackctl" --help
-page rollbackd.8 man8/rollbackd.8 "$programs/rollbackd" --help
-page rollbackd.yml.5 man5/rollbackd.yml.5 "$programs/rollbackd" --help-config
+completion() { # KIND FILE
+	mkdir -p "$(dirname "$out/$2")"
+	table "$1" >"$out/$2"
+	chmod 644 "$out/$2"
+}
+
+table roff | page rollbackctl.1 commands
+"$programs/rollbackd" --help | plain | page rollbackd.8 help
+"$programs/rollbackd" --help-config | plain | page rollbackd.yml.5 help
+completion bash bash-completion/completions/rollbackctl
+completion zsh zsh/vendor-completions/_rollbackctl
+completion fish fish/vendor_completions.d/rollbackctl.fish

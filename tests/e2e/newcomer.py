@@ -43,12 +43,27 @@ def mount(source, target, kind, data=None):
         raise OSError(ctypes.get_errno(), f"mount {target}")
 
 
+def layer(lower, target, folder):
+    """What is below target now is lower, with a layer over it that is gone afterwards."""
+    for name in ("up", "work"):
+        (folder / name).mkdir(parents=True)
+    target.mkdir(parents=True, exist_ok=True)
+    mount("overlay", target, "overlay", f"lowerdir={lower},upperdir={folder}/up,workdir={folder}/work")
+
+
+def is_a_mount_of_its_own(path):
+    points = [line.split()[4] for line in open("/proc/self/mountinfo")]
+    return any(p != "/" and path.is_relative_to(p) for p in points)
+
+
 def enter(folder):
-    """The machine's root with a layer over it that is gone afterwards."""
+    """The machine's root, and this tree, where an overlay of the root would not show it."""
+    apart = is_a_mount_of_its_own(ROOT)
     mount("tmpfs", folder, "tmpfs")
-    for name in ("up", "work", "root"):
-        (folder / name).mkdir()
-    mount("overlay", folder / "root", "overlay", f"lowerdir=/,upperdir={folder}/up,workdir={folder}/work")
+    (folder / "root").mkdir()
+    layer("/", folder / "root", folder / "of-root")
+    if apart:
+        layer(ROOT, folder / "root" / ROOT.relative_to("/"), folder / "of-tree")
     subprocess.run(["mount", "--rbind", "/dev", folder / "root/dev"], check=True)
     os.chroot(folder / "root")
     os.chdir(ROOT)

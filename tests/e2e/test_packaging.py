@@ -46,7 +46,8 @@ def test_the_package_holds_what_it_should(package):
                  "/usr/share/rollbackd/prometheus/cst-alerts.yml", "/usr/share/rollbackd/alertmanager/alertmanager.yml",
                  "/usr/share/rollbackd/scripts/rollback_cst_pipeline.sh", "/usr/share/man/man8/rollbackd.8.gz", "/usr/share/man/man1/rollbackctl.1.gz",
                  "/usr/share/doc/rollbackd/examples/flags-directory.conf", "/usr/share/rollbackd/polkit/50-rollbackd.rules", "/etc/default/rollbackd",
-                 "/usr/share/man/man5/rollbackd.yml.5.gz", "/usr/share/bash-completion/completions/rollbackctl", "/usr/share/doc/rollbackd/README.md", "/usr/share/doc/rollbackd/docs/oncall.md",
+                 "/usr/share/man/man5/rollbackd.yml.5.gz", "/usr/share/bash-completion/completions/rollbackctl", "/usr/share/zsh/vendor-completions/_rollbackctl",
+                 "/usr/share/fish/vendor_completions.d/rollbackctl.fish", "/usr/share/doc/rollbackd/README.md", "/usr/share/doc/rollbackd/docs/oncall.md",
                  lib + "/lib/systemd/system/rollbackd.socket"):
         assert name in names, name
     assert any(n.startswith("/usr/share/rollbackd/grafana/dashboards/") for n in names)
@@ -56,9 +57,8 @@ def test_the_package_holds_what_it_should(package):
         assert re.search(library, depends), depends
 
 
-def test_the_links_of_the_installed_readme_lead_somewhere(package, folder):
-    run("dpkg-deb", "-x", package, folder)
-    doc = folder / "usr/share/doc/rollbackd"
+def test_the_links_of_the_installed_readme_lead_somewhere(unpacked):
+    doc = unpacked / "usr/share/doc/rollbackd"
     targets = re.findall(r"\]\(([^)#]+)", (doc / "README.md").read_text())
     assert len(targets) > 5 and [t for t in targets if not (doc / t).is_file()] == []
 
@@ -86,8 +86,8 @@ def below(packages):
 
 
 @pytest.mark.parametrize("program", ["usr/bin/rollbackd", "usr/bin/rollbackctl", "usr/libexec/rollbackd/rollbackd-run"])
-def test_what_the_programs_are_linked_with_is_what_the_package_depends_on(package, folder, program):
-    run("dpkg-deb", "-x", package, folder)
+def test_what_the_programs_are_linked_with_is_what_the_package_depends_on(package, unpacked, program):
+    folder = unpacked
     depends = names_of(run("dpkg-deb", "-f", package, "Depends").stdout)
     needed = set(re.findall(r"NEEDED +(\S+)", run("objdump", "-p", folder / program).stdout))
     linked = dict(re.findall(r"(\S+) => (/\S+)", run("ldd", folder / program).stdout))
@@ -108,27 +108,78 @@ def test_apt_installs_it_from_the_repository(package, folder):
     assert r.returncode == 0 and re.findall(r"^Inst (\S+)", r.stdout, re.M) == ["rollbackd"], r
 
 
-def test_the_manual_pages_say_all_that_the_programs_say(package, folder):
-    run("dpkg-deb", "-x", package, folder)
-
-    def page(name):
-        r = run("man", "--warnings", "-E", "UTF-8", "-l", folder / f"usr/share/man/{name}.gz", env={**os.environ, "MANWIDTH": "200", "LC_ALL": "C.UTF-8"})
-        assert r.returncode == 0 and r.stderr == "", r.stderr
-        return re.sub("\\s+", " ", r.stdout)
-    for name, program, option in (("man1/rollbackctl.1", "rollbackctl", "--help"), ("man8/rollbackd.8", "rollbackd", "--help"),
-                                  ("man5/rollbackd.yml.5", "rollbackd", "--help-config")):
-        text, said = page(name), run(folder / "usr/bin" / program, option).stdout.splitlines()
-        assert len(said) > 5
-        for line in said:
-            assert re.sub("\\s+", " ", line).strip() in text, (name, line)
+@pytest.fixture(scope="module")
+def unpacked(package, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("package")
+    assert run("dpkg-deb", "-x", package, folder).returncode == 0
+    return folder
 
 
-def test_completion_knows_every_command(folder):
-    complete = (f". {ROOT}/deploy/debian/rollbackctl.bash; COMP_WORDS=(rollbackctl %s); COMP_CWORD=%d; _rollbackctl; echo ${{COMPREPLY[@]}}")
-    environment = {"PATH": f"{ROOT}/build/{MODE}:/usr/bin:/bin"}
-    assert run("bash", "-c", complete % ("chec", 1), env=environment).stdout.split() == ["checklist", "check-config", "check-web-config", "check-alert"]
-    assert run("bash", "-c", complete % ("rollback --o", 2), env=environment).stdout.split() == ["--offline", "--or-offline"]
-    assert "resolve" in run("bash", "-c", complete % ("incident re", 2), env=environment).stdout.split()
+def manual_page(file):
+    """As one line."""
+    r = run("man", "--warnings", "-E", "UTF-8", "-l", file, env={**os.environ, "MANWIDTH": "200", "LC_ALL": "C.UTF-8"})
+    assert r.returncode == 0 and r.stderr == "", r.stderr
+    return re.sub("\\s+", " ", r.stdout)
+
+
+@pytest.mark.parametrize("name, option", [("man8/rollbackd.8", "--help"), ("man5/rollbackd.yml.5", "--help-config")])
+def test_the_manual_pages_say_all_that_the_daemon_says(unpacked, name, option):
+    text, said = manual_page(unpacked / f"usr/share/man/{name}.gz"), run(unpacked / "usr/bin/rollbackd", option).stdout.splitlines()
+    assert len(said) > 5
+    for line in said:
+        assert re.sub("\\s+", " ", line).strip() in text, (name, line)
+
+
+def table_of(folder):
+    return json.loads(run(folder / "usr/bin/rollbackctl", "--dump-commands").stdout)
+
+
+def test_the_manual_page_of_rollbackctl_has_all_of_its_table(unpacked):
+    text, table = manual_page(unpacked / "usr/share/man/man1/rollbackctl.1.gz"), table_of(unpacked)
+    assert len(table["commands"]) > 20
+    for command in table["commands"]:
+        for part in (" ".join(filter(None, (command["name"], command["verb"], command["args"]))), command["help"], command["more"], command["example"]):
+            assert not part or re.sub("\\s+", " ", part) in text, part
+    for option in [o for c in [table, *table["commands"]] for o in c["options"]]:
+        assert f"--{option['name']}" in text and option["help"] in text, option
+
+
+ASK = {
+    "bash": """. {share}/bash-completion/completions/rollbackctl
+COMP_WORDS=(rollbackctl {words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _rollbackctl; printf '%s\\n' "${{COMPREPLY[@]}}" """,
+    # zsh's own part compares with what was typed; here it is played by grep.
+    "zsh": """compdef() {{}}; _describe() {{ print -l -- "${{(@P)2}}" }}; _files() {{}}; _message() {{}}
+source {share}/zsh/vendor-completions/_rollbackctl
+words=(rollbackctl {words}); CURRENT=$#words; _rollbackctl | sed 's/:.*//' | grep -e "^$words[CURRENT]" """,
+    "fish": """source {share}/fish/vendor_completions.d/rollbackctl.fish; complete -C "rollbackctl {words}" | string replace -r '\\t.*' ''""",
+}
+
+
+def completed(shell, folder, words):
+    """What the real shell offers for the last of the words, which may be ''."""
+    assert shutil.which(shell)
+    text = ASK[shell].format(share=folder / "usr/share", words=words.replace("''", "") if shell == "fish" else words)
+    r = run(shell, *{"bash": ["--norc"], "zsh": ["-f"], "fish": ["--no-config"]}[shell], "-c", text, timeout=60,
+            env={"PATH": "/usr/bin:/bin", "HOME": str(folder), "LC_ALL": "C.UTF-8"})
+    assert r.stderr == "", r.stderr
+    return set(r.stdout.split())
+
+
+@pytest.mark.parametrize("shell", ASK)
+def test_completion_knows_every_command_verb_and_option(unpacked, shell):
+    table = table_of(unpacked)
+    commands = table["commands"]
+    names, shared = {c["name"] for c in commands}, {f"--{o['name']}" for o in table["options"]}
+    assert completed(shell, unpacked, "''") == names
+    assert completed(shell, unpacked, "chec") == {n for n in names if n.startswith("chec")}
+    assert completed(shell, unpacked, "--url x incident re") == {"report", "resolve", "retry", "review"}
+    assert completed(shell, unpacked, "--output ''") == {"table", "json", "md", "csv"}
+    for name in ("rollback", "flags", "sla", "simulate"):
+        own = {f"--{o['name']}" for c in commands if c["name"] == name and not c["verb"] for o in c["options"]}
+        assert completed(shell, unpacked, f"{name} --") == own | shared, name
+    for command in [c for c in commands if c["verb"] in ("explain", "approve", "open")]:
+        own = {f"--{o['name']}" for o in command["options"]}
+        assert completed(shell, unpacked, f"{command['name']} {command['verb']} --") == own | shared, command
 
 
 def test_installed_below_another_prefix_the_unit_starts_the_program_that_is_there(package, folder):
