@@ -100,8 +100,9 @@ static int read_asked(struct http_req *req, struct http_reply *reply, struct ask
 struct move_job {
 	struct api_job base;
 	struct plan_request rq;
-	struct asked asked;  /* owned */
-	char *rollout, *who; /* owned */
+	struct asked asked;             /* owned */
+	char *rollout, *who;            /* owned */
+	struct json_object *comparison; /* owned: what compare_report said last of the whole rollout; NULL: nothing */
 	struct plan_outcome out;
 };
 
@@ -152,6 +153,7 @@ static void move_free(struct api_job *w)
 
 	json_object_put(j->asked.body);
 	json_object_put(j->out.missing);
+	json_object_put(j->comparison);
 	free(j->rollout);
 	free(j->who);
 	free(j);
@@ -192,7 +194,8 @@ static int request_of(struct move_job *j, const struct http_req *req, const char
 	                               .verdict = k->verdict,
 	                               .link = k->link,
 	                               .sha = k->sha,
-	                               .expires_us = k->expires_us};
+	                               .expires_us = k->expires_us,
+	                               .comparison = j->comparison};
 	return j->rollout && j->who ? 0 : -ENOMEM;
 }
 
@@ -212,6 +215,8 @@ enum http_verdict plan_post(struct api *a, struct http_req *req, struct http_rep
 		move_free(&j->base);
 		return HTTP_REPLIED;
 	}
+	if (move == MOVE_CHECK || move == MOVE_DONE)
+		j->comparison = report_whole(a->comparisons, segment);
 	if (request_of(j, req, segment, (enum plan_move)move) < 0) {
 		move_free(&j->base);
 		api_answer_errno(reply, -ENOMEM, "");
@@ -248,11 +253,13 @@ static int build_report(const struct api_read *q, const struct rollout *r, const
 	struct evaluation ev = {0};
 	CLEANUP(json_cleanup)
 	struct json_object *comparison = report_comparison(q->api->comparisons, r->name, kind);
+	CLEANUP(json_cleanup) struct json_object *whole = report_whole(q->api->comparisons, r->name);
 	struct report_request rq = {.settings = q->settings,
 	                            .rollout = r,
 	                            .st = &st,
 	                            .ev = &ev,
 	                            .comparison = comparison,
+	                            .whole = whole,
 	                            .kind = kind,
 	                            .now_us = clock_wall_us()};
 	int e = rollout_state_load(q->conn, r, rq.now_us, NULL, &st);

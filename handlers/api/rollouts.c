@@ -16,6 +16,8 @@
 #include "handlers/incident/open.h"
 #include "handlers/gates/plan_diff.h"
 #include "handlers/plan/json.h"
+#include "handlers/plan/prefill.h"
+#include "handlers/reports/report.h"
 #include "server/core/clock.h"
 #include "server/core/http_reply.h"
 #include "server/core/text.h"
@@ -63,6 +65,13 @@ static int add_incident(struct db_conn *c, const struct rollout *ro, struct json
 	return r;
 }
 
+static int add_known(const struct api_read *q, const struct rollout *r, struct json_object *o)
+{
+	CLEANUP(json_cleanup) struct json_object *whole = report_whole(q->api->comparisons, r->name);
+
+	return prefill_json_add(o, q->conn, r, whole);
+}
+
 static int add_plan(const struct api_read *q, const struct rollout *r, const struct flags_look *look,
                     struct json_object *o)
 {
@@ -76,6 +85,8 @@ static int add_plan(const struct api_read *q, const struct rollout *r, const str
 		err = controller_last(q->api->controller, r->name, &ev);
 	if (err == 0)
 		err = plan_json_add(o, q->conn, &(struct gate_view) {q->settings, r, &st, &ev, now});
+	if (err == 0)
+		err = add_known(q, r, o);
 	rollout_state_free(&st);
 	evaluation_free(&ev);
 	return err;

@@ -243,6 +243,8 @@ void judge_all(const struct verdict *v, size_t n, struct verdict *ret)
 {
 	assert((v || n == 0) && ret);
 	const struct verdict *worst = NULL;
+	bool open = false,
+	     old = true; /* somebody has not answered; none of them for another reason than want of youth */
 
 	*ret = (struct verdict) {.seen = -1, .least = -1, .partial = n == 0};
 	for (size_t i = 0; i < n; i++) {
@@ -253,6 +255,10 @@ void judge_all(const struct verdict *v, size_t n, struct verdict *ret)
 		if (v[i].least >= 0 && (ret->least < 0 || v[i].least < ret->least))
 			ret->least = v[i].least;
 		ret->partial |= v[i].partial;
+		if (v[i].partial || v[i].state == STATUS_UNKNOWN) {
+			open = true;
+			old &= v[i].stale;
+		}
 		if (v[i].state == STATUS_NO && (!worst || worst->state != STATUS_NO))
 			worst = &v[i];
 		if (v[i].state == STATUS_UNKNOWN &&
@@ -267,5 +273,5 @@ void judge_all(const struct verdict *v, size_t n, struct verdict *ret)
 		say(ret, worst->state, "%s", worst->note);
 	else
 		say(ret, worst->state, "%zu of %zu; %.250s", ret->agree, ret->answers, worst->note);
-	ret->stale = worst && worst->state == STATUS_UNKNOWN && worst->stale;
+	ret->stale = open && old;
 }

@@ -114,7 +114,7 @@ static void settle(struct run *r, struct verdict *ret)
 	*ret = r->verdict;
 	if (r->trouble[0] && !is_no)
 		ret->state = STATUS_UNKNOWN;
-	ret->stale = r->stale && !is_no;
+	ret->stale = r->stale && r->trouble[0];
 	ret->partial |= r->trouble[0] != '\0';
 	if (ret->answers == 0)
 		ret->answers = 1;

@@ -25,7 +25,7 @@ bool wanted_is_met(struct wanted t, int32_t pct);
 /* What one check said. */
 struct verdict {
 	enum condition_status state;
-	bool stale;                /* unknown because nothing young enough is there yet */
+	bool stale;                /* unknown or partial because nothing young enough is there yet */
 	size_t agree, answers;     /* answers that are the wanted percentage, of how many; "6 of 6" */
 	int32_t seen, least;       /* highest and lowest percentage it reported; -1 none */
 	bool partial;              /* not everybody who was asked has said where it is */
@@ -51,7 +51,7 @@ struct verify_result {
 	struct verify_condition written; /* without a flags file: yes, there is nothing to write */
 	struct verify_condition acknowledged;
 	struct verify_condition effective, cured; /* unknown where they are not configured, or not judged now */
-	bool stale;                               /* acknowledged is unknown only because nothing is young enough yet */
+	bool stale;                               /* what is unknown or partial is so only for want of young answers */
 	bool asked;                               /* there are checks to ask */
 	int32_t file;                             /* what the flags file holds; -1 unknown, or there is none */
 	int32_t seen, least;                      /* highest and lowest percentage that any check reported; -1 none */

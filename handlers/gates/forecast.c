@@ -86,3 +86,39 @@ int64_t forecast_planned_us(const struct rollout *r, const struct plan_began *be
 			at += r->stages[i].duration_us;
 	return at;
 }
+
+int stage_dates_load(struct db_conn *c, const struct gate_view *v, struct stage_dates *ret, size_t max, size_t *ret_n)
+{
+	assert(c && v && ret && ret_n);
+	struct forecast f[FORECAST_MAX];
+	size_t n = forecast_stages(v, f, ARRAY_LEN(f)), all = v->rollout->n_stages;
+	struct plan_began began = {0};
+	int r = plan_began_load(c, v->rollout->name, &began);
+
+	*ret_n = all < max ? all : max;
+	for (size_t i = 0; i < *ret_n; i++) {
+		const struct stage *s = &v->rollout->stages[i];
+		int64_t entered = rollout_state_entered_us(c, v->rollout, s->number);
+
+		ret[i] = (struct stage_dates) {
+			.stage = s,
+			.planned_us = forecast_planned_us(v->rollout, &began, s->number),
+			.entered_us = entered || s->number != began.stage ? entered : began.at_us,
+		};
+		for (size_t k = 0; k < n; k++)
+			if (f[k].stage == s)
+				ret[i].earliest_us = f[k].at_us;
+	}
+	return r;
+}
+
+bool stage_dates_late(const struct stage_dates *d, int64_t *ret_us)
+{
+	assert(d && ret_us);
+	int64_t is = d->earliest_us ? d->earliest_us : d->entered_us;
+
+	if (!is || !d->planned_us)
+		return false;
+	*ret_us = is - d->planned_us;
+	return true;
+}

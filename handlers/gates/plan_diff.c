@@ -17,8 +17,8 @@ static const char *const parts[] = {"stages", "checklists", "freeze", "milestone
 #define BY_STAGE 2
 
 /* And how an item is ticked: that it is, and for how long, counts. */
-static const char *const only_read[] = {"name",   "title", "unit",     "text", "release_notes",
-                                        "reason", "owner", "evidence", "by"};
+static const char *const only_read[] = {"name",          "title",  "unit",  "text",     "prefill",
+                                        "release_notes", "reason", "owner", "evidence", "by"};
 static const char *const durations[] = {"duration", "over", "after", "valid", "every", "in", "certify"};
 static const char *const labels[] = {"name", "text", "reason", "number"};
 

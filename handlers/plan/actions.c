@@ -7,6 +7,7 @@
 
 #include "db/event.h"
 #include "handlers/incident/announce.h"
+#include "handlers/plan/prefill.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
 #include "server/core/thread.h"
@@ -41,6 +42,15 @@ const char *plan_reason(const struct plan_act *w)
 {
 	assert(w);
 	return w->rq->note && w->rq->note[0] ? w->rq->note : NULL;
+}
+
+char *plan_known(const struct plan_act *w, const char *prefill)
+{
+	assert(w);
+	bool known = prefill && (w->rq->comparison || !prefill_compares(prefill));
+
+	return plan_reason(w) || !known ? NULL
+	                                : prefill_text(db_tx_conn(w->tx), w->r, prefill, w->rq->comparison, NULL);
 }
 
 struct gate_view plan_view(const struct plan_act *w)

@@ -47,6 +47,7 @@ struct plan_request {
 	bool force;              /* SET: past stages that were not left by their gates; ADVANCE: past its gate */
 	const char *name, *verdict, *link, *sha; /* EVIDENCE; the last two may be NULL */
 	int64_t expires_us;                      /* EVIDENCE: wall; 0: as the item says */
+	struct json_object *comparison;          /* CHECK, DONE: what prefill stands on; NULL: nothing was compared */
 };
 
 struct plan_outcome {

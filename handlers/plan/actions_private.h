@@ -30,6 +30,9 @@ int plan_note(const struct plan_act *w, const char *what, const char *text);
 int plan_tell(const struct plan_act *w, enum announcement_id id, const char *text);
 /* The reason or note that was given; NULL: none. */
 const char *plan_reason(const struct plan_act *w);
+/* What stands as the note of what says prefill, where nobody gave one; NULL: one was given, or nothing is known. The
+ * caller's. */
+char *plan_known(const struct plan_act *w, const char *prefill);
 /* -EACCES with a sentence unless it is known who asks. */
 int plan_needs_person(const struct plan_act *w, const char *for_what);
 bool is_among(const char **list, const char *word);

@@ -29,10 +29,11 @@ static enum checkmark_state state_now(const struct plan_act *w, const struct che
 static int tick(struct plan_act *w, const struct checklist *list, const struct check_item *item)
 {
 	const struct checkmark *last = NULL;
+	CLEANUP(cleanup_free) char *known = plan_known(w, item->prefill);
 	struct checkmark t = {.list = (char *)list->name,
 	                      .item = (char *)item->text,
 	                      .person = (char *)w->rq->who.name,
-	                      .note = (char *)w->rq->note};
+	                      .note = known ? known : (char *)w->rq->note};
 
 	if (state_now(w, list, item, &last) == CHECKMARK_FAILED)
 		return refuse(w, -EPERM, "%s found that \"%.200s\" failed%s%.300s: only a new verdict ticks it",

@@ -1,10 +1,12 @@
 #include <assert.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "handlers/gates/approvals.h"
 #include "handlers/gates/forecast.h"
 #include "handlers/plan/json.h"
+#include "server/core/clock.h"
 #include "server/core/text.h"
 
 /* --- what is done once --- */
@@ -89,30 +91,33 @@ static void add_forecast(struct json_object *o, const struct forecast *f, size_t
 }
 
 /* Planned beside actual. */
+static struct json_object *dates_json(const struct stage_dates *d)
+{
+	struct json_object *one = json_object_new_object();
+	int64_t late = 0;
+
+	json_add_int(one, "stage", d->stage->number);
+	json_add_str(one, "name", d->stage->name);
+	json_add_time(one, "planned", d->planned_us);
+	json_add_time(one, "entered", d->entered_us);
+	json_add_time(one, "earliest", d->earliest_us);
+	json_add(one, "late", NULL);
+	if (stage_dates_late(d, &late))
+		json_add_double(one, "late", (double)late / (double)US_PER_S);
+	return one;
+}
+
 static int add_dates(struct json_object *o, struct db_conn *c, const struct gate_view *v)
 {
 	struct forecast f[FORECAST_MAX];
-	size_t n = forecast_stages(v, f, ARRAY_LEN(f));
+	CLEANUP(cleanup_free) struct stage_dates *dates = calloc(v->rollout->n_stages + 1, sizeof(*dates));
+	size_t n = 0;
 	struct json_object *arr = json_object_new_array();
-	struct plan_began began = {0};
-	int r = plan_began_load(c, v->rollout->name, &began);
 
-	add_forecast(o, f, n);
-	for (size_t i = 0; i < v->rollout->n_stages; i++) {
-		const struct stage *s = &v->rollout->stages[i];
-		struct json_object *one = json_object_new_object();
-		int64_t entered = rollout_state_entered_us(c, v->rollout, s->number);
-
-		json_add_int(one, "stage", s->number);
-		json_add_str(one, "name", s->name);
-		json_add_time(one, "planned", forecast_planned_us(v->rollout, &began, s->number));
-		json_add_time(one, "entered", entered || s->number != began.stage ? entered : began.at_us);
-		json_add(one, "earliest", NULL);
-		for (size_t k = 0; k < n; k++)
-			if (f[k].stage == s)
-				json_add_time(one, "earliest", f[k].at_us);
-		json_object_array_add(arr, one);
-	}
+	add_forecast(o, f, forecast_stages(v, f, ARRAY_LEN(f)));
+	int r = dates ? stage_dates_load(c, v, dates, v->rollout->n_stages, &n) : -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		json_object_array_add(arr, dates_json(&dates[i]));
 	json_add(o, "dates", arr);
 	return r;
 }

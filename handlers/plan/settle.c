@@ -132,11 +132,12 @@ int plan_done(struct plan_act *w)
 		r = may_be_settled(w, &t);
 	if (r < 0)
 		return r;
+	CLEANUP(cleanup_free) char *known = plan_known(w, t.milestone ? t.milestone->prefill : NULL);
+	const char *note = known ? known : plan_reason(w) ? w->rq->note : NULL;
 	struct settled s = {
-		.kind = t.kind, .text = (char *)t.text, .person = (char *)w->rq->who.name, .note = (char *)w->rq->note};
+		.kind = t.kind, .text = (char *)t.text, .person = (char *)w->rq->who.name, .note = (char *)note};
 	CLEANUP(cleanup_free)
-	char *text = text_format("done by %s: %s%s%s", w->rq->who.name, t.text, plan_reason(w) ? ": " : "",
-	                         plan_reason(w) ? w->rq->note : "");
+	char *text = text_format("done by %s: %s%s%s", w->rq->who.name, t.text, note ? ": " : "", note ? note : "");
 	r = text ? settled_add(w->tx, w->r->name, &s) : -ENOMEM;
 	return r < 0 ? r : plan_tell(w, ANNOUNCE_DONE, text);
 }

@@ -101,6 +101,15 @@ static enum checkmark_state state_of(const struct report *p, const struct checkl
 	return last ? CHECKMARK_DONE : CHECKMARK_OPEN;
 }
 
+static int open_item(struct report *p, const struct checklist *list, const struct check_item *item,
+                     const struct checkmark_list *ever)
+{
+	bool current = p->stage && p->stage->checklist && !strcmp(p->stage->checklist, list->name);
+
+	buf_printf(p->b, "  - %s: %s\n", checkmark_state_name(state_of(p, list, item, ever)), item->text);
+	return current ? report_known(p, item->prefill) : 0;
+}
+
 int report_checklists(struct report *p)
 {
 	assert(p && p->b && p->c);
@@ -114,11 +123,9 @@ int report_checklists(struct report *p)
 		for (size_t n = 0; n < list->n_items; n++)
 			done += state_of(p, list, &list->items[n], &ever) == CHECKMARK_DONE;
 		buf_printf(p->b, "- Checklist %s: %zu of %zu done\n", list->name, done, list->n_items);
-		for (size_t n = 0; n < list->n_items; n++)
+		for (size_t n = 0; r == 0 && n < list->n_items; n++)
 			if (state_of(p, list, &list->items[n], &ever) != CHECKMARK_DONE)
-				buf_printf(p->b, "  - %s: %s\n",
-				           checkmark_state_name(state_of(p, list, &list->items[n], &ever)),
-				           list->items[n].text);
+				r = open_item(p, list, &list->items[n], &ever);
 	}
 	checkmark_list_free(&ever);
 	return r;

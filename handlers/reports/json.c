@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "handlers/plan/json.h"
+#include "handlers/plan/prefill.h"
 #include "handlers/reports/private.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
@@ -170,6 +171,8 @@ static int fill(struct json_object *o, struct report *p)
 {
 	int r = plan_json_add(o, p->c, &(struct gate_view) {p->s, p->r, p->st, p->ev, p->now});
 
+	if (r == 0)
+		r = prefill_json_add(o, p->c, p->r, p->compared_whole);
 	add_head(o, p);
 	add_success(o, p);
 	add_incidents(o, p);

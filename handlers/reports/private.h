@@ -23,11 +23,12 @@ struct report {
 	const struct rollout *r;
 	const struct rollout_state *st;
 	const struct evaluation *ev;
-	const struct stage *stage;      /* NULL: unstaged */
-	struct json_object *comparison; /* borrowed; NULL: none yet */
+	const struct stage *stage;          /* NULL: unstaged */
+	struct json_object *comparison;     /* borrowed; NULL: none yet */
+	struct json_object *compared_whole; /* borrowed: of the whole rollout */
 	enum report_kind kind;
 	const char *kind_name;
-	int64_t from, now;
+	int64_t from, now, ahead_us;    /* ahead: milestones so far away are named; 0: all */
 	struct incident_list incidents; /* owned: of the whole rollout, newest first */
 	struct stage_run_list runs;     /* owned: newest first */
 	struct tally span, whole;       /* owned: of the report's span, of the whole rollout */
@@ -46,8 +47,13 @@ int report_steps(struct report *p);   /* the stages that people entered in the s
 int report_stages(struct report *p);
 int report_decisions(struct report *p);  /* approvals, forced advances, holds, freezes */
 int report_checklists(struct report *p); /* all of them */
+int report_dates(struct report *p);      /* planned beside actual */
+int report_milestones(struct report *p);
+int report_open_items(struct report *p); /* the checklist of the stage, and what is known of its open items */
 int report_compared(struct report *p);   /* new way against old way: cost, and in the final one everything */
 
+/* A line with what is known already of what says prefill; NULL: none. 0 or -errno of the database. */
+int report_known(struct report *p, const char *prefill);
 /* Does an incident count for the report's span: it was opened in it, or what lowered it acted in it. */
 bool report_is_of_span(const struct report *p, const struct incident *i);
 

@@ -6,9 +6,8 @@
 #include <string.h>
 
 #include "db/event.h"
+#include "handlers/gates/gate.h"
 #include "handlers/incident/kinds.h"
-#include "handlers/gates/checklist.h"
-#include "handlers/gates/forecast.h"
 #include "handlers/reports/private.h"
 #include "handlers/readiness/drill_schedule.h"
 #include "server/core/clock.h"
@@ -53,6 +52,12 @@ struct json_object *report_comparison(struct comparisons *c, const char *rollout
 	int compared = report_kinds[report_kind_of(kind)].compared;
 
 	return c && compared >= 0 ? comparisons_last(c, rollout, (enum comparison_kind)compared) : NULL;
+}
+
+struct json_object *report_whole(struct comparisons *c, const char *rollout)
+{
+	assert(rollout);
+	return c ? comparisons_last(c, rollout, COMPARISON_WHOLE) : NULL;
 }
 
 static int head(struct report *p)
@@ -242,61 +247,6 @@ static int sla(struct report *p)
 	return 0;
 }
 
-/* --- what is to come --- */
-
-static int forecast(struct report *p)
-{
-	struct forecast f[FORECAST_MAX];
-	size_t n = forecast_stages(&(struct gate_view) {p->s, p->r, p->st, p->ev, p->now}, f, ARRAY_LEN(f));
-	char at[40];
-
-	for (size_t i = 0; i < n; i++) {
-		text_time_words(f[i].at_us, at, sizeof(at));
-		buf_printf(p->b, "- Stage %d %s: %s at the earliest\n", f[i].stage->number, f[i].stage->name, at);
-	}
-	return 0;
-}
-
-static int checklist(struct report *p)
-{
-	const struct checklist *list = p->stage ? rollout_checklist(p->r, p->stage->checklist) : NULL;
-	size_t done = 0;
-
-	for (size_t i = 0; list && i < list->n_items; i++)
-		done += item_state(list, &list->items[i], &p->st->checkmarks, p->now, NULL) == CHECKMARK_DONE;
-	if (list)
-		buf_printf(p->b, "- Checklist %s: %zu of %zu done\n", list->name, done, list->n_items);
-	return 0;
-}
-
-static int milestones(struct report *p)
-{
-	int64_t ahead = report_kinds[report_kind_of(p->kind_name)].ahead_us;
-	size_t left_out = 0;
-	char at[40];
-
-	for (size_t i = 0; i < p->r->n_milestones; i++) {
-		const struct milestone *m = &p->r->milestones[i];
-		int64_t due = rollout_state_milestone_us(p->c, p->r, p->st, m);
-		char why[400];
-
-		if (!due)
-			continue;
-		text_time_words(due, at, sizeof(at));
-		if (!ahead || (due > p->from && due < p->now + ahead))
-			buf_printf(p->b, "- Milestone %s: %s%s\n", at, m->text,
-			           milestone_is_locked(p->r, m, p->ev, why, sizeof(why))
-			                   ? " (locked: the old way is not ready)"
-			           : due <= p->now ? " (due)"
-			                           : "");
-		else
-			left_out++;
-	}
-	if (left_out)
-		buf_printf(p->b, "- Milestones earlier or later: %zu\n", left_out);
-	return 0;
-}
-
 static int near_misses(struct report *p)
 {
 	const struct unheard *u = &p->ev->near_misses;
@@ -407,11 +357,11 @@ int report_write(struct report *p)
 		{REPORT_EVERY, sla},
 		{REPORT_WEEKLY | REPORT_FINAL, report_compared},
 		{REPORT_WEEKLY, near_misses},
-		{REPORT_WEEKLY | REPORT_FINAL, forecast},
+		{REPORT_WEEKLY | REPORT_FINAL, report_dates},
 		{REPORT_FINAL, report_decisions},
-		{REPORT_DAILY | REPORT_WEEKLY, checklist},
+		{REPORT_DAILY | REPORT_WEEKLY, report_open_items},
 		{REPORT_FINAL, report_checklists},
-		{REPORT_EVERY, milestones},
+		{REPORT_EVERY, report_milestones},
 		{REPORT_EVERY, drills},
 		{REPORT_EVERY, tail},
 	};
@@ -436,6 +386,8 @@ int report_gather(struct report *p, struct db_conn *c, const struct report_reque
 	                      .ev = rq->ev,
 	                      .stage = rollout_state_stage(rq->st, rq->rollout),
 	                      .comparison = rq->comparison,
+	                      .compared_whole = rq->whole,
+	                      .ahead_us = report_kinds[k].ahead_us,
 	                      .kind = report_kinds[k].kind,
 	                      .kind_name = report_kinds[k].name,
 	                      .from = rq->since_us && rq->since_us < from ? rq->since_us : from,

@@ -15,11 +15,13 @@ static int send_report(const struct reconcile *l, struct comparisons *c, const c
 	assert(kind);
 	CLEANUP(buf_free) struct buf b = BUF(REPORT_MAX);
 	CLEANUP(json_cleanup) struct json_object *comparison = report_comparison(c, l->r->name, kind);
+	CLEANUP(json_cleanup) struct json_object *whole = report_whole(c, l->r->name);
 	const struct report_request rq = {.settings = l->s,
 	                                  .rollout = l->r,
 	                                  .st = l->st,
 	                                  .ev = l->ev,
 	                                  .comparison = comparison,
+	                                  .whole = whole,
 	                                  .kind = kind,
 	                                  .now_us = l->now,
 	                                  .since_us = since_us};

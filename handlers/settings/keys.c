@@ -213,6 +213,11 @@ SECTION(stage_flag, stage_flag, RULES(.complete = complete_stage_flag),
         K("name", KEY_VARIABLE, stage_flag, name, .required = true, .help = "One of flags.values"),
         K("value", KEY_LINE, stage_flag, value, .required = true,
           .help = "Written with the percentage when the stage is entered"));
+#define PREFILL(s)                                                                                                     \
+	K("prefill", KEY_WORD, s, prefill, .words = "comparison cost incidents",                                       \
+	  .help = "What is known of it already stands beside it, and is its note when it is done without one: new "    \
+	          "way "                                                                                               \
+	          "against old way, of that what is marked cost, the incidents of the rollout")
 SECTION(item, check_item, NO_RULE,
         K("text", KEY_LINE, check_item, text, .required = true, .help = "What somebody does and ticks"),
         K("valid", KEY_DURATION, check_item, valid_us, .def = "0s",
@@ -223,6 +228,7 @@ SECTION(item, check_item, NO_RULE,
           .help = "Ticks itself: a drill that passed; rollbackctl doctor; fallback_probe; the flags file as seen; "
                   "criteria "
                   "all known"),
+        PREFILL(check_item),
         K("evidence", KEY_NAME, check_item, evidence,
           .help = "Ticked by what a program posts under this name (role evidence); a person may, too, unless it "
                   "failed"));
@@ -245,7 +251,7 @@ SECTION(milestone, milestone, NO_RULE,
           .help = "Counted from entering this stage"),
         K("in", KEY_DURATION, milestone, in_us, .required = true, .help = "Due so long after"),
         K("text", KEY_LINE, milestone, text, .required = true, .help = "What is due"),
-        K("owner", KEY_LINE, milestone, owner, .def = "", .help = "Who does it"),
+        K("owner", KEY_LINE, milestone, owner, .def = "", .help = "Who does it"), PREFILL(milestone),
         WORD("removes", MARK(milestone, removes_fallback, true), .words = "fallback",
              .help = "It takes the old way down: not due while fallback_probe fails or is unknown"),
         K("approvals", KEY_NAMES, milestone, approvals,

@@ -91,6 +91,7 @@ struct check_item {
 	const char *by;             /* what ticks it: drill, doctor …; NULL: people alone */
 	int64_t valid_us, every_us; /* 0: for the whole run; not recurring */
 	const char *evidence;       /* name of what CI posts; NULL: a person ticks it */
+	const char *prefill;        /* what is known of it already (handlers/plan/prefill.h); NULL: nothing */
 };
 struct checklist {
 	const char *name;
@@ -112,6 +113,7 @@ struct milestone {
 	const char *text, *owner; /* owner "": nobody named */
 	bool removes_fallback;    /* not due while the old way is not known to be ready */
 	const char **approvals;   /* NULL-terminated: roles, before it may be done; NULL: none */
+	const char *prefill;      /* as that of an item */
 };
 
 /* Something else that has to be over before anything is raised. */

@@ -122,10 +122,12 @@ static void print_changes(struct json_object *o)
 	}
 	if (!loss)
 		return (void)puts("  nothing begins anew");
+	int64_t approvals = json_int_or(loss, "approvals", 0), ticks = json_int_or(loss, "ticks", 0);
+
 	text_duration_words((int64_t)(json_double_or(loss, "clean", 0) * 1e6), clean, sizeof(clean));
-	printf("  STAGE %lld BEGINS ANEW: %s of clean time, %lld approval(s) and %lld tick(s) are lost\n",
-	       (long long)json_int_or(loss, "stage", -1), clean, (long long)json_int_or(loss, "approvals", 0),
-	       (long long)json_int_or(loss, "ticks", 0));
+	printf("  STAGE %lld BEGINS ANEW: %s of clean time, %lld %s and %lld %s are lost\n",
+	       (long long)json_int_or(loss, "stage", -1), clean, (long long)approvals,
+	       text_many(approvals, "approval", "approvals"), (long long)ticks, text_many(ticks, "tick", "ticks"));
 }
 
 static int against_one(const struct ctl *c, const struct rollout *r, struct json_object **ret)

@@ -77,9 +77,12 @@ static void say_right(const char *name, const struct config *cfg)
 	for (size_t i = 0; i < cfg->notes.n; i++)
 		fprintf(stderr, "cannot tell here: %s\n", cfg->notes.line[i]);
 	tell_recorded(cfg->settings);
-	printf("%s is right%s: %zu rollout(s), %zu playbook(s), %zu channel(s)\n", name,
-	       cfg->notes.n ? " as far as can be told here" : "", cfg->settings->n_rollouts, cfg->settings->n_playbooks,
-	       cfg->settings->n_channels);
+	const struct settings *s = cfg->settings;
+
+	printf("%s is right%s: %zu %s, %zu %s, %zu %s\n", name, cfg->notes.n ? " as far as can be told here" : "",
+	       s->n_rollouts, text_many((int64_t)s->n_rollouts, "rollout", "rollouts"), s->n_playbooks,
+	       text_many((int64_t)s->n_playbooks, "playbook", "playbooks"), s->n_channels,
+	       text_many((int64_t)s->n_channels, "channel", "channels"));
 }
 
 /* With -o json its verdict goes to verdicts. */
@@ -143,7 +146,7 @@ int cmd_check_web_config(struct ctl *c, int n, const char **words)
 	if (c->json)
 		ctl_print(c, o, NULL);
 	else if (r == 0)
-		printf("%s is right: %zu user(s)\n", words[0], w->n);
+		printf("%s is right: %zu %s\n", words[0], w->n, text_many((int64_t)w->n, "user", "users"));
 	print_faults(&faults);
 	if (r < 0)
 		return CTL_NO;

@@ -41,6 +41,15 @@ static void approval_line(struct json_object *o)
 	putchar('\n');
 }
 
+/* What is known already of what is still to be done. */
+static void known_line(struct json_object *o)
+{
+	const char *text = NULL;
+
+	if (json_get_str(o, "known", &text) == 1)
+		printf("      known: %s\n", text);
+}
+
 static void item_line(struct json_object *o)
 {
 	const char *person = json_str_or(o, "person", ""), *state = json_str_or(o, "state", ""), *text = NULL;
@@ -55,6 +64,7 @@ static void item_line(struct json_object *o)
 	if (json_get_str(o, "link", &text) == 1)
 		printf(", %s", text);
 	printf(done || open ? "\n" : " (%s)\n", state);
+	known_line(o);
 }
 
 static void each(struct json_object *o, const char *key, void (*show)(struct json_object *))
@@ -184,6 +194,7 @@ static void settled_line(struct json_object *o)
 	if (!done && json_get_str(o, "owner", &text) == 1 && text[0])
 		printf(", by %s", text);
 	putchar('\n');
+	known_line(o);
 	if (!done)
 		each(o, "approvals", approval_line);
 }

@@ -150,6 +150,28 @@ static void many_rollbacks_lock_until_the_oldest_is_a_day_old(void **state)
 	settings.limits.rollbacks_per_day = 0;
 }
 
+/* By how much, where both are known; what is still ahead counts by its earliest date. */
+static void what_is_planned_stands_beside_what_is(void **state)
+{
+	static const struct {
+		int64_t planned, entered, earliest, late;
+		bool known;
+	} rows[] = {
+		{100, 130, 0, 30, true}, {100, 90, 0, -10, true},   {100, 100, 0, 0, true},
+		{100, 0, 170, 70, true}, {100, 130, 190, 90, true}, /* rolled back: entered again */
+		{0, 130, 0, 0, false},   {100, 0, 0, 0, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct stage_dates d = {&stages[1], rows[i].planned, rows[i].entered, rows[i].earliest};
+		int64_t late = 0;
+
+		assert_int_equal(stage_dates_late(&d, &late), rows[i].known);
+		assert_int_equal(late, rows[i].late);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -160,6 +182,7 @@ int main(void)
 		cmocka_unit_test(nothing_is_entered_in_the_cooldown),
 		cmocka_unit_test(it_starts_again_where_the_last_incident_sent_it),
 		cmocka_unit_test(a_stage_that_is_run_elsewhere_takes_no_time_here),
+		cmocka_unit_test(what_is_planned_stands_beside_what_is),
 		cmocka_unit_test(many_rollbacks_lock_until_the_oldest_is_a_day_old),
 	};
 

@@ -143,6 +143,39 @@ static void a_hold_from_before_the_week_that_was_lowered_in_it_counts_in_it(void
 	assert_int_equal(json_len(json_arr_of(json_obj_of(o, "incidents"), "list")), 1);
 }
 
+/* --- planned beside actual --- */
+
+static int begin_the_plan(struct db_tx *tx, void *arg)
+{
+	int64_t began = *(int64_t *)arg;
+	struct rollout_row row = {.name = (char *)"shop", .stage = 1, .pct_wanted = 1000, .pct_seen = 1000};
+	int r = rollout_save(tx, &row);
+
+	if (r == 0)
+		r = progress_new_run(tx, "shop", began, "alice", "a test");
+	if (r == 0)
+		r = plan_began_save(tx, "shop", &(struct plan_began) {began, 1});
+	return r < 0 ? r : meta_set(tx, "entered:shop:1", began + 90 * INT64_C(60000000));
+}
+
+static void dates_are_told_planned_beside_actual(void **state)
+{
+	int64_t began = at("2026-03-02T10:00:00Z");
+
+	(void)state;
+	assert_int_equal(in_tx(db, begin_the_plan, &began), 0);
+	CLEANUP(json_cleanup) struct json_object *o = NULL;
+	CLEANUP(cleanup_free) char *text = report("weekly", &o);
+	struct json_object *first = json_item(json_arr_of(o, "dates"), 0);
+
+	says(text, "- Dates, planned beside actual:\n"
+	           "  - 1 Canary: planned 2026-03-02 10:00 UTC, entered 2026-03-02 11:30 UTC, 1 hour 30 minutes later\n"
+	           "  - 2 Full: planned 2026-03-02 10:00 UTC, at the earliest ");
+	assert_string_equal(json_str_or(first, "planned", ""), "2026-03-02T10:00:00Z");
+	assert_string_equal(json_str_or(first, "entered", ""), "2026-03-02T11:30:00Z");
+	assert_true(json_double_or(first, "late", 0) == 5400);
+}
+
 static void the_object_has_what_the_text_says(void **state)
 {
 	(void)state;
@@ -378,6 +411,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		TEST(what_somebody_forced_is_never_left_out_of_a_daily_report),
+		TEST(dates_are_told_planned_beside_actual),
 		TEST(a_hold_from_before_the_week_that_was_lowered_in_it_counts_in_it),
 		TEST(all_that_is_of_weight_is_listed),
 		TEST(a_list_of_decisions_that_is_cut_says_so),

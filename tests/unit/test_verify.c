@@ -240,6 +240,27 @@ static void the_least_is_known_when_everybody_has_answered(void **state)
 	assert_int_equal(sum.state, STATUS_NO);
 	assert_int_equal(sum.least, 5000);
 	assert_true(sum.partial);
+	assert_false(sum.stale);
+}
+
+/* One says that it is above, the other has only not been scraped since it was asked: it will be. */
+static void who_has_said_nothing_young_yet_will(void **state)
+{
+	struct verdict v[3] = {0}, sum;
+
+	(void)state;
+	judge_value("50", 2, (struct wanted) {1000, true}, &v[0]);
+	v[1] = v[2] = (struct verdict) {
+		.state = STATUS_UNKNOWN, .stale = true, .answers = 1, .seen = -1, .least = -1, .partial = true};
+	judge_all(v, 3, &sum);
+	assert_int_equal(sum.state, STATUS_NO);
+	assert_true(sum.partial && sum.stale);
+	v[2].stale = false; /* and a third does not answer at all */
+	judge_all(v, 3, &sum);
+	assert_true(sum.partial);
+	assert_false(sum.stale);
+	judge_all(v, 1, &sum); /* everybody has answered */
+	assert_false(sum.partial || sum.stale);
 }
 
 /* Rounds. */
@@ -518,6 +539,7 @@ int main(void)
 		cmocka_unit_test(a_json_value_is_a_number_or_a_text_that_is_one),
 		cmocka_unit_test(all_checks_together_say_what_the_worst_says),
 		cmocka_unit_test(the_least_is_known_when_everybody_has_answered),
+		cmocka_unit_test(who_has_said_nothing_young_yet_will),
 #define ROUND(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 		ROUND(all_three_kinds_of_checks_are_asked_and_summed_up),
 		ROUND(one_check_that_disagrees_is_a_no_with_its_name),
