@@ -395,7 +395,7 @@ def test_reports_and_release_notes(daemon_of, service, prometheus, chat):
     assert p.stdout.startswith("[REPORT] Shop, weekly: ")
     assert "- Stage: 1 Canary, 10% traffic" in p.stdout and "error rate delta: met: 0.0005 at worst, at most 0.001" in p.stdout
     assert "- Checklist canary: 0 of 1 done" in p.stdout and "Rollback SLA" not in p.stdout     # there was none
-    assert "  - zero rollbacks: met: 0 (drills do not count: 0)" in p.stdout and "- Stage 2 Expanded: 20" in p.stdout
+    assert "  - zero rollbacks: met: 0 (drills do not count: 0)" in p.stdout and "  - 2 Expanded: planned 20" in p.stdout
     status, out = move(d, "publish", stage=2)
     assert status == 200, out
     until(lambda: any("Faster search for everybody." in t for t in chat.texts()))
