@@ -11,6 +11,7 @@
 #include "db/incident.h"
 #include "db/readers.h"
 #include "handlers/api/api.h"
+#include "handlers/api/page.h"
 #include "handlers/api/background.h"
 #include "handlers/api/job.h"
 #include "handlers/notify/notify.h"
@@ -354,6 +355,7 @@ static int start_http(struct app *a, char *why, size_t size)
 	                          .authenticate = auth_request,
 	                          .handle = api_handle,
 	                          .refused = api_refused,
+	                          .dress = page_dress,
 	                          .arg = &a->api};
 	int fds[HTTP_LISTENERS_MAX], n_fds = systemd_listen_fds(fds, ARRAY_LEN(fds));
 	int r = db_readers_start(a->db);

@@ -83,6 +83,9 @@ int api_time(const struct http_req *req, struct http_reply *reply, const char *n
 /* Has the one who asks this role: webhook, viewer, operator, or a named one (which only somebody authenticated can
  * have). */
 bool api_may(const struct http_req *req, const char *role);
+struct incident_filter;
+/* What a list of incidents is asked for. -EINVAL: the reply is filled. */
+int api_incident_filter(const struct http_req *req, struct http_reply *reply, struct incident_filter *f);
 /* The id in a path. -EINVAL: the reply is filled. */
 int api_incident_id(const char *segment, struct http_reply *reply, int64_t *ret);
 /* A rollout as JSON, as it stands and what is missing: the caller's to put. On a reading thread. */
@@ -157,6 +160,7 @@ api_read_fn metrics_show;
 api_read_fn page_index;
 api_read_fn page_incident;
 api_read_fn page_rollout;
+api_read_fn page_incidents;
 api_read_fn page_incident_act;
 api_read_fn page_rollout_act;
 

@@ -73,7 +73,7 @@ static int word_param(const struct http_req *req, struct http_reply *reply, cons
 	return -EINVAL;
 }
 
-static int filter(const struct http_req *req, struct http_reply *reply, struct incident_filter *f)
+int api_incident_filter(const struct http_req *req, struct http_reply *reply, struct incident_filter *f)
 {
 	int live = 0;
 
@@ -93,7 +93,7 @@ enum http_verdict incidents_list(const struct api_read *q, struct http_reply *re
 	struct incident_filter f = {0};
 	struct incident_list l = {0};
 
-	if (filter(q->req, reply, &f) < 0)
+	if (api_incident_filter(q->req, reply, &f) < 0)
 		return HTTP_REPLIED;
 	struct api_list page = api_list_begin(reply, f.limit++); /* one more tells whether there is a next page */
 	int r = incident_find(q->conn, &f, &l);

@@ -79,6 +79,8 @@ enum http_verdict page_index(const struct api_read *q, struct http_reply *reply)
 	const struct settings *s = q->settings;
 	int r = 0;
 
+	if (page_is_html(q->req))
+		return page_index_html(q, reply);
 	reply->body.max = INDEX_MAX;
 	for (size_t i = 0; r == 0 && i < s->n_rollouts; i++)
 		r = rollout_lines(&reply->body, q->conn, &s->rollouts[i]);

@@ -60,6 +60,8 @@ static const struct api_route {
 	{HTTP_GET, "/-/ready", 0, .handle = ready_show},
 	{HTTP_POST, "/-/reload", ROLE_OPERATOR, .handle = reload_post},
 	{HTTP_GET, "/", ROLE_VIEWER, .read = page_index, .lane = DB_READ_CHEAP},
+	{HTTP_GET, "/incidents", ROLE_VIEWER, .read = page_incidents, .lane = DB_READ_CHEAP, .dear = "q",
+         .params = "rollout,state,kind,since,until,q,live,limit,cursor"},
 	{HTTP_GET, "/incidents/*", ROLE_VIEWER, .read = page_incident, .lane = DB_READ_CHEAP},
 	{HTTP_GET, "/incidents/*/*", ROLE_VIEWER, .read = page_incident_act, .lane = DB_READ_CHEAP},
 	{HTTP_POST, "/incidents/*/*", ROLE_OPERATOR, .handle = page_incident_post, .form = true},

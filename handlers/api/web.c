@@ -14,11 +14,16 @@
 #include "handlers/api/api.h"
 #include "handlers/api/page.h"
 #include "handlers/incident/json.h"
+#include "handlers/settings/current.h"
 #include "server/core/clock.h"
 #include "server/core/http_reply.h"
 #include "server/core/metrics.h"
 #include "server/core/text.h"
 #include "server/web/web.h"
+
+#define NEWEST   3  /* incidents on a page that says that there is no such one */
+#define DAY_MOST 50 /* of the last day */
+#define DAY_US   (86400 * US_PER_S)
 
 bool page_is_html(const struct http_req *req)
 {
@@ -147,6 +152,40 @@ static int load_incident(const struct api_read *q, int64_t id, struct json_objec
 	return r;
 }
 
+/* The newest that a filter finds, as lists have them. */
+static int list_json(struct db_conn *c, const struct incident_filter *f, struct json_object *to,
+                     struct incident_list *l)
+{
+	int r = incident_find(c, f, l);
+
+	for (size_t i = 0; r == 0 && i < l->n; i++) {
+		struct json_object *o = NULL;
+
+		r = incident_json(c, &l->item[i], 0, &o);
+		if (r == 0)
+			json_object_array_add(to, o);
+	}
+	return r;
+}
+
+/* A 404 that goes on: with the newest three. */
+static enum http_verdict not_there(const struct api_read *q, struct page_parts *parts, const char *why,
+                                   struct http_reply *reply)
+{
+	CLEANUP(json_cleanup) struct json_object *newest = json_object_new_array();
+	struct incident_filter f = {.limit = NEWEST};
+	struct incident_list l = {0};
+	int r = list_json(q->conn, &f, newest, &l);
+
+	incident_list_free(&l);
+	if (r == 0)
+		web_error(&reply->body, &parts->page, 404, why, newest);
+	json_object_put(parts->health);
+	enum http_verdict v = shown(reply, r);
+	reply->status = r == 0 ? 404 : reply->status;
+	return v;
+}
+
 enum http_verdict page_incident_html(const struct api_read *q, int64_t id, struct http_reply *reply)
 {
 	assert(q && id > 0 && reply);
@@ -156,14 +195,13 @@ enum http_verdict page_incident_html(const struct api_read *q, int64_t id, struc
 	char why[100];
 	int r = load_incident(q, id, &inc, &rollout);
 
+	if (r == 0 || r == -ENOENT)
+		parts_of(q, &parts);
+	reply->body.max = WEB_MAX;
 	if (r == -ENOENT) {
 		snprintf(why, sizeof(why), "there is no incident %lld", (long long)id);
-		api_answer_errno(reply, r, why);
-		return HTTP_REPLIED;
+		return not_there(q, &parts, why, reply);
 	}
-	if (r == 0)
-		r = parts_of(q, &parts);
-	reply->body.max = WEB_MAX;
 	if (r == 0)
 		web_incident(&reply->body, &parts.page, inc, rollout);
 	json_object_put(parts.health);
@@ -225,4 +263,127 @@ enum http_verdict page_incident_act(const struct api_read *q, struct http_reply 
 enum http_verdict page_rollout_act(const struct api_read *q, struct http_reply *reply)
 {
 	return act_page(q, true, reply);
+}
+
+/* --- home, and the list --- */
+
+static int rollouts_json(const struct api_read *q, struct json_object *to)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < q->settings->n_rollouts; i++) {
+		struct json_object *o = NULL;
+
+		r = api_rollout_json(q, &q->settings->rollouts[i], &o);
+		if (r == 0)
+			json_object_array_add(to, o);
+	}
+	return r;
+}
+
+enum http_verdict page_index_html(const struct api_read *q, struct http_reply *reply)
+{
+	CLEANUP(json_cleanup) struct json_object *rollouts = json_object_new_array();
+	CLEANUP(json_cleanup) struct json_object *day = json_object_new_array();
+	struct incident_filter f = {.limit = DAY_MOST, .since_us = clock_wall_us() - DAY_US};
+	struct incident_list l = {0};
+	struct page_parts parts = {0};
+	int r = rollouts_json(q, rollouts);
+
+	if (r == 0)
+		r = list_json(q->conn, &f, day, &l);
+	incident_list_free(&l);
+	if (r == 0)
+		r = parts_of(q, &parts);
+	reply->body.max = WEB_MAX;
+	if (r == 0)
+		web_home(&reply->body, &parts.page, rollouts, day);
+	json_object_put(parts.health);
+	return shown(reply, r);
+}
+
+/* A form sends its empty fields, too: what is empty was not asked for. */
+struct asked_list {
+	struct http_req req; /* first */
+	const struct http_req *outer;
+};
+
+static const char *unless_empty(const struct http_req *req, const char *name)
+{
+	const struct http_req *outer = ((const struct asked_list *)req)->outer;
+	const char *text = outer->param(outer, name);
+
+	return text && text[0] ? text : NULL;
+}
+
+enum http_verdict page_incidents(const struct api_read *q, struct http_reply *reply)
+{
+	CLEANUP(json_cleanup) struct json_object *arr = json_object_new_array();
+	struct asked_list asked = {*q->req, q->req};
+	const struct http_req *req = &asked.req;
+	struct incident_filter f = {0};
+	struct incident_list l = {0};
+	struct page_parts parts = {0};
+	char next[24] = "";
+
+	asked.req.param = unless_empty;
+	if (api_incident_filter(req, reply, &f) < 0)
+		return HTTP_REPLIED;
+	int r = list_json(q->conn, &f, arr, &l);
+	int64_t place = l.next ? l.next : l.n == f.limit ? l.item[l.n - 1].place : 0;
+	if (place)
+		snprintf(next, sizeof(next), "%lld", (long long)place);
+	struct web_list list = {.incidents = arr,
+	                        .state = unless_empty(req, "state"),
+	                        .kind = unless_empty(req, "kind"),
+	                        .rollout = unless_empty(req, "rollout"),
+	                        .q = unless_empty(req, "q"),
+	                        .next = next[0] ? next : NULL,
+	                        .warning = l.searched_from ? "The search is being made ready: older incidents are not "
+	                                                     "found yet."
+	                                                   : NULL};
+	incident_list_free(&l);
+	if (r == 0)
+		r = parts_of(q, &parts);
+	reply->body.max = WEB_MAX;
+	if (r == 0)
+		web_incidents(&reply->body, &parts.page, &list);
+	json_object_put(parts.health);
+	return shown(reply, r);
+}
+
+/* --- what went wrong --- */
+
+static bool is_of_api(const char *path)
+{
+	return !strncmp(path, "/api/", 5) || !strncmp(path, "/-/", 3) || !strcmp(path, "/metrics") ||
+	       !strcmp(path, "/webhook");
+}
+
+void page_dress(void *arg, const struct http_req *req, struct http_reply *reply)
+{
+	assert(arg && req && req->path && reply && reply->status >= 400);
+	if (is_of_api(req->path) || !page_is_html(req))
+		return;
+	CLEANUP(json_cleanup) struct json_object *o = json_tokener_parse(buf_text(&reply->body));
+	CLEANUP(settings_cleanup) struct settings *s = current_settings();
+	const struct web_page page = {.now_us = clock_wall_us(),
+	                              .user = "", /* who asks may not have been found out */
+	                              .environment = s->environment ? s->environment : "",
+	                              .csrf = ""};
+	const char *host = req->header(req, "Host");
+	CLEANUP(cleanup_free)
+	char *why = text_format(reply->status == 401 ? "%s. This is rollbackd on %.200s." : "%s",
+	                        json_str_or(o, "error", "it was refused"), host ? host : "?");
+	struct buf b = BUF(WEB_MAX);
+
+	web_error(&b, &page, reply->status, why ? why : "", NULL);
+	if (b.error) {
+		buf_free(&b);
+		return;
+	}
+	buf_free(&reply->body);
+	reply->body = b;
+	reply->content_type = "text/html; charset=utf-8";
+	reply->policy = web_policy();
 }

@@ -189,8 +189,17 @@ static struct MHD_Response *whole_reply(struct request *r)
 	return response;
 }
 
+static void dress(struct request *r)
+{
+	const struct http_options *o = &r->http->o;
+
+	if (o->dress && r->reply.status >= 400 && !r->reply.content_type && r->req.path[0])
+		o->dress(o->arg, &r->req, &r->reply);
+}
+
 static enum MHD_Result send_reply(struct request *r)
 {
+	dress(r);
 	struct MHD_Response *response = r->reply.stream ? stream_open(r) : NULL;
 
 	if (!response)

@@ -69,6 +69,9 @@ struct http_limits {
 };
 extern const struct http_limits http_default_limits;
 
+/* An error is about to be sent: it may be put into another form for who asks for one. HTTP thread; asks nobody. */
+typedef void http_dress_fn(void *arg, const struct http_req *req, struct http_reply *reply);
+
 struct http_options {
 	/* "127.0.0.1:9595", "[::1]:0", "unix:/path"; numbers and "localhost" only */
 	const char *const *addresses;
@@ -88,7 +91,8 @@ struct http_options {
 	http_authenticate_fn *authenticate; /* NULL: all are "local", with ROLE_ALL */
 	http_handle_fn *handle;
 	http_refused_fn *refused;         /* may be NULL */
-	void *arg;                        /* of the four */
+	http_dress_fn *dress;             /* may be NULL */
+	void *arg;                        /* of the five */
 	const struct http_limits *limits; /* NULL: http_default_limits */
 };
 

@@ -169,7 +169,9 @@ void frame_begin(struct buf *b, const struct web_page *p, const struct web_frame
 	        "<p id=\"top\"><a href=\"/\">rollbackd</a>");
 	if (p->environment[0])
 		html(b, " · %s", p->environment);
-	html(b, " · %s (%s)</p>\n", p->user, p->operates ? "operator" : "viewer");
+	if (p->user[0])
+		html(b, " · %s (%s)", p->user, p->operates ? "operator" : "viewer");
+	html(b, "</p>\n");
 	health(b, p);
 	html(b, "</header>\n<div id=\"banner\" role=\"alert\" hidden></div>\n<main id=\"main\" tabindex=\"-1\"");
 	attributes(b, p, f);

@@ -60,6 +60,13 @@ bool step_that_waits(struct json_object *inc);
 /* What can be done with an incident: the buttons. */
 void part_acts(const struct web_about *a);
 
+/* --- home.c --- */
+
+/* An incident in a list: sign, verdict, age, who has it. */
+void put_incident_row(const struct web_about *a, struct json_object *inc);
+/* "31 h of 72 h clean", as a bar and in words; nothing where no clean time is asked for. */
+void put_clean(const struct web_about *a, struct json_object *clock);
+
 /* --- parts of an incident --- */
 
 void part_waits(const struct web_about *a);

@@ -30,7 +30,7 @@
 struct web_page {
 	int64_t now_us;
 	int64_t seq; /* the newest event's id */
-	const char *user;
+	const char *user;        /* "": not known */
 	bool operates;           /* may act; else viewer */
 	const char *environment; /* "" : none */
 	const char *csrf;        /* the token that each form carries; "" : none is asked for */
@@ -58,5 +58,18 @@ void web_act_page(struct buf *b, const struct web_page *p, const struct web_act 
 /* incident: as GET /api/v1/incidents/{id}, and "before": the id of the one before it, or null. rollout: as GET
  * /api/v1/rollouts/{name}; NULL: it is in the config no more. */
 void web_incident(struct buf *b, const struct web_page *p, struct json_object *incident, struct json_object *rollout);
+
+/* rollouts: as GET /api/v1/rollouts. day: the incidents of the last 24 h, as GET /api/v1/incidents. */
+void web_home(struct buf *b, const struct web_page *p, struct json_object *rollouts, struct json_object *day);
+
+struct web_list {
+	struct json_object *incidents;
+	const char *state, *kind, *rollout, *q; /* what is asked for; NULL: any */
+	const char *next, *warning;             /* the cursor of the next page; NULL: there is none */
+};
+void web_incidents(struct buf *b, const struct web_page *p, const struct web_list *l);
+
+/* That something is not there, or not allowed. newest: incidents to go on with; NULL: none. */
+void web_error(struct buf *b, const struct web_page *p, int status, const char *sentence, struct json_object *newest);
 
 #endif

@@ -40,7 +40,9 @@ class Page(html.parser.HTMLParser):
             self.forms.append({**a, "fields": {}})
         if tag in ("input", "textarea", "select"):
             self.fields.append(a)
-            if a.get("type") != "checkbox":
+            if tag == "select":
+                self.forms[-1]["fields"][a["name"]] = ""
+            elif a.get("type") != "checkbox":
                 self.forms[-1]["fields"][a["name"]] = a.get("value", "")
         if tag == "label":
             self.labels.add(a.get("for"))

@@ -2,8 +2,9 @@
 import re
 
 import pytest
-from harness import alert, config, request, slack_channel
-from html_page import get
+from harness import alert, config, request, slack_channel, until
+from html_page import BROWSER, get
+from test_auth import WEB
 
 @pytest.fixture
 def failed(daemon_of, service, chat):
@@ -80,3 +81,50 @@ def test_a_page_can_be_asked_for_and_changes_nothing(failed):
         get(d, f"/incidents/{i['id']}")
     after = d.get("/api/v1/events?limit=50")
     assert {e["who"] for e in after if e["id"] > before} <= {"rollbackd"}
+
+
+def test_home_says_in_a_sentence_whether_somebody_is_needed(daemon, service):
+    p = get(daemon, "/")
+    assert "All is well" in p.words() and "Shop · stage 1 Canary" in p.words() and p.attributes("main")["data-page"] == "home"
+    assert "No incident. Rehearse: rollbackctl drill shop" in p.words()
+    service.ignore_reload()
+    [r] = daemon.post(alert())
+    until(lambda: "1 needs you now" in get(daemon, "/").words())
+    p = get(daemon, "/")
+    assert f"/incidents/{r['incident']}" in p.links and "/rollouts/shop" in p.links and "nobody has it" in p.words()
+    status, h, body = request(daemon.port, "GET", "/")
+    assert status == 200 and h["Content-Type"].startswith("text/plain") and b"/rollouts/shop" in body
+
+
+def test_the_list_is_filtered_and_goes_on(daemon_of, service):
+    d = daemon_of(config(service, playbooks="playbooks:\n  - {name: hold, match: ['action=\"hold\"'], hold: true}\n"))
+    for n in range(3):
+        [r] = d.post(alert(f"Odd{n}", action="hold"))
+        assert d.act(r["incident"], "resolve" if n else "cancel")[0] == 200
+    p = get(d, "/incidents?limit=2&state=&kind=&rollout=&q=")
+    assert [x for x in p.links if re.fullmatch(r"/incidents/\d+", x)] == ["/incidents/3", "/incidents/2"]
+    [older] = [x for x in p.links if "cursor=" in x]
+    assert [x for x in get(d, older).links if re.fullmatch(r"/incidents/\d+", x)] == ["/incidents/1"]
+    p = get(d, "/incidents?state=cancelled")
+    assert [x for x in p.links if re.fullmatch(r"/incidents/\d+", x)] == ["/incidents/1"]
+    assert "Called off" in p.words() and p.form("filter")["fields"]["q"] == ""
+    assert "None. Rehearse" in get(d, "/incidents?state=failed").words()
+    assert "it can be" in get(d, "/incidents?state=odd", 400).words()
+
+
+def test_what_is_not_there_leads_to_the_newest(failed):
+    d, i = failed
+    p = get(d, "/incidents/4711", 404)
+    assert "there is no incident 4711" in p.words() and f"/incidents/{i['id']}" in p.links
+    assert "/" in get(d, "/nothing", 404).links and "there is no rollout" in get(d, "/rollouts/none/rollback", 404).words()
+    for path, headers in (("/api/v1/nothing", BROWSER), ("/nothing", {})):
+        status, h, _ = request(d.port, "GET", path, headers=headers)
+        assert status == 404 and h["Content-Type"] == "application/json"
+
+
+def test_who_is_not_known_is_told_where_he_is(daemon_of, service, folder):
+    web = folder / "web.yml"
+    web.write_text(WEB)
+    d = daemon_of(config(service), args=[f"--web.config.file={web}"])
+    p = get(d, "/incidents/1", 401)
+    assert f"This is rollbackd on 127.0.0.1:{d.port}." in p.words() and "operator" not in p.words()
