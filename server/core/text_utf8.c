@@ -92,10 +92,11 @@ static bool is_control(uint32_t c)
 	return c < 0x20 || (c >= 0x7f && c <= 0x9f);
 }
 
-/* Line and paragraph separators, and what turns the reading direction around. */
+/* Line and paragraph separators, and what turns the reading direction around, or marks it. */
 static bool is_misleading(uint32_t c)
 {
-	return (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+	return c == 0x061c || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) ||
+	       (c >= 0x2066 && c <= 0x2069);
 }
 
 /* What stands for the next piece of s; at most 8 bytes. */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "server/ctl/ctl.h"
+#include "server/ctl/show/words.h"
 
 #define ANSWER_MAX (64 * 1024 * 1024)
 #define ANSWER_MS  30000L
@@ -97,7 +98,7 @@ static void print_missing(struct json_object *o)
 		fprintf(stderr, "  - %s\n", json_str_or(json_item(missing, i), "text", ""));
 }
 
-static int read_answer(long status, const struct buf *answer, struct json_object **ret)
+static int read_answer(const struct ctl *c, long status, const struct buf *answer, struct json_object **ret)
 {
 	CLEANUP(json_cleanup) struct json_object *o = NULL;
 	struct json_object *data = NULL;
@@ -107,6 +108,8 @@ static int read_answer(long status, const struct buf *answer, struct json_object
 		fprintf(stderr, "rollbackctl: HTTP %ld, and the answer is no JSON: is this rollbackd?\n", status);
 		return CTL_UNREACHABLE;
 	}
+	if (code || !c->json)
+		show_inert(o);
 	if (code) {
 		fprintf(stderr, "rollbackctl: %s%s\n", json_str_or(o, "error", "refused without a reason"),
 		        status == 401 ? " (set ROLLBACKD_USER and ROLLBACKD_PASSWORD_FILE)" : "");
@@ -189,7 +192,7 @@ int ctl_call(const struct ctl *c, const char *method, const char *path, struct j
 	long status = 0;
 	int r = perform(c, method, path, sent ? json_text(sent) : NULL, &answer, &status);
 
-	return r ? r : read_answer(status, &answer, ret_data);
+	return r ? r : read_answer(c, status, &answer, ret_data);
 }
 
 static void path_of(struct buf *path, const char *list, const char *name, const char *what)
@@ -265,8 +268,11 @@ int ctl_send(const struct ctl *c, const char *whom, const char *path, struct jso
 	fprintf(stderr, "rollbackctl: %s at %s ", whom, c->url);
 	if (e != CURLE_OK)
 		fprintf(stderr, "does not answer: %s\n", curl_easy_strerror(e));
-	else
-		fprintf(stderr, "refused it with HTTP %ld: %.300s\n", status, buf_text(&answer));
+	else {
+		CLEANUP(cleanup_free) char *why = show_harmless(buf_text(&answer));
+
+		fprintf(stderr, "refused it with HTTP %ld: %.300s\n", status, why);
+	}
 	return CTL_UNREACHABLE;
 }
 
@@ -281,7 +287,7 @@ int ctl_fetch(const struct ctl *c, const char *path, struct buf *ret)
 	if (r)
 		return r;
 	if (status != 200)
-		return read_answer(status, &answer, &ignored);
+		return read_answer(c, status, &answer, &ignored);
 	return buf_add(ret, answer.data, answer.len) < 0 ? CTL_UNREACHABLE : 0;
 }
 
@@ -295,7 +301,10 @@ int ctl_print_text(const struct ctl *c, const char *list, const char *name, cons
 	CLEANUP(json_cleanup) struct json_object *o = c->json ? ctl_body("text", buf_text(&text), NO_MORE) : NULL;
 	if (r == 0 && o)
 		ctl_print(c, o, NULL);
-	else if (r == 0)
-		fputs(buf_text(&text), stdout);
+	else if (r == 0) {
+		CLEANUP(cleanup_free) char *shown = show_harmless(buf_text(&text));
+
+		fputs(shown, stdout);
+	}
 	return r;
 }

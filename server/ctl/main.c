@@ -9,6 +9,7 @@
 #include "server/core/clock.h"
 #include "server/core/text.h"
 #include "server/ctl/ctl.h"
+#include "server/ctl/show/words.h"
 
 /* The first line of ROLLBACKD_PASSWORD_FILE, for ROLLBACKD_USER. -1: said what is wrong. */
 static int read_password(struct ctl *c)
@@ -79,6 +80,8 @@ static int read_globals(struct ctl *c)
 		url = getenv("ROLLBACKD_URL");
 	c->url = url ? url : "http://127.0.0.1:9595";
 	c->user = getenv("ROLLBACKD_USER");
+	if (!show_setup(ctl_value(c, "color"), ctl_value(c, "date.format"), ctl_has(c, "utc")))
+		return -1;
 	return (timeout && time_limit(c, timeout) < 0) || (output && output_format(c, output) < 0) ? -1 : 0;
 }
 

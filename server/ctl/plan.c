@@ -10,7 +10,7 @@
 #include "server/core/clock.h"
 #include "server/core/text.h"
 #include "server/ctl/ctl.h"
-#include "server/ctl/show_private.h"
+#include "server/ctl/show/show_private.h"
 
 char *ctl_rollout(struct ctl *c, const char *named, int *ret_code)
 {
@@ -119,8 +119,7 @@ int cmd_stage_note(struct ctl *c, int n, const char **words)
 {
 	int code = 0;
 	CLEANUP(cleanup_free)
-	char *rollout = ctl_rollout(c, words[0], &code),
-	     *what = text_format("/%s", c->command->verb);
+	char *rollout = ctl_rollout(c, words[0], &code), *what = text_format("/%s", c->command->verb);
 
 	(void)n;
 	return rollout ? post_and_show(c, rollout, what ? what : "", move(c, NULL)) : code;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "server/core/text.h"
-#include "server/ctl/show_private.h"
+#include "server/ctl/show/show_private.h"
 
 /* One row a rollback: what each phase took; a miss is marked. */
 static struct json_object *row_of(struct json_object *rollback)
@@ -33,8 +33,9 @@ static struct json_object *row_of(struct json_object *rollback)
 
 static void show_tally(struct json_object *o, const char *whose)
 {
-	static const struct column cols[] = {{"PHASE", "phase"}, {"P50", "p50"},     {"P95", "p95"},
-	                                     {"WORST", "worst"}, {"LIMIT", "limit"}, {"MET", "met"}};
+	static const struct column cols[] = {{.title = "PHASE", .key = "phase"}, {.title = "P50", .key = "p50"},
+	                                     {.title = "P95", .key = "p95"},     {.title = "WORST", .key = "worst"},
+	                                     {.title = "LIMIT", .key = "limit"}, {.title = "MET", .key = "met"}};
 	CLEANUP(json_cleanup) struct json_object *rows = json_object_new_array();
 	struct json_object *phases = json_obj_of(o, "phases");
 	long long all = (long long)json_int_or(o, "rollbacks", 0);
@@ -69,15 +70,15 @@ static void show_tally(struct json_object *o, const char *whose)
 
 static void show_sla_of(struct json_object *o)
 {
-	static const struct column cols[] = {{"ID", "id"},
-	                                     {"OPENED", "opened_at"},
-	                                     {"BY", "by"},
-	                                     {"DETECTED", "detection"},
-	                                     {"DECIDED", "decision"},
-	                                     {"APPLIED", "execution"},
-	                                     {"VERIFIED", "verification"},
-	                                     {"TOTAL", "total"},
-	                                     {"IN TIME", "within"}};
+	static const struct column cols[] = {{.title = "ID", .key = "id"},
+	                                     {.title = "OPENED", .key = "opened_at", .brief = true},
+	                                     {.title = "BY", .key = "by"},
+	                                     {.title = "DETECTED", .key = "detection"},
+	                                     {.title = "DECIDED", .key = "decision"},
+	                                     {.title = "APPLIED", .key = "execution"},
+	                                     {.title = "VERIFIED", .key = "verification"},
+	                                     {.title = "TOTAL", .key = "total"},
+	                                     {.title = "IN TIME", .key = "within"}};
 	CLEANUP(json_cleanup) struct json_object *rows = json_object_new_array();
 	struct json_object *all = json_arr_of(o, "rollbacks");
 	CLEANUP(cleanup_free) char *since = show_cell(o, "since");

@@ -24,6 +24,10 @@ const struct ctl_option ctl_globals[] = {
 	OPT("output", "table|json|md|csv", "table for people, json for programs; md and csv of compare only",
             .letter = 'o'),
 	OPT("timeout", "DURATION", "how long to wait for an answer: 30s; status waits 10s"),
+	OPT("color", "auto|always|never", "auto: on a terminal, and not with NO_COLOR"),
+	OPT("date.format", "local|relative|rfc3339|FORMAT",
+            "of times; unless given local, and relative where there is little room; FORMAT as of date(1): %H:%M"),
+	OPT("utc", NULL, "times of UTC, not of the local time zone"),
 	OPT("help", NULL, "what a command does, its options and an example", .letter = 'h'),
 	OPT("version", NULL, "which rollbackctl this is"),
 	OPT("dump-commands", NULL, NULL), /* this table as JSON, for what makes pages and completion of it */

@@ -409,7 +409,7 @@ def test_the_earliest_dates_of_the_later_stages_are_shown(daemon_of, service):
     assert dates == [(2, 48.0), (3, 120.0)]                 # stage 1 takes 48 h, stage 2 72 h
     out = ctl(d, "stage", "shop").stdout
     assert f"stage 3 Majority               {rollout(d)['forecast'][1]['earliest'][:10]}" in out and "at the earliest" in out
-    assert all(re.search(r":\d\dZ at the earliest", line) for line in out.splitlines() if "at the earliest" in line), out
+    assert all(re.search(r":\d\d UTC at the earliest", line) for line in out.splitlines() if "at the earliest" in line), out
 
 
 def test_a_milestone_waits_while_its_stage_is_rolled_back(daemon_of, service, prometheus, chat):

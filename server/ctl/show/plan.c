@@ -9,7 +9,7 @@
 #include "server/core/clock.h"
 #include "server/core/text.h"
 #include "server/ctl/ctl.h"
-#include "server/ctl/show_private.h"
+#include "server/ctl/show/show_private.h"
 
 static void line(const char *label, struct json_object *o, const char *key)
 {

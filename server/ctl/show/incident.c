@@ -6,7 +6,7 @@
 #include <strings.h>
 
 #include "server/core/text.h"
-#include "server/ctl/show_private.h"
+#include "server/ctl/show/show_private.h"
 
 void show_over(struct json_object *o)
 {
@@ -45,7 +45,7 @@ static void show_head(struct json_object *o)
 		{"Rolled back", "rolled_back_at"},
 		{"Resolved", "resolved_at"},
 		{"Acknowledged", "acknowledged_by"},
-		{"ETA", "eta"},
+		{.title = "ETA", .key = "eta"},
 		{"Dashboard", "dashboard_url"},
 	};
 	bool advance = is_of_kind(o, "advance");
@@ -107,8 +107,10 @@ static void show_sla(struct json_object *o, bool verbose)
 /* What was not delivered; the others only on request. */
 static void show_messages(struct json_object *o, bool verbose)
 {
-	static const struct column told[] = {{"CHANNEL", "channel"},   {"WHAT", "what"},    {"STATE", "state"},
-	                                     {"ATTEMPTS", "attempts"}, {"SENT", "sent_at"}, {"ERROR", "error"}};
+	static const struct column told[] = {
+		{.title = "CHANNEL", .key = "channel"}, {.title = "WHAT", .key = "what"},
+		{.title = "STATE", .key = "state"},     {.title = "TRIES", .key = "attempts"},
+		{.title = "SENT", .key = "sent_at"},    {.title = "ERROR", .key = "error", .folds = true}};
 	CLEANUP(json_cleanup) struct json_object *shown = json_object_new_object();
 	struct json_object *all = json_arr_of(o, "notifications"), *rows = json_object_new_array();
 	size_t sent = 0;
@@ -130,11 +132,11 @@ static void show_messages(struct json_object *o, bool verbose)
 /* What was only put down for later says nothing yet. */
 static void show_steps(struct json_object *o)
 {
-	static const struct column steps[] = {{"STEP", "name"},
-	                                      {"STATE", "state"},
-	                                      {"ATTEMPTS", "attempts"},
-	                                      {"STARTED", "started_at"},
-	                                      {"ENDED", "ended_at"}};
+	static const struct column steps[] = {{.title = "STEP", .key = "name"},
+	                                      {.title = "STATE", .key = "state"},
+	                                      {.title = "TRIES", .key = "attempts"},
+	                                      {.title = "STARTED", .key = "started_at"},
+	                                      {.title = "ENDED", .key = "ended_at"}};
 	CLEANUP(json_cleanup) struct json_object *shown = json_object_new_object();
 	struct json_object *rows = json_object_new_array();
 	struct json_object *all = json_arr_of(o, "steps");
@@ -166,9 +168,14 @@ static void show_outputs(struct json_object *o)
 
 static void show_one(struct json_object *o, bool verbose)
 {
-	static const struct column alerts[] = {
-		{"STATUS", "status"}, {"SINCE", "starts_at"}, {"TIMES", "times"}, {"LABELS", "labels"}};
-	static const struct column line[] = {{"AT", "at"}, {"WHO", "who"}, {"WHAT", "what"}, {"NOTE", "note"}};
+	static const struct column alerts[] = {{.title = "STATUS", .key = "status"},
+	                                       {.title = "SINCE", .key = "starts_at"},
+	                                       {.title = "TIMES", .key = "times"},
+	                                       {.title = "LABELS", .key = "labels", .folds = true}};
+	static const struct column line[] = {{.title = "AT", .key = "at"},
+	                                     {.title = "WHO", .key = "who"},
+	                                     {.title = "WHAT", .key = "what"},
+	                                     {.title = "NOTE", .key = "note", .folds = true}};
 	const char *headline = json_str_or(o, "headline", ""), *state = json_str_or(o, "state", "?");
 	bool drill = is_of_kind(o, "drill");
 

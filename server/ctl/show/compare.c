@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "handlers/compare/compare.h"
-#include "server/ctl/show_private.h"
+#include "server/ctl/show/show_private.h"
 
 static void add_number(struct json_object *row, const char *key, struct json_object *metric, bool is_difference)
 {
@@ -63,12 +63,17 @@ static struct json_object *compare_row(struct json_object *metric)
 	return row;
 }
 
-static const struct column metric_columns[] = {{"METRIC", "name"},           {"CANDIDATE", "candidate"},
-                                               {"BASELINE", "baseline"},     {"DIFFERENCE", "difference"},
-                                               {"95% INTERVAL", "interval"}, {"STEPS", "n"},
-                                               {"REQUESTS", "requests"},     {"VERDICT", "verdict"}};
-static const struct column reason_columns[] = {{"METRIC", "name"}, {"WHY", "why"}};
-static const struct column gap_columns[] = {{"FROM", "from"}, {"TO", "to"}, {"METRIC", "metric"}, {"REASON", "reason"}};
+static const struct column metric_columns[] = {
+	{.title = "METRIC", .key = "name"},           {.title = "CANDIDATE", .key = "candidate"},
+	{.title = "BASELINE", .key = "baseline"},     {.title = "DIFFERENCE", .key = "difference"},
+	{.title = "95% INTERVAL", .key = "interval"}, {.title = "STEPS", .key = "n"},
+	{.title = "REQUESTS", .key = "requests"},     {.title = "VERDICT", .key = "verdict"}};
+static const struct column reason_columns[] = {{.title = "METRIC", .key = "name"},
+                                               {.title = "WHY", .key = "why", .folds = true}};
+static const struct column gap_columns[] = {{.title = "FROM", .key = "from"},
+                                            {.title = "TO", .key = "to"},
+                                            {.title = "METRIC", .key = "metric"},
+                                            {.title = "REASON", .key = "reason", .folds = true}};
 
 static struct json_object *rows_of(struct json_object *o)
 {

@@ -5,150 +5,64 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "handlers/incident/text.h"
 #include "server/core/clock.h"
 #include "server/core/text.h"
-#include "server/ctl/show_private.h"
+#include "server/ctl/show/show_private.h"
 
-#define CELL_MAX     200
-#define COLUMNS_MAX  10
-#define COLUMN_LEAST 8
+#define CELL_MAX   200
+#define FOLDED_MAX 4000
 
 void ctl_print(const struct ctl *c, struct json_object *data, void (*show)(struct json_object *))
 {
 	assert(c && (show || c->json));
 	if (c->json)
-		puts(json_object_to_json_string_ext(data, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+		show_json(data, true);
 	else
 		show(data);
 }
 
-char *show_cell(struct json_object *o, const char *key)
+char *show_cell_in(struct json_object *o, const struct column *col)
 {
-	assert(key);
+	assert(col && col->key);
+	size_t most = col->folds ? FOLDED_MAX : CELL_MAX;
 	struct json_object *v = NULL;
-	CLEANUP(buf_free) struct buf words = BUF(1024 * 1024);
-	struct buf b = BUF(CELL_MAX * 4);
+	CLEANUP(buf_free) struct buf words = BUF(1024 * 1024), timed = BUF(1024 * 1024);
+	struct buf b = BUF(most * 4);
 
-	json_object_object_get_ex(o, key, &v);
+	json_object_object_get_ex(o, col->key, &v);
 	json_words(&words, v);
 	if (!v)
 		buf_char(&words, '-');
-	text_one_line(&b, buf_text(&words), words.len, CELL_MAX);
+	show_times(&timed, buf_text(&words), col->brief);
+	text_one_line(&b, buf_text(&timed), timed.len, most);
 	char *line = buf_take(&b);
 	if (!line)
 		abort(); /* out of memory */
 	return line;
 }
 
-/* Characters, not bytes. */
-static int width(const char *s)
+char *show_cell(struct json_object *o, const char *key)
 {
-	int n = 0;
-
-	for (; *s; s++)
-		n += ((unsigned char)*s & 0xC0) != 0x80;
-	return n;
-}
-
-/* How many columns the terminal has; 0: it is none, and nothing is cut. */
-static int terminal(void)
-{
-	struct winsize size = {0};
-
-	return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+	return show_cell_in(o, &(struct column) {.key = key});
 }
 
 void show_trouble(bool is_trouble, const char *line)
 {
 	assert(line);
-	const char *no = getenv("NO_COLOR"); /* https://no-color.org */
-	bool red = is_trouble && isatty(STDOUT_FILENO) && !(no && no[0]);
-
-	printf("%s%s%s\n", red ? "\033[31m" : "", line, red ? "\033[0m" : "");
-}
-
-/* The widest give way first, so that a row is one line. */
-static void fit(int *w, size_t n, int columns)
-{
-	assert(w && n > 0);
-	int sum = 2 * (int)(n - 1);
-
-	for (size_t c = 0; c < n; c++)
-		sum += w[c];
-	for (; sum > columns; sum--) {
-		size_t widest = 0;
-
-		for (size_t c = 1; c < n; c++)
-			if (w[c] > w[widest])
-				widest = c;
-		if (w[widest] <= COLUMN_LEAST)
-			return;
-		w[widest]--;
-	}
-}
-
-static void put_cell(const char *s, int to, bool last)
-{
-	int n = width(s), left = n > to ? to - 1 : n;
-
-	for (; *s && (left > 0 || ((unsigned char)*s & 0xC0) == 0x80); s++) {
-		left -= ((unsigned char)s[1] & 0xC0) != 0x80;
-		putchar(*s);
-	}
-	if (n > to)
-		fputs("\u2026", stdout);
-	for (int i = n; !last && i < to; i++)
-		putchar(' ');
-	fputs(last ? "\n" : "  ", stdout);
-}
-
-static char *cell_of(struct json_object *row, const struct column *col)
-{
-	return row ? show_cell(row, col->key) : text_format("%s", col->title);
-}
-
-void show_table(struct json_object *arr, const struct column *cols, size_t n)
-{
-	assert(cols && n > 0 && n <= COLUMNS_MAX);
-	size_t cells = (json_len(arr) + 1) * n; /* the first row is the titles */
-	int w[COLUMNS_MAX] = {0}, columns = terminal();
-
-	for (size_t i = 0; i < 2 * cells; i++) { /* measured, then printed */
-		size_t row = i % cells / n, c = i % n;
-		CLEANUP(cleanup_free) char *text = cell_of(row ? json_item(arr, row - 1) : NULL, &cols[c]);
-
-		if (i == cells && columns)
-			fit(w, n, columns);
-		if (i >= cells)
-			put_cell(text ? text : "", w[c], c + 1 == n);
-		else if (text && width(text) > w[c])
-			w[c] = width(text);
-	}
+	printf("%s%s%s\n", is_trouble ? show_colour(SHOW_BAD) : "", line, is_trouble ? show_plain() : "");
 }
 
 void show_field(const char *title, struct json_object *o, const char *key)
 {
 	assert(title && key);
-	CLEANUP(cleanup_free) char *text = show_cell(o, key);
-
-	if (text && strcmp(text, "-") != 0 && text[0])
-		printf("  %-14s%s\n", title, text);
-}
-
-bool show_answer(struct json_object *inc, bool is_trouble)
-{
-	struct json_object *over = json_obj_of(inc, "over");
-	CLEANUP(cleanup_free) char *because = show_cell(over, "because");
 	CLEANUP(cleanup_free)
-	char *line = text_format("Over: %s, because %s", json_str_or(over, "answer", "unknown"), because);
+	char *text = show_cell(o, key), *brief = show_cell_in(o, &(struct column) {.key = key, .brief = true});
+	bool both = strcmp(text, brief) != 0; /* a time */
 
-	if (over)
-		show_trouble(is_trouble, line ? line : "");
-	return over;
+	if (strcmp(text, "-") != 0 && text[0])
+		printf("  %-14s%s%s%s\n", title, text, both ? ", " : "", both ? brief : "");
 }
 
 static void say_incident(struct json_object *rollout)
@@ -234,8 +148,7 @@ static void say_plan(struct json_object *o)
 	printf(n ? "%zu missing, rollbackctl stage %s\n" : "nothing is missing\n", n, json_str_or(o, "name", ""));
 }
 
-/* The service is not at what is wanted, and nothing is on its way there. */
-static bool differs(struct json_object *o)
+bool show_differs(struct json_object *o)
 {
 	int32_t wanted = json_pct_of(o, "percentage_wanted"), seen = json_pct_of(o, "percentage_seen");
 
@@ -246,7 +159,7 @@ static bool is_calm(struct json_object *o)
 {
 	struct json_object *inc = NULL;
 
-	return json_get_obj(o, "incident", &inc) != 1 && !differs(o) && !json_str_or(o, "doubt", NULL);
+	return json_get_obj(o, "incident", &inc) != 1 && !show_differs(o) && !json_str_or(o, "doubt", NULL);
 }
 
 /* What is wanted, and what was seen since that was last changed. */
@@ -265,7 +178,7 @@ static void say_percentage(struct json_object *o)
 	else
 		printf("  Percentage    %s wanted, %s%% last seen at %s%s\n", want, is, at,
 		       old ? ", before the last change" : "");
-	if (!differs(o))
+	if (!show_differs(o))
 		return;
 	CLEANUP(cleanup_free) char *line = text_format("  !! %s%% SEEN, %s WANTED", is, want);
 	show_trouble(true, line ? line : "");
@@ -286,7 +199,7 @@ static void say_stage(struct json_object *o)
 	show_field("Stands still", clock, "why");
 }
 
-void show_rollout(struct json_object *o)
+static void show_rollout_in_list(struct json_object *o)
 {
 	CLEANUP(cleanup_free) char *name = show_cell(o, "name"), *title = show_cell(o, "title");
 	bool same = !strcmp(name, title);
@@ -299,14 +212,24 @@ void show_rollout(struct json_object *o)
 	say_plan(o);
 }
 
+void show_rollout(struct json_object *o)
+{
+	CLEANUP(json_cleanup) struct json_object *alone = json_object_new_array();
+
+	json_object_array_add(alone, json_object_get(o));
+	show_rollouts(alone);
+}
+
 void show_rollouts(struct json_object *arr)
 {
+	if (json_len(arr))
+		show_over_of_rollouts(arr);
 	for (int calm = 0; calm <= 1; calm++) /* what is open first: nobody finds it in the middle of fifty */
 		for (size_t i = 0; i < json_len(arr); i++) {
 			struct json_object *o = json_item(arr, i);
 
 			if (is_calm(o) == calm)
-				show_rollout(o);
+				show_rollout_in_list(o);
 		}
 	if (!json_len(arr))
 		puts("no rollouts in the config");
@@ -315,25 +238,15 @@ void show_rollouts(struct json_object *arr)
 void show_incidents(struct json_object *arr)
 {
 	static const struct column cols[] = {
-		{"ID", "id"},       {"OPENED", "opened_at"}, {"ROLLOUT", "rollout"},
-		{"STATE", "state"}, {"ACTION", "action"},    {"SUMMARY", "summary"},
+		{.title = "ID", .key = "id"},           {.title = "OPENED", .key = "opened_at", .brief = true},
+		{.title = "ROLLOUT", .key = "rollout"}, {.title = "STATE", .key = "state"},
+		{.title = "ACTION", .key = "action"},   {.title = "SUMMARY", .key = "summary"},
 	};
 
-	if (json_len(arr))
-		show_table(arr, cols, ARRAY_LEN(cols));
-	else
-		puts("no incidents");
-}
-
-void show_list(struct json_object *o, const char *key, const char *title, const struct column *cols, size_t n)
-{
-	assert(key && title && cols);
-	struct json_object *arr = json_arr_of(o, key);
-
 	if (!json_len(arr))
-		return;
-	printf("\n%s\n", title);
-	show_table(arr, cols, n);
+		return (void)puts("no incidents");
+	show_over_of_incidents(arr);
+	show_table(arr, cols, ARRAY_LEN(cols));
 }
 
 /* --- how rollbackd itself is --- */
