@@ -3,11 +3,14 @@
 MODE ?= release
 O    := build/$(MODE)
 PKGS := libmicrohttpd json-c libcurl sqlite3 yaml-0.1 libpcre2-8 gnutls libsystemd
+# no: the page's HTML alone, without a script, and built without nodejs.
+PAGE ?= yes
 DESTDIR ?=
 PREFIX  ?= /usr
 
 DEPS_BUILD := pkg-config libmicrohttpd-dev libjson-c-dev libcurl4-gnutls-dev libsqlite3-dev libyaml-dev libpcre2-dev \
               libjq-dev libonig-dev libgnutls28-dev libsystemd-dev libcrypt-dev python3
+DEPS_PAGE  := nodejs npm
 DEPS_CHECK := libfaketime valgrind strace e2fsprogs libcmocka-dev python3 python3-pytest python3-pytest-xdist systemd duktape clang-format-19 clang-tidy-19 cppcheck shellcheck man-db sqlite3 zsh fish
 DEPS_DEB   := dpkg-dev binutils lintian
 DEPS_REPO  := apt-utils
@@ -34,7 +37,7 @@ RUN_SRCS  := server/run.c handlers/steps/runner.c handlers/steps/runner_files.c 
              $(patsubst %,server/core/%.c,buf child clock failpoint headtail json_reader json_raw text_time text_utf8)
 CTL_SRCS  := $(wildcard server/ctl/*.c server/ctl/*/*.c)
 UNIT_SRCS := $(wildcard tests/unit/test_*.c)
-LIB_OBJS  := $(LIB_SRCS:%.c=$O/%.o)
+LIB_OBJS  := $(LIB_SRCS:%.c=$O/%.o) $O/page/embedded.o
 UNITS     := $(UNIT_SRCS:%.c=$O/%)
 PROGRAMS  := $O/rollbackd $O/rollbackd-run $O/rollbackctl $O/demo-service
 
@@ -65,7 +68,33 @@ $O/%.o: %.c $O/flags
 	@mkdir -p $(@D); echo "  CC $@"
 	@$(CC) $(cflags) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
-$O/server/web/frame.o: server/web/page.css
+# --- what browsers get (server/web/assets.h) ---
+# npm runs when its lockfile changed, the bundler when a source did. Both variants may be built side by side: tests look at both.
+
+SCRIPT    := build/page/out/page.js
+STYLE     := server/web/page.css
+embed.no  := page.css=$(STYLE)
+embed.yes := $(embed.no) page.js=$(SCRIPT)
+
+$O/page/%.o: build/page/%.c $O/flags
+	@mkdir -p $(@D); echo "  CC $@"
+	@$(CC) $(cflags) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+build/page/embedded.c: build/page/$(PAGE).c FORCE
+	@cmp -s $< $@ || cp $< $@
+build/page/yes.c: $(SCRIPT)
+build/page/yes.c build/page/no.c: build/page/%.c: $(STYLE) server/web/embed.sh
+	@mkdir -p $(@D); echo "  EMBED $@"
+	@sh server/web/embed.sh $(embed.$*) >$@.new && mv $@.new $@
+$(SCRIPT): $(wildcard server/web/page/src/*) server/web/page/build.sh build/page/node_modules/.made
+	@echo "  BUNDLE $@"
+	@sh server/web/page/build.sh bundle
+build/page/node_modules/.made: server/web/page/package.json server/web/page/package-lock.json server/web/page/.npmrc
+	@echo "  NPM server/web/page"
+	@sh server/web/page/build.sh npm && touch $@
+# The daemon without a script whatever PAGE says, for the tests.
+$O/rollbackd-plain: $O/server/main.o $(filter-out %/embedded.o,$(LIB_OBJS)) $O/page/no.o
+	@echo "  LD $@"
+	@$(CC) $(mode.$(MODE)) $(LDFLAGS) -o $@ $^ $(libs) $(LDLIBS)
 
 # A change of compiler or flags rebuilds everything, and nothing else does.
 $O/flags: FORCE
@@ -145,7 +174,7 @@ crash-short:
 crash: deps-build deps-check deps-tools
 	+$(MAKE) --no-print-directory -j$(JOBS) programs
 	CRASH_ROUNDS=150 $(PYTEST) tests/crash
-all-units: $(UNITS)
+all-units: $(UNITS) $O/rollbackd-plain
 
 # The fuzz drivers with our own mutator, deterministic; MODE=asan makes them worth it.
 FUZZERS := payload matcher prometheus promql config
@@ -199,9 +228,9 @@ rules: deps-tools
 # Each version of clang-format writes a little otherwise: 19 is in Debian 12 and 13.
 
 C_FILES  := $(LIB_SRCS) $(CTL_SRCS) server/main.c server/run.c $(wildcard deploy/demo/*.c)
-SH_FILES := $(wildcard deploy/debian/*.sh deploy/debian/p*inst deploy/debian/p*rm tests/*.sh tests/rules/*.sh deploy/demo/*.sh deploy/scripts/*) .ci/run
+SH_FILES := $(wildcard deploy/debian/*.sh deploy/debian/p*inst deploy/debian/p*rm tests/*.sh tests/rules/*.sh deploy/demo/*.sh deploy/scripts/* server/web/*.sh server/web/page/*.sh) .ci/run
 
-lint: lint-structure lint-format lint-gcc lint-tidy lint-cppcheck lint-shell
+lint: lint-structure lint-format lint-gcc lint-tidy lint-cppcheck lint-shell $(if $(filter yes,$(PAGE)),lint-page)
 lint-structure:
 	@sh tests/includes.sh
 	@CC='$(CC)' CFLAGS='$(filter-out -MMD -MP,$(cflags))' sh tests/structure.sh
@@ -222,6 +251,9 @@ lint-cppcheck:
 	@cppcheck --quiet -j$(JOBS) --enable=warning,performance,portability --inline-suppr --error-exitcode=1 --std=c11 \
 	  -I. -D_GNU_SOURCE -DROLLBACKD_VERSION='"x"' --suppress=missingIncludeSystem --suppress=memleak \
 	  --suppress=nullPointerOutOfMemory --suppress=normalCheckLevelMaxBranches $(C_FILES)
+lint-page: build/page/types.ok
+build/page/types.ok: $(wildcard server/web/page/src/*) server/web/page/tsconfig.json server/web/page/build.sh build/page/node_modules/.made
+	@sh server/web/page/build.sh types && touch $@
 lint-shell:
 	@shellcheck $(SH_FILES)
 
@@ -278,7 +310,7 @@ image: deps-build deps-image
 	@/usr/bin/python3 deploy/image/build.py $O build/image $(VERSION)
 
 deps: deps-build deps-check deps-demo deps-tools deps-bench
-deps-build:
+deps-build: $(if $(filter yes,$(PAGE)),deps-page)
 	@sh tests/deps.sh $(DEPS_BUILD)
 deps-check:
 	@sh tests/deps.sh $(DEPS_CHECK)
@@ -290,6 +322,9 @@ deps-image:
 	@sh tests/deps.sh $(DEPS_IMAGE)
 deps-demo:
 	@sh tests/deps.sh $(DEPS_DEMO)
+# Another nodejs, which brings its npm along, is as good as Debian's.
+deps-page:
+	@command -v npm >/dev/null || sh tests/deps.sh $(DEPS_PAGE)
 # Prometheus and Alertmanager, unpacked and not installed: no service starts by itself. Debian 12's as well on a newer one: its
 # Alertmanager is the last that shows where it sends to, which the doctor's tests want.
 deps-tools:
@@ -303,6 +338,6 @@ clean:
 
 FORCE:
 .PHONY: all programs all-units bench bench-smoke bench-programs instructions deps-bench fuzz simulate mutants unit check check-waits check-computes check-tools check-long check-sanitized e2e long crash crash-short rules lint lint-structure lint-format lint-gcc lint-tidy \
-        lint-cppcheck lint-shell objects demo install deb repo image deps-deb deps-repo deps-image deps deps-build deps-check deps-demo deps-tools clean FORCE
+        lint-cppcheck lint-shell lint-page objects demo install deb repo image deps-deb deps-repo deps-image deps deps-build deps-check deps-demo deps-tools deps-page clean FORCE
 .SECONDARY:
 -include $(shell find $O -name '*.d' 2>/dev/null)

@@ -133,6 +133,8 @@ enum http_verdict plan_evidence_post(struct api *a, struct http_req *req, struct
                                      const char *word);
 enum http_verdict healthy_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
                                const char *word);
+enum http_verdict asset_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                             const char *word);
 enum http_verdict ready_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
                              const char *word);
 enum http_verdict reload_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,

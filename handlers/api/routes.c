@@ -59,6 +59,7 @@ static const struct api_route {
 	{HTTP_GET, "/-/healthy", 0, .handle = healthy_show},
 	{HTTP_GET, "/-/ready", 0, .handle = ready_show},
 	{HTTP_POST, "/-/reload", ROLE_OPERATOR, .handle = reload_post},
+	{HTTP_GET, "/assets/*", 0, .handle = asset_show},
 	{HTTP_GET, "/", ROLE_VIEWER, .read = page_index, .lane = DB_READ_CHEAP},
 	{HTTP_GET, "/incidents", ROLE_VIEWER, .read = page_incidents, .lane = DB_READ_CHEAP, .dear = "q",
          .params = "rollout,state,kind,since,until,q,live,limit,cursor"},

@@ -16,6 +16,7 @@
 #include "server/core/http_reply.h"
 #include "server/core/log.h"
 #include "server/core/metrics.h"
+#include "server/web/assets.h"
 
 #define METRICS_MAX (1024 * 1024)
 
@@ -392,4 +393,13 @@ enum http_verdict reload_post(struct api *a, struct http_req *req, struct http_r
 	if (r == -EAGAIN)
 		snprintf(j->base.why, sizeof(j->base.why), "too many are waiting for a reload; try again");
 	return api_job_handed(&j->base, r, reply);
+}
+
+enum http_verdict asset_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                             const char *word)
+{
+	(void)a;
+	(void)word;
+	asset_answer(req, segment, reply);
+	return HTTP_REPLIED;
 }

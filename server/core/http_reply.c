@@ -25,7 +25,7 @@ void http_error(struct http_reply *reply, int status, const char *type, const ch
 	json_add_str(o, "error", sentence);
 	reply->status = status;
 	reply->content_type = NULL;
-	reply->encoding = reply->cache = NULL;
+	reply->encoding = reply->cache = reply->vary = NULL;
 	reply->location[0] = reply->etag[0] = '\0';
 	buf_free(&reply->body);
 	reply->body.max = BODY_MAX;

@@ -153,6 +153,7 @@ static void add_headers(const struct request *r, struct MHD_Response *response)
 	add_header(response, "Cache-Control", reply->cache ? reply->cache : reply->etag[0] ? "no-cache" : "no-store");
 	add_header(response, "Location", reply->location);
 	add_header(response, "Set-Cookie", reply->cookie);
+	add_header(response, "Vary", reply->vary);
 	add_header(response, "ETag", reply->etag);
 	add_header(response, "Retry-After", seconds);
 	add_header(response, "Allow", reply->allow);

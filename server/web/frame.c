@@ -10,16 +10,14 @@
 
 #include "server/core/clock.h"
 #include "server/core/text.h"
+#include "server/web/assets.h"
 #include "server/web/private.h"
 
-/* The style sheet, as it stands in the page: its hash allows it, and nothing is asked for before a page can be read. */
-__asm__(".section .rodata\n"
-        ".global web_css\n"
-        "web_css:\n"
-        ".incbin \"server/web/page.css\"\n"
-        ".byte 0\n"
-        ".previous\n");
-extern const char web_css[];
+/* The style sheet stands in the page: its hash allows it, and nothing is asked for before a page can be read. */
+static const char *style(void)
+{
+	return (const char *)asset_named("page.css")->plain;
+}
 
 /* --- the policy --- */
 
@@ -50,7 +48,7 @@ static void make_policy(void)
 	unsigned char digest[SHA256_SIZE];
 	char hash[48];
 
-	int r = gnutls_hash_fast(GNUTLS_DIG_SHA256, web_css, strlen(web_css), digest);
+	int r = gnutls_hash_fast(GNUTLS_DIG_SHA256, style(), strlen(style()), digest);
 	assert(r >= 0);
 	(void)r;
 	base64(digest, sizeof(digest), hash);
@@ -164,7 +162,7 @@ void frame_begin(struct buf *b, const struct web_page *p, const struct web_frame
 	     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
 	     "<meta name=\"color-scheme\" content=\"light dark\">\n<title>%s</title>\n<style>",
 	     title);
-	buf_str(b, web_css);
+	buf_str(b, style());
 	html(b, "</style>\n</head>\n<body>\n<a class=\"skip\" href=\"#main\">Skip to the content</a>\n<header>\n"
 	        "<p id=\"top\"><a href=\"/\">rollbackd</a>");
 	if (p->environment[0])

@@ -364,7 +364,8 @@ def slack_channel(chat, name="rollouts", events="incident"):
 
 
 class Daemon:
-    def __init__(self, folder, text, env=None, wrap=None, args=(), auth=None):
+    def __init__(self, folder, text, env=None, wrap=None, args=(), auth=None, program="rollbackd"):
+        self.program = program
         self.args = list(args)
         self.auth = auth                    # (user, password) of every call that does not bring its own headers
         self.dir = pathlib.Path(folder)
@@ -383,7 +384,7 @@ class Daemon:
                    "TSAN_OPTIONS": "exitcode=98"}
         log = open(self.log_file, "ab")
         self.process = subprocess.Popen(
-            [*self.wrap, str(BUILD / "rollbackd"), f"--config.file={self.config}", f"--storage.path={self.state}",
+            [*self.wrap, str(BUILD / self.program), f"--config.file={self.config}", f"--storage.path={self.state}",
              f"--web.listen-address=127.0.0.1:{self.port}", "--log.level=debug", *self.args, *args],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.dir,
             env={"PATH": "/usr/bin:/bin", **options, **self.env, **(env or {})})
