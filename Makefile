@@ -11,6 +11,7 @@ PREFIX  ?= /usr
 DEPS_BUILD := pkg-config libmicrohttpd-dev libjson-c-dev libcurl4-gnutls-dev libsqlite3-dev libyaml-dev libpcre2-dev \
               libjq-dev libonig-dev libgnutls28-dev libsystemd-dev libcrypt-dev python3
 DEPS_PAGE  := nodejs npm
+DEPS_BROWSER := chromium fonts-dejavu-core
 DEPS_CHECK := libfaketime valgrind strace e2fsprogs libcmocka-dev python3 python3-pytest python3-pytest-xdist systemd duktape clang-format-19 clang-tidy-19 cppcheck shellcheck man-db sqlite3 zsh fish
 DEPS_DEB   := dpkg-dev binutils lintian
 DEPS_REPO  := apt-utils
@@ -117,9 +118,11 @@ PYTEST = $(ALONE) -n $(SIDE_BY_SIDE) --dist loadgroup
 JOBS   := $(shell nproc)
 
 # What the tests build (a package) and the demo have the flags of check, so nothing is built twice, or anew under a test that runs it.
+# What is about the script is left out where there is none.
+BROWSER := $(if $(filter yes,$(PAGE)),tests/browser)
 check: export WERROR := 1
 check: export CC := $(CC)
-check: deps-build deps-check deps-deb deps-repo deps-image deps-demo deps-tools deps-bench
+check: deps-build deps-check deps-deb deps-repo deps-image deps-demo deps-tools deps-bench $(if $(BROWSER),deps-browser)
 	+$(MAKE) --no-print-directory lint-structure
 	+$(MAKE) --no-print-directory -j$(JOBS) all-units programs
 	+$(MAKE) --no-print-directory -j2 check-computes check-waits
@@ -130,7 +133,7 @@ check-waits:
 	+$(MAKE) --no-print-directory unit
 	+$(MAKE) --no-print-directory rules
 	+$(MAKE) --no-print-directory bench-smoke
-	$(PYTEST) -m 'not alone' tests/e2e tests/crash
+	$(PYTEST) -m 'not alone' tests/e2e tests/crash $(BROWSER)
 check-computes:
 	+nice $(MAKE) --no-print-directory -j$(JOBS) simulate
 	+nice $(MAKE) --no-print-directory instructions
@@ -163,12 +166,18 @@ check-tools-%: deps-build deps-check deps-demo
 	TOOLS=build/tools-$* $(PYTEST) $(WITH_TOOLS)
 	+$(MAKE) --no-print-directory TOOLS=build/tools-$* demo
 
+# The page in Debian's Chromium, with playwright-core and axe-core below build/browser; there are the screenshots as well.
+browser: deps-browser
+	$(PYTEST) tests/browser
+build/browser/node_modules/.made: tests/browser/package.json tests/browser/package-lock.json tests/browser/.npmrc | deps-page
+	@mkdir -p build/browser && cp $^ build/browser && cd build/browser && npm ci --loglevel=error && touch node_modules/.made
+
 e2e:
 	$(PYTEST) -m 'not alone' tests/e2e
 	$(ALONE) -m alone tests/e2e
-long: deps-build deps-check deps-tools
+long: deps-build deps-check deps-tools $(if $(BROWSER),deps-browser)
 	+$(MAKE) --no-print-directory -j$(JOBS) programs
-	LONG=1 $(PYTEST) -m long tests/e2e
+	LONG=1 $(PYTEST) -m long tests/e2e $(BROWSER)
 crash-short:
 	$(PYTEST) tests/crash
 crash: deps-build deps-check deps-tools
@@ -322,6 +331,8 @@ deps-image:
 	@sh tests/deps.sh $(DEPS_IMAGE)
 deps-demo:
 	@sh tests/deps.sh $(DEPS_DEMO)
+deps-browser: $(if $(filter yes,$(PAGE)),deps-page build/browser/node_modules/.made)
+	@sh tests/deps.sh $(DEPS_BROWSER)
 # Another nodejs, which brings its npm along, is as good as Debian's.
 deps-page:
 	@command -v npm >/dev/null || sh tests/deps.sh $(DEPS_PAGE)
@@ -338,6 +349,6 @@ clean:
 
 FORCE:
 .PHONY: all programs all-units bench bench-smoke bench-programs instructions deps-bench fuzz simulate mutants unit check check-waits check-computes check-tools check-long check-sanitized e2e long crash crash-short rules lint lint-structure lint-format lint-gcc lint-tidy \
-        lint-cppcheck lint-shell lint-page objects demo install deb repo image deps-deb deps-repo deps-image deps deps-build deps-check deps-demo deps-tools deps-page clean FORCE
+        lint-cppcheck lint-shell lint-page objects demo install deb repo image deps-deb deps-repo deps-image deps deps-build deps-check deps-demo deps-tools deps-page deps-browser browser clean FORCE
 .SECONDARY:
 -include $(shell find $O -name '*.d' 2>/dev/null)

@@ -157,13 +157,18 @@ static void attributes(struct buf *b, const struct web_page *p, const struct web
 void frame_begin(struct buf *b, const struct web_page *p, const struct web_frame *f, const char *title)
 {
 	assert(b && p && p->user && f && f->page && title);
+	const struct asset *script = asset_named("page.js");
+
 	html(b,
 	     "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
 	     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
 	     "<meta name=\"color-scheme\" content=\"light dark\">\n<title>%s</title>\n<style>",
 	     title);
 	buf_str(b, style());
-	html(b, "</style>\n</head>\n<body>\n<a class=\"skip\" href=\"#main\">Skip to the content</a>\n<header>\n"
+	html(b, "</style>\n");
+	if (script)
+		html(b, "<script type=\"module\" src=\"%s\"></script>\n", script->href);
+	html(b, "</head>\n<body>\n<a class=\"skip\" href=\"#main\">Skip to the content</a>\n<header>\n"
 	        "<p id=\"top\"><a href=\"/\">rollbackd</a>");
 	if (p->environment[0])
 		html(b, " · %s", p->environment);

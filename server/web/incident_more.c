@@ -83,8 +83,8 @@ static void put_output(const struct web_about *a, struct json_object *s, size_t 
 
 	if (!output[0])
 		return;
-	html(a->b, "<details id=\"output-%lld\"%s><summary>output</summary><pre>%.*s</pre></details>", (long long)i,
-	     open ? " open" : "", OUTPUT_MAX, output);
+	html(a->b, "<details id=\"output-%lld\"%s><summary>output</summary><pre tabindex=\"0\">%.*s</pre></details>",
+	     (long long)i, open ? " open" : "", OUTPUT_MAX, output);
 }
 
 static void put_step(const struct web_about *a, struct json_object *s, size_t i)

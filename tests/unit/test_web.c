@@ -103,8 +103,9 @@ static void who_lags_and_what_failed_waits_for_a_person(void **state)
 	page_of(&b, &p, json_of("rolled-back"), ROLLOUT);
 	has(buf_text(&b), "Approval of <strong>restore</strong>; before it validate FAILED");
 	has(buf_text(&b), "<p>nobody</p>");
-	has(buf_text(&b), "<details id=\"output-1\" open><summary>output</summary><pre>checksum differs\n</pre>");
-	has(buf_text(&b), "<details id=\"output-0\"><summary>output</summary><pre>ok\n</pre>");
+	has(buf_text(&b),
+	    "<details id=\"output-1\" open><summary>output</summary><pre tabindex=\"0\">checksum differs\n</pre>");
+	has(buf_text(&b), "<details id=\"output-0\"><summary>output</summary><pre tabindex=\"0\">ok\n</pre>");
 	buf_free(&b);
 }
 

@@ -13,6 +13,8 @@ const LONGEST_PAUSE = 5_000;
 const AWAY_PAUSE = 1_500; // after an answer that did not come
 const PATIENCE = 10_000;
 
+const FOLLOWED = new Set(["home", "incidents", "incident", "rollout"]);
+
 const main = document.getElementById("main");
 const state: State = { heard: Date.now(), live: true, signedOut: false, waiting: 0, verdict: "", offline: main?.dataset["offline"] ?? "" };
 
@@ -144,7 +146,8 @@ function looked(): void {
 }
 
 export function live(): void {
-	if (!main) return;
+	// What is asked on a page of its own does not change under whoever answers.
+	if (!main || !FOLLOWED.has(main.dataset["page"] ?? "")) return;
 	setInterval(turn, 1000);
 	document.addEventListener("visibilitychange", looked);
 	addEventListener("pageshow", (e) => e.persisted && looked());

@@ -15,16 +15,23 @@ function whole(next: HTMLElement): boolean {
 	return still;
 }
 
+/** What gets shorter keeps its place until all can be put in, so that what is below it stays where it is. */
 function parts(next: HTMLElement): void {
 	const trial = new Trial(document.body);
 	for (const is of next.querySelectorAll(ALONE)) {
 		const was = document.getElementById(is.id);
-		const copy = trial.copy.querySelector(`#${CSS.escape(is.id)}`);
+		const copy = trial.copy.querySelector<HTMLElement>(`#${CSS.escape(is.id)}`);
 		if (!was || !copy) continue;
 		const before = copy.cloneNode(true);
+		const height = `${was.offsetHeight}px`;
 		patch(copy, is);
-		if (trial.moved()) copy.replaceWith(before);
-		else patch(was, is);
+		copy.style.minHeight = height;
+		if (trial.moved()) {
+			copy.replaceWith(before);
+		} else {
+			patch(was, is);
+			was.style.minHeight = height;
+		}
 	}
 	trial.end();
 }
