@@ -12,6 +12,7 @@
 #include "handlers/engine/round.h"
 #include "handlers/incident/kinds.h"
 #include "handlers/steps/http_step.h"
+#include "handlers/steps/percentage.h"
 #include "handlers/steps/names.h"
 #include "handlers/checks/verify.h"
 #include "server/core/clock.h"
@@ -155,6 +156,14 @@ static void on_command(void *arg, const struct command_outcome *o)
 	engine_advance(l);
 }
 
+/* What follows a rollback may begin hours later, when somebody has lowered it further. */
+static int32_t percentage_for(struct open_incident *l, const struct step *step)
+{
+	return step->phase == PHASE_FOLLOWUP
+	               ? percentage_at_most(l->engine->reader, &l->plan->rollout, l->inc.pct_wanted)
+	               : l->inc.pct_wanted;
+}
+
 static void run_command(struct open_incident *l, const struct step *step, const struct act *act)
 {
 	CLEANUP(json_cleanup) struct json_object *labels = NULL;
@@ -168,7 +177,7 @@ static void run_command(struct open_incident *l, const struct step *step, const 
 	                          .step = id,
 	                          .attempt = step->attempts,
 	                          .rollout = l->inc.rollout,
-	                          .pct = l->inc.pct_wanted,
+	                          .pct = percentage_for(l, step),
 	                          .labels = pairs};
 	env.n_labels = first_labels(l, &labels, pairs, ARRAY_LEN(pairs));
 	attempt_name(l->engine->o.db, s->ch.step_id, s->ch.attempt, name);
@@ -210,7 +219,7 @@ static void run_http(struct open_incident *l, const struct step *step, const str
 	char key[STEP_KEY_SIZE];
 
 	step_key(l->engine->o.db, l->id, step->id, step->ended_at_us ? step->ended_at_us : l->inc.opened_at_us, key);
-	int r = http_step_start(l->engine->o.loop, act, l->inc.pct_wanted, key, on_http, s, &h);
+	int r = http_step_start(l->engine->o.loop, act, percentage_for(l, step), key, on_http, s, &h);
 	if (r < 0) {
 		end_errno(s, "the request could not be sent", r);
 		return;

@@ -115,11 +115,20 @@ void flags_look_again(const struct rollout *r, int64_t now_us, bool rehearse, st
 		read_file(r, now_us, rehearse, &now, look);
 }
 
+/* -1: never, or its row cannot be read. */
+static int32_t seen_last(struct db_conn *c, const struct rollout *r)
+{
+	struct rollout_row row = {.pct_seen = -1};
+	int32_t pct = rollout_load(c, r->name, &row) == 0 ? row.pct_seen : -1;
+
+	rollout_row_free(&row);
+	return pct;
+}
+
 int32_t percentage_by(struct db_conn *c, const struct rollout *r, const struct flags_look *look, char *why,
                       size_t why_size)
 {
 	assert(c && r && (!why || why_size >= 200));
-	struct rollout_row row = {0};
 	struct flags_look now = {.pct = -1};
 	int32_t pct = -1;
 
@@ -132,9 +141,7 @@ int32_t percentage_by(struct db_conn *c, const struct rollout *r, const struct f
 			snprintf(why, why_size, "%s", look->why);
 		return look->pct;
 	}
-	if (rollout_load(c, r->name, &row) == 0)
-		pct = row.pct_seen;
-	rollout_row_free(&row);
+	pct = seen_last(c, r);
 	if (why)
 		snprintf(why, why_size, "%s", pct < 0 ? "it has no flags file and was never seen" : "");
 	return pct;
@@ -143,4 +150,18 @@ int32_t percentage_by(struct db_conn *c, const struct rollout *r, const struct f
 int32_t percentage_there(struct db_conn *c, const struct rollout *r, char *why, size_t why_size)
 {
 	return percentage_by(c, r, NULL, why, why_size);
+}
+
+int32_t percentage_at_most(struct db_conn *c, const struct rollout *r, int32_t pct)
+{
+	assert(c && r && pct >= 0);
+	struct flags_look look = {.pct = -1};
+	int32_t seen = pct > 0 ? seen_last(c, r) : -1;
+
+	if (pct > 0 && r->flags_file) {
+		flags_look(r, 0, false, &look);
+		if (look.pct < pct)
+			pct = look.pct < 0 ? 0 : look.pct;
+	}
+	return seen >= 0 && seen < pct ? seen : pct;
 }

@@ -405,6 +405,23 @@ def test_an_approval_runs_what_was_asked_for_and_then_the_rest_in_order(daemon_o
     assert ctl(None, *at_sock).returncode == 1          # nothing waits any more
 
 
+def test_what_follows_later_names_no_more_than_is_there_by_then(daemon_of, service):
+    sock, script = f"/tmp/rollbackd-{os.getpid()}-{random.randrange(10**9)}.sock", service.dir / "name.sh"
+    script.write_text(f"#!/bin/sh\necho $ROLLBACKD_PERCENTAGE $1 >> {service.dir}/then.log\n")
+    script.chmod(0o755)
+    service.raise_to(25)
+    book = (f"playbooks:\n  - name: partial\n    match: ['action=\"partial\"']\n    rollback: {{to: 10}}\n    then:\n"
+            f"      - {{name: now, command: [{script}, '${{percentage}}']}}\n"
+            f"      - {{name: late, command: [{script}, '${{percentage}}'], needs: approval}}\n")
+    d = daemon_of(config(service, playbooks=book), args=[f"--web.listen-address=unix:{sock}"])
+    [r] = d.post(alert(action="partial"))
+    d.wait_state(r["incident"], "rolled_back")
+    until(lambda: log(service) == ["10 10"])
+    service.raise_to(0)                                 # by hand, in the meantime
+    assert ctl(None, "--url", f"unix:{sock}", "incident", "approve", r["incident"]).returncode == 0
+    until(lambda: log(service) == ["10 10", "0 0"])
+
+
 def test_an_eta_is_read_as_people_say_it(daemon_of, service, prometheus, chat):
     d = daemon_of(ladder(service, prometheus, chat))
     [r] = d.post(alert())
