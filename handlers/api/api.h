@@ -74,9 +74,9 @@ enum http_verdict api_handle(void *arg, struct http_req *req, struct http_reply 
 void api_answer(struct http_reply *reply, int status, struct json_object *data, const char *next);
 /* The fitting status and sentence for -errno of a job or a query. why may be "". */
 void api_answer_errno(struct http_reply *reply, int err, const char *why);
-/* The request's JSON object (an empty body is {}), at most 64 KiB, with no keys but those known ("note,step");
+/* The request's JSON object (an empty body is {}), at most 64 KiB, with no keys but those that its route knows;
  * -EINVAL: the reply says what is wrong. */
-int api_body(const struct http_req *req, struct http_reply *reply, const char *known, struct json_object **ret);
+int api_body(const struct http_req *req, struct http_reply *reply, struct json_object **ret);
 /* A parameter that is a time, or a duration ago; *ret stays as it is without it. -EINVAL: the reply says what is wrong.
  */
 int api_time(const struct http_req *req, struct http_reply *reply, const char *name, int64_t *ret);
@@ -131,6 +131,8 @@ enum http_verdict notification_test(struct api *a, struct http_req *req, struct 
                                     const char *word);
 enum http_verdict plan_evidence_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
                                      const char *word);
+enum http_verdict openapi_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                               const char *word);
 enum http_verdict healthy_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
                                const char *word);
 enum http_verdict asset_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,

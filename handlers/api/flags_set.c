@@ -163,7 +163,7 @@ enum http_verdict flags_post(struct api *a, struct http_req *req, struct http_re
 	api_job_init(&j->base, &set_kind, a, req);
 	j->who = strdup(req->user);
 	j->known = req->authenticated;
-	if (!j->who || api_body(req, reply, "name,value,reason,note", &j->body) < 0 || check(j, segment, reply) < 0) {
+	if (!j->who || api_body(req, reply, &j->body) < 0 || check(j, segment, reply) < 0) {
 		if (!j->who)
 			api_answer_errno(reply, -ENOMEM, "");
 		api_job_drop(&j->base);

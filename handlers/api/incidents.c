@@ -267,7 +267,7 @@ enum http_verdict incident_act(struct api *a, struct http_req *req, struct http_
 		           word);
 		return HTTP_REPLIED;
 	}
-	if (api_incident_id(segment, reply, &id) < 0 || api_body(req, reply, "note,eta,step,duration", &body) < 0)
+	if (api_incident_id(segment, reply, &id) < 0 || api_body(req, reply, &body) < 0)
 		return HTTP_REPLIED;
 	struct act_job *j = calloc(1, sizeof(*j));
 	if (!j || note_of(body, reply, (enum incident_action)action, &j->note) < 0 ||
@@ -347,7 +347,7 @@ enum http_verdict incident_open(struct api *a, struct http_req *req, struct http
 
 	(void)segment;
 	(void)word;
-	if (api_body(req, reply, "rollout,severity,summary", &body) < 0)
+	if (api_body(req, reply, &body) < 0)
 		return HTTP_REPLIED;
 	struct report_job *j = calloc(1, sizeof(*j));
 	bool ok = j != NULL;

@@ -64,7 +64,7 @@ enum http_verdict notification_test(struct api *a, struct http_req *req, struct 
 
 	(void)segment;
 	(void)word;
-	if (api_body(req, reply, "channel", &body) < 0)
+	if (api_body(req, reply, &body) < 0)
 		return HTTP_REPLIED;
 	if (json_get_str(body, "channel", &channel) < 0) {
 		http_error(reply, 400, "bad_data", "channel must be the name of a channel");

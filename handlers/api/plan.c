@@ -72,11 +72,9 @@ static int read_expires(struct asked *a, struct http_reply *reply)
 static int read_asked(struct http_req *req, struct http_reply *reply, struct asked *ret)
 {
 	assert(req && reply && ret);
-	static const char known[] =
-		"note,reason,role,checklist,item,stage,duration,force,milestone,name,verdict,link,sha,expires";
 	const char *duration = NULL;
 
-	if (api_body(req, reply, known, &ret->body) < 0)
+	if (api_body(req, reply, &ret->body) < 0)
 		return -EINVAL;
 	ret->stage = ret->for_us = -1;
 	if (json_get_int(ret->body, "stage", &ret->stage) < 0 || ret->stage < -1 || ret->stage > 1000) {

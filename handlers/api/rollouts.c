@@ -284,7 +284,7 @@ enum http_verdict rollout_rollback(struct api *a, struct http_req *req, struct h
 	struct manual_rollback rq = {0};
 
 	(void)word;
-	if (api_body(req, reply, "stage,to,reason", &body) < 0 || read_request(body, reply, &rq) < 0)
+	if (api_body(req, reply, &body) < 0 || read_request(body, reply, &rq) < 0)
 		return HTTP_REPLIED;
 	struct rollback_job *j = calloc(1, sizeof(*j));
 	if (!j) {

@@ -5,6 +5,7 @@
 
 #include "handlers/api/api.h"
 #include "handlers/api/job.h"
+#include "handlers/api/routes.h"
 #include "handlers/settings/current.h"
 #include "handlers/plan/actions.h"
 #include "server/core/http_reply.h"
@@ -13,63 +14,92 @@
 #define SEGMENT_MAX 256
 #define REQUEST_MAX (64 * 1024) /* bytes of what a person asks for */
 
-typedef enum http_verdict api_handle_fn(struct api *, struct http_req *, struct http_reply *, const char *,
-                                        const char *);
+#define INCIDENT_WORDS "acknowledge,note,eta,approve,cancel,retry,review,extend,resolve"
+#define PLAN_BODY      "note,reason,role,checklist,item,stage,duration,force,milestone,name,verdict,link,sha,expires"
 
-static const struct api_route {
-	enum http_method method;
-	const char *pattern; /* '*' is one path segment */
-	unsigned roles;
-	api_handle_fn *handle; /* either: on the http thread */
-	const char *params;    /* of the query; NULL: it takes none */
-	api_read_fn *read;     /* or: on a reading thread, and in which lane */
-	enum db_read_lane lane;
-	const char *dear; /* with this parameter it is DB_READ_DEAR; NULL: always as lane says */
-	bool form;        /* takes a form of a page, with its token; else JSON */
-	void (*without)(struct api *, struct http_reply *); /* its answer when nothing can be read; NULL: an error */
-} routes[] = {
-	{HTTP_POST, "/webhook", ROLE_WEBHOOK, .handle = webhook_post},
-	{HTTP_PUT, "/webhook", ROLE_WEBHOOK, .handle = webhook_post}, /* Grafana can be told to PUT */
+/* A request meets the first row that fits it. */
+static const struct api_route routes[] = {
+	{HTTP_POST, "/webhook", ROLE_WEBHOOK, .handle = webhook_post, .summary = "Alertmanager's webhook", .body = "*"},
+	{HTTP_PUT, "/webhook", ROLE_WEBHOOK, .handle = webhook_post, /* Grafana can be told to PUT */
+         .summary = "The same, for who can only PUT", .body = "*"},
 	{HTTP_GET, "/api/v1/incidents", ROLE_VIEWER, .read = incidents_list, .lane = DB_READ_CHEAP, .dear = "q",
-         .params = "rollout,state,kind,since,until,q,live,limit,cursor"},
-	{HTTP_POST, "/api/v1/incidents", ROLE_OPERATOR, .handle = incident_open},
-	{HTTP_GET, "/api/v1/incidents/*", ROLE_VIEWER, .read = incident_show, .lane = DB_READ_URGENT},
-	{HTTP_GET, "/api/v1/incidents/*/report", ROLE_VIEWER, .read = incident_report_show, .lane = DB_READ_CHEAP},
-	{HTTP_POST, "/api/v1/incidents/*/*", ROLE_OPERATOR, .handle = incident_act},
-	{HTTP_GET, "/api/v1/rollouts", ROLE_VIEWER, .read = rollouts_list, .lane = DB_READ_CHEAP},
-	{HTTP_GET, "/api/v1/rollouts/*", ROLE_VIEWER, .read = rollout_show, .lane = DB_READ_URGENT},
-	{HTTP_GET, "/api/v1/rollouts/*/plan", ROLE_VIEWER, .read = rollout_plan, .lane = DB_READ_CHEAP},
-	{HTTP_GET, "/api/v1/rollouts/*/flags", ROLE_VIEWER, .read = rollout_flags, .lane = DB_READ_CHEAP},
-	{HTTP_POST, "/api/v1/rollouts/*/flags", ROLE_OPERATOR, .handle = flags_post},
+         .params = "rollout,state,kind,since,until,q,live,limit,cursor", .summary = "Incidents, the newest first",
+         .list = true},
+	{HTTP_POST, "/api/v1/incidents", ROLE_OPERATOR, .handle = incident_open,
+         .summary = "A person reports an incident; P0 rolls back", .body = "rollout,severity,summary"},
+	{HTTP_GET, "/api/v1/incidents/*", ROLE_VIEWER, .read = incident_show, .lane = DB_READ_URGENT,
+         .summary = "An incident in full"},
+	{HTTP_GET, "/api/v1/incidents/*/report", ROLE_VIEWER, .read = incident_report_show, .lane = DB_READ_CHEAP,
+         .summary = "The report of an incident", .type = "text/markdown"},
+	{HTTP_POST, "/api/v1/incidents/*/*", ROLE_OPERATOR, .handle = incident_act,
+         .summary = "What a person does to an incident", .words = INCIDENT_WORDS, .body = "note,eta,step,duration"},
+	{HTTP_GET, "/api/v1/rollouts", ROLE_VIEWER, .read = rollouts_list, .lane = DB_READ_CHEAP,
+         .summary = "All rollouts", .list = true},
+	{HTTP_GET, "/api/v1/rollouts/*", ROLE_VIEWER, .read = rollout_show, .lane = DB_READ_URGENT,
+         .summary = "A rollout: stage, percentage wanted and seen, criteria, approvals, checklist, open incident"},
+	{HTTP_GET, "/api/v1/rollouts/*/plan", ROLE_VIEWER, .read = rollout_plan, .lane = DB_READ_CHEAP,
+         .summary = "The plan of a rollout, as the config has it"},
+	{HTTP_GET, "/api/v1/rollouts/*/flags", ROLE_VIEWER, .read = rollout_flags, .lane = DB_READ_CHEAP,
+         .summary = "The flags of a rollout, typed, for services that poll; with an ETag"},
+	{HTTP_POST, "/api/v1/rollouts/*/flags", ROLE_OPERATOR, .handle = flags_post,
+         .summary = "Sets one of the other flags", .body = "name,value,reason,note"},
 	{HTTP_GET, "/api/v1/rollouts/*/compare", ROLE_VIEWER, .read = rollout_compare, .lane = DB_READ_DEAR,
-         .params = "percentage,duration,threshold"},
-	{HTTP_POST, "/api/v1/rollouts/*/rollback", ROLE_OPERATOR, .handle = rollout_rollback},
+         .params = "percentage,duration,threshold", .summary = "New way against old way, a verdict per metric"},
+	{HTTP_POST, "/api/v1/rollouts/*/rollback", ROLE_OPERATOR, .handle = rollout_rollback,
+         .summary = "Rolls back by hand; refused when stage is not the current one", .body = "stage,to,reason"},
 	{HTTP_GET, "/api/v1/rollouts/*/report", ROLE_VIEWER, .read = plan_report, .lane = DB_READ_DEAR,
-         .params = "kind"},
-	{HTTP_GET, "/api/v1/rollouts/*/sla", ROLE_VIEWER, .read = rollout_sla, .lane = DB_READ_DEAR, .params = "since"},
-	{HTTP_POST, "/api/v1/rollouts/*/evidence", ROLE_EVIDENCE, .handle = plan_evidence_post},
+         .params = "kind", .summary = "A report on a rollout", .type = "text/markdown", .type_too = "application/json"},
+	{HTTP_GET, "/api/v1/rollouts/*/sla", ROLE_VIEWER, .read = rollout_sla, .lane = DB_READ_DEAR, .params = "since",
+         .summary = "How long rollbacks took, phase by phase, against their limits"},
+	{HTTP_POST, "/api/v1/rollouts/*/evidence", ROLE_EVIDENCE, .handle = plan_evidence_post,
+         .summary = "What CI found, for a checklist", .body = PLAN_BODY},
 	/* Needs only the role that approves, which is looked for by the handler. */
-	{HTTP_POST, "/api/v1/rollouts/*/approve", ROLE_USER, .handle = plan_approve_post},
-	{HTTP_POST, "/api/v1/rollouts/*/*", ROLE_OPERATOR, .handle = plan_post},
-	{HTTP_POST, "/api/v1/notifications", ROLE_OPERATOR, .handle = notification_test},
-	{HTTP_GET, "/api/v1/notifications/*", ROLE_VIEWER, .read = notification_show, .lane = DB_READ_CHEAP},
+	{HTTP_POST, "/api/v1/rollouts/*/approve", ROLE_USER, .handle = plan_approve_post,
+         .summary = "Approves leaving the stage, in the name of a role that one has", .body = PLAN_BODY},
+	{HTTP_POST, "/api/v1/rollouts/*/*", ROLE_OPERATOR, .handle = plan_post,
+         .summary = "What a person does to the plan of a rollout",
+         .words = "advance,check,hold,resume,freeze,set,publish,certify,done", .body = PLAN_BODY},
+	{HTTP_POST, "/api/v1/notifications", ROLE_OPERATOR, .handle = notification_test,
+         .summary = "Sends a test message to a channel, or to all", .body = "channel"},
+	{HTTP_GET, "/api/v1/notifications/*", ROLE_VIEWER, .read = notification_show, .lane = DB_READ_CHEAP,
+         .summary = "What became of a message"},
 	{HTTP_GET, "/api/v1/events", ROLE_VIEWER, .read = events_list, .lane = DB_READ_CHEAP,
-         .params = "rollout,limit,cursor"},
-	{HTTP_GET, "/metrics", 0, .read = metrics_show, .lane = DB_READ_CHEAP, .without = metrics_own},
-	{HTTP_GET, "/-/healthy", 0, .handle = healthy_show},
-	{HTTP_GET, "/-/ready", 0, .handle = ready_show},
-	{HTTP_POST, "/-/reload", ROLE_OPERATOR, .handle = reload_post},
-	{HTTP_GET, "/assets/*", 0, .handle = asset_show},
-	{HTTP_GET, "/", ROLE_VIEWER, .read = page_index, .lane = DB_READ_CHEAP},
+         .params = "rollout,limit,cursor", .summary = "The audit trail, the newest first; or a stream of what comes",
+         .type_too = "text/event-stream", .list = true},
+	{HTTP_GET, "/api/v1/openapi.json", ROLE_VIEWER, .handle = openapi_show, .summary = "This description",
+         .type = "application/json"},
+	{HTTP_GET, "/metrics", 0, .read = metrics_show, .lane = DB_READ_CHEAP, .without = metrics_own,
+         .summary = "Prometheus' metrics", .type = "text/plain"},
+	{HTTP_GET, "/-/healthy", 0, .handle = healthy_show, .summary = "The process answers", .type = "text/plain"},
+	{HTTP_GET, "/-/ready", 0, .handle = ready_show, .summary = "What comes can be recorded", .type = "text/plain"},
+	{HTTP_POST, "/-/reload", ROLE_OPERATOR, .handle = reload_post, .summary = "Has the config read again"},
+	{HTTP_GET, "/assets/*", 0, .handle = asset_show, .summary = "What pages load: kept for ever under its name",
+         .type = "*/*"},
+	{HTTP_GET, "/", ROLE_VIEWER, .read = page_index, .lane = DB_READ_CHEAP,
+         .summary = "The page: all rollouts, and what needs somebody", .type = "text/plain", .type_too = "text/html"},
 	{HTTP_GET, "/incidents", ROLE_VIEWER, .read = page_incidents, .lane = DB_READ_CHEAP, .dear = "q",
-         .params = "rollout,state,kind,since,until,q,live,limit,cursor"},
-	{HTTP_GET, "/incidents/*", ROLE_VIEWER, .read = page_incident, .lane = DB_READ_CHEAP},
-	{HTTP_GET, "/incidents/*/*", ROLE_VIEWER, .read = page_incident_act, .lane = DB_READ_CHEAP},
-	{HTTP_POST, "/incidents/*/*", ROLE_OPERATOR, .handle = page_incident_post, .form = true},
-	{HTTP_GET, "/rollouts/*", ROLE_VIEWER, .read = page_rollout, .lane = DB_READ_DEAR, .params = "kind"},
-	{HTTP_GET, "/rollouts/*/*", ROLE_VIEWER, .read = page_rollout_act, .lane = DB_READ_CHEAP},
-	{HTTP_POST, "/rollouts/*/*", ROLE_OPERATOR, .handle = page_rollout_post, .form = true},
+         .params = "rollout,state,kind,since,until,q,live,limit,cursor", .summary = "The page of all incidents",
+         .type = "text/plain", .type_too = "text/html"},
+	{HTTP_GET, "/incidents/*", ROLE_VIEWER, .read = page_incident, .lane = DB_READ_CHEAP,
+         .summary = "The page of an incident", .type = "text/plain", .type_too = "text/html"},
+	{HTTP_GET, "/incidents/*/*", ROLE_VIEWER, .read = page_incident_act, .lane = DB_READ_CHEAP,
+         .summary = "The form by which a person acts on an incident", .words = INCIDENT_WORDS, .type = "text/html"},
+	{HTTP_POST, "/incidents/*/*", ROLE_OPERATOR, .handle = page_incident_post, .form = true,
+         .summary = "That form, sent", .words = INCIDENT_WORDS, .body = "note,step,duration,eta,undone"},
+	{HTTP_GET, "/rollouts/*", ROLE_VIEWER, .read = page_rollout, .lane = DB_READ_DEAR, .params = "kind",
+         .summary = "The page of a rollout", .type = "text/plain", .type_too = "text/html"},
+	{HTTP_GET, "/rollouts/*/*", ROLE_VIEWER, .read = page_rollout_act, .lane = DB_READ_CHEAP,
+         .summary = "The form by which a person acts on a rollout", .words = "rollback", .type = "text/html"},
+	{HTTP_POST, "/rollouts/*/*", ROLE_OPERATOR, .handle = page_rollout_post, .form = true,
+         .summary = "That form, sent", .words = "rollback", .body = "stage,to,reason"},
 };
+
+const struct api_route *api_routes(size_t *ret_n)
+{
+	assert(ret_n);
+	*ret_n = ARRAY_LEN(routes);
+	return routes;
+}
 
 struct segments {
 	char value[2][SEGMENT_MAX]; /* what stood for the first and the second '*' */
@@ -108,17 +138,34 @@ static bool fits(const char *pattern, const char *path, struct segments *ret)
 	return !*pattern && !*path;
 }
 
+static bool answers(const struct api_route *r, enum http_method method)
+{
+	return r->method == method || (method == HTTP_HEAD && r->method == HTTP_GET);
+}
+
+/* Whether it stands for just this path: the second '*' for one of its words. */
+static bool is_meant(const struct api_route *r, const char *path, struct segments *seg)
+{
+	return fits(r->pattern, path, seg) && (!r->words || text_is_listed(seg->value[1], r->words));
+}
+
+/* What no row stands for, but one would with another word, gets that row: its handler says which words there are. */
 static const struct api_route *find(enum http_method method, const char *path, struct segments *seg, bool *ret_known)
 {
 	assert(path && seg && ret_known);
 	*ret_known = false;
 	for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
-		if (!fits(routes[i].pattern, path, seg))
+		if (!is_meant(&routes[i], path, seg))
 			continue;
 		*ret_known = true;
-		if (routes[i].method == method || (method == HTTP_HEAD && routes[i].method == HTTP_GET))
+		if (answers(&routes[i], method))
 			return &routes[i];
 	}
+	for (size_t i = 0; !*ret_known && i < ARRAY_LEN(routes); i++)
+		if (answers(&routes[i], method) && fits(routes[i].pattern, path, seg)) {
+			*ret_known = true;
+			return &routes[i];
+		}
 	return NULL;
 }
 
@@ -128,7 +175,7 @@ static const char *allowed(const char *path)
 	bool get = false, post = false, put = false;
 
 	for (size_t i = 0; i < ARRAY_LEN(routes); i++)
-		if (fits(routes[i].pattern, path, &seg)) {
+		if (is_meant(&routes[i], path, &seg)) {
 			get |= routes[i].method == HTTP_GET;
 			post |= routes[i].method == HTTP_POST;
 			put |= routes[i].method == HTTP_PUT;
@@ -136,14 +183,21 @@ static const char *allowed(const char *path)
 	return get && post ? "GET, HEAD, POST" : get ? "GET, HEAD" : post && put ? "POST, PUT" : "POST";
 }
 
-void api_refused(void *arg, const struct http_req *req, const struct http_reply *reply, bool sure)
+const struct api_route *api_route_of(const struct http_req *req)
 {
-	assert(arg && req && reply);
+	assert(req && req->path);
 	struct segments seg;
 	bool known;
 	const struct api_route *r = find(req->method, req->path, &seg, &known);
 
-	if (r && r->handle == webhook_post)
+	assert(r);
+	return r;
+}
+
+void api_refused(void *arg, const struct http_req *req, const struct http_reply *reply, bool sure)
+{
+	assert(arg && req && reply);
+	if (api_route_of(req)->handle == webhook_post)
 		webhook_refused(arg, req, reply, sure);
 }
 
@@ -345,20 +399,28 @@ void api_answer_errno(struct http_reply *reply, int err, const char *why)
 /* What nobody reads may be a word that was mistyped: it is refused, not passed over. */
 static int check_keys(struct json_object *body, const char *known, struct http_reply *reply)
 {
+	assert(known);
+	char near[64];
+
 	json_object_object_foreach(body, key, value)
 	{
 		(void)value;
 		if (text_is_listed(key, known))
 			continue;
-		http_error(reply, 400, "bad_data", "unknown key %.50s; there are %s", key, known);
+		if (text_nearest_listed(known, key, near))
+			http_error(reply, 400, "bad_data", "unknown key %.50s: did you mean %s? There are %s", key,
+			           near, known);
+		else
+			http_error(reply, 400, "bad_data", "unknown key %.50s; there are %s", key, known);
 		return -EINVAL;
 	}
 	return 0;
 }
 
-int api_body(const struct http_req *req, struct http_reply *reply, const char *known, struct json_object **ret)
+int api_body(const struct http_req *req, struct http_reply *reply, struct json_object **ret)
 {
-	assert(req && reply && known && ret);
+	assert(req && reply && ret);
+	const char *known = api_route_of(req)->body;
 	struct json_fault fault = {0};
 	struct json_object *o = NULL;
 

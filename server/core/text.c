@@ -398,3 +398,25 @@ const char *text_nearest(const char *const words[], size_t n, const char *word)
 	}
 	return near;
 }
+
+bool text_nearest_listed(const char *list, const char *word, char out[64])
+{
+	assert(word && out);
+	char each[64];
+	size_t best = 2 + strlen(word) / 4;
+	bool found = false;
+
+	while (list && *list) {
+		size_t len = strcspn(list, ",");
+
+		snprintf(each, sizeof(each), "%.*s", (int)(len < sizeof(each) ? len : 0), list);
+		size_t d = distance(word, each);
+		if (each[0] && d < best) {
+			best = d;
+			found = true;
+			memcpy(out, each, sizeof(each));
+		}
+		list += len + (list[len] == ',');
+	}
+	return found;
+}

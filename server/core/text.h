@@ -69,6 +69,8 @@ void text_pct(int32_t pct, char *out, size_t size);
 size_t text_utf8_next(const char *s, size_t len, uint32_t *ret_char);
 /* Whether name is one of the words of "a,b,c"; NULL has none. */
 bool text_is_listed(const char *name, const char *list);
+/* The one of "a,b,c" that was probably meant, in out, which takes a word of 63 bytes. False: none is like it. */
+bool text_nearest_listed(const char *list, const char *word, char out[64]);
 /* Whether two texts are the same; looks at every byte, wherever the first difference is. For
  * secrets of a known length. */
 bool text_same_secret(const char *a, const char *b);

@@ -165,18 +165,24 @@ static bool refuse_route(struct request *r, const struct http_admission *a)
 	return true;
 }
 
-static bool refuse_query(struct request *r, const struct http_admission *a)
+bool head_refuse_query(struct request *r)
 {
+	const struct http_admission *a = &r->admission;
 	const char *name = http_query_fault(&r->query, a->params);
+	char near[64];
 
 	if (!name)
 		return false;
 	if (http_fields_count(&r->query, name) > 1)
 		http_error(&r->reply, 400, "bad_data", "the parameter %.100s is there twice", name);
+	else if (text_nearest_listed(a->params, name, near))
+		http_error(&r->reply, 400, "bad_data", "there is no parameter %.100s: did you mean %s? There are %s",
+		           name, near, a->params);
 	else if (a->params)
 		http_error(&r->reply, 400, "bad_data", "there is no parameter %.100s; there are %s", name, a->params);
 	else
-		http_error(&r->reply, 400, "bad_data", "%.200s takes no parameters", r->path);
+		http_error(&r->reply, 400, "bad_data", "%.200s takes no parameters, but %.100s is there", r->path,
+		           name);
 	return true;
 }
 
@@ -192,5 +198,5 @@ bool head_refuse(struct request *r, const char *method, const char *version)
 		return true;
 	r->admission = o->admit(o->arg, r->req.method, r->path);
 	const struct http_admission *a = &r->admission;
-	return refuse_host(r, a) || refuse_route(r, a) || refuse_page(r) || refuse_query(r, a);
+	return refuse_host(r, a) || refuse_route(r, a) || refuse_page(r);
 }

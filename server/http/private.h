@@ -200,6 +200,8 @@ void request_free(struct request *r);
 
 /* Whether the head is refused; the reply is filled then. Else the admission and body_head are known. */
 bool head_refuse(struct request *r, const char *method, const char *version);
+/* The same for a parameter that its route does not know. */
+bool head_refuse_query(struct request *r);
 
 /* --- stream.c --- */
 

@@ -294,7 +294,8 @@ static enum MHD_Result admitted(struct request *r)
 {
 	r->state = REQ_BODY;
 	r->known = true;
-	if (refuse_roles(r, &r->admission) || (r->body_head.any && refuse_body(r, &r->admission, &r->body_head)))
+	if (refuse_roles(r, &r->admission) || head_refuse_query(r) ||
+	    (r->body_head.any && refuse_body(r, &r->admission, &r->body_head)))
 		return refused(r);
 	if (r->body_head.any)
 		conn_phase(r->http, r->conn, PHASE_BODY, 0);

@@ -86,7 +86,7 @@ def test_a_key_that_nobody_reads_is_refused_everywhere(daemon):
     for path in (f"/api/v1/incidents/{r['incident']}/resolve", f"/api/v1/incidents/{r['incident']}/acknowledge", "/api/v1/incidents",
                  "/api/v1/rollouts/shop/rollback", "/api/v1/rollouts/shop/hold", "/api/v1/rollouts/shop/advance"):
         status, out = daemon.call("POST", path, {"Note": "done"})
-        assert status == 400 and "unknown key Note; there are " in out["error"], path
+        assert status == 400 and re.match("unknown key Note(; there|: did you mean note. There) are ", out["error"]), path
     assert daemon.incident(r["incident"])["state"] == "rolled_back"
     status, out = daemon.call("POST", "/api/v1/rollouts/shop/set", {})
     assert status == 400 and "which stage" in out["error"]
