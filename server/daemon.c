@@ -342,6 +342,22 @@ static enum http_access auth_request(void *arg, struct http_req *req, struct htt
 	return auth_admit(a->auth, req, reply);
 }
 
+static enum http_verdict sign_in(void *app, struct http_req *req, struct http_reply *reply)
+{
+	return auth_sign_in(((struct app *)app)->auth, req, reply);
+}
+
+/* What he has open ends with his session; the others come again. */
+static enum http_verdict sign_out(void *app, struct http_req *req, struct http_reply *reply)
+{
+	struct app *a = app;
+	enum http_verdict v = auth_sign_out(a->auth, req, reply);
+
+	if (reply->cookie[0])
+		http_end_streams(a->http);
+	return v;
+}
+
 static int start_http(struct app *a, char *why, size_t size)
 {
 	CLEANUP(settings_cleanup) struct settings *s = current_settings();
@@ -380,6 +396,8 @@ static int start_http(struct app *a, char *why, size_t size)
 	a->api.version = ROLLBACKD_VERSION;
 	a->api.ring = ring;
 	a->api.reload = ask_reload;
+	a->api.sign_in = sign_in;
+	a->api.sign_out = sign_out;
 	a->api.arg = a;
 	r = http_start(&ho, &a->http, why, size);
 	if (r == 0) {

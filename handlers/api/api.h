@@ -32,6 +32,9 @@ struct api {
 	const char *version;
 	/* Rings the sender of messages. Any thread. */
 	void (*ring)(void *arg);
+	/* The answers of /login and /logout. Http thread. */
+	enum http_verdict (*sign_in)(void *arg, struct http_req *req, struct http_reply *reply);
+	enum http_verdict (*sign_out)(void *arg, struct http_req *req, struct http_reply *reply);
 	/* Has the config read again: 0, and rq->done comes; -EAGAIN, -ESHUTDOWN: it does not. Any thread, waits for
 	 * nobody. */
 	int (*reload)(void *arg, struct reload_request *rq);
@@ -131,6 +134,10 @@ enum http_verdict notification_test(struct api *a, struct http_req *req, struct 
                                     const char *word);
 enum http_verdict plan_evidence_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
                                      const char *word);
+enum http_verdict login_any(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                            const char *word);
+enum http_verdict logout_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                              const char *word);
 enum http_verdict openapi_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
                                const char *word);
 enum http_verdict healthy_show(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,

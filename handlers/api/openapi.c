@@ -8,6 +8,7 @@
 #include "handlers/api/routes.h"
 #include "server/core/http_reply.h"
 #include "server/core/text.h"
+#include "server/web/form.h"
 
 #define WORD_MAX     64
 #define PATH_MAX_LEN 256
@@ -25,7 +26,9 @@ static const struct api_word params[] = {
 	{NULL, "state", "string", "Only in this state",
          "pending,rolling_back,verifying,rolled_back,failed,held,cancelled,resolved", "failed"},
 	{"/api/v1/incidents", "kind", "string", "Only of this kind", "auto,manual,drill", "auto"},
+	{"/incidents", "kind", "string", "Only of this kind", "auto,manual,drill", "auto"},
 	{NULL, "kind", "string", "Which report; else daily", "daily,weekly,final", "weekly"},
+	{NULL, "next", "string", "Where it leads then: a path of this host", NULL, "/"},
 	{NULL, "percentage", "number", "Of the share that must have gone the new way, 0 to 100", NULL, "50"},
 	{NULL, "duration", "string", "So far back; else 7d", NULL, "1h"},
 	{NULL, "threshold", "number", "The relative difference that counts; else 0.05", NULL, "0.05"},
@@ -155,6 +158,7 @@ static const struct {
 	{"incidents", "id", "integer", "The number of an incident"},
 	{"rollouts", "name", "string", "The name of a rollout"},
 	{"notifications", "id", "integer", "The number of a message"},
+	{"assets", "name", "string", "The name of a file, as a page has it"},
 };
 
 /* Appends the name of the '*' behind the path so far, in braces, and a parameter for it. */
@@ -219,6 +223,14 @@ static struct json_object *body_schema(const struct api_route *r)
 			json_add_str(o, "description", w->help);
 		json_object_object_add(properties, word, o);
 	}
+	if (r->form) {
+		struct json_object *token = typed("string"), *required = json_object_new_array();
+
+		json_add_str(token, "description", "Of the page that the form stood on");
+		json_add(properties, FORM_TOKEN, token);
+		json_object_array_add(required, json_object_new_string(FORM_TOKEN));
+		json_add(schema, "required", required);
+	}
 	json_add_bool(schema, "additionalProperties", false);
 	return schema;
 }
@@ -257,10 +269,11 @@ static void add_type(struct json_object *content, const char *type, struct json_
 
 static void add_good(const struct api_route *r, struct json_object *answers)
 {
-	struct json_object *good = object_in(answers, r->form ? "303" : "200");
+	bool leads = r->form && !r->type;
+	struct json_object *good = object_in(answers, leads ? "303" : "200");
 
-	json_add_str(good, "description", r->form ? "Done; the page that shows it" : "Done");
-	if (r->form)
+	json_add_str(good, "description", leads ? "Done; Location shows it" : "Done");
+	if (leads)
 		return;
 	struct json_object *content = object_in(good, "content");
 	if (r->type)
@@ -279,7 +292,7 @@ static void add_answers(const struct api_route *r, struct json_object *op)
 		const char *status, *why;
 	} bad[] = {
 		{true, "400", "A parameter, or a member of the body, that it does not know or cannot understand"},
-		{r->roles != 0, "401", "Nobody knows who asks"},
+		{(r->roles & ROLE_ALL) != 0, "401", "Nobody knows who asks"},
 		{r->roles != 0, "403", "The role is missing, or the page of another site asks"},
 		{strchr(r->pattern, '*') != NULL, "404", "There is no such thing"},
 		{r->method != HTTP_GET, "409", "Not in this state; the sentence says what stands in the way"},
@@ -314,7 +327,7 @@ static void add_roles(const struct api_route *r, struct json_object *op)
 			json_object_array_add(roles, json_object_new_string(names[i]));
 	json_add(op, "x-roles", roles);
 	json_add(op, "security", ways);
-	if (!r->roles)
+	if (!(r->roles & ROLE_ALL))
 		return;
 	static const char *const schemes[] = {"password", "session"};
 	for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {

@@ -340,6 +340,24 @@ enum http_verdict ready_show(struct api *a, struct http_req *req, struct http_re
 	return say(reply, 503, text);
 }
 
+/* --- who is signed in --- */
+
+enum http_verdict login_any(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                            const char *word)
+{
+	(void)segment;
+	(void)word;
+	return a->sign_in(a->arg, req, reply);
+}
+
+enum http_verdict logout_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
+                              const char *word)
+{
+	(void)segment;
+	(void)word;
+	return a->sign_out(a->arg, req, reply);
+}
+
 /* --- reload --- */
 
 struct reload_job {

@@ -118,7 +118,6 @@ static enum http_verdict shown(struct http_reply *reply, int r)
 	}
 	reply->status = 200;
 	reply->content_type = "text/html; charset=utf-8";
-	reply->policy = web_policy();
 	return HTTP_REPLIED;
 }
 
@@ -385,5 +384,4 @@ void page_dress(void *arg, const struct http_req *req, struct http_reply *reply)
 	buf_free(&reply->body);
 	reply->body = b;
 	reply->content_type = "text/html; charset=utf-8";
-	reply->policy = web_policy();
 }

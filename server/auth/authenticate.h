@@ -1,6 +1,6 @@
 /*
- * Who asks: a password of the web config, or the peer of the unix socket; and which roles the config gives
- * him.
+ * Who asks: a password of the web config, sent with each request or once by a form (then the session of a browser
+ * stands for it), or the peer of the unix socket; and which roles the config gives him.
  *
  * What takes time (bcrypt, the system's user database) is done by one worker thread: whoever floods it with
  * wrong passwords costs one processor at most. Its queue is bounded, also per address and name; beyond it the
@@ -25,6 +25,10 @@ int auth_new(struct auth **ret) MUST_CHECK;
 int auth_set(struct auth *a, struct web_config *passwords, const struct settings *s) MUST_CHECK;
 /* An http_authenticate_fn, but for its first argument. Http thread. */
 enum http_access auth_admit(struct auth *a, struct http_req *req, struct http_reply *reply);
+/* GET and POST of /login, and POST of /logout: the answers. The form of a POST has been read, and its token fits. Http
+ * thread. */
+enum http_verdict auth_sign_in(struct auth *a, struct http_req *req, struct http_reply *reply);
+enum http_verdict auth_sign_out(struct auth *a, struct http_req *req, struct http_reply *reply);
 /* Ends the worker and answers 503 to all who still wait; to be called before http_stop. Waits for the check
  * under way: a second, or as long as the system's user database takes. NULL is fine. */
 void auth_stop(struct auth *a);

@@ -44,7 +44,6 @@ struct http_reply {
 	char cookie[HTTP_COOKIE_MAX];     /* "" or the value of Set-Cookie */
 	const char *allow;                /* static; the Allow header of a 405 */
 	const char *challenge;            /* static; the WWW-Authenticate header of a 401 */
-	const char *policy;               /* static; the Content-Security-Policy of a page */
 	int retry_after_s;                /* > 0: Retry-After */
 	char etag[72];                    /* "" or a quoted ETag */
 	struct buf body;
@@ -67,7 +66,9 @@ typedef void http_complete_fn(struct http_req *req, struct http_reply *reply);
 struct http_req {
 	enum http_method method;
 	const char *method_name;
-	const char *path; /* decoded, no query */
+	const char *path;   /* decoded, no query */
+	const char *target; /* path and query as they were sent */
+	bool open;          /* nobody needs to be known for it */
 	/* Who asks: "local" on loopback without passwords. Only when authenticated is it a person, or a machine, that
 	 * can answer for something (a password was right, or it is the peer of the unix socket). */
 	char user[HTTP_USER_MAX];
@@ -95,7 +96,9 @@ enum http_role {
 	ROLE_OPERATOR = 4,
 	ROLE_USER = 8,
 	ROLE_EVIDENCE = 16,
-	ROLE_ALL = 31
+	ROLE_ALL = 31,
+	/* Whoever asks, known or not, but by a name of ours alone: what people sign in by. */
+	ROLE_ANYBODY = 32
 };
 
 /* What a handler returns: the reply is filled, or it will come through req->complete. */

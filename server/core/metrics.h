@@ -48,7 +48,7 @@
 	  "Reads of the API by what became of them: refused are those that found the queue full or waited too long.",  \
 	  "result", "done\0refused\0timeout\0")                                                                        \
 	X(M_AUTH, "rollbackd_auth_requests_total", "counter", "Requests by how it was found out who asks.", "result",  \
-	  "peer\0cached\0verified\0missing\0wrong\0busy\0")                                                            \
+	  "peer\0cached\0verified\0missing\0wrong\0busy\0session\0proxy\0")                                            \
 	X(M_STREAMS, "rollbackd_http_streams", "gauge", "Streams of events that are open.", NULL, "")                  \
 	X(M_LOG_DROPPED, "rollbackd_log_dropped_lines_total", "counter", "Log lines dropped because stderr was full.", \
 	  NULL, "")

@@ -85,6 +85,7 @@ static bool refuse_target(struct request *r)
 
 	if (refuse_authority(r, authority, len))
 		return true;
+	r->req.target = target;
 	if (http_path_decode(target, r->path) < 0) {
 		http_error(&r->reply, 404, "not_found", "there is nothing here");
 		return true;

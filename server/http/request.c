@@ -8,6 +8,7 @@
 #include "server/core/clock.h"
 #include "server/core/http_reply.h"
 #include "server/core/log.h"
+#include "server/web/web.h"
 
 #define OVERRUN_MAX   (1024 * 1024) /* read and dropped of a body over the limit before it is cut off */
 #define REPLY_ALWAYS  (64 * 1024)   /* a reply up to this size is sent however many are under way */
@@ -65,6 +66,7 @@ void *request_begin(void *http, const char *target, struct MHD_Connection *mhd)
 	r->path = calloc(1, strlen(target ? target : "") + 1);
 	r->body = BUF(h->limits.body);
 	r->req = (struct http_req) {.path = r->path,
+	                            .target = "",
 	                            .user = "local",
 	                            .roles = ROLE_ALL,
 	                            .peer = r->conn->peer,
@@ -139,6 +141,31 @@ static void add_header(struct MHD_Response *response, const char *name, const ch
 		MHD_add_response_header(response, name, value);
 }
 
+/* Of a page: whatever somebody gets into it, it runs nothing, loads nothing from elsewhere, sends nothing elsewhere,
+ * and nobody frames it. With no-referrer browsers would send "Origin: null" with its forms. */
+static void add_page_headers(struct MHD_Response *response)
+{
+	add_header(response, "Content-Security-Policy", web_policy());
+	add_header(response, "X-Frame-Options", "DENY");
+	add_header(response, "Referrer-Policy", "same-origin");
+	add_header(response, "Cross-Origin-Opener-Policy", "same-origin");
+}
+
+/* Who may keep it: what has an ETag is asked for every time; what depends on who asks is nobody else's. */
+static void add_cache_headers(const struct request *r, struct MHD_Response *response)
+{
+	const struct http_reply *reply = &r->reply;
+	bool personal = r->admission.roles != 0;
+
+	add_header(response, "Cache-Control",
+	           reply->cache      ? reply->cache
+	           : !reply->etag[0] ? "no-store"
+	           : personal        ? "private, no-cache"
+	                             : "no-cache");
+	if (personal && !reply->cache)
+		add_header(response, "Vary", "Accept, Authorization, Cookie");
+}
+
 static void add_headers(const struct request *r, struct MHD_Response *response)
 {
 	const struct http_reply *reply = &r->reply;
@@ -149,8 +176,9 @@ static void add_headers(const struct request *r, struct MHD_Response *response)
 	add_header(response, "Content-Type", reply->content_type ? reply->content_type : "application/json");
 	add_header(response, "X-Content-Type-Options", "nosniff");
 	add_header(response, "Content-Encoding", reply->encoding);
-	/* What has an ETag may be kept, but is asked for every time. */
-	add_header(response, "Cache-Control", reply->cache ? reply->cache : reply->etag[0] ? "no-cache" : "no-store");
+	add_cache_headers(r, response);
+	if (reply->content_type && !strncmp(reply->content_type, "text/html", strlen("text/html")))
+		add_page_headers(response);
 	add_header(response, "Location", reply->location);
 	add_header(response, "Set-Cookie", reply->cookie);
 	add_header(response, "Vary", reply->vary);
@@ -159,7 +187,6 @@ static void add_headers(const struct request *r, struct MHD_Response *response)
 	add_header(response, "Allow", reply->allow);
 	add_header(response, "X-Accel-Buffering", r->stream.open ? "no" : NULL); /* nginx would hold it back */
 	add_header(response, "WWW-Authenticate", reply->challenge);
-	add_header(response, "Content-Security-Policy", reply->policy);
 	add_header(response, "Connection", r->close || r->http->stage >= STAGE_DRAIN ? "close" : NULL);
 }
 
@@ -274,6 +301,8 @@ static enum http_access auth_request(struct request *r)
 
 	if (!o->authenticate || !r->admission.roles)
 		return HTTP_ADMITTED;
+	r->req.open = r->admission.roles & ROLE_ANYBODY;
+	r->req.roles |= r->admission.roles & ROLE_ANYBODY;
 	if (r->http->stage >= STAGE_GIVE_UP) {
 		unavailable(r, drain_text);
 		return HTTP_REFUSED;

@@ -26,6 +26,7 @@
 #include "server/core/json.h"
 #include "server/core/log.h"
 #include "server/core/metrics.h"
+#include "server/web/form.h"
 
 /* Published vectors: crypt_blowfish, wrapper.c. */
 #define UU_HASH  "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW" /* U*U */
@@ -48,7 +49,8 @@ static pthread_cond_t answered = PTHREAD_COND_INITIALIZER;
 
 struct asked {
 	struct http_req req;
-	const char *authorization;
+	const char *authorization, *cookie, *accept, *host;
+	struct form form;
 	enum http_access auth_request;
 	struct http_reply reply; /* of the refusal, or of the completion */
 	int completed;
@@ -58,7 +60,15 @@ static inline const char *header(const struct http_req *req, const char *name)
 {
 	const struct asked *k = (const struct asked *)req;
 
-	return !strcasecmp(name, "Authorization") ? k->authorization : NULL;
+	const struct {
+		const char *name, *value;
+	} all[] = {
+		{"Authorization", k->authorization}, {"Cookie", k->cookie}, {"Accept", k->accept}, {"Host", k->host}};
+
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		if (!strcasecmp(name, all[i].name))
+			return all[i].value;
+	return NULL;
 }
 
 static inline void complete(struct http_req *req, struct http_reply *reply)
