@@ -381,11 +381,15 @@ static int wrong_stage(const struct manual_rollback *rq, int32_t stage, char *wh
 	return rq->stage_given ? -EPERM : -EINVAL;
 }
 
-/* By hand a percentage may only be lowered. */
-static int may_lower(struct db_tx *tx, const struct rollout *r, int32_t to, char *why, size_t why_size)
+/* By hand a percentage may only be lowered. What the file holds and what was seen may differ: as long as either is
+ * above there is something to lower, and the checks say how far. */
+static int may_lower(struct db_tx *tx, const struct rollout *r, int32_t to, int32_t seen, char *why, size_t why_size)
 {
 	int32_t there = percentage_there(db_tx_conn(tx), r, NULL, 0);
 	char a[16], b[16];
+
+	if (there >= 0 && seen > there)
+		there = seen;
 
 	if (there < 0 ? !to || !r->flags_file : to <= there)
 		return 0;
@@ -413,13 +417,13 @@ int manual_rollback(struct db_tx *tx, const struct settings *s, const struct man
 		return -ENOENT;
 	}
 	int err = rollout_load(db_tx_conn(tx), r->name, &row);
-	int32_t stage = err == 0 ? row.stage : -1;
+	int32_t stage = err == 0 ? row.stage : -1, seen = err == 0 ? row.pct_seen : -1;
 	rollout_row_free(&row);
 	if (err < 0 && err != -ENOENT)
 		return err;
 	err = wrong_stage(rq, stage, why, why_size);
 	if (err == 0)
-		err = may_lower(tx, r, rq->to_pct, why, why_size);
+		err = may_lower(tx, r, rq->to_pct, seen, why, why_size);
 	if (err < 0)
 		return err;
 	struct playbook by_hand = {.frozen = (char *)"{\"name\":\"manual\"}",

@@ -356,3 +356,16 @@ def test_many_rollouts_are_all_asked(daemon_of, folder):
                      "    stages: [{number: 1, name: Canary, percentage: 10}]\n")
     d = daemon_of(f"global: {{evaluation_interval: 5s}}\nrollouts:\n{rollouts}")
     until(lambda: all(r["percentage_seen"] == 10 for r in d.get("/api/v1/rollouts")), timeout=60)
+
+
+def test_a_file_that_holds_less_than_the_service_has_stops_nobody(daemon_of, service):
+    """By hand nothing is raised; but what was seen above is lowered, to what the file holds."""
+    service.raise_to(5)
+    d = daemon_of(config(service, prometheus="  evaluation_interval: 100ms").replace("percentage: 10, dur", "percentage: 5, dur"))
+    service.live.write_text("50")
+    until(lambda: d.get("/api/v1/rollouts/shop")["percentage_seen"] == 50)
+    assert d.call("POST", "/api/v1/rollouts/shop/rollback", {"stage": 1, "to": 60})[0] == 409
+    status, answer = d.call("POST", "/api/v1/rollouts/shop/rollback", {"stage": 1, "to": 10})[:2]
+    assert status in (200, 202), answer
+    i = d.wait_state(answer["data"]["id"], "rolled_back")
+    assert service.percentage() == 5 and i["percentage_wanted"] == 5
