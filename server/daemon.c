@@ -34,6 +34,7 @@
 #include "server/http/server.h"
 #include "server/reload.h"
 #include "server/systemd.h"
+#include "server/zone.h"
 
 #define DRAIN_US (5 * US_PER_S)
 #define STUCK_US (20 * US_PER_S) /* a thread that has not turned for so long is stuck */
@@ -159,6 +160,7 @@ static int put_in_force(struct app *a, struct config *cfg, struct web_config *we
 
 	if (r < 0)
 		return r;
+	zone_set(cfg->settings->timezone);
 	current_set(cfg->settings);
 	if (a->http) {
 		http_set_external_url(a->http, cfg->settings->external_url);

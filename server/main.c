@@ -23,6 +23,7 @@
 #include "server/http/origin.h"
 #include "server/http/server.h"
 #include "server/systemd.h"
+#include "server/zone.h"
 
 #define TURN_MS   1000 /* between two looks at the threads, for the watchdog */
 #define WHERE_MAX 2048 /* of all addresses in words */
@@ -194,10 +195,8 @@ static int load(const struct flags *f, struct config **ret)
 		config_free(*ret);
 		r = -EINVAL;
 	}
-	if (r == 0 && (*ret)->settings->timezone[0]) {
-		setenv("TZ", (*ret)->settings->timezone, 1); /* before any thread: a reload does not change it */
-		tzset();
-	}
+	if (r == 0)
+		zone_set((*ret)->settings->timezone); /* before any thread */
 	return r < 0 ? EXIT_USAGE : 0;
 }
 

@@ -137,6 +137,20 @@ def test_every_message_says_when_it_was_decided_in_the_zone_of_the_config(daemon
         assert began - 1 <= utc.timestamp() <= time.time() + 1
 
 
+def test_a_reload_brings_another_zone(daemon_of, service, chat):
+    """Messages, schedules and freezes go by the config in force, as everything else."""
+    text = config(service, channels="channels:\n" + slack_channel(chat, events="all"))
+    d = daemon_of(text)
+    d.post(alert("Nobody", rollout="unknown"))
+    assert at_line(until(chat.texts)[0]).endswith(" UTC")
+    d.config.write_text(text.replace("global:\n", "global:\n  timezone: Asia/Kathmandu\n", 1))
+    assert d.call("POST", "/-/reload")[0] == 200
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    told = until(lambda: [t for t in chat.texts() if "Auto-Rollback" in t])
+    assert all(at_line(t).endswith(" +0545") for t in told)
+
+
 @pytest.mark.parametrize("words", ['{"success":true}', "", "<html>Thank you</html>"])
 def test_a_chat_that_says_yes_in_other_words_gets_each_message_once_and_the_next(daemon_of, service, chat, words):
     chat.faults = [(200, {}, words)] * 100
