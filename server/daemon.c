@@ -19,6 +19,7 @@
 #include "handlers/offline/import.h"
 #include "handlers/settings/current.h"
 #include "handlers/engine/engine.h"
+#include "handlers/engine/rehearsal.h"
 #include "handlers/engine/retention.h"
 #include "handlers/steps/flags_file.h"
 #include "handlers/steps/flags_writer.h"
@@ -139,6 +140,12 @@ static int sync_now(struct db *db, const struct settings *s, int (*run)(struct d
 	return r;
 }
 
+/* What a rollback would find out too late. */
+static void cannot_run(const char *whose, const char *command, const char *why)
+{
+	log_error("a command of a rollback could not be run", "of", whose, "command", command, "err", why);
+}
+
 /* --- reload --- */
 
 static void join_faults(const struct config_faults *f, char *why, size_t size)
@@ -162,6 +169,7 @@ static int put_in_force(struct app *a, struct config *cfg, struct web_config *we
 		return r;
 	zone_set(cfg->settings->timezone);
 	current_set(cfg->settings);
+	rehearse_commands(cfg->settings, a->o.runner, cannot_run);
 	if (a->http) {
 		http_set_external_url(a->http, cfg->settings->external_url);
 		http_end_streams(a->http); /* they come again, and are looked at anew */

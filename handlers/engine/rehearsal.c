@@ -65,3 +65,34 @@ enum step_state rehearse_act(const struct step *step, const char *runner, char *
 	assert(step && runner && text && size > 0);
 	return try_act(step, runner, text, size) < 0 ? STEP_FAILED : STEP_DONE;
 }
+
+/* --- of a config --- */
+
+static void try_one(const char *whose, const char **argv, const char *runner, rehearsed_fn *fn)
+{
+	const struct act a = {.kind = ACT_COMMAND, .argv = argv};
+	char why[400];
+
+	if (argv && try_command(&a, runner, why, sizeof(why)) < 0)
+		fn(whose, argv[0], why);
+}
+
+static void try_rollout(const struct rollout *r, const char *runner, rehearsed_fn *fn)
+{
+	for (size_t i = 0; i < r->n_apply; i++)
+		try_one(r->name, r->apply[i].argv, runner, fn);
+	for (size_t i = 0; i < r->n_fallbacks; i++)
+		try_one(r->name, r->fallbacks[i].act.argv, runner, fn);
+	for (size_t i = 0; i < r->n_checks; i++)
+		try_one(r->name, r->checks[i].argv, runner, fn);
+}
+
+void rehearse_commands(const struct settings *s, const char *runner, rehearsed_fn *fn)
+{
+	assert(s && runner && fn);
+	for (size_t i = 0; i < s->n_rollouts; i++)
+		try_rollout(&s->rollouts[i], runner, fn);
+	for (size_t i = 0; i < s->n_playbooks; i++)
+		for (size_t n = 0; n < s->playbooks[i].n_followups; n++)
+			try_one(s->playbooks[i].name, s->playbooks[i].followups[n].act.argv, runner, fn);
+}

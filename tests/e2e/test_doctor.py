@@ -144,7 +144,8 @@ class World:
             self.shipped = replaced((SHIPPED / "rollbackd.yml").read_text(), [
                 ("/etc/lapce-ai/flags.env", str(self.service.flags)), ("127.0.0.1:9090", f"127.0.0.1:{self.prometheus.port}"),
                 ("127.0.0.1:9093", f"127.0.0.1:{self.alertmanager.port}"), ("127.0.0.1:8080", f"127.0.0.1:{self.service.port}"),
-                ("/etc/rollbackd/", f"{folder}/"), ("https://oncall.example.com/hook", "http://127.0.0.1:1/hook")])
+                ("/usr/bin/cst-indexer", "/bin/echo"), ("/usr/bin/cst-heap-snapshot", "/bin/echo"), ("/usr/bin/systemctl", "/bin/echo"),
+                ("/usr/bin/rollbackctl", "/bin/echo"), ("/etc/rollbackd/", f"{folder}/"), ("https://oncall.example.com/hook", "http://127.0.0.1:1/hook")])
             # What looks back a day in steps of an hour has no answer from a Prometheus that is a minute old.
             self.text = replaced(self.shipped, [("[24h:1h]", "[30s:1s]")])
             self.daemon = Daemon(folder / "rollbackd", self.text)
@@ -287,6 +288,13 @@ def test_a_flags_file_that_could_not_be_lowered(world):
         assert "No such file" in not_well(world.ask()[1])["cst-pipeline flags"][0][1]
     finally:
         away.rename(flags)
+
+
+def test_a_command_that_could_not_be_run(world):
+    assert world.ask()[1]["commands"][0][0] == "ok"
+    code, found = world.ask(("[/bin/echo, halt]", "[/usr/bin/nothing-here, halt]"))
+    [(state, says)] = not_well(found)["data-corruption commands"]
+    assert code == 1 and state == "bad" and "nothing-here: No such file" in says
 
 
 def test_a_silence_takes_a_trigger_away(world):

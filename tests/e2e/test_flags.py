@@ -358,3 +358,26 @@ def test_a_kill_switch_is_a_rung_of_fallback(daemon_of, service, chat, folder):
     for wrong in ("SHOP_PERCENTAGE=100", "TIERED_CACHE=maybe"):
         assert ctl(d, "flags", "set", "--offline", "shop", wrong, "--config", str(path)).returncode == 2
     assert service.file_percentage() == "0"
+
+
+def test_a_command_that_could_not_be_run_is_told_when_it_comes_into_force(daemon_of, service):
+    """Not at three in the morning, when it is needed."""
+    gone, open_to_all = service.dir / "gone.sh", service.dir / "open.sh"
+    open_to_all.write_text("#!/bin/sh\n")
+    open_to_all.chmod(0o777)
+    good = config(service)
+    bad = config(service, apply=f"      - {{command: [{gone}], timeout: 20s}}\n      - {{command: [{service.reload}], timeout: 20s}}",
+                 playbooks="playbooks:\n  - {name: p0, match: ['action=\"auto_rollback\"'], rollback: {to: 0}, "
+                           f"then: [{{name: halt, command: [{open_to_all}]}}]}}\n")
+
+    def told(d):
+        return [line for line in d.log().splitlines() if "a command of a rollback could not be run" in line]
+    d = daemon_of(good)
+    assert told(d) == []
+    d.config.write_text(bad)
+    assert d.call("POST", "/-/reload")[0] == 200
+    one, other = told(d)
+    assert "level=error" in one and "of=shop" in one and "No such file" in one and str(gone) in one
+    assert "of=p0" in other and "can be written by others" in other
+    d.restart()
+    assert len(told(d)) == 4

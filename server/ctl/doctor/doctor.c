@@ -492,6 +492,7 @@ static void examine(struct doctor *d)
 		found(&d->findings, FOUND_BAD, "rollbackd", NULL,
 		      "%s does not answer, or is not ready: no alert causes anything", d->ctl->url);
 	judge_flags(d->facts.settings, &d->findings);
+	judge_commands(d->facts.settings, &d->findings);
 	ask_pages(d);
 	read_prometheus(d);
 	read_alertmanager(d);

@@ -43,6 +43,8 @@ struct doctor_facts {
 /* --- flags.c: could a rollback lower each flags file? Asks by itself. --- */
 
 void judge_flags(const struct settings *s, struct findings *f);
+/* And run each command? */
+void judge_commands(const struct settings *s, struct findings *f);
 
 /* --- doctor_rules.c: every alert that matches a playbook, and the heartbeat --- */
 

@@ -1,19 +1,25 @@
-/* Could a rollback lower each flags file now? The act's own question, asked with rollbackd's rights where that can be.
- */
+/* Could a rollback lower each flags file, and run each command, now? The acts' own questions, asked with rollbackd's
+ * rights where that can be. */
 #include <assert.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "handlers/engine/rehearsal.h"
 #include "handlers/steps/flags_file.h"
+#include "handlers/steps/runner.h"
 #include "server/core/text.h"
 #include "server/ctl/doctor/doctor.h"
 
-#define DAEMON_USER "rollbackd" /* whom the package makes */
+#define DAEMON_USER       "rollbackd" /* whom the package makes */
+#define COMMANDS_TEXT_MAX (256 * 1024)
 
 /* Root may more than rollbackd: it asks as the package's user. NULL: as whoever asks. */
 static const struct passwd *daemon_user(void)
@@ -27,13 +33,40 @@ static void become(const struct passwd *pw)
 		_exit(2);
 }
 
-/* In a child, for it gives up its rights: '+' and what is to be said, or '-' and why not. */
-static void ask(const struct rollout *r, const struct passwd *pw, int out)
+typedef void ask_fn(const void *what, int out);
+
+/* In a child, for it gives up its rights: what it writes, or below 0. */
+static ssize_t ask_in_child(ask_fn *ask, const void *what, const struct passwd *pw, char *text, size_t size)
 {
+	int ends[2], status = 0;
+	size_t len = 0;
+	ssize_t n = -1;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	pid_t child = fork();
+	if (child == 0) {
+		become(pw);
+		ask(what, ends[1]);
+		_exit(0);
+	}
+	close(ends[1]);
+	while (child > 0 && (n = read(ends[0], text + len, size - 1 - len)) > 0)
+		len += (size_t)n;
+	text[len] = '\0';
+	close(ends[0]);
+	if (child > 0)
+		waitpid(child, &status, 0);
+	return n < 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0 ? -EIO : (ssize_t)len;
+}
+
+/* '+' and what is to be said, or '-' and why not. */
+static void ask_flags(const void *what, int out)
+{
+	const struct rollout *r = what;
 	struct flags_change ch = {.before = -1};
 	char why[256] = "", at[16], text[700];
 
-	become(pw);
 	int e = flags_file_rehearse(r->flags_file, r->flags_key, 0, &ch, why, sizeof(why));
 	text_pct(ch.before, at, sizeof(at));
 	int n = e < 0 ? snprintf(text, sizeof(text), "-%s", why)
@@ -41,7 +74,6 @@ static void ask(const struct rollout *r, const struct passwd *pw, int out)
 	                         at, ch.before < 0 ? "" : "%", r->flags_file, ch.note[0] ? ": " : "", ch.note);
 	if (write(out, text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1) < 0)
 		_exit(2);
-	_exit(0);
 }
 
 static void judge_one(const struct rollout *r, struct findings *f)
@@ -49,19 +81,8 @@ static void judge_one(const struct rollout *r, struct findings *f)
 	assert(r->flags_file && r->flags_key);
 	const struct passwd *pw = daemon_user();
 	char text[700] = "";
-	int ends[2], status = 0;
 
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return found(f, FOUND_UNKNOWN, r->name, "flags", "could not be asked: %m");
-	pid_t child = fork();
-	if (child == 0)
-		ask(r, pw, ends[1]);
-	close(ends[1]);
-	ssize_t n = child > 0 ? read(ends[0], text, sizeof(text) - 1) : -1;
-	close(ends[0]);
-	if (child > 0)
-		waitpid(child, &status, 0);
-	if (n <= 0)
+	if (ask_in_child(ask_flags, r, pw, text, sizeof(text)) <= 0)
 		found(f, FOUND_UNKNOWN, r->name, "flags", "could not be asked as user %s",
 		      pw ? pw->pw_name : "of this shell");
 	else
@@ -76,4 +97,46 @@ void judge_flags(const struct settings *s, struct findings *f)
 	for (size_t i = 0; i < s->n_rollouts; i++)
 		if (s->rollouts[i].flags_file)
 			judge_one(&s->rollouts[i], f);
+}
+
+/* --- commands --- */
+
+static int asked_out; /* of the child */
+
+static void say_one(const char *whose, const char *command, const char *why)
+{
+	(void)command; /* why begins with it, or says where on the way to it */
+	dprintf(asked_out, "%s\t%s\n", whose, why);
+}
+
+static void ask_commands(const void *what, int out)
+{
+	char exe[PATH_MAX] = "", runner[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+
+	exe[n > 0 ? n : 0] = '\0';
+	asked_out = out;
+	rehearse_commands(what, runner_find(exe, runner) == 0 ? runner : exe, say_one);
+}
+
+void judge_commands(const struct settings *s, struct findings *f)
+{
+	assert(s && f);
+	const struct passwd *pw = daemon_user();
+	CLEANUP(cleanup_free) char *text = calloc(1, COMMANDS_TEXT_MAX);
+	char *rest = text, *line;
+
+	if (!text || ask_in_child(ask_commands, s, pw, text, COMMANDS_TEXT_MAX) < 0)
+		return found(f, FOUND_UNKNOWN, "commands", NULL, "could not be asked");
+	if (!text[0])
+		found(f, FOUND_OK, "commands", NULL, "each that a rollback needs could be run%s%s",
+		      pw ? ", as user " : "", pw ? pw->pw_name : "");
+	while ((line = strsep(&rest, "\n")) && line[0]) {
+		char *why = strchr(line, '\t');
+
+		if (!why) /* cut off */
+			break;
+		*why = '\0';
+		found(f, FOUND_BAD, line, "commands", "a rollback could not run %s", why + 1);
+	}
 }
