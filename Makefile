@@ -126,7 +126,7 @@ check: deps-build deps-check deps-deb deps-repo deps-image deps-demo deps-tools 
 	+$(MAKE) --no-print-directory lint-structure
 	+$(MAKE) --no-print-directory -j$(JOBS) all-units programs
 	+$(MAKE) --no-print-directory -j2 check-computes check-waits
-	$(ALONE) -m alone tests/e2e
+	$(ALONE) -m alone tests/e2e $(BROWSER)
 	+$(MAKE) --no-print-directory demo
 # Side by side: one half waits for what it has started, the other takes the processors that are left.
 check-waits:

@@ -1,5 +1,5 @@
 """What an update may not do: move or change what somebody is about to press, or touch a form in use. The pages are the daemon's own, with
-more in them: a part that grows with every answer, a button below it, a form for a note."""
+more in them: a part that grows with every answer, above the buttons."""
 import itertools
 
 import pytest
@@ -15,9 +15,7 @@ GROWING = """async route => {
     const lines = "<p>a line that was not there before</p>".repeat(%s);
     const body = (await answer.text())
         .replace('<section id="acts"', `<section id="grows"><h2>Growing</h2>${lines}</section><section id="acts"`)
-        .replace("<button>Acknowledge<", `<button value="${answers}">%s<`)
-        .replace('<div class="columns">', `<section id="note"><h2>Note</h2>
-            <form data-act="x"><label for="n">Note</label> <textarea id="n"></textarea></form></section><div class="columns">`);
+        .replace("<button>Acknowledge<", `<button value="${answers}">%s<`);
     await route.fulfill({response: answer, body});
 }"""
 
@@ -96,16 +94,34 @@ def test_buttons_out_of_sight_hold_nothing_up(incident, page_of):
     assert page.locator("#news").isHidden()
 
 
+BELOW = """async route => {
+    const answer = await route.fetch();
+    const form = '<section id="own"><form><label for="n">Note</label> <textarea id="n"></textarea></form></section>';
+    await route.fulfill({response: answer, body: (await answer.text()).replace('<section id="alerts"', form + '<section id="alerts"')});
+}"""
+
+
 def test_a_note_being_typed_survives_twenty_updates(incident, page_of):
     d, n = incident
-    page = opened(page_of, incident, lines="1")
+    page = page_of(d, f"/incidents/{n}", prepare=lambda p: p.route(f"**/incidents/{n}", fn(BELOW)))
     field = page.locator("#n")
     field.click()
     page["keyboard"].type("half a thou")
-    page.evaluate(fn("() => document.querySelector('#n').setSelectionRange(4, 4)"))
+    page.evaluate(fn("() => document.activeElement.setSelectionRange(4, 4)"))
+    at = field.boundingBox()
     for i in range(20):
-        note(d, n, f"update {i}")
-        page.locator("#timeline", {"hasText": f"update {i}"}).waitFor()
+        note(d, n, f"update {i + 1}.")
+        page.locator("#news", {"hasText": f"{i + 1} new event"}).waitFor()      # the timeline would push the field away
     page["keyboard"].type(" of")
+    assert field.inputValue() == "half of a thou" and field.boundingBox() == at
+    page.locator("#news button").click()
+    page.locator("#timeline", {"hasText": "update 20."}).waitFor()
     assert field.inputValue() == "half of a thou"
-    assert page.evaluate(fn("() => document.activeElement.id")) == "n"
+
+
+def test_a_field_that_nobody_uses_follows_the_timeline(incident, page_of):
+    d, n = incident
+    page = page_of(d, f"/incidents/{n}")
+    note(d, n, "seen at once")
+    page.locator("#timeline", {"hasText": "seen at once"}).waitFor()
+    assert page.locator("#news").isHidden()

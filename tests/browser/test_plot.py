@@ -1,6 +1,6 @@
 """The numbers that were kept, as a plot: with the moment of the rollback marked."""
 import pytest
-from browser import fn
+from browser import MODULES, fn
 from harness import Prometheus, Server, alert, config, parse_time, until
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -44,6 +44,8 @@ def test_a_plot_marks_the_rollback(daemon_of, service, programs, folder, page_of
         i = d.incident(n)
         return [p for p in i["snapshot"]["series"]["percentage"] if p[0] > parse_time(i["decided_at"]) and p[1] == 0]
     until(kept)
+    assert d.act(n, "note", note="look at the plot")[0] == 200
+    until(lambda: page.locator("#metrics tbody td").last().textContent().startswith("0 "))
     until(lambda: page.evaluate(fn(MARKED)))
     series = d.incident(n)["snapshot"]["series"]["percentage"]
     at = parse_time(d.incident(n)["decided_at"])
@@ -53,4 +55,8 @@ def test_a_plot_marks_the_rollback(daemon_of, service, programs, folder, page_of
         assert abs(x - (at - begins) / (ends - begins)) < 0.25, (x, series, at)
     assert page.locator("figure[data-plot]").getAttribute("aria-hidden") == "true"
     assert "10" in page.locator("#metrics").textContent()
+    page.locator("#timeline", {"hasText": "look at the plot"}).waitFor()
+    page.locator("#news").waitFor({"state": "hidden"})
+    (MODULES / "screens").mkdir(exist_ok=True)
+    (MODULES / "screens/page.png").write_bytes(page.screenshot({"fullPage": True}))     # README's, as deploy/docs/page.png
     exporter.close()

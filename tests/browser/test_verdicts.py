@@ -81,3 +81,19 @@ def test_it_is_read_in_the_order_of_what_counts(world, page_of):
         assert seen == [h for h in order if h in seen] and seen[:3] == order[:3], headings
         if v.open:
             assert tree.index('button "Acknowledge"') < tree.index('heading "Who has it"')
+
+
+PAGES = ["/", "/incidents", "/incidents/{held}/note", "/incidents/{stubborn}/resolve", "/rollouts/held/rollback", "/rollouts/held", "/incidents/99999"]
+
+
+@pytest.mark.parametrize("size, scheme", COMBINED)
+def test_nothing_is_wrong_on_any_page(world, page_of, size, scheme):
+    number = {v.name: v.incident for v in world.verdicts}
+    page = page_of(world.daemon, "/", viewport=SIZES[size], colorScheme=scheme)
+    for path in PAGES:
+        page.goto(path.format(**number))
+        if not page.locator("main").count():
+            continue        # text, as yet
+        (SCREENS / f"page{path.replace('/', '-').translate(str.maketrans('', '', '{}'))}-{size}-{scheme}.png").write_bytes(page.screenshot())
+        assert page.locator("h1").count() == 1 and axe(page) == [], path
+        assert page.evaluate(fn("() => document.documentElement.scrollWidth <= innerWidth")), f"{path} scrolls sideways"

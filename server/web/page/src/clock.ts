@@ -69,3 +69,18 @@ export function count(root: ParentNode): void {
 		);
 	}
 }
+
+/** A moment as the page writes it: in the time zone of one that stands there already, "19:51:02 CET"; else in this machine's. */
+export function clock(at: number): string {
+	const hours = (ms: number, back: string): string => new Date(ms).toISOString().slice(11, 19) + back;
+	for (const e of document.querySelectorAll<HTMLTimeElement>("time:has(.clock)")) {
+		const said = /(\d\d):(\d\d):(\d\d) (\S+)$/.exec(e.querySelector(".clock")?.textContent ?? "");
+		const utc = Date.parse(e.dateTime);
+		if (!said || Number.isNaN(utc)) continue;
+		const day = 86_400_000;
+		const local = (Number(said[1]) * 3600 + Number(said[2]) * 60 + Number(said[3])) * 1000;
+		const ahead = local - (Math.floor(utc / 1000) * 1000 - Math.floor(utc / day) * day);
+		return hours(at + ahead, ` ${said[4]}`);
+	}
+	return hours(at - new Date(at).getTimezoneOffset() * 60_000, "");
+}

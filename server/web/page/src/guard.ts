@@ -2,8 +2,10 @@
 //
 // It is tried out first: on a copy of the page beside the screen, as wide as the page, where the same marks say what went where.
 
-const PRESSED = "button, input:not([type=hidden]), select, textarea, [role=button], #acts a";
-const FOLLOWED = "a[href], summary";
+const FIELDS = ":is(button, input:not([type=hidden]), select, textarea, [role=button])";
+// A field for a note that nobody uses follows the timeline: an empty note is none.
+const PRESSED = `${FIELDS}:not(#timeline *), [data-busy] ${FIELDS}, #acts a`;
+const FOLLOWED = `a[href], summary, ${FIELDS}`;
 const LATELY = 10_000; // ms: so long a finger that was there is taken to be there still
 const STILL = 1; // px
 

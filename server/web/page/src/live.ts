@@ -7,6 +7,7 @@ import { update } from "./update";
 
 const SILENCE = 20_000; // ms
 const ASK_AGAIN = 15_000; // when nothing happens: what was looked at, clean time, the health line
+const ASK_UNHEARD = 3_000; // when the server has no stream left for this page
 const ASK_HIDDEN = 60_000; // nobody looks, but the title stands in the row of tabs
 const LEAST_PAUSE = 500; // between two answers; longer for a server that takes its time, up to …
 const LONGEST_PAUSE = 5_000;
@@ -16,7 +17,7 @@ const PATIENCE = 10_000;
 const FOLLOWED = new Set(["home", "incidents", "incident", "rollout"]);
 
 const main = document.getElementById("main");
-const state: State = { heard: Date.now(), live: true, signedOut: false, waiting: 0, verdict: "", offline: main?.dataset["offline"] ?? "" };
+const state: State = { heard: Date.now(), live: true, signedOut: false, waiting: 0, verdict: "", offline: "" };
 
 let newest = Number(main?.dataset["seq"] ?? 0);
 let heard = performance.now();
@@ -26,6 +27,7 @@ let fetching = false;
 let pause = LEAST_PAUSE;
 let next: Document | null = null; // the newest page, when not all of it stands there
 let events = 0;
+let unheard = false;
 
 function life(): void {
 	heard = performance.now();
@@ -34,10 +36,19 @@ function life(): void {
 	state.signedOut = false;
 }
 
+/** What rolls back without the daemon: of the stage that the page knows. */
+function offline(): string {
+	const rollout = main?.dataset["rollout"];
+	const said = Array.from(document.querySelectorAll("code"), (e) => e.textContent ?? "");
+	const stage = said.map((text) => /^rollbackctl rollback \S+ --stage (\d+)/.exec(text)?.[1]).find((n) => n);
+	return rollout ? `rollbackctl rollback ${rollout} --stage ${stage ?? "current"} --or-offline` : "";
+}
+
 function tell(): void {
 	const verdict = (d: Document): string => d.querySelector("h1")?.textContent?.trim() ?? "";
 	state.verdict = next && verdict(next) !== verdict(document) ? verdict(next) : "";
 	state.waiting = next ? events : 0;
+	state.offline = state.live ? "" : offline();
 	say(state, show);
 }
 
@@ -92,13 +103,14 @@ async function refresh(): Promise<void> {
 
 /** In so many ms the page is to be fetched again. */
 function due(): number {
-	const after = document.visibilityState === "hidden" ? ASK_HIDDEN : wanted ? pause : ASK_AGAIN;
+	const after = document.visibilityState === "hidden" ? ASK_HIDDEN : wanted ? pause : unheard ? ASK_UNHEARD : ASK_AGAIN;
 	return asked + after - performance.now();
 }
 
 const query = main?.dataset["rollout"] ? `?rollout=${encodeURIComponent(main.dataset["rollout"])}` : "";
 const stream = new Stream(`/api/v1/events${query}`, () => newest, {
 	life() {
+		unheard = false;
 		life();
 		tell();
 	},
@@ -116,6 +128,7 @@ const stream = new Stream(`/api/v1/events${query}`, () => newest, {
 	},
 	refused(status) {
 		state.signedOut = status === 401;
+		unheard = !state.signedOut;
 	},
 });
 

@@ -1,5 +1,6 @@
 // What only the script says: that the page is not live, and that something new waits to be shown.
 import { render } from "preact";
+import { clock } from "./clock";
 
 export interface State {
 	heard: number; // wall; when the server was heard last
@@ -8,12 +9,6 @@ export interface State {
 	waiting: number; // events that are not shown yet
 	verdict: string; // what it says by now, when what stands there is older; "": it stands there
 	offline: string; // the command that works without the daemon; "": none
-}
-
-function clock(at: number): string {
-	const two = (n: number): string => String(n).padStart(2, "0");
-	const d = new Date(at);
-	return `${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}`;
 }
 
 function NotLive({ s }: { s: State }) {
