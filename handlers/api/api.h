@@ -154,6 +154,9 @@ enum http_verdict page_incident_post(struct api *a, struct http_req *req, struct
 enum http_verdict page_rollout_post(struct api *a, struct http_req *req, struct http_reply *reply, const char *segment,
                                     const char *word);
 
+enum http_verdict page_rollout_approve(struct api *a, struct http_req *req, struct http_reply *reply,
+                                       const char *segment, const char *word);
+
 /* Those that read. */
 api_read_fn incidents_list;
 api_read_fn incident_show;

@@ -35,7 +35,7 @@ enum http_verdict page_incident(const struct api_read *q, struct http_reply *rep
 
 enum http_verdict page_rollout(const struct api_read *q, struct http_reply *reply)
 {
-	return as_text(reply, plan_report(q, reply));
+	return page_is_html(q->req) ? page_rollout_html(q, reply) : as_text(reply, plan_report(q, reply));
 }
 
 static void percentage(struct buf *b, int32_t pct, const char *what)

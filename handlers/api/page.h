@@ -19,6 +19,7 @@ struct page_act {
 	const char *error;        /* why it was refused; NULL: it was not */
 };
 enum http_verdict page_act_html(const struct api_read *q, const struct page_act *pa, struct http_reply *reply);
+enum http_verdict page_rollout_html(const struct api_read *q, struct http_reply *reply);
 enum http_verdict page_index_html(const struct api_read *q, struct http_reply *reply);
 /* As http_dress_fn: what went wrong, as a page for browsers; for the API's own clients it stays as it is. */
 void page_dress(void *arg, const struct http_req *req, struct http_reply *reply);

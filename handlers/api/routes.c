@@ -95,9 +95,13 @@ static const struct api_route routes[] = {
 	{HTTP_GET, "/rollouts/*", ROLE_VIEWER, .read = page_rollout, .lane = DB_READ_DEAR, .params = "kind",
          .summary = "The page of a rollout", .type = "text/plain", .type_too = "text/html"},
 	{HTTP_GET, "/rollouts/*/*", ROLE_VIEWER, .read = page_rollout_act, .lane = DB_READ_CHEAP,
-         .summary = "The form by which a person acts on a rollout", .words = "rollback", .type = "text/html"},
+         .summary = "The form by which a person acts on a rollout",
+         .words = "rollback,advance,approve,check,hold,resume,freeze", .type = "text/html"},
+	{HTTP_POST, "/rollouts/*/approve", ROLE_USER, .handle = page_rollout_approve, .form = true,
+         .summary = "That form, sent by who has the role", .body = "role,note"},
 	{HTTP_POST, "/rollouts/*/*", ROLE_OPERATOR, .handle = page_rollout_post, .form = true,
-         .summary = "That form, sent", .words = "rollback", .body = "stage,to,reason"},
+         .summary = "That form, sent", .words = "rollback,advance,check,hold,resume,freeze",
+         .body = "stage,to,reason,checklist,item,note,duration"},
 };
 
 const struct api_route *api_routes(size_t *ret_n)

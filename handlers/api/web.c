@@ -21,9 +21,10 @@
 #include "server/core/text.h"
 #include "server/web/web.h"
 
-#define NEWEST   3  /* incidents on a page that says that there is no such one */
-#define DAY_MOST 50 /* of the last day */
-#define DAY_US   (86400 * US_PER_S)
+#define NEWEST    3  /* incidents on a page that says that there is no such one */
+#define LAST_MOST 10 /* of a rollout */
+#define DAY_MOST  50 /* of the last day */
+#define DAY_US    (86400 * US_PER_S)
 
 bool page_is_html(const struct http_req *req)
 {
@@ -207,6 +208,33 @@ enum http_verdict page_incident_html(const struct api_read *q, int64_t id, struc
 	return shown(reply, r);
 }
 
+/* --- who may approve --- */
+
+static bool has_role(const struct user_options *u, const char *role)
+{
+	for (const char **r = u->roles; r && *r; r++)
+		if (!strcmp(*r, role))
+			return true;
+	return false;
+}
+
+/* Who may give each approval, and whether the one who looks may. */
+static void add_approvers(const struct api_read *q, struct json_object *rollout)
+{
+	struct json_object *arr = json_arr_of(rollout, "approvals");
+
+	for (size_t i = 0; i < json_len(arr); i++) {
+		const char *role = json_str_or(json_item(arr, i), "role", "");
+		CLEANUP(buf_free) struct buf people = BUF(500);
+
+		for (size_t k = 0; k < q->settings->n_users; k++)
+			if (has_role(&q->settings->users[k], role))
+				buf_printf(&people, "%s%.60s", people.len ? ", " : "", q->settings->users[k].name);
+		json_add_str(json_item(arr, i), "people", buf_text(&people));
+		json_add_bool(json_item(arr, i), "may", api_may(q->req, role));
+	}
+}
+
 /* --- what is confirmed --- */
 
 static int load_asked(const struct api_read *q, bool on_rollout, struct json_object **ret_incident,
@@ -215,8 +243,13 @@ static int load_asked(const struct api_read *q, bool on_rollout, struct json_obj
 	const struct rollout *ro = on_rollout ? settings_rollout(q->settings, q->segment) : NULL;
 	int64_t id = 0;
 
-	if (ro)
-		return api_rollout_json(q, ro, ret_rollout);
+	if (ro) {
+		int r = api_rollout_json(q, ro, ret_rollout);
+
+		if (r == 0)
+			add_approvers(q, *ret_rollout);
+		return r;
+	}
 	if (on_rollout)
 		http_error(reply, 404, "not_found", "there is no rollout %.100s", q->segment);
 	else if (api_incident_id(q->segment, reply, &id) == 0)
@@ -262,6 +295,36 @@ enum http_verdict page_incident_act(const struct api_read *q, struct http_reply 
 enum http_verdict page_rollout_act(const struct api_read *q, struct http_reply *reply)
 {
 	return act_page(q, true, reply);
+}
+
+/* --- a rollout --- */
+
+enum http_verdict page_rollout_html(const struct api_read *q, struct http_reply *reply)
+{
+	const struct rollout *ro = settings_rollout(q->settings, q->segment);
+	CLEANUP(json_cleanup) struct json_object *last = json_object_new_array();
+	CLEANUP(json_cleanup) struct json_object *rollout = NULL;
+	struct incident_filter f = {.rollout = q->segment, .limit = LAST_MOST};
+	struct incident_list l = {0};
+	struct page_parts parts = {0};
+
+	if (!ro) {
+		http_error(reply, 404, "not_found", "there is no rollout %.100s", q->segment);
+		return HTTP_REPLIED;
+	}
+	int r = api_rollout_json(q, ro, &rollout);
+	if (r == 0)
+		r = list_json(q->conn, &f, last, &l);
+	incident_list_free(&l);
+	if (r == 0)
+		r = parts_of(q, &parts);
+	reply->body.max = WEB_MAX;
+	if (r == 0) {
+		add_approvers(q, rollout);
+		web_rollout(&reply->body, &parts.page, rollout, last);
+	}
+	json_object_put(parts.health);
+	return shown(reply, r);
 }
 
 /* --- home, and the list --- */

@@ -79,6 +79,18 @@ static const struct web_act acts[] = {
          .fields = {{"stage", ACT_HIDDEN_NUMBER, "Stage", NULL, false},
                     {"to", ACT_HIDDEN_NUMBER, "To how many percent", NULL, false},
                     {"reason", ACT_LINES, "Reason", NULL, false}}},
+	{"advance", true, "Advance", "Enter the next stage?", .fields = {{"reason", ACT_LINES, "Note", NULL, false}}},
+	{"approve", true, "Approve", "Approve leaving this stage?",
+         .fields = {{"role", ACT_TEXT, "In which role", NULL, true}, {"note", ACT_LINES, "Note", NULL, false}}},
+	{"check", true, "Tick", "Tick this?",
+         .fields = {{"checklist", ACT_TEXT, "Checklist", NULL, true},
+                    {"item", ACT_TEXT, "Item", NULL, true},
+                    {"note", ACT_LINES, "Note", NULL, false}}},
+	{"hold", true, "Hold", "Stop the stage's clock?", .fields = {{"reason", ACT_LINES, "Reason", NULL, true}}},
+	{"resume", true, "Resume", "Let the clock run again?", .fields = {{"reason", ACT_LINES, "Note", NULL, false}}},
+	{"freeze", true, "Freeze", "Raise nothing for a while?",
+         .fields = {{"duration", ACT_TEXT, "For how long", "like 4h; 0s ends a freeze", true},
+                    {"reason", ACT_LINES, "Reason", NULL, true}}},
 };
 
 const struct web_act *act_at(size_t i)
@@ -100,24 +112,41 @@ void act_command(const struct web_act *act, struct json_object *inc, struct json
 {
 	assert(act && out && size > 0 && (inc || rollout));
 	static const struct {
-		const char *word, *args;
-	} more[] = {{"review", " \"what was wrong, and what was done\""},
-	            {"extend", " 30m --note \"why it may wait\""},
-	            {"eta", " 2h"},
-	            {"note", " \"what happened\""}};
+		const char *word;
+		bool on_rollout;
+		const char *text; /* with %s: the incident's number, or the rollout's name */
+	} texts[] = {
+		{"acknowledge", false, "incident ack %s"},
+		{"review", false, "incident review %s \"what was wrong, and what was done\""},
+		{"extend", false, "incident extend %s 30m --note \"why it may wait\""},
+		{"eta", false, "incident eta %s 2h"},
+		{"note", false, "incident note %s \"what happened\""},
+		{"advance", true, "stage advance %s --wait"},
+		{"approve", true, "stage approve %s --role ROLE"},
+		{"check", true, "checklist %s --done ITEM"},
+		{"hold", true, "stage hold %s --reason \"why\""},
+		{"resume", true, "stage resume %s"},
+		{"freeze", true, "freeze %s 4h --reason \"why\""},
+	};
 	long long id = (long long)json_int_or(inc, "id", 0), stage = (long long)json_int_or(rollout, "stage", -1);
-	const char *args = "", *word = strcmp(act->word, "acknowledge") ? act->word : "ack";
+	const char *name = json_str_or(rollout, "name", "?"), *text = act->on_rollout ? "rollback %s" : NULL, *at;
+	char of[220];
 
-	for (size_t i = 0; i < ARRAY_LEN(more); i++)
-		if (!strcmp(more[i].word, word))
-			args = more[i].args;
-	if (!act->on_rollout)
-		snprintf(out, size, "rollbackctl incident %s %lld%s", word, id, args);
-	else if (stage >= 0)
-		snprintf(out, size, "rollbackctl %s %.200s --stage %lld", word, json_str_or(rollout, "name", "?"),
-		         stage);
-	else
-		snprintf(out, size, "rollbackctl %s %.200s", word, json_str_or(rollout, "name", "?"));
+	snprintf(of, sizeof(of), "%lld", id);
+	if (act->on_rollout)
+		snprintf(of, sizeof(of), "%.200s", name);
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		if (!strcmp(texts[i].word, act->word) && texts[i].on_rollout == act->on_rollout)
+			text = texts[i].text;
+	if (!text) {
+		snprintf(out, size, "rollbackctl incident %s %s", act->word, of);
+		return;
+	}
+	at = strstr(text, "%s");
+	assert(at);
+	int len = snprintf(out, size, "rollbackctl %.*s%s%s", (int)(at - text), text, of, at + 2);
+	if (!strcmp(act->word, "rollback") && stage >= 0 && len > 0 && (size_t)len < size)
+		snprintf(out + len, size - (size_t)len, " --stage %lld", stage);
 }
 
 /* --- what comes first --- */

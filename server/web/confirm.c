@@ -36,7 +36,7 @@ static void put_target(const struct web_about *a, const struct web_act *act)
 		html(a->b, "/incidents/%lld/%s", (long long)json_int_or(a->inc, "id", 0), act->word);
 }
 
-static void form_begin(const struct web_about *a, const struct web_act *act)
+void form_begin(const struct web_about *a, const struct web_act *act)
 {
 	html(a->b, "<form data-act=\"%s\" method=\"post\" action=\"", act->word);
 	put_target(a, act);
@@ -63,7 +63,7 @@ static void put_acknowledge(const struct web_about *a)
 
 static void put_label(const struct web_about *a, const struct web_act *act)
 {
-	struct json_object *step = strcmp(act->word, "approve") ? NULL : waiting_step(a->inc);
+	struct json_object *step = strcmp(act->word, "approve") || act->on_rollout ? NULL : waiting_step(a->inc);
 	bool again = !strcmp(act->word, "acknowledge") && json_str_or(a->inc, "acknowledged_by", NULL);
 
 	if (step)
@@ -91,7 +91,8 @@ static void put_more(const struct web_about *a)
 		const struct web_act *act = act_at(i);
 		const char *why = act->why_not && !act->on_rollout ? act->why_not(a->inc) : NULL;
 
-		if ((act->fits && !act->fits(a->inc)) || (act->on_rollout && (!a->rollout || !is_open(a->inc))))
+		if ((act->fits && !act->fits(a->inc)) ||
+		    (act->on_rollout && (strcmp(act->word, "rollback") || !a->rollout || !is_open(a->inc))))
 			continue;
 		html(a->b, "<li>");
 		if (why)
@@ -212,27 +213,69 @@ static void of_rollback(const struct web_about *a)
 	html(a->b, "</p>\n");
 }
 
+/* What somebody should have seen who raises, or approves that it may be. */
+static void of_criteria(const struct web_about *a)
+{
+	struct json_object *arr = json_arr_of(a->rollout, "criteria");
+
+	html(a->b, json_len(arr) ? "<ul>\n" : "");
+	for (size_t i = 0; i < json_len(arr); i++)
+		html(a->b, "<li>%s: %s</li>\n", json_str_or(json_item(arr, i), "name", "?"),
+		     json_str_or(json_item(arr, i), "state", "unknown"));
+	html(a->b, json_len(arr) ? "</ul>\n" : "");
+}
+
+static void of_advance(const struct web_about *a)
+{
+	struct json_object *next = json_obj_of(a->rollout, "next"), *missing = json_arr_of(next, "missing");
+	int64_t stage = json_int_or(next, "stage", -1);
+
+	html(a->b, "<p class=\"ask\">Raise %s from ", json_str_or(a->rollout, "name", "?"));
+	html_pct(a->b, json_pct_of(a->rollout, "percentage_wanted"));
+	html(a->b, " to ");
+	html_pct(a->b, json_pct_of(next, "percentage"));
+	html(a->b, ", stage %lld %s, now?</p>\n", (long long)stage, json_str_or(next, "name", ""));
+	of_criteria(a);
+	for (size_t i = 0; i < json_len(missing); i++)
+		html(a->b, "<p class=\"late\">missing: %s</p>\n", json_str_or(json_item(missing, i), "text", "?"));
+}
+
+static void of_approval(const struct web_about *a)
+{
+	html(a->b, "<p>You answer for it that stage %lld may be left, as it stands now:</p>\n",
+	     (long long)json_int_or(a->rollout, "stage", -1));
+	of_criteria(a);
+}
+
 static const struct {
 	const char *word;
+	bool on_rollout;
 	void (*say)(const struct web_about *a);
 	const char *text; /* or: a sentence */
 } consequences[] = {
-	{"acknowledge", NULL, "The others are told in chat that you have it."},
-	{"retry", of_retry, NULL},
-	{"cancel", of_cancel, NULL},
-	{"approve", of_approve, NULL},
-	{"review", NULL, "From then on the rollout can be raised again, when all else holds."},
-	{"resolve", of_resolve, NULL},
-	{"extend", NULL, "Until then nothing else protects the service. It can wait for a day at most."},
-	{"eta", NULL, "It is told in chat, counted down, and told again when it has passed."},
-	{"note", NULL, "It stands in the timeline and in the report. Nobody is told."},
-	{"rollback", of_rollback, NULL},
+	{"acknowledge", false, NULL, "The others are told in chat that you have it."},
+	{"retry", false, of_retry, NULL},
+	{"cancel", false, of_cancel, NULL},
+	{"approve", false, of_approve, NULL},
+	{"review", false, NULL, "From then on the rollout can be raised again, when all else holds."},
+	{"resolve", false, of_resolve, NULL},
+	{"extend", false, NULL, "Until then nothing else protects the service. It can wait for a day at most."},
+	{"eta", false, NULL, "It is told in chat, counted down, and told again when it has passed."},
+	{"note", false, NULL, "It stands in the timeline and in the report. Nobody is told."},
+	{"rollback", true, of_rollback, NULL},
+	{"advance", true, of_advance, NULL},
+	{"approve", true, of_approval, NULL},
+	{"check", true, NULL, "You answer for it by name. It counts for this run of the stage."},
+	{"hold", true, NULL,
+         "Clean time stops, and nothing is raised, until somebody resumes. A rollback is done all the same."},
+	{"resume", true, NULL, "The clock goes on from where it stood."},
+	{"freeze", true, NULL, "Nothing is raised for so long. A rollback is done all the same."},
 };
 
 static void put_consequence(const struct web_about *a, const struct web_act *act)
 {
 	for (size_t i = 0; i < ARRAY_LEN(consequences); i++) {
-		if (strcmp(consequences[i].word, act->word) != 0)
+		if (strcmp(consequences[i].word, act->word) != 0 || consequences[i].on_rollout != act->on_rollout)
 			continue;
 		if (consequences[i].say)
 			consequences[i].say(a);
@@ -242,6 +285,17 @@ static void put_consequence(const struct web_about *a, const struct web_act *act
 }
 
 /* --- fields --- */
+
+/* The role in which the one who looks may approve what is missing; "": in none. */
+const char *role_to_approve(struct json_object *rollout)
+{
+	struct json_object *arr = json_arr_of(rollout, "approvals");
+
+	for (size_t i = 0; i < json_len(arr); i++)
+		if (json_true(json_item(arr, i), "may") && !json_true(json_item(arr, i), "counts"))
+			return json_str_or(json_item(arr, i), "role", "");
+	return "";
+}
 
 /* What a field says when nobody has typed anything yet. */
 static void preset(const struct web_about *a, const struct act_field *field, char *out, size_t size)
@@ -256,6 +310,8 @@ static void preset(const struct web_about *a, const struct act_field *field, cha
 		snprintf(out, size, "%s", json_str_or(step, "name", ""));
 	else if (!strcmp(field->name, "to"))
 		snprintf(out, size, "0");
+	else if (!strcmp(field->name, "role"))
+		snprintf(out, size, "%s", role_to_approve(a->rollout));
 }
 
 static void put_field(const struct web_about *a, const struct act_field *f, const char *value, bool required)
@@ -323,7 +379,7 @@ static void put_form(const struct web_about *a, const struct web_act *act, const
 	html(a->b, "<p class=\"buttons\"><button%s>", why ? " disabled" : "");
 	put_label(a, act);
 	html(a->b, "</button> <a class=\"button\" href=\"");
-	if (a->inc)
+	if (!act->on_rollout)
 		html(a->b, "/incidents/%lld", (long long)json_int_or(a->inc, "id", 0));
 	else
 		html(a->b, "/rollouts/%s", json_str_or(a->rollout, "name", ""));

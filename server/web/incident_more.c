@@ -141,6 +141,16 @@ static void put_entry(const struct web_about *a, struct json_object *e)
 	html(a->b, "</li>\n");
 }
 
+static void put_note(const struct web_about *a)
+{
+	if (!a->p->operates)
+		return;
+	form_begin(a, web_act_find(false, "note"));
+	html(a->b, "<p class=\"field\"><label for=\"f-note\">Add a note</label><textarea id=\"f-note\" name=\"note\" "
+	           "rows=\"2\" "
+	           "maxlength=\"4000\" required></textarea></p>\n<button>Add</button>\n</form>\n");
+}
+
 void part_timeline(const struct web_about *a)
 {
 	struct json_object *arr = json_arr_of(a->inc, "timeline");
@@ -154,6 +164,7 @@ void part_timeline(const struct web_about *a)
 		put_entry(a, json_item(arr, i));
 	html(a->b, "</ol>\n");
 	more_in_json(a, n - i, "entries");
+	put_note(a);
 	part_end(a->b);
 }
 

@@ -57,6 +57,11 @@ struct json_object *timeline_last(struct json_object *inc, const char *what);
 /* The step that waits for a person's approval now; NULL: none. */
 struct json_object *waiting_step(struct json_object *inc);
 bool step_that_waits(struct json_object *inc);
+/* The role in which the one who looks may approve what is missing of a rollout; "": in none. */
+const char *role_to_approve(struct json_object *rollout);
+/* The beginning of an act's form, with its token. */
+struct web_act;
+void form_begin(const struct web_about *a, const struct web_act *act);
 /* What can be done with an incident: the buttons. */
 void part_acts(const struct web_about *a);
 

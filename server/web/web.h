@@ -29,7 +29,7 @@
 
 struct web_page {
 	int64_t now_us;
-	int64_t seq; /* the newest event's id */
+	int64_t seq;             /* the newest event's id */
 	const char *user;        /* "": not known */
 	bool operates;           /* may act; else viewer */
 	const char *environment; /* "" : none */
@@ -61,6 +61,10 @@ void web_incident(struct buf *b, const struct web_page *p, struct json_object *i
 
 /* rollouts: as GET /api/v1/rollouts. day: the incidents of the last 24 h, as GET /api/v1/incidents. */
 void web_home(struct buf *b, const struct web_page *p, struct json_object *rollouts, struct json_object *day);
+
+/* rollout: as GET /api/v1/rollouts/{name}; in each of its approvals "may": whether who looks has the role, and
+ * "people": who has it. last: its newest incidents. */
+void web_rollout(struct buf *b, const struct web_page *p, struct json_object *rollout, struct json_object *last);
 
 struct web_list {
 	struct json_object *incidents;

@@ -95,7 +95,7 @@ def test_what_waits_is_called_off_put_off_and_given_an_eta(shop):
     assert "not \"soon\"" in p.words() and p.form("eta")["fields"]["eta"] == "soon"
     lands(shop, submit(shop, p, "eta", eta="2h"), f"/incidents/{n}")
     lands(shop, submit(shop, get(shop, f"/incidents/{n}/extend"), "extend", duration="30m", note="a fix is on its way"), f"/incidents/{n}")
-    lands(shop, submit(shop, get(shop, f"/incidents/{n}/note"), "note", note="it was the cache"), f"/incidents/{n}")
+    lands(shop, submit(shop, get(shop, f"/incidents/{n}"), "note", note="it was the cache"), f"/incidents/{n}")
     p = lands(shop, submit(shop, get(shop, f"/incidents/{n}/cancel"), "cancel"), f"/incidents/{n}")
     assert "Called off by local" in p.words() and "it was the cache" in p.words() and "a fix is on its way" in p.words()
 

@@ -108,6 +108,24 @@ static void what_another_has_can_be_taken_over(void **state)
 	buf_free(&b);
 }
 
+static void a_note_is_written_where_the_timeline_stands(void **state)
+{
+	(void)state;
+	for (int operates = 0; operates <= 1; operates++) {
+		struct web_page p = page_for("alice", operates);
+		struct json_object *inc = parsed(case_of("resolved")->json);
+		struct buf page = BUF(WEB_MAX);
+
+		web_incident(&page, &p, inc, NULL);
+		const char *form = strstr(buf_text(&page),
+		                          "<form data-act=\"note\" method=\"post\" action=\"/incidents/2/note\">");
+		assert_int_equal(form != NULL, operates);
+		assert_true(!form || form > strstr(buf_text(&page), "<section id=\"timeline\""));
+		json_object_put(inc);
+		buf_free(&page);
+	}
+}
+
 /* --- the page on which it is confirmed --- */
 
 static void confirm(struct buf *b, const char *name, const char *word, const char *given, const char *error)
@@ -254,6 +272,7 @@ int main(void)
 		cmocka_unit_test(what_has_its_time_later_says_when),
 		cmocka_unit_test(who_may_not_act_has_no_button_and_is_told_who_may),
 		cmocka_unit_test(what_another_has_can_be_taken_over),
+		cmocka_unit_test(a_note_is_written_where_the_timeline_stands),
 		cmocka_unit_test(what_follows_is_said_before_it_is_done),
 		cmocka_unit_test(a_reason_is_asked_for_where_the_world_is_elsewhere),
 		cmocka_unit_test(an_error_keeps_what_was_typed),
