@@ -76,6 +76,19 @@ static void wait_decision(const struct web_about *a, int *n)
 	                : "A decision, if it should not run its course: call off, or roll back now");
 }
 
+/* Nobody is named who lags. */
+static void put_lag(const struct web_about *a, struct json_object *said)
+{
+	int32_t seen = json_pct_of(a->inc, "percentage_seen");
+
+	if (has_state(said, "unknown") || seen < 0) {
+		html(a->b, "Somebody who looks: what the percentage is could not be established");
+		return;
+	}
+	html(a->b, "The service is still at ");
+	html_pct(a->b, seen);
+}
+
 static void wait_instances(const struct web_about *a, int *n)
 {
 	struct json_object *said = json_obj_of(json_obj_of(a->inc, "verification"), "acknowledged");
@@ -85,7 +98,7 @@ static void wait_instances(const struct web_about *a, int *n)
 		return;
 	wait(a, n);
 	if (!at) {
-		html(a->b, "Somebody who looks: what the percentage is could not be established");
+		put_lag(a, said);
 		return;
 	}
 	html(a->b, "Still at ");
@@ -100,8 +113,10 @@ static void wait_failed(const struct web_about *a, int *n)
 		struct json_object *s = json_item(arr, i);
 		bool failed = has_state(s, "failed"), doubt = has_state(s, "in_doubt");
 
-		if ((!failed && !doubt) || !strcmp(json_str_or(s, "kind", ""), "snapshot"))
-			continue;
+		const char *kind = json_str_or(s, "kind", "");
+
+		if ((!failed && !doubt) || !strcmp(kind, "snapshot") || !strcmp(kind, "verify"))
+			continue; /* that it was not verified is the verdict itself */
 		wait(a, n);
 		html(a->b, "<a href=\"#steps\">%.*s</a> %s", 100, json_str_or(s, "name", "?"),
 		     failed ? "FAILED" : "may or may not have run: look");

@@ -77,18 +77,9 @@ static struct pct_text wanted(struct json_object *inc)
 	return pct_of(inc, "percentage_wanted");
 }
 
-/* Who says what there is: "19 of 20 at 0%; at 25%: pod="web-7""; else what was seen last. */
-static const char *seen(struct json_object *inc, char *room, size_t size)
+static struct json_object *acknowledged(struct json_object *inc)
 {
-	struct json_object *said = json_obj_of(json_obj_of(inc, "verification"), "acknowledged");
-	const char *note = json_str_or(said, "note", "");
-
-	if (note[0])
-		return note;
-	if (json_pct_of(inc, "percentage_seen") < 0)
-		return "nobody has said yet what the percentage is";
-	snprintf(room, size, "last seen at %s", pct_of(inc, "percentage_seen").text);
-	return room;
+	return json_obj_of(json_obj_of(inc, "verification"), "acknowledged");
 }
 
 /* Up to the instances that lag, which have their own line. */
@@ -97,6 +88,31 @@ static int first_part(const char *note)
 	const char *end = strstr(note, "; at ");
 
 	return end ? (int)(end - note) : (int)strlen(note);
+}
+
+struct seen_text {
+	char text[400];
+};
+
+/* How many say what, in short: "19 of 20 at 0%", which is what is wanted where it is left out; else what was seen last.
+ * What a single check says word for word stands in the ladder. */
+static struct seen_text seen(struct json_object *inc)
+{
+	const char *note = json_str_or(acknowledged(inc), "note", "");
+	int len = first_part(note);
+	bool counts = note[0] >= '0' && note[0] <= '9' && strstr(note, " of "),
+	     says = memchr(note, '%', (size_t)len) != NULL;
+	struct seen_text t;
+
+	if (counts)
+		snprintf(t.text, sizeof(t.text), "%.*s%s%s", len, note, says ? "" : " at ",
+		         says ? "" : wanted(inc).text);
+	else if (json_pct_of(inc, "percentage_seen") >= 0)
+		snprintf(t.text, sizeof(t.text), "seen at %s, %s is wanted", pct_of(inc, "percentage_seen").text,
+		         wanted(inc).text);
+	else
+		snprintf(t.text, sizeof(t.text), "%s", note[0] ? note : "nobody has said yet what the percentage is");
+	return t;
 }
 
 static struct json_object *running(struct json_object *inc)
@@ -135,35 +151,27 @@ static void rolling_back(struct json_object *inc, struct web_verdict *v)
 
 static void verifying(struct json_object *inc, struct web_verdict *v)
 {
-	char room[60];
-	const char *note = seen(inc, room, sizeof(room));
-
-	say(v, "Checking: %.*s", first_part(note), note);
+	say(v, "Checking: %s", seen(inc).text);
 	v->until_us = html_time_of(inc, "verify_until");
 }
 
 static void rolled_back(struct json_object *inc, struct web_verdict *v)
 {
-	char room[60];
-	const char *note = seen(inc, room, sizeof(room));
-
 	if (json_true(inc, "already_there"))
 		say(v, "Already at %s: nothing was changed", wanted(inc).text);
 	else
-		say(v, "Rolled back: %.*s", first_part(note), note);
+		say(v, "Rolled back: %s", seen(inc).text);
 }
 
 static void failed(struct json_object *inc, struct web_verdict *v)
 {
-	struct json_object *said = json_obj_of(json_obj_of(inc, "verification"), "acknowledged");
-	char room[60];
-	const char *note = seen(inc, room, sizeof(room));
+	const char *note = json_str_or(acknowledged(inc), "note", "");
 
-	if (!has_state(said, "unknown")) {
-		say(v, "NOT VERIFIED: %.*s", first_part(note), note);
+	if (!has_state(acknowledged(inc), "unknown")) {
+		say(v, "NOT VERIFIED: %s", seen(inc).text);
 		return;
 	}
-	say(v, "CANNOT TELL: %s", note);
+	say(v, "CANNOT TELL: %s", note[0] ? note : "nobody answers what the percentage is");
 	v->sign = "?";
 	v->word = "CANNOT TELL";
 }

@@ -109,6 +109,37 @@ static void who_lags_and_what_failed_waits_for_a_person(void **state)
 	buf_free(&b);
 }
 
+static void what_a_check_says_is_put_in_a_few_words(void **state)
+{
+	static const struct {
+		const char *json, *sentence, *waits;
+	} told[] = {
+		{INCIDENT_OF("auto", "rolled_back", "0", "", "yes", "1 of 1", "yes", "x", STEPS),
+	         "Rolled back: 1 of 1 at 0 %", NULL},
+		{INCIDENT_OF("auto", "verifying", "25", "", "no", "1 of 2", "no", "x", STEPS),
+	         "Checking: 1 of 2 at 0 %", NULL},
+		{INCIDENT_OF("auto", "failed", "10", "", "no", "http://127.0.0.1:8080/flags: 10%, not 0%", "no", "x",
+	                     STEPS),
+	         "NOT VERIFIED: seen at 10 %, 0 % is wanted", "<li>The service is still at 10 %</li>"},
+		{INCIDENT_OF("auto", "failed", "null", "", "unknown", "", "no", "x", STEPS),
+	         "CANNOT TELL: nobody answers what the percentage is", "<li>Somebody who looks"},
+	};
+	struct web_page p = page_for("alice", true);
+	struct buf b = BUF(WEB_MAX);
+	char first[200];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(told); i++) {
+		buf_reset(&b);
+		page_of(&b, &p, told[i].json, ROLLOUT);
+		snprintf(first, sizeof(first), "</span> %s</h1>", told[i].sentence);
+		has(buf_text(&b), first);
+		if (told[i].waits)
+			has(buf_text(&b), told[i].waits);
+	}
+	buf_free(&b);
+}
+
 static void numbers_stand_beside_each_other_before_and_after(void **state)
 {
 	struct web_page p = page_for("alice", true);
@@ -238,6 +269,7 @@ int main(void)
 		cmocka_unit_test(each_state_has_its_verdict),
 		cmocka_unit_test(its_parts_stand_in_the_order_in_which_they_are_needed),
 		cmocka_unit_test(who_lags_and_what_failed_waits_for_a_person),
+		cmocka_unit_test(what_a_check_says_is_put_in_a_few_words),
 		cmocka_unit_test(numbers_stand_beside_each_other_before_and_after),
 		cmocka_unit_test(nothing_from_outside_is_markup_or_hides),
 		cmocka_unit_test(what_is_long_is_cut_and_says_how_long_it_is),
