@@ -104,6 +104,7 @@ static int parts_of(const struct api_read *q, struct page_parts *ret)
 	ret->page = (struct web_page) {.now_us = now,
 	                               .user = q->req->user,
 	                               .operates = q->req->roles & ROLE_OPERATOR,
+	                               .signed_in = q->req->authenticated && q->req->peer.uid < 0,
 	                               .environment = q->settings->environment ? q->settings->environment : "",
 	                               .csrf = q->req->form_token,
 	                               .health = ret->health};

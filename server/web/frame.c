@@ -173,7 +173,8 @@ void frame_begin(struct buf *b, const struct web_page *p, const struct web_frame
 	if (p->environment[0])
 		html(b, " · %s", p->environment);
 	if (p->user[0])
-		html(b, " · %s (%s)", p->user, p->operates ? "operator" : "viewer");
+		html(b, p->signed_in ? " · <a href=\"/login\">%s (%s)</a>" : " · %s (%s)", p->user,
+		     p->operates ? "operator" : "viewer");
 	html(b, "</p>\n");
 	health(b, p);
 	html(b, "</header>\n<div id=\"banner\" role=\"alert\" hidden></div>\n<main id=\"main\" tabindex=\"-1\"");

@@ -32,6 +32,7 @@ struct web_page {
 	int64_t seq;             /* the newest event's id */
 	const char *user;        /* "": not known */
 	bool operates;           /* may act; else viewer */
+	bool signed_in;          /* by a password or a session: he can sign out */
 	const char *environment; /* "" : none */
 	const char *csrf;        /* the token that each form carries; "" : none is asked for */
 	/* How rollbackd itself is: {"queued", "queued_since", "undeliverable", "heartbeat_at", "heartbeat_late",

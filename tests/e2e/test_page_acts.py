@@ -116,6 +116,7 @@ def test_what_was_not_done_is_ticked_before_what_follows_is_approved(guarded):
 def test_a_viewer_sees_who_may_and_can_nothing(guarded):
     n = fires(guarded, action="later")
     alices = get(guarded, f"/incidents/{n}")
+    assert "alice (operator)" in alices.words() and "/login" in alices.links
     guarded.auth = VIC
     p = get(guarded, f"/incidents/{n}")
     assert not p.forms and "vic is viewer; an operator can acknowledge, cancel, rollback." in p.words()

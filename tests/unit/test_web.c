@@ -140,6 +140,22 @@ static void what_a_check_says_is_put_in_a_few_words(void **state)
 	buf_free(&b);
 }
 
+static void who_has_signed_in_finds_where_to_sign_out(void **state)
+{
+	struct web_page p = page_for("alice", true);
+	struct buf b = BUF(WEB_MAX);
+
+	(void)state;
+	page_of(&b, &p, json_of("held"), ROLLOUT);
+	has(buf_text(&b), " · alice (operator)</p>");
+	lacks(buf_text(&b), "/login");
+	buf_reset(&b);
+	p.signed_in = true;
+	page_of(&b, &p, json_of("held"), ROLLOUT);
+	has(buf_text(&b), " · <a href=\"/login\">alice (operator)</a></p>");
+	buf_free(&b);
+}
+
 static void numbers_stand_beside_each_other_before_and_after(void **state)
 {
 	struct web_page p = page_for("alice", true);
@@ -270,6 +286,7 @@ int main(void)
 		cmocka_unit_test(its_parts_stand_in_the_order_in_which_they_are_needed),
 		cmocka_unit_test(who_lags_and_what_failed_waits_for_a_person),
 		cmocka_unit_test(what_a_check_says_is_put_in_a_few_words),
+		cmocka_unit_test(who_has_signed_in_finds_where_to_sign_out),
 		cmocka_unit_test(numbers_stand_beside_each_other_before_and_after),
 		cmocka_unit_test(nothing_from_outside_is_markup_or_hides),
 		cmocka_unit_test(what_is_long_is_cut_and_says_how_long_it_is),
