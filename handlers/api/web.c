@@ -113,9 +113,13 @@ static int parts_of(const struct api_read *q, struct page_parts *ret)
 
 static enum http_verdict shown(struct http_reply *reply, int r)
 {
-	if (r < 0 || reply->body.error) {
+	if (r < 0) {
 		buf_free(&reply->body);
-		api_answer_errno(reply, r < 0 ? r : reply->body.error, "");
+		api_answer_errno(reply, r, "");
+		return HTTP_REPLIED;
+	}
+	if (reply->body.error) {
+		http_error(reply, 500, "internal", "the page is too large: /api/v1 has the same in parts");
 		return HTTP_REPLIED;
 	}
 	reply->status = 200;

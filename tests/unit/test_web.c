@@ -140,6 +140,73 @@ static void what_a_check_says_is_put_in_a_few_words(void **state)
 	buf_free(&b);
 }
 
+/* As much of everything as the API gives, all of it in characters that grow when they are escaped. */
+static struct json_object *huge(const char *text)
+{
+	struct json_object *inc = parsed(json_of("not-verified")), *alerts = json_object_new_array();
+	struct json_object *steps = json_object_new_array(), *line = json_object_new_array(),
+			   *told = json_object_new_array();
+
+	for (int i = 0; i < 100; i++) {
+		struct json_object *a = json_object_new_object(), *labels = json_object_new_object();
+		char key[40];
+
+		for (int k = 0; k < 60; k++) {
+			snprintf(key, sizeof(key), "label%d_%d", k, i);
+			json_add_str_under(labels, key, false, text);
+		}
+		json_add_str(a, "status", "firing");
+		json_add(a, "labels", labels);
+		json_object_array_add(alerts, a);
+	}
+	for (int i = 0; i < 500; i++) {
+		struct json_object *e = json_object_new_object(), *s = json_object_new_object(),
+				   *m = json_object_new_object();
+
+		json_add_str(e, "what", text);
+		json_add_str(e, "who", text);
+		json_add_str(e, "note", text);
+		json_object_array_add(line, e);
+		json_add_str(s, "name", text);
+		json_add_str(s, "state", "failed");
+		json_add_str(s, "output", text);
+		json_object_array_add(steps, s);
+		json_add_str(m, "channel", text);
+		json_add_str(m, "state", "undeliverable");
+		json_add_str(m, "error", text);
+		json_object_array_add(told, m);
+	}
+	json_add(inc, "alerts", alerts);
+	json_add(inc, "steps", steps);
+	json_add(inc, "timeline", line);
+	json_add(inc, "notifications", told);
+	json_add_str(inc, "summary", text);
+	json_add_str(inc, "measured", text);
+	json_add_str(inc, "reason", text);
+	return inc;
+}
+
+static void whatever_comes_in_a_page_is_bounded_and_says_where_the_rest_is(void **state)
+{
+	struct web_page p = page_for("alice", true);
+	CLEANUP(cleanup_free) char *text = malloc(30001);
+	struct buf b = BUF(WEB_MAX);
+
+	(void)state;
+	assert_non_null(text);
+	memset(text, '"', 30000);
+	text[30000] = '\0';
+	struct json_object *inc = huge(text);
+	web_incident(&b, &p, inc, NULL);
+	assert_int_equal(b.error, 0);
+	has(buf_text(&b), "</html>");
+	has(buf_text(&b), " more steps</a>");
+	has(buf_text(&b), " more entries</a>");
+	has(buf_text(&b), " more messages</a>");
+	json_object_put(inc);
+	buf_free(&b);
+}
+
 static void who_has_signed_in_finds_where_to_sign_out(void **state)
 {
 	struct web_page p = page_for("alice", true);
@@ -286,6 +353,7 @@ int main(void)
 		cmocka_unit_test(its_parts_stand_in_the_order_in_which_they_are_needed),
 		cmocka_unit_test(who_lags_and_what_failed_waits_for_a_person),
 		cmocka_unit_test(what_a_check_says_is_put_in_a_few_words),
+		cmocka_unit_test(whatever_comes_in_a_page_is_bounded_and_says_where_the_rest_is),
 		cmocka_unit_test(who_has_signed_in_finds_where_to_sign_out),
 		cmocka_unit_test(numbers_stand_beside_each_other_before_and_after),
 		cmocka_unit_test(nothing_from_outside_is_markup_or_hides),
