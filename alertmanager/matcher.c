@@ -515,3 +515,15 @@ enum matchers_result matchers_might_hold(const struct matchers *m, const struct 
 		*ret_label = label;
 	return label ? MATCHERS_MAYBE : MATCHERS_YES;
 }
+
+const char *matcher_example(const struct matcher *m, char *value, size_t size)
+{
+	assert(m && value && size > 0);
+	size_t len = m->regex ? strcspn(m->value, "|") : strlen(m->value);
+
+	if (m->negative || len == 0 || len >= size)
+		return NULL;
+	memcpy(value, m->value, len);
+	value[len] = '\0';
+	return m->regex && strpbrk(value, "\\.+*?()[]{}^$") ? NULL : m->name;
+}

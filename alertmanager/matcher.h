@@ -42,6 +42,10 @@ enum matchers_result matchers_judge(const struct matchers *m, const struct text_
 /* As written; borrowed. */
 const char *matcher_text(const struct matcher *m);
 
+/* A label by which it holds, as far as that is plain: the value of =, the first alternative of =~ without anything that
+ * has a meaning there. Its name, borrowed, and its value; NULL: there is no plain one, or it needs none. */
+const char *matcher_example(const struct matcher *m, char *value, size_t size);
+
 /* None is a regular expression, so judging them takes no time worth speaking of. */
 bool matchers_are_plain(const struct matchers *m);
 

@@ -274,7 +274,8 @@ static void add_drills(struct json_object *o, struct db_conn *c, const struct ga
 	struct drill_standing st;
 
 	drill_standing_load(c, v->rollout, &st);
-	json_add_str(d, "cron", v->rollout->drill.cron);
+	json_add_str(d, "cron", v->rollout->drill.when.cron);
+	json_add_bool(d, "suspended", v->rollout->drill.when.suspend);
 	json_add_time(d, "passed_at", st.passed_us);
 	json_add_time(d, "failed_at", st.failed_us);
 	json_add(d, "passed", drill_standing_of(&st) < 0 ? NULL : json_object_new_boolean(drill_standing_of(&st)));

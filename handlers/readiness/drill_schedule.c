@@ -11,7 +11,6 @@
 #include "handlers/incident/drill.h"
 #include "handlers/readiness/marks.h"
 #include "server/core/clock.h"
-#include "server/core/cron.h"
 #include "server/core/text.h"
 
 #define HOUR_US    (3600 * US_PER_S)
@@ -189,16 +188,17 @@ static int begin(const struct schedule *d, int64_t *ret_asked)
 
 static int consider(const struct schedule *d, const char *not_now, int64_t *ret_asked)
 {
-	int64_t before = mark_get(db_tx_conn(d->tx), d->r, "drill_considered"), due = 0;
-	struct cron c;
+	const struct calendar *when = &d->r->drill.when;
+	int64_t before = mark_get(db_tx_conn(d->tx), d->r, "drill_considered");
 
 	/* Never: the first one comes at its next time. In the future: the clock was wrong. */
 	if (!before || before > d->now + DAY_US)
 		return mark_set(d->tx, d->r, "drill_considered", d->now);
-	if (cron_parse(d->r->drill.cron, &c) == 0)
-		due = cron_last_us(&c, d->now, d->now - before < BACK_US ? d->now - before : BACK_US);
+	int64_t due = calendar_last_us(when, d->now, d->now - before < BACK_US ? d->now - before : BACK_US);
 	if (!due)
 		return 0;
+	if (when->suspend)
+		return leave_out(d, "drills are suspended (drill.suspend)");
 	if (d->now - due > PUT_OFF_US)
 		return leave_out(d, not_now ? not_now : "rollbackd did not run at its time");
 	return not_now ? 0 : begin(d, ret_asked);
@@ -213,5 +213,5 @@ int drill_schedule(struct db_tx *tx, const struct settings *s, const struct roll
 
 	if (asked)
 		return follow(&d, asked, ret_asked);
-	return r->drill.cron ? consider(&d, not_now, ret_asked) : 0;
+	return r->drill.when.cron ? consider(&d, not_now, ret_asked) : 0;
 }

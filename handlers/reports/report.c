@@ -281,7 +281,7 @@ static int drills(struct report *p)
 	char at[40];
 
 	drill_standing_load(p->c, p->r, &d);
-	if (!p->r->drill.cron && drill_standing_of(&d) < 0)
+	if (!p->r->drill.when.cron && drill_standing_of(&d) < 0)
 		return 0;
 	buf_str(p->b, "- Rollback rehearsed: ");
 	if (d.passed_us)
@@ -291,7 +291,7 @@ static int drills(struct report *p)
 		text_time_words(d.failed_us, at, sizeof(at));
 		buf_printf(p->b, ", FAILED %s", at);
 	}
-	if (p->r->drill.cron)
+	if (p->r->drill.when.cron)
 		buf_printf(p->b, "; by itself %zu passed, %zu failed, %zu called off, %zu left out",
 		           count_events(p, "scheduled_drill_passed"), count_events(p, "scheduled_drill_failed"),
 		           count_events(p, "scheduled_drill_called_off"), count_events(p, "scheduled_drill_left_out"));

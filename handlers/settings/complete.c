@@ -165,10 +165,36 @@ void complete_rollout(struct config_reading *g, const struct section *s, void *t
 		             "it has neither flags nor apply, so nothing could be rolled back: add one of them");
 }
 
+/* --- calendars --- */
+
+/* An exception that falls on no beginning is meant for another day. */
+static void check_calendar(const struct config_reading *g, const struct calendar *c)
+{
+	const char *idle = g->kept ? NULL : calendar_idle_exception(c);
+
+	if (idle)
+		FAULT(g, "except", "nothing begins on %s anyway: name the date on which it begins", idle);
+}
+
+void complete_freeze(struct config_reading *g, const struct section *s, void *to)
+{
+	assert(g && to);
+	(void)s;
+	check_calendar(g, &((struct freeze *)to)->when);
+}
+
+void complete_report(struct config_reading *g, const struct section *s, void *to)
+{
+	assert(g && to);
+	(void)s;
+	check_calendar(g, &((struct report_plan *)to)->when);
+}
+
 void complete_drill(struct config_reading *g, const struct section *s, void *to)
 {
 	assert(g && to);
 	(void)s;
+	check_calendar(g, &((struct drill_plan *)to)->when);
 	if (!g->kept && !config_has(g->r, "global.alertmanager.url"))
 		FAULT(g, "through", "the address of Alertmanager is missing: set global.alertmanager.url");
 }
@@ -249,31 +275,6 @@ void complete_channel(struct config_reading *g, const struct section *s, void *t
 	(void)s;
 	for (const char **word = c->event_words; word && *word; word++)
 		c->events |= event_bits(*word);
-}
-
-/* --- calendars --- */
-
-/* An exception that falls on no beginning is meant for another day. */
-static void check_calendar(const struct config_reading *g, const struct calendar *c)
-{
-	const char *idle = g->kept ? NULL : calendar_idle_exception(c);
-
-	if (idle)
-		FAULT(g, "except", "nothing begins on %s anyway: name the date on which it begins", idle);
-}
-
-void complete_freeze(struct config_reading *g, const struct section *s, void *to)
-{
-	assert(g && to);
-	(void)s;
-	check_calendar(g, &((struct freeze *)to)->when);
-}
-
-void complete_report(struct config_reading *g, const struct section *s, void *to)
-{
-	assert(g && to);
-	(void)s;
-	check_calendar(g, &((struct report_plan *)to)->when);
 }
 
 /* The last one, unless one has its name. */

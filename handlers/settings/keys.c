@@ -85,7 +85,7 @@ SECTION(global, settings, NO_RULE,
         OWN("prometheus", prometheus, settings, prometheus,
             .help = "Asked by checks, snapshots and for an alert's onset"),
         K("rules_url", KEY_BASE, settings, rules_url, .def = "",
-          .help = "Who evaluates the alert rules, if not Prometheus: base URL of vmalert; asked by doctor"),
+          .help = "Who evaluates the alert rules, if not Prometheus: base URL of vmalert; asked by doctor and drills"),
         PART("alertmanager", alertmanager, .help = "Optional"),
         K("retention", KEY_DURATION, settings, retention_us, .def = "400d", .least = 86400000L,
           .help = "How long incidents are kept"));
@@ -238,8 +238,9 @@ SECTION(checklist, checklist, RULES(TEXT_AT(checklist, frozen)),
 /* When something recurs. */
 #define CALENDAR_KEYS(s)                                                                                               \
 	K("cron", KEY_CRON, s, when.cron, .required = true, .help = "When it begins, in global.timezone"),             \
-		K("except", KEY_DATES, s, when.except,                                                                 \
-	          .help = "Dates, in global.timezone, on which it does not begin"),                                    \
+		CALENDAR_STOPS(s)
+#define CALENDAR_STOPS(s)                                                                                              \
+	K("except", KEY_DATES, s, when.except, .help = "Dates, in global.timezone, on which it does not begin"),       \
 		K("suspend", KEY_BOOL, s, when.suspend, .def = "false",                                                \
 	          .help = "Does not begin until this is false again; what falls due meanwhile is left out")
 
@@ -334,8 +335,9 @@ SECTION(stage, stage, RULES(TEXT_AT(stage, frozen), .complete = complete_stage),
           .help = "Clean time after which somebody may call it stable: rollbackctl stage certify"),
         K("release_notes", KEY_TEXT, stage, release_notes, .def = "", .help = "Text for users, published by a person"));
 SECTION(drill, drill_plan, RULES(.complete = complete_drill),
-        K("cron", KEY_CRON, drill_plan, cron, .required = true,
+        K("cron", KEY_CRON, drill_plan, when.cron, .required = true,
           .help = "When, in global.timezone; put off by up to an hour, or left out, when something is going on"),
+        CALENDAR_STOPS(drill_plan),
         K("through", KEY_WORD, drill_plan, through, .words = "alertmanager", .def = "alertmanager",
           .help = "The way its alert takes: global.alertmanager"));
 SECTION(rollout, rollout, RULES(TEXT_AT(rollout, frozen), .complete = complete_rollout),

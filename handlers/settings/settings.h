@@ -164,7 +164,7 @@ struct compare_options {
 
 /* Rehearses a rollback by itself. */
 struct drill_plan {
-	const char *cron; /* NULL: never */
+	struct calendar when; /* its cron NULL: never */
 	const char *through;
 };
 

@@ -203,6 +203,44 @@ class Taker(Server):
         return 200, {}, "[]"
 
 
+class Ruler(Server):
+    """Knows an alert rule, as vmalert or Prometheus would show it."""
+
+    def handle(self, method, path, headers, body):
+        assert path == "/api/v1/rules?type=alert", path
+        labels = {"action": "auto_rollback", "rollout": "shop", "team": "search", "seen": "{{ $value }}"}
+        rules = [{"type": "alerting", "name": "ShopErrors", "query": "vector(1)", "labels": labels}]
+        return 200, {"Content-Type": "application/json"}, json.dumps({"status": "success", "data": {"groups": [{"rules": rules}]}})
+
+
+def test_a_drill_by_itself_takes_the_way_of_a_real_trigger(daemon_of, service, chat):
+    """Its labels are a rule's, also when it is sent again; so it is one alert, and Alertmanager routes it as the real one."""
+    am, ruler = Taker(), Ruler()
+    try:
+        text = drilled(service, chat, am.port).replace("global:\n", f"global:\n  rules_url: \"{ruler.url}\"\n", 1)
+        d = daemon_of(text.replace("drill: {", "drill: {except: [2030-01-01], suspend: true, "), start=False)
+        d.start()
+        until(lambda: d.get("/api/v1/rollouts/shop")["evaluated_at"])
+        assert "Drills        suspended" in ctl(d, "status").stdout
+        d.stop()
+        schedule(d, 90)
+        d.start()
+        until(lambda: [e for e in events(d, "scheduled_drill_left_out") if "suspended" in e["note"]])
+        assert not am.bodies
+        d.stop()
+        d.config.write_text(text)
+        schedule(d, 90)
+        d.start()
+        until(lambda: len(am.bodies) > 1)
+        first, again = (json.loads(b)[0] for b in am.bodies[:2])
+        assert first["labels"] == {"alertname": "RollbackDrill", "action": "auto_rollback", "rollout": "shop", "team": "search",
+                                   "drill": first["labels"]["drill"]}
+        assert again == first
+    finally:
+        am.close()
+        ruler.close()
+
+
 def test_a_drill_needs_the_address_of_alertmanager(folder, service, chat):
     file = folder / "rollbackd.yml"
     file.write_text(drilled(service, chat, 9).replace("  alertmanager: {url: \"http://127.0.0.1:9\"}\n", ""))

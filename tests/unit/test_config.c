@@ -408,6 +408,9 @@ static void a_plan_that_could_never_work_is_refused(void **state)
 	         "rollouts[0].freeze[0].cron", "five fields"},
 		{SHOP "    freeze: [{cron: \"0 16 * * FRI\", duration: 1h, reason: x, except: [2026-12-24]}]\n", 5,
 	         "rollouts[0].freeze[0].except", "nothing begins on 2026-12-24"},
+		{"global: {alertmanager: {url: \"http://a\"}}\n" SHOP
+	         "    drill: {cron: \"0 10 * * TUE\", except: [2026-12-24]}\n",
+	         6, "rollouts[0].drill.except", "nothing begins on 2026-12-24"},
 		{SHOP "    freeze: [{cron: \"0 16 * * FRI\", duration: 1h, reason: x, except: [24.12.2026]}]\n", 5,
 	         "rollouts[0].freeze[0].except[0]", "no date like"},
 		{SHOP "    freeze: [{cron: \"@reboot\", duration: 1h, reason: x}]\n", 5, "rollouts[0].freeze[0].cron",

@@ -266,7 +266,7 @@ static void what_fell_due_while_nobody_ran_is_left_out(void **state)
 	(void)state;
 	gmtime_r(&now, &t);
 	snprintf(cron, sizeof(cron), "%d %d * * *", t.tm_min, t.tm_hour);
-	settings->rollouts[0].drill.cron = cron;
+	settings->rollouts[0].drill.when.cron = cron;
 	mark_ago("drill_considered", 4 * 3600 * US_PER_S);
 	pass(NULL);
 	assert_int_equal(asked, 0);
@@ -274,6 +274,53 @@ static void what_fell_due_while_nobody_ran_is_left_out(void **state)
 	mark_ago("drill_considered", 4 * 3600 * US_PER_S);
 	pass("incident 3 is open");
 	told("scheduled_drill_left_out: incident 3 is open");
+}
+
+/* Yesterday and today, so that midnight is no exception. */
+static void on_a_date_that_is_excepted_none_begins(void **state)
+{
+	char dates[2][16];
+	const char *except[] = {dates[0], dates[1], NULL};
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		time_t at = time(NULL) - i * 86400;
+		struct tm t;
+
+		localtime_r(&at, &t);
+		strftime(dates[i], sizeof(dates[i]), "%Y-%m-%d", &t);
+	}
+	settings->rollouts[0].drill.when.except = except;
+	mark_ago("drill_considered", 61 * US_PER_S);
+	pass(NULL);
+	assert_int_equal(asked, 0);
+	told("none");
+	settings->rollouts[0].drill.when.except = NULL;
+	pass(NULL);
+	assert_true(asked > 0);
+}
+
+static void one_that_falls_due_while_they_are_suspended_is_left_out(void **state)
+{
+	(void)state;
+	settings->rollouts[0].drill.when.suspend = true;
+	mark_ago("drill_considered", 61 * US_PER_S);
+	pass(NULL);
+	assert_int_equal(asked, 0);
+	told("scheduled_drill_left_out: drills are suspended (drill.suspend)");
+	settings->rollouts[0].drill.when.suspend = false;
+	pass(NULL); /* what was left out is not made up for */
+	assert_int_equal(asked, 0);
+}
+
+static void one_that_is_under_way_is_followed_whatever_the_config_says_now(void **state)
+{
+	(void)state;
+	mark_ago("drill_asked", 30 * US_PER_S);
+	settings->rollouts[0].drill.when.suspend = true;
+	drill_is_now(mark("drill_asked"), INC_RESOLVED);
+	pass(NULL);
+	told("scheduled_drill_passed: drill 1");
 }
 
 int main(void)
@@ -288,6 +335,11 @@ int main(void)
 			one_that_failed_is_told_by_its_incident_and_one_called_off_is_no_failure, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_message_that_is_not_taken_fails_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_fell_due_while_nobody_ran_is_left_out, setup, teardown),
+		cmocka_unit_test_setup_teardown(on_a_date_that_is_excepted_none_begins, setup, teardown),
+		cmocka_unit_test_setup_teardown(one_that_falls_due_while_they_are_suspended_is_left_out, setup,
+	                                        teardown),
+		cmocka_unit_test_setup_teardown(one_that_is_under_way_is_followed_whatever_the_config_says_now, setup,
+	                                        teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -118,6 +118,8 @@ static void say_drills(struct json_object *o)
 	bool passed = false;
 	CLEANUP(cleanup_free) char *at = show_cell(o, "passed_at"), *failed = show_cell(o, "failed_at");
 
+	if (json_true(o, "suspended"))
+		puts("  Drills        suspended");
 	if (json_get_bool(o, "passed", &passed) != 1)
 		return;
 	CLEANUP(cleanup_free)
