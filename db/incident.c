@@ -22,7 +22,9 @@ static const char *const state_names[INC_STATE_N] = {
 	[INC_CANCELLED] = "cancelled", [INC_RESOLVED] = "resolved",
 };
 static const char *const kind_names[KIND_N] = {
-	[KIND_AUTO] = "auto", [KIND_MANUAL] = "manual", [KIND_DRILL] = "drill", [KIND_ADVANCE] = "advance"};
+	[KIND_AUTO] = "auto",       [KIND_MANUAL] = "manual", [KIND_DRILL] = "drill",
+	[KIND_ADVANCE] = "advance", [KIND_FLAG] = "flag",
+};
 static const char *const condition_names[CONDITION_N] = {"written", "acknowledged", "effective", "cured"};
 static const char *const condition_status[] = {"unknown", "yes", "no"};
 

@@ -21,8 +21,9 @@ enum incident_state {
 	INC_RESOLVED,
 	INC_STATE_N
 };
-/* Stored. KIND_ADVANCE: a stage being entered, no incident for people: the engine carries both the same way. */
-enum incident_kind { KIND_AUTO = 1, KIND_MANUAL, KIND_DRILL, KIND_ADVANCE, KIND_N };
+/* Stored. KIND_ADVANCE: a stage being entered; KIND_FLAG: the service is told of another flag. No incidents for people:
+ * the engine carries all the same way. */
+enum incident_kind { KIND_AUTO = 1, KIND_MANUAL, KIND_DRILL, KIND_ADVANCE, KIND_FLAG, KIND_N };
 enum condition_status { STATUS_UNKNOWN = 0, STATUS_YES, STATUS_NO }; /* stored */
 enum condition_type { CONDITION_WRITTEN, CONDITION_ACKNOWLEDGED, CONDITION_EFFECTIVE, CONDITION_CURED, CONDITION_N };
 
@@ -104,7 +105,7 @@ int incident_open_ids(struct db_conn *c, int64_t **ret, size_t *ret_n);
 struct incident_filter {
 	const char *rollout, *q; /* NULL: any. q: substring of summary, rollout or the labels of an alert, as
 	                          * name="value"; of one or two characters: a word. Plain letters of either case */
-	int state, kind;         /* 0: any, KIND_ADVANCE only when it is asked for */
+	int state, kind;         /* 0: any, what is no incident for people only when it is asked for */
 	bool open_only;
 	int64_t since_us, until_us; /* of opened_at; 0: any */
 	int64_t before;             /* cursor: only places below it; 0: any */

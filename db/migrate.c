@@ -336,6 +336,12 @@ static const char *const migrations[] = {
 
 	/* How many samples stand behind a number of the old way; 0: of before, or not asked. */
 	"ALTER TABLE baseline ADD COLUMN samples REAL NOT NULL DEFAULT 0;",
+
+	/* A fifth kind. What a table checks is part of its text alone: no row is written again. */
+	"PRAGMA writable_schema = ON;"
+	"UPDATE sqlite_schema SET sql = replace(sql, 'CHECK (kind BETWEEN 1 AND 4)', 'CHECK (kind BETWEEN 1 AND 5)')"
+	" WHERE name = 'incident';"
+	"PRAGMA writable_schema = RESET;",
 };
 
 /* sha256(text), for the statements above. */
@@ -386,6 +392,9 @@ static int prepare(sqlite3 *sql)
 	int code = sqlite3_create_function(sql, "sha256", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, sql_sha256, NULL,
 	                                   NULL);
 
+	/* else no migration may change what a table checks */
+	if (code == SQLITE_OK)
+		code = sqlite3_db_config(sql, SQLITE_DBCONFIG_DEFENSIVE, 0, NULL);
 	return code == SQLITE_OK ? sqlite_do(sql, "PRAGMA foreign_keys = OFF") : db_errno(code);
 }
 
@@ -410,6 +419,8 @@ int db_migrate(sqlite3 *sql, char *why, size_t size)
 		r = migrate_one(sql, version);
 	if (r == 0) /* the room of tables that were made anew is given back */
 		r = sqlite_do(sql, "PRAGMA incremental_vacuum; PRAGMA foreign_keys = ON");
+	if (r == 0)
+		r = db_errno(sqlite3_db_config(sql, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL));
 	if (r < 0)
 		snprintf(why, size, "the database could not be brought up to date: %s", sqlite3_errmsg(sql));
 	return r;

@@ -1,5 +1,9 @@
 /*
  * POST /api/v1/rollouts/{name}/flags: a person sets one of the other flags, {"name", "value", "reason"}.
+ *
+ *   controller    asks the world, puts the intention on disk (handlers/plan/flags_values.c)
+ *   loop          writes the file
+ *   writer        puts on disk what came of it, and what the engine is to run
  */
 #include <assert.h>
 #include <errno.h>
@@ -10,6 +14,7 @@
 #include "handlers/api/api.h"
 #include "handlers/api/flags.h"
 #include "handlers/api/job.h"
+#include "handlers/plan/controller.h"
 #include "handlers/plan/flags_values.h"
 #include "handlers/steps/flags_file.h"
 #include "server/core/http_reply.h"
@@ -23,10 +28,12 @@ struct set_job {
 	struct json_object *body; /* owned; name, value and reason are borrowed from it */
 	const struct rollout *rollout;
 	const char *name, *value, *reason;
-	char *who;               /* owned */
-	bool known;              /* who is authenticated */
+	struct plan_request rq;
+	char *who, *path;        /* owned: who asks; the rollout, as the path names it */
+	int file_error;          /* of writing the file; why says what is wrong with it */
 	char before[256];        /* "": it was not set */
 	struct flags_look after; /* owned: the file, once it is written */
+	struct flag_outcome out;
 };
 
 /* --- the file: on the loop's thread, as a stage that is entered writes it --- */
@@ -58,27 +65,38 @@ static int write_file(struct set_job *j)
 static void set_ask(struct api_job *base)
 {
 	struct set_job *j = (struct set_job *)base;
-	int e = write_file(j);
 
 	assert(thread_may(THREAD_ENGINE));
-	if (e == 0)
-		api_job_go_on(base);
-	else
-		api_job_done(base,
-		             e == -ENOENT || e == -EINVAL ? -EPERM : e); /* why says what is wrong with the file */
+	j->file_error = write_file(j);
+	api_job_go_on(base); /* also what failed is put on record */
 }
 
 static int set_write(struct db_tx *tx, struct api_job *base)
 {
-	const struct set_job *j = (struct set_job *)base;
-	const struct flag_set set = {.name = j->name,
-	                             .before = j->before[0] ? j->before : NULL,
-	                             .value = j->value,
-	                             .reason = j->reason,
-	                             .who = {j->who, j->known},
-	                             .values = j->after.values};
+	struct set_job *j = (struct set_job *)base;
 
-	return flags_values_set(tx, base->settings, j->rollout, &set);
+	j->out = (struct flag_outcome) {.error = j->file_error < 0 ? base->why : NULL,
+	                                .before = j->before[0] ? j->before : NULL,
+	                                .values = j->after.values};
+	int e = flags_values_set(tx, base->settings, j->rollout, &j->out);
+	base->incident_id = j->out.incident;
+	return e;
+}
+
+/* What keeps the file from being written is no fault of the request's. */
+static void set_answer(struct api_job *base, int result, struct http_reply *reply)
+{
+	struct set_job *j = (struct set_job *)base;
+	int e = result < 0 ? result : j->file_error == -ENOENT || j->file_error == -EINVAL ? -EPERM : j->file_error;
+	struct json_object *data = e < 0 ? NULL : json_object_new_object();
+
+	if (e < 0) {
+		api_answer_errno(reply, e, base->why);
+		return;
+	}
+	json_add(data, "incident", j->out.incident ? json_object_new_int64(j->out.incident) : NULL);
+	json_add_str(data, "untold", j->out.untold[0] ? j->out.untold : NULL);
+	api_answer(reply, 200, data, NULL);
 }
 
 /* There is nothing to take back: it is over as soon as it began. */
@@ -94,11 +112,26 @@ static void set_free(struct api_job *base)
 	json_object_put(j->body);
 	flags_look_free(&j->after);
 	free(j->who);
+	free(j->path);
 	free(j);
 }
 
 static const struct api_job_kind set_kind = {
-	.ask = set_ask, .write = set_write, .cancel = set_cancel, .free = set_free};
+	.ask = set_ask, .write = set_write, .answer = set_answer, .cancel = set_cancel, .free = set_free};
+
+/* The intention is on disk. */
+static void on_judged(void *arg, const struct plan_answer *a)
+{
+	assert(arg && a);
+	struct set_job *j = arg;
+
+	if (a->result >= 0) {
+		api_job_go_ask(&j->base);
+		return;
+	}
+	snprintf(j->base.why, sizeof(j->base.why), "%s", a->why);
+	api_job_done(&j->base, a->result);
+}
 
 /* --- what was asked --- */
 
@@ -162,12 +195,19 @@ enum http_verdict flags_post(struct api *a, struct http_req *req, struct http_re
 	}
 	api_job_init(&j->base, &set_kind, a, req);
 	j->who = strdup(req->user);
-	j->known = req->authenticated;
-	if (!j->who || api_body(req, reply, &j->body) < 0 || check(j, segment, reply) < 0) {
-		if (!j->who)
+	j->path = strdup(segment);
+	if (!j->who || !j->path || api_body(req, reply, &j->body) < 0 || check(j, segment, reply) < 0) {
+		if (!j->who || !j->path)
 			api_answer_errno(reply, -ENOMEM, "");
 		api_job_drop(&j->base);
 		return HTTP_REPLIED;
 	}
-	return api_job_ask(&j->base, reply);
+	j->rq = (struct plan_request) {.move = MOVE_FLAG,
+	                               .rollout = j->path,
+	                               .who = {j->who, req->authenticated},
+	                               .note = j->reason,
+	                               .name = j->name,
+	                               .value = j->value,
+	                               .stage = -1};
+	return api_job_handed(&j->base, controller_judge(a->controller, &j->rq, on_judged, j), reply);
 }

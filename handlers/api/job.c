@@ -100,18 +100,31 @@ static void on_loop(void *arg)
 	j->kind->ask(j);
 }
 
-enum http_verdict api_job_ask(struct api_job *j, struct http_reply *reply)
+static int submit_ask(struct api_job *j)
 {
 	assert(j->kind->ask && j->kind->cancel);
 	if (!asking_enter(j)) {
 		snprintf(j->why, sizeof(j->why), "%d such questions are being answered already; try again",
 		         API_ASKING_MAX);
-		return api_job_handed(j, -EAGAIN, reply);
+		return -EAGAIN;
 	}
 	int r = loop_post(j->api->loop, on_loop, j);
 	if (r < 0)
 		asking_leave(j);
-	return api_job_handed(j, r, reply);
+	return r;
+}
+
+enum http_verdict api_job_ask(struct api_job *j, struct http_reply *reply)
+{
+	return api_job_handed(j, submit_ask(j), reply);
+}
+
+void api_job_go_ask(struct api_job *j)
+{
+	int r = submit_ask(j);
+
+	if (r < 0)
+		api_job_done(j, r);
 }
 
 void api_jobs_cancel(void)

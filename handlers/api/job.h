@@ -71,6 +71,8 @@ enum http_verdict api_job_ask(struct api_job *j, struct http_reply *reply);
 /* The same for work that the handler handed over itself, which said r: less than 0 is answered at once. */
 enum http_verdict api_job_handed(struct api_job *j, int r, struct http_reply *reply);
 
+/* To ask, on the loop's thread, for what was answered elsewhere. Takes j. Any thread. */
+void api_job_go_ask(struct api_job *j);
 /* From read or ask to write, as lowers then says. Takes j. Any thread. */
 void api_job_go_on(struct api_job *j);
 /* The same to query, in its lane. */

@@ -63,7 +63,7 @@ static int rollout_lines(struct buf *b, struct db_conn *c, const struct rollout 
 		buf_printf(b, "\n  /rollouts/%s\n", r->name);
 		err = incident_open_of(c, r->name, &inc);
 	}
-	if (err == 1 && !kind_of(&inc)->enters) {
+	if (err == 1 && !kind_of(&inc)->brief) {
 		assert(inc.summary);
 		buf_printf(b, "  %s, %s: ", message_title(&inc), incident_state_name(inc.state));
 		text_one_line(b, inc.summary, strlen(inc.summary), LINE_SHOWN);

@@ -13,6 +13,7 @@
 #include "server/core/clock.h"
 #include "server/core/failpoint.h"
 #include "server/core/log.h"
+#include "server/core/text.h"
 #include "server/core/thread.h"
 
 #define RETRY_US        (1 * US_PER_S) /* after a commit or a read that failed */
@@ -381,6 +382,12 @@ static bool ask_after_start(struct open_incident *l)
 	if (l->met)
 		return false;
 	l->met = true;
+	if (k->once && acts && l->id <= l->engine->taken_up) {
+		commit_own(l, (struct change) {.kind = CHANGE_EVENT,
+		                               .event = EV_SUPERSEDED,
+		                               .text = text_format("rollbackd was started again meanwhile")});
+		return true;
+	}
 	return k->lowers && k->acts && l->inc.pct_wanted > 0 && acts && fire(l, EV_ASK);
 }
 

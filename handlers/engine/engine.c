@@ -140,8 +140,10 @@ int engine_start(struct engine *e)
 	forget_ended_attempts(e);
 	for (size_t i = 0; r == 0 && i < n_acting; i++)
 		engine_notify(e, acting[i]);
-	for (size_t i = 0; r == 0 && i < n; i++)
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		e->taken_up = ids[i] > e->taken_up ? ids[i] : e->taken_up;
 		engine_notify(e, ids[i]);
+	}
 	if (r == 0 && n)
 		log_info("taking up open incidents", "count", log_num(n));
 	return r;

@@ -89,6 +89,7 @@ struct revival {
 struct engine {
 	struct engine_options o;
 	int64_t began_us; /* wall: what is running on disk since before was begun by an earlier life */
+	int64_t taken_up; /* incidents up to this one were opened in an earlier life */
 	struct db_conn *reader;
 	struct open_incident *open;
 	char *commands;       /* directory of the runners' files */

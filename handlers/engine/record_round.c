@@ -73,7 +73,7 @@ int record_verify_step(struct work *w, enum step_state state)
 	return r;
 }
 
-/* The stage's time begins now; its row has served. */
+/* The stage's time begins now. 1, or -errno. */
 static int stage_entered(struct work *w)
 {
 	struct progress p = {0};
@@ -89,9 +89,7 @@ static int stage_entered(struct work *w)
 		return r;
 	CLEANUP(cleanup_free) char *mark = text_format("entered:%s:%d", w->inc.rollout, w->inc.stage);
 	r = mark ? meta_set(w->tx, mark, w->now) : -ENOMEM;
-	if (r < 0)
-		return r;
-	return incident_move(w->tx, w->settings, &w->inc, EV_ENTERED, "rollbackd", NULL);
+	return r < 0 ? r : 1;
 }
 
 /* With a flags file its steps have recorded it. Without one the rollback's target is what the watch goes by. -1: as it
@@ -139,7 +137,9 @@ int record_seen(struct work *w, enum incident_event ev)
 	if (r == 0)
 		r = incident_move(w->tx, w->settings, &w->inc, ev, "rollbackd", text);
 	if (r == 1 && kind_of(&w->inc)->enters)
-		return stage_entered(w);
+		r = stage_entered(w);
+	if (r == 1 && kind_of(&w->inc)->brief)
+		return incident_move(w->tx, w->settings, &w->inc, EV_ENTERED, "rollbackd", NULL);
 	if (r == 1 && ev != EV_CONFIRMED) /* that was counted when it was seen first */
 		observe_phases(&w->inc, &w->plan->sla);
 	return r;
@@ -257,7 +257,7 @@ static int take_in_round(struct work *w)
 	int r = record_acts_open(w, &open);
 
 	round_count(&f, open);
-	return r == 0 && kind_of(&w->inc)->acts ? add_fallback(w) : r;
+	return r == 0 && kind_of(&w->inc)->acts && !kind_of(&w->inc)->once ? add_fallback(w) : r;
 }
 
 /* --- a drill's end --- */

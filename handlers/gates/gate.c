@@ -138,7 +138,7 @@ void gate_clock_why(const struct gate_view *v, char *out, size_t size)
 		.entered = stage && v->st->p.entered_us,
 		.elsewhere = stage && stage_is_elsewhere(v->settings, stage),
 		.held = v->st->p.held_by,
-		.incident = v->st->open && v->st->kind->acts ? v->st->open : 0,
+		.incident = v->st->open && v->st->kind->acts && !v->st->kind->once ? v->st->open : 0,
 		.blind = v->ev->blind[0] ? v->ev->blind : NULL,
 		.percentage_known = v->ev->there != STATUS_UNKNOWN,
 		.percentage_right = v->ev->there == STATUS_YES,
@@ -270,6 +270,10 @@ static void missing_peace(const struct gate_view *v, struct gate *g)
 	if (st->open && st->kind->enters)
 		add(g, "incident", MISSING_HARD, "a stage is being entered already (%s)",
 		    incident_state_name(st->open_state));
+	else if (st->open && st->kind->once)
+		add(g, "incident", MISSING_HARD,
+		    "the service is being told of a flag (%s): wait for its end, or rollbackctl incident resolve %lld",
+		    incident_state_name(st->open_state), (long long)st->open);
 	else if (st->open && !st->kind->acts && st->open_state != INC_FAILED)
 		add(g, "incident", MISSING_HARD, "drill %lld is under way: wait for its end", (long long)st->open);
 	else if (st->open && !st->kind->acts)

@@ -249,7 +249,8 @@ static int skip_the_rest(struct db_tx *tx, const struct incident *inc, const str
 static int move(struct db_tx *tx, const struct settings *s, struct incident *inc, const struct action_request *rq,
                 enum incident_event ev, char *why, size_t why_size)
 {
-	bool nothing_to_retry = ev == EV_RETRY && (inc->pct_wanted < 0 || !kind_of(inc)->acts);
+	const struct kind *k = kind_of(inc);
+	bool nothing_to_retry = ev == EV_RETRY && (inc->pct_wanted < 0 || !k->acts || k->once);
 	int r = nothing_to_retry ? 0
 	        : ev == EV_RETRY ? incident_begin(tx, s, inc, ev, rq->who, rq->note)
 	                         : incident_move(tx, s, inc, ev, rq->who, rq->note);

@@ -68,7 +68,7 @@ static char *incident_link(const struct incident *inc, const struct plan *plan)
 {
 	if (!plan || !plan->external_url[0])
 		return text_format("%s", "");
-	if (kind_of(inc)->enters)
+	if (kind_of(inc)->brief)
 		return text_format("%s/rollouts/%s", plan->external_url, inc->rollout);
 	return text_format("%s/incidents/%lld", plan->external_url, (long long)inc->id);
 }
@@ -91,6 +91,18 @@ static void add_newest(struct db_conn *c, struct buf *text, const struct inciden
 	event_list_free(&l);
 }
 
+static int add_flag(struct db_conn *c, struct buf *text, const struct incident *inc, const struct plan *plan,
+                    int64_t now)
+{
+	struct step_list steps = {0};
+	int r = step_of_incident(c, inc->id, &steps);
+
+	if (r == 0)
+		message_flag(text, inc, plan, &steps, now);
+	step_list_free(&steps);
+	return r;
+}
+
 /* Each as far as it goes within its limit. */
 static int add_text(struct db_tx *tx, struct buf *text, const struct incident *inc, const struct plan *plan,
                     enum announcement_id id)
@@ -105,6 +117,8 @@ static int add_text(struct db_tx *tx, struct buf *text, const struct incident *i
 		message_stage(text, inc, plan, now);
 		return 0;
 	}
+	if (kind_of(inc)->texts == TEXTS_FLAG)
+		return add_flag(c, text, inc, plan, now);
 	int r = incident_facts_load(c, inc, &facts);
 	if (r < 0)
 		return r;

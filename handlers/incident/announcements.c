@@ -7,25 +7,32 @@
 
 #define LOUD (EVENT_INCIDENT | EVENT_PAGE)
 
-/* In the words of a rollback, a drill, a stage; each has some of its own, or none. */
+/* In the words of a rollback, a drill, a stage, a flag; each has some of its own, or none. */
 static const struct announcement rows[ANNOUNCE_N][TEXTS_N] = {
 	[ANNOUNCE_OPENED] = {{"opened", EVENT_INCIDENT}},
 	[ANNOUNCE_PENDING] = {{"pending", LOUD}},
 	[ANNOUNCE_STARTED] = {{"rollback_started", LOUD}, {"drill_started", LOUD}},
-	[ANNOUNCE_ROLLED_BACK] = {{"rolled_back", LOUD}, {"drill_passed", LOUD}, {"stage_entered", EVENT_STAGE}},
+	[ANNOUNCE_ROLLED_BACK] = {{"rolled_back", LOUD},
+                                  {"drill_passed", LOUD},
+                                  {"stage_entered", EVENT_STAGE},
+                                  {"flag_set", EVENT_PLAN}},
 	[ANNOUNCE_ROLLED_BACK_LATE] = {[TEXTS_ROLLBACK] = {"rolled_back_late", LOUD},
-                                       [TEXTS_STAGE] = {"stage_entered", EVENT_STAGE | EVENT_PAGE}},
+                                       [TEXTS_STAGE] = {"stage_entered", EVENT_STAGE | EVENT_PAGE},
+                                       [TEXTS_FLAG] = {"flag_set", EVENT_PLAN | EVENT_PAGE}},
 	[ANNOUNCE_FAILED] = {{"failed", LOUD},
                              {"drill_failed", LOUD},
-                             {"stage_not_verified", EVENT_STAGE | EVENT_PAGE}},
+                             {"stage_not_verified", EVENT_STAGE | EVENT_PAGE},
+                             {"flag_not_verified", EVENT_PLAN | EVENT_PAGE}},
 	[ANNOUNCE_HELD] = {{"held", EVENT_INCIDENT}},
-	[ANNOUNCE_CANCELLED] = {{"cancelled", EVENT_INCIDENT}, {"drill_called_off", LOUD}},
+	[ANNOUNCE_CANCELLED] =
+		{{"cancelled", EVENT_INCIDENT}, {"drill_called_off", LOUD}, [TEXTS_FLAG] = {"flag_set", EVENT_PLAN}},
 	[ANNOUNCE_COUNTDOWN_OVER] = {{"cancelled", LOUD}},
 	[ANNOUNCE_RESOLVED] = {{"resolved", EVENT_INCIDENT}},
 	/* the all-clear of "failed" */
 	[ANNOUNCE_ENDED_BY_HAND] = {{"resolved", LOUD},
                                     {"drill_ended", LOUD},
-                                    {"stage_given_up", EVENT_STAGE | EVENT_PAGE}},
+                                    {"stage_given_up", EVENT_STAGE | EVENT_PAGE},
+                                    {"flag_given_up", EVENT_PLAN | EVENT_PAGE}},
 	[ANNOUNCE_ACKNOWLEDGED] = {{"acknowledged", EVENT_INCIDENT}},
 	[ANNOUNCE_ETA] = {{"eta", EVENT_INCIDENT}},
 	[ANNOUNCE_ETA_PASSED] = {{"eta_passed", EVENT_INCIDENT}},

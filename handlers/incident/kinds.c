@@ -7,7 +7,8 @@ static const struct kind kinds[KIND_N] = {
 	[KIND_MANUAL] = {"Manual Rollback", TEXTS_ROLLBACK, .acts = true, .lowers = true, .follows = true,
                          .by_hand = true},
 	[KIND_DRILL] = {"Drill", TEXTS_DRILL, .gives_way = true, .follows = true},
-	[KIND_ADVANCE] = {"Stage", TEXTS_STAGE, .gives_way = true, .acts = true, .enters = true},
+	[KIND_ADVANCE] = {"Stage", TEXTS_STAGE, .gives_way = true, .acts = true, .enters = true, .brief = true},
+	[KIND_FLAG] = {"Flag", TEXTS_FLAG, .gives_way = true, .acts = true, .once = true, .brief = true},
 };
 
 const struct kind *kind_get(enum incident_kind kind)

@@ -9,7 +9,7 @@
 #include "handlers/checks/verify.h"
 
 /* In whose words it is told, announced, and judged over or not. */
-enum kind_texts { TEXTS_ROLLBACK, TEXTS_DRILL, TEXTS_STAGE, TEXTS_N };
+enum kind_texts { TEXTS_ROLLBACK, TEXTS_DRILL, TEXTS_STAGE, TEXTS_FLAG, TEXTS_N };
 
 struct kind {
 	const char *title;
@@ -18,7 +18,10 @@ struct kind {
 	bool acts;      /* changes the world; else it is a rehearsal: no step is done, nobody waits for its outcome */
 	bool lowers;    /* below its target counts as there, and what that did to the world is judged */
 	bool follows;   /* metrics are preserved, and the steps that follow a rollback are done */
-	bool enters;  /* a stage: sets its other flags, too, and has served once it was seen; no incident for people */
+	bool enters;    /* a stage: sets its other flags, too */
+	bool once;  /* the flags file is written already, the percentage stays: the apply steps are done at once or not
+	             * at all, for what is there may have come down since */
+	bool brief; /* has served once it was seen; no incident for people, and none of a rollback's budgets */
 	bool by_hand; /* a person asks: budgets of its own */
 };
 

@@ -84,6 +84,7 @@ void incident_log(const struct incident *inc, const char *from, const char *who,
 	static const char *const other_names[TEXTS_N] = {
 		[TEXTS_DRILL] = "a drill",
 		[TEXTS_STAGE] = "entering a stage",
+		[TEXTS_FLAG] = "telling the service of a flag",
 	};
 	static const char *const others[INC_STATE_N] = {
 		[INC_ROLLING_BACK] = "has begun",   [INC_VERIFYING] = "is being verified",

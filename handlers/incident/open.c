@@ -252,7 +252,7 @@ int trigger_add_steps(struct db_tx *tx, struct incident *inc)
 	if (err < 0)
 		return err;
 	const struct rollout *r = &plan->rollout;
-	if (r->flags_file)
+	if (r->flags_file && !kind_of(inc)->once)
 		err = add_flags(tx, inc, r, &so_far);
 	for (size_t i = 0; err == 0 && i < r->n_apply; i++)
 		err = trigger_add_act(tx, inc->id, so_far.ord++, PHASE_APPLY, &r->apply[i], STEP_TODO);

@@ -340,10 +340,26 @@ static void of_advance(struct view *v)
 	}
 }
 
+static void of_flag(struct view *v)
+{
+	char seen[350];
+
+	incident_seen_text(v->inc, seen, sizeof(seen));
+	if (v->inc->state == INC_FAILED)
+		because(v, false, "%s was not seen since the flag was set: %s", v->to, seen);
+	else if (incident_is_open(v->inc->state))
+		because(v, false, "the apply steps run, for the service to read the flag");
+	else
+		because(v, true,
+		        v->inc->rolled_back_at_us ? "the apply steps were run" : "the apply steps were called off");
+}
+
 void incident_over(const struct incident *inc, const struct incident_facts *facts, struct incident_over *ret)
 {
-	static void (*const judges[TEXTS_N])(struct view *) = {
-		[TEXTS_ROLLBACK] = of_rollback, [TEXTS_DRILL] = of_drill, [TEXTS_STAGE] = of_advance};
+	static void (*const judges[TEXTS_N])(struct view *) = {[TEXTS_ROLLBACK] = of_rollback,
+	                                                       [TEXTS_DRILL] = of_drill,
+	                                                       [TEXTS_STAGE] = of_advance,
+	                                                       [TEXTS_FLAG] = of_flag};
 	assert(facts && ret);
 	struct view v = {.inc = inc, .facts = facts, .ret = ret};
 	char pct[16];

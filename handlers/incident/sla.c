@@ -53,7 +53,7 @@ size_t sla_spans(const struct incident *inc, const struct sla *sla, struct sla_s
 	};
 	size_t n = 0;
 
-	for (int i = 0; i < PHASE_N && !kind_of(inc)->enters; i++) /* a stage has none of a rollback's budgets */
+	for (int i = 0; i < PHASE_N && !kind_of(inc)->brief; i++)
 		if (spans[i].from && spans[i].until && spans[i].until >= spans[i].from)
 			ret[n++] = (struct sla_span) {
 				(enum metric_phase)i, spans[i].until - spans[i].from, spans[i].budget,

@@ -174,6 +174,9 @@ int message_action(struct buf *b, const struct incident *inc, const struct incid
 	assert(b && inc && facts);
 	if (kind_of(inc)->texts == TEXTS_STAGE)
 		return stage_action(b, inc);
+	if (kind_of(inc)->texts == TEXTS_FLAG)
+		return buf_printf(b, "The apply steps, for the service to read the flag: %s",
+		                  message_state_word(inc, inc->state));
 	if (is_report(inc))
 		return buf_str(b, "None: a report; nothing was rolled back");
 	if (kind_of(inc)->texts == TEXTS_DRILL)
@@ -422,7 +425,17 @@ const char *message_stage_word(enum incident_state s)
 const char *message_state_word(const struct incident *inc, enum incident_state s)
 {
 	assert(inc);
-	return kind_of(inc)->texts == TEXTS_STAGE ? message_stage_word(s) : incident_state_name(s);
+	static const char *const flags[INC_STATE_N] = {
+		[INC_ROLLING_BACK] = "telling the service",
+		[INC_ROLLED_BACK] = "told",
+		[INC_FAILED] = "not verified",
+		[INC_CANCELLED] = "called off",
+		[INC_RESOLVED] = "given up",
+	};
+
+	if (kind_of(inc)->texts == TEXTS_STAGE)
+		return message_stage_word(s);
+	return kind_of(inc)->texts == TEXTS_FLAG && flags[s] ? flags[s] : incident_state_name(s);
 }
 
 static void stage_state(struct buf *b, const struct incident *advance)
@@ -467,5 +480,61 @@ int message_stage(struct buf *b, const struct incident *advance, const struct pl
 	           plan && plan->rollout.dashboard_url[0] ? plan->rollout.dashboard_url : "no dashboard");
 	buf_printf(b, "- Rollback: rollbackctl rollback %s --stage %d\n", advance->rollout, advance->stage);
 	stage_state(b, advance);
+	return message_at(b, at_us);
+}
+
+/* --- flags --- */
+
+/* ". reload.sh FAILED, notify.sh skipped". */
+static void undone(struct buf *b, const struct step_list *steps)
+{
+	const char *sep = ". ";
+
+	for (size_t i = 0; i < steps->n; i++) {
+		const struct step *s = &steps->item[i];
+
+		if (s->phase != PHASE_APPLY || s->state == STEP_DONE)
+			continue;
+		buf_str(b, sep);
+		text_one_line(b, s->name, strlen(s->name), 100);
+		buf_printf(b, " %s", s->state == STEP_FAILED ? "FAILED" : step_state_name(s->state));
+		sep = ", ";
+	}
+}
+
+static void flag_state(struct buf *b, const struct incident *inc)
+{
+	char seen[16];
+
+	text_pct(inc->pct_seen, seen, sizeof(seen));
+	if (inc->state == INC_FAILED)
+		buf_printf(b,
+		           ". NOT VERIFIED: since then last seen at %s%s. Someone must look now; rollbackctl incident "
+		           "resolve %lld gives it up",
+		           seen, inc->pct_seen < 0 ? "" : "%", (long long)inc->id);
+	else if (inc->state == INC_CANCELLED)
+		buf_str(b, ". It stands in the file; the rest was called off, and whether the service has read it is "
+		           "not known");
+	else if (inc->state == INC_RESOLVED)
+		buf_str(b, ". Given up by a person, never verified");
+	else
+		buf_printf(b, ". Since then %s%% was seen%s", seen, inc->late ? ", late" : "");
+}
+
+int message_flag(struct buf *b, const struct incident *inc, const struct plan *plan, const struct step_list *steps,
+                 int64_t at_us)
+{
+	assert(b && inc && steps);
+	const char *title = plan ? plan->rollout.title : inc->rollout, *reason = inc->reason ? inc->reason : "";
+
+	buf_str(b, "[ROLLOUT] ");
+	text_one_line(b, title, strlen(title), LABEL_SHOWN_MAX);
+	buf_str(b, ": ");
+	text_one_line(b, inc->summary, strlen(inc->summary), LABEL_SHOWN_MAX);
+	buf_printf(b, " by %s: ", inc->opened_by);
+	text_one_line(b, reason, strlen(reason), LABEL_SHOWN_MAX);
+	undone(b, steps);
+	flag_state(b, inc);
+	buf_char(b, '\n');
 	return message_at(b, at_us);
 }

@@ -6,6 +6,7 @@
 
 #include "db/alert.h"
 #include "db/incident.h"
+#include "db/step.h"
 #include "handlers/incident/over.h"
 #include "handlers/settings/settings.h"
 #include "server/core/buf.h"
@@ -36,6 +37,9 @@ int message_extended(struct buf *b, const char *who, const char *note);
 #define MESSAGE_PASSED_OVER "passed over: "
 /* What message_incident says, for a stage that was entered, or should have been. */
 int message_stage(struct buf *b, const struct incident *advance, const struct plan *plan, int64_t at_us);
+/* The same for a flag that was set, and of which the service was told by these steps. */
+int message_flag(struct buf *b, const struct incident *inc, const struct plan *plan, const struct step_list *steps,
+                 int64_t at_us);
 /* The word for a state of a stage being entered: it is not rolling back. */
 const char *message_stage_word(enum incident_state s);
 /* The word for a state of it, whatever its kind. */

@@ -184,13 +184,14 @@ static const struct {
 	[MOVE_EVIDENCE] = {"evidence", plan_evidence},
 	[MOVE_DONE] = {"done", plan_done, .is_judged = true},
 	[MOVE_ADVANCE] = {"advance", plan_advance, .is_judged = true},
+	[MOVE_FLAG] = {NULL, plan_flag, .is_judged = true},
 };
 
 int plan_move_find(const char *word)
 {
 	assert(word);
 	for (int i = 0; i < MOVE_N; i++)
-		if (!strcmp(moves[i].word, word))
+		if (moves[i].word && !strcmp(moves[i].word, word))
 			return i;
 	return -EINVAL;
 }

@@ -28,9 +28,10 @@ enum plan_move {
 	MOVE_EVIDENCE, /* a program ticks what names it */
 	MOVE_DONE,     /* a milestone, what blocked the rollout, the review of the plan */
 	MOVE_ADVANCE,  /* the next stage is entered */
+	MOVE_FLAG,     /* one of the other flags is about to be set */
 	MOVE_N
 };
-int plan_move_find(const char *word); /* the word in the URL; -EINVAL */
+int plan_move_find(const char *word); /* the word in the URL; -EINVAL, also of a move that has none */
 /* Is it judged by a fresh evaluation. */
 bool plan_move_is_judged(enum plan_move move);
 
@@ -45,7 +46,8 @@ struct plan_request {
 	int64_t for_us;          /* FREEZE: how long; 0 ends it */
 	int32_t stage;           /* SET, PUBLISH; -1 not given */
 	bool force;              /* SET: past stages that were not left by their gates; ADVANCE: past its gate */
-	const char *name, *verdict, *link, *sha; /* EVIDENCE; the last two may be NULL */
+	const char *name, *verdict, *link, *sha; /* EVIDENCE; the last two may be NULL. FLAG: name */
+	const char *value;                       /* FLAG */
 	int64_t expires_us;                      /* EVIDENCE: wall; 0: as the item says */
 	struct json_object *comparison;          /* CHECK, DONE: what prefill stands on; NULL: nothing was compared */
 };

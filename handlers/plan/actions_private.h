@@ -52,5 +52,6 @@ plan_move_fn plan_check, plan_evidence;  /* check.c */
 plan_move_fn plan_done;                  /* settle.c */
 plan_move_fn plan_set;                   /* set.c */
 plan_move_fn plan_advance;               /* advance.c */
+plan_move_fn plan_flag;                  /* flags_values.c */
 
 #endif

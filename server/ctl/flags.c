@@ -121,6 +121,22 @@ static int explain(struct json_object *o, const char *key, bool as_json)
 	return e.now < 0 ? CTL_UNKNOWN : CTL_YES;
 }
 
+/* The file has it; whether the service was told of it, too. */
+static int say_set(struct ctl *c, const char *rollout, struct json_object *data)
+{
+	const char *untold = json_str_or(data, "untold", NULL);
+	int64_t incident = json_int_or(data, "incident", 0);
+
+	if (untold)
+		fprintf(stderr, "rollbackctl: it stands in the file; no apply step was run: %s\n", untold);
+	if (incident && ctl_has(c, "wait"))
+		return ctl_follow(c, incident, 0, true);
+	int r = ctl_show(c, "rollouts", rollout, "/flags", show_flags);
+	if (r == 0 && incident && !c->json)
+		printf("the apply steps run; how they end: rollbackctl incident %lld\n", (long long)incident);
+	return r ? r : untold ? CTL_UNKNOWN : CTL_YES;
+}
+
 /* NAME=VALUE. The daemon asks for a reason; without it there is nobody to note one. */
 int cmd_flags_set(struct ctl *c, int n, const char **words)
 {
@@ -133,6 +149,8 @@ int cmd_flags_set(struct ctl *c, int n, const char **words)
 		return ctl_usage(c, "%s sets nothing", words[1]);
 	if (ctl_has(c, "config") && !offline)
 		return ctl_usage(c, "--config goes with --offline");
+	if (ctl_has(c, "wait") && offline)
+		return ctl_usage(c, "--wait does not go with --offline: no step is run");
 	CLEANUP(cleanup_free) char *name = strndup(words[1], (size_t)(equals - words[1]));
 	if (!name)
 		return CTL_UNREACHABLE;
@@ -140,7 +158,7 @@ int cmd_flags_set(struct ctl *c, int n, const char **words)
 		return local_set_flag(ctl_config(c), words[0], name, equals + 1);
 	int r = ctl_ask(c, "POST", "rollouts", words[0], "/flags",
 	                ctl_body("name", name, "value", equals + 1, "reason", ctl_value(c, "reason"), NO_MORE), &data);
-	return r ? r : ctl_show(c, "rollouts", words[0], "/flags", show_flags);
+	return r ? r : say_set(c, words[0], data);
 }
 
 int cmd_flags_explain(struct ctl *c, int n, const char **words)

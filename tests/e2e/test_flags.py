@@ -335,10 +335,108 @@ def test_a_person_sets_a_flag(daemon_of, service, chat):
     assert "TIERED_CACHE=false\nWORKERS=4\n" in service.flags.read_text() and service.file_percentage() == "10"
     until(lambda: any(re.search(r"flag TIERED_CACHE set from true to false by .*: it serves old pages", t) for t in chat.texts()))
     assert flags(d)["generation"] == before["generation"] + 1
-    status, out = d.call("POST", "/api/v1/rollouts/shop/flags", {"name": "WORKERS", "value": 8, "reason": "a larger machine"})
-    assert status == 200 and flags(d)["flags"]["WORKERS"] == 8
+    workers = {"name": "WORKERS", "value": 8, "reason": "a larger machine"}
+    status, out = until(lambda: (lambda a: a[0] != 409 and a)(d.call("POST", "/api/v1/rollouts/shop/flags", workers)))
+    assert status == 200 and flags(d)["flags"]["WORKERS"] == 8, out
     until(lambda: any("set from 4 to 8" in t for t in chat.texts()))
     assert not [t for t in chat.texts() if "changed without" in t]
+
+
+def seen(d):
+    return d.get("/api/v1/rollouts/shop")["percentage_seen"]
+
+
+def telling(d):
+    return [m for m in d.get("/api/v1/rollouts/shop")["next"]["missing"] if "the service is being told of a flag" in m["text"]]
+
+
+SET = ("flags", "set", "shop", "TIERED_CACHE=false", "--reason", "it serves old pages")
+
+
+def test_a_flag_is_recorded_written_applied_seen_and_told(daemon_of, service, chat):
+    d = daemon_of(with_values(service, chat))
+    until(lambda: seen(d) == 10)
+    stage = d.get("/api/v1/rollouts/shop")["stage"]
+    p = ctl(d, *SET, "--wait")
+    assert p.returncode == 0, p
+    assert len(service.reloads()) == 1 and service.file_percentage() == "10" and service.percentage() == 10
+    [text] = until(lambda: [t for t in chat.texts() if "flag TIERED_CACHE set from true to false by" in t])
+    assert ": it serves old pages. Since then 10% was seen\n- At: " in text
+    happened = [e["what"] for e in reversed(d.get("/api/v1/events?limit=100&rollout=shop"))]
+    assert [w for w in happened if w in ("flag_asked", "flag_set", "verified", "told")] == ["flag_asked", "flag_set", "verified", "told"]
+    assert d.incidents() == [] and d.get("/api/v1/rollouts/shop")["stage"] == stage      # none for people, and no stage begins anew
+
+
+def test_setting_a_flag_raises_nothing_and_says_what_was_left_out(daemon_of, service, chat):
+    """The service has less than the file: what makes it read the file again, or says the file's percentage, would raise it."""
+    d = daemon_of(with_values(service, chat))
+    until(lambda: seen(d) == 10)
+    service.live.write_text("0")
+    p = ctl(d, *SET)
+    assert p.returncode == 4 and "it stands in the file; no apply step was run: above 0% they could raise it" in p.stderr, p
+    assert "TIERED_CACHE=false\n" in service.flags.read_text() and service.percentage() == 0 and not service.reloads()
+    until(lambda: any("it serves old pages. It stands in the file; no apply step was run: above 0%" in t for t in chat.texts()))
+
+
+def test_while_an_incident_is_open_a_flag_is_set_in_the_file_alone(daemon_of, service, chat):
+    d = daemon_of(with_values(service, chat))
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    reloads = len(service.reloads())
+    p = ctl(d, *SET)
+    assert p.returncode == 4 and f"incident {r['incident']} is open" in p.stderr, p
+    assert "TIERED_CACHE=false\n" in service.flags.read_text() and service.file_percentage() == "0" and len(service.reloads()) == reloads
+
+
+@pytest.fixture
+def held(service, folder):
+    """A reload that waits until somebody writes into its pipe."""
+    pipe, script = folder / "pipe", folder / "held.sh"
+    os.mkfifo(pipe)
+    script.write_text(f"#!/bin/sh\nread word < {pipe}\nexec {service.reload}\n")
+    script.chmod(0o755)
+    return script, pipe
+
+
+def test_a_rollback_takes_over_from_a_flag_that_is_being_applied(daemon_of, service, chat, held):
+    script, pipe = held
+    d = daemon_of(with_values(service, chat).replace(f"[{service.reload}]", f"[{script}]"))
+    until(lambda: seen(d) == 10)
+    assert ctl(d, *SET).returncode == 0
+    busy = d.call("POST", "/api/v1/rollouts/shop/flags", {"name": "WORKERS", "value": 8, "reason": "a larger machine"})
+    assert busy[0] == 409 and "is being told of another flag" in busy[1]["error"], busy
+    assert telling(d)
+    [r] = d.post(alert())
+    until(lambda: [s for s in d.incident(r["incident"])["steps"] if s["state"] == "running" and s["kind"] == "command"])
+    pipe.write_text("go\n")
+    d.wait_state(r["incident"], "rolled_back")
+    assert service.percentage() == 0
+    until(lambda: any("the rest was called off, and whether the service has read it is not known" in t for t in chat.texts()))
+
+
+def test_what_a_crash_left_of_a_flag_is_not_applied_later(daemon_of, service, chat, held):
+    script, pipe = held
+    d = daemon_of(with_values(service, chat).replace(f"[{service.reload}]", f"[{script}]"))
+    until(lambda: seen(d) == 10)
+    assert ctl(d, *SET).returncode == 0
+    d.kill()
+    service.raise_to(0)                                 # lowered meanwhile, by hand
+    d.start()
+    until(lambda: any("the rest was called off" in t for t in chat.texts()))
+    until(lambda: not telling(d))
+    assert service.percentage() == 0 and not service.reloads()
+
+
+def test_a_crash_between_the_file_and_its_record_is_told_as_what_it_was(daemon_of, service, chat):
+    d = daemon_of(with_values(service, chat), env={"ROLLBACKD_FAILPOINT": "flags-renamed"})
+    until(lambda: seen(d) == 10)
+    assert ctl(d, *SET).returncode == 3
+    d.died()
+    assert "TIERED_CACHE=false\n" in service.flags.read_text()
+    d.env = {}
+    d.start()
+    until(lambda: any("flag TIERED_CACHE set to false by " in t and "rollbackd was stopped meanwhile. Set it again" in t for t in chat.texts()))
+    assert not [t for t in chat.texts() if "changed without" in t] and not service.reloads()
 
 
 def test_a_kill_switch_is_a_rung_of_fallback(daemon_of, service, chat, folder):

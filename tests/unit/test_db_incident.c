@@ -159,7 +159,7 @@ static void add_many(void)
 static bool fits(const struct incident_filter *f, const struct incident *i)
 {
 	return (!f->rollout || !strcmp(f->rollout, i->rollout)) && (!f->state || f->state == (int)i->state) &&
-	       (f->kind ? f->kind == (int)i->kind : i->kind != KIND_ADVANCE) &&
+	       (f->kind ? f->kind == (int)i->kind : i->kind < KIND_ADVANCE) &&
 	       (!f->open_only || incident_is_open(i->state)) && i->opened_at_us >= f->since_us &&
 	       (!f->until_us || i->opened_at_us <= f->until_us);
 }

@@ -103,8 +103,8 @@ static void its_words_are_all_that_can_be_done(void **state)
 
 	(void)state;
 	assert_int_equal(each(act->words, is_action, act), ACTION_N);
-	assert_int_equal(each(move->words, is_move, move) + 2,
-	                 MOVE_N); /* approve and evidence have rows of their own */
+	assert_int_equal(each(move->words, is_move, move) + 3,
+	                 MOVE_N); /* approve, evidence and a flag have rows of their own */
 	for (int i = 1; i < INC_STATE_N; i++)
 		snprintf(states + strlen(states), sizeof(states) - strlen(states), "%s%s", i > 1 ? "," : "",
 		         incident_state_name((enum incident_state)i));
