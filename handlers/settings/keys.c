@@ -26,6 +26,7 @@
 #define IN_KEY_NAMES      const char **
 #define IN_KEY_ARGV       const char **
 #define IN_KEY_DATES      const char **
+#define IN_KEY_NETS       const char **
 #define IN_KEY_MATCHERS   struct matchers
 
 #define MEMBER(s, m) (((struct s *)0)->m)
@@ -426,6 +427,11 @@ SECTION(user, user_options, NO_RULE,
         K("name", KEY_NAME, user_options, name, .required = true, .help = "As authenticated"),
         K("roles", KEY_NAMES, user_options, roles, .required = true,
           .help = "webhook, viewer, operator, evidence, or a role that approves"));
+SECTION(proxy, settings, NO_RULE,
+        K("header", KEY_NAME, settings, proxy_header, .required = true,
+          .help = "The header in which it says who asks, as X-Remote-User; it must set it, whatever came"),
+        K("from", KEY_NETS, settings, proxy_from, .required = true,
+          .help = "The addresses or networks that it asks from; the header is worth nothing from elsewhere"));
 static const struct key root_keys[] = {
 	PART("global", global, .always = true, .help = "What everything shares"),
 	PART("heartbeat", heartbeat, .help = "The alert that proves the alert path"),
@@ -437,6 +443,7 @@ static const struct key root_keys[] = {
 	OWN("limits", limits, settings, limits, .always = true, .help = "Per rollout"),
 	LIST("channels", channel, settings, channels, .unique = "name", .help = "Who is told"),
 	LIST("reports", report, settings, reports, .unique = "name", .help = "Reports to the channels that hear them"),
+	PART("proxy", proxy, .help = "A proxy in front that knows who asks: single sign-on"),
 	LIST("users", user, settings, users, .unique = "name", .help = "Who may do what"),
 };
 const struct section config_root = {

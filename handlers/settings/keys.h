@@ -36,6 +36,7 @@ enum key_type {
 	KEY_NAMES,
 	KEY_ARGV,
 	KEY_DATES,
+	KEY_NETS,
 	KEY_MATCHERS, /* struct matchers */
 	/* of keys of their own */
 	KEY_SECTION, /* a struct, or further members of the same */

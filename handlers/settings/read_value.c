@@ -187,6 +187,8 @@ static void check_item(const struct config_reading *g, const yaml_node_t *n, con
 		FAULT(g, n, "this must be %s", key_type_text(KEY_NAME));
 	else if (k->type == KEY_DATES && !cron_is_date(v))
 		FAULT(g, n, "\"%s\" is no date like 2026-12-24", reading_shown(v, text));
+	else if (k->type == KEY_NETS && text_net_parse(v, &(struct text_net) {0}) < 0)
+		FAULT(g, n, "\"%s\" is no address, and no network like 10.1.0.0/16", reading_shown(v, text));
 	else if (k->type == KEY_ARGV && at == 0)
 		check_program(g, n, v);
 }

@@ -313,9 +313,10 @@ struct settings {
 	size_t n_channels;
 	struct user_options *users;
 	size_t n_users;
-	const char *frozen; /* the rest of a plan */
-	char sha[65];       /* of the whole: another one means that somebody changed the config */
-	int refs;           /* atomic */
+	const char *proxy_header, **proxy_from; /* NULL or "": no proxy says who asks */
+	const char *frozen;                     /* the rest of a plan */
+	char sha[65];                           /* of the whole: another one means that somebody changed the config */
+	int refs;                               /* atomic */
 };
 
 /* Rules over several sections, for settings_read: adds its faults to r. */

@@ -240,6 +240,7 @@ static const struct {
 	[KEY_NAMES] = {"a list of names"},
 	[KEY_ARGV] = {"a list: a program with its absolute path, then its arguments"},
 	[KEY_DATES] = {"a list of dates like 2026-12-24"},
+	[KEY_NETS] = {"a list of addresses or networks like [127.0.0.1, 10.1.0.0/16, 'fd00::/8']"},
 	[KEY_MATCHERS] = {"a list of matchers like ['action=\"auto_rollback\"']"},
 	[KEY_SECTION] = {"a section of keys"},
 	[KEY_LIST] = {"a list of sections"},

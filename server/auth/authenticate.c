@@ -21,6 +21,8 @@
 #define RETRY_AFTER_S 5
 #define NAME_ROOM     16384
 
+/* RFC 9110 wants one with each 401; browsers pass over one that they do not know. */
+static const char other_challenge[] = "Cookie realm=\"rollbackd\"";
 static const char wrong_text[] = "the user name or the password is wrong";
 
 /* --- replies --- */
@@ -36,12 +38,18 @@ void auth_give_token(const struct auth *a, struct http_req *req, const char *way
 		req->form_token[0] = '\0';
 }
 
+/* Everybody says who he is; else whoever can connect has every role. */
+static bool is_closed(const struct auth *a)
+{
+	return a->passwords || a->proxy.header;
+}
+
 void auth_introduce(const struct auth *a, struct http_req *req, const char *name)
 {
 	assert(name[0]);
 	snprintf(req->user, sizeof(req->user), "%s", name);
 	req->authenticated = true;
-	req->roles = a->passwords ? auth_roles(&a->people, name) : ROLE_ALL;
+	req->roles = is_closed(a) ? auth_roles(&a->people, name) : ROLE_ALL;
 	auth_give_token(a, req, "user", name);
 }
 
@@ -165,6 +173,55 @@ static enum http_access authenticate_peer(struct auth *a, struct http_req *req, 
 	return HTTP_ADMITTED;
 }
 
+/* A name as the web config may have one, and nobody else's by a slip. */
+static bool is_name(const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *p = name; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f || *p == ':')
+			return false;
+	return len > 0 && len < HTTP_USER_MAX && strcmp(name, "local") != 0 && text_utf8_valid(name, len);
+}
+
+/* What the proxy says comes before all that the client sent: it knows, and has its own password in its way. */
+static enum http_access authenticate_proxied(struct auth *a, struct http_req *req, struct http_reply *reply,
+                                             const char *name)
+{
+	if (req->headers(req, a->proxy.header) != 1 || !is_name(name)) {
+		metric_add(M_AUTH, AUTH_MISSING, 1);
+		http_error(reply, 401, "unauthorized",
+		           "the proxy says in %s not once who asks, or not by a name: it must set it", a->proxy.header);
+		reply->challenge = other_challenge;
+		return HTTP_REFUSED;
+	}
+	metric_add(M_AUTH, AUTH_PROXY, 1);
+	auth_introduce(a, req, name);
+	auth_give_token(a, req, "proxy", name);
+	return HTTP_ADMITTED;
+}
+
+/* What the proxy in front says, if it is from there. */
+static const char *proxied(const struct auth *a, const struct http_req *req)
+{
+	return auth_proxy_is(&a->proxy, &req->peer) ? req->header(req, a->proxy.header) : NULL;
+}
+
+static void nobody_known(struct auth *a, struct http_req *req, struct http_reply *reply)
+{
+	metric_add(M_AUTH, AUTH_MISSING, 1);
+	if (auth_offer_form(a, req, reply))
+		return;
+	if (a->passwords) {
+		unauthorized(reply, "a user name and a password are needed (HTTP Basic)");
+		return;
+	}
+	reply->challenge = other_challenge;
+	http_error(reply, 401, "unauthorized",
+	           "nobody says who asks: %s is believed from the addresses of proxy.from alone (in the config)",
+	           a->proxy.header);
+}
+
 static enum http_access auth_request(struct auth *a, struct http_req *req, struct http_reply *reply)
 {
 	const char *header = a->passwords ? req->header(req, "Authorization") : NULL;
@@ -173,19 +230,20 @@ static enum http_access auth_request(struct auth *a, struct http_req *req, struc
 		auth_token_of_stranger(a, req);
 		return HTTP_ADMITTED;
 	}
+	const char *name = proxied(a, req);
+	if (name)
+		return authenticate_proxied(a, req, reply, name);
 	if (auth_session(a, req))
 		return HTTP_ADMITTED;
 	if (header)
 		return authenticate_password(a, req, reply, header);
 	if (req->peer.uid >= 0)
 		return authenticate_peer(a, req, reply);
-	if (!a->passwords) {
+	if (!is_closed(a)) {
 		auth_give_token(a, req, "local", "");
 		return HTTP_ADMITTED;
 	}
-	metric_add(M_AUTH, AUTH_MISSING, 1);
-	if (!auth_offer_form(a, req, reply))
-		unauthorized(reply, "a user name and a password are needed (HTTP Basic)");
+	nobody_known(a, req, reply);
 	return HTTP_REFUSED;
 }
 
@@ -369,19 +427,25 @@ static void warn_powerless(const struct auth *a)
 int auth_set(struct auth *a, struct web_config *passwords, const struct settings *s)
 {
 	struct auth_people people = {0};
+	struct auth_proxy proxy = {0};
 
 	assert(a && s && (!passwords || passwords->n > 0));
 	int r = auth_people_read(s, &people);
 
+	if (r == 0)
+		r = auth_proxy_read(s, &proxy);
 	if (r < 0) {
+		auth_people_free(&people);
 		web_config_free(passwords);
 		return r;
 	}
 	pthread_mutex_lock(&a->lock);
 	struct web_config *old = a->passwords;
 	struct auth_people old_people = a->people;
+	struct auth_proxy old_proxy = a->proxy;
 	a->passwords = passwords;
 	a->people = people;
+	a->proxy = proxy;
 	set_nobody(a);
 	if (http_origin_parse(s->external_url ? s->external_url : "", true, &a->external) < 0)
 		a->external = (struct http_origin) {0};
@@ -391,6 +455,7 @@ int auth_set(struct auth *a, struct web_config *passwords, const struct settings
 	pthread_mutex_unlock(&a->lock);
 	web_config_free(old);
 	auth_people_free(&old_people);
+	auth_proxy_free(&old_proxy);
 	return 0;
 }
 
@@ -419,6 +484,7 @@ void auth_free(struct auth *a)
 	assert(!a->working && TAILQ_EMPTY(&a->jobs));
 	web_config_free(a->passwords);
 	auth_people_free(&a->people);
+	auth_proxy_free(&a->proxy);
 	pthread_cond_destroy(&a->changed);
 	pthread_mutex_destroy(&a->lock);
 	explicit_bzero(a->key, sizeof(a->key));

@@ -10,6 +10,7 @@
 #include "server/auth/authenticate.h"
 #include "server/auth/basic.h"
 #include "server/auth/memory.h"
+#include "server/auth/proxy.h"
 #include "server/auth/roles.h"
 #include "server/auth/session.h"
 #include "server/auth/throttle.h"
@@ -60,6 +61,7 @@ struct auth {
 	struct web_config *passwords; /* owned; NULL: none */
 	char nobody[BCRYPT_LEN + 1];
 	struct auth_people people;
+	struct auth_proxy proxy;
 	struct http_origin external; /* scheme "": none */
 	struct auth_jobs jobs;       /* one may be under way */
 	struct auth_source last;     /* where the last password that was checked came from */

@@ -39,7 +39,7 @@ struct http_reply {
 	const char *encoding;     /* static; the Content-Encoding that the body has already */
 	const char *cache; /* static; Cache-Control of what is the same for everybody. NULL: nobody keeps it, or what
 	                      has an ETag asks for it again */
-	const char *vary; /* static; which headers of the question the answer follows */
+	const char *vary;  /* static; which headers of the question the answer follows */
 	char location[HTTP_LOCATION_MAX]; /* "" or where a 303 leads: a path of ours */
 	char cookie[HTTP_COOKIE_MAX];     /* "" or the value of Set-Cookie */
 	const char *allow;                /* static; the Allow header of a 405 */
@@ -85,6 +85,7 @@ struct http_req {
 	/* The query parameter or header, decoded; NULL if absent. */
 	const char *(*param)(const struct http_req *req, const char *name);
 	const char *(*header)(const struct http_req *req, const char *name);
+	size_t (*headers)(const struct http_req *req, const char *name); /* how many there are of it */
 	/* Answers a deferred request: any thread, exactly once. The body buffer is taken over. */
 	http_complete_fn *complete;
 };

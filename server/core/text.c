@@ -1,5 +1,6 @@
 #include "server/core/text.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <gnutls/gnutls.h>
@@ -419,4 +420,51 @@ bool text_nearest_listed(const char *list, const char *word, char out[64])
 		list += len + (list[len] == ',');
 	}
 	return found;
+}
+
+/* --- addresses --- */
+
+static bool same_bits(const unsigned char *x, const unsigned char *y, size_t bits)
+{
+	size_t bytes = bits / 8, rest = bits % 8;
+
+	return !memcmp(x, y, bytes) && (!rest || !((x[bytes] ^ y[bytes]) & (0xff << (8 - rest)) & 0xff));
+}
+
+int text_net_parse(const char *s, struct text_net *ret)
+{
+	assert(s && ret);
+	struct text_net n = {0};
+	char address[INET6_ADDRSTRLEN];
+	size_t len = strcspn(s, "/");
+
+	if (len >= sizeof(address))
+		return -EINVAL;
+	memcpy(address, s, len);
+	address[len] = '\0';
+	n.len = inet_pton(AF_INET, address, n.ip) == 1 ? 4 : inet_pton(AF_INET6, address, n.ip) == 1 ? 16 : 0;
+	n.bits = n.len * 8;
+	if (n.len && s[len]) {
+		const char *digits = s + len + 1;
+
+		if (!digits[0] || strlen(digits) > 3 || digits[strspn(digits, "0123456789")])
+			return -EINVAL;
+		n.bits = strtoul(digits, NULL, 10);
+	}
+	if (!n.len || n.bits > n.len * 8)
+		return -EINVAL;
+	for (size_t bit = n.bits; bit < n.len * 8; bit++)
+		if (n.ip[bit / 8] & (0x80 >> bit % 8))
+			return -EINVAL;
+	*ret = n;
+	return 0;
+}
+
+bool text_net_has(const struct text_net *n, const unsigned char ip[16])
+{
+	assert(n && ip);
+	static const unsigned char none[12], mapped[12] = {[10] = 0xff, 0xff};
+	bool is_mapped = !memcmp(ip, mapped, sizeof(mapped)), is_v4 = is_mapped || !memcmp(ip + 4, none, sizeof(none));
+
+	return is_v4 == (n->len == 4) && same_bits(n->ip, is_mapped ? ip + 12 : ip, n->bits);
 }

@@ -71,6 +71,14 @@ size_t text_utf8_next(const char *s, size_t len, uint32_t *ret_char);
 bool text_is_listed(const char *name, const char *list);
 /* The one of "a,b,c" that was probably meant, in out, which takes a word of 63 bytes. False: none is like it. */
 bool text_nearest_listed(const char *list, const char *word, char out[64]);
+/* An address, or a network: "10.0.0.5", "10.0.0.0/8", "fd00::/8". -EINVAL: none, or bits are set behind the prefix. */
+struct text_net {
+	unsigned char ip[16]; /* IPv4 in the first four */
+	size_t len, bits;     /* len 4 or 16 */
+};
+int text_net_parse(const char *s, struct text_net *ret);
+/* ip: IPv4 in the first four bytes and the rest zero; one that is mapped into IPv6 is the same. */
+bool text_net_has(const struct text_net *n, const unsigned char ip[16]);
 /* Whether two texts are the same; looks at every byte, wherever the first difference is. For
  * secrets of a known length. */
 bool text_same_secret(const char *a, const char *b);

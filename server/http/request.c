@@ -28,6 +28,11 @@ static const char *header_of(const struct http_req *req, const char *name)
 	return http_fields_get(&((const struct request *)req)->headers, name);
 }
 
+static size_t headers_of(const struct http_req *req, const char *name)
+{
+	return http_fields_count(&((const struct request *)req)->headers, name);
+}
+
 /* Any thread. Nothing may be touched after the lock: the http thread may free the request at once. */
 static void complete(struct http_req *req, struct http_reply *reply)
 {
@@ -73,6 +78,7 @@ void *request_begin(void *http, const char *target, struct MHD_Connection *mhd)
 	                            .method_name = r->method,
 	                            .param = param_of,
 	                            .header = header_of,
+	                            .headers = headers_of,
 	                            .complete = complete};
 	LIST_INSERT_HEAD(&h->requests, r, link);
 	r->conn->request = r;

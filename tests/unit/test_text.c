@@ -1,6 +1,7 @@
 #include "server/core/clock.h"
 #include "server/core/text.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <math.h>
 #include <setjmp.h>
@@ -20,6 +21,47 @@ static void a_word_is_found_in_a_table_with_holes(void **state)
 	assert_int_equal(text_enum_find(names, 3, "Two"), -EINVAL);
 	assert_int_equal(text_enum_find(names, 3, ""), -EINVAL);
 	assert_int_equal(text_enum_find(names, 0, "zero"), -EINVAL);
+}
+
+static void networks_hold_their_addresses_and_no_other(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *net, *ip;
+		bool has;
+	} cases[] = {
+		{"10.1.2.3", "10.1.2.3", true},
+		{"10.1.2.3", "10.1.2.4", false},
+		{"10.1.2.3", "::ffff:10.1.2.3", true},
+		{"10.1.0.0/16", "10.1.255.255", true},
+		{"10.1.0.0/16", "10.2.0.0", false},
+		{"10.1.2.128/25", "10.1.2.129", true},
+		{"10.1.2.128/25", "10.1.2.127", false},
+		{"0.0.0.0/0", "8.8.8.8", true},
+		{"0.0.0.0/0", "2001:db8::1", false},
+		{"::/0", "2001:db8::1", true},
+		{"::/0", "10.1.2.3", false},
+		{"fd00::/8", "fdff::1", true},
+		{"fd00::/8", "fe00::1", false},
+		{"2001:db8::1", "2001:db8::1", true},
+		{"2001:db8::1", "2001:db8::2", false},
+	};
+	static const char *const wrong[] = {
+		"",       "10.1.2",      "10.1.2.3/33", "10.1.2.3/",   "10.1.2.3/a", "10.1.2.3/8",   "fd00::1/8",
+		"::/129", "example.com", "10.1.2.3 ",   "10.1.2.3/-1", "[::1]",      "10.0.0.0/8/8", "127.0.0.1:80"};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		unsigned char ip[16] = {0};
+		struct text_net n;
+
+		assert_true(inet_pton(AF_INET, cases[i].ip, ip) == 1 || inet_pton(AF_INET6, cases[i].ip, ip) == 1);
+		assert_int_equal(text_net_parse(cases[i].net, &n), 0);
+		if (text_net_has(&n, ip) != cases[i].has)
+			fail_msg("%s in %s", cases[i].ip, cases[i].net);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+		if (text_net_parse(wrong[i], &(struct text_net) {0}) != -EINVAL)
+			fail_msg("taken: %s", wrong[i]);
 }
 
 static void every_percentage_prints_and_reads_back(void **state)
@@ -320,6 +362,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_word_is_found_in_a_table_with_holes),
+		cmocka_unit_test(networks_hold_their_addresses_and_no_other),
 		cmocka_unit_test(every_percentage_prints_and_reads_back),
 		cmocka_unit_test(percentages_are_written_without_needless_zeros),
 		cmocka_unit_test(percentages_are_read_strictly),
