@@ -82,11 +82,14 @@ static CURLcode ask(CURL *h, const struct ctl *c, const char *method, const char
 	return r;
 }
 
+/* 421: by that name nobody is there, and nothing was asked. */
 static int exit_code(long status)
 {
+	bool no_access = status == 401 || status == 403 || status == 421;
+
 	if (status == 400)
 		return CTL_USAGE;
-	return status == 401 || status == 403 || status >= 500 ? CTL_UNREACHABLE : status >= 400 ? CTL_NO : CTL_YES;
+	return no_access || status >= 500 ? CTL_UNREACHABLE : status >= 400 ? CTL_NO : CTL_YES;
 }
 
 /* All that an advance lacks. */

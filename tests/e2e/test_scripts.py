@@ -408,6 +408,16 @@ def test_accepting_and_silent(down):
     assert 3 <= p.seconds < 15 and "going on without rollbackd" in p.stderr
 
 
+def test_one_that_does_not_go_by_this_name(world):
+    """Nothing was asked of it: that is no answer, and no reason to leave the percentage where it is."""
+    url = world.url.replace("127.0.0.1", "rollbackd.localhost")
+    asked = ctl(world.daemon, "--url", url, "status")
+    assert asked.returncode == 3 and "--web.allowed-host=rollbackd.localhost" in asked.stderr, asked.stderr
+    p = world.run("rollback_cst_pipeline.sh", "--stage", "1", ROLLBACKD_URL=url)
+    assert p.returncode == 0 and world.is_lowered(), p.stdout + p.stderr
+    assert "going on without rollbackd" in p.stderr
+
+
 def test_a_hung_daemon_that_holds_the_lock(world):
     os.kill(world.daemon.process.pid, signal.SIGSTOP)
     try:
