@@ -1,8 +1,12 @@
 """What a newcomer does, in a root and a network of its own: README's files and commands, in their order and nothing else.
 
-Started by test_newcomer.py below `unshare` (docs.py takes its parts), so that /etc, the ports and the users are the newcomer's: the root is an overlay over the
-machine's, the network has nothing but lo. apt, dpkg, Prometheus and Alertmanager are the real ones. Two things stand in: the service
-(the newcomer's own, which no README can bring) and systemctl, which does what the units say without a systemd.
+Started by test_newcomer.py below `unshare` (docs.py takes its parts), so that /etc, the ports and the users are the newcomer's: the root
+is an overlay over the machine's, the network has nothing but lo. apt, dpkg, Prometheus and Alertmanager are the real ones. Two things
+stand in: the service (the newcomer's own, which no README can bring) and systemctl, which does what the units say without a systemd.
+
+    newcomer.py FOLDER     in such a root, which it makes below FOLDER
+    newcomer.py booted     in a Debian that its own systemd has booted: nothing but the service stands in
+    newcomer.py service    that service, for its unit
 """
 import ctypes
 import fcntl
@@ -24,6 +28,7 @@ import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOOLS = ROOT / "build/tools/usr/bin"
+BROKEN = pathlib.Path("/run/canary-is-broken")
 FLAGS = pathlib.Path("/etc/checkout/flags.env")
 ASKS = "/run/systemctl"
 SYSTEMCTL = f"""#!/usr/bin/python3 -I
@@ -79,7 +84,7 @@ def enter(folder):
 # --- the service ---
 
 class Checkout(http.server.BaseHTTPRequestHandler):
-    percentage, broken = 10, False
+    percentage = 10
     requests = {"canary": 0.0, "stable": 0.0}
     errors = {"canary": 0.0, "stable": 0.0}
 
@@ -109,17 +114,20 @@ class Checkout(http.server.BaseHTTPRequestHandler):
         while True:
             for version, share in (("canary", cls.percentage / 100), ("stable", 1 - cls.percentage / 100)):
                 cls.requests[version] += 5 * share
-                cls.errors[version] += 5 * share * (version == "canary" and cls.broken)
+                cls.errors[version] += 5 * share * (version == "canary" and BROKEN.exists())
             time.sleep(0.1)
 
     @classmethod
-    def reload(cls):
+    def reload(cls, *_):
         cls.percentage = float(re.search(r"^CHECKOUT_PERCENTAGE=(.*)$", FLAGS.read_text(), re.M)[1])
 
 
-def start_service():
+def set_flags():
     FLAGS.parent.mkdir()
     FLAGS.write_text("CHECKOUT_PERCENTAGE=10\n")
+
+
+def start_service():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 8080), Checkout)
     for work in (server.serve_forever, Checkout.traffic):
         threading.Thread(target=work, daemon=True).start()
@@ -232,25 +240,30 @@ def run(text, within=0, may_end=(0,)):
         time.sleep(1)
 
 
+def asked(url):
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        return json.load(answer)
+
+
 def state_of_the_last():
-    with urllib.request.urlopen("http://127.0.0.1:9595/api/v1/incidents?limit=1", timeout=5) as answer:
-        return json.load(answer)["data"][0]["state"]
+    return asked("http://127.0.0.1:9595/api/v1/incidents?limit=1")["data"][0]["state"]
+
+
+def percentage():
+    return asked("http://127.0.0.1:8080/flags")["rollout_percentage"]
 
 
 def break_the_canary():
     """And wait until it is over."""
-    Checkout.broken = True
+    BROKEN.touch()
     end = time.monotonic() + 150
-    while (Checkout.percentage or state_of_the_last() != "rolled_back") and time.monotonic() < end:
+    while (percentage() or state_of_the_last() != "rolled_back") and time.monotonic() < end:
         time.sleep(0.2)
-    return {"ran": "the canary broke", "code": 1 if Checkout.percentage else 0, "out": state_of_the_last(), "err": ""}
+    return {"ran": "the canary broke", "code": 1 if percentage() else 0, "out": state_of_the_last(), "err": ""}
 
 
-def main():
-    enter(pathlib.Path(sys.argv[1]))
-    start_service()
-    stand_in_for_systemctl()
-    os.environ["PATH"] = f"/usr/sbin:/usr/bin:/sbin:/bin:{TOOLS}"
+def walk():
+    """What became of each block; ends with the first that failed."""
     told, blocks = [], steps((ROOT / "README.md").read_text())
     last = max(n for n, (mark, _) in enumerate(blocks) if mark.startswith("sh"))
     for n, (mark, text) in enumerate(blocks):
@@ -267,8 +280,34 @@ def main():
         told.append(run(text, int(rest[1].rstrip("s")) if rest[:1] == ["within"] else 0))
         if told[-1]["code"]:
             break
+    return told
+
+
+UNIT = f"""[Service]
+ExecStart=/usr/bin/python3 {pathlib.Path(__file__).resolve()} service
+ExecReload=/bin/kill -HUP $MAINPID
+"""
+
+
+def main():
+    if sys.argv[1] == "service":
+        signal.signal(signal.SIGHUP, Checkout.reload)
+        start_service()
+        while True:
+            signal.pause()
+    if sys.argv[1] == "booted":
+        set_flags()
+        pathlib.Path("/etc/systemd/system/checkout.service").write_text(UNIT)
+        subprocess.run(["systemctl", "start", "checkout"], check=True)
+    else:
+        enter(pathlib.Path(sys.argv[1]))
+        set_flags()
+        start_service()
+        stand_in_for_systemctl()
+        os.environ["PATH"] += f":/usr/sbin:/sbin:{TOOLS}"
+    told = walk()
     logs = {p.name: p.read_text(errors="replace")[-4000:] for p in pathlib.Path("/tmp").glob("*.log")}
-    print(json.dumps({"steps": told, "blocks": len(blocks), "flags": FLAGS.read_text(), "logs": logs}))
+    print(json.dumps({"steps": told, "flags": FLAGS.read_text(), "logs": logs}))
     sys.stdout.flush()
     os._exit(0)                                      # the namespace ends what still runs
 
