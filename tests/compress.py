@@ -16,7 +16,7 @@ LEAST = 0.05
 #        key: divided by, at least (seconds)
 KEYS = {"duration": (28800, 1), "in": (240000, 1), "certify": (240000, 1), "every": (60, 0.2), "valid": (60, 5), "after": (60, 5), "over": (28800, 2),
         "patience": (20, 1), "cooldown": (600, 1), "quiet": (600, 3), "delay": (10, 0.1), "evaluation_interval": (30, 0.5),
-        "timeout": (1, 1), "for": (10, 0), "interval": (15, 1)}
+        "timeout": (1, 1), "for": (10, 0), "interval": (15, 1), "step": (360, 1)}
 
 
 def seconds(text):

@@ -188,7 +188,7 @@ SECTION(verify, rollout, RULES(.complete = complete_verify),
              .help = "What the world says; without a check \"rolled back\" could never be said"));
 SECTION(query, snapshot_query, NO_RULE,
         K("name", KEY_NAME, snapshot_query, name, .required = true, .help = "For people"),
-        K("unit", KEY_LINE, snapshot_query, unit, .def = "", .help = "ratio, seconds, bytes …"),
+        K("unit", KEY_LINE, snapshot_query, unit, .def = "", .help = "ratio (shown in per cent), seconds, bytes …"),
         K("query", KEY_PROMQL, snapshot_query, query, .required = true, .help = "PromQL"));
 SECTION(snapshot, rollout, NO_RULE,
         K("window", KEY_DURATION, rollout, snapshot_window_us, .def = "30m", WINDOW,
@@ -200,7 +200,8 @@ SECTION(criterion, criterion, RULES(.one_of = "max min", .complete = complete_cr
           .help = "PromQL; one number. No data, NaN or an error is unknown and never passes"),
         K("max", KEY_FRACTION, criterion, bound, .help = "Holds at or below this"),
         K("min", KEY_FRACTION, criterion, bound, MARK(criterion, is_min, true), .help = "Holds at or above this"),
-        K("unit", KEY_LINE, criterion, unit, .def = "", .help = "For people: ratio, seconds, bytes"),
+        K("unit", KEY_LINE, criterion, unit, .def = "",
+          .help = "For people: ratio (shown in per cent), seconds, bytes"),
         K("over", KEY_DURATION, criterion, over_us, .def = "0s",
           .help = "The worst value over so long, but not before the stage began"),
         K("after", KEY_DURATION, criterion, after_us, .def = "0s", .help = "Not judged in the stage's first so long"),

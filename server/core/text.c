@@ -218,25 +218,39 @@ static void append_unit(char *out, size_t size, const char *unit)
 	text_unit(number, unit, out + len + 1, size - len - 1);
 }
 
-/* Bytes have their unit already. */
-static void text_scaled(double v, const char *unit, char *out, size_t size)
+static bool is_ratio(const char *unit)
 {
-	double by = 1;
+	return !strcmp(unit, "ratio");
+}
+
+/* With its unit, where that is more than a word behind it: bytes are scaled, a ratio is shown as people say it. */
+static bool text_scaled(double v, const char *unit, char *out, size_t size)
+{
+	double by = is_ratio(unit) ? 100 : 1;
 	const char *scaled = is_bytes(unit) ? text_bytes_unit(v, &by) : NULL;
 
 	text_short(v * by, out, size);
+	if (is_ratio(unit))
+		append(out, size, "", "%");
 	if (!scaled)
-		return;
+		return is_ratio(unit);
 	append(out, size, " ", scaled);
 	append(out, size, "", unit + strlen("bytes"));
+	return true;
 }
 
 void text_number(double v, const char *unit, char *out, size_t size)
 {
 	assert(unit && out && size > 0);
-	text_scaled(v, unit, out, size);
-	if (!is_bytes(unit))
+	if (!text_scaled(v, unit, out, size))
 		append_unit(out, size, unit);
+}
+
+static void text_in_full(double v, const char *unit, char *out, size_t size)
+{
+	text_double(is_ratio(unit) ? v * 100 : v, out, size);
+	if (is_ratio(unit))
+		append(out, size, "", "%");
 }
 
 void text_against(double v, double bound, const char *unit, char *out, char *out_bound, size_t size)
@@ -245,10 +259,11 @@ void text_against(double v, double bound, const char *unit, char *out, char *out
 	text_number(v, unit, out, size);
 	text_number(bound, unit, out_bound, size);
 	if (v != bound && !strcmp(out, out_bound)) {
-		text_double(v, out, size);
-		append_unit(out, size, unit);
-		text_double(bound, out_bound, size);
-	} else if (!is_bytes(unit)) {
+		text_in_full(v, unit, out, size);
+		if (!is_ratio(unit))
+			append_unit(out, size, unit);
+		text_in_full(bound, unit, out_bound, size);
+	} else if (!is_bytes(unit) && !is_ratio(unit)) {
 		text_short(bound, out_bound, size);
 	}
 }

@@ -115,11 +115,11 @@ const char *text_many(int64_t n, const char *one, const char *many);
 /* The unit, which people write into the config for many ("seconds per 1000 nodes"), as it stands behind this number:
  * behind 1 "second per 1000 nodes". Room for the unit. */
 void text_unit(const char *number, const char *unit, char *out, size_t size);
-/* For people, four digits: "0.000189 ratio", "18811", "220 MB", "4.194 MB per minute" ("bytes per minute"), "1 second".
- * A unit may be "". At least 32 bytes, and room for the unit. */
+/* For people, four digits: "0.0189%" (a "ratio"), "18811", "220 MB", "4.194 MB per minute" ("bytes per minute"), "1
+ * second". A unit may be "". At least 32 bytes, and room for the unit. */
 void text_number(double v, const char *unit, char *out, size_t size);
 /* The same of a value and its bound, but all digits where four would make them look the same though they differ. The
- * bound has a unit only when it is of bytes. */
+ * bound has a unit only when it is of bytes or a ratio. */
 void text_against(double v, double bound, const char *unit, char *out, char *out_bound, size_t size);
 /* The unit that so many bytes are shown in ("B" to "TB", powers of 1000 as in the config), and what one byte is of it.
  */

@@ -54,7 +54,7 @@ def test_the_final_report_holds_the_whole_story(daemon_of, service, prometheus, 
     [r] = d.post(a)
     d.wait_state(r["incident"], "rolled_back")
     text = report(d)        # at 0 % nothing is judged: the worst that stage 1 saw is shown, with its date
-    assert re.search(r"  - cache hit rate: met: 0\.9 ratio at worst, at least 0\.8 \(stage 1, 20..-..-.. ..:.. UTC\)\n", text), text
+    assert re.search(r"  - cache hit rate: met: 90% at worst, at least 80% \(stage 1, 20..-..-.. ..:.. UTC\)\n", text), text
     assert "  - zero P0 incidents: missed: 1\n  - zero rollbacks: missed: 1 (drills do not count: 1)\n" in text
     assert re.search(r"  - 1 Canary, 10%: entered .* UTC, left .* UTC, clean for .* of 48 hours\n", text), text
     assert "- Rollback SLA, automatic: 1 of 1 within the total\n" in text
@@ -72,7 +72,7 @@ def test_the_final_report_holds_the_whole_story(daemon_of, service, prometheus, 
     assert lines[0].startswith("[REPORT] Shop, final: until ") and lines[1].startswith("- Stage: 3 Majority, 50% traffic, clean for ")
     assert lines[2] == "- Success metrics of the whole rollout: 1 met, 3 missed, 1 unknown"
     assert re.match(r"  - error rate delta: missed: 0\.02 at worst, at most 0\.001, held [\d.]+% of the time \(stage 3, .* UTC\) \(stage 1: 0\.000[45]\)$", lines[3]), lines[3]
-    assert re.match(r"  - cache hit rate: met: 0\.9 ratio at worst, at least 0\.8 \(stage [13], .* UTC\)", lines[4]), lines[4]
+    assert re.match(r"  - cache hit rate: met: 90% at worst, at least 80% \(stage [13], .* UTC\)", lines[4]), lines[4]
     assert lines[5].startswith("  - embedding reuse: unknown: ") and "no such metric" in lines[5] and lines[5].endswith("; at least 0.85")
     assert "  - 0 Pre-Production, 100%: in staging, not seen from here" in lines
     assert re.search(r"  - 1 Canary, 10%: .* in the last of 2 runs\n  - 2 Expanded, 25%: entered .*\n  - 3 Majority, 50%: entered .* UTC, "

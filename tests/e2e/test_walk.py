@@ -66,7 +66,7 @@ def a_value_in_doubt(plan):
     plan.service.flags.write_text(good.replace("CST_ROLLOUT_PERCENTAGE=10", "CST_ROLLOUT_PERCENTAGE=10%"))
     page = until(lambda: [b["text"] for b in plan.pager.bodies if b["what"] == "flags_unusable"], 30)[-1]
     plan.shows(3, "echo CST_ROLLOUT_PERCENTAGE=10% >> flags.env   (what the pager gets)", page, "10%")
-    plan.ctl(3, "status", wanted=["10%"])
+    plan.ctl(3, "status", wanted=[r"^  Doubt +.*CST_ROLLOUT_PERCENTAGE is \"10%\", which is no percentage"])
     assert plan.service.percentage() == 10       # never rounded to a guess, and nobody acted on it
     plan.service.flags.write_text(good)
     until(lambda: [b for b in plan.pager.bodies if b["what"] == "flags_usable"], 30)
@@ -88,20 +88,21 @@ def who_takes_the_new_way(plan, before):
 # --- stages ---
 
 def the_stage(plan):
-    plan.ctl(5, "status", wanted=["cst-pipeline"])
+    plan.ctl(5, "status", wanted=[r"^  Stage +1 Canary$", r"^  Clean +.* of 6 s$", r"^  Next +stage 2 Expanded Canary: \d+ missing"])
     stages = [(s["number"], s["percentage"], s["environment"]) for s in plan.rollout()["stages"]]
     assert stages == [(0, 100, "staging"), (1, 10, "production"), (2, 25, "production"), (3, 50, "production"), (4, 100, "production")]
     until(lambda: {c["state"] for c in plan.rollout()["criteria"]} == {"holds"}, 60, every=0.25)
-    out = plan.ctl(6, "stage", "cst-pipeline", wanted=[r"criterion +error rate delta +holds: .* ratio, at most 0\.001$"])
+    out = plan.ctl(6, "stage", "cst-pipeline", wanted=[r"criterion +error rate delta +holds: .*%, at most 0\.1%$"])
     assert len(re.findall(r"^  criterion ", out, re.M)) == 8
     gate = {c["name"]: c.get("max") or c.get("min") for c in plan.rollout()["criteria"]}
     assert (gate["error rate delta"], gate["p95 latency delta"], gate["cache hit rate"], gate["memory growth"]) == (0.001, 0.1, 0.8, 10e6)
-    plan.shows(7, "rollbackctl stage cst-pipeline", out, r"p95 latency delta +holds: .* at most 0\.1$", r"cache hit rate +holds: .* at least 0\.8$",
+    plan.shows(7, "rollbackctl stage cst-pipeline", out, r"p95 latency delta +holds: .* at most 0\.1$", r"cache hit rate +holds: .*%, at least 80%$",
                r"memory growth +holds: .* at most 10 MB per minute$")
 
 
 def the_pre_rollout_list(plan):
-    out = plan.ctl(11, "checklist", "cst-pipeline", wanted=[r"^pre-rollout:$"])
+    out = plan.ctl(11, "checklist", "cst-pipeline", wanted=[
+        r"^  \[x\] All unit tests passing - ci, ", r"^  \[x\] Runbook reviewed and validated - alice, "])
     items = re.search(r"^pre-rollout:\n((?:  .*\n)+)", out, re.M)[1].splitlines()
     assert len(items) == 11 and all(i.startswith("  [x] ") for i in items), items
     assert re.search(r"Security scan clean - ci, .*, https://ci\.example\.com/security-scan", out)
@@ -149,7 +150,8 @@ def what_a_rollback_leaves(plan, number):
 
 def back_by_hand(plan):
     plan.script(23, "get_cst_percentage", wanted=["^50$"])
-    plan.script(23, "compare_pipeline_performance.sh", "--cst-percentage", "50", "--duration", "7d", "--threshold", "0.05", code=4)
+    plan.script(23, "compare_pipeline_performance.sh", "--cst-percentage", "50", "--duration", "2m", "--threshold", "0.05", code=4,
+                wanted=["^METRIC +CANDIDATE +BASELINE", "^Verdict: inconclusive .*not the comparison asked for"])
     plan.script(24, "rollback_cst_pipeline.sh", "--stage", "1", "--reason", "looks odd", code=3, wanted=["stage 3"])
     assert plan.service.percentage() == 50
     plan.script(24, "rollback_cst_pipeline.sh", "--stage", "3", "--reason", "looks odd", wanted=["rolled back and verified"])
@@ -181,10 +183,14 @@ def post_rollout(plan):
                                "User satisfaction survey", "Lessons learned session"]
     known = items["Review all incidents"]["known"]
     assert re.match(r"2 incidents, 2 rollbacks, 0 P0; \d+, .* looks odd: rolled back; \d+, .*: rolled back$", known), known
+    until(lambda: "; errors " in {i["text"]: i for c in plan.rollout()["checklists"] if c["of_stage"] for i in c["items"]}["Analyze performance vs baseline"]["known"], 60)
     plan.ctl(13, "checklist", "--done", "Review all incidents")
+    plan.ctl(13, "checklist", "--done", "Analyze performance")
     items = {i["text"]: i for c in plan.rollout()["checklists"] if c["of_stage"] for i in c["items"]}
     assert (items["Review all incidents"]["note"], items["Review all incidents"]["known"], items["Update documentation"]["known"]) == (known, None, None)
-    plan.ctl(13, "checklist", "cst-pipeline", wanted=[r"\[ \] Cost analysis\n      known: ", r"\[x\] Review all incidents - alice, .*: 2 incidents"])
+    plan.ctl(13, "checklist", "cst-pipeline", wanted=[
+        r"\[ \] Cost analysis\n      known: .*; requests_per_cpu_second \w+, .* against .*; api_calls_per_request ",
+        r"\[x\] Review all incidents - alice, .*: 2 incidents", r"\[x\] Analyze performance vs baseline - alice, .*; errors \w+, .*% against .*%"])
 
 
 def the_end(plan):
@@ -214,9 +220,9 @@ def everybody_was_told(plan):
     plan.shows(31, "what chat and pager got", "\n\n".join(t for t in texts if t.startswith(("[ROLLOUT] CST Pipeline Stage 2", "[INCIDENT]")))[:3000])
     on_call = [b["text"].splitlines()[0] for b in plan.pager.bodies]
     assert [t for t in on_call if re.match(r"\[ROLLOUT\] CST Pipeline Stage \d: [\d.]+% traffic$", t)] == stages
-    plan.shows(32, "the first lines of what the pager got", "\n".join(on_call), r"Stage 4: 100% traffic$")
+    plan.shows(32, "the first lines of what the pager got", "\n".join(on_call), *[rf"Stage {n}: {p}% traffic$" for n, p in ((1, 10), (2, 25), (3, 50), (4, 100))])
     for kind in ("daily", "weekly", "final"):
-        plan.shows(32, f"the {kind} report that was sent", plan.told(f"[REPORT] CST Pipeline, {kind}: "))
+        plan.shows(32, f"the {kind} report that was sent", plan.told(f"[REPORT] CST Pipeline, {kind}: "), rf"^\[REPORT\] CST Pipeline, {kind}: ", "^- Stage: ")
 
 
 # --- contingencies ---
@@ -362,7 +368,7 @@ def test_the_whole_plan(walk):
     plan.service.fault(errors=0.003)
     until(lambda: "criterion" in plan.missing(), 40, every=0.25)
     status, out = plan.move("alice", "advance")
-    assert status == 409 and re.search(r"error rate delta: fails: 0\.00\d+ ratio, at most 0\.001", str(out["data"]["missing"]))
+    assert status == 409 and re.search(r"error rate delta: fails: 0\.\d+%, at most 0\.1%", str(out["data"]["missing"]))
     plan.told("the approval of alice as engineering-lead counts no more: ")
     plan.service.heal()
     plan.keep_ticked("approval")

@@ -31,9 +31,13 @@ class Walk(Plan):
 
     def shows(self, row, command, printed, *wanted):
         """This command shows that row: each of the patterns stands in what it printed."""
+        lines = []
         for pattern in wanted:
-            assert re.search(pattern, printed, re.M), f"row {row}, {ROWS[row]}: {command} does not say {pattern!r}:\n{printed}"
-        self.shown.setdefault(row, []).append((command, printed.strip()))
+            found = re.search(pattern, printed, re.M)
+            assert found, f"row {row}, {ROWS[row]}: {command} does not say {pattern!r}:\n{printed}"
+            begin, end = printed.rfind("\n", 0, found.start()) + 1, printed.find("\n", found.end())
+            lines.append(printed[begin:end if end >= 0 else None])
+        self.shown.setdefault(row, []).append((command, lines or printed.strip().splitlines()[:8]))
 
     def ctl(self, row, *args, wanted=()):
         out = self.cli(*args)
@@ -78,13 +82,13 @@ class Walk(Plan):
             raise AssertionError(f"{e}; missing: {self.rollout()['next']['missing']}")
 
     def table(self):
-        """The rows that were shown, for whoever reads what the walk printed."""
-        lines = []
+        """rows.md: the rows that were shown, by which command, and the lines that were asked for (else the first ones)."""
+        rows = ["| row | the plan | command | what it printed |", "|---|---|---|---|"]
         for row in sorted(self.shown):
-            lines.append(f"\n## {row}. {ROWS[row]}\n")
-            for command, printed in self.shown[row]:
-                lines += [f"`{command}`\n", "```", *printed.replace(str(self.folder), "").splitlines()[:40], "```", ""]
-        (self.folder / "rows.md").write_text("\n".join(lines))
+            for command, lines in self.shown[row]:
+                cells = [str(row), ROWS[row], f"`{command}`", "<br>".join(f"`{line.strip()}`" for text in lines for line in text.splitlines() if line.strip())]
+                rows.append("| " + " | ".join(c.replace(str(self.folder), "").replace("|", "\\|") for c in cells) + " |")
+        (self.folder / "rows.md").write_text("\n".join(rows) + "\n")
 
 
 # --- messages ---

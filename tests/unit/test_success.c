@@ -118,7 +118,7 @@ static void the_target_stands_beside_the_value(void **state)
 	struct success_record s = one(&least, said(CRITERION_HOLDS, 0.93));
 
 	(void)state;
-	check_words(&least, &s, "met: 0.93 ratio at worst, at least 0.8");
+	check_words(&least, &s, "met: 93% at worst, at least 80%");
 	s = one(&most, said(CRITERION_FAILS, 0.02));
 	check_words(&most, &s, "missed: 0.02 at worst, at most 0.001, held 0% of the time");
 	struct criterion_result good = said(CRITERION_HOLDS, 0);
@@ -126,7 +126,7 @@ static void the_target_stands_beside_the_value(void **state)
 		success_add(&s, &most, &good, 1);
 	check_words(&most, &s, "missed: 0.02 at worst, at most 0.001, held 99.9% of the time");
 	s = one(&least, said(CRITERION_UNKNOWN, NAN));
-	check_words(&least, &s, "unknown: no data; at least 0.8 ratio");
+	check_words(&least, &s, "unknown: no data; at least 80%");
 	check_words(&most, NULL, "unknown: not evaluated yet; at most 0.001");
 }
 

@@ -160,8 +160,8 @@ static void both_are_shown_each_beside_its_trigger(void **state)
 	assert_int_equal(json_object_array_length(earlier), 1);
 	assert_non_null(strstr(json_text(earlier), "0.25"));
 	assert_int_equal(incident_report(c, &inc, &report), 0);
-	assert_non_null(strstr(buf_text(&report), "| errors | 0.5 ratio | no data | no data |"));
-	assert_non_null(strstr(buf_text(&report), "| errors | 0.25 ratio |"));
+	assert_non_null(strstr(buf_text(&report), "| errors | 50% | no data | no data |"));
+	assert_non_null(strstr(buf_text(&report), "| errors | 25% |"));
 	incident_free(&inc);
 }
 

@@ -230,7 +230,7 @@ static void numbers_stand_beside_each_other_before_and_after(void **state)
 
 	(void)state;
 	page_of(&b, &p, json_of("resolved"), ROLLOUT);
-	has(buf_text(&b), "<td>0.042 ratio</td><td>0.002 ratio</td>");
+	has(buf_text(&b), "<td>4.2%</td><td>0.2%</td>");
 	has(buf_text(&b), "latency: Prometheus: 503");
 	has(buf_text(&b), "1 of 2 phases late");
 	buf_free(&b);

@@ -65,7 +65,7 @@ static void it_says_where_it_stands_and_what_is_missing(void **state)
 	has(buf_text(&b), "at the earliest <time datetime=\"2026-11-30T19:00:00Z\"");
 	has(buf_text(&b), "1 d 7 h of 3 d clean<br>stands still since <time");
 	has(buf_text(&b), "19:00:00 UTC</time>: a criterion fails");
-	has(buf_text(&b), "<td>0.042 ratio</td><td>at most 0.005</td><td>fails</td>");
+	has(buf_text(&b), "<td>4.2%</td><td>at most 0.5%</td><td>fails</td>");
 	has(buf_text(&b), "at least 0.8</td><td>unknown: no data</td>");
 	has(buf_text(&b), "missing: lead (alice, carol may)");
 	has(buf_text(&b), "<li class=\"passed\"><strong>1 Canary</strong> 10 % · passed</li>");
