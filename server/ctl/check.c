@@ -12,6 +12,7 @@
 #include "handlers/incident/intake.h"
 #include "server/core/text.h"
 #include "server/ctl/ctl.h"
+#include "server/ctl/show/words.h"
 #include "server/auth/web_config.h"
 
 #define BODY_MAX (16 * 1024 * 1024)
@@ -202,42 +203,83 @@ static void would(struct buf *b, const struct alert *a, const struct route *rt)
 	}
 }
 
-static void say_alert(const struct alert *a, const struct route *rt)
+/* What it would do, as -o json has it. */
+static struct json_object *alert_json(const struct alert *a, const struct route *rt)
 {
-	const char *name = a->rejected ? NULL : alert_label(a, "alertname");
-	struct buf b = BUF(2000);
+	CLEANUP(buf_free) struct buf b = BUF(2000);
+	struct json_object *o = json_object_new_object(), *rollouts = json_object_new_array();
 
-	text_one_line(&b, name ? name : "(no name)", strlen(name ? name : "(no name)"), 200);
-	printf("%s %s (%s)\n", buf_text(&b), a->fingerprint,
-	       a->rejected                   ? "rejected"
-	       : a->status == ALERT_RESOLVED ? "resolved"
-	                                     : "firing");
-	buf_reset(&b);
 	would(&b, a, rt);
-	printf("  would %s\n  because %s\n", buf_text(&b), rt->why);
+	json_add_str(o, "alertname", a->rejected ? NULL : alert_label(a, "alertname"));
+	json_add_str(o, "fingerprint", a->fingerprint);
+	json_add_str(o, "status", a->rejected ? "rejected" : a->status == ALERT_RESOLVED ? "resolved" : "firing");
+	json_add_str(o, "would", buf_text(&b));
+	json_add_str(o, "because", rt->why);
 	for (size_t i = 0; i < rt->n_rollouts; i++)
-		printf("  rollout %s\n", rt->rollouts[i]->name);
-	buf_free(&b);
+		json_object_array_add(rollouts, json_object_new_string(rt->rollouts[i]->name));
+	json_add(o, "rollouts", rollouts);
+	return o;
 }
 
-static int explain(const struct settings *s, const struct alert_group *g)
+static void show_alert(struct json_object *o)
 {
+	struct json_object *rollouts = json_arr_of(o, "rollouts");
+
+	printf("%s %s (%s)\n  would %s\n  because %s\n", json_str_or(o, "alertname", "(no name)"),
+	       json_str_or(o, "fingerprint", ""), json_str_or(o, "status", ""), json_str_or(o, "would", ""),
+	       json_str_or(o, "because", ""));
+	for (size_t i = 0; i < json_len(rollouts); i++)
+		printf("  rollout %s\n", json_object_get_string(json_item(rollouts, i)));
+}
+
+static void show_alerts(struct json_object *o)
+{
+	struct json_object *alerts = json_arr_of(o, "alerts");
+	long long cut_off = (long long)json_int_or(o, "cut_off", 0),
+		  left_out = (long long)json_int_or(o, "left_out", 0);
+
+	show_inert(alerts);
+	for (size_t i = 0; i < json_len(alerts); i++)
+		show_alert(json_item(alerts, i));
+	if (cut_off > 0)
+		printf("%lld alerts were cut off by max_alerts: a trigger may be among them\n", cut_off);
+	if (left_out > 0)
+		printf("%lld alerts beyond %d are left out; %lld of them match a playbook\n", left_out,
+		       PAYLOAD_ALERTS_MAX, (long long)json_int_or(o, "left_out_deciding", 0));
+}
+
+static int explain(const struct ctl *c, const struct settings *s, const struct alert_group *g)
+{
+	CLEANUP(json_cleanup) struct json_object *o = json_object_new_object();
+	struct json_object *alerts = json_object_new_array();
+
+	json_add(o, "alerts", alerts);
 	for (size_t i = 0; i < g->n; i++) {
 		struct route rt = {0};
 
 		if (route_alert(s, &g->alerts[i], &rt) < 0)
 			return CTL_UNKNOWN;
-		say_alert(&g->alerts[i], &rt);
+		json_object_array_add(alerts, alert_json(&g->alerts[i], &rt));
 		route_free(&rt);
 	}
-	if (g->truncated > 0)
-		printf("%lld %s cut off by max_alerts: a trigger may be among them\n", (long long)g->truncated,
-		       text_many(g->truncated, "alert was", "alerts were"));
-	if (g->left_out)
-		printf("%zu %s beyond %d left out; %zu of them %s a playbook\n", g->left_out,
-		       text_many((int64_t)g->left_out, "alert", "alerts"), PAYLOAD_ALERTS_MAX, g->left_out_deciding,
-		       text_many((int64_t)g->left_out_deciding, "matches", "match"));
+	json_add_int(o, "cut_off", g->truncated);
+	json_add_int(o, "left_out", (int64_t)g->left_out);
+	json_add_int(o, "left_out_deciding", (int64_t)g->left_out_deciding);
+	ctl_print(c, o, show_alerts);
 	return CTL_YES;
+}
+
+static int refuse(const struct ctl *c, int status, const char *why)
+{
+	CLEANUP(json_cleanup) struct json_object *o = json_object_new_object();
+
+	json_add_int(o, "refused", status);
+	json_add_str(o, "because", why);
+	if (c->json)
+		ctl_print(c, o, NULL);
+	else
+		printf("refused with status %d: %s\n", status, why);
+	return CTL_NO;
 }
 
 int cmd_check_alert(struct ctl *c, int n, const char **words)
@@ -252,12 +294,7 @@ int cmd_check_alert(struct ctl *c, int n, const char **words)
 	if (read_file(words[0], &body) < 0 || ctl_load(file, CONFIG_OFFLINE, &cfg) < 0)
 		return CTL_USAGE;
 	int r = intake_parse(cfg->settings, buf_text(&body), body.len, &g, &fault);
-	if (r < 0) {
-		printf("refused with status %d: %s\n", r == -E2BIG ? 413 : 400, fault.why);
-		r = CTL_NO;
-	} else {
-		r = explain(cfg->settings, g);
-	}
+	r = r < 0 ? refuse(c, r == -E2BIG ? 413 : 400, fault.why) : explain(c, cfg->settings, g);
 	config_free(cfg);
 	return r;
 }

@@ -154,6 +154,8 @@ static const char *why_not(const struct ctl *c, CURLcode e)
 
 static void say_silence(const struct ctl *c, CURLcode e)
 {
+	if (c->mute)
+		return;
 	fprintf(stderr, "rollbackctl: rollbackd at %s does not answer: %s\n", c->url, why_not(c, e));
 	if (!c->quiet)
 		fputs("rollbackctl: to roll back without it: rollbackctl rollback ROLLOUT --stage current "

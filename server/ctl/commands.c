@@ -2,54 +2,80 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "server/core/clock.h"
 #include "server/core/text.h"
-#include "server/ctl/ctl.h"
+#include "server/ctl/watch.h"
 
 #define WAIT_US    (15 * 60 * US_PER_S) /* beyond the longest total of the SLA */
 #define STATUS_MS  10000L               /* a glance does not wait longer */
-#define GLANCE_S   2                    /* from one to the next */
 #define SILENT_MAX 3                    /* questions in a row without an answer */
 
 /* --- status --- */
 
-static int status_of(const struct ctl *c, const char *rollout)
-{
-	int r = ctl_show(c, "rollouts", rollout, "", show_rollout);
+static const char *const status_fields[] = {
+	"/stage",
+	"/percentage_wanted",
+	"/percentage_seen",
+	"/doubt",
+	"/entering",
+	"/hold",
+	"/freeze",
+	"/incident/id",
+	"/incident/state",
+	"/incident/action",
+	"/incident/over/answer",
+	"?/watch/blind",
+	"/fallback_probe/state",
+	NULL,
+};
 
-	return r == CTL_NO ? CTL_USAGE : r; /* there is no such rollout */
+/* One is an array, too. */
+static int ask_status(struct ctl *c, const char *rollout, struct json_object **ret)
+{
+	CLEANUP(json_cleanup) struct json_object *one = NULL;
+
+	if (!rollout)
+		return ctl_call(c, "GET", "/api/v1/rollouts", NULL, ret);
+	int r = ctl_ask(c, "GET", "rollouts", rollout, "", NULL, &one);
+	if (r)
+		return r == CTL_NO ? CTL_USAGE : r; /* there is no such rollout */
+	*ret = json_object_new_array();
+	json_object_array_add(*ret, TAKE(one));
+	return 0;
 }
 
-static int status_of_all(const struct ctl *c)
+static void show_status(struct ctl *c, struct json_object *arr)
 {
-	CLEANUP(json_cleanup) struct json_object *data = NULL;
 	CLEANUP(buf_free) struct buf metrics = BUF(1024 * 1024);
-	int r = ctl_call(c, "GET", "/api/v1/rollouts", NULL, &data);
-	if (r == 0)
-		ctl_print(c, data, show_rollouts);
-	if (r == 0 && !c->json && ctl_fetch(c, "/metrics", &metrics) == 0)
+
+	show_rollouts(arr);
+	if (ctl_fetch(c, "/metrics", &metrics) == 0)
 		show_health(buf_text(&metrics));
-	return r;
 }
 
-/* With --watch again and again, on a terminal in the same place, until it is stopped or refused. */
+static void show_one_status(struct ctl *c, struct json_object *arr)
+{
+	(void)c;
+	show_rollouts(arr);
+}
+
 int cmd_status(struct ctl *c, int n, const char **words)
 {
-	const struct timespec pause = {.tv_sec = GLANCE_S};
-	bool watch = ctl_has(c, "watch");
-	int r;
+	CLEANUP(json_cleanup) struct json_object *data = NULL;
+	const struct watched w = {
+		ask_status, n ? show_one_status : show_status, show_rollout_line, "name", status_fields, NULL};
 
 	if (!c->timeout_ms)
 		c->timeout_ms = STATUS_MS;
-	do {
-		if (watch && isatty(STDOUT_FILENO))
-			fputs("\033[H\033[2J", stdout);
-		r = n ? status_of(c, words[0]) : status_of_all(c);
-		fflush(stdout);
-	} while (watch && (r == CTL_YES || r == CTL_UNREACHABLE) && nanosleep(&pause, NULL) == 0);
+	if (ctl_has(c, "watch"))
+		return ctl_watch(c, &w, words[0]);
+	int r = ask_status(c, words[0], &data);
+	if (r == 0 && c->json)
+		ctl_print(c, n ? json_item(data, 0) : data, NULL);
+	else if (r == 0)
+		w.show(c, data);
 	return r;
 }
 
@@ -97,18 +123,42 @@ static int lists_of_states(struct ctl *c, struct json_object *to)
 	return 0;
 }
 
-int cmd_incidents(struct ctl *c, int n, const char **words)
+static int ask_incidents(struct ctl *c, const char *what, struct json_object **ret)
 {
 	CLEANUP(json_cleanup) struct json_object *data = json_object_new_array();
 	const char *rollout = ctl_value(c, "rollout");
 	int r = lists_of_states(c, data);
 
-	(void)n, (void)words;
+	(void)what;
 	if (r == 0 && rollout && !json_len(data)) { /* none, or a slip of the pen */
 		CLEANUP(json_cleanup) struct json_object *ignored = NULL;
 
 		r = ctl_ask(c, "GET", "rollouts", rollout, "", NULL, &ignored);
 	}
+	if (r == 0)
+		*ret = TAKE(data);
+	return r;
+}
+
+static const char *const incident_fields[] = {"/state", "/action",      "/severity", "/acknowledged_by",
+                                              "/eta",   "/over/answer", NULL};
+
+static void show_the_incidents(struct ctl *c, struct json_object *arr)
+{
+	(void)c;
+	show_incidents(arr);
+}
+
+int cmd_incidents(struct ctl *c, int n, const char **words)
+{
+	static const struct watched w = {ask_incidents, show_the_incidents, show_incident_line,
+	                                 "id",          incident_fields,    NULL};
+	CLEANUP(json_cleanup) struct json_object *data = NULL;
+
+	(void)n, (void)words;
+	if (ctl_has(c, "watch"))
+		return ctl_watch(c, &w, NULL);
+	int r = ask_incidents(c, NULL, &data);
 	if (r == 0)
 		ctl_print(c, data, show_incidents);
 	return r;
@@ -145,9 +195,51 @@ static void show_done(struct json_object *o, const char *done)
 	printf(". Over: %s, because %s\n", json_str_or(over, "answer", "unknown"), json_str_or(over, "because", "?"));
 }
 
+/* An exit code; -1: it is not decided. */
+static int result_of(struct json_object *incident)
+{
+	const char *state = json_str_or(incident, "state", ""), *when = NULL;
+	bool passed = false;
+
+	if (!strcmp(json_str_or(incident, "kind", ""), "drill"))
+		return json_get_bool(incident, "passed", &passed) != 1 ? -1 : passed ? CTL_YES : CTL_NO;
+	if (!strcmp(state, "rolled_back"))
+		return CTL_YES;
+	if (!strcmp(state, "resolved")) /* a person may have ended it unverified */
+		return json_get_str(incident, "rolled_back_at", &when) == 1 ? CTL_YES : CTL_NO;
+	return !strcmp(state, "failed") || !strcmp(state, "cancelled") ? CTL_NO : -1;
+}
+
+static int ask_incident(struct ctl *c, const char *id, struct json_object **ret)
+{
+	struct json_object *one = NULL;
+	int r = ctl_ask(c, "GET", "incidents", id, "", NULL, &one);
+
+	if (r == 0) {
+		*ret = json_object_new_array();
+		json_object_array_add(*ret, one);
+	}
+	return r;
+}
+
+static void show_the_incident(struct ctl *c, struct json_object *arr)
+{
+	(ctl_has(c, "verbose") ? show_incident_verbose : show_incident)(json_item(arr, 0));
+}
+
+static int result_of_it(struct json_object *arr)
+{
+	return result_of(json_item(arr, 0));
+}
+
 static int show_one(struct ctl *c, const char *id)
 {
-	if (ctl_has(c, "watch"))
+	static const struct watched w = {ask_incident, show_the_incident, show_incident_line,
+	                                 "id",         incident_fields,   result_of_it};
+
+	if (ctl_has(c, "watch") && isatty(STDOUT_FILENO) && !c->json)
+		return ctl_watch(c, &w, id);
+	if (ctl_has(c, "watch")) /* line by line, with all that happens between */
 		return ctl_follow(c, strtoll(id, NULL, 10), 0, true);
 	return ctl_show(c, "incidents", id, "", ctl_has(c, "verbose") ? show_incident_verbose : show_incident);
 }
@@ -206,7 +298,7 @@ static int show_last(struct ctl *c)
 	if (r)
 		return r;
 	if (!json_len(data))
-		return puts("no incidents"), CTL_NO;
+		return puts(c->json ? "null" : "no incidents"), CTL_NO;
 	snprintf(id, sizeof(id), "%lld", (long long)json_int_or(json_item(data, 0), "id", 0));
 	return show_one(c, id);
 }
@@ -222,20 +314,6 @@ int cmd_incident(struct ctl *c, int n, const char **words)
 }
 
 /* --- rollback by hand --- */
-
-static int result_of(struct json_object *incident)
-{
-	const char *state = json_str_or(incident, "state", ""), *when = NULL;
-	bool passed = false;
-
-	if (!strcmp(json_str_or(incident, "kind", ""), "drill"))
-		return json_get_bool(incident, "passed", &passed) != 1 ? -1 : passed ? CTL_YES : CTL_NO;
-	if (!strcmp(state, "rolled_back"))
-		return CTL_YES;
-	if (!strcmp(state, "resolved")) /* a person may have ended it unverified */
-		return json_get_str(incident, "rolled_back_at", &when) == 1 ? CTL_YES : CTL_NO;
-	return !strcmp(state, "failed") || !strcmp(state, "cancelled") ? CTL_NO : -1;
-}
 
 int ctl_follow(const struct ctl *c, int64_t id, size_t seen, bool print)
 {

@@ -16,11 +16,13 @@ struct ctl {
 	const struct ctl_command *command; /* that runs */
 	struct ctl_given *given;           /* options, in their order; owned */
 	size_t n_given;
+	struct json_object *own; /* of its own config; owned. NULL: not read */
 	const char *url, *user;
 	char *password;  /* owned; NULL: none */
 	bool json;       /* -o json */
 	bool md, csv;    /* -o md, -o csv: a comparison */
 	long timeout_ms; /* of one question; 0: 30 s */
+	bool mute;       /* that nobody answers is said by whoever asks */
 	bool quiet;      /* what goes on without the daemon needs no advice how to */
 	long *status;    /* where the HTTP status of the last answer goes (0: none came); NULL: nowhere */
 };
@@ -66,7 +68,9 @@ void ctl_pause(void);
 void ctl_print(const struct ctl *c, struct json_object *data, void (*show)(struct json_object *));
 void show_rollouts(struct json_object *arr);
 void show_incidents(struct json_object *arr);
-void show_rollout(struct json_object *o);
+/* One of them, in a line. */
+void show_rollout_line(struct json_object *o);
+void show_incident_line(struct json_object *o);
 void show_health(const char *metrics); /* what is wrong with rollbackd itself, out of its /metrics */
 void show_incident(struct json_object *o);
 void show_incident_verbose(struct json_object *o); /* with what the steps' programs wrote */
@@ -119,6 +123,10 @@ bool ctl_fits(const struct ctl *c, int n, const char **words);
 const char *ctl_value(const struct ctl *c, const char *name);
 const char *ctl_nth(const struct ctl *c, const char *name, size_t nth);
 bool ctl_has(const struct ctl *c, const char *name);
+/* rollbackctl's own config files (own_config.c). -1: said what is wrong with one. */
+int ctl_read_own_config(struct ctl *c);
+/* A global option: the command line's, else of the environment (env may be NULL), else its own config's; NULL. */
+const char *ctl_setting(const struct ctl *c, const char *name, const char *env);
 /* The daemon's config: --config, ROLLBACKD_CONFIG, or where the package has it. */
 const char *ctl_config(const struct ctl *c);
 

@@ -15,13 +15,20 @@
 static int read_password(struct ctl *c)
 {
 	const char *file = getenv("ROLLBACKD_PASSWORD_FILE");
+
+	c->user = getenv("ROLLBACKD_USER");
+	if (!(c->user && c->user[0]) && !(file && file[0])) { /* never one of here and one of there */
+		c->user = json_str_or(c->own, "user", NULL);
+		file = json_str_or(c->own, "password_file", NULL);
+	}
 	CLEANUP(cleanup_free) char *line = NULL;
 	size_t room = 0;
 
 	bool user = c->user && c->user[0], named = file && file[0];
 
 	if (user != named)
-		fputs("rollbackctl: ROLLBACKD_USER and ROLLBACKD_PASSWORD_FILE belong together; only one is set\n",
+		fputs("rollbackctl: ROLLBACKD_USER and ROLLBACKD_PASSWORD_FILE belong together (in its config user and "
+		      "password_file); only one is set\n",
 		      stderr);
 	if (!user || !named)
 		return user || named ? -1 : 0;
@@ -35,7 +42,7 @@ static int read_password(struct ctl *c)
 		c->password = TAKE(line);
 		return 0;
 	}
-	fprintf(stderr, "rollbackctl: ROLLBACKD_PASSWORD_FILE: %s %s\n", file,
+	fprintf(stderr, "rollbackctl: the password file %s %s\n", file,
 	        f ? "has no password in its first line" : "cannot be read");
 	return -1;
 }
@@ -74,13 +81,12 @@ static int time_limit(struct ctl *c, const char *text)
 /* 0, or said what is wrong. */
 static int read_globals(struct ctl *c)
 {
-	const char *url = ctl_value(c, "url"), *output = ctl_value(c, "output"), *timeout = ctl_value(c, "timeout");
+	const char *url = ctl_setting(c, "url", "ROLLBACKD_URL"), *output = ctl_setting(c, "output", NULL);
+	const char *timeout = ctl_setting(c, "timeout", NULL);
+	bool utc = ctl_has(c, "utc") || !strcmp(json_str_or(c->own, "utc", ""), "true");
 
-	if (!url)
-		url = getenv("ROLLBACKD_URL");
 	c->url = url ? url : "http://127.0.0.1:9595";
-	c->user = getenv("ROLLBACKD_USER");
-	if (!show_setup(ctl_value(c, "color"), ctl_value(c, "date.format"), ctl_has(c, "utc")))
+	if (!show_setup(ctl_setting(c, "color", NULL), ctl_setting(c, "date.format", NULL), utc))
 		return -1;
 	return (timeout && time_limit(c, timeout) < 0) || (output && output_format(c, output) < 0) ? -1 : 0;
 }
@@ -93,9 +99,14 @@ static int run(struct ctl *c, int n, const char **words)
 
 	if (!ctl_fits(c, n, words))
 		return CTL_USAGE;
+	/* What asks nobody needs neither a config nor a password. */
+	bool offline = cmd->offline && !(cmd->run == cmd_check_config && ctl_has(c, "against"));
+	if (!offline && ctl_read_own_config(c) < 0 && !goes_on)
+		return CTL_USAGE;
+	if (read_globals(c) < 0)
+		return CTL_USAGE;
 	if ((c->md || c->csv) && cmd->run != cmd_compare)
 		return fputs("rollbackctl: -o md and -o csv are of compare\n", stderr), CTL_USAGE;
-	bool offline = cmd->offline && !(cmd->run == cmd_check_config && ctl_has(c, "against"));
 	if (!offline && read_password(c) < 0 && !goes_on)
 		return CTL_USAGE;
 	return cmd->run(c, n, words);
@@ -119,7 +130,7 @@ static int command(struct ctl *c, int n, const char **words)
 		return CTL_USAGE;
 	if (asked)
 		return help_of(c->command), CTL_YES;
-	return read_globals(c) < 0 ? CTL_USAGE : run(c, n - used, words + used);
+	return run(c, n - used, words + used);
 }
 
 int main(int argc, char **argv)
@@ -129,6 +140,7 @@ int main(int argc, char **argv)
 
 	if (n >= 0)
 		r = command(&c, n, (const char **)argv + 1);
+	json_cleanup(&c.own);
 	free(c.password);
 	free(c.given);
 	return r;

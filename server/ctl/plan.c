@@ -49,7 +49,7 @@ static int post_and_show(struct ctl *c, const char *rollout, const char *what, s
 	int r = ctl_ask(c, "POST", "rollouts", rollout, what, body, &data);
 
 	if (r == 0 && waits(data))
-		return CTL_NO;
+		return c->json ? ctl_print(c, data, NULL), CTL_NO : CTL_NO;
 	return r ? r : ctl_show(c, "rollouts", rollout, "", show_stage);
 }
 

@@ -47,7 +47,7 @@ const struct ctl_command ctl_commands[] = {
                         "several with a comma between them"),
 		    OPT("since", "DURATION|TIME", "opened not longer ago: 24h, or a time like 2025-10-14T10:00:00Z"),
 		    OPT("until", "DURATION|TIME", "opened at least so long ago"),
-		    OPT("limit", "N", "at most so many: 50, at most 500"))),
+		    OPT("limit", "N", "at most so many: 50, at most 500"), WATCH)),
 	ROW("incident", NULL, "ID|last", "one in full: is it over, what comes next, what happened",
             "last is the newest one. With --watch it ends when that is decided: 0 rolled back, 1 not.",
             "rollbackctl incident last", cmd_incident,

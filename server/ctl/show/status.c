@@ -201,7 +201,7 @@ static void say_stage(struct json_object *o)
 	show_field("Stands still", clock, "why");
 }
 
-static void show_rollout_in_list(struct json_object *o)
+static void show_rollout(struct json_object *o)
 {
 	CLEANUP(cleanup_free) char *name = show_cell(o, "name"), *title = show_cell(o, "title");
 	bool same = !strcmp(name, title);
@@ -214,12 +214,19 @@ static void show_rollout_in_list(struct json_object *o)
 	say_plan(o);
 }
 
-void show_rollout(struct json_object *o)
+void show_rollout_line(struct json_object *o)
 {
-	CLEANUP(json_cleanup) struct json_object *alone = json_object_new_array();
+	CLEANUP(cleanup_free) char *stage = show_cell(o, "stage"), *wanted = show_cell(o, "percentage_wanted");
+	CLEANUP(cleanup_free) char *seen = show_cell(o, "percentage_seen");
+	struct json_object *inc = json_obj_of(o, "incident");
+	CLEANUP(cleanup_free) char *action = show_cell(inc, "action");
 
-	json_object_array_add(alone, json_object_get(o));
-	show_rollouts(alone);
+	printf("%s: stage %s, %s%% wanted, %s%% seen", json_str_or(o, "name", "?"), stage, wanted, seen);
+	if (inc)
+		printf("; incident %lld %s%s%s: %s", (long long)json_int_or(inc, "id", 0),
+		       show_colour(json_str_or(inc, "state", "?")), json_str_or(inc, "state", "?"), show_plain(),
+		       action);
+	putchar('\n');
 }
 
 void show_rollouts(struct json_object *arr)
@@ -231,10 +238,22 @@ void show_rollouts(struct json_object *arr)
 			struct json_object *o = json_item(arr, i);
 
 			if (is_calm(o) == calm)
-				show_rollout_in_list(o);
+				show_rollout(o);
 		}
 	if (!json_len(arr))
 		puts("no rollouts in the config");
+}
+
+void show_incident_line(struct json_object *o)
+{
+	CLEANUP(cleanup_free)
+	char *action = show_cell(o, "action"),
+	     *because = show_cell(json_obj_of(o, "over"), "because");
+	const char *state = json_str_or(o, "state", "?");
+
+	printf("incident %lld (%s) %s%s%s: %s. Over: %s, because %s\n", (long long)json_int_or(o, "id", 0),
+	       json_str_or(o, "rollout", "no rollout"), show_colour(state), state, show_plain(), action,
+	       json_str_or(json_obj_of(o, "over"), "answer", "unknown"), because);
 }
 
 void show_incidents(struct json_object *arr)
