@@ -8,6 +8,7 @@
 #include "server/core/sampling.h"
 #include "server/core/text.h"
 #include "server/ctl/ctl.h"
+#include "server/ctl/show/words.h"
 #include "server/ctl/local/flag.h"
 
 static void show_flags(struct json_object *o)
@@ -74,7 +75,7 @@ static void explain_json(const struct explanation *e)
 	json_add_pct(out, "percentage_wanted", e->wanted);
 	json_add(out, "new", e->now < 0 ? NULL : json_object_new_boolean(sampling_on(e->bucket, e->now)));
 	json_add(out, "from_stage", e->first ? json_object_new_int64(json_int_or(e->first, "number", 0)) : NULL);
-	puts(json_text(out));
+	show_json(out, true);
 }
 
 static void explain_text(const struct explanation *e, const char *doubt)
@@ -155,7 +156,7 @@ int cmd_flags_set(struct ctl *c, int n, const char **words)
 	if (!name)
 		return CTL_UNREACHABLE;
 	if (offline)
-		return local_set_flag(ctl_config(c), words[0], name, equals + 1);
+		return local_set_flag(ctl_config(c), words[0], name, equals + 1, c->json);
 	int r = ctl_ask(c, "POST", "rollouts", words[0], "/flags",
 	                ctl_body("name", name, "value", equals + 1, "reason", ctl_value(c, "reason"), NO_MORE), &data);
 	return r ? r : say_set(c, words[0], data);

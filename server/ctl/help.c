@@ -90,6 +90,8 @@ void help_all(void)
 	puts("\nrollbackctl COMMAND --help tells its options, with an example. \"ack 12\" is short\n"
 	     "for \"incident ack 12\", and so is every word that acts on an incident.\n"
 	     "Environment: ROLLBACKD_URL, ROLLBACKD_USER, ROLLBACKD_PASSWORD_FILE.\n"
+	     "Config: ~/.config/rollbackd/rollbackctl.yml, /etc/rollbackd/rollbackctl.yml:\n"
+	     "url, user, password_file, and output, timeout, color, date.format, utc.\n"
 	     "Exit codes: 0 yes or done, 1 no, 2 usage, 3 cannot reach or not allowed,\n"
 	     "4 cannot tell.");
 }

@@ -1,7 +1,9 @@
 """The words of rollbackctl: options, help, one line for a slip."""
 import json
+import shlex
+import subprocess
 
-from harness import ctl
+from harness import BUILD, alert, config, ctl
 
 
 def table():
@@ -41,3 +43,22 @@ def test_options_stand_anywhere_and_in_both_forms():
     r = ctl(None, "--note", "half the nodes", "incident", "--timeout", "1s", "ack", "3")
     assert r.returncode == 3, r
     assert ctl(None, "note", "3", "--", "--all of them").returncode == 3
+
+
+def test_every_example_with_json_answers_in_json_or_not_at_all(daemon_of, service, folder):
+    d = daemon_of(config(service))
+    [r] = d.post(alert())
+    d.wait_state(r["incident"], "rolled_back")
+    answered = set()
+    for c in table()["commands"]:
+        words = shlex.split(c["example"].split(" > ")[0])[1:]
+        words = [{"checkout": "shop", "12": "1", "--watch": "--utc", "--wait": "--utc"}.get(w, w) for w in words]
+        said = subprocess.run([str(BUILD / "rollbackctl"), "--url", f"http://127.0.0.1:{d.port}", "-o", "json", *words], capture_output=True,
+                              text=True, timeout=60, cwd=folder, env={"PATH": "/usr/bin:/bin"})
+        assert said.returncode in (0, 1, 2, 3, 4) and (said.stdout or said.stderr), words
+        if said.stdout:
+            json.loads(said.stdout)
+            answered.add((c["name"], c["verb"]))
+    assert {("status", None), ("incidents", None), ("incident", None), ("incident", "ack"), ("incident", "report"), ("rollback", None), ("stage", None),
+            ("flags", None), ("flags", "explain"), ("percentage", None), ("sla", None), ("report", None), ("freeze", None),
+            ("check-config", None), ("check-web-config", None)} - answered == set()

@@ -1,11 +1,10 @@
 """How rollbackctl looks: over or not in the first line, widths, colours, times, and text from outside that does nothing."""
 import json
 import re
-import time
 import unicodedata
 
 import pytest
-from harness import alert, config, ctl, until
+from harness import Server, alert, config, ctl
 from terminal import on_terminal
 
 HELD = """playbooks:
@@ -24,6 +23,12 @@ def plain(text):
 
 def wide(line):
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in line)
+
+
+def odd_in(out):
+    """What does more to a terminal than stand there."""
+    return [c for c in out if c != "\n" and c != "\t" and (unicodedata.category(c) in ("Cc", "Zl", "Zp") or c in "\u200e\u200f\u061c"
+                                                         or "\u202a" <= c <= "\u202e" or "\u2066" <= c <= "\u2069")]
 
 
 def test_whether_it_is_over_is_the_first_line_of_status_incidents_and_incident(daemon_of, service):
@@ -101,10 +106,49 @@ def test_what_comes_from_outside_does_nothing_to_a_terminal(daemon_of, service, 
                   ["incident", "open", "shop", "--severity", "P2", "--summary", EVIL]):
         out = on_terminal(columns, *url(d), "--color=never", *words)
         seen += "esrever" in out
-        odd = [c for c in out if c != "\n" and c != "\t" and (unicodedata.category(c) in ("Cc", "Zl", "Zp") or c in "\u200e\u200f\u061c"
-                                                             or "\u202a" <= c <= "\u202e" or "\u2066" <= c <= "\u2069")]
+        odd = odd_in(out)
         assert not odd, (words, odd, out[:2000])
     assert seen >= 8
     whole = json.loads(ctl(d, "-o", "json", "incident", "1").stdout)    # and programs get what was sent
     assert whole["alerts"][0]["labels"]["evil"] == d.incident(1)["alerts"][0]["labels"]["evil"]
     assert "\u202e" in whole["alerts"][0]["labels"]["evil"]
+
+
+class Evil(Server):
+    """A rollbackd whose every text is meant for the terminal. fails: it refuses everything."""
+
+    def __init__(self):
+        self.fails = False
+        super().__init__()
+
+    def handle(self, method, path, headers, body):
+        item = {"text": EVIL, "person": EVIL, "note": EVIL, "link": EVIL, "state": EVIL, "role": EVIL, "void_why": EVIL, "name": EVIL, "why": EVIL,
+                "channel": EVIL, "error": EVIL, "id": 1, "what": EVIL, "who": EVIL, "owner": EVIL, "locked": EVIL, "at": EVIL, "output": EVIL}
+        data = {**item, "rollout": EVIL, "title": EVIL, "summary": EVIL, "opened_by": EVIL, "over": {"answer": EVIL, "because": EVIL}, "next": [EVIL],
+                "criteria": [item], "approvals": [item], "checklists": [{"name": EVIL, "of_stage": True, "items": [item]}], "milestones": [item],
+                "blocked_by": [item], "timeline": [item], "steps": [item], "notifications": [item], "flags": {"A": EVIL}, "hold": {"by": EVIL, "note": EVIL},
+                "stage_name": EVIL, "doubt": EVIL, "freeze": EVIL, "verdict": EVIL, "metrics": [item], "headline": EVIL, "severity": EVIL,
+                "verification": {"written": {"state": EVIL, "note": EVIL, "asked": True}}}
+        if "/report" in path:
+            return 200, {"Content-Type": "text/markdown"}, EVIL
+        if self.fails:
+            return 409, {"Content-Type": "application/json"}, json.dumps({"status": "error", "error": EVIL, "data": {"missing": [item]}})
+        listed = path.split("?")[0].endswith(("/rollouts", "/incidents", "/notifications")) and not (method == "POST" and path.endswith("/incidents"))
+        return 200, {"Content-Type": "application/json"}, json.dumps({"status": "success", "data": [data] if listed else data})
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_no_text_of_an_answer_does_anything_wherever_it_stands(fails):
+    evil, seen = Evil(), 0
+    evil.fails = fails
+    try:
+        for words in (["status"], ["status", "x"], ["incidents"], ["incident", "1"], ["incident", "1", "-v"], ["stage", "x"], ["checklist", "x"],
+                      ["milestones", "x"], ["flags", "x"], ["ack", "1"], ["incident", "report", "1"], ["report", "x"], ["compare", "x"],
+                      ["compare", "x", "-o", "md"], ["incident", "open", "x", "--severity", "P2", "--summary", "y"], ["rollback", "x", "--stage", "1"],
+                      ["-o", "json", "stage", "x"], ["-o", "json", "rollback", "x", "--stage", "1"]):
+            for out in (on_terminal(100, *url(evil), "--color=never", *words), "".join(ctl(evil, *words).stderr)):
+                seen += "esrever" in out
+                assert not odd_in(out), (words, out[:1000])
+    finally:
+        evil.close()
+    assert seen >= 15

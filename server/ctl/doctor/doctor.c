@@ -15,6 +15,7 @@
 #include "server/core/clock.h"
 #include "server/core/text.h"
 #include "server/ctl/doctor/doctor.h"
+#include "server/ctl/show/words.h"
 #include "server/ctl/ctl.h"
 
 #define ASK_US   (30 * US_PER_S) /* each: spans of a week take their time */
@@ -65,11 +66,13 @@ static void print(const struct ctl *c, struct findings *f)
 	for (size_t i = 0; i < FOUND_N; i++)
 		json_add_int(o, found_names[i], (int64_t)f->n[i]);
 	if (c->json)
-		puts(json_text(o));
+		show_json(o, true);
 	for (size_t i = 0; !c->json && i < json_len(f->list); i++) {
 		struct json_object *one = json_item(f->list, i);
 
-		printf("%-7s  %s: %s\n", json_str_or(one, "state", ""), json_str_or(one, "what", ""),
+		const char *state = json_str_or(one, "state", "");
+
+		printf("%s%-7s%s  %s: %s\n", show_colour(state), state, show_plain(), json_str_or(one, "what", ""),
 		       json_str_or(one, "says", ""));
 	}
 	if (!c->json)

@@ -11,6 +11,7 @@
 #include "server/core/text.h"
 #include "server/ctl/ctl.h"
 #include "server/ctl/local/local.h"
+#include "server/ctl/show/words.h"
 
 #define BUSY_TRIES 20
 #define BUSY_US    (100 * US_PER_MS)
@@ -47,7 +48,20 @@ static int write_value(struct local *w, const struct flags_value *v, char *why, 
 	return e;
 }
 
-int local_set_flag(const char *config, const char *rollout, const char *name, const char *value)
+static void said(const char *file, const char *name, const char *value, bool json)
+{
+	CLEANUP(json_cleanup) struct json_object *o = json_object_new_object();
+
+	json_add_str(o, "file", file);
+	json_add_str(o, "name", name);
+	json_add_str(o, "value", value);
+	if (json)
+		show_json(o, true);
+	else
+		printf("%s: %s=%s\n", file, name, value);
+}
+
+int local_set_flag(const char *config, const char *rollout, const char *name, const char *value, bool json)
 {
 	assert(config && rollout && name && value);
 	struct local w = {0};
@@ -66,7 +80,7 @@ int local_set_flag(const char *config, const char *rollout, const char *name, co
 	if (r == CTL_NO)
 		fprintf(stderr, "rollbackctl: %s\n", why);
 	else if (r == 0)
-		printf("%s: %s=%s\n", w.rollout->flags_file, name, value);
+		said(w.rollout->flags_file, name, value, json);
 	local_close(&w);
 	return r;
 }

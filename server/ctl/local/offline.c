@@ -20,6 +20,7 @@
 #include "server/core/clock.h"
 #include "server/core/text.h"
 #include "server/ctl/local/local.h"
+#include "server/ctl/show/words.h"
 
 #define BUSY_TRIES 250 /* of 20 ms each: another writer has the lock on the flags file */
 #define BUSY_US    (20 * US_PER_MS)
@@ -58,18 +59,20 @@ static struct finding finding(struct run *r)
 	return (struct finding) {r->w.config->settings, r->w.plan, &r->inc, &r->round, now_us(r)};
 }
 
+static FILE *told; /* where what happens is said: with -o json beside the answer, which is the record */
+
 static void PRINTF_LIKE(1, 2) say(const char *fmt, ...)
 {
 	char at[40];
 	va_list ap;
 
 	text_time(clock_wall_us() / US_PER_S * US_PER_S, at, sizeof(at));
-	printf("%s  ", at);
+	fprintf(told, "%s  ", at);
 	va_start(ap, fmt);
-	vprintf(fmt, ap);
+	vfprintf(told, fmt, ap);
 	va_end(ap);
-	putchar('\n');
-	fflush(stdout);
+	fputc('\n', told);
+	fflush(told);
 }
 
 /* --- may it be done here? --- */
@@ -481,11 +484,14 @@ int offline_rollback(const struct ctl *c, const struct offline_rollback *rq)
 	if (code)
 		return code;
 	umask(077);
+	told = c->json ? stderr : stdout;
 	say("rolling back %s without rollbackd, by %s", rq->rollout, rq->config);
 	look_at_file(&r);
 	code = is_stage(&r) ? run(&r) : CTL_REFUSED;
 	if (r.journal >= 0)
 		close(r.journal);
+	if (c->json && r.record)
+		show_json(r.record, true);
 	json_object_put(r.record);
 	step_list_free(&r.steps);
 	incident_free(&r.inc);

@@ -10,14 +10,20 @@
 #include "server/core/text.h"
 #include "server/ctl/local/local.h"
 #include "server/ctl/ctl.h"
+#include "server/ctl/show/words.h"
 
 #define FRESH_US (60 * US_PER_S) /* what the daemon saw earlier says nothing about now */
 #define ASK_MS   3000
 
-static int print_pct(int32_t pct)
+static int print_pct(const struct ctl *c, const char *rollout, int32_t pct)
 {
+	CLEANUP(json_cleanup) struct json_object *o = json_object_new_object();
 	char text[16];
 
+	json_add_str(o, "rollout", rollout);
+	json_add_pct(o, "percentage", pct);
+	if (c->json)
+		return show_json(o, true), CTL_YES;
 	text_pct(pct, text, sizeof(text));
 	puts(text);
 	return CTL_YES;
@@ -74,7 +80,7 @@ static int ask_daemon(struct ctl *c, const char *rollout)
 	bool since = json_true(data, "seen_since_change");
 	if (pct >= 0 && json_get_str(data, "seen_at", &at) == 1 && text_time_parse(at, strlen(at), &seen_at) == 0 &&
 	    clock_wall_us() - seen_at <= FRESH_US && since)
-		return print_pct(pct);
+		return print_pct(c, rollout, pct);
 	fprintf(stderr, "rollbackctl: the percentage is unknown: rollbackd has not seen it %s\n",
 	        seen_at && !since ? "since it was last changed" : "in the last minute");
 	return CTL_UNKNOWN;
@@ -95,5 +101,5 @@ int cmd_percentage(struct ctl *c, int n, const char **words)
 	leave_out(w.plan, ctl_value(c, "except"));
 	r = ask_checks(&w, &pct);
 	local_close(&w);
-	return r ? r : print_pct(pct);
+	return r ? r : print_pct(c, words[0], pct);
 }

@@ -19,8 +19,10 @@ void ctl_print(const struct ctl *c, struct json_object *data, void (*show)(struc
 	assert(c && (show || c->json));
 	if (c->json)
 		show_json(data, true);
-	else
+	else {
+		show_inert(data); /* also what did not come from rollbackd */
 		show(data);
+	}
 }
 
 char *show_cell_in(struct json_object *o, const struct column *col)
@@ -247,8 +249,7 @@ void show_rollouts(struct json_object *arr)
 void show_incident_line(struct json_object *o)
 {
 	CLEANUP(cleanup_free)
-	char *action = show_cell(o, "action"),
-	     *because = show_cell(json_obj_of(o, "over"), "because");
+	char *action = show_cell(o, "action"), *because = show_cell(json_obj_of(o, "over"), "because");
 	const char *state = json_str_or(o, "state", "?");
 
 	printf("incident %lld (%s) %s%s%s: %s. Over: %s, because %s\n", (long long)json_int_or(o, "id", 0),
