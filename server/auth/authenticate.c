@@ -68,6 +68,15 @@ static void unauthorized(struct http_reply *reply, const char *why)
 	http_error(reply, 401, "unauthorized", "%s", why);
 }
 
+/* A page that goes on asking after its session has ended: the browser would open a window of its own for a password,
+ * over the page that says so. */
+static bool is_script(const struct http_req *req)
+{
+	const char *mode = req->header(req, "Sec-Fetch-Mode");
+
+	return mode && strcmp(mode, "navigate") != 0;
+}
+
 /* --- wrong passwords --- */
 
 /* A line at most every ten seconds. */
@@ -214,6 +223,8 @@ static void nobody_known(struct auth *a, struct http_req *req, struct http_reply
 		return;
 	if (a->passwords) {
 		unauthorized(reply, "a user name and a password are needed (HTTP Basic)");
+		if (is_script(req))
+			reply->challenge = "Cookie realm=\"rollbackd\"";
 		return;
 	}
 	reply->challenge = other_challenge;

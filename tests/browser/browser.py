@@ -90,3 +90,15 @@ class Remote:
 
 def launch(driver):
     return driver.root["chromium"].launch({"executablePath": CHROMIUM, "args": ["--no-sandbox", "--disable-dev-shm-usage"], "timeout": 60000})
+
+
+AXE = """async () => {
+    const found = await axe.run(document, {resultTypes: ["violations"]});
+    return found.violations.map(v => `${v.id}: ${v.help}: ${v.nodes.map(n => n.target.join(" ")).join(", ")}`);
+}"""
+
+
+def axe(page):
+    """What axe finds wrong with it."""
+    page.evaluate((MODULES / "node_modules/axe-core/axe.min.js").read_text())
+    return page.evaluate(fn(AXE))

@@ -35,6 +35,18 @@ def test_what_happens_appears_without_a_reload(daemon_of, service, page_of):
     assert page.title().startswith("ROLLED BACK shop") and page.evaluate(BORN) == born
 
 
+def test_seconds_are_counted_between_two_answers(daemon, page_of):
+    page = page_of(daemon, f"/incidents/{open_incident(daemon)}")
+    ago = page.locator("#why time [data-ago]").first()
+    seconds = lambda: int(re.fullmatch(r"(\d+) s ago", ago.textContent())[1])
+    asked = fn("() => performance.getEntriesByType('resource').filter(r => r.name === location.href).length")
+    daemon.wait_state(1, "rolled_back")
+    page.locator("h1", {"hasText": "Rolled back"}).waitFor()
+    was, answers = seconds(), page.evaluate(asked)
+    until(lambda: seconds() >= was + 3)
+    assert page.evaluate(asked) <= answers + 1
+
+
 def is_grey(page):
     return page.evaluate(fn("() => getComputedStyle(document.querySelector('main')).filter")) == "grayscale(1)"
 

@@ -4,15 +4,10 @@ import re
 
 import pytest
 import verdicts
-from browser import DESK, MODULES, PHONE, fn
+from browser import DESK, MODULES, PHONE, axe, fn
 
 pytestmark = pytest.mark.xdist_group("browser")
 SCREENS = MODULES / "screens"
-AXE = (MODULES / "node_modules/axe-core/axe.min.js").read_text()
-FAULTS = """async () => {
-    const found = await axe.run(document, {resultTypes: ["violations"]});
-    return found.violations.map(v => `${v.id}: ${v.help}: ${v.nodes.map(n => n.target.join(" ")).join(", ")}`);
-}"""
 SIZES = {"phone": PHONE, "desk": DESK}
 
 
@@ -39,11 +34,6 @@ def world(tmp_path_factory, request):
 def ports():
     """The world's belong to the whole file."""
     yield
-
-
-def axe(page):
-    page.evaluate(AXE)
-    return page.evaluate(fn(FAULTS))
 
 
 def on_screen(page, selector, height):

@@ -40,8 +40,11 @@ function onScreen(e: Element): boolean {
 	return r.width > 0 && r.bottom > 0 && r.top < innerHeight;
 }
 
+/** What it is and what it does: its words, where it leads, what its form sends along. */
 function says(e: Element): string {
-	return `${e.textContent ?? ""}|${e.getAttribute("href") ?? ""}|${e.closest("form")?.getAttribute("action") ?? ""}`;
+	const form = e.closest("form");
+	const sent = Array.from(form?.querySelectorAll<HTMLInputElement>("input[type=hidden]:not([name=csrf])") ?? [], (i) => `${i.name}=${i.value}`);
+	return [e.textContent, e.getAttribute("aria-label"), e.getAttribute("href"), form?.getAttribute("action"), ...sent].join("|");
 }
 
 interface Place {

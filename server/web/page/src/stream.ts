@@ -91,8 +91,8 @@ export class Stream {
 				cache: "no-store",
 				signal: silent.signal,
 			});
-			if (!answer.ok || !answer.body) {
-				this.heard.refused(answer.status);
+			if (!answer.ok || !answer.body || answer.redirected) {
+				this.heard.refused(answer.redirected ? 401 : answer.status); // led away: to where one signs in
 				return false;
 			}
 			const reader = new Reader(this.heard, answer.headers.get("Date"));
