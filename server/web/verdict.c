@@ -247,6 +247,19 @@ static void of_stage(struct json_object *inc, struct web_verdict *v)
 		}
 }
 
+/* Of a rehearsal that is over counts whether it has passed. */
+static void of_drill(struct json_object *inc, struct web_verdict *v)
+{
+	bool passed = json_true(inc, "passed");
+
+	if (is_open(inc))
+		return;
+	v->tone = passed ? "ok" : "warn";
+	v->sign = passed ? "\xe2\x9c\x93" : "!";
+	v->word = passed ? "PASSED" : "NOT PASSED";
+	ended(inc, v, passed ? "Passed" : "Ended, not passed", NULL);
+}
+
 /* It is at more than it was rolled back to, whoever raised it. */
 static void if_raised(struct json_object *inc, struct web_verdict *v)
 {
@@ -275,4 +288,6 @@ void verdict_of(struct json_object *inc, int64_t now_us, struct web_verdict *ret
 	if_raised(inc, ret);
 	if (is_kind(inc, "advance"))
 		of_stage(inc, ret);
+	if (is_drill(inc))
+		of_drill(inc, ret);
 }

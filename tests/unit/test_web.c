@@ -121,6 +121,12 @@ static void what_a_check_says_is_put_in_a_few_words(void **state)
 		{INCIDENT_OF("auto", "failed", "10", "", "no", "http://127.0.0.1:8080/flags: 10%, not 0%", "no", "x",
 	                     STEPS),
 	         "NOT VERIFIED: seen at 10 %, 0 % is wanted", "<li>The service is still at 10 %</li>"},
+		{INCIDENT_OF("drill", "resolved", "25", "\"passed\":true,\"resolved_at\":\"2026-11-28T19:52:00Z\",",
+	                     "yes", "", "yes", "x", STEPS),
+	         "Passed, 19:52", "DRILL: nothing is changed"},
+		{INCIDENT_OF("drill", "cancelled", "25", "\"passed\":false,\"resolved_at\":\"2026-11-28T19:52:00Z\",",
+	                     "yes", "", "yes", "x", STEPS),
+	         "Ended, not passed, 19:52", "DRILL: nothing is changed"},
 		{INCIDENT_OF("auto", "failed", "null", "", "unknown", "", "no", "x", STEPS),
 	         "CANNOT TELL: nobody answers what the percentage is", "<li>Somebody who looks"},
 	};

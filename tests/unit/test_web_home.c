@@ -122,12 +122,13 @@ static void drills_are_folded_and_what_is_long_held_is_reminded_of(void **state)
 	        "[" ROLLOUT_OF(
 			"r1", "0", "0",
 			",\"incident\":" INC("1", "rolled_back", ",\"acknowledged_at\":\"2026-11-28T15:00:00Z\"")) "]",
-	        "[{\"id\":9,\"kind\":\"drill\",\"rollout\":\"r1\",\"state\":\"resolved\",\"resolved_at\":\"2026-11-"
+	        "[{\"id\":9,\"kind\":\"drill\",\"rollout\":\"r1\",\"passed\":true,\"state\":\"resolved\",\"resolved_"
+	        "at\":\"2026-11-"
 	        "28T15:00:00Z\"}]",
 	        "{}");
 	has(buf_text(&b), "Acknowledged for more than 4 h</h2>");
 	has(buf_text(&b), "<details id=\"drills\"><summary>1 drill</summary>");
-	has(buf_text(&b), "DRILL r1: Resolved, 15:00");
+	has(buf_text(&b), "DRILL r1: Passed, 15:00");
 	buf_free(&b);
 }
 
