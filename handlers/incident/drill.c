@@ -104,10 +104,9 @@ static int make_room(struct db_tx *tx, const struct settings *s, const char *rol
 	return r;
 }
 
-int drill_open(struct db_tx *tx, const struct settings *s, const struct trigger *t, int64_t *ret_incident, char *why,
-               size_t why_size)
+static int try_open(struct db_tx *tx, const struct settings *s, const struct trigger *t, int64_t *ret_incident,
+                    char *why, size_t why_size)
 {
-	assert(tx && s && t && t->playbook && t->rollout && ret_incident && why && why_size > 0);
 	struct rollout_row row = {.stage = -1};
 
 	if (t->playbook->hold) {
@@ -124,6 +123,20 @@ int drill_open(struct db_tx *tx, const struct settings *s, const struct trigger 
 		return r;
 	r = open_it(tx, s, t, stage, ret_incident);
 	return r < 0 ? r : 1;
+}
+
+int drill_open(struct db_tx *tx, const struct settings *s, const struct trigger *t, int64_t *ret_incident, char *why,
+               size_t why_size)
+{
+	assert(tx && s && t && t->playbook && t->rollout && ret_incident && why && why_size > 0);
+	int r = try_open(tx, s, t, ret_incident, why, why_size);
+	struct event e = {
+		.rollout = (char *)t->rollout->name, .who = (char *)t->who, .what = (char *)DRILL_REFUSED, .note = why};
+
+	if (r != 0)
+		return r;
+	r = event_add(tx, &e); /* its copies are answered as such: nobody else hears that it came */
+	return r < 0 ? r : 0;
 }
 
 int drill_record(struct db_tx *tx, const struct incident *inc)

@@ -13,11 +13,13 @@
 #include "handlers/incident/text.h"
 #include "handlers/incident/open.h"
 
+#define DRILL_REFUSED "drill_refused"
+
 /* Is it marked as a drill? Pure. */
 bool drill_is(const struct alert *a);
 
-/* Opens a drill, in place of an older one. 1 opened; 0 not now: nothing was done, and why (>= 200 bytes) says the
- * reason; -errno. Writer thread, inside a transaction. */
+/* Opens a drill, in place of an older one. 1 opened; 0 not now: nothing was done but for an event (DRILL_REFUSED),
+ * and why (>= 200 bytes) says the reason; -errno. Writer thread, inside a transaction. */
 int drill_open(struct db_tx *tx, const struct settings *s, const struct trigger *t, int64_t *ret_incident, char *why,
                size_t why_size);
 

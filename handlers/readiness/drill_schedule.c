@@ -148,6 +148,37 @@ static int find(const struct schedule *d, int64_t asked, struct incident *ret)
 	return r;
 }
 
+/* Its alert came, and met something real. 1, or 0: nothing is known of that; -errno. */
+static int is_refused(const struct schedule *d, int64_t asked, char *why, size_t size)
+{
+	const struct event_filter f = {.rollout = d->r->name, .what = DRILL_REFUSED, .limit = 1};
+	struct event_list l = {0};
+	int r = event_find(db_tx_conn(d->tx), &f, &l);
+
+	if (r == 0 && l.n && l.item[0].at_us >= asked) {
+		snprintf(why, size, "%s", l.item[0].note ? l.item[0].note : "");
+		r = 1;
+	}
+	event_list_free(&l);
+	return r;
+}
+
+static int not_there(const struct schedule *d, int64_t asked, int64_t *ret_asked)
+{
+	char why[300];
+	int r = is_refused(d, asked, why, sizeof(why));
+
+	if (r == 1)
+		return over(d, "scheduled_drill_called_off", why);
+	if (r == 0 && d->now - asked > ARRIVE_US)
+		return failed(d,
+		              "its alert did not come here through Alertmanager within 2 minutes (rollbackctl doctor)",
+		              false);
+	if (r == 0)
+		*ret_asked = asked;
+	return r;
+}
+
 static int follow(const struct schedule *d, int64_t asked, int64_t *ret_asked)
 {
 	struct incident inc = {0};
@@ -155,11 +186,8 @@ static int follow(const struct schedule *d, int64_t asked, int64_t *ret_asked)
 
 	if (r == 1)
 		r = ended(d, &inc);
-	else if (r == 0 && d->now - asked > ARRIVE_US)
-		r = failed(d, "its alert did not come here through Alertmanager within 2 minutes (rollbackctl doctor)",
-		           false);
 	else if (r == 0)
-		*ret_asked = asked;
+		r = not_there(d, asked, ret_asked);
 	incident_free(&inc);
 	return r;
 }

@@ -4,6 +4,7 @@ import re
 import shutil
 import signal
 import sqlite3
+import tempfile
 import time
 
 import pytest
@@ -120,6 +121,40 @@ def test_a_full_disk_refuses_webhooks_but_the_running_rollback_ends(daemon_of, s
     d.restart()
     assert d.incident(r["incident"])["state"] == "rolled_back"
     assert d.post(noise("refused"))[0]["disposition"] == "no_match"     # it was refused: not known yet
+
+
+@pytest.fixture
+def socket():
+    """A path short enough for one."""
+    with tempfile.TemporaryDirectory() as name:
+        yield f"{name}/s"
+
+
+def test_on_a_full_disk_a_flag_is_not_written_before_it_can_be_recorded(daemon_of, service, small_disk, socket):
+    """Nor is anything else that people and programs say of the plan taken: what is acknowledged is on disk, and what is not was not done."""
+    stage = "- {number: 1, name: Canary, percentage: 10, duration: 48h}"
+    text = config(service).replace(stage, stage[:-1] + ", checklist: canary, approvals: [lead]}").replace(
+        "    stages:\n", "    checklists: [{name: canary, items: [{text: Unit tests, evidence: unit-tests}]}]\n    stages:\n")
+    users = "\nusers: [{name: root, roles: [operator, evidence, lead]}]\n"
+    d = daemon_of(text + users, wrap=small_disk.wrap, args=(f"--web.listen-address=unix:{socket}",))
+    before = service.flags.read_text()
+    small_disk.fill()
+    until(lambda: "disk is nearly full" in d.call("GET", "/-/ready")[1])
+    flag = {"name": "SHOP_ENABLED", "value": False, "reason": "a test"}
+    evidence = {"name": "unit-tests", "verdict": "pass", "sha": "4f2c1e0"}
+    for what, body in (("flags", flag), ("evidence", evidence), ("approve", {"role": "lead"}), ("check", {"item": "Unit tests"})):
+        status, _, out = request(socket, "POST", f"/api/v1/rollouts/shop/{what}", body)
+        assert status == 503, (what, status, out)
+    assert service.flags.read_text() == before and not service.reloads()
+    small_disk.empty()
+    until(lambda: ready(d), RECOVERY)
+    assert d.get("/api/v1/rollouts/shop")["checklists"][0]["items"][0]["person"] is None
+    for what, body in (("evidence", evidence), ("flags", flag)):
+        status, _, out = request(socket, "POST", f"/api/v1/rollouts/shop/{what}", body)
+        assert status == 200, (what, out)
+    assert service.flags.read_text() == before.replace("SHOP_ENABLED=true", "SHOP_ENABLED=false")
+    until(lambda: len(service.reloads()) == 1)
+    assert not [e for e in d.get("/api/v1/events?limit=100") if e["what"] == "flags_changed"]
 
 
 def test_a_rollback_without_any_room_waits_and_ends_when_there_is_some(daemon_of, service, doorman, small_disk):

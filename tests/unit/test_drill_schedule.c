@@ -276,6 +276,28 @@ static void what_fell_due_while_nobody_ran_is_left_out(void **state)
 	told("scheduled_drill_left_out: incident 3 is open");
 }
 
+static int refuse_it(struct db_tx *tx, void *arg)
+{
+	return event_add(tx, &(struct event) {.rollout = (char *)"shop",
+	                                      .who = (char *)"alertmanager",
+	                                      .what = (char *)DRILL_REFUSED,
+	                                      .note = arg});
+}
+
+/* Between the pass that asked for it and its alert something real began: that is no fault of the way. */
+static void one_whose_alert_met_something_real_is_called_off(void **state)
+{
+	(void)state;
+	assert_int_equal(in_tx(db, refuse_it, (char *)"no drill while incident 2 is open"), 0);
+	mark_ago("drill_asked", -US_PER_S); /* after that refusal, which was another one's */
+	pass(NULL);
+	assert_true(asked > 0);
+	mark_ago("drill_asked", 30 * US_PER_S);
+	pass(NULL);
+	told("scheduled_drill_called_off: no drill while incident 2 is open");
+	assert_true(mark("drill_asked") == 0 && mark(DRILL_FAILED_MARK) == 0 && pages() == 0);
+}
+
 /* Yesterday and today, so that midnight is no exception. */
 static void on_a_date_that_is_excepted_none_begins(void **state)
 {
@@ -335,6 +357,7 @@ int main(void)
 			one_that_failed_is_told_by_its_incident_and_one_called_off_is_no_failure, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_message_that_is_not_taken_fails_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_fell_due_while_nobody_ran_is_left_out, setup, teardown),
+		cmocka_unit_test_setup_teardown(one_whose_alert_met_something_real_is_called_off, setup, teardown),
 		cmocka_unit_test_setup_teardown(on_a_date_that_is_excepted_none_begins, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_that_falls_due_while_they_are_suspended_is_left_out, setup,
 	                                        teardown),
