@@ -121,7 +121,11 @@ static void head(struct buf *b, struct json_object *o, const struct incident *in
 		{"Reviewed by", "reviewed_by"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(lines); i++)
-		member(b, kind_of(inc)->enters && !strcmp(lines[i].key, "rolled_back_at") ? "Entered" : lines[i].label,
+		member(b,
+		       strcmp(lines[i].key, "rolled_back_at") != 0 ? lines[i].label
+		       : kind_of(inc)->enters                      ? "Entered"
+		       : kind_of(inc)->once                        ? "Seen"
+		                                                   : lines[i].label,
 		       o, lines[i].key);
 	traffic(b, inc);
 }
@@ -131,7 +135,7 @@ static void budgets(struct buf *b, struct json_object *o)
 	struct json_object *sla = NULL;
 	char took[40], limit[40];
 
-	if (json_get_obj(o, "sla", &sla) != 1)
+	if (json_get_obj(o, "sla", &sla) != 1 || !json_object_object_length(sla))
 		return;
 	buf_str(b, "\n## Time\n\n| phase | took | limit | |\n|---|---|---|---|\n");
 	json_object_object_foreach(sla, phase, one)

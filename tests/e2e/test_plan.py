@@ -436,6 +436,20 @@ def test_entering_a_stage_is_not_told_as_a_rollback(daemon_of, service, promethe
     assert "entered: 25% seen 2 times in a row" in p.stdout and "rolled_back" not in p.stdout and "rolling_back" not in p.stdout, p.stdout
 
 
+def test_everything_that_shows_a_stage_that_was_entered_says_entered(daemon_of, service, prometheus, chat):
+    """None of the words, times and budgets of a rollback, wherever it is looked at."""
+    d = daemon_of(plan_config(service, prometheus, chat))
+    assert ctl(d, "stage", "advance", "--force", "--reason", "a test", "--wait").returncode == 0
+    shown = ctl(d, "incident", 1).stdout
+    report = ctl(d, "incident", "report", 1).stdout
+    assert "Entered at 25%" in shown and re.search(r"Over: yes, because stage 2 was entered", shown), shown
+    assert re.search(r"^- \*?\*?Entered", report, re.M) or re.search(r"\| *Entered", report), report
+    for text in (shown, report):
+        assert not re.search(r"rolled.back|rolling.back|rollback_started", text, re.I), text
+    assert not d.incident(1).get("sla") and "## Time\n" not in report
+    assert d.incidents() == []                              # nothing of it is an incident for people
+
+
 CORRUPTION = ("playbooks:\n  - {name: corruption, match: ['action=\"auto_rollback\"'], rollback: {to: 0}, review: required, restart_at: 0}\n"
               "  - {name: hold, match: ['action=\"hold\"'], hold: true}")
 
