@@ -29,7 +29,8 @@ struct evaluation {
 	char firing_why[300];
 	bool heard;                  /* whether triggers come here could be told; else unheard says nothing */
 	struct unheard unheard;      /* triggers that fire in Prometheus and did not come */
-	bool near_known;             /* whether Prometheus told of near misses */
+	int64_t near_at_us;          /* when Prometheus last told of near misses; 0: not yet */
+	bool near_known;             /* whether it did */
 	struct unheard near_misses;  /* triggers that were pending in the last week and never fired */
 	enum condition_status there; /* is the world at the wanted percentage */
 	int32_t seen;                /* highest percentage that anybody reported; -1 nobody */

@@ -230,6 +230,10 @@ static void look_at_file(struct round *r, bool rehearse)
 
 	if (strcmp(l->look_config, r->settings->sha) != 0) {
 		l->look = (struct flags_look) {0};
+		pthread_mutex_lock(&r->of->lock);
+		l->ev.near_at_us = 0; /* which alerts are triggers may have changed */
+		l->ev.near_known = false;
+		pthread_mutex_unlock(&r->of->lock);
 		snprintf(l->look_config, sizeof(l->look_config), "%s", r->settings->sha);
 	}
 	flags_look_again(r->rollout, db_now(r->of->o.db), rehearse, &l->look);
@@ -289,7 +293,7 @@ static void round_begin(struct round *r)
 
 	if (e == 0) {
 		look_at_file(r, false);
-		e = evaluate_start(c->o.loop, c->reader, r->settings, r->rollout, &r->look, now,
+		e = evaluate_start(c->o.loop, c->reader, r->settings, r->rollout, &r->look, &r->latest->ev, now,
 		                   now - (clock_mono_us() - c->started_us), on_evaluated, r, &r->evaluating);
 	}
 	if (e == 0) {

@@ -17,9 +17,10 @@
 #include "server/core/log.h"
 #include "server/core/text.h"
 
-#define QUERY_MAX      (12 * 1024)
-#define UNRESOLVED_MAX 200 /* asked about one by one; with more of them whether one fires is unknown */
-#define SPAN_US        (30 * 86400 * US_PER_S) /* alerts of older incidents are not asked about */
+#define QUERY_MAX          (12 * 1024)
+#define LOOK_BACK_EVERY_US (3600 * US_PER_S)
+#define UNRESOLVED_MAX     200 /* asked about one by one; with more of them whether one fires is unknown */
+#define SPAN_US            (30 * 86400 * US_PER_S) /* alerts of older incidents are not asked about */
 
 /* Where the answers of one kind stand among all. */
 struct part {
@@ -362,17 +363,31 @@ static void on_near_misses(void *arg, const struct prom_reply *r)
 	e->near_misses = NULL;
 	e->ev.near_known =
 		!r->why[0] && unheard_find(e->settings, e->rollout, &r->vector, NULL, 0, &e->ev.near_misses) == 0;
+	e->ev.near_at_us = e->ev.near_known ? e->now_us : 0;
 	e->looked_back = true;
 	finish(e);
 }
 
+/* It is about a week, so what was told goes on for a while; a clock that was set back ends that. */
+static bool look_back_again(struct evaluating *e, const struct evaluation *last)
+{
+	int64_t ago = e->now_us - last->near_at_us;
+
+	if (!last->near_known || ago < 0 || ago >= LOOK_BACK_EVERY_US)
+		return true;
+	e->ev.near_at_us = last->near_at_us;
+	e->ev.near_known = true;
+	e->ev.near_misses = last->near_misses;
+	return false;
+}
+
 /* For the reports: without them, and without stages, nobody reads it. */
-static int look_back_start(struct evaluating *e)
+static int look_back_start(struct evaluating *e, const struct evaluation *last)
 {
 	const struct prom_question q = {
 		.query = NEAR_MISS_QUERY, .timeout_us = e->settings->prometheus.timeout_us, .share = LOOP_SHARE_STUDY};
 
-	e->looked_back = !e->settings->n_reports || !e->settings->prometheus.url[0];
+	e->looked_back = !e->settings->n_reports || !e->settings->prometheus.url[0] || !look_back_again(e, last);
 	return e->looked_back
 	               ? 0
 	               : prom_query_start(e->loop, &e->settings->prometheus, &q, on_near_misses, e, &e->near_misses);
@@ -435,7 +450,7 @@ static int probe_start(struct evaluating *e)
 	                    &e->probe);
 }
 
-static int start(struct evaluating *e)
+static int start(struct evaluating *e, const struct evaluation *last)
 {
 	int r = prom_ask_start(e->loop, &e->settings->prometheus, (const char *const *)e->queries, e->n, 0, on_answers,
 	                       e, &e->ask);
@@ -446,7 +461,7 @@ static int start(struct evaluating *e)
 	if (r == 0)
 		r = probe_start(e);
 	if (r == 0)
-		r = look_back_start(e);
+		r = look_back_start(e, last);
 	if (r == 0)
 		r = fallback_probe_start(e->loop, &e->settings->prometheus, e->rollout, on_fallback, e, &e->fallback);
 	if (r < 0) {
@@ -479,10 +494,10 @@ static int choose_criteria(struct evaluating *e, struct db_conn *reader)
 }
 
 int evaluate_start(struct loop *l, struct db_conn *reader, struct settings *s, const struct rollout *r,
-                   const struct flags_look *look, int64_t now_us, int64_t since_us, evaluate_fn *fn, void *arg,
-                   struct evaluating **ret)
+                   const struct flags_look *look, const struct evaluation *last, int64_t now_us, int64_t since_us,
+                   evaluate_fn *fn, void *arg, struct evaluating **ret)
 {
-	assert(l && reader && s && r && look && fn && ret);
+	assert(l && reader && s && r && look && last && fn && ret);
 	struct evaluating *e = calloc(1, sizeof(*e));
 
 	if (!e)
@@ -507,7 +522,7 @@ int evaluate_start(struct loop *l, struct db_conn *reader, struct settings *s, c
 	}
 	db_moment_end(reader);
 	if (err == 0)
-		err = e->lacks_memory ? -ENOMEM : start(e);
+		err = e->lacks_memory ? -ENOMEM : start(e, last);
 	if (err < 0) {
 		evaluating_free(e);
 		return err;
