@@ -3,12 +3,13 @@ milestone and earliest date is compared with an independent calculation (tests/d
 import datetime
 import glob
 import http.client
+import re
 import sqlite3
 import sys
-import time
+import zoneinfo
 
 import pytest
-from harness import ROOT, config, parse_time, slack_channel
+from harness import ROOT, alert, config, parse_time, slack_channel, until
 
 sys.path.insert(0, str(ROOT / "tests/data"))
 from cron_zones import CHANGES, walk  # noqa: E402
@@ -65,22 +66,27 @@ class Expected:
         return at
 
 
-def samples_of(d, until):
+def samples_of(d, end):
     """What the daemon says at one moment, again and again, until its own clock is there. Its time limits are as fast as its clock: now
     and then it hangs up, or says 503."""
-    path, headers = "/api/v1/rollouts/shop/report?kind=daily", {"Accept": "application/json"}
-    end, samples = time.monotonic() + 240, []
-    while time.monotonic() < end:
+    path, headers, samples = "/api/v1/rollouts/shop/report?kind=daily", {"Accept": "application/json"}, []
+
+    def its_clock_is_there():
         try:
             status, out = d.call("GET", path, headers=headers)
-        except (http.client.HTTPException, OSError):
-            continue
+        except http.client.HTTPException:
+            return False
         if status == 200:
             samples.append(out["data"])
-            if parse_time(out["data"]["until"]) >= until:
-                return samples
-        time.sleep(0.02)
-    raise AssertionError(f"{len(samples)} samples, and the clock is at {samples[-1]['until'] if samples else None}")
+        return status == 200 and parse_time(out["data"]["until"]) >= end
+
+    until(its_clock_is_there, 240)
+    return samples
+
+
+def told_at(text):
+    """What a message says of when it was."""
+    return re.search(r"^- At: (.*)$", text, re.M)[1]
 
 
 def messages(d):
@@ -99,6 +105,8 @@ def test_a_change_of_the_clock(daemon_of, service, chat, zone, change):
     expected = Expected(zone, start - datetime.timedelta(hours=1), months)
     d = daemon_of(plan(service, chat, zone, months), env=fast_clock(start))
     samples = samples_of(d, seconds(change) + AFTER)
+    [r] = d.post(alert())                               # what this opens is told on the other side of the change
+    until(lambda: [t for t in chat.texts() if t.startswith("[INCIDENT]")])
     d.stop()
     first, last = parse_time(samples[0]["until"]), parse_time(samples[-1]["until"])
 
@@ -123,3 +131,8 @@ def test_a_change_of_the_clock(daemon_of, service, chat, zone, change):
     assert len(told["overdue"]) == 1 and told["overdue"][0] >= entered + 3 * 3600
     assert len(told["milestone"]) == 1 and told["milestone"][0] >= entered + 5 * 3600
     assert told["overdue"][0] < told["milestone"][0] <= last
+
+    local = [datetime.datetime.fromtimestamp(int(at) + s, zoneinfo.ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M:%S %Z")
+             for times in told.values() for at in times for s in (0, 1)]
+    at = [told_at(t) for t in chat.texts()]
+    assert set(at) <= set(local) and len({a.split(" ")[2] for a in at}) == 2, (at, local)   # by both names of the zone

@@ -225,7 +225,7 @@ static void one_that_takes_long_holds_up_nobody(void **state)
 
 static _Atomic(const char *) hung;
 static atomic_int hanging;
-static sem_t let_go;
+static sem_t let_go, one_hangs; /* posted for each that begins to hang */
 
 int fsync(int fd)
 {
@@ -235,6 +235,7 @@ int fsync(int fd)
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	if (where && readlink(link, at, sizeof(at) - 1) > 0 && !strncmp(at, where, strlen(where))) {
 		atomic_fetch_add(&hanging, 1);
+		sem_post(&one_hangs);
 		wait_for(&let_go);
 	}
 	return (int)syscall(SYS_fsync, fd);
@@ -243,6 +244,7 @@ int fsync(int fd)
 static void hang(const char *where)
 {
 	sem_init(&let_go, 0, 0);
+	sem_init(&one_hangs, 0, 0);
 	atomic_store(&hanging, 0);
 	atomic_store(&hung, where);
 }
@@ -268,8 +270,8 @@ static bool ends(sem_t *s)
 
 static bool will_hang(int n)
 {
-	for (int i = 0; i < PATIENCE_S * 1000 && atomic_load(&hanging) < n; i++)
-		usleep(1000);
+	while (atomic_load(&hanging) < n && ends(&one_hangs))
+		;
 	return atomic_load(&hanging) == n;
 }
 
