@@ -38,6 +38,19 @@ void auth_give_token(const struct auth *a, struct http_req *req, const char *way
 		req->form_token[0] = '\0';
 }
 
+/* There are no pages for people below these: a webhook does not pay for a token that nobody sends back. */
+static bool has_no_forms(const char *path)
+{
+	return !strncmp(path, "/api/", strlen("/api/")) || !strcmp(path, "/webhook");
+}
+
+void auth_give_form_token(const struct auth *a, struct http_req *req, const char *way, const char *who)
+{
+	assert(req->path);
+	if (!has_no_forms(req->path))
+		auth_give_token(a, req, way, who);
+}
+
 /* Everybody says who he is; else whoever can connect has every role. */
 static bool is_closed(const struct auth *a)
 {
@@ -50,7 +63,7 @@ void auth_introduce(const struct auth *a, struct http_req *req, const char *name
 	snprintf(req->user, sizeof(req->user), "%s", name);
 	req->authenticated = true;
 	req->roles = is_closed(a) ? auth_roles(&a->people, name) : ROLE_ALL;
-	auth_give_token(a, req, "user", name);
+	auth_give_form_token(a, req, "user", name);
 }
 
 /* The peer of a unix socket. Root may look at least: he can read the record as it is. */
@@ -206,7 +219,7 @@ static enum http_access authenticate_proxied(struct auth *a, struct http_req *re
 	}
 	metric_add(M_AUTH, AUTH_PROXY, 1);
 	auth_introduce(a, req, name);
-	auth_give_token(a, req, "proxy", name);
+	auth_give_form_token(a, req, "proxy", name);
 	return HTTP_ADMITTED;
 }
 
@@ -251,7 +264,7 @@ static enum http_access auth_request(struct auth *a, struct http_req *req, struc
 	if (req->peer.uid >= 0)
 		return authenticate_peer(a, req, reply);
 	if (!is_closed(a)) {
-		auth_give_token(a, req, "local", "");
+		auth_give_form_token(a, req, "local", "");
 		return HTTP_ADMITTED;
 	}
 	nobody_known(a, req, reply);

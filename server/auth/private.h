@@ -78,6 +78,8 @@ struct auth {
 void auth_introduce(const struct auth *a, struct http_req *req, const char *name);
 /* The token is bound to the way in which he is known and to who he is by it: another's fits nothing of his. */
 void auth_give_token(const struct auth *a, struct http_req *req, const char *way, const char *who);
+/* The same for who is known, where a page may have forms for him. */
+void auth_give_form_token(const struct auth *a, struct http_req *req, const char *way, const char *who);
 /* The web config's; "": there is no such user. */
 const char *auth_hash_of(const struct auth *a, const char *user);
 /* 1: it is known to be right; 0: it is being checked, and w is answered then; else as auth_ask_password. */

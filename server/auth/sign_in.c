@@ -107,7 +107,7 @@ bool auth_session(struct auth *a, struct http_req *req)
 		return false;
 	metric_add(M_AUTH, AUTH_SESSION, 1);
 	auth_introduce(a, req, s->user);
-	auth_give_token(a, req, "session", s->hash);
+	auth_give_form_token(a, req, "session", s->hash);
 	return true;
 }
 

@@ -236,7 +236,8 @@ static void show_alerts(struct json_object *o)
 {
 	struct json_object *alerts = json_arr_of(o, "alerts");
 	long long cut_off = (long long)json_int_or(o, "cut_off", 0),
-		  left_out = (long long)json_int_or(o, "left_out", 0);
+		  left_out = (long long)json_int_or(o, "left_out", 0),
+		  deciding = (long long)json_int_or(o, "left_out_deciding", 0);
 
 	show_inert(alerts);
 	for (size_t i = 0; i < json_len(alerts); i++)
@@ -244,8 +245,9 @@ static void show_alerts(struct json_object *o)
 	if (cut_off > 0)
 		printf("%lld alerts were cut off by max_alerts: a trigger may be among them\n", cut_off);
 	if (left_out > 0)
-		printf("%lld alerts beyond %d are left out; %lld of them match a playbook\n", left_out,
-		       PAYLOAD_ALERTS_MAX, (long long)json_int_or(o, "left_out_deciding", 0));
+		printf("%lld %s beyond %d left out; %lld of them %s a playbook\n", left_out,
+		       text_many(left_out, "alert", "alerts"), PAYLOAD_ALERTS_MAX, deciding,
+		       text_many(deciding, "matches", "match"));
 }
 
 static int explain(const struct ctl *c, const struct settings *s, const struct alert_group *g)

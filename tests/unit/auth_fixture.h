@@ -85,9 +85,13 @@ static inline void complete(struct http_req *req, struct http_reply *reply)
 
 static inline void ask(struct auth *a, struct asked *k, const char *authorization, struct http_peer peer)
 {
-	*k = (struct asked) {
-		.authorization = authorization,
-		.req = {.user = "local", .roles = ROLE_ALL, .peer = peer, .header = header, .complete = complete}};
+	*k = (struct asked) {.authorization = authorization,
+	                     .req = {.path = "/",
+	                             .user = "local",
+	                             .roles = ROLE_ALL,
+	                             .peer = peer,
+	                             .header = header,
+	                             .complete = complete}};
 	k->auth_request = auth_admit(a, &k->req, &k->reply);
 }
 

@@ -45,6 +45,7 @@ static void fill(struct asked *k, const char *cookie, const char *body)
 	                             .roles = ROLE_ALL,
 	                             .peer = tcp,
 	                             .open = true,
+	                             .path = "/login",
 	                             .target = "/login",
 	                             .header = header,
 	                             .complete = complete}};
@@ -81,7 +82,8 @@ static const char *who_is(struct auth *a, const char *cookie)
 	static struct asked k;
 
 	k = (struct asked) {.cookie = cookie,
-	                    .req = {.user = "local",
+	                    .req = {.path = "/",
+	                            .user = "local",
 	                            .roles = ROLE_ALL,
 	                            .peer = tcp,
 	                            .target = "/",
