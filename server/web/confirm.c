@@ -63,7 +63,7 @@ static void put_acknowledge(const struct web_about *a)
 
 static void put_label(const struct web_about *a, const struct web_act *act)
 {
-	struct json_object *step = strcmp(act->word, "approve") || act->on_rollout ? NULL : waiting_step(a->inc);
+	struct json_object *step = strcmp(act->word, "approve") != 0 || act->on_rollout ? NULL : waiting_step(a->inc);
 	bool again = !strcmp(act->word, "acknowledge") && json_str_or(a->inc, "acknowledged_by", NULL);
 
 	if (step)
@@ -92,7 +92,7 @@ static void put_more(const struct web_about *a)
 		const char *why = act->why_not && !act->on_rollout ? act->why_not(a->inc) : NULL;
 
 		if ((act->fits && !act->fits(a->inc)) ||
-		    (act->on_rollout && (strcmp(act->word, "rollback") || !a->rollout || !is_open(a->inc))))
+		    (act->on_rollout && (strcmp(act->word, "rollback") != 0 || !a->rollout || !is_open(a->inc))))
 			continue;
 		html(a->b, "<li>");
 		if (why)

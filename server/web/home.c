@@ -2,6 +2,7 @@
  * Home: who needs somebody, then all rollouts, then what was.
  */
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -196,6 +197,7 @@ static void part_needs(const struct web_about *a, const struct place *p, size_t 
 {
 	int64_t dead = json_int_or(a->p->health, "undeliverable", 0);
 
+	assert(p || !n);
 	if (!n && !dead)
 		return;
 	part_begin(a->b, "needs", "Needs somebody");
@@ -317,7 +319,10 @@ void web_home(struct buf *b, const struct web_page *p, struct json_object *rollo
 	CLEANUP(cleanup_free) struct place *places = places_of(rollouts, n, &urgent);
 	char title[100];
 
-	n = places ? n : 0;
+	if (n && !places) { /* nothing is said about rollouts that could not be looked at */
+		b->error = -ENOMEM;
+		return;
+	}
 	snprintf(title, sizeof(title), urgent ? "%zu need you · rollbackd" : "All well · rollbackd", urgent);
 	frame_begin(b, p, &f, n ? title : "rollbackd");
 	put_sentence(&a, urgent, n);

@@ -18,14 +18,14 @@
 	"\"a criterion "                                                                                               \
 	"fails\",\"stands_since\":\"2026-11-28T19:00:00Z\"},\"next\":{\"stage\":3,\"name\":\"Half\",\"percentage\":"   \
 	"50,\"missing\":[" missing "]},\"forecast\":[{\"stage\":3,\"earliest\":\"2026-11-30T19:00:00Z\"}],"            \
-	                           "\"criteria\":[{\"name\":\"error rate\","                                           \
+	"\"criteria\":[{\"name\":\"error rate\","                                                                      \
 	"\"state\":\"fails\",\"value\":0.042,\"max\":0.005,\"unit\":\"ratio\",\"why\":\"0.042, at most "               \
 	"0.005\"},{\"name\":\"hits\","                                                                                 \
 	"\"state\":\"unknown\",\"value\":null,\"min\":0.8,\"unit\":\"\",\"why\":\"unknown: no "                        \
 	"data\"}],\"evaluated_at\":"                                                                                   \
 	"\"2026-11-28T19:53:00Z\",\"approvals\":[{\"role\":\"lead\",\"people\":\"alice, carol\"," approval             \
 	"}],\"hold\":" hold ",\"checklists\":[{\"name\":\"quarter\",\"of_stage\":true,\"items\":[{\"text\":\"Logs "    \
-	                    "read\",\"state\":\"open\"},{\"text\":"                                                    \
+	"read\",\"state\":\"open\"},{\"text\":"                                                                        \
 	"\"Monitor\",\"state\":\"overdue\"},{\"text\":\"Runbook\",\"state\":\"done\",\"person\":\"bob\",\"at\":"       \
 	"\"2026-11-28T19:00:00Z\"}]}],\"watch\":{\"blind\":null}" more "}"
 #define MISSING "{\"what\":\"criterion\",\"text\":\"error rate is 0.042, at most 0.005\"}"
