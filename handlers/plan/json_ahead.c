@@ -111,10 +111,10 @@ static int add_dates(struct json_object *o, struct db_conn *c, const struct gate
 {
 	struct forecast f[FORECAST_MAX];
 	CLEANUP(cleanup_free) struct stage_dates *dates = calloc(v->rollout->n_stages + 1, sizeof(*dates));
-	size_t n = 0;
+	size_t n = 0, n_ahead = forecast_stages(v, f, ARRAY_LEN(f));
 	struct json_object *arr = json_object_new_array();
 
-	add_forecast(o, f, forecast_stages(v, f, ARRAY_LEN(f)));
+	add_forecast(o, f, n_ahead);
 	int r = dates ? stage_dates_load(c, v, dates, v->rollout->n_stages, &n) : -ENOMEM;
 	for (size_t i = 0; i < n; i++)
 		json_object_array_add(arr, dates_json(&dates[i]));

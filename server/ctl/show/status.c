@@ -60,11 +60,11 @@ void show_field(const char *title, struct json_object *o, const char *key)
 {
 	assert(title && key);
 	CLEANUP(cleanup_free)
-	char *text = show_cell(o, key), *brief = show_cell_in(o, &(struct column) {.key = key, .brief = true});
-	bool both = strcmp(text, brief) != 0; /* a time */
+	char *text = show_cell(o, key), *in_brief = show_cell_in(o, &(struct column) {.key = key, .brief = true});
+	bool both = strcmp(text, in_brief) != 0; /* a time */
 
 	if (strcmp(text, "-") != 0 && text[0])
-		printf("  %-14s%s%s%s\n", title, text, both ? ", " : "", both ? brief : "");
+		printf("  %-14s%s%s%s\n", title, text, both ? ", " : "", both ? in_brief : "");
 }
 
 static void say_incident(struct json_object *rollout)
