@@ -163,5 +163,7 @@ int32_t percentage_at_most(struct db_conn *c, const struct rollout *r, int32_t p
 		if (look.pct < pct)
 			pct = look.pct < 0 ? 0 : look.pct;
 	}
+	if (seen < 0 && !r->flags_file)
+		return 0; /* nobody can tell what is there */
 	return seen >= 0 && seen < pct ? seen : pct;
 }

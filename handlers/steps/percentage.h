@@ -42,7 +42,7 @@ int32_t percentage_by(struct db_conn *c, const struct rollout *r, const struct f
                       size_t why_size);
 int32_t percentage_there(struct db_conn *c, const struct rollout *r, char *why, size_t why_size);
 /* What a step may name that begins long after pct was decided: the least of pct, what the flags file holds and what was
- * seen last, so that it raises nothing. 0 when the file cannot be read. A thread that may wait for a disk. */
+ * seen last, so that it raises nothing. 0 when nobody can tell. A thread that may wait for a disk. */
 int32_t percentage_at_most(struct db_conn *c, const struct rollout *r, int32_t pct);
 
 #endif
